@@ -1,0 +1,52 @@
+"""From the arrays of a sample to what the data preprocessor receives."""
+
+import numpy as np
+import torch
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
+
+from mofm.registry import TRANSFORMS
+
+from .utils import require
+
+
+@TRANSFORMS.register_module()
+class PackMotionInputs(BaseTransform):
+    """Pack a sample for MMEngine's collate functions.
+
+    Required key: ``keypoints``. Optional keys: ``mask``, ``heatmap``, ``label``.
+
+    Args:
+        meta_keys (Sequence[str]): Entries that go to the meta information of the data sample if
+            present. Defaults to ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
+            'num_clips', 'flip').
+
+    Raises:
+        ValueError: If ``keypoints`` is absent.
+    """
+
+    def __init__(self,
+                 meta_keys: tuple = ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
+                                     'num_clips', 'flip')):
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Return the packed sample.
+
+        Returns:
+            dict: ``inputs``, a dict of tensors: ``keypoints`` (M, J, F, 3) float32 and, if
+            present, ``mask`` (K,) bool and ``heatmap`` (J, F, H, W) float32; ``data_samples``, an
+            ``ActionDataSample`` with ``gt_label`` and the meta information.
+        """
+        require('keypoints' in results, self, 'keypoints', None,
+                'key points on the canvas; put ThermalCubeFormat before')
+        inputs = {
+            key: torch.from_numpy(np.ascontiguousarray(results[key]))
+            for key in ('keypoints', 'mask', 'heatmap') if key in results
+        }
+        sample = ActionDataSample(
+            metainfo={key: results[key]
+                      for key in self.meta_keys if key in results})
+        if 'label' in results:
+            sample.set_gt_label(results['label'])
+        return dict(inputs=inputs, data_samples=sample)

@@ -1,0 +1,266 @@
+"""Where the people are on the image: square crop, and the augmentations of key points.
+
+The crop is the compact rule of PoseConv3D (arXiv 2104.13586). All transforms read ``keypoint``
+(M, T, V, 2) in pixels, ``keypoint_score`` (M, T, V) and ``img_shape`` (h, w), and leave missing
+joints missing: coordinates 0, score 0. After :class:`PoseCompact` the image is the square box
+around the people, so that fractions of the image are fractions of the box.
+"""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mofm.keypoints import LAYOUTS
+from mofm.registry import TRANSFORMS
+
+from .utils import is_number, is_range, read_joints, require
+
+
+@TRANSFORMS.register_module()
+class PoseCompact(BaseTransform):
+    """Crop the image to the people.
+
+    The tight box over the present joints of all persons and frames is expanded about its centre by
+    ``1 + padding``, then to the wanted ratio of height to width; its edges are truncated to whole
+    pixels as mmaction2 does. One box per clip keeps the movement within the clip. With
+    ``center='frame'`` every frame is centred on its own box, at the size of the largest.
+
+    Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``.
+
+    Args:
+        padding (float): Expansion of the tight box, at least 0. Defaults to 0.25.
+        threshold (float): A tight box below this height or width in pixels leaves the image as it
+            is. Defaults to 10.
+        hw_ratio (float | tuple[float, float] | None): Height over width of the box, or its range;
+            None leaves it free. Defaults to 1.0.
+        allow_imgpad (bool): Whether the box may reach beyond the image. Defaults to True.
+        center (str): 'clip' or 'frame'. Defaults to 'clip'.
+
+    Raises:
+        ValueError: If a parameter is out of range, or ``center='frame'`` is combined with
+            ``allow_imgpad=False``.
+    """
+
+    def __init__(self,
+                 padding: float = 0.25,
+                 threshold: float = 10,
+                 hw_ratio=1.0,
+                 allow_imgpad: bool = True,
+                 center: str = 'clip'):
+        require(is_number(padding, 0), self, 'padding', padding, 'a number of at least 0')
+        require(is_number(threshold, 0), self, 'threshold', threshold, 'a number of at least 0')
+        pair = (hw_ratio, hw_ratio) if is_number(hw_ratio, 0) else hw_ratio
+        require(pair is None or is_range(pair, 1e-6), self, 'hw_ratio', hw_ratio,
+                'None, a positive number or a pair (low, high) of them')
+        require(center in ('clip', 'frame'), self, 'center', center, "'clip' or 'frame'")
+        require(center == 'clip' or allow_imgpad, self, 'allow_imgpad', allow_imgpad,
+                "True with center='frame', because the boxes of all frames have one size")
+        self.padding = padding
+        self.threshold = threshold
+        self.hw_ratio = pair
+        self.allow_imgpad = allow_imgpad
+        self.center = center
+
+    def transform(self, results: dict) -> dict:
+        """Move the origin to the corner of the box."""
+        keypoint, score, present = read_joints(self, results)
+        results.update(keypoint=keypoint, keypoint_score=score)
+        if not present.any():
+            return results
+        low, high = self._tight(keypoint, present)
+        size = (high - low).max(axis=0)
+        if (size < self.threshold).any():
+            return results
+
+        half = size / 2 * (1 + self.padding)
+        if self.hw_ratio is not None:
+            half[1] = max(self.hw_ratio[0] * half[0], half[1])
+            half[0] = max(half[1] / self.hw_ratio[1], half[0])
+        start, end = (low + high) / 2 - half, (low + high) / 2 + half
+        if self.center == 'frame':
+            box = np.ceil(2 * half)
+        else:
+            if not self.allow_imgpad:
+                start, end = np.maximum(start, 0), np.minimum(end, results['img_shape'][::-1])
+            start = np.trunc(start)
+            box = (np.trunc(end) - start)[0]
+        keypoint -= start[:, None].astype(np.float32)
+        keypoint[~present] = 0
+        results['img_shape'] = (int(box[1]), int(box[0]))
+        return results
+
+    def _tight(self, keypoint: np.ndarray, present: np.ndarray) -> tuple:
+        """Corners (T or 1, 2) of the tight box, in double precision as mmaction2 computes them."""
+        axis = (1, 2, 3) if self.center == 'clip' else (1, 3)
+        planes = np.ascontiguousarray(np.moveaxis(keypoint, -1, 0))  # (2, M, T, V)
+        low = np.where(present, planes, np.float32(np.inf)).min(axis)
+        high = np.where(present, planes, np.float32(-np.inf)).max(axis)
+        empty = low > high
+        low[empty] = high[empty] = 0
+        return low.reshape(2, -1).T.astype(float), high.reshape(2, -1).T.astype(float)
+
+
+@TRANSFORMS.register_module()
+class PoseFlip(BaseTransform):
+    """Mirror the clip: x becomes W - x, left and right joints change places.
+
+    Modified keys: ``keypoint``, ``keypoint_score``. Added key: ``flip``.
+
+    Args:
+        prob (float): Probability, in [0, 1]. Defaults to 0.5.
+        layout (str): Joint layout, a key of ``mofm.keypoints.LAYOUTS``. Defaults to 'coco17'.
+
+    Raises:
+        ValueError: If a parameter is out of range, or the clip has another number of joints.
+    """
+
+    def __init__(self, prob: float = 0.5, layout: str = 'coco17'):
+        require(is_number(prob, 0, 1), self, 'prob', prob, 'a number in [0, 1]')
+        require(layout in LAYOUTS, self, 'layout', layout, f'one of {sorted(LAYOUTS)}')
+        self.prob = prob
+        self.layout = LAYOUTS[layout]
+        self.order = np.asarray(self.layout.flip_index)
+
+    def transform(self, results: dict) -> dict:
+        """Flip with the given probability."""
+        results['flip'] = bool(np.random.rand() < self.prob)
+        if results['flip']:
+            keypoint, score, present = read_joints(self, results)
+            require(keypoint.shape[2] == len(self.order), self, 'joints of keypoint',
+                    keypoint.shape[2], f'{len(self.order)} as in layout {self.layout.name!r}')
+            keypoint[..., 0] = results['img_shape'][1] - keypoint[..., 0]
+            keypoint[~present] = 0
+            results['keypoint'] = keypoint[:, :, self.order]
+            results['keypoint_score'] = score[:, :, self.order]
+        return results
+
+
+@TRANSFORMS.register_module()
+class PoseAffine(BaseTransform):
+    """Scale, rotate and shift the clip about the centre of the image.
+
+    One draw per clip, the same for all persons and frames:
+    ``p' = s R(a) (p - c) + c + (d_x W, d_y H)``.
+
+    Modified keys: ``keypoint``, ``keypoint_score``.
+
+    Args:
+        scale (tuple[float, float]): Range of s, positive. Defaults to (1.0, 1.0).
+        shift (float): d_x and d_y are drawn from [-shift, shift], fractions of the image.
+            Defaults to 0.
+        rotation (float): a is drawn from [-rotation, rotation] degrees. Defaults to 0.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+
+    def __init__(self, scale: tuple = (1.0, 1.0), shift: float = 0.0, rotation: float = 0.0):
+        require(is_range(scale, 1e-6), self, 'scale', scale,
+                'a pair (low, high) with 0 < low <= high')
+        require(is_number(shift, 0), self, 'shift', shift, 'a number of at least 0')
+        require(is_number(rotation, 0, 180), self, 'rotation', rotation, 'degrees in [0, 180]')
+        self.scale = tuple(scale)
+        self.shift = shift
+        self.rotation = rotation
+
+    def transform(self, results: dict) -> dict:
+        """Apply one random similarity."""
+        keypoint, score, present = read_joints(self, results)
+        size = np.asarray(results['img_shape'][::-1], dtype=np.float32)
+        angle = np.deg2rad(np.random.uniform(-self.rotation, self.rotation))
+        cos, sin = np.random.uniform(*self.scale) * np.array((np.cos(angle), np.sin(angle)))
+        matrix = np.array(((cos, -sin), (sin, cos)), dtype=np.float32)
+        offset = np.random.uniform(-self.shift, self.shift, 2).astype(np.float32) * size
+        keypoint = keypoint @ matrix.T + (size / 2 + offset - matrix @ (size / 2))
+        keypoint[~present] = 0
+        results.update(keypoint=keypoint, keypoint_score=score)
+        return results
+
+
+@TRANSFORMS.register_module()
+class PoseJitter(BaseTransform):
+    """Add Gaussian noise to every present joint of every frame.
+
+    Modified keys: ``keypoint``, ``keypoint_score``.
+
+    Args:
+        std (float): Standard deviation as a fraction of the longer side of the image. Defaults
+            to 0.01.
+
+    Raises:
+        ValueError: If ``std`` is negative.
+    """
+
+    def __init__(self, std: float = 0.01):
+        require(is_number(std, 0), self, 'std', std, 'a number of at least 0')
+        self.std = std
+
+    def transform(self, results: dict) -> dict:
+        """Add the noise."""
+        keypoint, score, present = read_joints(self, results)
+        noise = np.random.standard_normal(keypoint.shape) * self.std * max(results['img_shape'])
+        keypoint += noise.astype(np.float32)
+        keypoint[~present] = 0
+        results.update(keypoint=keypoint, keypoint_score=score)
+        return results
+
+
+@TRANSFORMS.register_module()
+class JointDropout(BaseTransform):
+    """Make joints missing, each of every person and frame on its own.
+
+    Modified keys: ``keypoint``, ``keypoint_score``.
+
+    Args:
+        prob (float): Probability, in [0, 1). Defaults to 0.1.
+
+    Raises:
+        ValueError: If ``prob`` is not in [0, 1).
+    """
+
+    def __init__(self, prob: float = 0.1):
+        _require_share(self, prob)
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Drop joints."""
+        keypoint, score, _ = read_joints(self, results)
+        drop = np.random.random_sample(score.shape) < self.prob
+        return _drop(results, keypoint, score, drop)
+
+
+@TRANSFORMS.register_module()
+class FrameDropout(BaseTransform):
+    """Make whole frames empty, but never the last one that shows a joint.
+
+    Modified keys: ``keypoint``, ``keypoint_score``.
+
+    Args:
+        prob (float): Probability of every frame, in [0, 1). Defaults to 0.1.
+
+    Raises:
+        ValueError: If ``prob`` is not in [0, 1).
+    """
+
+    def __init__(self, prob: float = 0.1):
+        _require_share(self, prob)
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Drop frames."""
+        keypoint, score, present = read_joints(self, results)
+        drop = np.random.random_sample(score.shape[1]) < self.prob
+        shown = np.flatnonzero(present.any(axis=(0, 2)))
+        if shown.size and drop[shown].all():
+            drop[np.random.choice(shown)] = False
+        return _drop(results, keypoint, score, np.broadcast_to(drop[:, None], score.shape))
+
+
+def _require_share(owner, prob):
+    require(is_number(prob, 0, 1) and prob < 1, owner, 'prob', prob, 'a number in [0, 1)')
+
+
+def _drop(results: dict, keypoint: np.ndarray, score: np.ndarray, drop: np.ndarray) -> dict:
+    keypoint[drop] = 0
+    score[drop] = 0
+    results.update(keypoint=keypoint, keypoint_score=score)
+    return results

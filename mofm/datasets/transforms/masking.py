@@ -1,0 +1,73 @@
+"""Which cubes the backbone has to guess: key-point-wise masking (MoFM, Algorithm 1, corrected)."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mofm.models.thermal_cubes import MIN_SCORE, CubeGrid
+from mofm.registry import TRANSFORMS
+
+from .utils import is_int, require
+
+
+@TRANSFORMS.register_module()
+class KeypointMaskGenerator(BaseTransform):
+    """Mask the cubes of randomly drawn key points.
+
+    Of the n present joints of all persons and frames that lie on the canvas, m are drawn without
+    replacement, m uniform in [max(1, min(min_masked, n)), min(max_masked, n)], both ends included;
+    their cubes are masked. Many joints share a cube, so fewer than m cubes are masked;
+    ``unit='blocks'`` counts distinct cubes instead (n as well), drawing joints until m are marked.
+    A clip without a joint on the canvas gets an empty mask.
+
+    Required key: ``keypoints`` (M, J, F, 3), see :class:`ThermalCubeFormat`. Added key: ``mask``
+    (K,) bool.
+
+    Args:
+        min_masked (int): Lower bound of m. Defaults to 16.
+        max_masked (int): Upper bound of m. Defaults to 75.
+        unit (str): 'points' or 'blocks'. Defaults to 'points'.
+        canvas (int): Side of the canvas in pixels. Defaults to 72.
+        patch (int): Side of a cube in pixels. Defaults to 4.
+        num_frames (int): F, frames of a clip. Defaults to 48.
+
+    Raises:
+        ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
+            ``keypoints`` is absent or holds several clips.
+    """
+
+    def __init__(self,
+                 min_masked: int = 16,
+                 max_masked: int = 75,
+                 unit: str = 'points',
+                 canvas: int = 72,
+                 patch: int = 4,
+                 num_frames: int = 48):
+        require(is_int(min_masked, 0), self, 'min_masked', min_masked, 'an integer of at least 0')
+        require(is_int(max_masked, max(min_masked, 1)), self, 'max_masked', max_masked,
+                f'an integer of at least 1 and min_masked={min_masked}')
+        require(unit in ('points', 'blocks'), self, 'unit', unit, "'points' or 'blocks'")
+        self.min_masked = min_masked
+        self.max_masked = max_masked
+        self.unit = unit
+        self.grid = CubeGrid(num_frames, canvas, patch)
+
+    def transform(self, results: dict) -> dict:
+        """Add the mask."""
+        keypoints = results.get('keypoints')
+        require(keypoints is not None, self, 'keypoints', None,
+                'key points on the canvas; put ThermalCubeFormat before')
+        require(np.ndim(keypoints) == 4 and keypoints.shape[2:] == (self.grid.num_frames, 3), self,
+                'keypoints', keypoints.shape,
+                f'shape (M, J, {self.grid.num_frames}, 3), one clip; sample with num_clips=1')
+        x, y, score = keypoints.reshape(-1, 3).T
+        cubes = self.grid.index(x, y)
+        cubes = np.random.permutation(cubes[(score >= MIN_SCORE) & (cubes >= 0)])
+        if self.unit == 'blocks':
+            cubes = cubes[np.sort(np.unique(cubes, return_index=True)[1])]  # in order of drawing
+        mask = np.zeros(self.grid.num_cubes, dtype=bool)
+        n = len(cubes)
+        if n:
+            low, high = max(1, min(self.min_masked, n)), min(self.max_masked, n)
+            mask[cubes[:np.random.randint(low, high + 1)]] = True
+        results['mask'] = mask
+        return results

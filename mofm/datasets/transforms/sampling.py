@@ -1,0 +1,134 @@
+"""Which frames of a recording become a clip.
+
+Uniform sampling is that of PoseConv3D (arXiv 2104.13586, Sec. 3.2), which MoFM uses in words:
+one frame from each of F equal bins.
+"""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mofm.registry import TRANSFORMS
+
+from .utils import is_int, is_range, read_joints, require
+
+
+@TRANSFORMS.register_module()
+class UniformSampleFrames(BaseTransform):
+    """Sample n frames spread evenly over the T frames of the recording, and gather them.
+
+    ========== =====================================================================
+    T < n      n consecutive frames from a start, continued at the first frame
+    n <= T <2n all frames but T - n randomly chosen ones
+    T >= 2n    one random frame from each bin ``i * T // n ... (i + 1) * T // n - 1``
+    ========== =====================================================================
+
+    In training the randomness comes from NumPy's global state. In test mode it comes from a local
+    generator that is seeded at every call, so that a recording always gives the same clips, and
+    the starts of short recordings are spread evenly over the clips. Missing joints come out as
+    zeros.
+
+    Required keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) (optional),
+    ``total_frames`` (optional, checked). Modified keys: ``keypoint``
+    (M, num_clips * clip_len, V, 2) float32, ``keypoint_score``. Added keys: ``frame_inds`` int32,
+    ``clip_len``, ``num_clips``.
+
+    Args:
+        clip_len (int): n, frames of a clip. Defaults to 48.
+        num_clips (int): Clips of a recording, one after the other on the frame axis. Defaults
+            to 1.
+        test_mode (bool): Whether sampling is repeatable. Defaults to False.
+        seed (int): Seed of the test mode. Defaults to 255, which gives mmaction2's indices.
+
+    Raises:
+        ValueError: If a parameter is out of range, the recording has no frame, or its number of
+            frames is not ``total_frames``.
+    """
+
+    def __init__(self,
+                 clip_len: int = 48,
+                 num_clips: int = 1,
+                 test_mode: bool = False,
+                 seed: int = 255):
+        require(is_int(clip_len, 1), self, 'clip_len', clip_len, 'an integer of at least 1')
+        require(is_int(num_clips, 1), self, 'num_clips', num_clips, 'an integer of at least 1')
+        require(is_int(seed, 0), self, 'seed', seed, 'an integer of at least 0')
+        self.clip_len = clip_len
+        self.num_clips = num_clips
+        self.test_mode = test_mode
+        self.seed = seed
+
+    def _clip(self, total: int, clip: int, rng) -> np.ndarray:
+        n = self.clip_len
+        if total < n:
+            if not self.test_mode:
+                start = rng.randint(0, total)
+            elif total < self.num_clips:
+                start = clip
+            else:
+                start = clip * total // self.num_clips
+            return (start + np.arange(n)) % total
+        if total < 2 * n:
+            skip = np.zeros(n + 1, dtype=np.int64)
+            skip[rng.choice(n + 1, total - n, replace=False)] = 1
+            return np.arange(n) + np.cumsum(skip)[:-1]
+        edges = np.arange(n + 1) * total // n
+        return edges[:-1] + rng.randint(np.diff(edges))
+
+    def transform(self, results: dict) -> dict:
+        """Replace the recording by its clips."""
+        total = _num_frames(self, results)
+        rng = np.random.RandomState(self.seed) if self.test_mode else np.random
+        inds = np.concatenate([self._clip(total, i, rng) for i in range(self.num_clips)])
+        _take(results, inds)
+        results['keypoint'], results['keypoint_score'], _ = read_joints(self, results)
+        results['frame_inds'] = inds.astype(np.int32)
+        results['clip_len'] = self.clip_len
+        results['num_clips'] = self.num_clips
+        return results
+
+
+@TRANSFORMS.register_module()
+class TemporalCrop(BaseTransform):
+    """Keep a random run of consecutive frames; uniform sampling afterwards varies the speed.
+
+    Goes before :class:`UniformSampleFrames`. Modified keys: ``keypoint``, ``keypoint_score``,
+    ``total_frames``.
+
+    Args:
+        ratio (tuple[float, float]): Range of the share of frames that is kept, in (0, 1].
+            Defaults to (0.7, 1.0).
+
+    Raises:
+        ValueError: If the range is not in (0, 1], or the recording has no frame.
+    """
+
+    def __init__(self, ratio: tuple = (0.7, 1.0)):
+        require(is_range(ratio, 1e-6, 1), self, 'ratio', ratio,
+                'a pair (low, high) with 0 < low <= high <= 1')
+        self.ratio = tuple(ratio)
+
+    def transform(self, results: dict) -> dict:
+        """Crop the frame axis."""
+        total = _num_frames(self, results)
+        length = max(1, round(total * np.random.uniform(*self.ratio)))
+        start = np.random.randint(total - length + 1)
+        _take(results, slice(start, start + length))
+        results['total_frames'] = length
+        return results
+
+
+def _num_frames(owner, results: dict) -> int:
+    shape = np.shape(results['keypoint'])
+    clip = f'keypoint of clip {results.get("frame_dir", "unnamed")!r}'
+    require(len(shape) == 4, owner, clip, shape, 'shape (persons, frames, joints, 2)')
+    require(shape[1] > 0, owner, clip, shape, 'at least one frame; drop the clip')
+    total = results.get('total_frames', shape[1])
+    require(total == shape[1], owner, clip, f'{shape[1]} frames',
+            f'{total} as in total_frames; frames may be sampled only once')
+    return shape[1]
+
+
+def _take(results: dict, frames):
+    results['keypoint'] = results['keypoint'][:, frames]
+    if results.get('keypoint_score') is not None:
+        results['keypoint_score'] = results['keypoint_score'][:, frames]

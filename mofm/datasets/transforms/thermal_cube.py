@@ -1,0 +1,89 @@
+"""Key points onto the canvas of the thermal cubes (MoFM, Sec. 3.1)."""
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mofm.models.thermal_cubes import CubeGrid, ThermalCubes
+from mofm.registry import TRANSFORMS
+
+from .utils import is_int, is_number, read_joints, require
+
+
+@TRANSFORMS.register_module()
+class ThermalCubeFormat(BaseTransform):
+    """Fit the image into the square canvas and put the key points in the order of the model.
+
+    The image is scaled to the longer side and centred, so that bodies keep their proportions.
+    Points outside the canvas stay where they are: their heat may reach in. A clip without any
+    person becomes one person whose joints are all missing.
+
+    Required keys: ``keypoint`` (M, num_clips * F, V, 2), ``keypoint_score`` (optional),
+    ``img_shape``, ``num_clips`` (optional, 1). Added key: ``keypoints`` (M, J, F, 3) float32:
+    x and y in canvas pixels and score; (num_clips, M, J, F, 3) for several clips. With
+    ``render='loader'`` also ``heatmap`` (J, F, H, W) float32, clips first for several.
+
+    Args:
+        num_frames (int): F, frames of a clip. Defaults to 48.
+        canvas (int): H = W in pixels. Defaults to 72.
+        patch (int): Side of a cube in pixels. Defaults to 4.
+        sigma (float): Standard deviation of the Gaussian in canvas pixels, for ``heatmap``.
+            Defaults to 0.6.
+        use_score (bool): Multiply the heat by the score, for ``heatmap``. Defaults to False.
+        render (str): 'device' leaves rendering to the data preprocessor, 'loader' also renders
+            here, for people who want to look at it. Defaults to 'device'.
+        max_persons (int, optional): Keep the persons with the highest summed score if there are
+            more. Defaults to None, all.
+
+    Raises:
+        ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
+            the clip has another number of frames.
+    """
+
+    def __init__(self,
+                 num_frames: int = 48,
+                 canvas: int = 72,
+                 patch: int = 4,
+                 sigma: float = 0.6,
+                 use_score: bool = False,
+                 render: str = 'device',
+                 max_persons: int = None):
+        self.grid = CubeGrid(num_frames, canvas, patch)
+        require(is_number(sigma, 1e-6), self, 'sigma', sigma, 'a positive number of pixels')
+        require(render in ('device', 'loader'), self, 'render', render, "'device' or 'loader'")
+        require(max_persons is None or is_int(max_persons, 1), self, 'max_persons', max_persons,
+                'None or an integer of at least 1')
+        self.sigma = sigma
+        self.use_score = use_score
+        self.render = render
+        self.max_persons = max_persons
+
+    def transform(self, results: dict) -> dict:
+        """Add ``keypoints``, and ``heatmap`` if wanted."""
+        keypoint, score, present = read_joints(self, results)
+        clips, frames = results.get('num_clips', 1), self.grid.num_frames
+        require(keypoint.shape[1] == clips * frames, self, 'frames of keypoint',
+                keypoint.shape[1], f'{clips} x {frames} (num_clips x num_frames); put '
+                f'UniformSampleFrames(clip_len={frames}) before')
+        size = np.asarray(results['img_shape'][::-1], dtype=np.float32)
+        require(bool((size > 0).all()), self, 'img_shape', results['img_shape'],
+                'a positive height and width in pixels')
+        if self.max_persons is not None and len(score) > self.max_persons:
+            best = np.argsort(-score.sum(axis=(1, 2)), kind='stable')[:self.max_persons]
+            keypoint, score, present = keypoint[best], score[best], present[best]
+
+        persons, _, joints = score.shape
+        out = np.zeros((max(persons, 1), clips * frames, joints, 3), dtype=np.float32)
+        scale = self.grid.canvas / size.max()
+        keypoint = keypoint * scale + (self.grid.canvas - size * scale) / 2
+        keypoint[~present] = 0
+        out[:persons, ..., :2] = keypoint
+        out[:persons, ..., 2] = score
+        out = out.reshape(len(out), clips, frames, joints, 3)
+        out = np.ascontiguousarray(out.transpose(1, 0, 3, 2, 4))  # (clips, M, J, F, 3)
+        if self.render == 'loader':
+            cubes = ThermalCubes(torch.from_numpy(out), self.grid, self.sigma, self.use_score)
+            heatmap = cubes.volume().numpy()  # (clips, J, F, H, W)
+            results['heatmap'] = heatmap if clips > 1 else heatmap[0]
+        results['keypoints'] = out if clips > 1 else out[0]
+        return results

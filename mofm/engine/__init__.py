@@ -1,0 +1,10 @@
+"""Hooks, schedules and checkpoint safety. Importing it makes ``resume=True`` work."""
+
+from .checkpoint import allow_mmengine_checkpoints, check_state, load_weights
+from .hooks import AnnealHook, CheckpointGuardHook
+from .layer_decay import LayerDecayOptimWrapperConstructor
+
+__all__ = [
+    'AnnealHook', 'CheckpointGuardHook', 'LayerDecayOptimWrapperConstructor',
+    'allow_mmengine_checkpoints', 'check_state', 'load_weights'
+]

@@ -1,0 +1,102 @@
+"""Checkpoints that load safely: no arbitrary objects, no silent mismatch.
+
+MMEngine stores its message hub in a checkpoint. ``torch.load(weights_only=True)`` rejects the
+classes in it, so ``resume=True`` fails with torch >= 2.6; exactly those are allowed here.
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+
+# the functions NumPy pickles arrays and scalars with
+_RECONSTRUCT = np.zeros(1).__reduce__()[0]
+_SCALAR = np.float64(1).__reduce__()[0]
+
+
+def _statistic(owner: type, name: str):
+    """What a HistoryBuffer needs of ``getattr``: its own four statistics, nothing else."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'getattr({owner}, {name!r}) is not allowed')
+    return getattr(owner, name)
+
+
+def allow_mmengine_checkpoints():
+    """Let ``torch.load(weights_only=True)`` read what an MMEngine runner stores."""
+    torch.serialization.add_safe_globals([
+        HistoryBuffer, (_statistic, 'builtins.getattr'), np.ndarray, np.dtype,
+        type(np.dtype('float64')), type(np.dtype('int64')), type(np.dtype('float32')),
+        # written by NumPy 1 and by NumPy 2
+        (_RECONSTRUCT, 'numpy.core.multiarray._reconstruct'),
+        (_RECONSTRUCT, 'numpy._core.multiarray._reconstruct'),
+        (_SCALAR, 'numpy.core.multiarray.scalar'),
+        (_SCALAR, 'numpy._core.multiarray.scalar'),
+    ])
+
+
+def check_state(model: nn.Module, state: dict, source: str, ignore: tuple = ()):
+    """Compare a state dict with the model it is meant for.
+
+    Args:
+        model (nn.Module): The model.
+        state (dict): Names to tensors.
+        source (str): File the state comes from, for the message.
+        ignore (tuple[str]): Prefixes of names that may be missing.
+
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
+    """
+    expected = model.state_dict()
+    problems = [
+        f'  {name}: found {tuple(state[name].shape) if name in state else "nothing"}, expected '
+        f'{tuple(tensor.shape)}' for name, tensor in expected.items()
+        if not name.startswith(tuple(ignore)) and (
+            name not in state or state[name].shape != tensor.shape)
+    ] if expected else []
+    if problems:
+        shown = '\n'.join(problems[:5] + ([f'  ... and {len(problems) - 5} more']
+                                          if len(problems) > 5 else []))
+        raise ValueError(
+            f'{source} does not fit {type(model).__name__}: {len(problems)} of {len(expected)} '
+            f'tensors differ\n{shown}\nUse the config the checkpoint was trained with (same '
+            'num_frames, canvas, patch, width, depth, vocabulary and classes).')
+
+
+def load_weights(model: nn.Module, path: str, prefix: str = ''):
+    """Load a part of a checkpoint into a model, completely or not at all.
+
+    Args:
+        model (nn.Module): Receives the weights.
+        path (str): Checkpoint of an MMEngine runner or a plain state dict; file or URL.
+        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a checkpoint, or not of this model.
+    """
+    allow_mmengine_checkpoints()
+    if '://' not in path and not Path(path).expanduser().is_file():
+        raise FileNotFoundError(f'{path}: no such checkpoint; train it first or set the path, '
+                                'e.g. with --cfg-options (docs/training.md lists the steps)')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError,
+            KeyError) as error:
+        raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: '
+                         f'{str(error).splitlines()[0]}); it may be truncated, or hold objects '
+                         'that are not weights') from error
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise ValueError(f'{path}: found {type(checkpoint).__name__} without tensors, expected a '
+                         'checkpoint with a state_dict')
+    state = {k.removeprefix('module.'): v for k, v in state.items()}
+    state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
+    check_state(model, state, path)
+    model.load_state_dict({k: state[k] for k in model.state_dict()})
+
+
+allow_mmengine_checkpoints()

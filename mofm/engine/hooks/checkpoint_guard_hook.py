@@ -1,0 +1,24 @@
+"""Stop before a checkpoint of another model is loaded half."""
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from mofm.registry import HOOKS
+
+from ..checkpoint import check_state
+
+
+@HOOKS.register_module()
+class CheckpointGuardHook(Hook):
+    """Compare a checkpoint with the model, before ``load_from`` or ``resume`` use it.
+
+    MMEngine loads what fits and only warns about the rest, so a test with the wrong checkpoint
+    would silently report the accuracy of random weights.
+    """
+
+    def after_load_checkpoint(self, runner, checkpoint: dict):
+        """Raise ValueError if tensors of the model are missing or have another shape."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        state = checkpoint.get('state_dict', checkpoint)
+        state = {k.removeprefix('module.'): v for k, v in state.items()}
+        check_state(model, state, str(runner._load_from or 'the checkpoint'))

@@ -1,0 +1,39 @@
+"""Per-sample scores as a table."""
+
+import csv
+from pathlib import Path
+
+from mmengine.evaluator import BaseMetric
+
+from mofm.registry import METRICS
+
+
+@METRICS.register_module()
+class ScoreTable(BaseMetric):
+    """Write name, label, prediction and the score of every class of each sample to a CSV file.
+
+    Args:
+        out_file (str): File to write.
+        collect_device: As in MMEngine.
+    """
+
+    def __init__(self, out_file: str, collect_device: str = 'cpu'):
+        super().__init__(collect_device)
+        self.out_file = Path(out_file)
+
+    def process(self, data_batch, data_samples):
+        """Keep one row per sample."""
+        for sample in data_samples:
+            scores = sample['pred_score'].tolist()
+            self.results.append([sample.get('frame_dir', ''), int(sample['gt_label']),
+                                 int(sample['pred_label'])] + [f'{s:.6g}' for s in scores])
+
+    def compute_metrics(self, results: list) -> dict:
+        """Write the table; no figure of its own."""
+        self.out_file.parent.mkdir(parents=True, exist_ok=True)
+        classes = range(len(results[0]) - 3)
+        with self.out_file.open('w', newline='') as file:
+            writer = csv.writer(file)
+            writer.writerow(['name', 'label', 'prediction', *(f'score_{c}' for c in classes)])
+            writer.writerows(results)
+        return {}

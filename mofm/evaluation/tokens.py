@@ -1,0 +1,72 @@
+"""How good tokens are: what they rebuild, how many are used, how well they are predicted."""
+
+import numpy as np
+import torch.nn.functional as F
+from mmengine.evaluator import BaseMetric
+
+from mofm.registry import METRICS
+
+
+@METRICS.register_module()
+class TokenizerMetric(BaseMetric):
+    """Reconstruction and use of the MotionBook.
+
+    ``smooth_l1``: mean over all elements; ``iou``: pixels above the threshold in both over pixels
+    above it in either, summed over clips; ``tokens_used`` and ``perplexity``: of the tokens on
+    occupied cubes; ``blank_smooth_l1``: smooth_l1 of an empty reconstruction, for comparison.
+
+    Args:
+        vocab_size (int): V.
+        threshold (float): Heat that counts as foreground. Defaults to 0.3.
+        collect_device, prefix: As in MMEngine.
+    """
+
+    default_prefix = 'tokenizer'
+
+    def __init__(self, vocab_size: int, threshold: float = 0.3, collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        self.vocab_size = vocab_size
+        self.threshold = threshold
+
+    def process(self, data_batch, data_samples):
+        """Keep a few numbers and the token counts of every clip."""
+        for sample in data_samples:
+            heat, rec = sample['heat'], sample['reconstruction']
+            a, b = heat > self.threshold, rec > self.threshold
+            ids = sample['tokens'][sample['occupied']].cpu().numpy()
+            numbers = (F.smooth_l1_loss(rec, heat), F.smooth_l1_loss(rec * 0, heat), (a & b).sum(),
+                       (a | b).sum())
+            self.results.append((np.array([float(n) for n in numbers]), ids))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Average over clips."""
+        numbers = np.array([r[0] for r in results])
+        counts = np.bincount(np.concatenate([r[1] for r in results]), minlength=self.vocab_size)
+        share = counts[counts > 0] / max(counts.sum(), 1)
+        both, either = numbers[:, 2:].sum(0)
+        return dict(
+            smooth_l1=float(numbers[:, 0].mean()),
+            blank_smooth_l1=float(numbers[:, 1].mean()),
+            iou=float(both / max(either, 1)),
+            tokens_used=int((counts > 0).sum()),
+            perplexity=float(np.exp(-(share * np.log(share)).sum())))
+
+
+@METRICS.register_module()
+class MaskedTokenMetric(BaseMetric):
+    """Accuracy at masked cubes, next to always answering their most frequent token."""
+
+    default_prefix = 'masked'
+
+    def process(self, data_batch, data_samples):
+        """Keep predicted and true tokens of every clip."""
+        for sample in data_samples:
+            self.results.append((sample['pred_tokens'].cpu().numpy(),
+                                 sample['gt_tokens'].cpu().numpy()))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Micro average over masked cubes."""
+        pred, gt = (np.concatenate(part) for part in zip(*results))
+        return dict(
+            acc=float((pred == gt).mean()), majority_acc=float(np.bincount(gt).max() / len(gt)))

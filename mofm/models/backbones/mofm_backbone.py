@@ -1,0 +1,292 @@
+"""MoFMBackbone: a ViT over thermal cubes (MoFM, Sec. 3.3; ViT, arXiv 2010.11929).
+
+Every cube is embedded on its own, so a masked cube cannot leak through its neighbours. Most cubes
+are empty and their embedding is one constant: only the occupied ones are computed.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mofm.registry import MODELS
+
+from ..thermal_cubes import CubeGrid, ThermalCubes
+
+
+class MotionFeatures(NamedTuple):
+    """What the backbone knows of a batch of clips.
+
+    Attributes:
+        tokens (Tensor): (B, K, D) after the final norm, zero where ``encoded`` is False.
+        pooled (Tensor): (B, D), mean over the encoded tokens, or the class token.
+        encoded (Tensor): (B, K) bool, cubes that took part in attention.
+    """
+
+    tokens: Tensor
+    pooled: Tensor
+    encoded: Tensor
+
+
+@MODELS.register_module()
+class LinearCubeEmbed(nn.Linear):
+    """Linear patch embedding of a cube, as in BEiT (arXiv 2106.08254).
+
+    Args:
+        num_joints (int): J.
+        grid (CubeGrid): Geometry of the cubes.
+        embed_dims (int): D.
+    """
+
+    def __init__(self, num_joints: int, grid: CubeGrid, embed_dims: int):
+        super().__init__(num_joints * grid.num_frames * grid.patch**2, embed_dims)
+
+    def forward(self, cubes: Tensor) -> Tensor:
+        """(N, J, F, p, p) to (N, D)."""
+        return super().forward(cubes.flatten(1))
+
+
+class _ResidualBlock3D(nn.Module):
+    """conv-norm-ReLU-conv-norm with a strided 1x1x1 shortcut."""
+
+    def __init__(self, in_channels: int, channels: int, stride: tuple):
+        super().__init__()
+        self.conv1 = nn.Conv3d(in_channels, channels, 3, stride, 1, bias=False)
+        self.norm1 = nn.GroupNorm(8, channels)
+        self.conv2 = nn.Conv3d(channels, channels, 3, 1, 1, bias=False)
+        self.norm2 = nn.GroupNorm(8, channels)
+        self.shortcut = nn.Conv3d(in_channels, channels, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+@MODELS.register_module()
+class ConvCubeEmbed(nn.Module):
+    """Two 3D residual blocks per cube and a projection (MoFM, Sec. 3.3).
+
+    GroupNorm, because batch statistics would be dominated by empty cubes.
+
+    Args:
+        num_joints (int): J.
+        grid (CubeGrid): Geometry of the cubes.
+        embed_dims (int): D.
+        channels (tuple[int]): Channels of the two blocks. Defaults to (64, 128).
+    """
+
+    def __init__(self,
+                 num_joints: int,
+                 grid: CubeGrid,
+                 embed_dims: int,
+                 channels: tuple = (64, 128)):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            _ResidualBlock3D(num_joints, channels[0], (4, 1, 1)),
+            _ResidualBlock3D(channels[0], channels[1], (3, 2, 2)))
+        frames = -(-(-(-grid.num_frames // 4)) // 3)
+        self.proj = nn.Linear(channels[1] * frames * (-(-grid.patch // 2))**2, embed_dims)
+
+    def forward(self, cubes: Tensor) -> Tensor:
+        """(N, J, F, p, p) to (N, D)."""
+        return self.proj(self.blocks(cubes).flatten(1))
+
+
+class _Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, dims: int, num_heads: int, hidden: int, drop: float, drop_path: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm1 = nn.LayerNorm(dims, eps=1e-6)
+        self.qkv = nn.Linear(dims, 3 * dims)
+        self.proj = nn.Linear(dims, dims)
+        self.norm2 = nn.LayerNorm(dims, eps=1e-6)
+        self.fc1 = nn.Linear(dims, hidden)
+        self.fc2 = nn.Linear(hidden, dims)
+        self.drop = nn.Dropout(drop)
+        self.drop_path = drop_path
+
+    def _residual(self, y: Tensor) -> Tensor:
+        """Dropout and stochastic depth (arXiv 1603.09382) on a residual branch."""
+        y = self.drop(y)
+        if self.training and self.drop_path:
+            keep = 1 - self.drop_path
+            y = y * y.new_empty(len(y), 1, 1).bernoulli_(keep) / keep
+        return y
+
+    def forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
+        b, n, d = x.shape
+        qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
+        y = self.proj(y.transpose(1, 2).reshape(b, n, d))
+        x = x + self._residual(y)
+        y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        return x + self._residual(y)
+
+
+@MODELS.register_module()
+class MoFMBackbone(BaseModule):
+    """ViT over thermal cubes.
+
+    Args:
+        num_joints (int): J. Defaults to 17.
+        num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
+        embed_dims (int): D. Defaults to 768.
+        depth, num_heads (int): Blocks and attention heads. Default to 12.
+        mlp_ratio (float): Hidden width of the feed-forward network over D. Defaults to 4.
+        embed (dict): Cube embedding. Defaults to ``dict(type='ConvCubeEmbed')``.
+        max_tokens (int): Rows of the learned position table. Defaults to 384.
+        tokens (str): 'all' cubes attend, or the 'occupied' (and masked) ones only, about a third
+            of the work. Defaults to 'all'.
+        with_cls (bool): Pool by a class token instead of the mean. Defaults to False.
+        drop_rate, drop_path_rate (float): Dropout, and stochastic depth of the last block
+            (growing linearly). Default to 0.
+        frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
+    """
+
+    def __init__(self,
+                 num_joints: int = 17,
+                 num_frames: int = 48,
+                 canvas: int = 72,
+                 patch: int = 4,
+                 embed_dims: int = 768,
+                 depth: int = 12,
+                 num_heads: int = 12,
+                 mlp_ratio: float = 4,
+                 embed: dict | None = None,
+                 max_tokens: int = 384,
+                 tokens: str = 'all',
+                 with_cls: bool = False,
+                 drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 frozen: bool = False,
+                 init_cfg: dict | None = None):
+        super().__init__(init_cfg=init_cfg)
+        self.grid = CubeGrid(num_frames, canvas, patch)
+        self.num_joints = num_joints
+        self.embed_dims = embed_dims
+        self.frozen = frozen
+        length = self.grid.num_cubes + with_cls
+        if length > max_tokens:
+            raise ValueError(f'max_tokens: found {max_tokens}, expected at least {length} (cubes '
+                             'of the canvas, plus one with a class token)')
+        if tokens not in ('all', 'occupied'):
+            raise ValueError(f"tokens: found '{tokens}', expected 'all' or 'occupied'")
+        if embed_dims % num_heads:
+            raise ValueError(f'embed_dims: found {embed_dims}, expected a multiple of num_heads='
+                             f'{num_heads}')
+        self.tokens = tokens
+        self.embed = MODELS.build(
+            dict(dict(type='ConvCubeEmbed') if embed is None else embed,
+                 num_joints=num_joints, grid=self.grid, embed_dims=embed_dims))
+        self.pos_embed = nn.Parameter(torch.zeros(1, max_tokens, embed_dims))
+        self.mask_token = nn.Parameter(torch.zeros(embed_dims))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls else None
+        rates = torch.linspace(0, drop_path_rate, depth).tolist()
+        self.blocks = nn.ModuleList(
+            _Block(embed_dims, num_heads, int(mlp_ratio * embed_dims), drop_rate, rate)
+            for rate in rates)
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        if frozen:
+            self.requires_grad_(False)
+
+    def init_weights(self):
+        """Truncated normal (std 0.02) as BEiT, or the weights of ``init_cfg``."""
+        if self.init_cfg:
+            from mofm.engine.checkpoint import load_weights
+            load_weights(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
+            return
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        for parameter in (self.pos_embed, self.mask_token, self.cls_token):
+            if parameter is not None:
+                trunc_normal_(parameter, std=0.02)
+
+    def train(self, mode: bool = True):
+        """A frozen backbone stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+    def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
+        """Embeddings of all cubes, computed for the visible ones that hold heat.
+
+        Args:
+            inputs (ThermalCubes): B clips.
+            visible (Tensor): (B, K) bool, cubes whose content may be read.
+
+        Returns:
+            Tensor: (B, K, D); cubes that are empty or not visible get the embedding of an empty
+            cube.
+        """
+        select = inputs.occupied() & visible
+        cubes = inputs.cubes(select)
+        # the first row is an empty cube
+        cubes = torch.cat((cubes.new_zeros(1, *cubes.shape[1:]), cubes))
+        embedded = self.embed(cubes)
+        row = select.flatten().cumsum(0) * select.flatten()
+        return embedded[row].view(*select.shape, -1)
+
+    def forward(self, inputs: ThermalCubes, mask: Tensor | None = None) -> MotionFeatures:
+        """Encode a batch of clips.
+
+        Args:
+            inputs (ThermalCubes): B clips with the geometry of the backbone.
+            mask (Tensor, optional): (B, K) bool, cubes replaced by the mask embedding.
+
+        Returns:
+            MotionFeatures: Tokens (B, K, D), pooled features (B, D), encoded cubes (B, K).
+
+        Raises:
+            ValueError: If the clips have another geometry or number of joints.
+        """
+        if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
+            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
+                             f'backbone expects {self.num_joints} joints on {self.grid}; set the '
+                             'same num_frames, canvas and patch in the data_preprocessor')
+        if mask is None:
+            mask = inputs.occupied().new_zeros(len(inputs), self.grid.num_cubes)
+        x = self.embed_cubes(inputs, ~mask)  # (B, K, D)
+        x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
+        first = int(self.cls_token is not None)
+        x = x + self.pos_embed[:, first:first + self.grid.num_cubes]
+
+        keep = torch.ones_like(mask)
+        if self.tokens == 'occupied':
+            keep = inputs.occupied() | mask
+            keep[:, 0] |= ~keep.any(1)  # a clip without heat still has one token
+        return self._encode(x, keep)
+
+    def _encode(self, x: Tensor, keep: Tensor) -> MotionFeatures:
+        """Run the blocks on the kept tokens of x (B, K, D)."""
+        dense, attn_mask = bool(keep.all()), None
+        valid = keep
+        if not dense:
+            longest = int(keep.sum(1).max())
+            order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
+            valid = keep.gather(1, order)  # (B, L)
+            x = x.gather(1, order[..., None].expand(-1, -1, x.shape[2]))
+        if self.cls_token is not None:
+            cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
+            x = torch.cat((cls, x), 1)
+        if not dense:
+            first = valid.new_ones(len(x), x.shape[1] - valid.shape[1])
+            attn_mask = torch.cat((first, valid), 1)[:, None, None]
+        for block in self.blocks:
+            x = block(x, attn_mask)
+        x = self.norm(x)
+        if self.cls_token is not None:
+            pooled, x = x[:, 0], x[:, 1:]
+        x = x * valid[..., None]
+        if self.cls_token is None:
+            pooled = x.sum(1) / valid.sum(1, keepdim=True)
+        if not dense:
+            tokens = x.new_zeros(*keep.shape, x.shape[2])
+            x = tokens.scatter(1, order[..., None].expand_as(x), x)
+        return MotionFeatures(x, pooled, keep)

@@ -1,0 +1,59 @@
+"""Linear classification head on pooled features (DT1)."""
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mofm.registry import MODELS
+
+from ..backbones.mofm_backbone import MotionFeatures
+
+
+@MODELS.register_module()
+class ActionClsHead(BaseModule):
+    """Dropout and one linear layer on the pooled features (MoFM, Sec. 4).
+
+    Args:
+        num_classes (int): C.
+        in_channels (int): D. Defaults to 768.
+        dropout (float): Defaults to 0.4.
+        label_smooth (float): Label smoothing of the cross entropy. Defaults to 0.
+        probe_norm (bool): Batch norm without affine parameters before the linear layer, the usual
+            linear probe (MAE, arXiv 2111.06377). Defaults to False.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int = 768,
+                 dropout: float = 0.4,
+                 label_smooth: float = 0.,
+                 probe_norm: bool = False):
+        super().__init__()
+        self.label_smooth = label_smooth
+        self.norm = nn.BatchNorm1d(in_channels, affine=False) if probe_norm else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(in_channels, num_classes)
+
+    def init_weights(self):
+        """Truncated normal, std 0.02."""
+        trunc_normal_(self.fc.weight, std=0.02)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, features: MotionFeatures) -> Tensor:
+        """Class scores (B, C)."""
+        return self.fc(self.dropout(self.norm(features.pooled)))
+
+    def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
+        """Cross entropy and training accuracy for labels (B,).
+
+        Raises:
+            ValueError: If a label is not one of the classes.
+        """
+        scores = self(features)
+        if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
+            raise ValueError(f'label: found {int(labels.min())}...{int(labels.max())}, expected '
+                             f'0...{scores.shape[1] - 1}; set num_classes of the head')
+        return dict(
+            loss_cls=F.cross_entropy(scores, labels, label_smoothing=self.label_smooth),
+            top1_acc=(scores.argmax(1) == labels).float().mean())

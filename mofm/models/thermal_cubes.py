@@ -1,0 +1,298 @@
+"""Key points become Gaussian heat, and heat is cut into thermal cubes.
+
+A heat map holds at most a few pixels per key point, so nothing dense is computed: the window of
++-3 sigma around every key point (PoseConv3D, arXiv 2104.13586; MoFM eq. 1) is evaluated and
+scattered into whatever is asked for: the volume U, its union over joints U_R, or just the cubes
+that hold heat. This module is the only place that knows the order of the cubes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Key points with a lower score are missing (as in mmaction2).
+MIN_SCORE = 1e-4
+
+
+@dataclass(frozen=True)
+class CubeGrid:
+    """How a clip is cut into thermal cubes (MoFM, Sec. 3.1).
+
+    Cube ``k = row * cols + col`` covers the pixels ``patch * row ... patch * (row + 1) - 1`` and
+    the same for columns, over all joints and frames.
+
+    Args:
+        num_frames (int): F, frames of a clip. Defaults to 48.
+        canvas (int): H = W, side of the square heat map in pixels. Defaults to 72.
+        patch (int): Side of a cube in pixels. Defaults to 4.
+
+    Raises:
+        ValueError: If the canvas is not a positive multiple of the patch.
+    """
+
+    num_frames: int = 48
+    canvas: int = 72
+    patch: int = 4
+
+    def __post_init__(self):
+        if self.num_frames < 1:
+            raise ValueError(f'num_frames: found {self.num_frames}, expected at least 1')
+        if self.patch < 1 or self.canvas < self.patch or self.canvas % self.patch:
+            raise ValueError(
+                f'canvas: found {self.canvas}, expected a positive multiple of patch='
+                f'{self.patch}, e.g. canvas=72 with patch=4')
+
+    @property
+    def rows(self) -> int:
+        """Cubes in a column (= in a row, the canvas is square)."""
+        return self.canvas // self.patch
+
+    cols = rows
+
+    @property
+    def num_cubes(self) -> int:
+        """K, the number of cubes of a clip."""
+        return self.rows * self.cols
+
+    def index(self, x, y):
+        """Cube that holds the point (x, y).
+
+        Args:
+            x (np.ndarray | Tensor): Columns on the canvas in pixels, any shape.
+            y (np.ndarray | Tensor): Rows on the canvas in pixels, same shape.
+
+        Returns:
+            np.ndarray | Tensor: Index of the cube, -1 for points outside the canvas or NaN.
+        """
+        inside = (x >= 0) & (x < self.canvas) & (y >= 0) & (y < self.canvas)
+        if isinstance(inside, Tensor):
+            x, y = (torch.where(inside, v, 0).long() // self.patch for v in (x, y))
+            return torch.where(inside, y * self.cols + x, -1)
+        x, y = (np.where(inside, v, 0).astype(np.int64) // self.patch for v in (x, y))
+        return np.where(inside, y * self.cols + x, -1)
+
+    def split(self, volume: Tensor) -> Tensor:
+        """Cut (B, ..., H, W) into cubes (B, K, ..., patch, patch)."""
+        p, shape = self.patch, volume.shape
+        cut = volume.reshape(*shape[:-2], self.rows, p, self.cols, p)
+        cut = cut.movedim((-4, -2), (1, 2))  # (B, rows, cols, ..., p, p)
+        return cut.reshape(shape[0], self.num_cubes, *shape[1:-2], p, p)
+
+    def merge(self, cubes: Tensor) -> Tensor:
+        """Inverse of :meth:`split`."""
+        shape = cubes.shape
+        cut = cubes.reshape(shape[0], self.rows, self.cols, *shape[2:]).movedim((1, 2), (-4, -2))
+        return cut.reshape(shape[0], *shape[2:-2], self.canvas, self.canvas)
+
+
+class ThermalCubes:
+    """A batch of clips on the device: key points that render themselves on demand.
+
+    ``U[j, f, y, x] = max over persons of exp(-((x - x_jf)^2 + (y - y_jf)^2) / (2 sigma^2))``,
+    zero outside +-3 sigma, exactly the support of mmaction2's ``GeneratePoseTarget``.
+
+    Args:
+        keypoints (Tensor): (B, M, J, F, 3); x and y in canvas pixels, score in [0, 1]. A score
+            below 1e-4 or a coordinate that is not finite marks a missing joint.
+        grid (CubeGrid): Geometry of the cubes.
+        sigma (float): Standard deviation of the Gaussian in pixels. Defaults to 0.6.
+        use_score (bool): Multiply the heat by the score. Defaults to False.
+
+    Raises:
+        ValueError: If the shape of ``keypoints`` does not fit, or sigma is not positive.
+    """
+
+    def __init__(self,
+                 keypoints: Tensor,
+                 grid: CubeGrid,
+                 sigma: float = 0.6,
+                 use_score: bool = False):
+        if keypoints.dim() != 5 or keypoints.shape[-1] != 3:
+            raise ValueError(f'keypoints: found shape {tuple(keypoints.shape)}, expected '
+                             '(B, M, J, F, 3)')
+        if keypoints.shape[3] != grid.num_frames:
+            raise ValueError(f'keypoints: found {keypoints.shape[3]} frames, expected '
+                             f'{grid.num_frames} (num_frames of the grid)')
+        if sigma <= 0:
+            raise ValueError(f'sigma: found {sigma}, expected a positive number of pixels')
+        self.keypoints = keypoints.float()
+        self.grid = grid
+        self.sigma = sigma
+        self.use_score = use_score
+        self._splats = None
+        self._occupied = None
+
+    def __len__(self):
+        return self.keypoints.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the key points are."""
+        return self.keypoints.device
+
+    @property
+    def num_joints(self) -> int:
+        """J."""
+        return self.keypoints.shape[2]
+
+    def _windows(self):
+        """Heat in the window of every present key point.
+
+        Returns:
+            tuple: The (b, j, f) indices (3, N) of the N present key points, the columns and the
+            rows of their windows (N, S), and the heat (N, S, S) with rows before columns. Pixels
+            of a window that lie outside the support have heat 0.
+        """
+        if self._splats is None:
+            present = (self.keypoints[..., 2] >= MIN_SCORE) & self.keypoints.isfinite().all(-1)
+            b, m, j, f = present.nonzero().unbind(1)
+            points = self.keypoints[b, m, j, f]
+            reach, size = 3 * self.sigma, self.grid.canvas
+            span = torch.arange(math.ceil(2 * reach) + 1, device=self.device)
+            # keeps int() of huge coordinates defined; such points have an empty window
+            centre = points[:, :2].clamp(-2 * reach - 2, size + 2 * reach + 2)
+            start = (centre - reach).trunc().clamp(min=0)
+            end = ((centre + reach).trunc() + 1).clamp(max=size)
+            pixel = start[..., None] + span  # (N, 2, S)
+            heat = torch.exp(-(pixel - centre[..., None]).square() / (2 * self.sigma**2))
+            heat = heat * (pixel < end[..., None])
+            heat_x, heat_y = heat.unbind(1)
+            if self.use_score:
+                heat_y = heat_y * points[:, 2:]
+            columns, rows = pixel.clamp(max=size - 1).long().unbind(1)
+            self._splats = (torch.stack((b, j, f)), columns, rows,
+                            heat_y[:, :, None] * heat_x[:, None, :])
+        return self._splats
+
+    def _scatter(self, size: int, index: Tensor, heat: Tensor) -> Tensor:
+        out = heat.new_zeros(size)
+        return out.scatter_reduce_(0, index.flatten(), heat.flatten(), 'amax')
+
+    def _pixels(self, plane: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+        """Flat index (N, S, S) into planes of the canvas."""
+        size = self.grid.canvas
+        return (plane[:, None, None] * size + rows[:, :, None]) * size + columns[:, None, :]
+
+    def volume(self) -> Tensor:
+        """Heat of every joint, U.
+
+        Returns:
+            Tensor: (B, J, F, H, W) in [0, 1].
+        """
+        (b, j, f), columns, rows, heat = self._windows()
+        batch, joints, frames = len(self), self.num_joints, self.grid.num_frames
+        shape = (batch, joints, frames, self.grid.canvas, self.grid.canvas)
+        index = self._pixels((b * joints + j) * frames + f, columns, rows)
+        return self._scatter(math.prod(shape), index, heat).view(shape)
+
+    def union(self) -> Tensor:
+        """Maximum over joints, U_R, what the tokenizer rebuilds.
+
+        Returns:
+            Tensor: (B, F, H, W) in [0, 1].
+        """
+        (b, _, f), columns, rows, heat = self._windows()
+        shape = (len(self), self.grid.num_frames, self.grid.canvas, self.grid.canvas)
+        index = self._pixels(b * self.grid.num_frames + f, columns, rows)
+        return self._scatter(math.prod(shape), index, heat).view(shape)
+
+    def occupied(self) -> Tensor:
+        """Cubes that hold any heat.
+
+        Returns:
+            Tensor: (B, K) bool.
+        """
+        if self._occupied is None:
+            (b, _, _), columns, rows, heat = self._windows()
+            cube = self.grid.index(columns[:, None, :], rows[:, :, None])
+            index = b[:, None, None] * self.grid.num_cubes + cube
+            shape = (len(self), self.grid.num_cubes)
+            self._occupied = self._scatter(math.prod(shape), index, heat).view(shape) > 0
+        return self._occupied
+
+    def cubes(self, select: Tensor | None = None) -> Tensor:
+        """Contents of chosen cubes, without the volume around them.
+
+        Args:
+            select (Tensor, optional): (B, K) bool. Defaults to the occupied cubes.
+
+        Returns:
+            Tensor: (N, J, F, patch, patch) in the order of ``select.nonzero()``.
+        """
+        return self._gather(select, self.num_joints)
+
+    def union_cubes(self, select: Tensor | None = None) -> Tensor:
+        """Like :meth:`cubes` for the maximum over joints: (N, F, patch, patch)."""
+        return self._gather(select, 1).squeeze(1)
+
+    def _gather(self, select: Tensor | None, planes: int) -> Tensor:
+        select = self.occupied() if select is None else select
+        (b, j, f), columns, rows, heat = self._windows()
+        p, frames = self.grid.patch, self.grid.num_frames
+        slot = select.flatten().cumsum(0) - 1
+        slot[~select.flatten()] = -1
+        cube = self.grid.index(columns[:, None, :], rows[:, :, None])
+        slot = slot[b[:, None, None] * self.grid.num_cubes + cube]  # (N, S, S)
+        plane = (slot * planes + (j if planes > 1 else j * 0)[:, None, None]) * frames
+        pixel = (rows % p)[:, :, None] * p + (columns % p)[:, None, :]
+        index = (plane + f[:, None, None]) * (p * p) + pixel
+        keep = slot >= 0
+        count = int(select.sum())
+        shape = (count, planes, frames, p, p)
+        return self._scatter(math.prod(shape), index[keep], heat[keep]).view(shape)
+
+
+class RenderedCubes(ThermalCubes):
+    """The same for heat that somebody else rendered (``ThermalCubeFormat(render='loader')``).
+
+    Args:
+        volume (Tensor): (B, J, F, H, W).
+        grid (CubeGrid): Geometry of the cubes.
+
+    Raises:
+        ValueError: If the volume does not have the frames and the canvas of the grid.
+    """
+
+    def __init__(self, volume: Tensor, grid: CubeGrid):
+        expected = (grid.num_frames, grid.canvas, grid.canvas)
+        if volume.dim() != 5 or tuple(volume.shape[2:]) != expected:
+            raise ValueError(f'heat map: found shape {tuple(volume.shape)}, expected '
+                             f'(B, J, {", ".join(map(str, expected))})')
+        self.grid = grid
+        self._volume = volume
+
+    def __len__(self):
+        return self._volume.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the heat is."""
+        return self._volume.device
+
+    @property
+    def num_joints(self) -> int:
+        """J."""
+        return self._volume.shape[1]
+
+    def volume(self) -> Tensor:
+        """See :meth:`ThermalCubes.volume`."""
+        return self._volume
+
+    def union(self) -> Tensor:
+        """See :meth:`ThermalCubes.union`."""
+        return self._volume.amax(1)
+
+    def occupied(self) -> Tensor:
+        """See :meth:`ThermalCubes.occupied`."""
+        return self.grid.split(self.union()).flatten(2).amax(2) > 0
+
+    def cubes(self, select: Tensor | None = None) -> Tensor:
+        """See :meth:`ThermalCubes.cubes`."""
+        return self.grid.split(self._volume)[self.occupied() if select is None else select]
+
+    def union_cubes(self, select: Tensor | None = None) -> Tensor:
+        """See :meth:`ThermalCubes.union_cubes`."""
+        return self.grid.split(self.union())[self.occupied() if select is None else select]

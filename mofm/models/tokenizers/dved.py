@@ -1,0 +1,229 @@
+"""DVEDTokenizer: the discrete variational encoder-decoder that learns the MotionBook.
+
+MoFM, Sec. 3.2, eq. 3-7; what the paper omits follows the DiscreteVAE it is built on. A 3D encoder
+reads the heat of all joints, a Gumbel-softmax (arXiv 1611.01144) picks one of V motion tokens per
+thermal cube, and a 2D decoder rebuilds the heat of all joints together, frames as channels.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from mofm.registry import MODELS
+
+from ..thermal_cubes import CubeGrid, ThermalCubes
+
+
+class _ResBlock(nn.Module):
+    """conv3-ReLU-conv3-ReLU-conv1 plus identity, in 2D or 3D, without normalisation."""
+
+    def __init__(self, conv: type, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            conv(channels, channels, 3, padding=1), nn.ReLU(),
+            conv(channels, channels, 3, padding=1), nn.ReLU(),
+            conv(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class MotionTokenizer(BaseModel):
+    """What every tokenizer offers; a teacher of the pre-training needs ``encode`` only.
+
+    Args:
+        grid (CubeGrid): Geometry of the clips.
+        vocab_size (int): V, number of motion tokens.
+        data_preprocessor (dict, optional): Needed to train, not to encode.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``.
+    """
+
+    def __init__(self,
+                 grid: CubeGrid,
+                 vocab_size: int,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if vocab_size < 2:
+            raise ValueError(f'vocab_size: found {vocab_size}, expected at least 2')
+        self.grid = grid
+        self.vocab_size = vocab_size
+
+    def init_weights(self):
+        """Load the weights of ``init_cfg``, if any."""
+        if self.init_cfg:
+            from mofm.engine.checkpoint import load_weights
+            load_weights(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
+
+    def encode(self, inputs: ThermalCubes) -> Tensor:
+        """Motion tokens of a batch of clips, without noise and without gradient.
+
+        Args:
+            inputs (ThermalCubes): B clips.
+
+        Returns:
+            Tensor: (B, K) token ids in the order of the cubes.
+        """
+        raise NotImplementedError
+
+    def decode(self, ids: Tensor) -> Tensor:
+        """Rebuild U_R from token ids (B, K).
+
+        Returns:
+            Tensor: (B, F, H, W).
+
+        Raises:
+            ValueError: If an id is not in the vocabulary or the number of cubes is another.
+        """
+        raise NotImplementedError
+
+    def _check_ids(self, ids: Tensor):
+        if ids.dim() != 2 or ids.shape[1] != self.grid.num_cubes:
+            raise ValueError(f'ids: found shape {tuple(ids.shape)}, expected '
+                             f'(B, {self.grid.num_cubes})')
+        if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
+            raise ValueError(f'ids: found {int(ids.min())}...{int(ids.max())}, expected '
+                             f'0...{self.vocab_size - 1}')
+
+    def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
+                mode: str = 'tensor'):
+        """Losses ('loss'), data samples with tokens and heat ('predict'), or ids ('tensor')."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return self.encode(inputs)
+
+    @torch.no_grad()
+    def predict(self, inputs: ThermalCubes, data_samples: list) -> list:
+        """Add ``tokens`` (K,), ``occupied`` (K,), ``heat`` and ``reconstruction`` (F, H, W)."""
+        ids = self.encode(inputs)
+        fields = zip(data_samples, ids, inputs.occupied(), inputs.union(), self.decode(ids))
+        for sample, token, occupied, heat, reconstruction in fields:
+            sample.set_field(token, 'tokens')
+            sample.set_field(occupied, 'occupied')
+            sample.set_field(heat, 'heat')
+            sample.set_field(reconstruction, 'reconstruction')
+        return data_samples
+
+
+@MODELS.register_module()
+class DVEDTokenizer(MotionTokenizer):
+    """Discrete variational encoder-decoder.
+
+    Args:
+        num_joints (int): J. Defaults to 17.
+        num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`. The patch is a power of
+            two: every convolution halves the canvas once.
+        vocab_size (int): V, motion tokens in the MotionBook. Defaults to 8192.
+        code_dim (int): Width of a code of the MotionBook. Defaults to 256.
+        hidden (int): Channels of encoder and decoder. Defaults to 256.
+        num_blocks (int): Residual blocks of encoder and decoder. Defaults to 2.
+        temporal_strides (tuple[int]): Temporal kernel and stride of each strided convolution.
+            Their product divides F. Defaults to (4, 4).
+        temporal_collapse (str): How the remaining frames become one: 'conv', the projection spans
+            them, or 'mean'. Defaults to 'conv'.
+        hard (bool): Straight-through sampling of one code instead of a mixture, so that the
+            decoder sees in training what it sees later. Defaults to False.
+        tau (float): Temperature of the Gumbel-softmax, driven by :class:`AnnealHook`.
+        loss (dict): Objective. Defaults to the paper's ``dict(type='DVEDLoss')``.
+        data_preprocessor, init_cfg (dict, optional): See :class:`MotionTokenizer`.
+
+    Raises:
+        ValueError: If the sizes do not fit each other.
+    """
+
+    def __init__(self,
+                 num_joints: int = 17,
+                 num_frames: int = 48,
+                 canvas: int = 72,
+                 patch: int = 4,
+                 vocab_size: int = 8192,
+                 code_dim: int = 256,
+                 hidden: int = 256,
+                 num_blocks: int = 2,
+                 temporal_strides: tuple = (4, 4),
+                 temporal_collapse: str = 'conv',
+                 hard: bool = False,
+                 tau: float = 1.,
+                 loss: dict | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(CubeGrid(num_frames, canvas, patch), vocab_size, data_preprocessor,
+                         init_cfg)
+        layers = round(math.log2(patch))
+        if 2**layers != patch or len(temporal_strides) != layers:
+            raise ValueError(f'temporal_strides: found {temporal_strides} with patch={patch}, '
+                             'expected a patch that is a power of two and one stride per halving')
+        if num_frames % math.prod(temporal_strides):
+            raise ValueError(f'temporal_strides: found {temporal_strides}, expected a product '
+                             f'that divides num_frames={num_frames}')
+        if temporal_collapse not in ('conv', 'mean'):
+            raise ValueError(f"temporal_collapse: found '{temporal_collapse}', expected 'conv' or "
+                             "'mean'")
+        self.num_joints = num_joints
+        self.hard = hard
+        self.tau = tau
+        self.temporal_collapse = temporal_collapse
+        self.criterion = MODELS.build(dict(type='DVEDLoss') if loss is None else loss)
+
+        encoder, channels = [], num_joints
+        for stride in temporal_strides:
+            encoder += [
+                nn.Conv3d(channels, hidden, (stride, 4, 4), (stride, 2, 2), (0, 1, 1)),
+                nn.ReLU()
+            ]
+            channels = hidden
+        encoder += [_ResBlock(nn.Conv3d, hidden) for _ in range(num_blocks)]
+        self.encoder = nn.Sequential(*encoder)
+        span = num_frames // math.prod(temporal_strides) if temporal_collapse == 'conv' else 1
+        self.to_logits = nn.Conv3d(hidden, vocab_size, (span, 1, 1))
+
+        self.codebook = nn.Embedding(vocab_size, code_dim)
+
+        decoder = [nn.Conv2d(code_dim, hidden, 1)]
+        decoder += [_ResBlock(nn.Conv2d, hidden) for _ in range(num_blocks)]
+        for _ in range(layers):
+            decoder += [nn.ConvTranspose2d(hidden, hidden, 4, 2, 1), nn.ReLU()]
+        decoder += [nn.Conv2d(hidden, num_frames, 1)]
+        self.decoder = nn.Sequential(*decoder)
+
+    def logits(self, inputs: ThermalCubes) -> Tensor:
+        """Scores of the tokens: (B, V, rows, cols)."""
+        if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
+            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
+                             f'tokenizer expects {self.num_joints} joints on {self.grid}; use the '
+                             'same num_frames, canvas and patch everywhere')
+        x = self.encoder(inputs.volume())  # (B, hidden, F', rows, cols)
+        if self.temporal_collapse == 'mean':
+            x = x.mean(2, keepdim=True)
+        return self.to_logits(x).squeeze(2)
+
+    @torch.no_grad()
+    def encode(self, inputs: ThermalCubes) -> Tensor:
+        """See :meth:`MotionTokenizer.encode`."""
+        return self.logits(inputs).argmax(1).flatten(1)
+
+    def decode(self, ids: Tensor) -> Tensor:
+        """See :meth:`MotionTokenizer.decode`."""
+        self._check_ids(ids)
+        codes = self.codebook(ids).unflatten(1, (self.grid.rows, self.grid.cols))
+        return self.decoder(codes.movedim(-1, 1))
+
+    def loss(self, inputs: ThermalCubes) -> dict:
+        """Sample codes, rebuild U_R and compare; also how many tokens are in use."""
+        logits = self.logits(inputs)
+        # F.gumbel_softmax draws the noise as -log of an exponential, which cannot overflow
+        weights = F.gumbel_softmax(logits, self.tau, hard=self.hard, dim=1)
+        codes = torch.einsum('bvhw,vd->bdhw', weights, self.codebook.weight)
+        reconstruction = self.decoder(codes)
+        occupied = inputs.occupied()
+        losses = self.criterion(reconstruction, inputs.union(), logits, occupied)
+        with torch.no_grad():
+            ids = logits.argmax(1).flatten(1)[occupied]
+            share = torch.bincount(ids, minlength=self.vocab_size) / max(len(ids), 1)
+            losses['perplexity'] = torch.special.entr(share).sum().exp()
+        return losses

@@ -1,0 +1,45 @@
+"""Install MoFM: ``pip install -e .``, extras ``pose``, ``tests`` and ``all``."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'mofm/version.py').read_text())[1]
+
+CORE = [
+    'torch>=2.6',  # weights_only=True is the default from here on
+    'numpy>=1.26',  # 1.26 and 2.x
+    'mmengine>=0.10.7,<0.11',  # Runner, Config, registries
+    'mmcv-lite>=2.0.1,<2.2',  # BaseTransform; mmaction2 asserts < 2.2
+    'mmaction2==1.2.0',  # ActionDataSample, AccMetric, annotation schema
+    'importlib_metadata',  # imported but not declared by mmaction2
+    'setuptools<81',  # mmengine's get_installed_path needs pkg_resources
+    'scipy>=1.11',  # .mat files
+    'scikit-learn>=1.3',  # k-means tokenizer, confusion matrix
+    'matplotlib>=3.8',  # pictures
+    'tqdm>=4.60',  # progress of the data tools
+]
+POSE = [
+    'mmpose==1.1.0',  # the newest that works without compiled operators
+    'numpy<2',  # its xtcocotools wheel is built for NumPy 1
+]
+TESTS = [
+    'pytest>=8',
+    'hypothesis>=6.100',  # property tests
+    'ruff>=0.11',  # lint
+]
+
+setup(
+    name='mofm',
+    version=VERSION,
+    description='A foundation model of human motion on thermal cubes',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.13',
+    packages=find_packages(include=['mofm', 'mofm.*']),
+    install_requires=CORE,
+    extras_require=dict(pose=POSE, tests=TESTS, all=POSE + TESTS),
+)

@@ -1,0 +1,24 @@
+"""Shared fixtures."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+torch.set_num_threads(1)  # small tensors; threads only get in each others way
+
+
+@pytest.fixture(scope='session')
+def real_data():
+    """Path of a file of the real data, or a skip that says where it was looked for."""
+    folder = Path(os.environ.get('MOFM_DATA', ROOT.parent / 'shared/data'))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f'{name} is not in {folder}; set MOFM_DATA to a folder with it')
+        return path
+
+    return find

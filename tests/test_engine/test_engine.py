@@ -1,0 +1,134 @@
+"""Checkpoints, hooks and layer decay."""
+
+import math
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mofm.engine import AnnealHook, LayerDecayOptimWrapperConstructor, check_state, load_weights
+from mofm.registry import MODELS
+
+SMALL = dict(type='MoFMBackbone', num_frames=8, canvas=24, embed_dims=32, depth=3, num_heads=4)
+
+
+def save(path, **state):
+    torch.save(dict(state_dict=state), path)
+    return str(path)
+
+
+def test_message_hub_loads_with_weights_only(tmp_path):
+    buffer = HistoryBuffer()
+    buffer.update(1.5, 2)
+    path = tmp_path / 'c.pth'
+    torch.save(dict(hub=buffer, scalar=np.float64(3), array=np.arange(3)), path)
+    loaded = torch.load(path, weights_only=True)
+    assert loaded['hub'].mean() == 0.75 and loaded['scalar'] == 3
+
+
+def test_other_classes_are_still_refused(tmp_path):
+
+    class Hostile:
+
+        def __reduce__(self):
+            return os.system, ('touch ' + str(tmp_path / 'owned'),)
+
+    path = tmp_path / 'c.pth'
+    torch.save(dict(state_dict=Hostile()), path)
+    with pytest.raises(ValueError, match='not a readable checkpoint'):
+        load_weights(MODELS.build(SMALL), str(path))
+    assert not (tmp_path / 'owned').exists()
+
+
+def test_getattr_reaches_statistics_only(tmp_path):
+
+    class Sneaky:
+
+        def __reduce__(self):
+            return getattr, (HistoryBuffer, '__init__')
+
+    path = tmp_path / 'c.pth'
+    torch.save(Sneaky(), path)
+    with pytest.raises(pickle.UnpicklingError, match='is not allowed'):
+        torch.load(path, weights_only=True)
+
+
+def test_load_weights_by_prefix(tmp_path):
+    torch.manual_seed(0)
+    source, target = MODELS.build(SMALL), MODELS.build(SMALL)
+    source.init_weights()
+    path = tmp_path / 'c.pth'
+    state = {f'module.backbone.{k}': v for k, v in source.state_dict().items()}
+    torch.save(dict(state_dict=state), path)
+    load_weights(target, str(path), 'backbone.')
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters()))
+
+
+def test_checkpoint_errors(tmp_path):
+    model = MODELS.build(SMALL)
+    with pytest.raises(FileNotFoundError, match='no such checkpoint; train it first'):
+        load_weights(model, str(tmp_path / 'none.pth'))
+    truncated = tmp_path / 'truncated.pth'
+    save(truncated, **model.state_dict())
+    truncated.write_bytes(truncated.read_bytes()[:5000])
+    with pytest.raises(ValueError, match='truncated.pth: not a readable checkpoint'):
+        load_weights(model, str(truncated))
+    pickled = tmp_path / 'list.pth'
+    pickled.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ValueError, match='list.pth'):
+        load_weights(model, str(pickled))
+    wide = MODELS.build(dict(SMALL, embed_dims=64))
+    path = save(tmp_path / 'wide.pth', **wide.state_dict())
+    with pytest.raises(ValueError, match=r'does not fit MoFMBackbone: \d+ of \d+ tensors differ\n'
+                       r'  pos_embed: found \(1, 384, 64\), expected \(1, 384, 32\)'):
+        load_weights(model, path)
+
+
+def test_check_state_lists_missing_tensors():
+    model = torch.nn.Linear(2, 3)
+    with pytest.raises(ValueError, match=r'bias: found nothing, expected \(3,\)'):
+        check_state(model, dict(weight=torch.zeros(3, 2)), 'c.pth')
+    check_state(model, dict(model.state_dict(), more=torch.zeros(1)), 'c.pth')
+
+
+def test_anneal_follows_the_cosine():
+
+    class Runner:
+        iter, max_iters = 0, 11
+        model = MODELS.build(dict(type='DVEDTokenizer', num_frames=8, canvas=24, hidden=8,
+                                  vocab_size=8, temporal_strides=(4, 2)))
+
+    tau = AnnealHook('tau', 1.0, 1 / 16)
+    beta = AnnealHook('criterion.beta', 0., 1e-5, iters=6)
+    for step in range(11):
+        Runner.iter = step
+        tau.before_train_iter(Runner, step)
+        beta.before_train_iter(Runner, step)
+        assert Runner.model.tau == pytest.approx(
+            1 / 16 + (1 - 1 / 16) * (1 + math.cos(math.pi * step / 10)) / 2)
+        if step >= 5:
+            assert Runner.model.criterion.beta == pytest.approx(1e-5)
+    with pytest.raises(AttributeError, match='temperature'):
+        AnnealHook('temperature', 1, 0).before_train_iter(Runner, 0)
+
+
+def test_layer_decay_rates():
+    model = MODELS.build(dict(
+        type='MotionRecognizer', backbone=SMALL,
+        cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=32)))
+    constructor = LayerDecayOptimWrapperConstructor(
+        dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1., weight_decay=0.1)),
+        dict(layer_decay=0.5))
+    groups = constructor(model).optimizer.param_groups
+    rate = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
+    assert len(rate) == len(list(model.parameters()))
+    assert rate[id(model.cls_head.fc.weight)] == (1, 0.1)
+    assert rate[id(model.cls_head.fc.bias)] == (1, 0)
+    assert rate[id(model.backbone.blocks[2].qkv.weight)] == (0.5, 0.1)
+    assert rate[id(model.backbone.blocks[0].norm1.weight)] == (0.125, 0)
+    assert rate[id(model.backbone.pos_embed)] == (0.0625, 0)
+    with pytest.raises(ValueError, match='expected layer_decay in'):
+        LayerDecayOptimWrapperConstructor(dict(optimizer=dict(type='AdamW')), dict(decay=0.5))

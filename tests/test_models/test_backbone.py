@@ -1,0 +1,99 @@
+"""MoFMBackbone: sizes of the spec, no leak, occupied cubes only."""
+
+import pytest
+import torch
+
+from mofm.models import CubeGrid, RenderedCubes, ThermalCubes
+from mofm.registry import MODELS
+
+TINY = dict(num_frames=8, canvas=24, patch=4)
+SMALL = dict(type='MoFMBackbone', **TINY, embed_dims=32, depth=2, num_heads=4, max_tokens=40)
+
+
+def build(**kwargs):
+    torch.manual_seed(0)
+    backbone = MODELS.build(dict(SMALL, **kwargs))
+    backbone.init_weights()
+    return backbone.eval()
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_parameter_counts_of_the_paper():
+    backbone = MODELS.build(dict(type='MoFMBackbone'))
+    assert count(backbone.blocks) == 85_054_464
+    assert backbone.pos_embed.numel() == 294_912
+    assert count(backbone.embed) == pytest.approx(2.39e6, rel=2e-3)
+    linear = dict(type='MoFMBackbone', depth=1, embed=dict(type='LinearCubeEmbed'))
+    assert count(MODELS.build(linear).embed) == 13_056 * 768 + 768
+
+
+@pytest.mark.parametrize('embed', ['ConvCubeEmbed', 'LinearCubeEmbed'])
+@pytest.mark.parametrize('tokens', ['all', 'occupied'])
+def test_masked_cubes_do_not_leak(clips, embed, tokens):
+    """Whatever is written into a masked cube, no output anywhere changes."""
+    backbone = build(embed=dict(type=embed), tokens=tokens)
+    cubes = clips()
+    mask = cubes.occupied() & (torch.rand(2, 36, generator=torch.manual_seed(1)) < 0.5)
+    assert mask.any()
+    volume = backbone.grid.split(cubes.volume())
+    volume[mask] = torch.rand_like(volume[mask]) * 9 + 1
+    changed = RenderedCubes(backbone.grid.merge(volume), backbone.grid)
+    for before, after in zip(backbone(cubes, mask), backbone(changed, mask)):
+        assert torch.equal(before, after)
+    assert not torch.equal(backbone(cubes).pooled, backbone(changed).pooled)
+
+
+@pytest.mark.parametrize('embed', ['ConvCubeEmbed', 'LinearCubeEmbed'])
+def test_sparse_embedding_equals_dense(clips, embed):
+    """Embedding of occupied cubes only: same values and gradients as of all cubes."""
+    backbone, cubes = build(embed=dict(type=embed)), clips()
+    sparse = backbone.embed_cubes(cubes, torch.ones(2, 36, dtype=torch.bool))
+    dense = backbone.embed(backbone.grid.split(cubes.volume()).flatten(0, 1)).view_as(sparse)
+    torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-5)
+    grads = [torch.autograd.grad(x.square().sum(), list(backbone.embed.parameters()))
+             for x in (sparse, dense)]
+    for a, b in zip(*grads):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_occupied_tokens_ignore_padding(clips):
+    """A clip encodes the same alone and next to a clip with more occupied cubes."""
+    backbone, cubes = build(tokens='occupied'), clips(4)
+    together = backbone(cubes)
+    alone = backbone(ThermalCubes(cubes.keypoints[:1], cubes.grid))
+    torch.testing.assert_close(together.tokens[:1], alone.tokens, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.pooled[:1], alone.pooled, rtol=1e-4, atol=1e-5)
+    assert torch.equal(together.encoded, cubes.occupied())
+    assert together.tokens[~together.encoded].abs().sum() == 0
+
+
+def test_clip_without_heat():
+    empty = ThermalCubes(torch.zeros(2, 1, 17, 8, 3), CubeGrid(**TINY))
+    for tokens in ('all', 'occupied'):
+        assert build(tokens=tokens)(empty).pooled.isfinite().all()
+
+
+def test_class_token(clips):
+    backbone = build(with_cls=True)
+    features = backbone(clips())
+    assert features.tokens.shape == (2, 36, 32) and features.pooled.shape == (2, 32)
+    assert not torch.allclose(features.pooled, features.tokens.mean(1))
+
+
+def test_frozen_backbone_stays_in_eval():
+    backbone = MODELS.build(dict(SMALL, frozen=True, drop_rate=0.5)).train()
+    assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
+
+
+def test_clear_errors(clips):
+    with pytest.raises(ValueError, match='max_tokens: found 30, expected at least 36'):
+        build(max_tokens=30)
+    with pytest.raises(ValueError, match='canvas: found 70'):
+        MODELS.build(dict(type='MoFMBackbone', canvas=70))
+    with pytest.raises(ValueError, match='backbone expects 17 joints on CubeGrid'):
+        build()(ThermalCubes(torch.zeros(1, 1, 17, 48, 3), CubeGrid()))
+    with pytest.raises(ValueError, match="tokens: found 'some'"):
+        build(tokens='some')

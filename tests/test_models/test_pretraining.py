@@ -1,0 +1,128 @@
+"""Masked pre-training and classification."""
+
+import pytest
+import torch
+from mmaction.structures import ActionDataSample
+
+from mofm.models import ThermalCubes
+from mofm.registry import MODELS
+
+TINY = dict(num_frames=8, canvas=24, patch=4)
+BACKBONE = dict(type='MoFMBackbone', **TINY, embed_dims=32, depth=2, num_heads=4, max_tokens=40)
+TOKENIZER = dict(type='DVEDTokenizer', **TINY, vocab_size=32, code_dim=16, hidden=16,
+                 num_blocks=1, temporal_strides=(4, 2))
+
+
+def pretrainer(**kwargs):
+    torch.manual_seed(0)
+    cfg = dict(type='MotionPretrainer', backbone=BACKBONE, tokenizer=TOKENIZER,
+               head=dict(type='MaskedTokenHead', vocab_size=32, in_channels=32))
+    return MODELS.build(dict(cfg, **kwargs))
+
+
+def random_mask(cubes):
+    return cubes.occupied() & (torch.rand(len(cubes), 36, generator=torch.manual_seed(3)) < 0.5)
+
+
+def test_loss_is_cross_entropy_at_masked_cubes(clips):
+    model, cubes = pretrainer().eval(), clips()
+    mask = random_mask(cubes)
+    losses = model(cubes, mask, mode='loss')
+    logits = model.head(model.backbone(cubes, mask).tokens)
+    ids = model.tokenizer.encode(cubes)
+    terms = [-logits[b, k].log_softmax(0)[ids[b, k]] for b, k in mask.nonzero()]
+    assert losses['loss_mask'].item() == pytest.approx(torch.stack(terms).mean().item(), abs=1e-5)
+
+
+def test_teacher_is_nowhere_but_in_use():
+    model = pretrainer()
+    assert not any('codebook' in name or 'encoder' in name for name in model.state_dict())
+    ours = {id(p) for p in model.parameters()}
+    assert not any(id(p) in ours or p.requires_grad for p in model.tokenizer.parameters())
+    assert not model.train().tokenizer.training
+    model.double()
+    assert model.tokenizer.codebook.weight.dtype == torch.float64  # follows the model
+
+
+def test_predict_gives_tokens_at_masked_cubes(clips):
+    model, cubes = pretrainer(), clips()
+    mask = random_mask(cubes)
+    samples = model(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
+    assert [len(s.pred_tokens) for s in samples] == mask.sum(1).tolist()
+    assert torch.equal(samples[1].gt_tokens, model.tokenizer.encode(cubes)[1, mask[1]])
+
+
+def test_batch_without_any_key_point():
+    model = pretrainer()
+    empty = ThermalCubes(torch.zeros(2, 1, 17, 8, 3), model.backbone.grid)
+    losses = model(empty, torch.zeros(2, 36, dtype=torch.bool), mode='loss')
+    losses['loss_mask'].backward()
+    assert losses['loss_mask'] == 0
+
+
+def test_tensor_mode_and_features(clips):
+    model, cubes = pretrainer(), clips()
+    tokens, pooled, _ = model(cubes)
+    assert tokens.shape == (2, 36, 32) and pooled.shape == (2, 32)
+    assert not model.extract_features(cubes).pooled.requires_grad
+
+
+def test_pretrainer_errors(clips):
+    head = dict(type='MaskedTokenHead', vocab_size=64, in_channels=32)
+    with pytest.raises(ValueError, match='found 32 in the tokenizer and 64 in the head'):
+        pretrainer(head=head)
+    with pytest.raises(ValueError, match='cubes: found CubeGrid'):
+        pretrainer(tokenizer=dict(TOKENIZER, canvas=48))
+    with pytest.raises(ValueError, match='put KeypointMaskGenerator in the pipeline'):
+        pretrainer()(clips(), mode='loss')
+    with pytest.raises(ValueError, match='expected init_cfg=.*of a trained tokenizer'):
+        pretrainer().init_weights()
+    missing = dict(TOKENIZER, init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'))
+    with pytest.raises(FileNotFoundError, match='nowhere.pth: no such checkpoint; train it first'):
+        pretrainer(tokenizer=missing).init_weights()
+
+
+def recognizer(**kwargs):
+    torch.manual_seed(0)
+    head = dict(type='ActionClsHead', num_classes=3, in_channels=32, dropout=0.)
+    model = MODELS.build(dict(type='MotionRecognizer', backbone=dict(BACKBONE, **kwargs),
+                              cls_head=head))
+    model.init_weights()
+    return model
+
+
+def labelled(*labels):
+    return [ActionDataSample().set_gt_label(label) for label in labels]
+
+
+def test_recognizer_learns(clips):
+    model, cubes = recognizer(), clips(6)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(40):
+        losses = model(cubes, labelled(0, 1, 2, 0, 1, 2), mode='loss')
+        optimizer.zero_grad()
+        losses['loss_cls'].backward()
+        optimizer.step()
+    samples = model.eval()(cubes, labelled(0, 1, 2, 0, 1, 2), mode='predict')
+    assert [int(s.pred_label) for s in samples] == [0, 1, 2, 0, 1, 2]
+    assert samples[0].pred_score.sum().item() == pytest.approx(1)
+
+
+def test_scores_of_clips_are_averaged(clips):
+    model, cubes = recognizer().eval(), clips(4)
+    one_each = model(cubes, labelled(0, 0, 0, 0), mode='predict')
+    two_each = model(cubes, labelled(0, 0), mode='predict')
+    expected = (one_each[2].pred_score + one_each[3].pred_score) / 2
+    torch.testing.assert_close(two_each[1].pred_score, expected)
+
+
+def test_probe_trains_the_head_only(clips):
+    model = recognizer(frozen=True)
+    model(clips(), labelled(0, 1), mode='loss')['loss_cls'].backward()
+    assert {n for n, p in model.named_parameters() if p.grad is not None} == {
+        'cls_head.fc.weight', 'cls_head.fc.bias'}
+
+
+def test_label_out_of_range(clips):
+    with pytest.raises(ValueError, match='label: found 0...3, expected 0...2; set num_classes'):
+        recognizer()(clips(), labelled(0, 3), mode='loss')

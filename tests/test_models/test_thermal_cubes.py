@@ -1,0 +1,110 @@
+"""Rendering against mmaction2 and the formula, cubes against the volume."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mofm.models.thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
+
+
+def random_clip(persons=1, seed=0, frames=6, size=72):
+    """(M, T, V, 2) and (M, T, V): points inside and outside the canvas, one in five missing."""
+    rng = np.random.default_rng(seed)
+    keypoint = rng.uniform(-6, size + 6, (persons, frames, 17, 2)).astype(np.float32)
+    score = rng.uniform(0.05, 1, keypoint.shape[:-1]).astype(np.float32)
+    score[rng.random(score.shape) < 0.2] = 0
+    return keypoint, score
+
+
+def pack(keypoint, score):
+    """(M, T, V, 2), (M, T, V) to (1, M, J, F, 3)."""
+    points = np.concatenate([keypoint, score[..., None]], -1).transpose(0, 2, 1, 3)
+    return torch.from_numpy(points)[None]
+
+
+@pytest.mark.parametrize('persons', [1, 2])
+@pytest.mark.parametrize('use_score', [True, False])
+@pytest.mark.parametrize('sigma', [0.6, 1.5])
+def test_volume_equals_mmaction2(persons, use_score, sigma):
+    from mmaction.datasets.transforms import GeneratePoseTarget
+    keypoint, score = random_clip(persons)
+    # mmaction2 without scores draws missing joints at full heat; here they stay missing
+    reference_score = score if use_score else (score > 0).astype(np.float32)
+    reference = GeneratePoseTarget(sigma=sigma, use_score=True).transform(
+        dict(keypoint=keypoint.copy(), keypoint_score=reference_score, img_shape=(72, 72)))
+    volume = ThermalCubes(pack(keypoint, score), CubeGrid(6), sigma, use_score).volume()
+    reference = torch.from_numpy(np.asarray(reference['imgs'])).transpose(0, 1)
+    assert reference.max() > 0.5
+    torch.testing.assert_close(volume[0], reference, rtol=0, atol=1e-5)
+
+
+def test_heat_is_the_gaussian():
+    points = torch.tensor([10.3, 20.8, 1.0]).view(1, 1, 1, 1, 3)
+    volume = ThermalCubes(points, CubeGrid(1), sigma=0.6).volume()[0, 0, 0]
+    for y, x in ((21, 10), (20, 11), (22, 9)):
+        expected = np.exp(-((x - 10.3)**2 + (y - 20.8)**2) / (2 * 0.36))
+        assert volume[y, x].item() == pytest.approx(expected, abs=1e-6)
+    assert (volume > 0).sum() <= 25
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), persons=st.integers(1, 3),
+       patch=st.sampled_from([2, 4, 6]), sigma=st.sampled_from([0.4, 0.6, 1.1]))
+def test_views_agree(seed, persons, patch, sigma):
+    """Union, occupancy and cubes are what the volume says they are."""
+    grid = CubeGrid(3, 24, patch)
+    clips = torch.cat([pack(*random_clip(persons, seed + i, 3, 24)) for i in range(2)])
+    cubes = ThermalCubes(clips, grid, sigma)
+    dense = RenderedCubes(cubes.volume(), grid)
+    assert torch.equal(cubes.union(), dense.union())
+    assert torch.equal(cubes.occupied(), dense.occupied())
+    assert torch.equal(cubes.cubes(), dense.cubes())
+    assert torch.equal(cubes.union_cubes(), dense.union_cubes())
+    select = torch.rand(2, grid.num_cubes, generator=torch.manual_seed(seed)) < 0.4
+    assert torch.equal(cubes.cubes(select), dense.cubes(select))
+    assert torch.equal(grid.merge(grid.split(cubes.volume())), cubes.volume())
+
+
+def test_cube_order():
+    """Cube k covers row k // 18 and column k % 18; index() and split() agree."""
+    grid = CubeGrid(1)
+    volume = torch.zeros(1, 1, 1, 72, 72)
+    volume[0, 0, 0, 13, 50] = 1
+    cube = 13 // 4 * 18 + 50 // 4
+    assert grid.split(volume)[0].flatten(1).amax(1).argmax() == cube
+    assert grid.index(np.array([50.0]), np.array([13.9])) == [cube]
+    assert grid.index(torch.tensor([50.0]), torch.tensor([13.9])) == cube
+
+
+def test_index_outside_is_minus_one():
+    grid, nan = CubeGrid(), np.nan
+    x, y = np.array([-0.1, 72, 3, nan]), np.array([3, 3, -5, 3])
+    assert (grid.index(x, y) == -1).all()
+    assert (grid.index(torch.tensor(x), torch.tensor(y)) == -1).all()
+
+
+def test_missing_joints_render_nothing():
+    points = torch.full((1, 1, 17, 2, 3), 5.)
+    points[0, 0, :, 0, 2] = 0
+    points[0, 0, :, 1, 0] = torch.nan
+    cubes = ThermalCubes(points, CubeGrid(2))
+    assert cubes.volume().sum() == 0 and not cubes.occupied().any()
+    assert cubes.cubes().shape == (0, 17, 2, 4, 4)
+
+
+def test_huge_coordinates_render_nothing():
+    points = torch.tensor([1e30, -1e30, 1.]).expand(1, 1, 17, 2, 3)
+    assert ThermalCubes(points, CubeGrid(2)).volume().sum() == 0
+
+
+def test_clear_errors():
+    with pytest.raises(ValueError, match='canvas: found 70, expected a positive multiple'):
+        CubeGrid(48, 70, 4)
+    with pytest.raises(ValueError, match='found 47 frames, expected 48'):
+        ThermalCubes(torch.zeros(1, 1, 17, 47, 3), CubeGrid())
+    with pytest.raises(ValueError, match=r'expected \(B, M, J, F, 3\)'):
+        ThermalCubes(torch.zeros(1, 17, 48, 3), CubeGrid())
+    with pytest.raises(ValueError, match='sigma: found 0'):
+        ThermalCubes(torch.zeros(1, 1, 17, 48, 3), CubeGrid(), sigma=0)

@@ -1,0 +1,273 @@
+"""Crop, flip and augmentations: against mmaction2, formulas and laws."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mofm.datasets.transforms import (
+    FrameDropout,
+    JointDropout,
+    PoseAffine,
+    PoseCompact,
+    PoseFlip,
+    PoseJitter,
+)
+from mofm.keypoints import LAYOUTS
+
+ALL = [
+    PoseCompact(),
+    PoseCompact(center='frame'),
+    PoseFlip(prob=1),
+    PoseAffine(scale=(0.8, 1.2), shift=0.1, rotation=20),
+    PoseJitter(0.02),
+    JointDropout(0.3),
+    FrameDropout(0.3),
+]
+
+
+def joints_of(results):
+    return results['keypoint'], results['keypoint_score']
+
+
+def as_clip(keypoint):
+    """An annotation of (M, T, V, 2), on a large image."""
+    score = np.ones(keypoint.shape[:-1], dtype=np.float32)
+    return dict(keypoint=keypoint, keypoint_score=score, img_shape=(2000, 2000))
+
+
+coordinates = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 3), st.integers(1, 5), st.just(17), st.just(2)),
+    elements=st.floats(1, 1000, width=32))
+
+
+@pytest.mark.parametrize('kwargs', [
+    dict(hw_ratio=1.),
+    dict(hw_ratio=1., allow_imgpad=False),
+    dict(hw_ratio=None),
+    dict(hw_ratio=(0.5, 2.), padding=0.6),
+    dict(hw_ratio=1., padding=0.5, threshold=400),
+])
+@pytest.mark.parametrize('persons, missing', [(1, 0), (1, 0.3), (2, 0.3), (5, 0.9)])
+def test_compact_equals_mmaction2(mmaction_pose, clip, kwargs, persons, missing):
+    for seed in range(5):
+        sample = clip(persons, missing=missing, seed=seed)
+        theirs = mmaction_pose.PoseCompact(**kwargs).transform(copy.deepcopy(sample))
+        ours = PoseCompact(**kwargs)(sample)
+        np.testing.assert_allclose(ours['keypoint'], theirs['keypoint'], atol=1e-4)
+        assert tuple(ours['img_shape']) == tuple(theirs['img_shape'])
+
+
+def test_flip_equals_mmaction2(mmaction_pose, clip):
+    from mmaction.datasets.transforms import Flip
+    left, right = list(range(1, 17, 2)), list(range(2, 17, 2))
+    sample = clip(2, missing=0.2)
+    theirs = Flip(1., left_kp=left, right_kp=right).transform(
+        dict(copy.deepcopy(sample), modality='Pose'))
+    ours = PoseFlip(prob=1)(sample)
+    np.testing.assert_allclose(ours['keypoint'], theirs['keypoint'], atol=1e-4)
+    np.testing.assert_array_equal(ours['keypoint_score'], theirs['keypoint_score'])
+
+
+@given(keypoint=coordinates)
+def test_compact_keeps_proportions_and_contains_everybody(keypoint):
+    out = PoseCompact()(as_clip(keypoint))
+    shift = out['keypoint'] - keypoint
+    # translation only: one scale for both axes, whole pixels, one box for the clip
+    assert np.abs(shift - shift[0, 0, 0]).max() < 1e-3
+    height, width = out['img_shape']
+    if out['img_shape'] != (2000, 2000):
+        assert abs(height - width) <= 2
+        assert out['keypoint'].min() >= -1e-3
+        assert (out['keypoint'] <= np.array((width, height)) + 1e-3).all()
+        extent = np.ptp(keypoint.reshape(-1, 2), axis=0).max()
+        assert abs(width - 1.25 * extent) <= 2  # both edges are truncated
+
+
+def test_compact_leaves_small_boxes_alone(clip):
+    sample = clip()
+    sample['keypoint'][..., 1] = 60 + sample['keypoint'][..., 1] / 100
+    out = PoseCompact()(dict(sample))
+    np.testing.assert_array_equal(out['keypoint'], sample['keypoint'])
+    assert out['img_shape'] == (320, 480)
+
+
+def test_compact_ignores_joints_without_score(clip):
+    sample = clip()
+    sample['keypoint'][0, 5, 2] = (5000, 5000)
+    sample['keypoint_score'][0, 5, 2] = 0
+    out = PoseCompact()(sample)
+    assert max(out['img_shape']) <= 250 and not out['keypoint'][0, 5, 2].any()
+
+
+def test_compact_by_frame_centres_every_frame_at_one_scale(clip):
+    sample = clip(2, frames=10)
+    walk = np.arange(10, dtype=np.float32)[:, None, None] * 100
+    sample['keypoint'] = sample['keypoint'] + walk
+    before = sample['keypoint']
+    sample['keypoint_score'][:, 4] = 0  # an empty frame
+    out = PoseCompact(center='frame')(sample)
+    shown = np.arange(10) != 4
+    after = out['keypoint']
+    low, high = after.min(axis=(0, 2))[shown], after.max(axis=(0, 2))[shown]
+    np.testing.assert_allclose((low + high) / 2, out['img_shape'][0] / 2, atol=0.51)
+    moved = (after - before)[:, shown]
+    assert np.abs(moved - moved[:1, :, :1]).max() < 1e-2
+    extent = (high - low).max()
+    assert out['img_shape'] == (np.ceil(1.25 * extent - 1e-3), ) * 2
+    assert not after[:, 4].any()
+
+
+@given(keypoint=coordinates)
+def test_flip_twice_is_the_identity(keypoint):
+    sample = as_clip(keypoint)
+    sample['keypoint_score'][0, 0, 3] = 0
+    once = PoseFlip(prob=1)(dict(sample))
+    twice = PoseFlip(prob=1)(dict(once))
+    expected = keypoint.copy()
+    expected[0, 0, 3] = 0
+    np.testing.assert_allclose(twice['keypoint'], expected, atol=2e-3)
+    np.testing.assert_array_equal(twice['keypoint_score'], sample['keypoint_score'])
+
+
+def test_flip_formula_and_probability(clip):
+    sample = clip()
+    out = PoseFlip(prob=1)(dict(sample))
+    names = LAYOUTS['coco17'].joints
+    left, right = names.index('left_wrist'), names.index('right_wrist')
+    mirrored, original = out['keypoint'][..., left, :], sample['keypoint'][..., right, :]
+    np.testing.assert_allclose(mirrored[..., 0], 480 - original[..., 0], rtol=1e-6)
+    np.testing.assert_array_equal(mirrored[..., 1], original[..., 1])
+    assert PoseFlip(prob=0)(dict(sample))['flip'] is False
+    np.random.seed(0)
+    flipped = sum(PoseFlip(0.25)(dict(sample))['flip'] for _ in range(400))
+    assert 70 < flipped < 130
+
+
+def test_affine_is_the_similarity_it_claims(clip):
+    sample = clip(2)
+    out = PoseAffine(scale=(2, 2), shift=0, rotation=0)(dict(sample))
+    centre = np.array((240, 160))
+    np.testing.assert_allclose(out['keypoint'], 2 * (sample['keypoint'] - centre) + centre,
+                               atol=1e-3)
+    np.random.seed(1)
+    out = PoseAffine(scale=(1, 1), shift=0.1)(dict(sample))
+    moved = (out['keypoint'] - sample['keypoint']).reshape(-1, 2)
+    assert np.abs(moved - moved[0]).max() < 1e-3 and 0 < abs(moved[0, 0]) <= 48.01
+    assert abs(moved[0, 1]) <= 32.01
+
+
+@given(seed=st.integers(0, 1000))
+def test_affine_scales_all_distances_alike(seed):
+    keypoint = np.random.RandomState(0).uniform(10, 90, (2, 3, 17, 2))
+    sample = dict(as_clip(keypoint), img_shape=(100, 100))
+    np.random.seed(seed)
+    out = PoseAffine(scale=(0.5, 2), shift=0.2, rotation=30)(sample)['keypoint']
+    before = np.linalg.norm(np.diff(keypoint.reshape(-1, 2), axis=0), axis=1)
+    after = np.linalg.norm(np.diff(out.reshape(-1, 2), axis=0), axis=1)
+    ratio = after / before
+    assert np.ptp(ratio) < 1e-3 and 0.499 < ratio[0] < 2.001
+    # no reflection, and an angle within the range
+    a, b = (x[0, 0, 1] - x[0, 0, 0] for x in (keypoint, out))
+    angle = np.degrees(np.arctan2(a[0] * b[1] - a[1] * b[0], a @ b))
+    assert abs(angle) <= 30.01
+
+
+def test_jitter_has_the_stated_spread(clip):
+    np.random.seed(0)
+    sample = clip(5, missing=0.2)
+    out = PoseJitter(0.01)(dict(sample))
+    shown = sample['keypoint_score'] > 0
+    noise = (out['keypoint'] - sample['keypoint'])[shown]
+    assert abs(noise.std() - 4.8) < 0.2 and abs(noise.mean()) < 0.2
+    assert not out['keypoint'][~shown].any()
+
+
+def test_dropout_rates_and_granularity(clip):
+    np.random.seed(0)
+    out = JointDropout(0.3)(clip(5))
+    gone = out['keypoint_score'] == 0
+    assert abs(gone.mean() - 0.3) < 0.02
+    assert not out['keypoint'][gone].any() and out['keypoint'][~gone].all()
+    gone = np.stack([FrameDropout(0.3)(clip(2))['keypoint_score'] == 0 for _ in range(50)])
+    assert abs(gone.mean() - 0.3) < 0.04
+    assert (gone == gone[:, :1, :, :1]).all()  # whole frames of all persons
+
+
+def test_frame_dropout_never_drops_everything(clip):
+    np.random.seed(0)
+    for _ in range(20):
+        assert FrameDropout(0.999)(clip(frames=2))['keypoint_score'].any()
+    sample = clip(frames=10)
+    sample['keypoint_score'][:, np.arange(10) != 7] = 0
+    for _ in range(20):  # the only frame with a joint stays
+        assert FrameDropout(0.9)(dict(sample))['keypoint_score'][:, 7].all()
+
+
+@pytest.mark.parametrize('transform', ALL, ids=lambda t: type(t).__name__)
+class TestEveryTransform:
+    """What all of them promise."""
+
+    def test_missing_joints_stay_missing(self, transform, clip):
+        sample = clip(2, missing=0.4)
+        sample['keypoint'][0, 0, 0] = np.nan
+        missing = (sample['keypoint_score'] == 0) | np.isnan(sample['keypoint']).any(-1)
+        if isinstance(transform, PoseFlip):
+            missing = missing[:, :, np.array(LAYOUTS['coco17'].flip_index)]
+        keypoint, score = joints_of(transform(sample))
+        assert not keypoint[missing].any() and not score[missing].any()
+        assert np.isfinite(keypoint).all()
+        assert keypoint.dtype == score.dtype == np.float32
+
+    def test_the_input_is_untouched(self, transform, clip):
+        sample = clip(2, missing=0.1)
+        sample['keypoint'][0, 0, 0] = np.nan
+        kept = copy.deepcopy(sample)
+        transform(dict(sample))
+        for key in ('keypoint', 'keypoint_score'):
+            np.testing.assert_array_equal(sample[key], kept[key])
+
+    @pytest.mark.parametrize('persons', (0, 1, 5))
+    @pytest.mark.parametrize('missing', (0, 1))
+    @pytest.mark.parametrize('frames', (1, 48))
+    def test_any_number_of_persons(self, transform, clip, persons, missing, frames):
+        with np.errstate(all='raise'):
+            keypoint, score = joints_of(transform(clip(persons, frames, missing)))
+        assert keypoint.shape == (persons, frames, 17, 2)
+        assert score.shape == (persons, frames, 17)
+        if missing:
+            assert not keypoint.any() and not score.any()
+
+
+@pytest.mark.parametrize('transform, kwargs, field', [
+    (PoseCompact, dict(padding=-1), 'padding'),
+    (PoseCompact, dict(threshold=-1), 'threshold'),
+    (PoseCompact, dict(hw_ratio=(2, 1)), 'hw_ratio'),
+    (PoseCompact, dict(hw_ratio=0), 'hw_ratio'),
+    (PoseCompact, dict(center='person'), 'center'),
+    (PoseCompact, dict(center='frame', allow_imgpad=False), 'allow_imgpad'),
+    (PoseFlip, dict(prob=1.5), 'prob'),
+    (PoseFlip, dict(layout='octopus'), 'layout'),
+    (PoseAffine, dict(scale=(0, 1)), 'scale'),
+    (PoseAffine, dict(scale=1.2), 'scale'),
+    (PoseAffine, dict(shift=-0.1), 'shift'),
+    (PoseAffine, dict(rotation=200), 'rotation'),
+    (PoseJitter, dict(std=-1), 'std'),
+    (PoseJitter, dict(std='a lot'), 'std'),
+    (JointDropout, dict(prob=1), 'prob'),
+    (FrameDropout, dict(prob=1.0), 'prob'),
+])
+def test_bad_parameters(transform, kwargs, field):
+    with pytest.raises(ValueError, match=f'{transform.__name__}: {field}: found .*, expected'):
+        transform(**kwargs)
+
+
+def test_flip_refuses_another_layout(clip):
+    sample = clip()
+    sample['keypoint'] = sample['keypoint'][:, :, :13]
+    sample['keypoint_score'] = sample['keypoint_score'][:, :, :13]
+    with pytest.raises(ValueError, match="found 13, expected 17 as in layout 'coco17'"):
+        PoseFlip(prob=1)(sample)
