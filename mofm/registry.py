@@ -4,28 +4,36 @@ A name that is not found here is looked up in MMEngine; names of another project
 their scope, e.g. ``mmaction.AccMetric``.
 """
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine import registry as parent
 from mmengine.registry import Registry
 
 
-def _child(name: str, parent: Registry, location: str) -> Registry:
-    return Registry(name, parent=parent, scope='mofm', locations=[location])
+def _child(name: str, root: Registry, location: str) -> Registry:
+    return Registry(name, parent=root, scope='mofm', locations=[location])
 
 
-DATASETS = _child('dataset', MMENGINE_DATASETS, 'mofm.datasets')
-DATA_SAMPLERS = _child('data sampler', MMENGINE_DATA_SAMPLERS, 'mofm.datasets')
-TRANSFORMS = _child('transform', MMENGINE_TRANSFORMS, 'mofm.datasets.transforms')
-MODELS = _child('model', MMENGINE_MODELS, 'mofm.models')
-METRICS = _child('metric', MMENGINE_METRICS, 'mofm.evaluation')
-HOOKS = _child('hook', MMENGINE_HOOKS, 'mofm.engine')
+DATASETS = _child('dataset', parent.DATASETS, 'mofm.datasets')
+DATA_SAMPLERS = _child('data sampler', parent.DATA_SAMPLERS, 'mofm.datasets')
+TRANSFORMS = _child('transform', parent.TRANSFORMS, 'mofm.datasets.transforms')
+MODELS = _child('model', parent.MODELS, 'mofm.models')
+METRICS = _child('metric', parent.METRICS, 'mofm.evaluation')
+HOOKS = _child('hook', parent.HOOKS, 'mofm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor',
-                                    MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, 'mofm.engine')
+                                    parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mofm.engine')
+VISUALIZERS = _child('visualizer', parent.VISUALIZERS, 'mofm.visualization')
+
+# nothing of our own yet, but MMEngine warns about every registry without a node of the scope
+RUNNERS = _child('runner', parent.RUNNERS, 'mofm.engine')
+LOOPS = _child('loop', parent.LOOPS, 'mofm.engine')
+OPTIMIZERS = _child('optimizer', parent.OPTIMIZERS, 'mofm.engine')
+OPTIM_WRAPPERS = _child('optim_wrapper', parent.OPTIM_WRAPPERS, 'mofm.engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mofm.engine')
+MODEL_WRAPPERS = _child('model_wrapper', parent.MODEL_WRAPPERS, 'mofm.engine')
+LOG_PROCESSORS = _child('log_processor', parent.LOG_PROCESSORS, 'mofm.engine')
+EVALUATOR = _child('evaluator', parent.EVALUATOR, 'mofm.evaluation')
+VISBACKENDS = _child('vis_backend', parent.VISBACKENDS, 'mofm.visualization')
+FUNCTIONS = _child('function', parent.FUNCTIONS, 'mofm.datasets')
+WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS, 'mofm.models')
 
 #: Readers of outside formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])

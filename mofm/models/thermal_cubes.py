@@ -199,6 +199,17 @@ class ThermalCubes:
         index = self._pixels(b * self.grid.num_frames + f, columns, rows)
         return self._scatter(math.prod(shape), index, heat).view(shape)
 
+    def traces(self) -> Tensor:
+        """Maximum over frames: the trace of every joint.
+
+        Returns:
+            Tensor: (B, J, H, W) in [0, 1].
+        """
+        (b, j, _), columns, rows, heat = self._windows()
+        shape = (len(self), self.num_joints, self.grid.canvas, self.grid.canvas)
+        index = self._pixels(b * self.num_joints + j, columns, rows)
+        return self._scatter(math.prod(shape), index, heat).view(shape)
+
     def occupied(self) -> Tensor:
         """Cubes that hold any heat.
 
@@ -222,27 +233,19 @@ class ThermalCubes:
         Returns:
             Tensor: (N, J, F, patch, patch) in the order of ``select.nonzero()``.
         """
-        return self._gather(select, self.num_joints)
-
-    def union_cubes(self, select: Tensor | None = None) -> Tensor:
-        """Like :meth:`cubes` for the maximum over joints: (N, F, patch, patch)."""
-        return self._gather(select, 1).squeeze(1)
-
-    def _gather(self, select: Tensor | None, planes: int) -> Tensor:
         select = self.occupied() if select is None else select
         (b, j, f), columns, rows, heat = self._windows()
-        p, frames = self.grid.patch, self.grid.num_frames
+        p, joints, frames = self.grid.patch, self.num_joints, self.grid.num_frames
         slot = select.flatten().cumsum(0) - 1
         slot[~select.flatten()] = -1
         cube = self.grid.index(columns[:, None, :], rows[:, :, None])
         slot = slot[b[:, None, None] * self.grid.num_cubes + cube]  # (N, S, S)
-        plane = (slot * planes + (j if planes > 1 else j * 0)[:, None, None]) * frames
+        plane = slot * (joints * frames) + (j * frames + f)[:, None, None]
         pixel = (rows % p)[:, :, None] * p + (columns % p)[:, None, :]
-        index = (plane + f[:, None, None]) * (p * p) + pixel
         keep = slot >= 0
-        count = int(select.sum())
-        shape = (count, planes, frames, p, p)
-        return self._scatter(math.prod(shape), index[keep], heat[keep]).view(shape)
+        shape = (int(select.sum()), joints, frames, p, p)
+        index = (plane * (p * p) + pixel)[keep]
+        return self._scatter(math.prod(shape), index, heat[keep]).view(shape)
 
 
 class RenderedCubes(ThermalCubes):
@@ -285,6 +288,10 @@ class RenderedCubes(ThermalCubes):
         """See :meth:`ThermalCubes.union`."""
         return self._volume.amax(1)
 
+    def traces(self) -> Tensor:
+        """See :meth:`ThermalCubes.traces`."""
+        return self._volume.amax(2)
+
     def occupied(self) -> Tensor:
         """See :meth:`ThermalCubes.occupied`."""
         return self.grid.split(self.union()).flatten(2).amax(2) > 0
@@ -292,7 +299,3 @@ class RenderedCubes(ThermalCubes):
     def cubes(self, select: Tensor | None = None) -> Tensor:
         """See :meth:`ThermalCubes.cubes`."""
         return self.grid.split(self._volume)[self.occupied() if select is None else select]
-
-    def union_cubes(self, select: Tensor | None = None) -> Tensor:
-        """See :meth:`ThermalCubes.union_cubes`."""
-        return self.grid.split(self.union())[self.occupied() if select is None else select]

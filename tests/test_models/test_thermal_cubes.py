@@ -61,7 +61,7 @@ def test_views_agree(seed, persons, patch, sigma):
     assert torch.equal(cubes.union(), dense.union())
     assert torch.equal(cubes.occupied(), dense.occupied())
     assert torch.equal(cubes.cubes(), dense.cubes())
-    assert torch.equal(cubes.union_cubes(), dense.union_cubes())
+    assert torch.equal(cubes.traces(), dense.traces())
     select = torch.rand(2, grid.num_cubes, generator=torch.manual_seed(seed)) < 0.4
     assert torch.equal(cubes.cubes(select), dense.cubes(select))
     assert torch.equal(grid.merge(grid.split(cubes.volume())), cubes.volume())

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from mofm.models import CubeGrid, ThermalCubes
-from mofm.models.losses import DVEDLoss
 from mofm.registry import MODELS
 
 TINY = dict(num_frames=8, canvas=24, patch=4)
@@ -55,17 +54,86 @@ def test_token_order_is_cube_order():
     assert torch.equal(shifted(0, 4)[2:5], ids[1:4])
 
 
-def test_loss_is_the_formula(clips):
+def test_paper_loss_is_the_formula(clips):
+    dved, cubes = build(loss=dict(type='DVEDLoss', beta=0.5), tau=0.7), clips()
     torch.manual_seed(0)
-    logits = torch.randn(2, 32, 6, 6, dtype=torch.float64)
-    target, reconstruction = torch.rand(2, 2, 8, 24, 24, dtype=torch.float64)
-    losses = DVEDLoss(beta=0.5)(reconstruction, target, logits, None)
-    q = logits.softmax(1).permute(0, 2, 3, 1).reshape(-1, 32)
+    losses = dved(cubes, mode='loss')
+    torch.manual_seed(0)
+    logits = dved.logits(cubes)
+    gumbel = -torch.empty_like(logits).exponential_().log()
+    weights = ((logits + gumbel) / 0.7).softmax(1)
+    codes = (weights[:, :, None] * dved.codebook.weight[None, :, :, None, None]).sum(1)
+    error = (dved.decoder(codes) - cubes.union()).abs()
+    smooth_l1 = torch.where(error < 1, 0.5 * error.square(), error - 0.5).mean()
+    assert losses['loss_rec'].item() == pytest.approx(smooth_l1.item(), rel=1e-4)
+    q = logits.softmax(1).permute(0, 2, 3, 1).reshape(-1, 32).double()
     kl = sum(float(p * (math.log(p) + math.log(32))) for row in q for p in row) / len(q)
-    assert losses['loss_kl'].item() == pytest.approx(0.5 * kl)
-    # smooth-L1 is half the squared error while errors stay below one
-    assert losses['loss_rec'].item() == pytest.approx(
-        0.5 * (reconstruction - target).square().mean().item())
+    assert losses['loss_kl'].item() == pytest.approx(0.5 * kl, rel=1e-4)
+
+
+def fitted_kmeans(cubes, **kwargs):
+    kmeans = MODELS.build(dict(type='KMeansTokenizer', **TINY, vocab_size=32, **kwargs))
+    kmeans._collected = [kmeans.describe(cubes)]
+    kmeans.fit()
+    return kmeans
+
+
+def test_guided_loss(clips, tmp_path):
+    """The guide names tokens, is in no checkpoint, and its tokens reach the decoder."""
+    cubes = clips(4)
+    path = tmp_path / 'kmeans.pth'
+    kmeans = fitted_kmeans(cubes, trace_weight=0.5)
+    torch.save(kmeans.state_dict(), path)
+    guide = dict(type='KMeansTokenizer', **TINY, vocab_size=32, trace_weight=0.5)
+    dved = build(loss=dict(type='GuidedDVEDLoss', rec_weight=10., guide=dict(
+        guide, init_cfg=dict(type='Pretrained', checkpoint=str(path)))))
+    dved.init_weights()
+    assert not any('guide' in name or 'centers' in name for name in dved.state_dict())
+    dved.criterion.forcing = 1.
+    losses = dved(cubes, mode='loss')
+    ids = kmeans.encode(cubes)
+    expected = torch.nn.functional.smooth_l1_loss(dved.decode(ids), cubes.union())
+    assert losses['loss_rec'].item() == pytest.approx(10 * expected.item(), rel=1e-4)
+    assert losses['loss_guide'].item() == pytest.approx(torch.nn.functional.cross_entropy(
+        dved.logits(cubes).flatten(2), ids).item(), rel=1e-4)
+    without = build(loss=dict(type='GuidedDVEDLoss', guide=guide))
+    with pytest.raises(ValueError, match='guide: found no init_cfg, expected'):
+        without.init_weights()
+    other = build(loss=dict(type='GuidedDVEDLoss', guide=dict(guide, vocab_size=16)))
+    with pytest.raises(ValueError, match='guide: found 16 tokens on .*expected 32 on'):
+        other(cubes, mode='loss')
+
+
+def test_kmeans_is_the_nearest_centre(clips):
+    cubes = clips(4)
+    kmeans = fitted_kmeans(cubes)
+    ids, occupied = kmeans.encode(cubes), cubes.occupied()
+    assert ids.shape == (4, 36) and (ids[~occupied] == 0).all()
+    heat = cubes.grid.split(cubes.union())
+    for b, k in occupied.nonzero()[::7]:
+        distance = (kmeans.centers - heat[b, k].flatten()).square().sum(1)
+        assert distance[ids[b, k]] == pytest.approx(distance.min().item(), abs=1e-5)
+    rebuilt = kmeans.decode(ids)
+    b, k = occupied.nonzero()[3]
+    assert torch.equal(cubes.grid.split(rebuilt)[b, k].flatten(), kmeans.centers[ids[b, k]])
+    assert (rebuilt - cubes.union()).square().mean() < 0.5 * cubes.union().square().mean()
+
+
+def test_traces_tell_joints_apart(clips):
+    """Two joints that swap places leave U_R as it is, but not the tokens with traces."""
+    cubes = clips(4)
+    swapped = ThermalCubes(cubes.keypoints.flip(2), cubes.grid)
+    assert torch.equal(cubes.union(), swapped.union())
+    plain, traced = fitted_kmeans(cubes), fitted_kmeans(cubes, trace_weight=1.)
+    assert torch.equal(plain.encode(cubes), plain.encode(swapped))
+    assert not torch.equal(traced.encode(cubes), traced.encode(swapped))
+
+
+def test_kmeans_needs_enough_cubes(clips):
+    kmeans = MODELS.build(dict(type='KMeansTokenizer', **TINY, vocab_size=4096))
+    kmeans._collected = [kmeans.describe(clips())]
+    with pytest.raises(ValueError, match='cubes: found .*expected at least vocab_size=4096'):
+        kmeans.fit()
 
 
 def test_overfits_a_batch(clips):

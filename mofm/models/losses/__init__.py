@@ -1,5 +1,6 @@
 """Objectives: one file a loss."""
 
 from .dved_loss import DVEDLoss
+from .guided_dved_loss import GuidedDVEDLoss
 
-__all__ = ['DVEDLoss']
+__all__ = ['DVEDLoss', 'GuidedDVEDLoss']

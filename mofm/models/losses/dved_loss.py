@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from ..thermal_cubes import ThermalCubes
+
 
 @MODELS.register_module()
 class DVEDLoss(nn.Module):
@@ -22,20 +24,23 @@ class DVEDLoss(nn.Module):
         super().__init__()
         self.beta = beta
 
-    def forward(self, reconstruction: Tensor, target: Tensor, logits: Tensor,
-                occupied: Tensor) -> dict:
+    def kl(self, logits: Tensor) -> Tensor:
+        """KL divergence of the token distributions (B, V, rows, cols) from uniform."""
+        log_q = logits.log_softmax(1)
+        return (log_q.exp() * (log_q + math.log(logits.shape[1]))).sum(1).mean()
+
+    def forward(self, tokenizer: nn.Module, inputs: ThermalCubes, logits: Tensor) -> dict:
         """Losses of a batch.
 
         Args:
-            reconstruction (Tensor): (B, F, H, W).
-            target (Tensor): U_R, (B, F, H, W).
+            tokenizer (DVEDTokenizer): Samples and rebuilds.
+            inputs (ThermalCubes): B clips.
             logits (Tensor): (B, V, rows, cols).
-            occupied (Tensor): (B, K) bool, unused here.
 
         Returns:
             dict: ``loss_rec`` and ``loss_kl``.
         """
-        log_q = logits.log_softmax(1)
-        kl = (log_q.exp() * (log_q + math.log(logits.shape[1]))).sum(1).mean()
+        reconstruction = tokenizer.rebuild(tokenizer.sample(logits))
         return dict(
-            loss_rec=F.smooth_l1_loss(reconstruction, target), loss_kl=self.beta * kl)
+            loss_rec=F.smooth_l1_loss(reconstruction, inputs.union()),
+            loss_kl=self.beta * self.kl(logits))

@@ -1,5 +1,7 @@
 """Tokenizers of thermal cubes."""
 
-from .dved import DVEDTokenizer, MotionTokenizer
+from .base import MotionTokenizer
+from .dved import DVEDTokenizer
+from .kmeans import KMeansTokenizer
 
-__all__ = ['DVEDTokenizer', 'MotionTokenizer']
+__all__ = ['DVEDTokenizer', 'KMeansTokenizer', 'MotionTokenizer']

@@ -1,0 +1,33 @@
+# Clips with action labels (DT1). A config sets ann_file and split of the three loaders.
+data_preprocessor = dict(
+    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
+train_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='PoseAffine', scale=(0.8, 1.2), shift=0.1),
+    dict(type='PoseFlip', prob=0.5),
+    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(type='PackMotionInputs')
+]
+val_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(type='PackMotionInputs')
+]
+train_dataloader = dict(
+    batch_size=24,
+    num_workers=4,
+    persistent_workers=True,
+    pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='MotionDataset', pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=24,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='MotionDataset', pipeline=val_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='mmaction.AccMetric')
+test_evaluator = val_evaluator

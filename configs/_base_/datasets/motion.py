@@ -1,0 +1,35 @@
+# Clips without labels, for the tokenizer: 48 frames on a 72x72 canvas.
+# CMU Panoptic is what the paper names; any file of the annotation schema will do.
+ann_file = 'data/panoptic.pkl'
+data_preprocessor = dict(
+    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
+train_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='PoseFlip', prob=0.5),
+    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(type='PackMotionInputs')
+]
+val_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(type='PackMotionInputs')
+]
+train_dataloader = dict(
+    batch_size=24,
+    num_workers=4,
+    persistent_workers=True,
+    pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='MotionDataset', ann_file=ann_file, split='train', pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=24,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='MotionDataset', ann_file=ann_file, split='val', pipeline=val_pipeline,
+        test_mode=True))
+test_dataloader = val_dataloader

@@ -1,0 +1,7 @@
+# DT1, Penn Action (official split, 15 classes) at full size.
+_base_ = 'dt1_ntu60.py'
+data = dict(ann_file='data/penn_action.pkl', num_classes=15)
+model = dict(cls_head=dict(num_classes=15))
+train_dataloader = dict(dataset=dict(**data, split='train'))
+val_dataloader = dict(dataset=dict(**data, split='test'))
+test_dataloader = val_dataloader

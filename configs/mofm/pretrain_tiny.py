@@ -1,0 +1,22 @@
+# Masked pre-training at tiny size on the training clips of Penn Action.
+_base_ = [
+    '../_base_/default_runtime.py', '../_base_/models/dved_tiny.py',
+    '../_base_/models/mofm_tiny.py', '../_base_/datasets/pretrain_tiny.py',
+    '../_base_/schedules/adamw_cosine.py'
+]
+model = dict(
+    type='MotionPretrainer',
+    backbone=_base_.backbone,
+    tokenizer=dict(
+        **_base_.tokenizer,
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/dved_tiny/epoch_24.pth')),
+    head=dict(type='MaskedTokenHead', vocab_size=512, in_channels=128),
+    data_preprocessor=_base_.data_preprocessor)
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05))
+train_cfg = dict(max_epochs=100, val_interval=20)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, begin=5, end=100, convert_to_iter_based=True)
+]
+val_evaluator = dict(type='MaskedTokenMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,360 @@
+"""Annotation files: reading from untrusted places, writing, and the checks on one annotation.
+
+The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'annotations':
+[{...}, ...]}``, with ``frame_dir`` (id), ``label``, ``img_shape`` (h, w), ``total_frames`` T,
+``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
+``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
+
+Three kinds of file hold it. ``.pkl`` is the published kind. ``.json`` is the same with nested
+lists. ``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end:
+``keypoint`` (P, V, 2), ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``,
+``frame_dir`` (N,), ``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
+"""
+import json
+import math
+import os
+import pickle
+import re
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Collection, Dict, Optional, Sequence, Union
+
+import numpy as np
+
+#: Joints scored below this are missing.
+SCORE_THRESHOLD = 1e-4
+_FIELDS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypoint_score')
+_COLUMNS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'num_person')
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one annotation.
+
+    Args:
+        file (str): Annotation file.
+        index (int, optional): Position in its ``annotations``; None if it is not about one.
+        field (str): Field at fault.
+        found (str): What it holds.
+        expected (str): What it should hold.
+    """
+
+    file: str
+    index: Optional[int]
+    field: str
+    found: str
+    expected: str
+
+    def __str__(self):
+        where = self.file if self.index is None else f'{self.file}: annotation {self.index}'
+        return f'{where}: {self.field}: found {self.found}, expected {self.expected}'
+
+
+class AnnotationError(ValueError):
+    """An annotation, or a file of them, that cannot be used."""
+
+
+class _DType:
+    """Stands for `numpy.dtype` while unpickling: plain numbers and text, nothing with pointers."""
+
+    def __init__(self, code, *_):
+        if not re.fullmatch(r'[biuf]\d{1,2}|U\d{1,6}', code):
+            raise AnnotationError(f'refused the array type {code!r}: only numbers and text are '
+                                  'allowed')
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state):
+        if state[1] in ('<', '>'):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """Array under construction; becomes a plain array when it is pickled again."""
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, raw = state
+        if not isinstance(raw, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(raw):
+            raise AnnotationError(f'array of shape {shape} does not match its data')
+        super().__setstate__((1, shape, dtype.dtype, bool(fortran), raw))
+
+    def __reduce_ex__(self, protocol):
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+class _NDArray:
+    """Stands for `numpy.ndarray`, which must not be called: it builds arrays of raw pointers."""
+
+    def __new__(cls, *args):
+        raise AnnotationError('refused a call of numpy.ndarray')
+
+
+def _reconstruct(*_):
+    return np.ndarray.__new__(_Array, (0,), 'b')
+
+
+def _scalar(dtype, raw):
+    return np.frombuffer(raw, dtype.dtype, 1)[0]
+
+
+def _frombuffer(raw, dtype, shape, order, axis_order=None):
+    array = np.frombuffer(raw, dtype.dtype)
+    if order == 'K' and axis_order is not None:
+        return array.reshape(shape).transpose(axis_order)
+    return array.reshape(shape, order=order)
+
+
+_ALLOWED = {
+    ('numpy', 'dtype'): _DType,
+    ('numpy', 'ndarray'): _NDArray,
+    ('_codecs', 'encode'): lambda text, _='latin1': text.encode('latin1'),
+    ('collections', 'OrderedDict'): OrderedDict,
+    **{(f'numpy.{core}.{module}', name): function for core in ('core', '_core')
+       for module, name, function in (('multiarray', '_reconstruct', _reconstruct),
+                                      ('multiarray', 'scalar', _scalar),
+                                      ('numeric', '_frombuffer', _frombuffer))},
+    **{(builtins, kind.__name__): kind for builtins in ('builtins', '__builtin__')
+       for kind in (set, frozenset, bytearray)},
+}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Builds NumPy arrays, NumPy scalars and plain containers, by functions of our own.
+
+    Admitting NumPy's own constructors would not do: `numpy.ndarray` and the state of
+    `numpy.dtype` can make an array of arbitrary object pointers.
+    """
+
+    def find_class(self, module, name):
+        if (module, name) not in _ALLOWED:
+            raise AnnotationError(
+                f'refused the class {module}.{name}: a pickle can run any code, so only NumPy '
+                'arrays and plain containers are read. Do not open the file with pickle.load '
+                'unless you know who made it')
+        return _ALLOWED[module, name]
+
+
+def _read_pkl(path):
+    with open(path, 'rb') as f:
+        return _RestrictedUnpickler(f).load()
+
+
+def _read_json(path):
+    data = json.loads(Path(path).read_text(encoding='utf-8'))
+    annotations = data['annotations'] if isinstance(data, dict) else data
+    for i, ann in enumerate(annotations):
+        for name in {'keypoint', 'keypoint_score'} & set(ann):
+            try:
+                ann[name] = np.array(ann[name], np.float32)
+            except (TypeError, ValueError):
+                raise AnnotationError(f'annotation {i}: {name} is not a regular array of numbers')
+    return data
+
+
+def _read_npz(path):
+    with np.load(path, allow_pickle=False) as columns:
+        data = {name: columns[name] for name in columns.files}
+    keypoint, score = data['keypoint'], data['keypoint_score']
+    rows = [data[name].tolist() for name in _COLUMNS]
+    annotations, start = [], 0
+    for frame_dir, label, img_shape, total_frames, num_person in zip(*rows):
+        stop, shape = start + num_person * total_frames, (num_person, total_frames)
+        annotations.append(dict(
+            frame_dir=frame_dir, label=label, img_shape=tuple(img_shape),
+            total_frames=total_frames,
+            keypoint=keypoint[start:stop].reshape(*shape, *keypoint.shape[1:]),
+            keypoint_score=score[start:stop].reshape(*shape, *score.shape[1:])))
+        start = stop
+    if start != len(keypoint) or start != len(score):
+        raise AnnotationError(f'keypoint holds {len(keypoint)} and keypoint_score {len(score)} '
+                              f'person-frames, num_person * total_frames sums to {start}')
+    split = {name[6:]: ids.tolist() for name, ids in data.items() if name.startswith('split.')}
+    return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
+
+
+_READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz}
+
+
+def load_annotations(path: Union[str, os.PathLike]) -> Dict[str, Any]:
+    """Read an annotation file without trusting it.
+
+    Args:
+        path (str or Path): A ``.pkl``, ``.json`` or ``.npz`` file.
+
+    Returns:
+        dict: ``annotations`` (list[dict]), ``split`` (dict of lists of ids; empty for a plain
+        list) and ``metainfo`` (dict). The annotations themselves are not checked,
+        see :func:`validate`.
+
+    Raises:
+        AnnotationError: If the file is missing, truncated, empty, of another structure, or holds
+            a class that is not allowed; the message names the file and the reason.
+    """
+    path = os.fspath(path)
+    suffix = os.path.splitext(path)[1]
+    if suffix not in _READERS:
+        raise AnnotationError(f'{path}: found suffix {suffix!r}, expected one of '
+                              f'{sorted(_READERS)}')
+    if not os.path.isfile(path):
+        raise AnnotationError(f'{path}: no such file; make it with tools/data/prepare.py or '
+                              'correct ann_file')
+    try:
+        data = _READERS[suffix](path)
+    except AnnotationError as error:
+        raise AnnotationError(f'{path}: {error}') from None
+    except Exception as error:  # damaged bytes make the parsers raise nearly anything
+        raise AnnotationError(f'{path}: cannot be read, it may be truncated or not be a {suffix} '
+                              f'file ({type(error).__name__}: {error}); fetch or make it again'
+                              ) from error
+    if isinstance(data, list):
+        data = dict(annotations=data)
+    if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
+        found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        raise AnnotationError(f"{path}: found {found} at the top, expected a dict with 'split' "
+                              "and 'annotations', or a list of annotations")
+    if not data['annotations']:
+        raise AnnotationError(f'{path}: holds no annotations')
+    data = {'split': {}, 'metainfo': {}, **data}
+    for key in ('split', 'metainfo'):
+        if not isinstance(data[key], dict):
+            raise AnnotationError(f'{path}: {key}: found {type(data[key]).__name__}, expected a '
+                                  'dict')
+    names = data['metainfo'].get('classes', [])
+    for field, value in (('metainfo.classes', names), *data['split'].items()):
+        if isinstance(value, str) or not isinstance(value, Collection) or not all(
+                isinstance(item, str) for item in value):
+            raise AnnotationError(f'{path}: {field}: expected a list of texts')
+    for ann in data['annotations']:
+        if isinstance(ann, dict):
+            for name, value in ann.items():
+                if isinstance(value, _Array):
+                    ann[name] = value.view(np.ndarray)
+    return data
+
+
+def _write_pkl(data, f):
+    pickle.dump(data, f, protocol=4)
+
+
+def _write_json(data, f):
+    def plain(value):
+        return value.tolist()  # NumPy arrays and scalars
+    f.write(json.dumps(data, default=plain).encode())
+
+
+def _write_npz(data, f):
+    anns = data['annotations']
+    columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
+    columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
+    for name in ('keypoint', 'keypoint_score'):
+        columns[name] = np.concatenate([a[name].reshape(-1, *a[name].shape[2:]) for a in anns])
+    columns.update({f'split.{name}': np.array(ids, str) for name, ids in data['split'].items()})
+    np.savez_compressed(f, metainfo=json.dumps(data.get('metainfo', {})), **columns)
+
+
+_WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz}
+
+
+def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> None:
+    """Write valid annotations; the file appears complete or not at all.
+
+    Args:
+        data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
+            :func:`load_annotations`. ``.npz`` keeps the fields of the schema only.
+        path (str or Path): Where to; the suffix ``.pkl``, ``.json`` or ``.npz`` chooses the kind.
+
+    Raises:
+        AnnotationError: If the suffix is another one.
+    """
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise AnnotationError(f'{path}: found suffix {path.suffix!r}, expected one of '
+                              f'{sorted(_WRITERS)}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.tmp')
+    try:
+        with os.fdopen(handle, 'wb') as f:
+            _WRITERS[path.suffix](data, f)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _visible(keypoint, score):
+    return ((score >= SCORE_THRESHOLD) & keypoint.any(-1)).any()
+
+
+def _is_int(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[int] = None,
+             allow_empty: bool = False, file: str = '',
+             index: Optional[int] = None) -> Optional[Problem]:
+    """Check one annotation; the first thing found wrong is returned.
+
+    Any number of persons and frames is fine, and so are joints outside the image.
+
+    Args:
+        ann (dict): The annotation, see the module's head for the fields.
+        num_joints (int): V.
+        num_classes (int, optional): Labels must be below it; None leaves the top open.
+        allow_empty (bool): Accept a clip without any person or visible joint. There is nothing
+            to learn from it, but leaving it out of a test set would flatter the result.
+        file (str): Named in the problem.
+        index (int, optional): Named in the problem.
+
+    Returns:
+        Problem or None: None if the annotation can be used.
+    """
+
+    def problem(field, found, expected):
+        return Problem(file, index, field, str(found), str(expected))
+
+    if not isinstance(ann, dict):
+        return problem('annotation', type(ann).__name__, 'a dict')
+    for name in _FIELDS:
+        if name not in ann:
+            return problem(name, 'nothing', 'this field')
+    label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
+    keypoint, score = ann['keypoint'], ann['keypoint_score']
+    if not _is_int(label) or label < 0 or (num_classes is not None and label >= num_classes):
+        return problem('label', repr(label), 'an integer >= 0' if num_classes is None else
+                       f'an integer in [0, {num_classes - 1}]')
+    if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
+            and all(_is_int(s) and s > 0 for s in img_shape)):
+        return problem('img_shape', img_shape, 'two positive integers (h, w)')
+    if not _is_int(total_frames) or total_frames < 1:
+        return problem('total_frames', repr(total_frames), 'at least one frame')
+    for name in ('keypoint', 'keypoint_score'):
+        value = ann[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
+            return problem(name, getattr(value, 'dtype', type(value).__name__),
+                           'an array of numbers')
+    if len(keypoint.shape) > 0 and len(keypoint) == 0:
+        return None if allow_empty else problem('keypoint', 'no person', 'at least one person')
+    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, 2):
+        return problem('keypoint', f'shape {keypoint.shape}',
+                       f'(persons, {total_frames} frames, {num_joints} joints, 2)')
+    if score.shape != keypoint.shape[:3]:
+        return problem('keypoint_score', f'shape {score.shape}', keypoint.shape[:3])
+    for name in ('keypoint', 'keypoint_score'):
+        finite = np.isfinite(ann[name])
+        if not finite.all():
+            return problem(name, f'{(~finite).sum()} values that are NaN or infinite',
+                           'finite numbers; missing joints as coordinates and score 0')
+    # One frame nearly always decides, at a fraction of the cost.
+    if not (allow_empty or _visible(keypoint[:, :1], score[:, :1]) or _visible(keypoint, score)):
+        return problem('keypoint', 'all joints missing in all frames', 'at least one joint')
+    return None
+
+
+def summarise(problems: Sequence, limit: int = 5) -> str:
+    """The first ``limit`` problems, one per line, and how many more there are."""
+    lines = [f'  {problem}' for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f'  ... and {len(problems) - limit} more')
+    return '\n'.join(lines)

@@ -1,0 +1,201 @@
+"""Labelled clips of key points for mmengine's runner."""
+import ctypes
+import logging
+import pickle
+from typing import Callable, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from mofm.keypoints import LAYOUTS, convert, get_layout
+from mofm.registry import DATASETS
+
+from .annotation import AnnotationError, Problem, load_annotations, summarise, validate
+
+_COCO = LAYOUTS['coco17']
+
+
+def _release_freed_memory():
+    """Glibc keeps freed small blocks; without this the clips would take their memory twice."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        pass
+
+
+@DATASETS.register_module()
+class MotionDataset(BaseDataset):
+    """Clips of an annotation file in the schema of PYSKL and mmaction2.
+
+    Published files such as ``ntu60_hrnet.pkl`` are read as they are. Every annotation is checked
+    once (:func:`mofm.datasets.annotation.validate`). The pipeline gets the annotation with its
+    joints in COCO-17 order and ``sample_idx``; :attr:`metainfo` holds ``layout``, ``left_kp``,
+    ``right_kp`` and, if the file names them, ``classes``.
+
+    Clips without a visible joint are skipped in training and kept in tests
+    (``test_mode=True``), where leaving them out would flatter the result.
+
+    Args:
+        ann_file (str): A ``.pkl``, ``.npz`` or ``.json`` file.
+        pipeline (Sequence): Transforms, or configs of transforms.
+        split (str, optional): Name of a split in the file, e.g. ``'xsub_train'``. None takes all
+            annotations.
+        layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
+        classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
+        num_classes (int, optional): Number of classes of the file. None takes it from the
+            file's class names where it has them, else the labels have no upper limit.
+        repeat (int): How many times an epoch goes through the clips.
+        on_error (str): What to do about a bad annotation: ``'skip'`` it and print the count, or
+            ``'raise'``.
+        **kwargs: Arguments of mmengine's ``BaseDataset``, e.g. ``test_mode``, ``data_root``,
+            ``metainfo``, ``indices``, ``lazy_init``, ``serialize_data``. The last (default True)
+            keeps all clips in one block of memory that DataLoader workers share.
+
+    Attributes:
+        problems (list[Problem]): What was wrong with the annotations.
+
+    Raises:
+        AnnotationError: If the file cannot be used, the split is unknown, no clip is left, or an
+            annotation is bad and ``on_error='raise'``.
+    """
+
+    METAINFO = dict(layout=_COCO.name, left_kp=list(_COCO.left), right_kp=list(_COCO.right))
+
+    def __init__(self,
+                 ann_file: str,
+                 pipeline: Sequence[Union[dict, Callable]] = (),
+                 split: Optional[str] = None,
+                 layout: str = 'coco17',
+                 classes: Optional[Sequence[int]] = None,
+                 num_classes: Optional[int] = None,
+                 repeat: int = 1,
+                 on_error: str = 'skip',
+                 **kwargs):
+        if on_error not in ('skip', 'raise'):
+            raise ValueError(f"on_error: found {on_error!r}, expected 'skip' or 'raise'")
+        if repeat < 1:
+            raise ValueError(f'repeat: found {repeat}, expected at least 1')
+        if classes is not None and len(set(classes)) != len(classes):
+            raise ValueError(f'classes: found a label twice in {list(classes)}')
+        self.split = split
+        self.layout = get_layout(layout)
+        self.classes = classes
+        self.num_classes = num_classes
+        self.repeat = repeat
+        self.on_error = on_error
+        self.problems: List[Problem] = []
+        super().__init__(ann_file, pipeline=pipeline, data_prefix={}, **kwargs)
+
+    def load_data_list(self) -> List[dict]:
+        """Read, select, check and convert the annotations.
+
+        Returns:
+            list[dict]: The usable annotations of the split, in file order.
+        """
+        data = load_annotations(self.ann_file)
+        names = data['metainfo'].get('classes')
+        if names is not None:
+            self.num_classes = self.num_classes or len(names)
+            chosen = range(len(names)) if self.classes is None else self.classes
+            self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
+
+        selected = self._select(data)
+        total = len(selected) + self._num_bad()
+        data.clear()  # frees the annotations of other splits
+        labels = None if self.classes is None else {c: i for i, c in enumerate(self.classes)}
+        data_list = []
+        for index, ann in selected:
+            problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
+                               self.ann_file, index)
+            if problem is not None:
+                self._report(problem)
+            elif labels is None or ann['label'] in labels:
+                self._prepare(ann, labels)
+                data_list.append(ann)
+        if self.problems:
+            print_log(f'{self.ann_file}, split {self.split!r}: skipped {self._num_bad()} of '
+                      f'{total} annotations, {len(self.problems) - self._num_bad()} ids without '
+                      f'one:\n{summarise(self.problems)}', 'current', logging.WARNING)
+        if not data_list:
+            raise AnnotationError(f'{self.ann_file}: none of {total} annotations can be used, '
+                                  f'with split={self.split!r} and classes={self.classes}\n'
+                                  f'{summarise(self.problems)}')
+        return data_list
+
+    def _select(self, data: dict) -> List[Tuple[int, dict]]:
+        """Pairs of index and annotation of the split; each has its id in ``frame_dir``."""
+        annotations, splits = data['annotations'], data['split']
+        ids = None
+        if self.split is not None:
+            if self.split not in splits:
+                raise AnnotationError(
+                    f'{self.ann_file}: no split {self.split!r}, ' +
+                    (f'expected one of {sorted(splits)}' if splits else
+                     'the file has no splits, use split=None'))
+            ids = dict.fromkeys(splits[self.split])
+        first = annotations[0] if isinstance(annotations[0], dict) else {}
+        key = 'filename' if 'filename' in first else 'frame_dir'
+        selected = []
+        for index, ann in enumerate(annotations):
+            name = ann.get(key) if isinstance(ann, dict) else None
+            if not isinstance(name, str):
+                self._report(Problem(self.ann_file, index, key, repr(name), 'a text'))
+            elif ids is None or name in ids:
+                ann['frame_dir'] = name
+                selected.append((index, ann))
+        for name in (ids or {}).keys() - {ann['frame_dir'] for _, ann in selected}:
+            self._report(Problem(self.ann_file, None, f'split {self.split!r}',
+                                 f'{name!r} without annotation', 'an annotation of each id'))
+        return selected
+
+    def _num_bad(self) -> int:
+        return sum(problem.index is not None for problem in self.problems)
+
+    def _report(self, problem: Problem):
+        if self.on_error == 'raise':
+            raise AnnotationError(problem)
+        self.problems.append(problem)
+
+    def _prepare(self, ann: dict, labels: Optional[dict]):
+        """Convert one valid annotation in place."""
+        if labels is not None:
+            ann['label'] = labels[ann['label']]
+        if len(ann['keypoint']) == 0:
+            shape = (0, ann['total_frames'], self.layout.num_joints)
+            ann['keypoint'] = np.zeros((*shape, 2), np.float16)
+            ann['keypoint_score'] = np.zeros(shape, np.float16)
+        ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
+                                                         self.layout.name)
+
+    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+        """As in ``BaseDataset``, which would hold the clips three times meanwhile."""
+        block, ends = bytearray(), []
+        self.data_list.reverse()
+        while self.data_list:
+            block += pickle.dumps(self.data_list.pop(), protocol=4)
+            ends.append(len(block))
+            if len(self.data_list) % 4096 == 0:
+                _release_freed_memory()
+        return np.frombuffer(block, np.uint8), np.array(ends, np.int64)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One annotation, a copy.
+
+        Args:
+            idx (int): Index in [0, len(self)); repeats of a clip share its ``sample_idx``.
+
+        Returns:
+            dict: The annotation with ``sample_idx``.
+        """
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'index {idx} is out of range for {len(self)} samples')
+        return super().get_data_info(idx % (len(self) // self.repeat))
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Label of one sample as a list, for mmengine's class-balanced wrapper."""
+        return [self.get_data_info(idx)['label']]
+
+    def __len__(self) -> int:
+        """Number of clips times ``repeat``."""
+        return super().__len__() * self.repeat

@@ -1,0 +1,18 @@
+"""Fit the k-means tokenizer when its cubes are collected."""
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from mofm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FitKMeansHook(Hook):
+    """Call ``fit`` of a :class:`KMeansTokenizer` at the end of the training epoch."""
+
+    priority = 'NORMAL'  # before the checkpoint is written
+
+    def after_train_epoch(self, runner):
+        """Fit the tokenizer."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.fit()

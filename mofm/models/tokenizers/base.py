@@ -1,0 +1,86 @@
+"""What every tokenizer of thermal cubes offers."""
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ..thermal_cubes import CubeGrid, ThermalCubes
+
+
+class MotionTokenizer(BaseModel):
+    """What every tokenizer offers; a teacher of the pre-training needs ``encode`` only.
+
+    Args:
+        grid (CubeGrid): Geometry of the clips.
+        vocab_size (int): V, number of motion tokens.
+        data_preprocessor (dict, optional): Needed to train, not to encode.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``.
+    """
+
+    def __init__(self,
+                 grid: CubeGrid,
+                 vocab_size: int,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if vocab_size < 2:
+            raise ValueError(f'vocab_size: found {vocab_size}, expected at least 2')
+        self.grid = grid
+        self.vocab_size = vocab_size
+
+    def init_weights(self):
+        """Load the weights of ``init_cfg``, if any."""
+        if self.init_cfg:
+            from mofm.engine.checkpoint import load_weights
+            load_weights(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
+
+    def encode(self, inputs: ThermalCubes) -> Tensor:
+        """Motion tokens of a batch of clips, without noise and without gradient.
+
+        Args:
+            inputs (ThermalCubes): B clips.
+
+        Returns:
+            Tensor: (B, K) token ids in the order of the cubes.
+        """
+        raise NotImplementedError
+
+    def decode(self, ids: Tensor) -> Tensor:
+        """Rebuild U_R from token ids (B, K).
+
+        Returns:
+            Tensor: (B, F, H, W).
+
+        Raises:
+            ValueError: If an id is not in the vocabulary or the number of cubes is another.
+        """
+        raise NotImplementedError
+
+    def _check_ids(self, ids: Tensor):
+        if ids.dim() != 2 or ids.shape[1] != self.grid.num_cubes:
+            raise ValueError(f'ids: found shape {tuple(ids.shape)}, expected '
+                             f'(B, {self.grid.num_cubes})')
+        if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
+            raise ValueError(f'ids: found {int(ids.min())}...{int(ids.max())}, expected '
+                             f'0...{self.vocab_size - 1}')
+
+    def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
+                mode: str = 'tensor'):
+        """Losses ('loss'), data samples with tokens and heat ('predict'), or ids ('tensor')."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return self.encode(inputs)
+
+    @torch.no_grad()
+    def predict(self, inputs: ThermalCubes, data_samples: list) -> list:
+        """Add ``tokens`` (K,), ``occupied`` (K,), ``heat`` and ``reconstruction`` (F, H, W)."""
+        ids = self.encode(inputs)
+        fields = zip(data_samples, ids, inputs.occupied(), inputs.union(), self.decode(ids))
+        for sample, token, occupied, heat, reconstruction in fields:
+            sample.set_field(token, 'tokens')
+            sample.set_field(occupied, 'occupied')
+            sample.set_field(heat, 'heat')
+            sample.set_field(reconstruction, 'reconstruction')
+        return data_samples

@@ -1,0 +1,122 @@
+"""KMeansTokenizer: nearest of V cluster centres, the floor for every learned tokenizer."""
+
+import torch
+from mmengine.dist import broadcast, is_main_process
+from mmengine.logging import print_log
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from torch import Tensor, nn
+
+from mofm.registry import MODELS
+
+from ..thermal_cubes import CubeGrid, ThermalCubes
+from .base import MotionTokenizer
+
+
+@MODELS.register_module()
+class KMeansTokenizer(MotionTokenizer):
+    """Token 0 is an empty cube, the others are centres of k-means on the occupied cubes.
+
+    A cube is described by U_R in it (F * patch^2 numbers) and, with ``trace_weight``, by the
+    trace of every joint in it (J * patch^2 numbers), so that the token also says *what* moves.
+
+    ``tools/train.py`` fits it like any model: the training steps collect cubes and
+    :class:`FitKMeansHook` runs scikit-learn's ``KMeans`` at the end of the epoch.
+
+    Args:
+        num_joints (int): J. Defaults to 17.
+        num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
+        vocab_size (int): V, the empty cube included. Defaults to 8192.
+        trace_weight (float): Weight of the traces. Defaults to 0, U_R only.
+        max_cubes (int): Cubes to collect. Defaults to 200000.
+        mini_batch (bool): scikit-learn's ``MiniBatchKMeans``, which uses the vocabulary more
+            evenly; False is ``KMeans``, which rebuilds U_R a little better and
+            takes ten times as long (docs/tokenizer.md). Defaults to True.
+        data_preprocessor, init_cfg (dict, optional): See :class:`MotionTokenizer`.
+    """
+
+    def __init__(self,
+                 num_joints: int = 17,
+                 num_frames: int = 48,
+                 canvas: int = 72,
+                 patch: int = 4,
+                 vocab_size: int = 8192,
+                 trace_weight: float = 0.,
+                 max_cubes: int = 200_000,
+                 mini_batch: bool = True,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(CubeGrid(num_frames, canvas, patch), vocab_size, data_preprocessor,
+                         init_cfg)
+        self.trace_weight = trace_weight
+        self.max_cubes = max_cubes
+        self.mini_batch = mini_batch
+        self.heat_dims = num_frames * patch**2
+        dims = self.heat_dims + (num_joints * patch**2 if trace_weight else 0)
+        # a parameter without gradient, so that a Runner finds something to optimise
+        self.centers = nn.Parameter(torch.zeros(vocab_size, dims), requires_grad=False)
+        self._collected = []
+
+    def describe(self, inputs: ThermalCubes) -> Tensor:
+        """Descriptions (N, dims) of the N occupied cubes."""
+        select = inputs.occupied()
+        parts = [inputs.grid.split(inputs.union())[select].flatten(1)]
+        if self.trace_weight:
+            traces = inputs.grid.split(inputs.traces())[select].flatten(1)
+            parts.append(self.trace_weight * traces)
+        return torch.cat(parts, 1)
+
+    @torch.no_grad()
+    def encode(self, inputs: ThermalCubes) -> Tensor:
+        """See :meth:`MotionTokenizer.encode`."""
+        if inputs.grid != self.grid:
+            raise ValueError(f'clips: found {inputs.grid}, the tokenizer expects {self.grid}')
+        ids = inputs.occupied().long()
+        distances = [torch.cdist(part, self.centers) for part in self.describe(inputs).split(4096)]
+        if distances:
+            ids[inputs.occupied()] = torch.cat([d.argmin(1) for d in distances])
+        return ids
+
+    def decode(self, ids: Tensor) -> Tensor:
+        """See :meth:`MotionTokenizer.decode`."""
+        self._check_ids(ids)
+        p = self.grid.patch
+        cubes = self.centers[ids][..., :self.heat_dims].unflatten(-1, (-1, p, p))
+        return self.grid.merge(cubes)
+
+    @torch.no_grad()
+    def loss(self, inputs: ThermalCubes) -> dict:
+        """How well U_R is rebuilt; nothing to differentiate."""
+        error = torch.nn.functional.smooth_l1_loss(self.decode(self.encode(inputs)),
+                                                   inputs.union())
+        return dict(loss_rec=error)
+
+    @torch.no_grad()
+    def train_step(self, data: dict, optim_wrapper) -> dict:
+        """Collect the occupied cubes of a batch."""
+        data = self.data_preprocessor(data, True)
+        room = self.max_cubes - sum(map(len, self._collected))
+        if room > 0:
+            self._collected.append(self.describe(data['inputs'])[:room].cpu())
+        return dict(cubes=torch.tensor(float(self.max_cubes - room)))
+
+    def fit(self):
+        """Run k-means on the collected cubes.
+
+        Raises:
+            ValueError: If fewer cubes than centres were collected.
+        """
+        cubes = torch.cat(self._collected)
+        if len(cubes) < self.vocab_size:
+            raise ValueError(f'cubes: found {len(cubes)} occupied ones in training, expected at '
+                             f'least vocab_size={self.vocab_size}; use more clips or a smaller '
+                             'vocabulary')
+        if is_main_process():
+            print_log(f'k-means: {self.vocab_size - 1} centres on {len(cubes)} cubes', 'current')
+            count = self.vocab_size - 1
+            kmeans = MiniBatchKMeans(count, batch_size=max(1024, 2 * count), n_init=1,
+                                     random_state=0) \
+                if self.mini_batch else KMeans(count, n_init=1, max_iter=25, random_state=0)
+            centers = torch.from_numpy(kmeans.fit(cubes.numpy()).cluster_centers_)
+            self.centers.data[1:] = centers.to(self.centers)
+        broadcast(self.centers.data)
+        self._collected.clear()

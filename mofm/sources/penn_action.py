@@ -1,0 +1,92 @@
+"""Penn Action: 2326 clips of 15 actions with 13 annotated joints (Zhang et al., ICCV 2013)."""
+import io
+import math
+from pathlib import PurePosixPath
+from typing import Tuple
+
+import numpy as np
+from scipy.io import loadmat, whosmat
+
+from mofm.keypoints import LAYOUTS, convert
+from mofm.registry import SOURCES
+
+from .base import Source
+
+_FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
+_MAX_VALUES = 10**7
+
+
+@SOURCES.register_module('penn_action')
+class PennAction(Source):
+    """Reader of ``labels/*.mat``, with the official splits ``train`` and ``test``.
+
+    The files place invisible joints near (1, 1) or at a guess, so those become missing. The head
+    becomes the nose; eyes and ears are missing. Coordinates are stored as float16, which moves
+    them by at most 1/4 pixel in these small images.
+    """
+
+    suffix = '.mat'
+    max_size = 2**22
+    classes = ('baseball_pitch', 'baseball_swing', 'bench_press', 'bowl', 'clean_and_jerk',
+               'golf_swing', 'jump_rope', 'jumping_jacks', 'pullup', 'pushup', 'situp', 'squat',
+               'strum_guitar', 'tennis_forehand', 'tennis_serve')
+
+    def read(self, name: str, content: bytes) -> Tuple[dict, Tuple[str, ...]]:
+        """See :meth:`Source.read`."""
+        mat = self._load(name, content)
+        x, y, visibility = (self._numbers(name, mat, f) for f in ('x', 'y', 'visibility'))
+        train, total_frames = (self._numbers(name, mat, f, 1)[0] for f in ('train', 'nframes'))
+        height, width = self._numbers(name, mat, 'dimensions', 2)[:2]
+
+        shape = (int(total_frames), LAYOUTS['penn13'].num_joints)
+        for field, value in (('x', x), ('y', y), ('visibility', visibility)):
+            if shape[0] < 1 or value.shape != shape:
+                raise self.error(name, field, f'shape {value.shape}',
+                                 f'({shape[0]} of nframes, at least 1, {shape[1]} joints)')
+        if train not in (1, -1):
+            raise self.error(name, 'train', train, '1 or -1')
+        if min(height, width) < 1:
+            raise self.error(name, 'dimensions', (height, width), 'a height and width')
+        action = ''.join(map(str, mat['action'].ravel()))
+        if action not in self.classes:
+            raise self.error(name, 'action', repr(action[:40]), f'one of {self.classes}')
+
+        visible = visibility > 0  # (T, 13)
+        keypoint = (np.stack([x, y], -1) * visible[..., None])[None].astype(np.float16)
+        score = visible[None].astype(np.float16)
+        keypoint, score = convert(keypoint, score, 'penn13')  # (1, T, 17, 2), (1, T, 17)
+        annotation = dict(
+            frame_dir=PurePosixPath(name).stem,
+            label=self.classes.index(action),
+            img_shape=(int(height), int(width)),
+            total_frames=shape[0],
+            keypoint=keypoint,
+            keypoint_score=score)
+        return annotation, ('train' if train == 1 else 'test',)
+
+    def _load(self, name, content):
+        """The fields of a ``.mat`` file; their declared sizes are looked at before reading."""
+        try:
+            shapes = {field: shape for field, shape, _ in whosmat(io.BytesIO(content))}
+            large = [f for f in _FIELDS if math.prod(shapes.get(f, ())) > _MAX_VALUES]
+            mat = {} if large else loadmat(io.BytesIO(content), variable_names=_FIELDS)
+        except Exception as error:  # damaged bytes make the parser raise nearly anything
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             'a readable MATLAB 5 file') from error
+        if large:
+            raise self.error(name, large[0], f'shape {shapes[large[0]]}',
+                             f'at most {_MAX_VALUES} values')
+        for field in _FIELDS:
+            if field not in mat:
+                raise self.error(name, field, 'nothing', 'this field')
+        return mat
+
+    def _numbers(self, name, mat, field, at_least=0):
+        """A field as float64, flat if it must have ``at_least`` some values."""
+        value = np.asarray(mat[field])
+        if value.dtype.kind not in 'fiub' or not np.isfinite(value).all():
+            raise self.error(name, field, f'{value.dtype} with NaN, infinite or other values',
+                             'finite numbers')
+        if value.size < at_least:
+            raise self.error(name, field, f'{value.size} values', f'at least {at_least}')
+        return value.astype(np.float64).ravel() if at_least else value.astype(np.float64)

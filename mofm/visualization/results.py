@@ -1,0 +1,130 @@
+"""Learning curves and confusion matrices."""
+import json
+import os
+from pathlib import Path
+from typing import Dict, Mapping, Sequence, Tuple, Union
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+Curves = Dict[str, Tuple[np.ndarray, np.ndarray]]
+
+_LINE = '#0072B2'
+_BOOKKEEPING = ('step', 'epoch', 'iter')
+
+
+def read_scalars(work_dir: Union[str, os.PathLike]) -> Curves:
+    """Everything mmengine logged into a work directory, as curves.
+
+    All runs below the directory are joined in the order of their names (time stamps); where a
+    resumed run logs a step again, the later value counts. Times of validation, which share
+    their names with those of training, get the prefix ``val/``.
+
+    Args:
+        work_dir: Folder that holds ``<time stamp>/vis_data/scalars.json``.
+
+    Returns:
+        dict: Name -> (steps, values), both (N,) and sorted by step. Steps are iterations for
+        training and whatever the loop counts for validation.
+
+    Raises:
+        FileNotFoundError: If there is no such file below `work_dir`.
+    """
+    files = sorted(Path(work_dir).glob('**/vis_data/scalars.json'))
+    if not files:
+        raise FileNotFoundError(f'{work_dir}: no vis_data/scalars.json below it; expected the '
+                                'work_dir of a run of tools/train.py')
+    points: Dict[str, Dict[float, float]] = {}
+    for file in files:
+        for line in file.read_text(encoding='utf-8').splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # the last line of a killed run
+                continue
+            training = 'iter' in record or 'lr' in record
+            for name, value in record.items():
+                if name in _BOOKKEEPING or not isinstance(value, (int, float)):
+                    continue
+                if not training and name in ('time', 'data_time'):
+                    name = f'val/{name}'
+                points.setdefault(name, {})[record['step']] = value
+    return {name: tuple(np.array(column) for column in zip(*sorted(curve.items())))
+            for name, curve in points.items()}
+
+
+def draw_curves(curves: Mapping[str, Tuple[Sequence, Sequence]], columns: int = 3) -> Figure:
+    """Learning curves as small multiples, each with its own scale and its last value.
+
+    Args:
+        curves: Name -> (steps, values), as `read_scalars` returns them.
+        columns: Panels side by side.
+
+    Returns:
+        Figure: One axes a curve, in the order given.
+
+    Raises:
+        ValueError: If there is no curve, or steps and values differ in number.
+    """
+    if not curves:
+        raise ValueError('curves: found none, expected at least one')
+    columns = min(columns, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(4 * columns, 2.5 * rows), dpi=150, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(curves):]:
+        axis.remove()
+    for axis, (name, (steps, values)) in zip(axes, curves.items()):
+        steps, values = np.asarray(steps), np.asarray(values, dtype=float)
+        if steps.shape != values.shape or steps.ndim != 1 or not len(steps):
+            raise ValueError(f'{name}: steps {steps.shape} and values {values.shape}, expected '
+                             'two equal shapes (N,), N >= 1')
+        few = len(steps) <= 25
+        axis.plot(steps, values, color=_LINE, linewidth=1.6, marker='o' if few else None,
+                  markersize=3.5)
+        axis.set_title(name, fontsize=11, loc='left')
+        axis.set_title(f'{values[-1]:.4g}', fontsize=10, loc='right', color=_LINE)
+        axis.grid(color='#E3E3E3', linewidth=.7)
+        axis.spines[['top', 'right']].set_visible(False)
+        axis.tick_params(labelsize=9)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(5))
+        axis.set_xlabel('step', fontsize=9)
+    return figure
+
+
+def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Confusion matrix with counts (up to 30 classes) and the top-1 accuracy.
+
+    Args:
+        matrix: (C, C) counts, true class by predicted class, as
+            `sklearn.metrics.confusion_matrix` returns them.
+        class_names: C names.
+
+    Returns:
+        Figure: One axes.
+
+    Raises:
+        ValueError: If the matrix is not square or does not fit the names.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay  # heavy, and needed for this picture only
+
+    matrix = np.asarray(matrix)
+    num = len(class_names)
+    if matrix.shape != (num, num):
+        raise ValueError(f'matrix {matrix.shape}: expected ({num}, {num}) for {num} class names')
+    size = float(np.clip(2.2 + .5 * num, 4.5, 14))
+    figure = Figure(figsize=(size, size), dpi=150, layout='constrained')
+    axis = figure.subplots()
+    font = float(np.clip(150 / num, 5, 11))
+    display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
+    display.plot(include_values=num <= 30, cmap='Blues', ax=axis, colorbar=False,
+                 xticks_rotation=90, values_format='.4g', text_kw=dict(fontsize=font))
+    if display.text_ is not None:
+        for text in display.text_[matrix == 0]:
+            text.set_visible(False)
+    accuracy = np.trace(matrix) / max(matrix.sum(), 1)
+    axis.set_title(f'top-1 {100 * accuracy:.1f} % of {matrix.sum():.0f} clips', fontsize=12)
+    axis.set(xlabel='predicted', ylabel='true')
+    axis.tick_params(labelsize=font)
+    return figure

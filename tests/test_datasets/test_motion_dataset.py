@@ -1,0 +1,193 @@
+"""MotionDataset: selection, conversion, repair of nothing, reports of everything."""
+
+import pickle
+
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+from test_annotation import BAD, assert_same, clip
+from torch.utils.data import DataLoader
+
+from mofm.datasets import AnnotationError, MotionDataset, dump_annotations, motion_dataset
+from mofm.keypoints import convert
+from mofm.registry import DATASETS
+
+
+@pytest.fixture
+def ann_file(tmp_path):
+    """Six clips of three classes; two named splits; one split names an absent clip."""
+    anns = [clip(1 + i % 2, 4 + i, label=i % 3, name=f'clip{i}') for i in range(6)]
+    path = tmp_path / 'set.pkl'
+    split = dict(train=[f'clip{i}' for i in (3, 0, 1, 4)], test=['clip2', 'clip5'],
+                 odd=['clip1', 'gone'])
+    dump_annotations(dict(split=split, annotations=anns), path)
+    return str(path)
+
+
+def spoil(tmp_path, *bad, good=2, split=None):
+    anns = [clip(name=f'good{i}') for i in range(good)] + list(bad)
+    path = tmp_path / 'spoilt.pkl'
+    path.write_bytes(pickle.dumps(anns if split is None else
+                                  dict(split=split, annotations=anns)))
+    return str(path)
+
+
+def test_split_keeps_file_order_and_counts_samples(ann_file):
+    dataset = MotionDataset(ann_file, split='train')
+    assert [d['frame_dir'] for d in dataset] == ['clip0', 'clip1', 'clip3', 'clip4']
+    assert [d['sample_idx'] for d in dataset] == [0, 1, 2, 3]
+    assert dataset.problems == []
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_items_are_the_annotations(ann_file, serialize):
+    item = MotionDataset(ann_file, split='test', serialize_data=serialize)[1]
+    assert item.pop('sample_idx') == 1
+    assert_same(item, clip(2, 9, label=2, name='clip5'))
+    assert type(item['keypoint']) is np.ndarray and item['keypoint'].dtype == np.float16
+
+
+def test_items_are_copies(ann_file):
+    dataset = MotionDataset(ann_file, serialize_data=False)
+    dataset[0]['keypoint'][:] = 0
+    assert dataset[0]['keypoint'].all()
+
+
+@pytest.mark.parametrize('suffix', ['.npz', '.json'])
+def test_other_kinds_of_file_give_the_same_clips(ann_file, tmp_path, suffix):
+    from mofm.datasets import load_annotations
+    other = tmp_path / f'set{suffix}'
+    dump_annotations(load_annotations(ann_file), other)
+    for a, b in zip(MotionDataset(ann_file, split='train'),
+                    MotionDataset(str(other), split='train')):
+        assert_same(a, b)
+
+
+def test_plain_list_pickle(tmp_path):
+    path = spoil(tmp_path)
+    assert len(MotionDataset(path)) == 2
+    with pytest.raises(AnnotationError, match="no split 'train', the file has no splits"):
+        MotionDataset(path, split='train')
+
+
+def test_filename_replaces_frame_dir(tmp_path):
+    anns = [clip(name=f'wrong{i}', filename=f'video{i}') for i in range(2)]
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(pickle.dumps(dict(split={'val': ['video1']}, annotations=anns)))
+    assert [d['frame_dir'] for d in MotionDataset(str(path), split='val')] == ['video1']
+
+
+def test_unknown_split_lists_the_known_ones(ann_file):
+    with pytest.raises(AnnotationError, match=r"no split 'val'.*\['odd', 'test', 'train'\]"):
+        MotionDataset(ann_file, split='val')
+
+
+def test_split_ids_without_annotation_are_reported(ann_file):
+    dataset = MotionDataset(ann_file, split='odd')
+    assert len(dataset) == 1
+    assert "'gone' without annotation" in str(dataset.problems[0])
+    with pytest.raises(AnnotationError, match="'gone' without annotation"):
+        MotionDataset(ann_file, split='odd', on_error='raise')
+
+
+@pytest.mark.parametrize('name', sorted(BAD.keys() - {'objects'}))  # refused earlier
+def test_bad_annotations_are_skipped_and_counted(tmp_path, name, monkeypatch):
+    printed = []
+    monkeypatch.setattr(motion_dataset, 'print_log', lambda text, *_: printed.append(text))
+    bad = BAD[name][0]
+    path = spoil(tmp_path, bad)
+    dataset = MotionDataset(path, num_classes=5)
+    assert len(dataset) == 2
+    assert [p.index for p in dataset.problems] == [2]
+    assert len(printed) == 1 and 'skipped 1 of 3' in printed[0] and 'annotation 2' in printed[0]
+    with pytest.raises(AnnotationError, match='spoilt.pkl: annotation 2: '):
+        MotionDataset(path, num_classes=5, on_error='raise')
+
+
+def test_first_annotation_may_be_the_bad_one(tmp_path):
+    dataset = MotionDataset(spoil(tmp_path, [1], clip(name='good'), good=0))
+    assert len(dataset) == 1 and dataset.problems[0].index == 0
+
+
+def test_nothing_usable_is_an_error_with_the_reason(tmp_path):
+    with pytest.raises(AnnotationError, match='(?s)none of 1 .*values that are NaN'):
+        MotionDataset(spoil(tmp_path, BAD['NaN'][0], good=0))
+
+
+def test_empty_clips_are_kept_in_tests(tmp_path):
+    path = spoil(tmp_path, BAD['all scores 0'][0], BAD['no persons'][0])
+    dataset = MotionDataset(path, test_mode=True)
+    assert len(dataset) == 4
+    assert dataset[3]['keypoint'].shape == (0, 6, 17, 2)
+
+
+def test_label_range_comes_from_the_class_names(tmp_path):
+    path = tmp_path / 'a.pkl'
+    dump_annotations(dict(split={}, annotations=[clip(label=1), clip(label=2)],
+                          metainfo=dict(classes=['walk', 'run'])), path)
+    dataset = MotionDataset(str(path))
+    assert len(dataset) == 1 and dataset.problems[0].found == '2'
+    assert dataset.metainfo['classes'] == ['walk', 'run']
+
+
+def test_classes_are_selected_and_renumbered_in_the_given_order(ann_file):
+    dataset = MotionDataset(ann_file, classes=[2, 0])
+    assert [(d['frame_dir'], d['label']) for d in dataset] == [
+        ('clip0', 1), ('clip2', 0), ('clip3', 1), ('clip5', 0)]
+    assert dataset.get_cat_ids(1) == [0]
+
+
+def test_repeat_goes_round(ann_file):
+    dataset = MotionDataset(ann_file, split='test', repeat=3)
+    assert len(dataset) == 6
+    assert [d['sample_idx'] for d in dataset] == [0, 1, 0, 1, 0, 1]
+    assert dataset[-1]['frame_dir'] == 'clip5'
+    with pytest.raises(IndexError):
+        dataset[6]
+
+
+@pytest.mark.parametrize('layout, joints', [('penn13', 13), ('body25', 25)])
+def test_other_layouts_arrive_as_coco(tmp_path, layout, joints):
+    ann = clip(joints=joints)
+    path = spoil(tmp_path, ann, good=0)
+    item = MotionDataset(path, layout=layout)[0]
+    keypoint, score = convert(ann['keypoint'], ann['keypoint_score'], layout)
+    np.testing.assert_array_equal(item['keypoint'], keypoint)
+    np.testing.assert_array_equal(item['keypoint_score'], score)
+    with pytest.raises(AnnotationError, match=f'{joints}, 2.*17 joints'):
+        MotionDataset(path)
+
+
+def test_metainfo_names_layout_and_sides(ann_file):
+    meta = MotionDataset(ann_file, lazy_init=True).metainfo
+    assert meta['layout'] == 'coco17'
+    assert meta['left_kp'] == [1, 3, 5, 7, 9, 11, 13, 15]
+    assert meta['right_kp'] == [2, 4, 6, 8, 10, 12, 14, 16]
+
+
+def test_subset_and_indices(ann_file):
+    assert [d['frame_dir'] for d in MotionDataset(ann_file).get_subset([4, 1])] == [
+        'clip4', 'clip1']
+    assert len(MotionDataset(ann_file, indices=3)) == 3
+
+
+def test_builds_from_a_config_and_runs_in_workers(ann_file):
+    init_default_scope('mofm')
+    dataset = DATASETS.build(dict(
+        type='MotionDataset', ann_file=ann_file, split='train',
+        pipeline=[lambda r: r['frame_dir']]))
+    assert [n for batch in DataLoader(dataset, 2, num_workers=2) for n in batch] == [
+        'clip0', 'clip1', 'clip3', 'clip4']
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(on_error='ignore'), "on_error: found 'ignore'"), (dict(repeat=0), 'repeat: found 0'),
+    (dict(layout='coco16'), 'unknown joint layout'), (dict(classes=[1, 1]), 'a label twice')])
+def test_bad_options_are_named(ann_file, options, words):
+    with pytest.raises(ValueError, match=words):
+        MotionDataset(ann_file, **options)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(AnnotationError, match='no such file'):
+        MotionDataset(str(tmp_path / 'none.pkl'))

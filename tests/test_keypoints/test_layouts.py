@@ -1,0 +1,87 @@
+"""Joint layouts against the published index tables, and the laws of the maps."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofm.keypoints import LAYOUTS, convert
+
+# Gather indices as published with the tools of each format; -1 where there is no such joint.
+PUBLISHED = {
+    'body25': [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11],
+    'coco18': [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10],
+    'panoptic19': [1, 15, 17, 16, 18, 3, 9, 4, 10, 5, 11, 6, 12, 7, 13, 8, 14],
+    'halpe26': list(range(17)),
+    'coco17': list(range(17)),
+    # 1-based 4, shoulders 5/9, elbows 6/10, wrists 7/11, hips 13/17, knees 14/18, ankles 15/19
+    'kinect25': [3] * 5 + [4, 8, 5, 9, 6, 10, 12, 16, 13, 17, 14, 18],
+    'h36m17': [9, -1, -1, -1, -1, 11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3],
+    'penn13': [0, -1, -1, -1, -1, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11],
+}
+names = st.sampled_from(sorted(LAYOUTS))
+
+
+@pytest.mark.parametrize('src', sorted(PUBLISHED))
+def test_convert_gathers_the_published_indices(src):
+    joints = np.arange(LAYOUTS[src].num_joints) + 1
+    keypoint, score = convert(np.stack([joints, -joints], -1)[None, None],
+                              joints[None, None] / 100, src)
+    expected = np.array(PUBLISHED[src]) + 1
+    np.testing.assert_array_equal(keypoint[0, 0], np.stack([expected, -expected], -1))
+    np.testing.assert_allclose(score[0, 0], expected / 100)
+
+
+@given(names)
+def test_flip_index_is_an_involution_between_the_sides(name):
+    layout = LAYOUTS[name]
+    index = layout.flip_index
+    np.testing.assert_array_equal(index[index], np.arange(layout.num_joints))
+    assert len(layout.left) == len(layout.right) > 0
+    for left, right in zip(layout.left, layout.right):
+        assert index[left] == right
+        assert layout.joints[left][5:] == layout.joints[right][6:]
+
+
+@given(names, names)
+def test_joints_known_to_both_layouts_survive_a_round_trip(a, b):
+    source = LAYOUTS[a]
+    keypoint = np.random.default_rng(0).random((2, 3, source.num_joints, 2)) + 1
+    score = np.ones(keypoint.shape[:-1])
+    back, back_score = convert(*convert(keypoint, score, a, b), b, a)
+    for j, name in enumerate(source.joints):
+        if name in LAYOUTS[b].joints:
+            np.testing.assert_array_equal(back[..., j, :], keypoint[..., j, :])
+            assert (back_score[..., j] == 1).all()
+
+
+@given(names)
+def test_flipping_commutes_with_conversion(name):
+    layout, coco = LAYOUTS[name], LAYOUTS['coco17']
+    keypoint = np.random.default_rng(1).random((1, 2, layout.num_joints, 2))
+    flipped_first, _ = convert(keypoint[..., layout.flip_index, :], None, name)
+    np.testing.assert_array_equal(flipped_first,
+                                  convert(keypoint, None, name)[0][..., coco.flip_index, :])
+
+
+@given(names)
+def test_edges_make_one_connected_skeleton(name):
+    layout = LAYOUTS[name]
+    reached = {0}
+    for _ in layout.joints:
+        reached |= {b for e in layout.edges for b in e if reached & set(e)}
+    assert reached == set(range(layout.num_joints))
+
+
+def test_convert_keeps_types_and_input():
+    keypoint, score = np.ones((1, 2, 13, 2), np.float16), np.ones((1, 2, 13), np.float32)
+    out, out_score = convert(keypoint, score, 'penn13')
+    assert out.dtype == np.float16 and out_score.dtype == np.float32
+    assert keypoint.all() and score.all()
+
+
+@pytest.mark.parametrize('src, num_joints, words', [('coco99', 17, 'coco99.*coco17'),
+                                                    ('penn13', 17, '17 joints, expected 13')])
+def test_bad_layout_is_named(src, num_joints, words):
+    with pytest.raises(ValueError, match=words):
+        convert(np.zeros((1, 1, num_joints, 2)), None, src)

@@ -1,0 +1,49 @@
+"""What train.py and test.py share: config, overrides, processes."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    """Options of every tool that runs a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints '
+                        '[work_dirs/<name of the config>]')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings, e.g. train_dataloader.batch_size=8')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='set by dist_train.sh, slurm_train.sh')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Config with the overrides of the command line, ready for a Runner."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
+        if loader and not loader.get('num_workers'):
+            loader.persistent_workers = False  # so that num_workers=0 is one override
+    if args.launcher != 'none' and not torch.cuda.is_available():
+        use_gloo(cfg)
+    return cfg
+
+
+def use_gloo(cfg: Config):
+    """Run on several processes without a GPU, which MMEngine's own launcher cannot."""
+    if cfg.launcher == 'pytorch':
+        torch.distributed.init_process_group('gloo')
+    cfg.env_cfg.dist_cfg = ConfigDict(backend='gloo')
+    cfg.model_wrapper_cfg = ConfigDict(
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))

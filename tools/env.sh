@@ -1,0 +1,27 @@
+# Sourced by the other scripts: a Python environment with the pinned set.
+# Uses the active virtual environment, else .venv in the repository, made on first use.
+# PYTHON=/path/to/python3.11 chooses the interpreter of a new one.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+    if [ ! -x "$ROOT/.venv/bin/python" ]; then
+        for candidate in ${PYTHON:-python3.11 python3.12 python3.10 python3}; do
+            "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+                2>/dev/null && break
+            candidate=
+        done
+        [ -n "$candidate" ] || { echo 'MoFM needs Python 3.10, 3.11 or 3.12; set PYTHON to one.' >&2; exit 1; }
+        echo "Making $ROOT/.venv with $("$candidate" --version)"
+        "$candidate" -m venv "$ROOT/.venv" || exit 1
+    fi
+    VIRTUAL_ENV="$ROOT/.venv"
+fi
+PYTHON="$VIRTUAL_ENV/bin/python"
+# the set is installed once and again when it changes
+if ! cmp -s "$ROOT/requirements/lock.txt" "$VIRTUAL_ENV/mofm-lock.txt"; then
+    echo 'Installing the pinned set (about 1.6 GB, 2 to 5 minutes, once)'
+    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on -r "$ROOT/requirements/lock.txt" \
+        && "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e "$ROOT" \
+        && cp "$ROOT/requirements/lock.txt" "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
+fi
+export PATH="$VIRTUAL_ENV/bin:$PATH" VIRTUAL_ENV

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Lint and tests, the core part under NumPy 1 and 2. Arguments go to pytest: run_tests.sh -k render
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+cd "$ROOT"
+ruff check .
+# NumPy 2 lies beside the environment; the core finds it first
+NUMPY2="$VIRTUAL_ENV/numpy2"
+if [ ! -d "$NUMPY2/numpy" ]; then
+    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --target "$NUMPY2" 'numpy>=2,<3'
+fi
+echo 'Core under NumPy 2'
+PYTHONPATH="$NUMPY2" "$PYTHON" -m pytest -q -m 'not slow' "$@" \
+    tests/test_keypoints tests/test_datasets tests/test_transforms tests/test_models tests/test_engine
+echo 'Everything under NumPy 1'
+"$PYTHON" -m pytest "$@" tests

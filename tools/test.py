@@ -1,0 +1,45 @@
+"""Test a checkpoint: ``python tools/test.py configs/dt1_penn_tiny.py CHECKPOINT``."""
+
+import argparse
+from pathlib import Path
+
+from _launch import add_arguments, load_config
+from mmengine.runner import Runner
+
+import mofm.engine  # noqa: F401  checkpoints load safely
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--dump', metavar='FILE.pkl',
+                        help="all predictions, by mmaction2's DumpResults")
+    parser.add_argument('--out', metavar='FILE.csv',
+                        help='one line per sample: name, label, prediction, score of every class')
+    return parser.parse_args()
+
+
+def main():
+    """Test."""
+    args = parse_args()
+    for name, suffix in (('dump', '.pkl'), ('out', '.csv')):
+        path = getattr(args, name)
+        if path and Path(path).suffix != suffix:
+            raise SystemExit(f'--{name}: found {path}, expected a file that ends in {suffix}')
+    if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
+        raise SystemExit(f'{args.checkpoint}: no such checkpoint')
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    cfg.test_evaluator = [cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict) \
+        else list(cfg.test_evaluator)
+    if args.dump:
+        cfg.test_evaluator.append(dict(type='DumpResults', out_file_path=args.dump))
+    if args.out:
+        cfg.test_evaluator.append(dict(type='ScoreTable', out_file=args.out))
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
