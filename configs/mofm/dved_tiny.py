@@ -15,20 +15,20 @@ guide = dict(
 model = dict(
     **_base_.tokenizer,
     hard=True,
-    loss=dict(type='GuidedDVEDLoss', guide=guide, rec_weight=256.),
+    noise=0.25,
+    loss=dict(type='GuidedDVEDLoss', guide=guide, rec_weight=16 * 4**2, foreground=2.),
     data_preprocessor=_base_.data_preprocessor)
 train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-3, weight_decay=1e-4), constructor='DefaultOptimWrapperConstructor')
-train_cfg = dict(max_epochs=24, val_interval=4)
+    optimizer=dict(lr=3e-3, weight_decay=1e-4), constructor='DefaultOptimWrapperConstructor')
+train_cfg = dict(max_epochs=16, val_interval=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=24, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', eta_min=3e-5, begin=1, end=16, convert_to_iter_based=True)
 ]
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='AnnealHook', attribute='tau', start=1., end=1 / 16),
-    dict(type='AnnealHook', attribute='criterion.forcing', start=1., end=0.)
+    dict(type='AnnealHook', attribute='criterion.forcing', start=1., end=0., iters=600)
 ]
 val_evaluator = dict(type='TokenizerMetric', vocab_size=512)
 test_evaluator = val_evaluator

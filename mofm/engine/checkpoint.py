@@ -66,6 +66,39 @@ def check_state(model: nn.Module, state: dict, source: str, ignore: tuple = ()):
             'num_frames, canvas, patch, width, depth, vocabulary and classes).')
 
 
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_local(filename: str, map_location=None) -> dict:
+    """Read a checkpoint file; registered for MMEngine's ``load_from`` and ``resume`` too.
+
+    Args:
+        filename (str): Checkpoint of an MMEngine runner or a plain state dict.
+        map_location: As for ``torch.load``.
+
+    Returns:
+        dict: What the file holds, made of tensors and of what MMEngine adds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a checkpoint.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'{filename}: no such checkpoint; train it first or set the path, '
+                                'e.g. with --cfg-options (docs/training.md lists the steps)')
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # damaged bytes raise nearly anything
+        reason = (str(error).splitlines() or [''])[0]
+        raise ValueError(f'{filename}: not a readable checkpoint ({type(error).__name__}: '
+                         f'{reason}); it may be truncated, or hold objects that are not '
+                         'weights') from error
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise ValueError(f'{filename}: found {type(checkpoint).__name__} without tensors, '
+                         'expected a checkpoint with a state_dict')
+    return checkpoint
+
+
 def load_weights(model: nn.Module, path: str, prefix: str = ''):
     """Load a part of a checkpoint into a model, completely or not at all.
 
@@ -78,21 +111,8 @@ def load_weights(model: nn.Module, path: str, prefix: str = ''):
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a checkpoint, or not of this model.
     """
-    allow_mmengine_checkpoints()
-    if '://' not in path and not Path(path).expanduser().is_file():
-        raise FileNotFoundError(f'{path}: no such checkpoint; train it first or set the path, '
-                                'e.g. with --cfg-options (docs/training.md lists the steps)')
-    try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError,
-            KeyError) as error:
-        raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: '
-                         f'{str(error).splitlines()[0]}); it may be truncated, or hold objects '
-                         'that are not weights') from error
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ValueError(f'{path}: found {type(checkpoint).__name__} without tensors, expected a '
-                         'checkpoint with a state_dict')
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint)
     state = {k.removeprefix('module.'): v for k, v in state.items()}
     state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
     check_state(model, state, path)

@@ -31,7 +31,7 @@ class MotionPretrainer(BaseModel):
                  tokenizer: dict,
                  head: dict,
                  data_preprocessor: dict | None = None):
-        super().__init__(data_preprocessor=data_preprocessor)
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         teacher = MODELS.build(tokenizer).requires_grad_(False).eval()
         self._teacher = [teacher]  # a list hides it from nn.Module
         self.backbone = MODELS.build(backbone)

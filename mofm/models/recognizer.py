@@ -21,7 +21,7 @@ class MotionRecognizer(BaseModel):
     """
 
     def __init__(self, backbone: dict, cls_head: dict, data_preprocessor: dict | None = None):
-        super().__init__(data_preprocessor=data_preprocessor)
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         self.backbone = MODELS.build(backbone)
         self.cls_head = MODELS.build(cls_head)
 

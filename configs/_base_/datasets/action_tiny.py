@@ -2,9 +2,10 @@
 data_preprocessor = dict(
     type='MotionDataPreprocessor', num_frames=16, canvas=36, patch=4, sigma=0.6)
 train_pipeline = [
+    dict(type='TemporalCrop', ratio=(0.9, 1.0)),
     dict(type='UniformSampleFrames', clip_len=16),
     dict(type='PoseCompact', padding=0.25),
-    dict(type='PoseAffine', scale=(0.8, 1.2), shift=0.1),
+    dict(type='PoseAffine', scale=(0.9, 1.1), shift=0.04, rotation=6),
     dict(type='PoseFlip', prob=0.5),
     dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
     dict(type='PackMotionInputs')

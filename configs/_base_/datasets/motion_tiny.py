@@ -5,6 +5,7 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len=16),
     dict(type='PoseCompact', padding=0.25),
+    dict(type='PoseAffine', scale=(0.8, 1.1), shift=0.06, rotation=15),
     dict(type='PoseFlip', prob=0.5),
     dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
     dict(type='PackMotionInputs')

@@ -17,8 +17,12 @@ class CheckpointGuardHook(Hook):
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        """Raise ValueError if tensors of the model are missing or have another shape."""
+        """Raise ValueError if the checkpoint is not of this model, or cannot be resumed."""
+        source = str(runner._load_from or f'{runner.work_dir}: the last checkpoint')
+        if runner._resume and not {'meta', 'message_hub'} <= checkpoint.keys():
+            raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
+                             'to go on from; to start from weights use --cfg-options load_from=')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         state = checkpoint.get('state_dict', checkpoint)
         state = {k.removeprefix('module.'): v for k, v in state.items()}
-        check_state(model, state, str(runner._load_from or 'the checkpoint'))
+        check_state(model, state, source)

@@ -19,21 +19,28 @@ from ..thermal_cubes import ThermalCubes
 class GuidedDVEDLoss(nn.Module):
     """``rec_weight * smooth_l1(reconstruction, U_R) + cross_entropy(logits, guide)``.
 
+    The cross entropy and, with ``rec_weight = F * patch^2``, the reconstruction are per cube.
+
     The guide is not a submodule of the tokenizer: it is in no optimizer and no checkpoint.
 
     Args:
-        guide (dict): A fitted tokenizer with the same cubes and vocabulary, with ``init_cfg``.
+        guide (dict): A :class:`KMeansTokenizer` with the same cubes and vocabulary, with
+            ``init_cfg``.
         rec_weight (float): Weight of the reconstruction, whose elements are averaged and small.
             Defaults to 256.
+        foreground (float): Weight of elements with heat above 0.01 against the others. Defaults
+            to 1.
         forcing (float): Share of clips whose decoder sees the tokens of the guide, driven by
             :class:`AnnealHook`. Defaults to 0.
     """
 
-    def __init__(self, guide: dict, rec_weight: float = 256., forcing: float = 0.):
+    def __init__(self, guide: dict, rec_weight: float = 256., foreground: float = 1.,
+                 forcing: float = 0.):
         super().__init__()
         guide = MODELS.build(guide).requires_grad_(False).eval()
         self._guide = [guide]  # a list hides it from nn.Module
         self.rec_weight = rec_weight
+        self.foreground = foreground
         self.forcing = forcing
 
     @property
@@ -45,13 +52,36 @@ class GuidedDVEDLoss(nn.Module):
         self.guide._apply(fn, *args, **kwargs)  # follows .to(device)
         return super()._apply(fn, *args, **kwargs)
 
-    def init_weights(self):
-        """Load the guide."""
+    @torch.no_grad()
+    def warm_start(self, tokenizer: nn.Module):
+        """Load the guide and start from the principal components P of its centres.
+
+        The MotionBook starts as P, so that similar cubes have similar codes; with a random book
+        the decoder needs thousands of iterations to tell codes apart. The logits start as
+        ``-s |f - P|^2`` of the encoder's features f (|f|^2 cancels in the softmax), which is
+        a linear layer with weights ``2 s P``.
+        """
         if not self.guide.init_cfg:
             raise ValueError("guide: found no init_cfg, expected init_cfg=dict(type='Pretrained', "
                              'checkpoint=PATH) of a fitted tokenizer; fit one with '
                              'tools/train.py configs/mofm/kmeans.py')
         self.guide.init_weights()
+        centers = self.guide.centers - self.guide.centers.mean(0)
+        u, s, _ = torch.linalg.svd(centers, full_matrices=False)
+        components = u * s  # (V, dims)
+
+        book, layer = tokenizer.codebook.weight, tokenizer.to_logits
+        codes = components[:, :book.shape[1]]
+        book.zero_()
+        book[:, :codes.shape[1]] = codes / codes.std()
+
+        distance = torch.cdist(components, components).square().fill_diagonal_(torch.inf)
+        scale = 1 / distance.amin(1).median()
+        prototypes = components[:, :layer.in_channels]
+        weight = 2 * scale * prototypes / layer.kernel_size[0]  # shared by the remaining frames
+        layer.weight.zero_()
+        layer.weight[:, :weight.shape[1]] = weight[:, :, None, None, None]
+        layer.bias.copy_(-scale * prototypes.square().sum(1))
 
     def forward(self, tokenizer: nn.Module, inputs: ThermalCubes, logits: Tensor) -> dict:
         """Losses of a batch.
@@ -79,8 +109,10 @@ class GuidedDVEDLoss(nn.Module):
             weights = torch.where(forced, named, weights)
         occupied = inputs.occupied()
         agree = (logits.argmax(1).flatten(1) == ids)[occupied]
+        heat = inputs.union()
+        error = F.smooth_l1_loss(tokenizer.rebuild(weights), heat, reduction='none')
+        error = error * torch.where(heat > 0.01, self.foreground, 1.)
         return dict(
-            loss_rec=self.rec_weight * F.smooth_l1_loss(tokenizer.rebuild(weights),
-                                                        inputs.union()),
+            loss_rec=self.rec_weight * error.mean(),
             loss_guide=F.cross_entropy(logits, names),
             guide_acc=agree.float().mean())

@@ -4,6 +4,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mofm.registry import MODELS
+
 from ..thermal_cubes import CubeGrid, ThermalCubes
 
 
@@ -22,7 +24,7 @@ class MotionTokenizer(BaseModel):
                  vocab_size: int,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None):
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor), init_cfg)
         if vocab_size < 2:
             raise ValueError(f'vocab_size: found {vocab_size}, expected at least 2')
         self.grid = grid

@@ -50,6 +50,7 @@ class DVEDTokenizer(MotionTokenizer):
         hard (bool): Straight-through sampling of one code instead of a mixture, so that the
             decoder sees in training what it sees later. Defaults to False.
         tau (float): Temperature of the Gumbel-softmax, driven by :class:`AnnealHook`.
+        noise (float): Scale of the Gumbel noise. Defaults to 1.
         loss (dict): Objective. Defaults to the paper's ``dict(type='DVEDLoss')``.
         data_preprocessor, init_cfg (dict, optional): See :class:`MotionTokenizer`.
 
@@ -70,6 +71,7 @@ class DVEDTokenizer(MotionTokenizer):
                  temporal_collapse: str = 'conv',
                  hard: bool = False,
                  tau: float = 1.,
+                 noise: float = 1.,
                  loss: dict | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None):
@@ -88,6 +90,7 @@ class DVEDTokenizer(MotionTokenizer):
         self.num_joints = num_joints
         self.hard = hard
         self.tau = tau
+        self.noise = noise
         self.temporal_collapse = temporal_collapse
         self.criterion = MODELS.build(dict(type='DVEDLoss') if loss is None else loss)
 
@@ -115,8 +118,8 @@ class DVEDTokenizer(MotionTokenizer):
     def init_weights(self):
         """Load the weights of ``init_cfg``, if any, and the guide of the objective."""
         super().init_weights()
-        if hasattr(self.criterion, 'init_weights'):
-            self.criterion.init_weights()
+        if hasattr(self.criterion, 'warm_start'):
+            self.criterion.warm_start(self)
 
     def logits(self, inputs: ThermalCubes) -> Tensor:
         """Scores of the tokens: (B, V, rows, cols)."""
@@ -142,8 +145,13 @@ class DVEDTokenizer(MotionTokenizer):
 
     def sample(self, logits: Tensor) -> Tensor:
         """Gumbel-softmax over the tokens (MoFM, eq. 6): weights (B, V, rows, cols)."""
-        # the noise is drawn as -log of an exponential, which cannot overflow
-        return F.gumbel_softmax(logits, self.tau, hard=self.hard, dim=1)
+        # -log of an exponential is Gumbel noise that cannot overflow
+        gumbel = -torch.empty_like(logits).exponential_().log()
+        weights = ((logits + self.noise * gumbel) / self.tau).softmax(1)
+        if not self.hard:
+            return weights
+        one_hot = torch.zeros_like(weights).scatter_(1, weights.argmax(1, keepdim=True), 1.)
+        return one_hot + weights - weights.detach()
 
     def rebuild(self, weights: Tensor) -> Tensor:
         """Decode mixtures of codes: (B, V, rows, cols) to (B, F, H, W)."""

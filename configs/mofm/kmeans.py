@@ -1,0 +1,18 @@
+# k-means tokenizer at full size: the guide of dved.py, and the floor it is held against.
+_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/motion.py']
+model = dict(
+    type='KMeansTokenizer',
+    num_frames=48,
+    canvas=72,
+    patch=4,
+    vocab_size=8192,
+    trace_weight=0.5,
+    max_cubes=500_000,
+    data_preprocessor=_base_.data_preprocessor)
+custom_hooks = [*_base_.custom_hooks, dict(type='FitKMeansHook')]
+train_cfg = dict(by_epoch=True, max_epochs=1)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.))
+val_evaluator = dict(type='TokenizerMetric', vocab_size=8192)
+test_evaluator = val_evaluator
