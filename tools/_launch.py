@@ -1,11 +1,18 @@
 """What train.py and test.py share: config, overrides, processes."""
 
 import argparse
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+
+import mofm.engine  # noqa: F401  checkpoints load safely
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -34,9 +41,24 @@ def load_config(args: argparse.Namespace) -> Config:
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if loader and not loader.get('num_workers'):
             loader.persistent_workers = False  # so that num_workers=0 is one override
+    if args.launcher == 'pytorch':
+        die_with_launcher()
     if args.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     return cfg
+
+
+def require_checkpoint(path: str):
+    """Stop before anything is loaded if there is no such file."""
+    if '://' not in path and not Path(path).expanduser().is_file():
+        raise SystemExit(f'{path}: no such checkpoint')
+
+
+def die_with_launcher():
+    """End when the launcher does; after a ``kill -9`` of it the processes would train on."""
+    if sys.platform == 'linux':
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def use_gloo(cfg: Config):

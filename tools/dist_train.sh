@@ -3,9 +3,10 @@
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT, the same PORT on all of them.
 set -euo pipefail
 TOOL="${TOOL:-train.py}"
-[ $# -ge 2 ] || { echo "usage: $(basename "$0") CONFIG ${DIST_ARGS:-GPUS} [options]" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: $(basename "$0") CONFIG GPUS [options]" >&2; exit 2; }
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 CONFIG="$1"; GPUS="$2"; shift 2
+[[ "$GPUS" =~ ^[1-9][0-9]*$ ]] || { echo "GPUS: found $GPUS, expected a number of processes" >&2; exit 2; }
 NNODES="${NNODES:-1}"
 NODE_RANK="${NODE_RANK:-0}"
 MASTER_ADDR="${MASTER_ADDR:-127.0.0.1}"

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from _launch import add_arguments, load_config
+from _launch import add_arguments, load_config, require_checkpoint
 from mmengine.runner import Runner
-
-import mofm.engine  # noqa: F401  checkpoints load safely
+from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,12 +14,13 @@ def parse_args() -> argparse.Namespace:
     add_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--dump', metavar='FILE.pkl',
-                        help="all predictions, by mmaction2's DumpResults")
+                        help="all predictions, by MMEngine's DumpResults")
     parser.add_argument('--out', metavar='FILE.csv',
                         help='one line per sample: name, label, prediction, score of every class')
     return parser.parse_args()
 
 
+@record  # dist_test.sh ends with the error of the process that failed first
 def main():
     """Test."""
     args = parse_args()
@@ -28,8 +28,7 @@ def main():
         path = getattr(args, name)
         if path and Path(path).suffix != suffix:
             raise SystemExit(f'--{name}: found {path}, expected a file that ends in {suffix}')
-    if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
-        raise SystemExit(f'{args.checkpoint}: no such checkpoint')
+    require_checkpoint(args.checkpoint)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.test_evaluator = [cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict) \

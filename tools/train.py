@@ -3,8 +3,9 @@
 import argparse
 
 import torch
-from _launch import add_arguments, load_config
+from _launch import add_arguments, load_config, require_checkpoint
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@record  # dist_train.sh ends with the error of the process that failed first
 def main():
     """Train."""
     args = parse_args()
@@ -31,7 +33,10 @@ def main():
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.resume:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        cfg.load_from = None
+        if args.resume != 'auto':
+            require_checkpoint(args.resume)
+            cfg.load_from = args.resume
     Runner.from_cfg(cfg).train()
 
 

@@ -168,7 +168,9 @@ class ThermalCubes:
         return self._splats
 
     def _scatter(self, size: int, index: Tensor, heat: Tensor) -> Tensor:
-        out = heat.new_zeros(size)
+        # NumPy leaves untouched pages unmapped; heat is sparse, and zeroing costs more than drawing
+        out = torch.from_numpy(np.zeros(size, np.float32)) if heat.device.type == 'cpu' \
+            else heat.new_zeros(size)
         return out.scatter_reduce_(0, index.flatten(), heat.flatten(), 'amax')
 
     def _pixels(self, plane: Tensor, columns: Tensor, rows: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ thermal cube, and a 2D decoder rebuilds the heat of all joints together, frames 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mofm.registry import MODELS

@@ -1,0 +1,86 @@
+"""The quickstart runs, says what its logs say, and runs again."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ('overview.png', 'pose.png', 'heat.png', 'tokens.png', 'curves.png', 'confusion.png')
+
+
+def quickstart(folder, *args):
+    """Run it as a user does, from another folder."""
+    return subprocess.run(
+        [sys.executable, ROOT / 'tools/quickstart.py', *args], cwd=folder, text=True,
+        capture_output=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+
+
+def logged(out, stage):
+    """What MMEngine wrote about the held-out clips: the last value of every metric."""
+    values = {}
+    pattern = '*/2*.json' if stage == 'test' else '*/vis_data/scalars.json'
+    file, = (out / 'work_dirs' / stage).glob(pattern)
+    for line in file.read_text().splitlines():
+        values.update(json.loads(line))
+    return values
+
+
+@pytest.mark.slow
+def test_quickstart(tmp_path):
+    done = quickstart(tmp_path, '--smoke')
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / 'quickstart'
+    for name in ('report.md', *PICTURES):
+        assert f'quickstart/{name}' in done.stdout
+        assert (out / name).stat().st_size > 1000
+    for stage in ('k-means guide', 'dVED', 'masked pre-training', 'fine-tuning', 'test'):
+        assert stage in done.stderr  # its bar
+    assert 'INFO' not in done.stdout + done.stderr
+
+    report = (out / 'report.md').read_text(encoding='utf-8')
+    rows = {cells[0].strip(): [c.strip() for c in cells[1:]] for cells in
+            (line.strip('|').split('|') for line in report.splitlines() if line[:1] == '|')}
+    for stage, title in (('kmeans', 'k-means'), ('dved', 'dVED')):
+        log = logged(out, stage)
+        assert rows[title] == [
+            f'{log["tokenizer/smooth_l1"]:.5f}', f'{log["tokenizer/iou"]:.3f}',
+            str(log['tokenizer/tokens_used']), f'{log["tokenizer/perplexity"]:.1f}']
+        assert rows['blank output'][0] == f'{log["tokenizer/blank_smooth_l1"]:.5f}'
+    log = logged(out, 'pretrain')
+    assert rows['MoFM'] == [f'{log["masked/acc"]:.4f}']
+    assert rows['always the most frequent token'] == [f'{log["masked/majority_acc"]:.4f}']
+    assert rows['fine-tuned'] == [f'{logged(out, "test")["acc/top1"]:.4f}']
+    assert rows['chance'] == [f'{1 / 15:.4f}']
+
+    # a command of the report prints the figure of the report
+    command = re.search('^python (tools/test.py .*)$', report, re.M)[1].split()
+    again = subprocess.run([sys.executable, *(ROOT / word if word.startswith(('tools', 'configs'))
+                                              else word for word in command)],
+                           cwd=tmp_path, text=True, capture_output=True)
+    assert f'acc/top1: {rows["fine-tuned"][0]}' in again.stdout, again.stderr
+
+    (out / 'confusion.png').write_bytes(b'old')
+    done = quickstart(tmp_path, '--smoke')
+    assert done.returncode == 0, done.stderr
+    assert (out / 'confusion.png').stat().st_size > 1000
+    assert len(list((out / 'work_dirs/dt1').glob('*/vis_data'))) == 1
+
+
+def test_other_files_are_not_touched(tmp_path):
+    (tmp_path / 'thesis.md').write_text('five years')
+    done = quickstart(tmp_path, '--out', '.')
+    assert done.returncode == 1
+    assert 'holds something else than a quickstart' in done.stderr
+    assert os.listdir(tmp_path) == ['thesis.md']
+
+
+def test_help_needs_no_installation(tmp_path):
+    done = subprocess.run(['bash', ROOT / 'tools/quickstart.sh', '--help'], cwd=tmp_path,
+                          text=True, capture_output=True, env=dict(PATH=os.environ['PATH']))
+    assert done.returncode == 0
+    assert '--out FOLDER' in done.stdout

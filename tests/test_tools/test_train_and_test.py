@@ -1,0 +1,217 @@
+"""train.py and test.py, alone and in two processes; resume after a kill; bad input."""
+
+import csv
+import pickle
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tool_runner import ROOT, bash, environment, metrics, python
+
+import mofm.engine  # noqa: F401  allows the classes in a checkpoint of MMEngine
+
+pytestmark = pytest.mark.slow
+OPTIONS = '--cfg-options'
+
+
+def kill_after_first_epoch(work_dir: Path, *command) -> int:
+    """Start a training of 50 epochs, end it with SIGKILL when one is done; return the epoch."""
+    process = subprocess.Popen(
+        [*map(str, command), '--work-dir', work_dir, OPTIONS, 'train_cfg.max_epochs=50'],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    saved, end = work_dir / 'last_checkpoint', time.monotonic() + 200
+    while not (saved.exists() and saved.read_text()):
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            pytest.fail(process.communicate()[0].decode()[-4000:])
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()  # returns when every process that could write has ended
+    epoch = int(Path(saved.read_text()).stem.removeprefix('epoch_'))
+    assert epoch < 50  # nobody trained on after the kill
+    return epoch
+
+
+@pytest.fixture(scope='module')
+def trained(config, tmp_path_factory):
+    """Work dir of two epochs without a break."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    python('train.py', config, '--work-dir', work_dir, OPTIONS,
+           'default_hooks.checkpoint.max_keep_ckpts=-1')
+    return work_dir
+
+
+@pytest.fixture(scope='module')
+def tested(config, trained):
+    """Work dir of the single-process test, with its table and dump."""
+    work_dir = trained / 'test'
+    done = python('test.py', config, trained / 'epoch_2.pth', '--work-dir', work_dir,
+                  '--dump', work_dir / 'x.pkl', '--out', work_dir / 'x.csv')
+    return work_dir, done
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def test_resume_continues_bit_for_bit(config, trained, tmp_path):
+    """Epoch 2 after --resume is epoch 2 of the run without a break: weights, optimizer, rate."""
+    python('train.py', config, '--work-dir', tmp_path, '--resume', trained / 'epoch_1.pth')
+    resumed, unbroken, before = (load(p) for p in (
+        tmp_path / 'epoch_2.pth', trained / 'epoch_2.pth', trained / 'epoch_1.pth'))
+    assert not (tmp_path / 'epoch_1.pth').exists()
+    assert (before['meta']['epoch'], before['meta']['iter']) == (1, 8)
+    assert (resumed['meta']['epoch'], resumed['meta']['iter']) == (2, 16)
+    assert resumed['param_schedulers'] == unbroken['param_schedulers']
+    rates = [[group['lr'] for group in c['optimizer']['param_groups']]
+             for c in (resumed, unbroken, before)]
+    assert rates[0] == rates[1] and rates[0][0] > rates[2][0]  # still warming up
+    for name, weight in unbroken['state_dict'].items():
+        assert torch.equal(resumed['state_dict'][name], weight), name
+    for index, state in unbroken['optimizer']['state'].items():
+        for name, value in state.items():
+            assert torch.equal(resumed['optimizer']['state'][index][name], value), (index, name)
+
+
+def test_resume_after_kill(config, tmp_path):
+    train = sys.executable, ROOT / 'tools/train.py', config
+    epoch = kill_after_first_epoch(tmp_path, *train)
+    done = python('train.py', config, '--work-dir', tmp_path, '--resume', OPTIONS,
+                  f'train_cfg.max_epochs={epoch + 1}')
+    assert f'resumed epoch: {epoch}, iter: {8 * epoch}' in done.stdout
+    assert load(tmp_path / f'epoch_{epoch + 1}.pth')['meta']['iter'] == 8 * (epoch + 1)
+
+
+def test_two_processes_train_and_resume_after_kill(config, tmp_path):
+    script = ROOT / 'tools/dist_train.sh'
+    epoch = kill_after_first_epoch(tmp_path, 'bash', script, config, 2)
+    assert load(tmp_path / f'epoch_{epoch}.pth')['meta']['iter'] == 4 * epoch  # half the batches
+    done = bash('dist_train.sh', config, 2, '--work-dir', tmp_path, '--resume', OPTIONS,
+                f'train_cfg.max_epochs={epoch + 1}')
+    assert f'resumed epoch: {epoch}, iter: {4 * epoch}' in done.stdout
+    assert load(tmp_path / f'epoch_{epoch + 1}.pth')['meta']['epoch'] == epoch + 1
+
+
+def read_table(path):
+    with open(path, newline='') as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ['name', 'label', 'prediction', 'score_0', 'score_1', 'score_2']
+    return {row[0]: [float(v) for v in row[1:]] for row in rows[1:]}
+
+
+def check_table(path, top1):
+    """One row a clip, scores that sum to 1, and the metric can be computed from it."""
+    rows = read_table(path)
+    assert len(rows) == 15
+    hits = 0
+    for label, prediction, *scores in rows.values():
+        assert sum(scores) == pytest.approx(1, abs=1e-5)
+        assert prediction == scores.index(max(scores))
+        hits += prediction == label
+    assert hits / 15 == pytest.approx(top1, abs=1e-12)
+    return rows
+
+
+def test_table_and_dump(tested):
+    work_dir, done = tested
+    top1 = metrics(work_dir)['acc/top1']
+    assert f'acc/top1: {top1:.4f}' in done.stdout
+    rows = check_table(work_dir / 'x.csv', top1)
+    with open(work_dir / 'x.pkl', 'rb') as file:
+        dump = pickle.load(file)
+    assert [d['frame_dir'] for d in dump] == list(rows)
+    assert [int(d['pred_label']) for d in dump] == [r[1] for r in rows.values()]
+
+
+def test_two_processes_test_alike(config, trained, tested, tmp_path):
+    """15 clips: the sampler pads to 16 and the copy must not count."""
+    bash('dist_test.sh', config, trained / 'epoch_2.pth', 2, '--work-dir', tmp_path,
+         '--out', tmp_path / 'x.csv')
+    assert metrics(tmp_path) == metrics(tested[0])
+    rows = check_table(tmp_path / 'x.csv', metrics(tmp_path)['acc/top1'])
+    alone = read_table(tested[0] / 'x.csv')
+    assert list(rows) == list(alone)
+    for name, row in rows.items():
+        assert row == pytest.approx(alone[name], abs=1e-5)
+
+
+@pytest.fixture
+def fails(monkeypatch, tmp_path):
+    """Run a tool here, where everything is imported; returns the last line that a user sees."""
+
+    def run(tool, *arguments):
+        monkeypatch.syspath_prepend(ROOT / 'tools')
+        monkeypatch.setenv('LOCAL_RANK', '0')
+        arguments = *arguments, '--work-dir', tmp_path / 'work'
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        with pytest.raises((Exception, SystemExit)) as error:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        return str(error.value).splitlines()[-1]
+
+    return run
+
+
+@pytest.fixture
+def truncated(trained, tmp_path):
+    path = tmp_path / 'truncated.pth'
+    path.write_bytes((trained / 'epoch_1.pth').read_bytes()[:3000])
+    return path
+
+
+def test_missing_files(config, tmp_path, fails):
+    assert fails('test.py', config, 'none.pth') == 'none.pth: no such checkpoint'
+    assert fails('train.py', config, '--resume', 'none.pth') == 'none.pth: no such checkpoint'
+    assert fails('train.py', 'none.py') == 'none.py: no such config; configs/ holds them all'
+    assert 'none.pkl: no such file; make it with tools/data/prepare.py' in fails(
+        'train.py', ROOT / 'configs/dt1_penn_tiny.py', OPTIONS, 'model.backbone.init_cfg=None',
+        'train_dataloader.dataset.ann_file=none.pkl')
+    pretrained = tmp_path / 'dt1.py'
+    pretrained.write_text(config.read_text().replace(
+        'init_cfg=None', "init_cfg=dict(checkpoint='none.pth')"))
+    assert 'none.pth: no such checkpoint; train it first or set the path' in fails(
+        'train.py', pretrained)
+
+
+def test_unreadable_checkpoint(config, truncated, fails):
+    words = 'truncated.pth: not a readable checkpoint'
+    assert words in fails('test.py', config, truncated)
+    assert words in fails('train.py', config, '--resume', truncated)
+
+
+def test_weights_cannot_be_resumed(config, trained, tmp_path, fails):
+    weights = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict=load(trained / 'epoch_1.pth')['state_dict']), weights)
+    assert 'weights.pth: found weights only, expected a checkpoint of a training' in fails(
+        'train.py', config, '--resume', weights)
+
+
+def test_vocabulary_mismatch(fails):
+    assert 'vocab_size: found 512 in the tokenizer and 64 in the head, expected the same' in fails(
+        'train.py', ROOT / 'configs/mofm/pretrain_tiny.py', OPTIONS, 'model.head.vocab_size=64')
+
+
+def last_lines(done):
+    """What a process prints, without empty lines; it must have failed."""
+    assert done.returncode == 1
+    return [line for line in done.stderr.splitlines() if line.strip()]
+
+
+def test_checkpoint_of_another_size(config, trained, tmp_path):
+    done = python('test.py', config, trained / 'epoch_1.pth', '--work-dir', tmp_path, OPTIONS,
+                  'model.backbone.embed_dims=64', 'model.cls_head.in_channels=64', check=False)
+    *_, first, second, _, _, _, _, _, advice = last_lines(done)
+    assert 'epoch_1.pth does not fit MotionRecognizer: 19 of 20 tensors differ' in first
+    assert second == '  backbone.pos_embed: found (1, 96, 32), expected (1, 96, 64)'
+    assert advice.startswith('Use the config the checkpoint was trained with')
+    assert 'acc/top1' not in done.stdout
+
+
+def test_error_of_a_process_ends_the_launcher(config, truncated, tmp_path):
+    done = bash('dist_test.sh', config, truncated, 2, '--work-dir', tmp_path, check=False)
+    assert any('truncated.pth: not a readable checkpoint' in line
+               for line in last_lines(done)[-5:])

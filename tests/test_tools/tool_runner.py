@@ -1,0 +1,38 @@
+"""Run the tools in processes of their own, on a few seconds of work."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**variables) -> dict:
+    """Environment of a tool: the Python of the tests, one thread a process."""
+    return {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables}
+
+
+def run(*command, check=True, **variables) -> subprocess.CompletedProcess:
+    """Run a command to its end; with ``check`` a failure shows what it printed."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300,
+                          env=environment(**variables))
+    assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done
+
+
+def python(tool, *arguments, **kwargs) -> subprocess.CompletedProcess:
+    """Run one of ``tools/*.py``."""
+    return run(sys.executable, ROOT / 'tools' / tool, *arguments, **kwargs)
+
+
+def bash(tool, *arguments, **kwargs) -> subprocess.CompletedProcess:
+    """Run one of ``tools/*.sh``."""
+    return run('bash', ROOT / 'tools' / tool, *arguments, **kwargs)
+
+
+def metrics(work_dir: Path) -> dict:
+    """Metrics that the last test in a work dir has written, without its times."""
+    table = json.loads(max(work_dir.glob('*/*.json')).read_text())
+    return {name: value for name, value in table.items() if name.startswith('acc/')}
