@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 from PIL import Image
@@ -46,13 +45,10 @@ SMOKE = {
 }
 CURVES = {
     'dVED: reconstruction loss': ('dved', 'loss_rec'),
-    'dVED: agreement with the guide': ('dved', 'guide_acc'),
-    'dVED: perplexity of the tokens': ('dved', 'perplexity'),
+    'dVED: loss of the guide': ('dved', 'loss_guide'),
     'pre-training: loss at masked cubes': ('pretrain', 'loss_mask'),
-    'pre-training: masked accuracy': ('pretrain', 'masked_acc'),
-    'pre-training: held-out masked accuracy': ('pretrain', 'masked/acc'),
+    'pre-training: held-out accuracy': ('pretrain', 'masked/acc'),
     'fine-tuning: loss': ('dt1', 'loss_cls'),
-    'fine-tuning: training accuracy': ('dt1', 'top1_acc'),
     'fine-tuning: held-out top-1': ('dt1', 'acc/top1'),
 }
 
@@ -193,7 +189,7 @@ def shown_clip(run: Run) -> tuple:
     dataset = run.runner.val_dataloader.dataset
     index = dataset.metainfo['classes'].index(SHOWN_ACTION)
     model = run.runner.model.eval()
-    data = model.data_preprocessor(pseudo_collate([dataset[index]]))
+    data = model.data_preprocessor(run.runner.val_dataloader.collate_fn([dataset[index]]))
     return dataset.get_data_info(index), model(**data, mode='predict')[0].cpu()
 
 
@@ -225,7 +221,8 @@ def draw(runs: dict, out: Path) -> dict:
         'tokens.png': (draw_tokens(sample.tokens.numpy(), grid.rows, grid.cols, heat,
                                    runs['dved'].runner.model.vocab_size),
                        'its motion tokens, one per thermal cube'),
-        'curves.png': (draw_curves(curves), 'learning curves of all stages'),
+        'curves.png': (draw_curves(curves, columns=2),
+                       'learning curves; a step is an iteration, or an epoch for held-out clips'),
         'confusion.png': (draw_confusion(matrix, names), 'actions of the held-out clips'),
     }
     for name, (figure, _) in figures.items():

@@ -9,6 +9,23 @@ from mofm.registry import MODELS
 from .thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
 
 
+def stack_inputs(inputs: dict) -> dict:
+    """Stack the fields of :class:`PackMotionInputs`; samples with fewer persons are padded.
+
+    Args:
+        inputs (dict): Lists of ``keypoints`` ([clips,] M, J, F, 3), optionally ``mask`` (K,) and
+            ``heatmap`` ([clips,] J, F, H, W).
+
+    Returns:
+        dict: The same fields with a leading batch axis; padded persons have score 0.
+    """
+    keypoints = inputs['keypoints']
+    persons = max(k.shape[-4] for k in keypoints)
+    padded = [F.pad(k, (0, 0) * 3 + (0, persons - k.shape[-4])) for k in keypoints]
+    return {name: torch.stack(tuple(padded if name == 'keypoints' else field))
+            for name, field in inputs.items()}
+
+
 @MODELS.register_module()
 class MotionDataPreprocessor(BaseDataPreprocessor):
     """Stack the samples of a batch on the device as :class:`ThermalCubes`.
@@ -37,23 +54,25 @@ class MotionDataPreprocessor(BaseDataPreprocessor):
         """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
 
         Args:
-            data (dict): ``inputs`` with lists of ``keypoints`` ([clips,] M, J, F, 3), optionally
-                ``heatmap`` ([clips,] J, F, H, W) and ``mask`` (K,); ``data_samples`` (list).
+            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, F, 3), optionally
+                ``heatmap`` (B, [clips,] J, F, H, W) and ``mask`` (B, K), or lists of the same
+                without B; ``data_samples`` (list).
             training (bool): Unused.
 
         Returns:
             dict: ``inputs`` (ThermalCubes), ``data_samples`` and, if given, ``mask`` (B, K).
         """
+        if not isinstance(data['inputs']['keypoints'], torch.Tensor):
+            data = dict(data, inputs=stack_inputs(data['inputs']))
         data = self.cast_data(data)
         inputs, out = data['inputs'], dict(data_samples=data.get('data_samples'))
         if 'heatmap' in inputs:
-            volumes = [v if v.dim() == 5 else v[None] for v in inputs['heatmap']]
-            out['inputs'] = RenderedCubes(torch.cat(volumes), self.grid)
+            volume = inputs['heatmap']  # (B, [clips,] J, F, H, W)
+            out['inputs'] = RenderedCubes(volume.view(-1, *volume.shape[-4:]), self.grid)
         else:
-            clips = [k if k.dim() == 5 else k[None] for k in inputs['keypoints']]
-            persons = max(k.shape[1] for k in clips)
-            clips = [F.pad(k, (0, 0) * 3 + (0, persons - k.shape[1])) for k in clips]
-            out['inputs'] = ThermalCubes(torch.cat(clips), self.grid, self.sigma, self.use_score)
+            keypoints = inputs['keypoints']  # (B, [clips,] M, J, F, 3)
+            out['inputs'] = ThermalCubes(
+                keypoints.view(-1, *keypoints.shape[-4:]), self.grid, self.sigma, self.use_score)
         if 'mask' in inputs:
-            out['mask'] = torch.stack(tuple(inputs['mask']))
+            out['mask'] = inputs['mask']
         return out

@@ -168,7 +168,7 @@ class ThermalCubes:
         return self._splats
 
     def _scatter(self, size: int, index: Tensor, heat: Tensor) -> Tensor:
-        # NumPy leaves untouched pages unmapped; heat is sparse, and zeroing costs more than drawing
+        # NumPy leaves untouched pages unmapped, and most of them stay untouched
         out = torch.from_numpy(np.zeros(size, np.float32)) if heat.device.type == 'cpu' \
             else heat.new_zeros(size)
         return out.scatter_reduce_(0, index.flatten(), heat.flatten(), 'amax')

@@ -19,6 +19,7 @@ train_dataloader = dict(
     batch_size=24,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='MotionDataset', pipeline=train_pipeline))
@@ -26,6 +27,7 @@ val_dataloader = dict(
     batch_size=24,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='MotionDataset', pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader

@@ -20,12 +20,14 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='MotionDataset', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='MotionDataset', pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader

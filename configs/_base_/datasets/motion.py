@@ -20,6 +20,7 @@ train_dataloader = dict(
     batch_size=24,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -28,6 +29,7 @@ val_dataloader = dict(
     batch_size=24,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='MotionDataset', ann_file=ann_file, split='val', pipeline=val_pipeline,

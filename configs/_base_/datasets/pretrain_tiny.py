@@ -27,6 +27,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='MotionDataset', ann_file=ann_file, split='train', pipeline=train_pipeline))
@@ -34,6 +35,7 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='MotionDataset', ann_file=ann_file, split='test', pipeline=val_pipeline,
