@@ -56,7 +56,7 @@ class MotionDataPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, F, 3), optionally
                 ``heatmap`` (B, [clips,] J, F, H, W) and ``mask`` (B, K), or lists of the same
-                without B; ``data_samples`` (list).
+                without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack theirs.
             training (bool): Unused.
 
         Returns:
@@ -66,6 +66,9 @@ class MotionDataPreprocessor(BaseDataPreprocessor):
             data = dict(data, inputs=stack_inputs(data['inputs']))
         data = self.cast_data(data)
         inputs, out = data['inputs'], dict(data_samples=data.get('data_samples'))
+        if 'labels' in data:
+            for sample, label in zip(data['data_samples'], data['labels']):
+                sample.set_gt_label(label[None])
         if 'heatmap' in inputs:
             volume = inputs['heatmap']  # (B, [clips,] J, F, H, W)
             out['inputs'] = RenderedCubes(volume.view(-1, *volume.shape[-4:]), self.grid)

@@ -1,6 +1,9 @@
 """Stacking of samples."""
 
+import copy
+
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
 
 from mofm.datasets import motion_collate
@@ -9,7 +12,8 @@ from mofm.models import MotionDataPreprocessor
 
 def sample(persons, clips=()):
     keypoints = torch.rand(*clips, persons, 17, 8, 3)
-    return dict(inputs=dict(keypoints=keypoints, mask=torch.rand(36) < 0.5), data_samples=persons)
+    return dict(inputs=dict(keypoints=keypoints, mask=torch.rand(36) < 0.5),
+                data_samples=ActionDataSample().set_gt_label(persons))
 
 
 def test_persons_are_padded_with_missing_ones():
@@ -18,13 +22,15 @@ def test_persons_are_padded_with_missing_ones():
     assert batch['inputs']['keypoints'].shape == (2, 3, 17, 8, 3)
     assert torch.equal(batch['inputs']['keypoints'][0, :1], samples[0]['inputs']['keypoints'])
     assert batch['inputs']['keypoints'][0, 1:].abs().sum() == 0
-    assert batch['inputs']['mask'].shape == (2, 36) and batch['data_samples'] == [1, 3]
+    assert batch['inputs']['mask'].shape == (2, 36) and batch['labels'].tolist() == [1, 3]
 
 
 def test_preprocessor_takes_both_collations_and_clips():
     preprocess = MotionDataPreprocessor(num_frames=8, canvas=24)
     samples = [sample(2, (3,)), sample(1, (3,))]
-    ours, lists = (preprocess(c(samples)) for c in (motion_collate, pseudo_collate))
+    lists = preprocess(pseudo_collate(copy.deepcopy(samples)))
+    ours = preprocess(motion_collate(samples))
     assert len(ours['inputs']) == 6  # 2 samples x 3 clips, one behind the other
     assert torch.equal(ours['inputs'].keypoints, lists['inputs'].keypoints)
     assert torch.equal(ours['inputs'].keypoints[1, :2], samples[0]['inputs']['keypoints'][1])
+    assert [int(s.gt_label) for s in ours['data_samples']] == [2, 1]
