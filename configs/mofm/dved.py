@@ -7,7 +7,7 @@ guide = dict(
     canvas=72,
     patch=4,
     vocab_size=8192,
-    trace_weight=0.5,
+    trace_weight=1.,
     init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans/epoch_1.pth'))
 model = dict(
     hard=True,

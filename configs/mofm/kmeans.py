@@ -6,7 +6,7 @@ model = dict(
     canvas=72,
     patch=4,
     vocab_size=8192,
-    trace_weight=0.5,
+    trace_weight=1.,
     max_cubes=500_000,
     data_preprocessor=_base_.data_preprocessor)
 custom_hooks = [*_base_.custom_hooks, dict(type='FitKMeansHook')]

@@ -1,4 +1,4 @@
-# The same pre-training on k-means tokens: what the learned tokens are held against.
+# The same pre-training on k-means tokens, the floor of the learned ones.
 _base_ = 'pretrain_tiny.py'
 model = dict(
     tokenizer=dict(
@@ -8,5 +8,5 @@ model = dict(
         canvas=36,
         patch=4,
         vocab_size=512,
-        trace_weight=0.5,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans_tiny/epoch_1.pth')))
+        trace_weight=1.,
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans_joint_tiny/epoch_1.pth')))

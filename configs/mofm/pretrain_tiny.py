@@ -9,7 +9,7 @@ model = dict(
     backbone=_base_.backbone,
     tokenizer=dict(
         **_base_.tokenizer,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/dved_tiny/epoch_16.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/dved_joint_tiny/epoch_16.pth')),
     head=dict(type='MaskedTokenHead', vocab_size=512, in_channels=128),
     data_preprocessor=_base_.data_preprocessor)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=1.))

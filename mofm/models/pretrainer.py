@@ -34,6 +34,7 @@ class MotionPretrainer(BaseModel):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         teacher = MODELS.build(tokenizer).requires_grad_(False).eval()
         self._teacher = [teacher]  # a list hides it from nn.Module
+        self._teacher_ready = not teacher.init_cfg
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         if teacher.vocab_size != self.head.vocab_size:
@@ -59,7 +60,12 @@ class MotionPretrainer(BaseModel):
             raise ValueError("tokenizer: found no init_cfg, expected init_cfg=dict(type="
                              "'Pretrained', checkpoint=PATH) of a trained tokenizer; train one "
                              'with tools/train.py configs/mofm/dved.py')
-        self.tokenizer.init_weights()
+        self._load_teacher()
+
+    def _load_teacher(self):
+        if not self._teacher_ready:
+            self.tokenizer.init_weights()
+            self._teacher_ready = True
 
     def forward(self, inputs: ThermalCubes, mask: Tensor | None = None,
                 data_samples: list | None = None, mode: str = 'tensor'):
@@ -76,6 +82,7 @@ class MotionPretrainer(BaseModel):
         if mask is None:
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
                              'pipeline, between ThermalCubeFormat and PackMotionInputs')
+        self._load_teacher()  # a test does not call init_weights
         ids = self.tokenizer.encode(inputs)
         tokens = self.backbone(inputs, mask).tokens
         if mode == 'loss':

@@ -44,6 +44,19 @@ def test_teacher_is_nowhere_but_in_use():
     assert model.tokenizer.codebook.weight.dtype == torch.float64  # follows the model
 
 
+def test_teacher_is_loaded_without_init_weights(clips, tmp_path):
+    """A Runner that only tests never calls init_weights."""
+    path, cubes = tmp_path / 'teacher.pth', clips()
+    torch.manual_seed(5)
+    teacher = MODELS.build(TOKENIZER)
+    torch.save(teacher.state_dict(), path)
+    model = pretrainer(tokenizer=dict(
+        TOKENIZER, init_cfg=dict(type='Pretrained', checkpoint=str(path))))
+    mask = random_mask(cubes)
+    samples = model(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
+    assert torch.equal(samples[0].gt_tokens, teacher.encode(cubes)[0, mask[0]])
+
+
 def test_predict_gives_tokens_at_masked_cubes(clips):
     model, cubes = pretrainer(), clips()
     mask = random_mask(cubes)
