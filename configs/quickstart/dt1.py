@@ -1,0 +1,18 @@
+# Quickstart, steps 4 and 5: dt1_penn_tiny.py on the 15 actions of synthetic motion.
+_base_ = '../dt1_penn_tiny.py'
+work_dir = 'quickstart/work_dirs/dt1'
+model = dict(
+    backbone=dict(init_cfg=dict(checkpoint='quickstart/work_dirs/pretrain/epoch_12.pth')),
+    cls_head=dict(num_classes=15))
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='SyntheticMotion', num_clips=900, seed=1,
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='SyntheticMotion', num_clips=300, seed=2,
+        pipeline=_base_.val_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=12, val_interval=3)
+warmup, cosine = _base_.param_scheduler
+param_scheduler = [dict(warmup, end=1), dict(cosine, begin=1, end=12)]

@@ -1,0 +1,18 @@
+# Quickstart, step 3: pretrain_tiny.py on synthetic motion, a shorter schedule.
+_base_ = '../mofm/pretrain_tiny.py'
+work_dir = 'quickstart/work_dirs/pretrain'
+model = dict(
+    tokenizer=dict(init_cfg=dict(checkpoint='quickstart/work_dirs/dved/epoch_8.pth')))
+train_dataloader = dict(
+    batch_size=16,
+    dataset=dict(
+        _delete_=True, type='SyntheticMotion', num_clips=900, seed=1,
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='SyntheticMotion', num_clips=300, seed=2,
+        pipeline=_base_.val_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=12, val_interval=3)
+warmup, cosine = _base_.param_scheduler
+param_scheduler = [dict(warmup, end=1), dict(cosine, begin=1, end=12)]
