@@ -38,14 +38,13 @@ def allow_mmengine_checkpoints():
     ])
 
 
-def check_state(model: nn.Module, state: dict, source: str, ignore: tuple = ()):
+def check_state(model: nn.Module, state: dict, source: str):
     """Compare a state dict with the model it is meant for.
 
     Args:
         model (nn.Module): The model.
         state (dict): Names to tensors.
         source (str): File the state comes from, for the message.
-        ignore (tuple[str]): Prefixes of names that may be missing.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.
@@ -54,9 +53,8 @@ def check_state(model: nn.Module, state: dict, source: str, ignore: tuple = ()):
     problems = [
         f'  {name}: found {tuple(state[name].shape) if name in state else "nothing"}, expected '
         f'{tuple(tensor.shape)}' for name, tensor in expected.items()
-        if not name.startswith(tuple(ignore)) and (
-            name not in state or state[name].shape != tensor.shape)
-    ] if expected else []
+        if name not in state or state[name].shape != tensor.shape
+    ]
     if problems:
         shown = '\n'.join(problems[:5] + ([f'  ... and {len(problems) - 5} more']
                                           if len(problems) > 5 else []))

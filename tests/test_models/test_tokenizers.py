@@ -96,6 +96,13 @@ def test_guided_loss(clips, tmp_path):
     assert losses['loss_rec'].item() == pytest.approx(10 * expected.item(), rel=1e-4)
     assert losses['loss_guide'].item() == pytest.approx(torch.nn.functional.cross_entropy(
         dved.logits(cubes).flatten(2), ids).item(), rel=1e-4)
+    trained, book = tmp_path / 'dved.pth', torch.rand_like(dved.codebook.weight)
+    torch.save(dict(dved.state_dict(), **{'codebook.weight': book}), trained)
+    again = build(init_cfg=dict(type='Pretrained', checkpoint=str(trained)),
+                  loss=dict(type='GuidedDVEDLoss', guide=dict(
+                      guide, init_cfg=dict(type='Pretrained', checkpoint=str(path)))))
+    again.init_weights()
+    assert torch.equal(again.codebook.weight, book)  # the warm start does not undo training
     without = build(loss=dict(type='GuidedDVEDLoss', guide=guide))
     with pytest.raises(ValueError, match='guide: found no init_cfg, expected'):
         without.init_weights()

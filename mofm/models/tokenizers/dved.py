@@ -115,10 +115,10 @@ class DVEDTokenizer(MotionTokenizer):
         self.decoder = nn.Sequential(*decoder)
 
     def init_weights(self):
-        """Load the weights of ``init_cfg``, if any, and the guide of the objective."""
-        super().init_weights()
+        """Load the guide of the objective, and the weights of ``init_cfg``, if any."""
         if hasattr(self.criterion, 'warm_start'):
             self.criterion.warm_start(self)
+        super().init_weights()  # last: trained weights win over the warm start
 
     def logits(self, inputs: ThermalCubes) -> Tensor:
         """Scores of the tokens: (B, V, rows, cols)."""
