@@ -1,18 +1,26 @@
-"""Test a checkpoint: ``python tools/test.py configs/dt1_penn_tiny.py CHECKPOINT``."""
+"""Test a checkpoint: ``python tools/test.py configs/dt1_penn_tiny.py CHECKPOINT``.
+
+Metrics with result files (``out_dir``) write them to ``WORK_DIR/results`` unless told otherwise.
+"""
 
 import argparse
+import inspect
 from pathlib import Path
 
 from _launch import add_arguments, load_config, require_checkpoint
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
+
+from mofm.registry import METRICS
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help="checkpoint file, or 'none': the weights that training "
+                        'would start from')
     parser.add_argument('--dump', metavar='FILE.pkl',
                         help="all predictions, by MMEngine's DumpResults")
     parser.add_argument('--out', metavar='FILE.csv',
@@ -28,16 +36,24 @@ def main():
         path = getattr(args, name)
         if path and Path(path).suffix != suffix:
             raise SystemExit(f'--{name}: found {path}, expected a file that ends in {suffix}')
-    require_checkpoint(args.checkpoint)
+    if args.checkpoint != 'none':
+        require_checkpoint(args.checkpoint)
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.load_from = args.checkpoint if args.checkpoint != 'none' else None
     cfg.test_evaluator = [cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict) \
         else list(cfg.test_evaluator)
+    for metric in cfg.test_evaluator:
+        if 'out_dir' in inspect.signature(METRICS.get(metric['type'])).parameters:
+            metric.setdefault('out_dir', str(Path(cfg.work_dir) / 'results'))
     if args.dump:
         cfg.test_evaluator.append(dict(type='DumpResults', out_file_path=args.dump))
     if args.out:
         cfg.test_evaluator.append(dict(type='ScoreTable', out_file=args.out))
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    if args.checkpoint == 'none':
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.init_weights()
+    runner.test()
 
 
 if __name__ == '__main__':

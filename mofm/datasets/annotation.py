@@ -5,6 +5,11 @@ The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'a
 ``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
 ``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
 
+Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
+share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
+frame of the video behind each row, ascending, gaps allowed (0, 1, ... by default); and
+``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special.
+
 Three kinds of file hold it. ``.pkl`` is the published kind. ``.json`` is the same with nested
 lists. ``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end:
 ``keypoint`` (P, V, 2), ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``,
@@ -143,10 +148,12 @@ def _read_pkl(path):
 def _read_json(path):
     data = json.loads(Path(path).read_text(encoding='utf-8'))
     annotations = data['annotations'] if isinstance(data, dict) else data
+    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32, frame_inds=None,
+                  frame_label=None)
     for i, ann in enumerate(annotations):
-        for name in {'keypoint', 'keypoint_score'} & set(ann):
+        for name in dtypes.keys() & ann:
             try:
-                ann[name] = np.array(ann[name], np.float32)
+                ann[name] = np.array(ann[name], dtypes[name])
             except (TypeError, ValueError):
                 raise AnnotationError(f'annotation {i}: {name} is not a regular array of numbers')
     return data
@@ -245,6 +252,8 @@ def _write_json(data, f):
 
 def _write_npz(data, f):
     anns = data['annotations']
+    if any({'clip', 'track_id', 'frame_inds', 'frame_label'} & ann.keys() for ann in anns):
+        raise AnnotationError('tracks do not fit into .npz; write .pkl or .json')
     columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
     columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
     for name in ('keypoint', 'keypoint_score'):
@@ -261,11 +270,12 @@ def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> Non
 
     Args:
         data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
-            :func:`load_annotations`. ``.npz`` keeps the fields of the schema only.
+            :func:`load_annotations`. ``.npz`` keeps the six fields
+            that every annotation has.
         path (str or Path): Where to; the suffix ``.pkl``, ``.json`` or ``.npz`` chooses the kind.
 
     Raises:
-        AnnotationError: If the suffix is another one.
+        AnnotationError: If the suffix is another one, or ``.npz`` is asked to hold tracks.
     """
     path = Path(path)
     if path.suffix not in _WRITERS:
@@ -289,6 +299,30 @@ def _visible(keypoint, score):
 
 def _is_int(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _wrong_track_field(ann):
+    """What is wrong with the optional fields: field, found, expected; None if nothing is."""
+    persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
+    if not isinstance(ann.get('clip', ''), str):
+        return 'clip', repr(ann['clip']), 'a text'
+    if 'track_id' in ann and not (_is_int(ann['track_id']) and persons in ((0,), (1,))):
+        return ('track_id', f'{ann["track_id"]!r} for {persons} persons',
+                'an integer, for one person')
+    for name, shapes in (('frame_inds', [(total_frames,)]),
+                         ('frame_label', [(total_frames,), (*persons, total_frames)])):
+        if name not in ann:
+            continue
+        value = ann[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'iu':
+            return name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
+        if value.shape not in shapes:
+            return name, f'shape {value.shape}', ' or '.join(map(str, shapes))
+        if name == 'frame_inds' and (value[0] < 0 or value[-1] >= 2**31
+                                     or (value[1:] <= value[:-1]).any()):
+            return name, 'numbers that are negative, too large or do not ascend', (
+                'the number of each frame in the video, ascending')
+    return None
 
 
 def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[int] = None,
@@ -334,6 +368,9 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
             return problem(name, getattr(value, 'dtype', type(value).__name__),
                            'an array of numbers')
+    wrong = _wrong_track_field(ann)
+    if wrong is not None:
+        return problem(*wrong)
     if len(keypoint.shape) > 0 and len(keypoint) == 0:
         return None if allow_empty else problem('keypoint', 'no person', 'at least one person')
     if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, 2):

@@ -41,6 +41,9 @@ class MotionDataset(BaseDataset):
         pipeline (Sequence): Transforms, or configs of transforms.
         split (str, optional): Name of a split in the file, e.g. ``'xsub_train'``. None takes all
             annotations.
+        exemplar_split (str, optional): Name of the split of exemplars (one-shot recognition).
+            They are added to ``split``, and all samples get ``exemplar`` (bool). None of them may
+            be bad.
         layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
         classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
         num_classes (int, optional): Number of classes of the file. None takes it from the
@@ -66,6 +69,7 @@ class MotionDataset(BaseDataset):
                  ann_file: str,
                  pipeline: Sequence[Union[dict, Callable]] = (),
                  split: Optional[str] = None,
+                 exemplar_split: Optional[str] = None,
                  layout: str = 'coco17',
                  classes: Optional[Sequence[int]] = None,
                  num_classes: Optional[int] = None,
@@ -79,6 +83,7 @@ class MotionDataset(BaseDataset):
         if classes is not None and len(set(classes)) != len(classes):
             raise ValueError(f'classes: found a label twice in {list(classes)}')
         self.split = split
+        self.exemplar_split = exemplar_split
         self.layout = get_layout(layout)
         self.classes = classes
         self.num_classes = num_classes
@@ -109,6 +114,9 @@ class MotionDataset(BaseDataset):
             problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
                                self.ann_file, index)
             if problem is not None:
+                if self.exemplar_split is not None and ann['exemplar']:
+                    raise AnnotationError(f'{problem}; it is an exemplar of split '
+                                          f'{self.exemplar_split!r}, which cannot be skipped')
                 self._report(problem)
             elif labels is None or ann['label'] in labels:
                 self._prepare(ann, labels)
@@ -125,15 +133,9 @@ class MotionDataset(BaseDataset):
 
     def _select(self, data: dict) -> List[Tuple[int, dict]]:
         """Pairs of index and annotation of the split; each has its id in ``frame_dir``."""
-        annotations, splits = data['annotations'], data['split']
-        ids = None
-        if self.split is not None:
-            if self.split not in splits:
-                raise AnnotationError(
-                    f'{self.ann_file}: no split {self.split!r}, ' +
-                    (f'expected one of {sorted(splits)}' if splits else
-                     'the file has no splits, use split=None'))
-            ids = dict.fromkeys(splits[self.split])
+        annotations = data['annotations']
+        ids = self._ids(self.split, data['split'])
+        exemplars = self._ids(self.exemplar_split, data['split']) or {}
         first = annotations[0] if isinstance(annotations[0], dict) else {}
         key = 'filename' if 'filename' in first else 'frame_dir'
         selected = []
@@ -141,13 +143,31 @@ class MotionDataset(BaseDataset):
             name = ann.get(key) if isinstance(ann, dict) else None
             if not isinstance(name, str):
                 self._report(Problem(self.ann_file, index, key, repr(name), 'a text'))
-            elif ids is None or name in ids:
+            elif ids is None or name in ids or name in exemplars:
                 ann['frame_dir'] = name
+                if self.exemplar_split is not None:
+                    ann['exemplar'] = name in exemplars
                 selected.append((index, ann))
-        for name in (ids or {}).keys() - {ann['frame_dir'] for _, ann in selected}:
+        found = {ann['frame_dir'] for _, ann in selected}
+        for name in exemplars.keys() - found:
+            raise AnnotationError(Problem(
+                self.ann_file, None, f'split {self.exemplar_split!r}',
+                f'exemplar {name!r} without annotation', 'an annotation of each exemplar'))
+        for name in (ids or {}).keys() - found:
             self._report(Problem(self.ann_file, None, f'split {self.split!r}',
                                  f'{name!r} without annotation', 'an annotation of each id'))
         return selected
+
+    def _ids(self, split: Optional[str], splits: dict) -> Optional[dict]:
+        """Ids of a split as keys; None for None."""
+        if split is None:
+            return None
+        if split not in splits:
+            raise AnnotationError(
+                f'{self.ann_file}: no split {split!r}, ' +
+                (f'expected one of {sorted(splits)}' if splits else
+                 'the file has no splits, use split=None'))
+        return dict.fromkeys(splits[split])
 
     def _num_bad(self) -> int:
         return sum(problem.index is not None for problem in self.problems)

@@ -11,6 +11,7 @@ from typing import Callable, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from mofm.keypoints import detect
 from mofm.registry import DATASETS
 
 from .motion_dataset import MotionDataset
@@ -48,7 +49,7 @@ _SEGMENTS = dict(hip=.10, thigh=.43, shin=.42, trunk=.49, shoulder=.19, upper_ar
 # Height above the floor at which a joint touches it.
 _CLEARANCE = np.array(
     [.06, .06, .06, .06, .06, .10, .10, .05, .05, .03, .03, .10, .10, .06, .06, .08, .08])
-_FACE, _TORSO, _ANKLES = slice(0, 5), [5, 6, 12, 11], [15, 16]
+_FACE, _ANKLES = slice(0, 5), [15, 16]
 
 
 # ------------------------------------------------------------------------------------- kinematics
@@ -430,7 +431,7 @@ def animate(action: Union[str, int], rng: np.random.Generator, num_frames: int) 
     return body + root[:, None]
 
 
-# ------------------------------------------------------------------------------ camera and noise
+# ----------------------------------------------------------------------------------------- camera
 def project(joints: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
     """See the body through a random camera that holds the whole clip in its 1920 x 1080 image.
 
@@ -466,53 +467,6 @@ def project(joints: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, n
     return pixels + size / 2 + slack * rng.uniform(-.9, .9, 2), camera[..., 2]
 
 
-def _occlusion(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Joints that the trunk or the head hides from the camera: (T, V) bool."""
-    hidden = np.zeros(depth.shape, dtype=bool)
-    head = depth[:, 3:5].mean(1, keepdims=True)
-    hidden[:, _FACE] = depth[:, _FACE] > head + .05
-    quad = pixels[:, _TORSO]  # (T, 4, 2), a ring
-    edge = np.roll(quad, -1, axis=1) - quad
-    to_joint = pixels[:, :, None] - quad[:, None]  # (T, V, 4, 2)
-    side = edge[:, None, :, 0] * to_joint[..., 1] - edge[:, None, :, 1] * to_joint[..., 0]
-    inside = (side > 0).all(-1) | (side < 0).all(-1)
-    behind = depth > depth[:, _TORSO].mean(1, keepdims=True) + .06
-    behind[:, _TORSO] = False
-    return hidden | (inside & behind)
-
-
-def detect(pixels: np.ndarray, depth: np.ndarray,
-           rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
-    """What a 2D pose detector would report: jitter that grows with speed, confidence, misses.
-
-    Args:
-        pixels: (T, V, 2) true positions.
-        depth: (T, V) metres from the camera.
-        rng: Source of all noise.
-
-    Returns:
-        tuple: keypoint (T, V, 2) pixels and score (T, V) in [0, 1]; a missed joint is 0 in both.
-    """
-    frames, num_joints = depth.shape
-    size = np.median(np.ptp(pixels, axis=1).max(-1))
-    speed = np.linalg.norm(np.gradient(pixels, axis=0), axis=-1) / size
-    hidden = _occlusion(pixels, depth)
-    quality = rng.uniform(.5, 1.5)
-    std = quality * (.005 + .12 * np.minimum(speed, .15) + .015 * hidden)  # of the body size
-    error = rng.normal(size=pixels.shape) * std[..., None]
-    keypoint = pixels + error * size
-    score = (.96 - 6 * np.linalg.norm(error, axis=-1) - .35 * hidden
-             + rng.normal(0, .03, hidden.shape))
-    # Misses come in runs of a few frames.
-    draw = np.repeat(rng.random((frames // 4 + 2, num_joints)), 4, axis=0)
-    draw = draw[rng.integers(4):][:frames]
-    missed = draw < quality * (.01 + .15 * hidden + .3 * np.minimum(speed, .15))
-    height, width = IMG_SHAPE
-    missed |= ~((keypoint > 0) & (keypoint < [width, height])).all(-1)
-    score = np.where(missed, 0, np.clip(score, .05, 1))
-    return np.where(missed[..., None], 0, keypoint), score
-
-
 def synthesize(action: Union[str, int], rng: np.random.Generator,
                num_frames: Optional[int] = None) -> dict:
     """One clip in the PYSKL annotation schema.
@@ -533,7 +487,8 @@ def synthesize(action: Union[str, int], rng: np.random.Generator,
     name = _action_name(action)
     if num_frames is None:
         num_frames = int(rng.integers(40, 121))
-    keypoint, score = detect(*project(animate(name, rng, num_frames), rng), rng)
+    pixels, depth = project(animate(name, rng, num_frames), rng)
+    keypoint, score = detect(pixels, depth, rng, IMG_SHAPE)
     return dict(
         frame_dir=f'synthetic_{name}_{rng.integers(10 ** 6):06d}', label=ACTIONS.index(name),
         img_shape=IMG_SHAPE, original_shape=IMG_SHAPE, total_frames=num_frames,

@@ -59,6 +59,10 @@ _COCO = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulde
          'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
 _COCO_EDGES = ((0, 1), (0, 2), (1, 3), (2, 4), (0, 5), (5, 7), (7, 9), (0, 6), (6, 8), (8, 10),
                (5, 11), (11, 13), (13, 15), (6, 12), (12, 14), (14, 16), (11, 12))
+_KINECT = ('pelvis', 'spine', 'neck', 'head', 'left_shoulder', 'left_elbow', 'left_wrist',
+           'left_hand', 'right_shoulder', 'right_elbow', 'right_wrist', 'right_hand', 'left_hip',
+           'left_knee', 'left_ankle', 'left_foot', 'right_hip', 'right_knee', 'right_ankle',
+           'right_foot')
 _FACE = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
 
 _LAYOUTS = (
@@ -80,12 +84,16 @@ _LAYOUTS = (
          'left_wrist', 'right_shoulder', 'right_elbow', 'right_wrist'),
         ((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 9), (9, 10),
          (8, 11), (11, 12), (12, 13), (8, 14), (14, 15), (15, 16))),
+    # Kinect v1. One head point says nothing new on the channels of the eyes and ears.
+    Layout(
+        'kinect20',
+        _KINECT,
+        ((0, 1), (1, 2), (2, 3), (2, 4), (4, 5), (5, 6), (6, 7), (2, 8), (8, 9), (9, 10),
+         (10, 11), (0, 12), (12, 13), (13, 14), (14, 15), (0, 16), (16, 17), (17, 18), (18, 19)),
+        stand_in={'nose': 'head'}),
     Layout(
         'kinect25',
-        ('pelvis', 'spine', 'neck', 'head', 'left_shoulder', 'left_elbow', 'left_wrist',
-         'left_hand', 'right_shoulder', 'right_elbow', 'right_wrist', 'right_hand', 'left_hip',
-         'left_knee', 'left_ankle', 'left_foot', 'right_hip', 'right_knee', 'right_ankle',
-         'right_foot', 'upper_spine', 'left_hand_tip', 'left_thumb', 'right_hand_tip',
+        (*_KINECT, 'upper_spine', 'left_hand_tip', 'left_thumb', 'right_hand_tip',
          'right_thumb'),
         ((0, 1), (1, 20), (2, 20), (3, 2), (4, 20), (5, 4), (6, 5), (7, 6), (8, 20), (9, 8),
          (10, 9), (11, 10), (12, 0), (13, 12), (14, 13), (15, 14), (16, 0), (17, 16), (18, 17),

@@ -3,6 +3,7 @@
 from .backbones import *  # noqa: F401,F403
 from .data_preprocessor import MotionDataPreprocessor
 from .heads import *  # noqa: F401,F403
+from .jigsaw_detector import JigsawDetector
 from .losses import *  # noqa: F401,F403
 from .pretrainer import MotionPretrainer
 from .recognizer import MotionRecognizer
@@ -10,6 +11,6 @@ from .thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
 from .tokenizers import *  # noqa: F401,F403
 
 __all__ = [
-    'CubeGrid', 'MotionDataPreprocessor', 'MotionPretrainer', 'MotionRecognizer', 'RenderedCubes',
-    'ThermalCubes'
+    'CubeGrid', 'JigsawDetector', 'MotionDataPreprocessor', 'MotionPretrainer',
+    'MotionRecognizer', 'RenderedCubes', 'ThermalCubes'
 ]

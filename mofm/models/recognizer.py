@@ -1,4 +1,4 @@
-"""MotionRecognizer: backbone and head for action classification (DT1)."""
+"""MotionRecognizer: backbone and head for clips with labels (DT1, DT2, DT4)."""
 
 import torch
 from mmengine.model import BaseModel
@@ -10,13 +10,14 @@ from .thermal_cubes import ThermalCubes
 
 @MODELS.register_module()
 class MotionRecognizer(BaseModel):
-    """Classify clips; the scores of several clips of a sample are averaged.
+    """Pooled features into a head: classification, one-shot embedding, supervised anomalies.
 
     Args:
         backbone (dict): Encoder of thermal cubes. ``frozen=True`` makes it a linear probe,
             ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` fine-tuning,
             neither training from scratch.
-        cls_head (dict): Head with ``loss(features, labels)`` and ``forward(features)``.
+        cls_head (dict): Head with ``loss(features, labels)``, a dict, and ``predict(features,
+            data_samples)``, the data samples with what they were found to be.
         data_preprocessor (dict, optional): Renders the clips.
     """
 
@@ -35,11 +36,7 @@ class MotionRecognizer(BaseModel):
             labels = torch.cat([s.gt_label for s in data_samples]).to(inputs.device)
             clips = len(inputs) // len(data_samples)
             return self.cls_head.loss(features, labels.repeat_interleave(clips))
-        scores = self.cls_head(features).softmax(1)
-        scores = scores.view(len(data_samples), -1, scores.shape[1]).mean(1)
-        for sample, score in zip(data_samples, scores):
-            sample.set_pred_score(score).set_pred_label(score.argmax())
-        return data_samples
+        return self.cls_head.predict(features, data_samples)
 
     @torch.no_grad()
     def extract_features(self, inputs: ThermalCubes):

@@ -123,7 +123,7 @@ class ThermalCubes:
         self.sigma = sigma
         self.use_score = use_score
         self._splats = None
-        self._occupied = None
+        self._peaks = None
 
     def __len__(self):
         return self.keypoints.shape[0]
@@ -212,19 +212,27 @@ class ThermalCubes:
         index = self._pixels(b * self.num_joints + j, columns, rows)
         return self._scatter(math.prod(shape), index, heat).view(shape)
 
+    def peaks(self) -> Tensor:
+        """Highest heat of every cube, over joints, frames and pixels.
+
+        Returns:
+            Tensor: (B, K) in [0, 1].
+        """
+        if self._peaks is None:
+            (b, _, _), columns, rows, heat = self._windows()
+            cube = self.grid.index(columns[:, None, :], rows[:, :, None])
+            index = b[:, None, None] * self.grid.num_cubes + cube
+            shape = (len(self), self.grid.num_cubes)
+            self._peaks = self._scatter(math.prod(shape), index, heat).view(shape)
+        return self._peaks
+
     def occupied(self) -> Tensor:
         """Cubes that hold any heat.
 
         Returns:
             Tensor: (B, K) bool.
         """
-        if self._occupied is None:
-            (b, _, _), columns, rows, heat = self._windows()
-            cube = self.grid.index(columns[:, None, :], rows[:, :, None])
-            index = b[:, None, None] * self.grid.num_cubes + cube
-            shape = (len(self), self.grid.num_cubes)
-            self._occupied = self._scatter(math.prod(shape), index, heat).view(shape) > 0
-        return self._occupied
+        return self.peaks() > 0
 
     def cubes(self, select: Tensor | None = None) -> Tensor:
         """Contents of chosen cubes, without the volume around them.
@@ -294,9 +302,9 @@ class RenderedCubes(ThermalCubes):
         """See :meth:`ThermalCubes.traces`."""
         return self._volume.amax(2)
 
-    def occupied(self) -> Tensor:
-        """See :meth:`ThermalCubes.occupied`."""
-        return self.grid.split(self.union()).flatten(2).amax(2) > 0
+    def peaks(self) -> Tensor:
+        """See :meth:`ThermalCubes.peaks`."""
+        return self.grid.split(self.union()).flatten(2).amax(2)
 
     def cubes(self, select: Tensor | None = None) -> Tensor:
         """See :meth:`ThermalCubes.cubes`."""

@@ -8,11 +8,10 @@ from mofm.datasets.synthetic import (
     IMG_SHAPE,
     SyntheticMotion,
     animate,
-    detect,
     project,
     synthesize,
 )
-from mofm.keypoints import LAYOUTS
+from mofm.keypoints import LAYOUTS, detect
 from mofm.registry import DATASETS
 
 HIPS, KNEES, ANKLES, WRISTS = [11, 12], [13, 14], [15, 16], [9, 10]
@@ -131,7 +130,7 @@ def test_detector_misses_joints_and_is_less_sure_of_noisy_ones():
     errors, scores = [], []
     for i in range(60):
         pixels, depth = project(animate(i % len(ACTIONS), rng, 60), rng)
-        keypoint, score = detect(pixels, depth, rng)
+        keypoint, score = detect(pixels, depth, rng, IMG_SHAPE)
         size = np.ptp(pixels, axis=1).max(-1).mean()
         errors.append((np.linalg.norm(keypoint - pixels, axis=-1) / size)[score > 0])
         scores.append(score)

@@ -19,7 +19,7 @@ class PackMotionInputs(BaseTransform):
     Args:
         meta_keys (Sequence[str]): Entries that go to the meta information of the data sample if
             present. Defaults to ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
-            'num_clips', 'flip').
+            'num_clips', 'flip', 'clip', 'track_id', 'frame', 'exemplar').
 
     Raises:
         ValueError: If ``keypoints`` is absent.
@@ -27,7 +27,8 @@ class PackMotionInputs(BaseTransform):
 
     def __init__(self,
                  meta_keys: tuple = ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
-                                     'num_clips', 'flip')):
+                                     'num_clips', 'flip', 'clip', 'track_id', 'frame',
+                                     'exemplar')):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:

@@ -1,5 +1,8 @@
 """Encoders of thermal cubes."""
 
+from .keypoint_features import KeypointFeatures
 from .mofm_backbone import ConvCubeEmbed, LinearCubeEmbed, MoFMBackbone, MotionFeatures
 
-__all__ = ['ConvCubeEmbed', 'LinearCubeEmbed', 'MoFMBackbone', 'MotionFeatures']
+__all__ = [
+    'ConvCubeEmbed', 'KeypointFeatures', 'LinearCubeEmbed', 'MoFMBackbone', 'MotionFeatures'
+]

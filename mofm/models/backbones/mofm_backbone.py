@@ -233,12 +233,17 @@ class MoFMBackbone(BaseModule):
         row = select.flatten().cumsum(0) * select.flatten()
         return embedded[row].view(*select.shape, -1)
 
-    def forward(self, inputs: ThermalCubes, mask: Tensor | None = None) -> MotionFeatures:
+    def forward(self,
+                inputs: ThermalCubes,
+                mask: Tensor | None = None,
+                order: Tensor | None = None) -> MotionFeatures:
         """Encode a batch of clips.
 
         Args:
             inputs (ThermalCubes): B clips with the geometry of the backbone.
             mask (Tensor, optional): (B, K) bool, cubes replaced by the mask embedding.
+            order (Tensor, optional): (B, K) long, cube that is put at every position, before the
+                position is added; a shuffled clip.
 
         Returns:
             MotionFeatures: Tokens (B, K, D), pooled features (B, D), encoded cubes (B, K).
@@ -254,12 +259,16 @@ class MoFMBackbone(BaseModule):
             mask = inputs.occupied().new_zeros(len(inputs), self.grid.num_cubes)
         x = self.embed_cubes(inputs, ~mask)  # (B, K, D)
         x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
+        shown = inputs.occupied() | mask
+        if order is not None:
+            x = x.gather(1, order[..., None].expand_as(x))
+            shown = shown.gather(1, order)
         first = int(self.cls_token is not None)
         x = x + self.pos_embed[:, first:first + self.grid.num_cubes]
 
         keep = torch.ones_like(mask)
         if self.tokens == 'occupied':
-            keep = inputs.occupied() | mask
+            keep = shown
             keep[:, 0] |= ~keep.any(1)  # a clip without heat still has one token
         return self._encode(x, keep)
 

@@ -1,6 +1,9 @@
 """Heads on backbone features: one file a head."""
 
+from .anomaly_cls_head import AnomalyClsHead
 from .cls_head import ActionClsHead
+from .jigsaw_head import JigsawHead
 from .masked_token_head import MaskedTokenHead
+from .one_shot_head import OneShotHead
 
-__all__ = ['ActionClsHead', 'MaskedTokenHead']
+__all__ = ['ActionClsHead', 'AnomalyClsHead', 'JigsawHead', 'MaskedTokenHead', 'OneShotHead']

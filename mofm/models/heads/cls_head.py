@@ -1,5 +1,6 @@
 """Linear classification head on pooled features (DT1)."""
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
@@ -21,6 +22,7 @@ class ActionClsHead(BaseModule):
         label_smooth (float): Label smoothing of the cross entropy. Defaults to 0.
         probe_norm (bool): Batch norm without affine parameters before the linear layer, the usual
             linear probe (MAE, arXiv 2111.06377). Defaults to False.
+        class_weight (tuple[float], optional): Weights of the classes in the cross entropy.
     """
 
     def __init__(self,
@@ -28,9 +30,12 @@ class ActionClsHead(BaseModule):
                  in_channels: int = 768,
                  dropout: float = 0.4,
                  label_smooth: float = 0.,
-                 probe_norm: bool = False):
+                 probe_norm: bool = False,
+                 class_weight: tuple | None = None):
         super().__init__()
         self.label_smooth = label_smooth
+        self.register_buffer('class_weight', class_weight and torch.tensor(class_weight),
+                             persistent=False)
         self.norm = nn.BatchNorm1d(in_channels, affine=False) if probe_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, num_classes)
@@ -55,5 +60,14 @@ class ActionClsHead(BaseModule):
             raise ValueError(f'label: found {int(labels.min())}...{int(labels.max())}, expected '
                              f'0...{scores.shape[1] - 1}; set num_classes of the head')
         return dict(
-            loss_cls=F.cross_entropy(scores, labels, label_smoothing=self.label_smooth),
+            loss_cls=F.cross_entropy(scores, labels, self.class_weight,
+                                     label_smoothing=self.label_smooth),
             top1_acc=(scores.argmax(1) == labels).float().mean())
+
+    def predict(self, features: MotionFeatures, data_samples: list) -> list:
+        """Set ``pred_score`` (C,) and ``pred_label``; several clips of a sample are averaged."""
+        scores = self(features).softmax(1)
+        scores = scores.view(len(data_samples), -1, scores.shape[1]).mean(1)
+        for sample, score in zip(data_samples, scores):
+            sample.set_pred_score(score).set_pred_label(score.argmax())
+        return data_samples

@@ -1,0 +1,34 @@
+# tracks.py at tiny size: windows of 16 frames on a 36x36 canvas.
+data_preprocessor = dict(
+    type='MotionDataPreprocessor', num_frames=16, canvas=36, patch=4, sigma=0.6)
+train_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='PoseFlip', prob=0.5),
+    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
+    dict(type='PackMotionInputs')
+]
+val_pipeline = [
+    dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
+    dict(type='PoseCompact', padding=0.25),
+    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
+    dict(type='PackMotionInputs')
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='TrackWindowDataset', seg_len=16, stride=3, min_len=16, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=1,
+    persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='TrackWindowDataset', seg_len=16, stride=1, min_len=16, pipeline=val_pipeline,
+        test_mode=True))
+test_dataloader = val_dataloader

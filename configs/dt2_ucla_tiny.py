@@ -1,0 +1,12 @@
+# DT2 on NW-UCLA at tiny size, a derived protocol: 7 auxiliary classes in 4 views per recording, 3
+# novel ones in one view of the recordings of the third sensor (split test), so that no movement is
+# there twice. The backbone comes from the pre-training on Penn Action.
+_base_ = 'dt2_penn_tiny.py'
+model = dict(backbone=dict(init_cfg=dict(checkpoint='work_dirs/pretrain_tiny/epoch_60.pth')))
+train_dataloader = dict(
+    batch_size=56,
+    sampler=dict(batch_size=56),
+    dataset=dict(ann_file='data/nw_ucla.pkl', classes=[1, 2, 4, 5, 7, 8, 9]))
+val_dataloader = dict(
+    dataset=dict(ann_file='data/nw_ucla_test.pkl', split='test', classes=[0, 3, 6]))
+test_dataloader = val_dataloader

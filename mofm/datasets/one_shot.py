@@ -1,0 +1,46 @@
+"""One-shot protocol of NTU RGB+D 120 (Liu et al., arXiv 1905.04757, Sec. 4.2)."""
+
+import re
+from typing import Dict, List, Sequence
+
+from .annotation import AnnotationError
+
+#: Labels of the 20 novel classes: every sixth of 120.
+NTU120_NOVEL = tuple(range(0, 120, 6))
+#: The one sample of each novel class that is known.
+NTU120_EXEMPLARS = tuple(f'S{1 if label < 60 else 18:03}C003P008R001A{label + 1:03}'
+                         for label in NTU120_NOVEL)
+_NAME = re.compile(r'S\d{3}C\d{3}P\d{3}R\d{3}A(\d{3})')
+
+
+def ntu120_one_shot(annotations: Sequence[dict]) -> Dict[str, List[str]]:
+    """Splits of the protocol.
+
+    Args:
+        annotations (Sequence[dict]): Those of NTU-120; ``frame_dir`` such as
+            'S001C003P008R001A001' and ``label`` are read.
+
+    Returns:
+        dict: Ids of ``oneshot_train``, all samples of the 100 other classes;
+        ``oneshot_exemplar``, one of each novel class; ``oneshot_val``, the rest of those classes.
+
+    Raises:
+        AnnotationError: If a name or label is not of NTU-120, or an exemplar is missing.
+    """
+    train, novel = [], []
+    for index, ann in enumerate(annotations):
+        name, label = (ann.get('frame_dir'), ann.get('label')) if isinstance(ann, dict) else (0, 0)
+        match = _NAME.fullmatch(name) if isinstance(name, str) else None
+        if match is None or not isinstance(label, int) or label + 1 != int(match[1]):
+            raise AnnotationError(f'annotation {index}: found name {name!r} with label {label!r}, '
+                                  "expected those of NTU-120, e.g. 'S001C003P008R001A007' with 6")
+        (novel if label in NTU120_NOVEL else train).append(name)
+    missing = sorted(set(NTU120_EXEMPLARS) - set(novel))
+    if missing:
+        raise AnnotationError(f'exemplar {missing[0]}: found no annotation of it ({len(missing)} '
+                              f'of {len(NTU120_EXEMPLARS)} exemplars are missing); the protocol '
+                              'needs all of them, take the complete ntu120_hrnet.pkl')
+    return dict(
+        oneshot_train=train,
+        oneshot_val=[name for name in novel if name not in NTU120_EXEMPLARS],
+        oneshot_exemplar=list(NTU120_EXEMPLARS))

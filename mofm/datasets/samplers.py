@@ -1,0 +1,82 @@
+"""Which samples form a batch."""
+
+from typing import Iterator, Optional, Sized
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from mofm.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class ClassBalancedSampler(Sampler):
+    """Every batch holds a few classes with the same number of different samples each.
+
+    For losses that compare samples of a batch, e.g. :class:`SupConLoss`. The classes of a batch
+    are drawn evenly; the samples of a class take turns, in random order. An epoch has about as
+    many samples as the data set. Written as
+    ``sampler=dict(type='ClassBalancedSampler', batch_size=16, per_class=2)`` in a dataloader with
+    ``batch_size=16``.
+
+    Args:
+        dataset (Sized): Data set, or MMEngine's wrapper of some, whose ``get_data_info`` has
+            ``label``.
+        batch_size (int): Samples of a batch on each rank, that of the dataloader. Defaults to 16.
+        per_class (int): Samples of each class in a batch. Defaults to 2.
+        seed (int, optional): The same on all ranks; drawn if None.
+        round_up (bool): Round the number of batches up, not down. Defaults to True.
+
+    Raises:
+        ValueError: If batch size, number of classes and samples of a class do not fit.
+    """
+
+    def __init__(self, dataset: Sized, batch_size: int = 16, per_class: int = 2,
+                 seed: Optional[int] = None, round_up: bool = True):
+        if per_class < 1 or batch_size < per_class or batch_size % per_class:
+            raise ValueError(f'batch_size: found {batch_size}, expected a positive multiple of '
+                             f'per_class={per_class}')
+        labels = np.array([dataset.get_data_info(i)['label'] for i in range(len(dataset))])
+        self.classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self.batch_size = batch_size
+        self.per_class = per_class
+        self.classes_per_batch = batch_size // per_class
+        if len(self.classes) < self.classes_per_batch:
+            raise ValueError(f'batch_size: found {batch_size} = {self.classes_per_batch} classes '
+                             f'x {per_class}, but the data set has {len(self.classes)} classes; '
+                             'lower batch_size or raise per_class')
+        names = getattr(dataset, 'metainfo', {}).get('classes', ())
+        for indices in self.classes:
+            if len(indices) < per_class:
+                label = int(labels[indices[0]])
+                name = f' ({names[label]})' if label < len(names) else ''
+                raise ValueError(f'label {label}{name}: found {len(indices)} samples, expected at '
+                                 f'least per_class={per_class}; leave the class out with '
+                                 'classes=... of the data set, or lower per_class')
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        step = batch_size * self.world_size
+        self.num_batches = max(1, -(-len(labels) // step) if round_up else len(labels) // step)
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of this rank, batch after batch."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        queues = [[] for _ in self.classes]
+        # all ranks draw all batches, so that none needs to know of the others
+        for batch in range(self.num_batches * self.world_size):
+            mine = batch % self.world_size == self.rank
+            for c in rng.choice(len(self.classes), self.classes_per_batch, replace=False):
+                if len(queues[c]) < self.per_class:
+                    queues[c] = rng.permutation(self.classes[c]).tolist()
+                samples = [queues[c].pop() for _ in range(self.per_class)]
+                if mine:
+                    yield from samples
+
+    def __len__(self) -> int:
+        """Samples of this rank in an epoch."""
+        return self.num_batches * self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch, other batches."""
+        self.epoch = epoch

@@ -1,0 +1,229 @@
+"""Windows of single persons' tracks, for tasks on untrimmed video such as anomaly detection.
+
+The rules are those of STG-NF (Hirschorn and Avidan, ICCV 2023) and its predecessors.
+"""
+import logging
+from dataclasses import dataclass
+from typing import List, Optional, Sequence
+
+import numpy as np
+from mmengine.logging import print_log
+
+from mofm.registry import DATASETS
+
+from .annotation import SCORE_THRESHOLD, AnnotationError
+from .motion_dataset import MotionDataset
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """R rows of all tracks, one after the other in a few arrays that workers share."""
+
+    clips: List[str]
+    clip: np.ndarray  # (N,) index in clips
+    track_id: np.ndarray  # (N,)
+    img_shape: np.ndarray  # (N, 2)
+    start: np.ndarray  # (N,) first row
+    length: np.ndarray  # (N,)
+    keypoint: np.ndarray  # (R, 17, 2)
+    score: np.ndarray  # (R, 17)
+    frame: np.ndarray  # (R,)
+    abnormal: np.ndarray  # (R,) bool
+
+    def __deepcopy__(self, memo):
+        return self  # never written to, so subsets of a data set need no copy
+
+
+@DATASETS.register_module()
+class TrackWindowDataset(MotionDataset):
+    """Windows of consecutive frames of one person.
+
+    A track is one person of one annotation: the rows in which any joint is visible. A track of T >
+    ``seg_len`` rows gives ceil((T - seg_len) / stride) windows of ``seg_len`` rows, at rows 0,
+    stride, ...; one of ``min_len <= T <= seg_len`` rows gives one window with all of them,
+    resampled to ``seg_len`` rows, so ``min_len=seg_len + 1`` is STG-NF to the letter. A window of
+    L different rows that starts at frame k counts for frame k + L // 2.
+
+    With S = ``seg_len``, the pipeline gets ``keypoint`` (1, S, 17, 2) float32, ``keypoint_score``
+    (1, S, 17) float32, ``total_frames`` S, ``img_shape``, ``label`` (1 abnormal, 0 normal),
+    ``clip`` (also as ``frame_dir``), ``track_id``, ``frame`` and ``sample_idx``.
+
+    Args:
+        ann_file (str): Annotations, see :mod:`mofm.datasets.annotation`. The optional fields
+            ``clip``, ``track_id``, ``frame_inds`` and ``frame_label`` are used where present.
+        seg_len (int): Rows of a window. Defaults to 48.
+        stride (int): Rows between the starts of two windows. Defaults to 1.
+        max_missing (int): How many of the L frames from the start of a window on its rows may
+            miss; windows with larger gaps are left out. Defaults to 2.
+        min_len (int): Shorter tracks give no window. Defaults to 24.
+        abnormal_labels (Sequence[int]): Values of ``frame_label`` that are abnormal. Rows
+            without a label are normal. Defaults to (1,).
+        normal_only (bool): Leave out windows with any abnormal row. Defaults to False.
+        label_at (str): Row whose label the window gets, ``'centre'`` (row L // 2) or
+            ``'start'``, as STG-NF labels UBnormal. Defaults to ``'centre'``.
+        balance (float, optional): Repeat abnormal windows until there are at least this many for
+            one normal window. Defaults to None, no repetition.
+        **kwargs: ``pipeline``, ``split``, ``layout``, ``on_error``, ``test_mode`` and the other
+            arguments of :class:`MotionDataset`. ``serialize_data`` has no effect, the tracks
+            always lie in blocks of memory that workers share.
+
+    Attributes:
+        clips_left_out (list[str]): Clips that have no window.
+
+    Raises:
+        AnnotationError: As :class:`MotionDataset`, and if there is no window, or no abnormal one
+            to balance.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 seg_len: int = 48,
+                 stride: int = 1,
+                 max_missing: int = 2,
+                 min_len: int = 24,
+                 abnormal_labels: Sequence[int] = (1, ),
+                 normal_only: bool = False,
+                 label_at: str = 'centre',
+                 balance: Optional[float] = None,
+                 **kwargs):
+        for name, value, low in (('seg_len', seg_len, 1), ('stride', stride, 1),
+                                 ('min_len', min_len, 1), ('max_missing', max_missing, 0)):
+            if value < low:
+                raise ValueError(f'{name}: found {value}, expected at least {low}')
+        if label_at not in ('centre', 'start'):
+            raise ValueError(f"label_at: found {label_at!r}, expected 'centre' or 'start'")
+        if balance is not None and balance <= 0:
+            raise ValueError(f'balance: found {balance}, expected a positive ratio or None')
+        self.seg_len = seg_len
+        self.stride = stride
+        self.max_missing = max_missing
+        self.min_len = min_len
+        self.abnormal_labels = tuple(abnormal_labels)
+        self.normal_only = normal_only
+        self.label_at = label_at
+        self.balance = balance
+        self.clips_left_out: List[str] = []
+        super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
+
+    def load_data_list(self) -> np.ndarray:
+        """Read the tracks and cut them.
+
+        Returns:
+            np.ndarray: (number of windows, 2) int32, track and first row of each.
+        """
+        self._tracks = self._join(super().load_data_list())
+        self._metainfo['classes'] = ['normal', 'abnormal']
+        windows = self._cut()
+        counts = np.bincount(self._tracks.clip[windows[:, 0]], minlength=len(self._tracks.clips))
+        self.clips_left_out = [self._tracks.clips[i] for i in np.flatnonzero(counts == 0)]
+        if self.clips_left_out:
+            print_log(f'{self.ann_file}, split {self.split!r}: {len(self.clips_left_out)} of '
+                      f'{len(counts)} clips have no window, e.g. {self.clips_left_out[:5]}',
+                      'current', logging.WARNING)
+        if self.balance is not None:
+            abnormal = self._labels(windows)
+            if not abnormal.any():
+                raise AnnotationError(
+                    f'{self.ann_file}, split {self.split!r}: balance={self.balance} needs abnormal'
+                    f' windows, but no frame_label is in abnormal_labels={self.abnormal_labels}')
+            times = np.ceil(self.balance * (~abnormal).sum() / abnormal.sum())
+            windows = windows.repeat(np.where(abnormal, max(int(times), 1), 1), axis=0)
+        return windows
+
+    def _join(self, annotations: List[dict]) -> _Tracks:
+        """The tracks of all annotations; their dense arrays are freed on the way."""
+        clips, parts, tracks = {}, [], []
+        annotations.reverse()
+        while annotations:
+            ann = annotations.pop()
+            keypoint, score = ann['keypoint'], ann['keypoint_score']
+            seen = ((score >= SCORE_THRESHOLD) & keypoint.any(-1)).any(-1)  # (M, T)
+            _, row = np.nonzero(seen)  # sorted by person
+            frame = ann.get('frame_inds', np.arange(ann['total_frames'])).astype(np.int32)
+            abnormal = 'frame_label' in ann and np.isin(ann['frame_label'], self.abnormal_labels)
+            parts.append((keypoint[seen], score[seen], frame[row],
+                          np.broadcast_to(abnormal, seen.shape)[seen]))
+            clip = clips.setdefault(ann.get('clip', ann['frame_dir']), len(clips))
+            tracks += [(clip, ann.get('track_id', m), *ann['img_shape'], length)
+                       for m, length in enumerate(seen.sum(1)) if length]
+        keypoint, score, frame, abnormal = map(np.concatenate, zip(*parts))
+        tracks = np.array(tracks, np.int64).reshape(-1, 5)
+        length = tracks[:, 4]
+        return _Tracks(list(clips), tracks[:, 0], tracks[:, 1], tracks[:, 2:4],
+                       np.cumsum(length) - length, length, keypoint, score, frame, abnormal)
+
+    def _cut(self) -> np.ndarray:
+        """(N, 2) track and first row of each window."""
+        tracks, where = self._tracks, f'{self.ann_file}, split {self.split!r}'
+        length = tracks.length
+        count = np.where(length > self.seg_len, -(-(length - self.seg_len) // self.stride),
+                         (length >= self.min_len).astype(int))  # (tracks,)
+        if not count.any():
+            raise AnnotationError(
+                f'{where}: none of {len(length)} tracks is long enough for a window with '
+                f'seg_len={self.seg_len} and min_len={self.min_len}, the longest has '
+                f'{length.max(initial=0)} frames')
+        track = np.repeat(np.arange(len(count)), count)
+        first = np.cumsum(count) - count
+        row = tracks.start[track] + (np.arange(len(track)) - first[track]) * self.stride
+        size = np.minimum(length[track], self.seg_len)
+        # Frames ascend, so it is enough to look at the row that is max_missing before the last.
+        last = row + np.maximum(size - 1 - self.max_missing, 0)
+        keep = tracks.frame[last] < tracks.frame[row] + size
+        gaps = len(keep) - keep.sum()
+        if self.normal_only:
+            before = np.concatenate([[0], np.cumsum(tracks.abnormal)])
+            keep &= before[row + size] == before[row]
+        if not keep.any():
+            raise AnnotationError(
+                f'{where}: none of {len(keep)} windows is left; {gaps} miss more than '
+                f'max_missing={self.max_missing} frames' +
+                (', the others have abnormal rows (normal_only=True)' if self.normal_only else ''))
+        return np.stack([track, row], axis=1)[keep].astype(np.int32)
+
+    def _size(self, windows: np.ndarray) -> np.ndarray:
+        """Rows of windows (..., 2): seg_len, or all of a short track."""
+        return np.minimum(self._tracks.length[windows[..., 0]], self.seg_len)
+
+    def _labels(self, windows: np.ndarray) -> np.ndarray:
+        """Whether windows (..., 2) are abnormal."""
+        offset = self._size(windows) // 2 if self.label_at == 'centre' else 0
+        return self._tracks.abnormal[windows[..., 1] + offset]
+
+    def _get_unserialized_subset(self, indices) -> np.ndarray:
+        """Windows (N, 2) of ``indices``, see mmengine."""
+        return np.array(super()._get_unserialized_subset(indices), np.int32).reshape(-1, 2)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window, a copy.
+
+        Args:
+            idx (int): Index in [0, len(self)).
+
+        Returns:
+            dict: See the head of the class.
+        """
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'index {idx} is out of range for {len(self)} windows')
+        idx %= len(self.data_list)
+        tracks, window = self._tracks, self.data_list[idx]
+        track, start = window
+        size = int(self._size(window))
+        clip = tracks.clips[tracks.clip[track]]
+        rows = start + np.linspace(0, size - 1, self.seg_len).round().astype(int)
+        return dict(
+            keypoint=tracks.keypoint[None, rows].astype(np.float32),
+            keypoint_score=tracks.score[None, rows].astype(np.float32),
+            total_frames=self.seg_len,
+            img_shape=tuple(tracks.img_shape[track].tolist()),
+            label=int(self._labels(window)),
+            frame_dir=clip,
+            clip=clip,
+            track_id=int(tracks.track_id[track]),
+            frame=int(tracks.frame[start]) + size // 2,
+            sample_idx=idx)
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Label of one window as a list, for mmengine's class-balanced wrapper."""
+        num_windows = len(self) // self.repeat
+        return [int(self._labels(self.data_list[idx % num_windows]))]

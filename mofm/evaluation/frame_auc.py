@@ -1,0 +1,224 @@
+"""Frame-level AUC of anomaly detection from scores of single persons' windows."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Dict, Sequence, Union
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+from sklearn.metrics import roc_auc_score
+
+from mofm.registry import METRICS
+from mofm.visualization.anomaly import draw_anomaly_curve
+
+from .frame_labels import CLIPS_LEFT_OUT, read_frame_labels
+
+_NUM_THUMBNAILS = 5
+
+
+def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
+    """Area under the ROC curve with label 1 = normal; NaN and a warning for one kind of label.
+
+    Args:
+        normal (np.ndarray): (N,) bool.
+        normality (np.ndarray): (N,) scores, higher = more normal.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    if np.isnan(normality).any():
+        raise ValueError(f'normality: found {np.isnan(normality).sum()} of {len(normality)} values'
+                         ' that are NaN, expected numbers; look at the loss of the training')
+    if normal.all() or not normal.any():
+        print_log(f'AUC is undefined: found {normal.sum()} normal and {(~normal).sum()} abnormal '
+                  'labels, expected both', 'current', logging.WARNING)
+        return float('nan')
+    return float(roc_auc_score(normal, normality))
+
+
+@METRICS.register_module()
+class FrameAUC(BaseMetric):
+    """Frame-level AUC by the protocol of STG-NF (Hirschorn and Avidan, ICCV 2023).
+
+    The score of a frame is the lowest normality of the windows that count for it, over all
+    persons. Frames without a window get the highest finite score of the data set. The scores of a
+    clip are smoothed by Gaussians one after the other (the six of the default are nearly one of
+    sigma sqrt(91) = 9.5).
+
+    ``micro_auc`` joins the frames of all clips; ``raw_micro_auc`` is the same without smoothing.
+    ``macro_auc`` is the mean over clips, where every clip gets one abnormal frame of the lowest
+    and one normal frame of the highest score in addition (0 and 1 if the scores are within), so
+    that it is defined in clips with one kind of frame (Georgescu et al., TPAMI 2021).
+
+    A distributed test may see a window twice, which leaves the minimum as it is.
+
+    Args:
+        gt (dict): Ground truth: ``type``, ``'shanghaitech'``, ``'ubnormal'`` or
+            ``'annotations'``; ``path``; and options, see :mod:`mofm.evaluation.frame_labels`.
+        smoothing (Sequence[float]): Sigmas in frames; () for none.
+        clips_left_out (Sequence[str] or str): Clips that do not count, or the name of a list of
+            them: ``'hr_shanghaitech'``.
+        out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<clip>/score``
+            (before smoothing), ``<clip>/smoothed`` and ``<clip>/label`` (True = abnormal), and a
+            picture ``<clip>.png`` of each clip. Characters of a clip's name that do not belong
+            into a file name become ``_``. Drawing takes time: it is for tests.
+        collect_device, prefix: As in MMEngine.
+
+    Raises:
+        AnnotationError: If the ground truth cannot be read.
+        ValueError: If a clip or list to leave out is unknown; in :meth:`compute_metrics` if a
+            window belongs to no frame of the ground truth.
+    """
+
+    default_prefix = 'anomaly'
+
+    def __init__(self,
+                 gt: dict,
+                 smoothing: Sequence[float] = (1, 2, 3, 4, 5, 6),
+                 clips_left_out: Union[Sequence[str], str] = (),
+                 out_dir: str | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        if isinstance(clips_left_out, str):
+            if clips_left_out not in CLIPS_LEFT_OUT:
+                raise ValueError(f'clips_left_out: found {clips_left_out!r}, expected a list of '
+                                 f'clips or one of {sorted(CLIPS_LEFT_OUT)}')
+            clips_left_out = CLIPS_LEFT_OUT[clips_left_out]
+        labels = read_frame_labels(**gt)
+        unknown = sorted(set(clips_left_out) - labels.keys())
+        if unknown:
+            raise ValueError(f'clips_left_out: {unknown[:5]} are not among the {len(labels)} clips'
+                             f' of {gt["path"]}, e.g. {sorted(labels)[:3]}')
+        self.path = gt['path']
+        self.clips_left_out = set(clips_left_out)
+        self.labels = {clip: labels[clip] for clip in sorted(labels.keys() - self.clips_left_out)}
+        self.smoothing = tuple(smoothing)
+        self.out_dir = out_dir and Path(out_dir)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]):
+        """Keep clip, frame and normality of every window.
+
+        For the pictures also its key points in the middle frame, (J, 3).
+        """
+        missing = {'clip', 'frame', 'normality'} - data_samples[0].keys()
+        if missing:
+            raise ValueError(f'data sample without {sorted(missing)}: expected windows of '
+                             'TrackWindowDataset, meta_keys of PackMotionInputs with clip and '
+                             'frame, and a model that sets normality')
+        normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
+        for i, (sample, score) in enumerate(zip(data_samples, normality)):
+            points = None
+            if self.out_dir:
+                points = data_batch['inputs']['keypoints'][i]  # (..., M, J, F, 3)
+                points = points[..., points.shape[-2] // 2, :].flatten(0, -3)[0].half().numpy()
+            self.results.append((sample['clip'], int(sample['frame']), score, points))
+
+    def compute_metrics(self, results: list) -> dict:
+        """AUC over frames; writes the scores if there is a folder for them."""
+        results = [r for r in results if r[0] not in self.clips_left_out]
+        start, index = self._locate(results)
+        normality = np.array([r[2] for r in results], np.float64)
+        raw = np.full(start[-1], np.inf)
+        with np.errstate(invalid='ignore'):  # NaN is an error below
+            np.minimum.at(raw, index, normality)
+        seen = np.split(raw < np.inf, start[1:-1])
+        without = [clip for clip, frames in zip(self.labels, seen) if not frames.any()]
+        if without:
+            print_log(f'{len(without)} of {len(seen)} clips have no window, so all their frames '
+                      f'get the highest score, e.g. {without[:5]}', 'current', logging.WARNING)
+        finite = raw[np.isfinite(raw)]
+        if not len(finite):
+            raise ValueError(f'{len(results)} windows without a finite score, so frames cannot '
+                             f'be scored by {type(self).__name__}')
+        raw = np.clip(raw, finite.min(), finite.max())
+
+        scores = {clip: dict(score=part, smoothed=self._smooth(part), label=label)
+                  for (clip, label), part in zip(self.labels.items(), np.split(raw, start[1:-1]))}
+        smoothed = np.concatenate([s['smoothed'] for s in scores.values()])
+        normal = ~np.concatenate(list(self.labels.values()))
+        low, high = min(0, smoothed.min()), max(1, smoothed.max())
+        macro = np.mean([
+            roc_auc(np.r_[False, True, ~s['label']], np.r_[low, high, s['smoothed']])
+            for s in scores.values()])
+        print_log(f'{len(results)} windows on {sum(f.sum() for f in seen)} of {len(raw)} frames '
+                  f'in {len(scores)} clips, {(~normal).sum()} frames abnormal', 'current')
+        if self.out_dir:
+            self._write(scores, results)
+        return dict(micro_auc=roc_auc(normal, smoothed), macro_auc=float(macro),
+                    raw_micro_auc=roc_auc(normal, raw))
+
+    def _locate(self, results):
+        """First frame of every clip and of the end (C + 1,), and the frame of every window."""
+        length = np.array([len(label) for label in self.labels.values()])
+        start = np.concatenate([[0], np.cumsum(length)])
+        number = {clip: i for i, clip in enumerate(self.labels)}
+        unknown = sorted({r[0] for r in results} - number.keys())
+        if unknown:
+            raise ValueError(f'{self.path}: no ground truth of {len(unknown)} clips with windows, '
+                             f'e.g. {unknown[:5]}; it has e.g. {list(number)[:3]}')
+        clip = np.array([number[r[0]] for r in results], np.int64)
+        frame = np.array([r[1] for r in results], np.int64)
+        beyond = (frame < 0) | (frame >= length[clip])
+        if beyond.any():
+            i = int(np.argmax(beyond))
+            raise ValueError(
+                f'{self.path}: clip {results[i][0]!r} has {length[clip[i]]} frames, but a window '
+                f'counts for frame {frame[i]} ({beyond.sum()} such windows in all); poses and '
+                'ground truth must be of the same video, with frames counted from 0')
+        return start, start[clip] + frame
+
+    def _smooth(self, score):
+        for sigma in self.smoothing:
+            score = gaussian_filter1d(score, sigma)
+        return score
+
+    def _write(self, scores: Dict[str, dict], results: list):
+        """Scores and pictures of all clips."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        names = _file_names(scores)
+        np.savez_compressed(
+            self.out_dir / 'scores.npz',
+            **{f'{names[clip]}/{kind}': array for clip, arrays in scores.items()
+               for kind, array in arrays.items()})
+        windows = {clip: [] for clip in scores}
+        for clip, frame, score, points in results:
+            windows[clip].append((score, frame, points))
+        for clip, arrays in scores.items():
+            figure = draw_anomaly_curve(
+                **arrays, thumbnails=_thumbnails(arrays['smoothed'], windows[clip]), title=clip)
+            figure.savefig(self.out_dir / f'{names[clip]}.png')
+
+
+def _file_names(clips) -> Dict[str, str]:
+    """A name for the files of each clip: inside the folder, and no two the same."""
+    names, used = {}, set()
+    for clip in clips:
+        name = re.sub(r'[^\w.-]', '_', clip).lstrip('.')[:100] or '_'
+        while name.lower() in used:  # some file systems do not tell upper from lower case
+            name += '_'
+        used.add(name.lower())
+        names[clip] = name
+    return names
+
+
+def _thumbnails(smoothed: np.ndarray, windows: list) -> Dict[int, np.ndarray]:
+    """Key points (J, 3) of the least normal person about each of the deepest minima, by frame."""
+    minima, _ = find_peaks(np.pad(-smoothed, 1, constant_values=-np.inf),
+                           distance=max(len(smoothed) / (2 * _NUM_THUMBNAILS), 1))
+    minima = minima - 1
+    minima = minima[np.argsort(smoothed[minima], kind='stable')][:_NUM_THUMBNAILS]
+    frame = np.array([w[1] for w in windows], np.int64)
+    score = np.array([w[0] for w in windows])
+    out = {}
+    for minimum in minima:
+        near = np.flatnonzero(np.abs(frame - minimum) <= 10)  # about the width of the smoothing
+        if len(near):
+            lowest = near[np.argmin(score[near])]
+            out[int(frame[lowest])] = np.asarray(windows[lowest][2], np.float32)
+    return out

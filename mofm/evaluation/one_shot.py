@@ -1,0 +1,182 @@
+"""One-shot recognition: the class of the nearest exemplar (DT2)."""
+
+import csv
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+
+from mofm.registry import METRICS
+
+
+@METRICS.register_module()
+class OneShotAccuracy(BaseMetric):
+    """Accuracy of the nearest exemplar by cosine similarity.
+
+    With ``draws=None`` the exemplars are the samples whose ``exemplar`` is True
+    (``exemplar_split`` of :class:`MotionDataset`); several of a class are allowed, the nearest
+    counts. Values: ``top1`` and ``mean_class``, the mean over classes.
+
+    With ``draws`` the exemplars are drawn, one per class, whatever their flags. ``top1`` and
+    ``mean_class`` are then exact means over all possible draws, see :func:`draw_accuracy`;
+    ``top1_low`` and ``top1_high`` are the 2.5 and 97.5 percentiles of ``top1`` of a single draw,
+    from that many random ones.
+
+    A sample that is as similar to another class as to its own counts as wrong, so that equal
+    embeddings are no success.
+
+    Args:
+        draws (int, optional): Number of random draws. Defaults to None: exemplars are given.
+        seed (int): Seed of the draws. Defaults to 0.
+        out_dir (str, optional): Folder for ``confusion.png`` (mean over the random draws if
+            exemplars are drawn) and, for given exemplars, ``predictions.csv`` with the similarity
+            to the nearest exemplar of each class.
+        collect_device, prefix: As in MMEngine.
+
+    Raises:
+        ValueError: If ``draws`` is less than 1; in a test, if a class has no exemplar, nothing is
+            left to recognise, or an embedding is not finite.
+    """
+
+    default_prefix = 'one_shot'
+
+    def __init__(self, draws: Optional[int] = None, seed: int = 0, out_dir: Optional[str] = None,
+                 collect_device: str = 'cpu', prefix: Optional[str] = None):
+        super().__init__(collect_device, prefix)
+        if draws is not None and draws < 1:
+            raise ValueError(f'draws: found {draws}, expected at least 1, or None for given '
+                             'exemplars')
+        self.draws = draws
+        self.seed = seed
+        self.out_dir = None if out_dir is None else Path(out_dir)
+
+    def process(self, data_batch, data_samples):
+        """Keep embedding, label, whether it is an exemplar, and name of every sample."""
+        for sample in data_samples:
+            self.results.append((sample['embedding'].float().cpu().numpy(),
+                                 int(sample['gt_label']), bool(sample.get('exemplar', False)),
+                                 sample.get('frame_dir', '')))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Accuracies in [0, 1]."""
+        embedding, labels, exemplar, names = zip(*results)
+        embedding = np.stack(embedding)  # (N, E)
+        bad = np.flatnonzero(~np.isfinite(embedding).all(1))
+        if len(bad):
+            raise ValueError(f'embedding of {names[bad[0]]!r}: found NaN or infinite values (in '
+                             f'{len(bad)} of {len(names)} samples), expected finite numbers')
+        embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+        self.labels, target = np.unique(labels, return_inverse=True)  # classes 0 ... C - 1
+        if self.draws is None:
+            return self._given(embedding, target, np.array(exemplar), names)
+        return self._drawn(embedding, target)
+
+    def _given(self, embedding, target, exemplar, names) -> dict:
+        for c in np.flatnonzero(np.bincount(target[exemplar], minlength=len(self.labels)) == 0):
+            raise ValueError(f'exemplar: found none of class {self._name(c)}, expected at least '
+                             'one of each class; set exemplar_split of the data set, or draws of '
+                             'the metric to draw exemplars')
+        if exemplar.all():
+            raise ValueError('exemplar: found no other sample, expected some to recognise')
+        query = embedding[~exemplar]
+        similarity = np.stack([(query @ embedding[exemplar & (target == c)].T).max(1)
+                               for c in range(len(self.labels))])  # (C, Q)
+        target, names = target[~exemplar], np.array(names)[~exemplar]
+        predicted = _nearest(similarity, target)
+        confusion = np.zeros((len(self.labels),) * 2)
+        np.add.at(confusion, (target, predicted), 1)
+        self._draw(confusion)
+        if self.out_dir is not None:
+            with (self.out_dir / 'predictions.csv').open('w', newline='') as file:
+                writer = csv.writer(file)
+                writer.writerow(['name', 'label', 'prediction',
+                                 *(f'similarity_{label}' for label in self.labels)])
+                for row in zip(names, self.labels[target], self.labels[predicted], similarity.T):
+                    writer.writerow([*row[:3], *(f'{s:.6g}' for s in row[3])])
+        return _accuracies(np.diag(confusion), confusion.sum(1))
+
+    def _drawn(self, embedding, target) -> dict:
+        count = np.bincount(target)
+        if count.max() < 2:
+            raise ValueError(f'samples: found one of each of {len(count)} classes, expected more '
+                             'than the exemplars')
+        similarity = embedding @ embedding.T  # (N, N)
+        right = np.bincount(target, draw_accuracy(similarity, target))
+        rng = np.random.default_rng(self.seed)
+        members = [np.flatnonzero(target == c) for c in range(len(count))]
+        draws = np.stack([rng.choice(m, self.draws) for m in members], 1)  # (draws, C)
+        confusion = np.zeros((len(count),) * 2)
+        accuracy = np.empty(self.draws)
+        for i, drawn in enumerate(draws):
+            predicted = _nearest(similarity[drawn], target)
+            table = np.bincount(target * len(count) + predicted, minlength=len(count)**2)
+            # an exemplar is no query; its prediction is in the table nonetheless
+            np.subtract.at(table, target[drawn] * len(count) + predicted[drawn], 1)
+            table = table.reshape(confusion.shape)
+            accuracy[i] = np.trace(table) / table.sum()
+            confusion += table / self.draws
+        self._draw(confusion)
+        low, high = np.percentile(accuracy, [2.5, 97.5])
+        return dict(_accuracies(right, count - 1), top1_low=float(low), top1_high=float(high))
+
+    def _name(self, c: int) -> str:
+        """Name of class c, or its label."""
+        label = int(self.labels[c])
+        names = (self.dataset_meta or {}).get('classes', ())
+        return names[label] if label < len(names) else str(label)
+
+    def _draw(self, confusion):
+        if self.out_dir is not None:
+            from mofm.visualization import draw_confusion  # matplotlib, for this picture only
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            names = [self._name(c) for c in range(len(confusion))]
+            draw_confusion(confusion, names).savefig(self.out_dir / 'confusion.png')
+
+
+def draw_accuracy(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Probability of each sample to be a query and to be recognised, over all draws of exemplars.
+
+    One exemplar X_k of each class k is drawn evenly and independently. A query q of class c whose
+    own exemplar is e is right if ``s(q, e) > s(q, X_k)`` for all other k, thus with probability
+    ``prod_k |{x in k: s(q, x) < s(q, e)}| / n_k``. Summed over the e other than q, each drawn with
+    probability ``1 / n_c``. The sum over all samples, divided by N - C queries of every draw, is
+    the mean accuracy.
+
+    Args:
+        similarity (np.ndarray): (N, N).
+        target (np.ndarray): (N,) classes in 0 ... C - 1.
+
+    Returns:
+        np.ndarray: (N,) float64 in [0, 1 - 1 / n_c].
+    """
+    members = [np.flatnonzero(target == c) for c in range(target.max() + 1)]
+    out = np.zeros(len(target))
+    for own in members:
+        rows = torch.from_numpy(similarity[own])  # (n, N)
+        value = rows[:, own].contiguous()  # (n, n) similarity of q and e
+        right = torch.ones(value.shape, dtype=torch.float64)
+        for other in members:
+            if other is not own:
+                below = torch.searchsorted(rows[:, other].sort(1).values, value)
+                right *= below / len(other)
+        out[own] = (right.sum(1) - right.diagonal()).numpy() / len(own)
+    return out
+
+
+def _nearest(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Most similar class (Q,) from similarities (C, Q); another than the target if they tie."""
+    rest = np.array(similarity)
+    index = np.arange(len(target))
+    own = rest[target, index].copy()
+    rest[target, index] = -np.inf
+    other = rest.argmax(0)
+    return np.where(own > rest[other, index], target, other)
+
+
+def _accuracies(right: np.ndarray, queries: np.ndarray) -> dict:
+    """Accuracies from right ones and queries of every class, (C,) each."""
+    shown = queries > 0
+    return dict(top1=float(right.sum() / queries.sum()),
+                mean_class=float((right[shown] / queries[shown]).mean()))

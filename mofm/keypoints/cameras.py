@@ -1,0 +1,124 @@
+"""Virtual pinhole cameras that turn 3D joints into 2D key points.
+
+World axes: metres, right-handed, y up. A camera at yaw 0 looks along +z, as the depth sensors do
+whose axes these are: x then points to the left of the image. Image axes: x to the right, y down.
+"""
+from dataclasses import dataclass, fields
+from typing import Tuple
+
+import numpy as np
+
+Range = Tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera with its principal point in the middle of the image.
+
+    Args:
+        rotation (np.ndarray): (3, 3) from world axes to camera axes (right, down, forward).
+        translation (np.ndarray): (3,) metres; a world point p is at ``rotation @ p + translation``
+            of the camera.
+        focal (float): Focal length in pixels.
+        img_shape (tuple[int, int]): Height and width in pixels.
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    focal: float
+    img_shape: Tuple[int, int]
+
+    def project(self, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """See points of the world.
+
+        Args:
+            points (np.ndarray): (..., 3) metres.
+
+        Returns:
+            tuple: (..., 2) pixels and (...) depth in metres. Points that are not in front of the
+            camera have a depth of at most 0 and meaningless, possibly infinite, pixels.
+        """
+        points = points @ self.rotation.T + self.translation
+        depth = points[..., 2]
+        with np.errstate(divide='ignore', invalid='ignore'):
+            pixels = self.focal * points[..., :2] / depth[..., None]
+        return pixels + np.array(self.img_shape[::-1]) / 2, depth
+
+
+def _turn(axis: int, degrees: float) -> np.ndarray:
+    """Right-handed rotation about an axis, (3, 3)."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    out = np.eye(3)
+    out[[i, i, j, j], [i, j, i, j]] = c, -s, s, c
+    return out
+
+
+def level(points: np.ndarray, tilt: float) -> np.ndarray:
+    """Make y vertical for a sensor that does not look ahead.
+
+    Args:
+        points (np.ndarray): (..., 3) metres along the axes of the sensor.
+        tilt (float): Degrees by which it looks down.
+
+    Returns:
+        np.ndarray: (..., 3) metres.
+    """
+    return points @ _turn(0, tilt).T
+
+
+@dataclass(frozen=True)
+class CameraRange:
+    """Where virtual cameras may stand; each value is drawn uniformly between two limits.
+
+    Args:
+        distance (tuple[float, float]): Horizontal distance from the target in metres.
+        height (tuple[float, float]): Height above the target in metres.
+        yaw (tuple[float, float]): Direction around the vertical through the target in degrees. 0
+            is the side of the sensor (the camera looks along +z), 90 its right (along +x).
+        pitch (tuple[float, float]): Aim above the target in degrees.
+        roll (tuple[float, float]): Turn about the line of sight in degrees.
+        focal (tuple[float, float]): Focal length in image widths.
+        img_shape (tuple[int, int]): Height and width in pixels.
+
+    Raises:
+        ValueError: If limits are not two ascending numbers, or a distance, focal length or size
+            is not positive.
+    """
+
+    distance: Range = (2.5, 5)
+    height: Range = (-.3, 1.2)
+    yaw: Range = (-180, 180)
+    pitch: Range = (-3, 3)
+    roll: Range = (-3, 3)
+    focal: Range = (.55, .75)
+    img_shape: Tuple[int, int] = (1080, 1920)
+
+    def __post_init__(self):
+        for field in fields(self)[:-1]:
+            limits = getattr(self, field.name)
+            if len(limits) != 2 or not -np.inf < limits[0] <= limits[1] < np.inf:
+                raise ValueError(f'{field.name}: found {limits}, expected two numbers, the lower '
+                                 'one first')
+        for name in ('distance', 'focal', 'img_shape'):
+            if min(getattr(self, name)) <= 0:
+                raise ValueError(f'{name}: found {getattr(self, name)}, expected positive values')
+
+    def sample(self, rng: np.random.Generator, target: np.ndarray) -> Camera:
+        """Draw a camera that looks at a point.
+
+        Args:
+            rng (np.random.Generator): Six numbers are drawn from it, in the order of the fields.
+            target (np.ndarray): (3,) metres, e.g. the centre of a person.
+
+        Returns:
+            Camera: At pitch 0 the target is in the middle of the image.
+        """
+        distance, height, yaw, pitch, roll, focal = (
+            rng.uniform(*limits) for limits in (self.distance, self.height, self.yaw, self.pitch,
+                                                self.roll, self.focal))
+        down = np.rad2deg(np.arctan2(height, distance)) - pitch
+        rotation = (_turn(2, roll) @ _turn(0, down) @ np.diag([-1., -1, 1])
+                    @ _turn(1, -yaw))  # (3, 3)
+        position = target + [0, height, 0] - distance * _turn(1, yaw)[:, 2]
+        return Camera(rotation, -rotation @ position, focal * self.img_shape[1], self.img_shape)

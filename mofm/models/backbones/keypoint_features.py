@@ -1,0 +1,60 @@
+"""Key points as features: the floor that learned features have to beat."""
+
+import torch
+from mmengine.model import BaseModule
+
+from mofm.registry import MODELS
+
+from ..thermal_cubes import MIN_SCORE, RenderedCubes, ThermalCubes
+from .mofm_backbone import MotionFeatures
+
+
+@MODELS.register_module()
+class KeypointFeatures(BaseModule):
+    """Coordinates of the person with the most visible joints, without place and size.
+
+    The points are centred on the mean over visible joints of the whole clip and divided by their
+    root mean square distance from it. Missing joints are 0. There is nothing to train.
+
+    Args:
+        num_frames (int, optional): Frames to keep, evenly spread. Defaults to None, all.
+
+    Raises:
+        ValueError: If ``num_frames`` is less than 1, or the clips were rendered by the loader.
+    """
+
+    def __init__(self, num_frames: int | None = None):
+        super().__init__()
+        if num_frames is not None and num_frames < 1:
+            raise ValueError(f'num_frames: found {num_frames}, expected at least 1 or None')
+        self.num_frames = num_frames
+
+    def forward(self, inputs: ThermalCubes) -> MotionFeatures:
+        """Features of a batch of clips.
+
+        Args:
+            inputs (ThermalCubes): B clips of key points.
+
+        Returns:
+            MotionFeatures: Pooled (B, J * F * 2), x and y of every joint and frame, and the same
+            as the only token (B, 1, J * F * 2).
+        """
+        if isinstance(inputs, RenderedCubes):
+            raise ValueError("clips: found heat maps, expected key points; use render='device' in "
+                             'ThermalCubeFormat')
+        points = inputs.keypoints  # (B, M, J, F, 3)
+        if self.num_frames is not None:
+            last = points.shape[3] - 1
+            frames = torch.linspace(0, last, self.num_frames, device=inputs.device).round().long()
+            points = points[:, :, :, frames]
+        visible = (points[..., 2] >= MIN_SCORE) & points.isfinite().all(-1)
+        person = visible.sum((2, 3)).argmax(1)
+        index = torch.arange(len(points), device=inputs.device)
+        points, visible = points[index, person, ..., :2], visible[index, person]  # (B, J, F, 2)
+        xy = torch.where(visible[..., None], points, 0)
+        count = visible.sum((1, 2)).clamp(min=1)[:, None, None, None]
+        xy = (xy - xy.sum((1, 2), keepdim=True) / count) * visible[..., None]
+        size = (xy.square().sum((1, 2, 3), keepdim=True) / count).sqrt()
+        pooled = (xy / size.clamp(min=1e-6)).flatten(1)
+        encoded = torch.ones(len(pooled), 1, dtype=torch.bool, device=inputs.device)
+        return MotionFeatures(pooled[:, None], pooled, encoded)

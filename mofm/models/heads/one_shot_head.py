@@ -1,0 +1,55 @@
+"""Embedding head for one-shot recognition by the nearest exemplar (DT2)."""
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mofm.registry import MODELS
+
+from ..backbones.mofm_backbone import MotionFeatures
+
+
+@MODELS.register_module()
+class OneShotHead(BaseModule):
+    """Dropout, one linear layer and division by the length (MoFM, Sec. 4).
+
+    Args:
+        in_channels (int): D. Defaults to 768.
+        out_channels (int, optional): E. None takes the pooled features themselves, the test of a
+            backbone that was not trained for the task. Defaults to 2048.
+        dropout (float): Defaults to 0.4.
+        loss (dict, optional): Loss of (embedding, labels). Defaults to :class:`SupConLoss`.
+    """
+
+    def __init__(self,
+                 in_channels: int = 768,
+                 out_channels: int | None = 2048,
+                 dropout: float = 0.4,
+                 loss: dict | None = None):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Identity() if out_channels is None else nn.Linear(in_channels, out_channels)
+        self.criterion = MODELS.build(loss or dict(type='SupConLoss'))
+
+    def init_weights(self):
+        """Truncated normal, std 0.02."""
+        if isinstance(self.fc, nn.Linear):
+            trunc_normal_(self.fc.weight, std=0.02)
+            nn.init.zeros_(self.fc.bias)
+
+    def forward(self, features: MotionFeatures) -> Tensor:
+        """Embeddings (B, E) of length 1."""
+        return F.normalize(self.fc(self.dropout(features.pooled)), dim=1)
+
+    def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
+        """``loss_supcon`` for labels (B,)."""
+        return dict(loss_supcon=self.criterion(self(features), labels))
+
+    def predict(self, features: MotionFeatures, data_samples: list) -> list:
+        """Set ``embedding`` (E,); several clips of a sample are averaged and normalised again."""
+        embedding = self(features)
+        embedding = embedding.view(len(data_samples), -1, embedding.shape[1]).mean(1)
+        for sample, vector in zip(data_samples, F.normalize(embedding, dim=1)):
+            sample.embedding = vector
+        return data_samples

@@ -1,0 +1,40 @@
+"""JigsawDetector: backbone and token jigsaw for anomaly detection without labels (DT3)."""
+
+from mmengine.model import BaseModel
+
+from mofm.registry import MODELS
+
+from .thermal_cubes import ThermalCubes
+
+
+@MODELS.register_module()
+class JigsawDetector(BaseModel):
+    """Learns to solve the jigsaw of normal motion; motion that it cannot solve is abnormal.
+
+    Args:
+        backbone (dict): Encoder of thermal cubes.
+        head (dict): :class:`JigsawHead` with the canvas and patch of the backbone.
+        data_preprocessor (dict, optional): Renders the clips.
+    """
+
+    def __init__(self, backbone: dict, head: dict, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
+        self.backbone = MODELS.build(backbone)
+        self.head = MODELS.build(head)
+        cubes = self.head.cubes.numel()
+        if cubes != self.backbone.grid.num_cubes:
+            raise ValueError(f'head: found {cubes} cubes, expected '
+                             f'{self.backbone.grid.num_cubes}; set the canvas and patch of the '
+                             'backbone')
+
+    def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
+                mode: str = 'tensor'):
+        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor')."""
+        if mode == 'tensor':
+            return self.backbone(inputs)
+        occupied = self.head.occupied(inputs.peaks())
+        if mode == 'loss':
+            perm = self.head.shuffle(len(inputs))
+            features = self.backbone(inputs, order=self.head.order(perm))
+            return self.head.loss(features, perm, occupied)
+        return self.head.predict(self.backbone(inputs), occupied, data_samples)

@@ -1,0 +1,66 @@
+"""NW-UCLA: 1484 sequences of 10 actions seen by three Kinects (Wang et al., CVPR 2014)."""
+import json
+import re
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from mofm.keypoints import LAYOUTS, level
+from mofm.registry import SOURCES
+
+from .base import Item, Source3D
+
+_NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
+_ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
+# The sensors see from 0.8 m on; joints nearer than this, in metres, are lost ones on their way to
+# the origin.
+_NEAREST = .7
+# Degrees by which the sensors look down: median lean of standing people, slope of the floor.
+_TILT = {'1': 13, '2': 14, '3': 17}
+
+
+@SOURCES.register_module('nw_ucla')
+class NWUCLA(Source3D):
+    """Reader of ``all_sqe/*.json``, with the official splits ``train`` and ``test``.
+
+    Views 1 and 2 train, view 3 tests. The view and the action follow from the name of a file,
+    ``a01_s01_e00_v01.json``. Joints at the origin, where the sensor is, or near it are missing.
+    """
+
+    prefix = 'a'
+    suffix = '.json'
+    max_size = 2**22
+    classes = ('pick_up_with_one_hand', 'pick_up_with_two_hands', 'drop_trash', 'walk_around',
+               'sit_down', 'stand_up', 'donning', 'doffing', 'throw', 'carry')
+    layout = 'kinect20'
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :class:`Source3D`."""
+        stem = PurePosixPath(name).stem
+        match = _NAME.fullmatch(stem)
+        if match is None or match[1] not in _ACTIONS:
+            raise self.error(name, 'name', stem,
+                             f'aXX_sXX_eXX_v0X with an action of {_ACTIONS} and view 1, 2 or 3')
+        action, view = match.groups()
+        try:
+            skeletons = json.loads(content)['skeletons']
+        except Exception as error:  # damaged bytes make the parser raise nearly anything
+            raise self.error(name, 'skeletons', f'{type(error).__name__}: {error}',
+                             'a JSON file with this field') from None
+        try:
+            joints = np.array(skeletons)
+        except ValueError:
+            raise self.error(name, 'skeletons', 'lists of unequal length',
+                             'frames of 20 joints') from None
+        shape = (LAYOUTS[self.layout].num_joints, 3)
+        if joints.dtype.kind not in 'fi' or joints.shape[1:] != shape or not len(joints):
+            raise self.error(name, 'skeletons', f'{joints.dtype} of shape {joints.shape}',
+                             f'numbers of shape (at least 1 frame, {shape[0]}, {shape[1]})')
+        self.check_metres(name, 'skeletons', joints)
+        joints = joints.astype(np.float64)
+        joints[joints[..., 2] < _NEAREST] = np.nan
+        annotation = dict(
+            frame_dir=stem,
+            label=_ACTIONS.index(action),
+            joints=level(joints, _TILT[view]))
+        return annotation, ('test' if view == '3' else 'train',)

@@ -1,0 +1,255 @@
+"""Tracked poses in the files of STG-NF (Hirschorn and Avidan, ICCV 2023): ShanghaiTech, UBnormal.
+
+``<clip>_alphapose_tracked_person.json`` holds ``{person: {frame: {'keypoints': [x, y, score] * 17,
+'scores': float}}}``; some files have a list of such dicts for a person.
+"""
+import io
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Callable, Dict, Iterator, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+
+from mofm.datasets.annotation import AnnotationError
+from mofm.registry import SOURCES
+
+from .base import Item, Source
+
+_ENDING = '_alphapose_tracked_person.json'
+_NUM_JOINTS = 17
+
+
+class TrackedPersons(Source):
+    """What the two readers share: one annotation per person, named ``<clip>/<person>``.
+
+    An annotation has M = 1, ``clip``, ``track_id`` and ``frame_inds``; the folder of the file is
+    its split. Coordinates are stored as float16, which moves them by at most half a pixel. A clip
+    without any person is left out and reported.
+
+    Args:
+        path (str or Path): The folder ``pose``, or a zip file of it.
+        strict (bool): Raise at the first bad file instead.
+        img_shape (tuple[int, int], optional): Height and width of the videos, which the files do
+            not tell.
+
+    Raises:
+        AnnotationError: If the path holds no such files.
+    """
+
+    suffix = '.json'
+    max_size = 2**28
+    classes = ('normal', 'abnormal')
+    #: Splits of the files in each folder.
+    folders: Dict[str, Tuple[str, ...]] = {}
+    img_shape: Tuple[int, int] = (0, 0)
+
+    def __init__(self, path: Union[str, Path], strict: bool = False,
+                 img_shape: Optional[Tuple[int, int]] = None):
+        super().__init__(path, strict)
+        self.img_shape = img_shape or self.img_shape
+        self.files = [name for name in self.files if name.endswith(_ENDING)]
+        if not self.files:
+            raise AnnotationError(f'{self.path}: found no file *{_ENDING}, expected those of '
+                                  'STG-NF')
+
+    def label(self, clip: str, folder: str) -> int:
+        """Label of a clip: 1 if anything abnormal happens in it."""
+        raise NotImplementedError
+
+    def annotations(self, name: str, content: bytes) -> Iterator[Item]:
+        """The persons of one clip, see :meth:`Source.annotations`."""
+        file = PurePosixPath(name)
+        folder = file.parent.name or self.path.stem
+        if folder not in self.folders:
+            raise self.error(name, 'folder', repr(folder), f'one of {sorted(self.folders)}')
+        clip = file.name.removesuffix(_ENDING)
+        tracks = {}
+        for person, frames in self._parse(name, content).items():
+            inds, values = self._track(name, person, frames)
+            tracks[int(person)] = dict(
+                frame_dir=f'{clip}/{int(person)}',
+                clip=clip,
+                track_id=int(person),
+                label=self.label(clip, folder),
+                img_shape=self.img_shape,
+                total_frames=len(inds),
+                frame_inds=inds,
+                keypoint=values[None, ..., :2],
+                keypoint_score=values[None, ..., 2])
+        if not tracks:
+            raise self.error(name, 'persons', 'none', 'at least one; there is nothing to learn '
+                             'from, and in a test its frames count as normal')
+        self.add_frame_labels(name, clip, folder, tracks)
+        for _, track in sorted(tracks.items()):
+            for field in ('keypoint', 'keypoint_score'):
+                track[field] = track[field].astype(np.float16)
+            yield track, self.folders[folder]
+
+    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: Dict[int, dict]):
+        """Add ``frame_label`` to the annotations of one clip, where it is known."""
+
+    def _parse(self, name, content):
+        try:
+            persons = json.loads(content)
+        except Exception as error:  # damaged or hostile text: also recursion and encoding errors
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             'a readable JSON file') from None
+        if not isinstance(persons, dict) or not all(re.fullmatch(r'\d{1,9}', p) for p in persons):
+            raise self.error(name, 'persons', type(persons).__name__,
+                             'a dict with the numbers of persons')
+        return persons
+
+    def _track(self, name, person, frames):
+        """Frames (T,) int and x, y, score (T, 17, 3) of one person."""
+        parts = frames if isinstance(frames, list) else [frames]
+        if not all(isinstance(part, dict) for part in parts):
+            raise self.error(name, f'person {person}', 'other values', 'a dict of frames')
+        poses = {frame: pose for part in parts for frame, pose in part.items()}
+        try:
+            values = np.array([poses[frame]['keypoints'] for frame in poses], np.float64)
+            values = values.reshape(len(poses), _NUM_JOINTS, 3)
+            if not np.isfinite(values).all():
+                raise ValueError('NaN or infinite values')
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.error(name, f'person {person}', f'{type(error).__name__}: {error}',
+                             f"'keypoints' of {_NUM_JOINTS} joints in every frame") from None
+        if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
+            raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',
+                             'numbers of frames')
+        inds, first = np.unique([int(frame) for frame in poses], return_index=True)
+        return inds, values[first]
+
+
+@SOURCES.register_module('shanghaitech')
+class ShanghaiTech(TrackedPersons):
+    """Reader of ShanghaiTech's poses, splits ``train`` and ``test`` (Luo et al., ICCV 2017).
+
+    All training clips are normal, and something abnormal happens in every test clip; when, is in
+    the masks that :class:`mofm.evaluation.FrameAUC` reads. Videos have 856 x 480 pixels.
+    """
+
+    folders = dict(train=('train', ), test=('test', ))
+    img_shape = (480, 856)
+
+    def label(self, clip: str, folder: str) -> int:
+        """See :meth:`TrackedPersons.label`."""
+        return int(folder == 'test')
+
+
+@SOURCES.register_module('ubnormal')
+class UBnormal(TrackedPersons):
+    """Reader of UBnormal's poses (Acsintoae et al., CVPR 2022).
+
+    Splits: ``train`` (normal), ``abnormal_train``, ``supervised_train`` (both), ``validation`` and
+    ``test``. Videos are taken to have 1280 x 720 pixels.
+
+    With ``gt`` and ``masks``, all persons but those of test clips get ``frame_label``, see
+    :func:`abnormal_rows`.
+
+    Args:
+        path (str or Path): The folder ``pose``, or a zip file of it.
+        strict (bool): Raise at the first bad file instead.
+        img_shape (tuple[int, int], optional): Height and width of the videos.
+        gt (str or Path, optional): Folder or zip file with ``<clip>_tracks.txt``, lines
+            ``object,start,end``, for every abnormal clip.
+        masks (str or Path, optional): The folder of the data set with
+            ``Scene<k>/<clip>_annotations/*.png``, one image per frame, numbered in its name,
+            whose pixels hold the object's number.
+
+    Raises:
+        AnnotationError: If the paths hold no such files.
+        ValueError: If only one of ``gt`` and ``masks`` is given.
+    """
+
+    folders = dict(train=('train', 'supervised_train'),
+                   abnormal_train=('abnormal_train', 'supervised_train'),
+                   validation=('validation', ), test=('test', ))
+    img_shape = (720, 1280)
+
+    def __init__(self, path: Union[str, Path], strict: bool = False,
+                 img_shape: Optional[Tuple[int, int]] = None,
+                 gt: Union[str, Path, None] = None, masks: Union[str, Path, None] = None):
+        if (gt is None) != (masks is None):
+            raise ValueError(f'found gt={gt} and masks={masks}, expected both or neither: labels '
+                             'of persons need the abnormal objects and where they are')
+        super().__init__(path, strict, img_shape)
+        self.gt = gt and _TextFiles(gt)
+        self.masks = masks and Path(masks)
+
+    def label(self, clip: str, folder: str) -> int:
+        """See :meth:`TrackedPersons.label`."""
+        return int(clip.startswith('abnormal'))
+
+    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: Dict[int, dict]):
+        """See :meth:`TrackedPersons.add_frame_labels`."""
+        if self.gt is None or folder == 'test':
+            return
+        frame = np.concatenate([t['frame_inds'] for t in tracks.values()])
+        label = np.zeros(len(frame), np.int8)
+        if self.label(clip, folder):
+            keypoint = np.concatenate([t['keypoint'][0] for t in tracks.values()])
+            label = abnormal_rows(keypoint, frame, self._objects(clip), self._masks(name, clip))
+        lengths = [t['total_frames'] for t in tracks.values()]
+        for track, part in zip(tracks.values(), np.split(label, np.cumsum(lengths)[:-1])):
+            track['frame_label'] = part
+
+    def _objects(self, clip):
+        """Abnormal objects of a clip: number, first frame and end, (N, 3)."""
+        name = f'{clip}_tracks.txt'
+        content = self.gt.companion(name)
+        try:
+            return np.loadtxt(io.BytesIO(content), delimiter=',', ndmin=2).reshape(-1, 3)
+        except ValueError as error:
+            raise self.gt.error(name, 'file', error, 'lines of object,start,end') from None
+
+    def _masks(self, name, clip):
+        """A function that reads the mask of a frame of a clip."""
+        scene = re.search(r'scene_(\d+)_', clip)
+        folder = self.masks / f'Scene{scene and scene[1]}' / f'{clip}_annotations'
+        numbered = [f for f in folder.glob('*.png') if re.search(r'\d', f.stem)]
+        files = sorted(numbered, key=lambda f: int(re.findall(r'\d+', f.stem)[-1]))
+
+        def read(frame):
+            if frame >= len(files):
+                raise self.error(name, f'frame {frame}', f'{len(files)} masks in {folder}',
+                                 'one .png file for each frame')
+            mask = cv2.imread(str(files[frame]), cv2.IMREAD_GRAYSCALE)
+            if mask is None:
+                raise self.error(name, f'frame {frame}', f'{files[frame]} that is no image',
+                                 'a readable mask')
+            return mask
+
+        return read
+
+
+class _TextFiles(Source):
+    suffix = '.txt'
+
+
+def abnormal_rows(keypoint: np.ndarray, frame: np.ndarray, objects: np.ndarray,
+                  masks: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Which persons are abnormal: more than half of their joints lie on an abnormal object.
+
+    The rule of STG-NF for UBnormal, which takes the lower integer of coordinates and moves those
+    outside to the border of the image.
+
+    Args:
+        keypoint (np.ndarray): (R, V, 2) pixels, any number of persons and frames.
+        frame (np.ndarray): (R,) frame of each row.
+        objects (np.ndarray): (N, 3) number, first frame and the frame after the last.
+        masks (Callable): Frame -> (H, W) image with the numbers of the objects.
+
+    Returns:
+        np.ndarray: (R,) int8, 1 for abnormal rows.
+    """
+    label = np.zeros(len(frame), np.int8)
+    for t in np.unique(frame):
+        active = objects[(objects[:, 1] <= t) & (t < objects[:, 2]), 0]
+        if len(active):
+            mask, rows = np.isin(masks(t), active), frame == t
+            x, y = np.moveaxis(np.floor(keypoint[rows].astype(np.float64)), -1, 0).astype(int)
+            on = mask[y.clip(0, mask.shape[0] - 1), x.clip(0, mask.shape[1] - 1)]  # (rows, V)
+            label[rows] = on.sum(1) > keypoint.shape[1] / 2
+    return label

@@ -1,0 +1,111 @@
+"""UTKinect-Action3D: 20 recordings of 10 actions with a Kinect (Xia et al., CVPRW 2012)."""
+import io
+import re
+from pathlib import PurePosixPath
+from typing import Dict, Iterable, Tuple
+
+import numpy as np
+
+from mofm.keypoints import LAYOUTS, level
+from mofm.registry import SOURCES
+
+from .base import Item, Source3D
+
+_LABELS = 'actionLabel.txt'
+_RECORDING = re.compile(r's(\d\d)_e\d\d')
+# Degrees by which the sensor looks down: median lean of standing people.
+_TILT = 8
+
+
+@SOURCES.register_module('utkinect_untrimmed')
+class UTKinectUntrimmed(Source3D):
+    """Reader of ``joints_sXX_eYY.txt`` and ``actionLabel.txt``, whole recordings.
+
+    Splits: ``train`` for odd subjects, ``test`` for even ones. The actions are in ``frame_label``
+    (T,), -1 between them; ``label`` is 0. Of rows with the same frame number the first is kept.
+    Where two actions overlap, as push and pull do, a row has the one that started later.
+    """
+
+    prefix = 'joints_'
+    suffix = '.txt'
+    max_size = 2**24
+    classes = ('walk', 'sitDown', 'standUp', 'pickUp', 'carry', 'throw', 'push', 'pull',
+               'waveHands', 'clapHands')
+    layout = 'kinect20'
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        #: Recording -> {label: (first, last) frame number}.
+        self.intervals = self._read_labels(self.companion(_LABELS))
+
+    def _read_labels(self, content: bytes) -> Dict[str, Dict[int, Tuple[float, float]]]:
+        intervals, current = {}, None
+        for number, line in enumerate(content.decode(errors='replace').split('\n'), 1):
+            words = line.replace(':', ' ').split()
+            if len(words) == 1 and _RECORDING.fullmatch(words[0]):
+                current = intervals.setdefault(words[0], {})
+            elif words:
+                try:
+                    action, first, last = words
+                    label, first, last = self.classes.index(action), float(first), float(last)
+                    if first > last or current is None:
+                        raise ValueError
+                except ValueError:
+                    raise self.error(_LABELS, f'line {number}', repr(line[:60]),
+                                     "a recording 's01_e01' or 'action: first last'") from None
+                if first <= last:  # the carry of s10_e02 is NaN
+                    current[label] = first, last
+        return intervals
+
+    def _read(self, name: str, content: bytes) -> Tuple[str, np.ndarray, np.ndarray]:
+        """Recording, frame numbers (T,) and joints (T, 20, 3)."""
+        stem = PurePosixPath(name).stem[len(self.prefix):]
+        if not _RECORDING.fullmatch(stem):
+            raise self.error(name, 'name', stem, 'joints_sXX_eYY')
+        if stem not in self.intervals:
+            raise self.error(name, _LABELS, f'no recording {stem}', 'its actions')
+        columns = 1 + 3 * LAYOUTS[self.layout].num_joints
+        try:
+            if not content.strip():
+                raise ValueError('no text')
+            rows = np.loadtxt(io.BytesIO(content), comments=None, ndmin=2)
+        except ValueError as error:
+            raise self.error(name, 'rows', str(error)[:200],
+                             f'{columns} numbers in each') from None
+        if rows.shape[1] != columns:
+            raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} in each')
+        self.check_metres(name, 'rows', rows[:, 1:])
+        frames, first = np.unique(rows[:, 0], return_index=True)
+        return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)
+
+    def _splits(self, recording: str) -> Tuple[str, ...]:
+        return ('train' if int(recording[1:3]) % 2 else 'test',)
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :class:`Source3D`."""
+        recording, frames, joints = self._read(name, content)
+        frame_label = np.full(len(frames), -1)  # (T,)
+        for label, (first, last) in sorted(self.intervals[recording].items(),
+                                           key=lambda item: item[1]):
+            frame_label[(frames >= first) & (frames <= last)] = label
+        annotation = dict(frame_dir=recording, label=0, joints=joints, frame_label=frame_label)
+        return annotation, self._splits(recording)
+
+
+@SOURCES.register_module('utkinect')
+class UTKinect(UTKinectUntrimmed):
+    """As :class:`UTKinectUntrimmed`, one clip ``s01_e01_walk`` per action of a recording."""
+
+    def recordings(self, name: str, content: bytes) -> Iterable[Item]:
+        """One per action that the recording has frames of."""
+        recording, frames, joints = self._read(name, content)
+        for label, (first, last) in self.intervals[recording].items():
+            chosen = (frames >= first) & (frames <= last)
+            if chosen.any():
+                yield dict(frame_dir=f'{recording}_{self.classes[label]}', label=label,
+                           joints=joints[chosen]), self._splits(recording)
+
+    def __len__(self) -> int:
+        """Number of annotations if no file is bad."""
+        names = (PurePosixPath(file).stem[len(self.prefix):] for file in self.files)
+        return self.views * sum(len(self.intervals.get(name, ())) for name in names)

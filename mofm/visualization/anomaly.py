@@ -1,0 +1,104 @@
+"""Normality of a video over time, beside what was abnormal and who looked so."""
+from typing import Mapping, Optional
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import MaxNLocator
+
+from mofm.keypoints import LAYOUTS
+
+from .pose import LEFT, MIDDLE, RIGHT
+
+_FAINT = '#B4B4B4'
+# Size of a thumbnail in units of the curve's axes.
+_WIDTH, _HEIGHT = .105, .55
+
+
+def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarray,
+                       thumbnails: Optional[Mapping[int, np.ndarray]] = None,
+                       title: str = '') -> Figure:
+    """Frame scores of one clip, with abnormal frames shaded and skeletons of chosen frames.
+
+    Args:
+        score: (T,) normality before smoothing, drawn faintly.
+        smoothed: (T,) normality after smoothing.
+        label: (T,) bool, true for abnormal frames.
+        thumbnails: Frame -> (17, 2 or 3) key points in COCO-17 order, y downwards, in any unit;
+            missing joints are 0.
+        title: Written above.
+
+    Returns:
+        Figure: Axes of the curve, then one per thumbnail in the order of the frames.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+    """
+    score, smoothed, label = np.asarray(score), np.asarray(smoothed), np.asarray(label, bool)
+    thumbnails = dict(sorted((thumbnails or {}).items()))
+    if not score.shape == smoothed.shape == label.shape or score.ndim != 1 or not len(score):
+        raise ValueError(f'score {score.shape}, smoothed {smoothed.shape} and label {label.shape}:'
+                         ' expected three equal shapes (T,), T >= 1')
+    for frame, keypoint in thumbnails.items():
+        if not 0 <= frame < len(score) or np.ndim(keypoint) != 2 or len(keypoint) != 17:
+            raise ValueError(f'thumbnail of frame {frame}, key points {np.shape(keypoint)}: '
+                             f'expected a frame in [0, {len(score)}) and (17, 2 or 3)')
+    inches = 4.7 if thumbnails else 3.
+    figure = Figure(figsize=(12, inches), dpi=150)
+    axis = figure.add_axes((.06, .5 / inches, .93, 2.15 / inches))
+    edges = np.flatnonzero(np.diff(label, prepend=False, append=False)).reshape(-1, 2)
+    for i, (start, stop) in enumerate(edges):
+        axis.axvspan(start - .5, stop - .5, color=RIGHT, alpha=.18, linewidth=0,
+                     label='_' * min(i, 1) + 'abnormal (ground truth)')
+    axis.plot(score, color=_FAINT, linewidth=.8, label='score')
+    axis.plot(smoothed, color=LEFT, linewidth=2, label='smoothed')
+    axis.set(xlim=(-.5, len(score) - .5), xlabel='frame', ylabel='normality')
+    axis.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.tick_params(labelsize=9)
+    for left, (frame, keypoint) in zip(_spread(list(thumbnails), len(score)), thumbnails.items()):
+        panel = axis.inset_axes((left, 1.12, _WIDTH, _HEIGHT))
+        _draw_skeleton(panel, np.asarray(keypoint, np.float32))
+        panel.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+        point = (frame, smoothed[frame])
+        axis.plot(*point, 'o', color=LEFT, markersize=6.5, markeredgecolor='white')
+        figure.add_artist(ConnectionPatch(
+            (.5, 0), point, 'axes fraction', 'data', axesA=panel, axesB=axis, shrinkB=4,
+            color=MIDDLE, linewidth=.8, alpha=.6))
+    figure.text(.06, 1 - .12 / inches, title, fontsize=11, va='top')
+    figure.legend(loc='upper right', bbox_to_anchor=(.99, 1 - .06 / inches), ncols=3, fontsize=9,
+                  frameon=False, handlelength=1.5, borderaxespad=.3)
+    return figure
+
+
+def _spread(frames, total):
+    """Left edges of thumbnails in [0, 1 - width], over their frames as far as there is room."""
+    left = (np.array(frames, float) + .5) / total - _WIDTH / 2
+    step = _WIDTH + .01
+    for order, sign in ((range(len(left)), 1), (range(len(left) - 1, -1, -1), -1)):
+        bound = 0. if sign > 0 else 1 - _WIDTH
+        for i in order:
+            left[i] = max(left[i], bound) if sign > 0 else min(left[i], bound)
+            bound = left[i] + sign * step
+    return left
+
+
+def _draw_skeleton(axis, keypoint):
+    layout = LAYOUTS['coco17']
+    present = keypoint[:, :2].any(1)
+    colours = np.full(layout.num_joints, MIDDLE)
+    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
+    edges = np.array(layout.edges)
+    edges = edges[present[edges].all(1)]
+    same = colours[edges[:, 0]] == colours[edges[:, 1]]
+    axis.add_collection(LineCollection(keypoint[edges, :2], linewidths=2.2, capstyle='round',
+                                       colors=np.where(same, colours[edges[:, 0]], MIDDLE)))
+    points = keypoint[present, :2]
+    axis.scatter(*points.T, s=9, linewidths=0, zorder=2, color=colours[present])
+    low, high = (points.min(0), points.max(0)) if len(points) else (np.zeros(2), np.ones(2))
+    centre, half = (low + high) / 2, .56 * max(*(high - low), 1e-3)
+    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half),
+             xticks=[], yticks=[], aspect='equal')
+    axis.spines[:].set_color('#D0D0D0')

@@ -1,0 +1,112 @@
+"""ClassBalancedSampler: what is in a batch, on every rank, in every epoch."""
+
+from collections import Counter
+
+import pytest
+from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from mofm.datasets import ClassBalancedSampler, samplers
+
+COUNTS = {3: 9, 0: 4, 5: 2, 8: 7, 1: 5}
+LABELS = [label for label, n in COUNTS.items() for _ in range(n)]
+
+
+class Labels(BaseDataset):
+    """Samples that are nothing but a label."""
+
+    def __init__(self, counts, names=None):
+        self.counts = counts
+        super().__init__(metainfo={} if names is None else dict(classes=names),
+                         serialize_data=False)
+
+    def load_data_list(self):
+        return [dict(label=label) for label, n in self.counts.items() for _ in range(n)]
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    """Function (world size, **options) to the samplers of all ranks."""
+
+    def make(world_size=1, **kwargs):
+        out = []
+        for rank in range(world_size):
+            monkeypatch.setattr(samplers, 'get_dist_info', lambda rank=rank: (rank, world_size))
+            out.append(ClassBalancedSampler(Labels(COUNTS), seed=3, **kwargs))
+        return out
+
+    return make
+
+
+def batches(sampler):
+    indices = list(sampler)
+    assert len(indices) == len(sampler) and not len(indices) % sampler.batch_size
+    step = sampler.batch_size
+    return [tuple(indices[i:i + step]) for i in range(0, len(indices), step)]
+
+
+@pytest.mark.parametrize('world_size', [1, 2, 3])
+@pytest.mark.parametrize('batch_size, per_class', [(6, 2), (4, 1), (2, 2), (10, 2)])
+def test_every_batch_of_every_rank_is_balanced(ranks, world_size, batch_size, per_class):
+    for sampler in ranks(world_size, batch_size=batch_size, per_class=per_class):
+        for batch in batches(sampler):
+            assert len(set(batch)) == batch_size
+            counts = Counter(LABELS[i] for i in batch)
+            assert list(counts.values()) == [per_class] * (batch_size // per_class)
+
+
+def test_length_is_that_of_the_data_set_in_whole_batches(ranks):
+    for world_size, up, down in ((1, 7, 6), (2, 4, 3), (9, 1, 1)):  # 27 samples, batches of 4
+        lengths = [{len(s) for s in ranks(world_size, batch_size=4, round_up=r)}
+                   for r in (True, False)]
+        assert lengths == [{4 * up}, {4 * down}]
+
+
+def test_ranks_share_the_stream_of_one(ranks):
+    one = ranks(1, batch_size=4)[0]
+    first, second = ranks(2, batch_size=4)
+    mixed = [b for pair in zip(batches(first), batches(second)) for b in pair]
+    assert mixed[:one.num_batches] == batches(one) and set(batches(first)) != set(batches(second))
+
+
+def test_epochs_differ_and_come_back(ranks):
+    sampler, again = ranks(1, batch_size=4)[0], ranks(1, batch_size=4)[0]
+    first = batches(sampler)
+    sampler.set_epoch(1)
+    again.set_epoch(1)
+    assert batches(sampler) != first and batches(sampler) == batches(again)
+    sampler.set_epoch(0)
+    assert batches(sampler) == first
+
+
+def test_samples_take_turns(ranks):
+    sampler = ranks(1, batch_size=10)[0]
+    big = [i for b in batches(sampler) for i in b if LABELS[i] == 3]  # 3 of 27 / 10 batches
+    assert len(big) == len(set(big)) == 6
+    small = Counter(i for b in batches(sampler) for i in b if LABELS[i] == 5)
+    assert sorted(small.values()) == [3, 3]
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(batch_size=5), 'batch_size: found 5, expected a positive multiple of per_class=2'),
+    (dict(batch_size=2, per_class=4), 'batch_size: found 2'),
+    (dict(per_class=0), 'per_class=0'),
+    (dict(batch_size=12), '6 classes x 2, but the data set has 5 classes'),
+    (dict(batch_size=9, per_class=3), r'label 2 \(run\): found 1 samples, expected at least '
+     r'per_class=3; leave the class out')])
+def test_clear_errors(options, words):
+    counts = COUNTS if 'classes x' in words else {0: 4, 1: 4, 2: 1, 3: 4}
+    with pytest.raises(ValueError, match=words):
+        ClassBalancedSampler(Labels(counts, ['sit', 'walk', 'run']), seed=0, **options)
+
+
+def test_in_a_dataloader_of_joined_data_sets():
+    init_default_scope('mofm')
+    dataset = ConcatDataset([Labels({0: 3, 1: 4}), Labels({2: 5, 0: 2})])
+    loader = Runner.build_dataloader(dict(
+        dataset=dataset, batch_size=6, num_workers=0, collate_fn=dict(type='pseudo_collate'),
+        sampler=dict(type='ClassBalancedSampler', batch_size=6, per_class=2)), seed=0)
+    got = [sorted(int(label) for label in batch['label']) for batch in loader]
+    assert got == [[0, 0, 1, 1, 2, 2]] * 3 and len(loader) == 3
+    assert loader.sampler.seed == 0

@@ -1,0 +1,32 @@
+"""Clip-level AUC against scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from mofm.evaluation import ClipAUC
+from mofm.registry import METRICS
+
+
+def run(normality, label, normal_labels):
+    metric = METRICS.build(dict(type='ClipAUC', normal_labels=normal_labels))
+    samples = [dict(normality=torch.tensor(s), gt_label=torch.tensor([c]))
+               for s, c in zip(normality, label)]
+    for i in range(0, len(samples), 32):
+        metric.process({}, samples[i:i + 32])
+    return metric.evaluate(len(samples))
+
+
+def test_normal_classes_against_all_others():
+    rng = np.random.default_rng(0)
+    normality, label = rng.random(200).astype(np.float32), rng.integers(0, 5, 200)
+    for normal in ([2], [0, 3]):
+        auc = run(normality, label, normal)['anomaly/clip_auc']
+        assert auc == pytest.approx(roc_auc_score(np.isin(label, normal), normality))
+    assert run([.9, .1, .8], [1, 0, 1], [1]) == {'anomaly/clip_auc': 1}
+
+
+def test_one_kind_of_clip_has_no_auc():
+    assert np.isnan(run([.9, .1], [1, 1], [1])['anomaly/clip_auc'])
+    assert isinstance(METRICS.build(dict(type='ClipAUC', normal_labels=[0])), ClipAUC)
