@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -143,11 +142,3 @@ def test_clear_errors():
         evaluate(np.stack([z[0], z[1] * np.nan, z[2]]), [0, 1, 1], draws=5)
     with pytest.raises(ValueError, match='draws: found 0'):
         evaluate(z, [0, 1, 1], draws=0)
-
-
-def test_two_thousand_samples_take_a_second():
-    labels = np.arange(2000) % 20
-    z = clusters(labels, dims=64).astype(np.float32)
-    start = time.perf_counter()
-    evaluate(z, labels, draws=1000)
-    assert time.perf_counter() - start < 5  # on a busy machine

@@ -1,5 +1,8 @@
 """DT3 and DT4 from the command line: train, test, result files, the floor, bad input."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -103,3 +106,78 @@ def test_ground_truth_of_another_length_is_named(configs, ann_file, tmp_path):
     done = python('test.py', configs['dt4'], 'none', '--work-dir', tmp_path, OPTIONS,
                   f'test_evaluator.gt.path={tmp_path / "short.pkl"}', check=False)
     assert done.returncode and 'has 40 frames, but a window counts for frame' in done.stderr
+
+
+SMALL = ('model.backbone.embed_dims=16', 'model.backbone.depth=1', 'model.backbone.num_heads=2',
+         'model.backbone.embed.type=LinearCubeEmbed', 'model.backbone.init_cfg=None',
+         'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+         'test_dataloader.num_workers=0')
+
+
+def write_poses(folder, clips, frames):
+    """Files of STG-NF with two persons each, the second for a part of the clip."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for clip in clips:
+        persons = {}
+        for person, first in ((1, 0), (4, frames // 3)):
+            poses = rng.uniform(50, 400, (1, 17, 2)) + rng.normal(0, 2, (frames, 17, 2)).cumsum(0)
+            persons[person] = {
+                f'{t:04}': dict(keypoints=np.pad(poses[t], ((0, 0), (0, 1)),
+                                                 constant_values=.9).ravel().tolist(), scores=2.)
+                for t in range(first, frames)}
+        (folder / f'{clip}_alphapose_tracked_person.json').write_text(json.dumps(persons))
+
+
+def run_task(config, head, tmp_path, *options):
+    """Train and test a full-size config with a small model; its metrics."""
+    options = (OPTIONS, *SMALL, f'model.{head}.in_channels=16', *options)
+    python('train.py', ROOT / 'configs' / config, '--work-dir', tmp_path / 'run', *options)
+    checkpoint = (tmp_path / 'run/last_checkpoint').read_text()
+    done = python('test.py', ROOT / 'configs' / config, checkpoint, '--work-dir', tmp_path / 'run',
+                  *options)
+    assert 'anomaly/micro_auc' in done.stdout + done.stderr
+    return np.load(tmp_path / 'run/results/scores.npz')
+
+
+def test_shanghaitech_from_published_files(tmp_path):
+    write_poses(tmp_path / 'pose/train', ['01_001', '01_002'], 60)
+    write_poses(tmp_path / 'pose/test', ['01_0014', '01_0015'], 60)
+    (tmp_path / 'gt').mkdir()
+    for clip in ('01_0014', '01_0015'):
+        np.save(tmp_path / f'gt/{clip}.npy', (np.arange(60) > 40).astype(np.uint8))
+    python('data/prepare.py', 'shanghaitech', tmp_path / 'pose', tmp_path / 'sht.pkl')
+    ann_file = f'dataset.ann_file={tmp_path / "sht.pkl"}'
+    scores = run_task(
+        'dt3_sht.py', 'head', tmp_path, *(f'{mode}_dataloader.{ann_file}'
+                                          for mode in ('train', 'val', 'test')),
+        *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
+    assert scores['01_0014/label'].sum() == 19 and len(scores['01_0015/score']) == 60
+    # windows of 48 frames count for their centres: frames 24 to 35 of a track of 60 frames
+    filled = scores['01_0014/score'] == max(scores[f'{c}/score'].max() for c in
+                                            ('01_0014', '01_0015'))
+    assert filled[:24].all() and filled[44:].all() and not filled[24:36].all()
+
+
+def test_ubnormal_from_published_files(tmp_path):
+    normal, abnormal = 'normal_scene_1_scenario_1', 'abnormal_scene_1_scenario_2'
+    test = 'abnormal_scene_1_scenario_3'
+    for folder, clip in (('train', normal), ('abnormal_train', abnormal), ('test', test)):
+        write_poses(tmp_path / 'pose' / folder, [clip], 60)
+    (tmp_path / 'gt').mkdir()
+    (tmp_path / f'gt/{abnormal}_tracks.txt').write_bytes(b'7,0,60\r\n')
+    with open(tmp_path / f'gt/{test}_tracks.txt', 'wb') as file:
+        np.save(file, (np.arange(60) < 40).astype(float))  # 1 = normal
+    masks = tmp_path / f'masks/Scene1/{abnormal}_annotations'
+    masks.mkdir(parents=True)
+    for t in range(60):
+        cv2.imwrite(str(masks / f'{abnormal}_{t:04}_gt.png'), np.full((720, 1280), 7, np.uint8))
+    done = python('data/prepare.py', 'ubnormal', tmp_path / 'pose', tmp_path / 'ub.pkl',
+                  '--gt', tmp_path / 'gt', '--masks', tmp_path / 'masks')
+    assert '0 of 3 files skipped' in done.stdout
+    scores = run_task(
+        'dt4_ubnormal.py', 'cls_head', tmp_path, 'train_cfg.max_epochs=1',
+        *(f'{mode}_dataloader.dataset.ann_file={tmp_path / "ub.pkl"}'
+          for mode in ('train', 'val', 'test')),
+        *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
+    assert scores[f'{test}/label'].sum() == 20 and scores[f'{test}/score'].max() <= 1
