@@ -23,7 +23,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='ClipAUC', normal_labels=strength)
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=6e-4, weight_decay=6e-4), clip_grad=dict(max_norm=1.))
-train_cfg = dict(max_epochs=40, val_interval=10)
+train_cfg = dict(max_epochs=120, val_interval=40)
 param_scheduler = dict(
-    type='OneCycleLR', eta_max=6e-4, total_steps=40, pct_start=0.3, div_factor=25,
+    type='OneCycleLR', eta_max=6e-4, total_steps=120, pct_start=0.3, div_factor=25,
     final_div_factor=1e3, convert_to_iter_based=True)

@@ -25,8 +25,8 @@ val_evaluator = dict(
         abnormal_labels=data['abnormal_labels']),
     smoothing=(1, 2))  # a quarter of the frame rate of the paper's data, a quarter of its sigma
 test_evaluator = val_evaluator
-optim_wrapper = dict(optimizer=dict(lr=6e-4, weight_decay=6e-4), clip_grad=dict(max_norm=1.))
-train_cfg = dict(max_epochs=2, val_interval=2)
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=6e-4), clip_grad=dict(max_norm=1.))
+train_cfg = dict(max_epochs=10, val_interval=10)
 param_scheduler = dict(
-    type='OneCycleLR', eta_max=6e-4, total_steps=2, pct_start=0.3, div_factor=25,
+    type='OneCycleLR', eta_max=1e-3, total_steps=10, pct_start=0.3, div_factor=25,
     final_div_factor=1e3, convert_to_iter_based=True)

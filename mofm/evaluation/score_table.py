@@ -15,6 +15,9 @@ class ScoreTable(BaseMetric):
     Args:
         out_file (str): File to write.
         collect_device: As in MMEngine.
+
+    Raises:
+        ValueError: In a test, if the model has no scores of classes.
     """
 
     def __init__(self, out_file: str, collect_device: str = 'cpu'):
@@ -23,6 +26,10 @@ class ScoreTable(BaseMetric):
 
     def process(self, data_batch, data_samples):
         """Keep one row per sample."""
+        if 'pred_score' not in data_samples[0]:
+            raise ValueError(f'{self.out_file}: found no scores of classes, expected a '
+                             'classifier; one-shot and anomaly results are in the out_dir of '
+                             'their metrics')
         for sample in data_samples:
             scores = sample['pred_score'].tolist()
             self.results.append([sample.get('frame_dir', ''), int(sample['gt_label']),

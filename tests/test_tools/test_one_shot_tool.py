@@ -1,12 +1,17 @@
-"""tools/data/one_shot.py, on a file in the layout of PYSKL's NTU-120 pickle."""
+"""The way to a one-shot result: splits of PYSKL's NTU-120 pickle, the floor, training."""
 
+import itertools
+import json
 import pickle
 
 import numpy as np
 import pytest
-from tool_runner import python
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tool_runner import ROOT, python
 
 from mofm.datasets import MotionDataset, load_annotations
+from mofm.registry import DATASETS
 
 
 def write(path, gone=()):
@@ -48,3 +53,75 @@ def test_missing_exemplar_is_named(tmp_path, gone):
     done = python('data/one_shot.py', source, tmp_path / 'out.pkl', check=False)
     assert done.returncode == 1 and f'ntu120.pkl: exemplar {gone}: found no' in done.stderr
     assert 'Traceback' not in done.stderr and not (tmp_path / 'out.pkl').exists()
+
+
+SYNTHETIC = """
+_base_ = {base!r}
+data = dict(_delete_=True, type='SyntheticMotion', num_frames=(16, 20),
+            pipeline=_base_.val_pipeline)
+{train}
+val_dataloader = dict(num_workers=0, dataset=dict(
+    **data, actions=('walk', 'jumping_jack', 'squat'), num_clips=24, seed=1, test_mode=True))
+test_dataloader = val_dataloader
+"""
+TRAIN = """
+model = dict(backbone=dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None),
+             cls_head=dict(in_channels=32, out_channels=16))
+train_dataloader = dict(
+    batch_size=8, num_workers=0, sampler=dict(batch_size=8, per_class=2), dataset=dict(
+        **data, actions=('wave', 'clap', 'kick', 'throw', 'run'), num_clips=20, seed=0))
+train_cfg = dict(max_epochs=2, val_interval=2)
+param_scheduler = []  # 0.3 epochs of 3 iterations are no warm-up
+"""
+
+
+def config_of(folder, name, train=''):
+    path = folder / name
+    path.write_text(SYNTHETIC.format(base=str(ROOT / 'configs' / name), train=train))
+    return path
+
+
+def one_shot(line):
+    """The accuracies in a line of JSON that a run has written."""
+    return {k[9:]: v for k, v in json.loads(line).items() if k.startswith('one_shot/')}
+
+
+def nearest_pose(dataset):
+    """Mean accuracy of all draws of exemplars, by the directions of centred key points."""
+    vectors, labels = [], []
+    for sample in dataset:
+        x, y, score = sample['inputs']['keypoints'][0].numpy().transpose(2, 0, 1)
+        seen = score > 0
+        vectors.append(np.concatenate(
+            [np.where(seen, v - v[seen].mean(), 0).ravel() for v in (x, y)]))
+        labels.append(int(sample['data_samples'].gt_label))
+    vectors, labels = np.stack(vectors), np.array(labels)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    accuracy = []
+    for draw in itertools.product(*(np.flatnonzero(labels == c) for c in range(3))):
+        right = (vectors @ vectors[list(draw)].T).argmax(1) == labels
+        accuracy.append(np.delete(right, draw).mean())
+    return np.mean(accuracy)
+
+
+@pytest.mark.slow
+def test_floor_is_tested_without_a_checkpoint(tmp_path):
+    config = config_of(tmp_path, 'dt2_penn_floor.py')
+    python('test.py', config, 'none', '--work-dir', tmp_path / 'work')
+    found = one_shot(max((tmp_path / 'work').glob('*/*.json')).read_text())
+    init_default_scope('mofm')
+    dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
+    assert found['top1'] == pytest.approx(nearest_pose(dataset), abs=1e-6)
+    assert 0 < found['top1_low'] <= found['top1'] <= found['top1_high'] < 1
+    assert (tmp_path / 'work/results/confusion.png').stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_training_with_balanced_batches(tmp_path):
+    config = config_of(tmp_path, 'dt2_penn_tiny.py', TRAIN)
+    done = python('train.py', config, '--work-dir', tmp_path / 'work')
+    assert 'loss_supcon' in done.stdout and (tmp_path / 'work/epoch_2.pth').exists()
+    log = max((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text()
+    found = one_shot(log.splitlines()[-1])
+    assert found.keys() == {'top1', 'mean_class', 'top1_low', 'top1_high'}
+    assert 0 < found['top1'] < 1

@@ -2,7 +2,7 @@
 
 python tools/analysis/jigsaw_pieces.py configs/dt3_utkinect_tiny.py CHECKPOINT
 
-Window-level AUC (no smoothing) against the labels of the test windows.
+AUC over single test windows (or clips, with ClipAUC), without smoothing, against their labels.
 """
 
 import argparse
@@ -68,7 +68,8 @@ def main():
     load_weights(model, args.checkpoint)
     right, counts, label, motion = collect(model, Runner.build_dataloader(cfg.test_dataloader))
     right = np.where(counts, right, np.inf)
-    normal, decides = label == 0, right.argmin(1)
+    normal = np.isin(label, cfg.test_evaluator.get('normal_labels', [0]))
+    decides = right.argmin(1)
     score = np.minimum(right.min(1), 1)
 
     console = Console()
@@ -80,7 +81,7 @@ def main():
                       f'{alone:.3f}')
     console.print(table)
 
-    table = Table('motion, px a frame', 'windows', 'abnormal', 'pieces', 'normality, median', 'AUC',
+    table = Table('motion, px a frame', 'windows', 'abnormal', 'pieces', 'median score', 'AUC',
                   title='Quarters of the windows by motion')
     edges = np.quantile(motion, [0, .25, .5, .75, 1])
     for low, high in zip(edges, edges[1:]):
