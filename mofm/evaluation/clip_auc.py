@@ -1,5 +1,7 @@
 """Clip-level AUC of anomaly detection, for data sets of trimmed clips."""
 
+import csv
+from pathlib import Path
 from typing import Sequence
 
 import numpy as np
@@ -17,22 +19,29 @@ class ClipAUC(BaseMetric):
 
     Args:
         normal_labels (Sequence[int]): Classes that are normal; all others are abnormal.
+        out_dir (str, optional): Folder for ``scores.csv``: name, label and normality of each clip.
         collect_device, prefix: As in MMEngine.
     """
 
     default_prefix = 'anomaly'
 
-    def __init__(self, normal_labels: Sequence[int], collect_device: str = 'cpu',
-                 prefix: str | None = None):
+    def __init__(self, normal_labels: Sequence[int], out_dir: str | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None):
         super().__init__(collect_device, prefix)
         self.normal_labels = tuple(normal_labels)
+        self.out_dir = out_dir and Path(out_dir)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep normality and label of every clip."""
+        """Keep name, label and normality of every clip."""
         normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
-        self.results += zip(normality, (int(s['gt_label']) for s in data_samples))
+        self.results += [(sample.get('frame_dir', ''), int(sample['gt_label']), value)
+                         for sample, value in zip(data_samples, normality)]
 
     def compute_metrics(self, results: list) -> dict:
-        """AUC over clips."""
-        normality, label = map(np.array, zip(*results))
+        """AUC over clips; writes the scores if there is a folder for them."""
+        if self.out_dir:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            with (self.out_dir / 'scores.csv').open('w', newline='') as file:
+                csv.writer(file).writerows([('name', 'label', 'normality'), *results])
+        _, label, normality = map(np.array, zip(*results))
         return dict(clip_auc=roc_auc(np.isin(label, self.normal_labels), normality))

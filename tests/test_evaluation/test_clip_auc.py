@@ -1,5 +1,7 @@
 """Clip-level AUC against scikit-learn."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -30,3 +32,13 @@ def test_normal_classes_against_all_others():
 def test_one_kind_of_clip_has_no_auc():
     assert np.isnan(run([.9, .1], [1, 1], [1])['anomaly/clip_auc'])
     assert isinstance(METRICS.build(dict(type='ClipAUC', normal_labels=[0])), ClipAUC)
+
+
+def test_scores_of_all_clips_are_written(tmp_path):
+    metric = ClipAUC([1], out_dir=str(tmp_path / 'results'))
+    metric.process({}, [dict(frame_dir=name, normality=torch.tensor(s), gt_label=torch.tensor([c]))
+                        for name, s, c in (('a', .5, 1), ('b', .25, 0))])
+    metric.evaluate(2)
+    with open(tmp_path / 'results/scores.csv', newline='') as file:
+        assert list(csv.reader(file)) == [['name', 'label', 'normality'], ['a', '1', '0.5'],
+                                          ['b', '0', '0.25']]
