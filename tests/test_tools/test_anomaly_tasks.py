@@ -93,7 +93,7 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
 def test_floor_sees_what_no_training_window_shows(configs):
     done = python('analysis/nearest_neighbour.py', configs['dt3'])
     line = next(line for line in done.stdout.splitlines() if 'micro_auc' in line)
-    assert float(line.split()[-1]) > 0.9  # flying arms are far from every normal window
+    assert float(line.split()[-1]) > 0.8  # flying arms are far from every normal window
 
 
 def test_untrained_weights_can_be_tested(configs, tmp_path):
