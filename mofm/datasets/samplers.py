@@ -25,14 +25,13 @@ class ClassBalancedSampler(Sampler):
         batch_size (int): Samples of a batch on each rank, that of the dataloader. Defaults to 16.
         per_class (int): Samples of each class in a batch. Defaults to 2.
         seed (int, optional): The same on all ranks; drawn if None.
-        round_up (bool): Round the number of batches up, not down. Defaults to True.
 
     Raises:
         ValueError: If batch size, number of classes and samples of a class do not fit.
     """
 
     def __init__(self, dataset: Sized, batch_size: int = 16, per_class: int = 2,
-                 seed: Optional[int] = None, round_up: bool = True):
+                 seed: Optional[int] = None):
         if per_class < 1 or batch_size < per_class or batch_size % per_class:
             raise ValueError(f'batch_size: found {batch_size}, expected a positive multiple of '
                              f'per_class={per_class}')
@@ -57,7 +56,7 @@ class ClassBalancedSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         step = batch_size * self.world_size
-        self.num_batches = max(1, -(-len(labels) // step) if round_up else len(labels) // step)
+        self.num_batches = -(-len(labels) // step)
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this rank, batch after batch."""

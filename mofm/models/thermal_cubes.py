@@ -74,6 +74,34 @@ class CubeGrid:
         x, y = (np.where(inside, v, 0).astype(np.int64) // self.patch for v in (x, y))
         return np.where(inside, y * self.cols + x, -1)
 
+    def pieces(self, grid: tuple | str, num_pieces: int) -> Tensor:
+        """Cut the cubes into P equal pieces, for the token jigsaw.
+
+        Args:
+            grid (tuple[int, int] | str): Rows and columns of rectangles, or 'raster': runs of
+                cubes in raster order.
+            num_pieces (int): P with 'raster'.
+
+        Returns:
+            Tensor: (P, K / P) indices of cubes.
+
+        Raises:
+            ValueError: If the cubes cannot be cut into equal pieces.
+        """
+        index = torch.arange(self.num_cubes)
+        if grid == 'raster':
+            if self.num_cubes % num_pieces:
+                raise ValueError(f'num_pieces: found {num_pieces}, expected a divisor of '
+                                 f'{self.num_cubes}, the number of cubes')
+            return index.view(num_pieces, -1)
+        if not isinstance(grid, (tuple, list)) or len(grid) != 2 or any(
+                n < 1 or self.rows % n for n in grid):
+            raise ValueError(f"grid: found {grid!r}, expected 'raster' or two divisors of "
+                             f'{self.rows}, the cubes in a row')
+        rows, columns = self.rows // grid[0], self.cols // grid[1]
+        index = index.view(grid[0], rows, grid[1], columns).transpose(1, 2)
+        return index.reshape(grid[0] * grid[1], -1)
+
     def split(self, volume: Tensor) -> Tensor:
         """Cut (B, ..., H, W) into cubes (B, K, ..., patch, patch)."""
         p, shape = self.patch, volume.shape

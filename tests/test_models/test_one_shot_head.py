@@ -154,15 +154,6 @@ def test_floor_ignores_place_and_size():
     torch.testing.assert_close(floor(moved).pooled, floor(points).pooled, atol=1e-5, rtol=0)
 
 
-def test_floor_resamples_before_it_normalises():
-    points = keypoints()
-    few = ThermalCubes(points[:, :, :, [0, 4, 7]], CubeGrid(num_frames=3, canvas=24))
-    wanted = MODELS.build(dict(type='KeypointFeatures'))(few)
-    torch.testing.assert_close(floor(points, num_frames=3).pooled, wanted.pooled)
-    with pytest.raises(ValueError, match='num_frames: found 0'):
-        floor(points, num_frames=0)
-
-
 def test_floor_of_nothing_is_zero():
     assert not floor(torch.zeros(2, 1, 17, 8, 3)).pooled.any()
 

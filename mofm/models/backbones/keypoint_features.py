@@ -16,18 +16,9 @@ class KeypointFeatures(BaseModule):
     The points are centred on the mean over visible joints of the whole clip and divided by their
     root mean square distance from it. Missing joints are 0. There is nothing to train.
 
-    Args:
-        num_frames (int, optional): Frames to keep, evenly spread. Defaults to None, all.
-
     Raises:
-        ValueError: If ``num_frames`` is less than 1, or the clips were rendered by the loader.
+        ValueError: If the clips were rendered by the loader.
     """
-
-    def __init__(self, num_frames: int | None = None):
-        super().__init__()
-        if num_frames is not None and num_frames < 1:
-            raise ValueError(f'num_frames: found {num_frames}, expected at least 1 or None')
-        self.num_frames = num_frames
 
     def forward(self, inputs: ThermalCubes) -> MotionFeatures:
         """Features of a batch of clips.
@@ -43,10 +34,6 @@ class KeypointFeatures(BaseModule):
             raise ValueError("clips: found heat maps, expected key points; use render='device' in "
                              'ThermalCubeFormat')
         points = inputs.keypoints  # (B, M, J, F, 3)
-        if self.num_frames is not None:
-            last = points.shape[3] - 1
-            frames = torch.linspace(0, last, self.num_frames, device=inputs.device).round().long()
-            points = points[:, :, :, frames]
         visible = (points[..., 2] >= MIN_SCORE) & points.isfinite().all(-1)
         person = visible.sum((2, 3)).argmax(1)
         index = torch.arange(len(points), device=inputs.device)

@@ -51,7 +51,7 @@ class JigsawHead(BaseModule):
                  ignore_empty: bool = True):
         super().__init__()
         self.ignore_empty = ignore_empty
-        self.register_buffer('cubes', _cut(CubeGrid(1, canvas, patch), grid, num_pieces),
+        self.register_buffer('cubes', CubeGrid(1, canvas, patch).pieces(grid, num_pieces),
                              persistent=False)  # (P, K / P)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, len(self.cubes))
@@ -125,20 +125,3 @@ class JigsawHead(BaseModule):
             sample.jigsaw = probability[i]
             sample.normality = normality[i]
         return data_samples
-
-
-def _cut(cubes: CubeGrid, grid: tuple | str, num_pieces: int) -> Tensor:
-    """Cubes (P, K / P) of every piece, in raster order."""
-    index = torch.arange(cubes.num_cubes)
-    if grid == 'raster':
-        if cubes.num_cubes % num_pieces:
-            raise ValueError(f'num_pieces: found {num_pieces}, expected a divisor of '
-                             f'{cubes.num_cubes}, the number of cubes')
-        return index.view(num_pieces, -1)
-    if not isinstance(grid, (tuple, list)) or len(grid) != 2 or any(
-            n < 1 or cubes.rows % n for n in grid):
-        raise ValueError(f"grid: found {grid!r}, expected 'raster' or two divisors of "
-                         f'{cubes.rows}, the cubes in a row')
-    rows, columns = cubes.rows // grid[0], cubes.cols // grid[1]
-    index = index.view(grid[0], rows, grid[1], columns).transpose(1, 2)
-    return index.reshape(grid[0] * grid[1], -1)
