@@ -8,7 +8,8 @@ The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'a
 Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
 share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
 frame of the video behind each row, ascending, gaps allowed (0, 1, ... by default); and
-``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special.
+``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and ``segments``
+(N, 3), actions that may overlap: label, first and last frame of the video.
 
 Three kinds of file hold it. ``.pkl`` is the published kind. ``.json`` is the same with nested
 lists. ``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end:
@@ -30,6 +31,8 @@ import numpy as np
 
 #: Joints scored below this are missing.
 SCORE_THRESHOLD = 1e-4
+#: Optional fields with an array of integers.
+TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
 _FIELDS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypoint_score')
 _COLUMNS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'num_person')
 
@@ -148,12 +151,14 @@ def _read_pkl(path):
 def _read_json(path):
     data = json.loads(Path(path).read_text(encoding='utf-8'))
     annotations = data['annotations'] if isinstance(data, dict) else data
-    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32, frame_inds=None,
-                  frame_label=None)
+    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32,
+                  **dict.fromkeys(TRACK_ARRAYS))
     for i, ann in enumerate(annotations):
         for name in dtypes.keys() & ann:
             try:
                 ann[name] = np.array(ann[name], dtypes[name])
+                if name == 'segments' and not ann[name].size:
+                    ann[name] = np.zeros((0, 3), np.int64)
             except (TypeError, ValueError):
                 raise AnnotationError(f'annotation {i}: {name} is not a regular array of numbers')
     return data
@@ -252,7 +257,7 @@ def _write_json(data, f):
 
 def _write_npz(data, f):
     anns = data['annotations']
-    if any({'clip', 'track_id', 'frame_inds', 'frame_label'} & ann.keys() for ann in anns):
+    if any({'clip', 'track_id', *TRACK_ARRAYS} & ann.keys() for ann in anns):
         raise AnnotationError('tracks do not fit into .npz; write .pkl or .json')
     columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
     columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
@@ -310,7 +315,8 @@ def _wrong_track_field(ann):
         return ('track_id', f'{ann["track_id"]!r} for {persons} persons',
                 'an integer, for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
-                         ('frame_label', [(total_frames,), (*persons, total_frames)])):
+                         ('frame_label', [(total_frames,), (*persons, total_frames)]),
+                         ('segments', [(np.size(ann.get('segments', 0)) // 3, 3)])):
         if name not in ann:
             continue
         value = ann[name]
@@ -322,6 +328,9 @@ def _wrong_track_field(ann):
                                      or (value[1:] <= value[:-1]).any()):
             return name, 'numbers that are negative, too large or do not ascend', (
                 'the number of each frame in the video, ascending')
+        if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
+            return name, 'negative numbers or an end before the start', (
+                'label, first and last frame of each action')
     return None
 
 

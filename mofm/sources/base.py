@@ -1,8 +1,11 @@
 """What every reader of an outside format has in common."""
+import io
+import json
+import re
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Iterable, Iterator, List, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -27,11 +30,14 @@ class Source:
     left out and its reason kept in :attr:`problems`.
 
     Args:
-        path (str or Path): A zip file or a folder.
+        path (str or Path): A folder, a zip file, or one native file.
         strict (bool): Raise at the first bad file instead.
+        lists (Mapping[str, str or Path], optional): For readers whose files have no label: text
+            files with lines ``NAME LABEL`` by split, as mmaction2 lists videos. Recordings in no
+            list are left out. Without, all have label 0 and no split.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path holds no such files, or a list is wrong.
     """
 
     #: The native files begin and end with these; others, e.g. lists of labels, are left alone.
@@ -39,35 +45,50 @@ class Source:
     suffix: str = ''
     #: Larger files are refused, in bytes.
     max_size: int = 2**26
-    #: Names of the labels 0, 1, ...
+    #: Names of the labels 0, 1, ...; empty if the files have none.
     classes: Tuple[str, ...] = ()
 
-    def __init__(self, path: Union[str, Path], strict: bool = False):
+    def __init__(self, path: Union[str, Path], strict: bool = False,
+                 lists: Optional[Mapping[str, Union[str, Path]]] = None):
         self.path = Path(path)
         self.strict = strict
         self.problems: List[AnnotationError] = []
-        try:
-            if self.path.is_dir():
-                files = [f.relative_to(self.path) for f in self.path.rglob('*' + self.suffix)]
-            else:
-                with zipfile.ZipFile(self.path) as archive:
-                    files = [Path(f) for f in archive.namelist()]
-        except (OSError, zipfile.BadZipFile) as error:
-            raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
-                                  f'({error})') from None
-        self.files = sorted(f.as_posix() for f in files
-                            if f.suffix == self.suffix and f.name.startswith(self.prefix)
-                            and not f.name.startswith('.'))
+        self._lists = lists and _read_lists(lists)
+        self.files = self.find()
         if not self.files:
             kind = f'{self.prefix}*{self.suffix}' if self.prefix else self.suffix
             raise AnnotationError(f'{self.path}: found no {kind} file, expected those of '
                                   f'{type(self).__name__}')
 
+    def find(self) -> List[str]:
+        """Paths of the native files inside the folder or zip file, sorted.
+
+        Raises:
+            AnnotationError: If the path is neither.
+        """
+        try:
+            if self.path.is_dir():
+                files = [f.relative_to(self.path) for f in self.path.rglob('*' + self.suffix)]
+            elif zipfile.is_zipfile(self.path) and self.path.suffix != self.suffix:
+                with zipfile.ZipFile(self.path) as archive:
+                    files = [PurePosixPath(f) for f in archive.namelist()]
+            elif self.path.is_file() and self.path.suffix == self.suffix:
+                return ['']
+            else:
+                raise OSError('no such file' if not self.path.exists() else
+                              f'found suffix {self.path.suffix!r}, not {self.suffix!r}')
+        except (OSError, zipfile.BadZipFile) as error:
+            raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
+                                  f'({error})') from None
+        return sorted(f.as_posix() for f in files
+                      if f.suffix == self.suffix and f.name.startswith(self.prefix)
+                      and not f.name.startswith('.') and '__MACOSX' not in f.parts)
+
     def read(self, name: str, content: bytes) -> Item:
         """Turn one native file into an annotation.
 
         Args:
-            name (str): Path inside the folder or zip file.
+            name (str): Path inside the folder or zip file; empty if :attr:`path` is the file.
             content (bytes): What the file holds.
 
         Returns:
@@ -82,6 +103,29 @@ class Source:
         """All annotations of one native file: that of :meth:`read`, unless overridden."""
         return [self.read(name, content)]
 
+    def stem(self, name: str) -> str:
+        """Path of a native file without its suffix: what a recording without a name is called."""
+        path = PurePosixPath(name or self.path.name)
+        return path.with_suffix('').as_posix()
+
+    def listed(self, name: str) -> Optional[Tuple[int, Tuple[str, ...]]]:
+        """Label and splits of a recording of a reader without classes.
+
+        Args:
+            name (str): What a line of the lists calls it; folders and suffix may be left out.
+
+        Returns:
+            tuple[int, tuple[str]] or None: None if there are lists and it is in none.
+        """
+        if self._lists is None:
+            return 0, ()
+        path = PurePosixPath(name)
+        for key in (name, path.with_suffix('').as_posix(), path.name, path.stem):
+            if key in self._lists:
+                label, splits = self._lists[key]
+                return label, tuple(splits)
+        return None
+
     def companion(self, filename: str) -> bytes:
         """Content of a file that the native ones need, inside the path or next to it.
 
@@ -94,7 +138,7 @@ class Source:
         files = [self.path.absolute().parent / filename]
         if self.path.is_dir():
             files = [*sorted(self.path.absolute().rglob(filename)), *files]
-        else:
+        elif self.files != ['']:
             with zipfile.ZipFile(self.path) as archive:
                 for name in archive.namelist():
                     if PurePosixPath(name).name == filename:
@@ -107,12 +151,75 @@ class Source:
 
     def error(self, name: str, field: str, found: object, expected: object) -> AnnotationError:
         """The error to raise about ``field`` of the native file ``name``."""
-        return AnnotationError(Problem(f'{self.path}:{name}', None, field, str(found),
-                                       str(expected)))
+        where = f'{self.path}:{name}' if name else str(self.path)
+        found = str(found)
+        return AnnotationError(Problem(where, None, field, found[:300] + '...' * (
+            len(found) > 300), str(expected)))
+
+    def json(self, name: str, content: bytes):
+        """Parse a JSON file.
+
+        Raises:
+            AnnotationError: If it is none.
+        """
+        try:
+            return json.loads(content)
+        except Exception as error:  # damaged or hostile text: also recursion and encoding errors
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             'a readable JSON file') from None
+
+    def array(self, name: str, field: str, values: object,
+              shape: Tuple[Optional[int], ...]) -> np.ndarray:
+        """Numbers of a parsed file as an array.
+
+        Args:
+            name (str): The native file.
+            field (str): Named in the error.
+            values (object): Nested lists or an array.
+            shape (tuple[int or None]): Expected shape, None for any length, 0 included.
+
+        Returns:
+            np.ndarray: float64, finite.
+
+        Raises:
+            AnnotationError: If it is anything else.
+        """
+        try:
+            array = np.array(values)
+            if array.dtype.kind not in 'iuf' and array.size:
+                raise ValueError(f'values of type {array.dtype}')
+            array = array.astype(np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise self.error(name, field, error, f'numbers of shape {shape}') from None
+        if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape)):
+            raise self.error(name, field, f'shape {array.shape}', f'shape {shape}')
+        if not np.isfinite(array).all():
+            raise self.error(name, field, 'NaN or infinite values', 'finite numbers')
+        return array
+
+    def npz(self, name: str, content: bytes) -> Dict[str, np.ndarray]:
+        """Arrays of an ``.npz`` file.
+
+        Raises:
+            AnnotationError: If it is none, holds objects, or unpacks to more than
+                :attr:`max_size` bytes.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                size = sum(info.file_size for info in archive.infolist())
+            if size > self.max_size:
+                raise ValueError(f'unpacks to {size} bytes')
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in arrays.files}
+        except Exception as error:  # damaged bytes make the parsers raise nearly anything
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             f'a readable .npz file of numbers, at most {self.max_size} bytes'
+                             ) from None
 
     def _content(self, name: str, archive) -> bytes:
+        file = self.path / name if name else self.path
         try:
-            with (archive.open(name) if archive else open(self.path / name, 'rb')) as f:
+            with (archive.open(name) if archive else open(file, 'rb')) as f:
                 content = f.read(self.max_size + 1)
         except Exception as error:  # zipfile raises many kinds for damaged members
             raise self.error(name, 'file', f'{type(error).__name__}: {error}', 'a readable file')
@@ -121,16 +228,27 @@ class Source:
                              f'a {self.suffix} file of usual size')
         return content
 
-    def __iter__(self) -> Iterator[Item]:
+    def load(self, name: str, archive) -> bytes:
+        """What :meth:`annotations` gets of the native file ``name``."""
+        return self._content(name, archive)
+
+    def convert(self, names: Sequence[str]) -> Iterator[Item]:
+        """Annotations of some of :attr:`files`; :attr:`problems` then tells what was left out.
+
+        Raises:
+            AnnotationError: At the first bad file, if ``strict``.
+        """
         self.problems.clear()
-        archive = None if self.path.is_dir() else zipfile.ZipFile(self.path)
+        packed = self.path.is_file() and self.files != ['']
+        archive = zipfile.ZipFile(self.path) if packed else None
         try:
-            for name in self.files:
+            for name in names:
                 try:
-                    items = list(self.annotations(name, self._content(name, archive)))
+                    items = list(self.annotations(name, self.load(name, archive)))
                     for ann, _ in items:
-                        problem = validate(ann, num_classes=len(self.classes), allow_empty=True,
-                                           file=f'{self.path}:{name}', index=None)
+                        problem = validate(ann, num_classes=len(self.classes) or None,
+                                           allow_empty=True, file=f'{self.path}:{name}',
+                                           index=None)
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:
@@ -143,9 +261,70 @@ class Source:
             if archive:
                 archive.close()
 
+    def __iter__(self) -> Iterator[Item]:
+        return self.convert(self.files)
+
     def __len__(self) -> int:
-        """Number of annotations if no file is bad."""
+        """Number of annotations if no file is bad and each has one."""
         return len(self.files)
+
+
+class FolderSource(Source):
+    """Recordings that are folders with a native file per frame.
+
+    :attr:`files` are the folders, and :meth:`annotations` gets an iterator over the names
+    (without folders) and contents of the files of one, sorted by name, each read when its turn
+    comes.
+    """
+
+    def find(self) -> List[str]:
+        """Folders with native files."""
+        self.members: Dict[str, List[str]] = {}
+        for file in super().find():
+            self.members.setdefault(self.folder(file), []).append(file)
+        return sorted(self.members)
+
+    def folder(self, file: str) -> str:
+        """Recording that a native file belongs to: the folder it is in."""
+        return PurePosixPath(file).parent.as_posix()
+
+    def stem(self, name: str) -> str:
+        """Name of the recording: its folder."""
+        return self.path.absolute().stem if name == '.' else name
+
+    def annotations(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterable[Item]:
+        """All annotations of one folder."""
+        raise NotImplementedError
+
+    def load(self, name: str, archive) -> Iterator[Tuple[str, bytes]]:
+        """Names and contents of the files of the folder ``name``."""
+        for file in self.members[name]:
+            yield PurePosixPath(file).name, self._content(file, archive)
+
+
+def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
+    """Label and splits by name, from text files with lines ``NAME LABEL``."""
+    out = {}
+    for split, path in lists.items():
+        try:
+            lines = Path(path).read_text(encoding='utf-8').splitlines()
+        except (OSError, ValueError) as error:
+            raise AnnotationError(f'{path}: the list of split {split!r} cannot be read '
+                                  f'({error})') from None
+        for number, line in enumerate(lines, 1):
+            match = re.fullmatch(r'(\S.*?)[ ,\t]+(\d{1,6})', line.strip())
+            if match is None:
+                if line.strip():
+                    raise AnnotationError(f'{path}: line {number}: found {line[:80]!r}, expected '
+                                          'NAME LABEL')
+                continue
+            label, splits = out.setdefault(match[1], (int(match[2]), []))
+            if label != int(match[2]):
+                raise AnnotationError(f'{path}: line {number}: found label {match[2]} for '
+                                      f'{match[1]!r}, which has {label} in another line')
+            if split not in splits:
+                splits.append(split)
+    return out
 
 
 class Source3D(Source):
@@ -160,12 +339,12 @@ class Source3D(Source):
     Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
 
     Args:
-        path (str or Path): A zip file or a folder.
-        strict (bool): Raise at the first bad file instead.
+        path (str or Path): A folder, a zip file, or one native file.
         views (int): Cameras per recording.
         cameras (CameraRange): Where they stand, around the mean of all joints.
         seed (int): Non-negative.
         noise (bool): Add the errors of a detector (:func:`mofm.keypoints.detect`).
+        **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
         AnnotationError: If the path holds no such files.
@@ -175,11 +354,12 @@ class Source3D(Source):
     #: Layout of the joints.
     layout: str = ''
 
-    def __init__(self, path: Union[str, Path], strict: bool = False, views: int = 1,
-                 cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False):
+    def __init__(self, path: Union[str, Path], views: int = 1,
+                 cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
+                 **kwargs):
         if views < 1 or seed < 0:
             raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
-        super().__init__(path, strict)
+        super().__init__(path, **kwargs)
         self.views = views
         self.cameras = cameras
         self.seed = seed

@@ -4,7 +4,6 @@
 'scores': float}}}``; some files have a list of such dicts for a person.
 """
 import io
-import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import Callable, Dict, Iterator, Optional, Tuple, Union
@@ -91,11 +90,7 @@ class TrackedPersons(Source):
         """Add ``frame_label`` to the annotations of one clip, where it is known."""
 
     def _parse(self, name, content):
-        try:
-            persons = json.loads(content)
-        except Exception as error:  # damaged or hostile text: also recursion and encoding errors
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
-                             'a readable JSON file') from None
+        persons = self.json(name, content)
         if not isinstance(persons, dict) or not all(re.fullmatch(r'\d{1,9}', p) for p in persons):
             raise self.error(name, 'persons', type(persons).__name__,
                              'a dict with the numbers of persons')
