@@ -8,8 +8,8 @@ The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'a
 Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
 share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
 frame of the video behind each row, ascending, gaps allowed (0, 1, ... by default); and
-``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and ``segments``
-(N, 3), actions that may overlap: label, first and last frame of the video.
+``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and
+``segments`` (N, 3), actions that may overlap: label, first and last frame of the video.
 
 Three kinds of file hold it. ``.pkl`` is the published kind. ``.json`` is the same with nested
 lists. ``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end:

@@ -4,7 +4,7 @@ Joints carry the same name in every layout, so the map between two layouts follo
 names. Left and right are the person's own. COCO-17 is the layout that everything else works in.
 """
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
@@ -17,14 +17,15 @@ class Layout:
         name (str): Key in :data:`LAYOUTS`.
         joints (tuple[str]): Joint names in storage order; ``left_x`` has a partner ``right_x``.
         edges (tuple[tuple[int, int]]): Bones as pairs of joint indices.
-        stand_in (Mapping[str, str]): For joints of other layouts that this one lacks, the joint
-            that takes their place, e.g. ``{'nose': 'head'}``.
+        stand_in (Mapping[str, str or tuple[str]]): For joints of other layouts that this one
+            lacks, the joint that takes their place, e.g. ``{'nose': 'head'}``, or up to four
+            whose mean does; a joint may be named twice. ``'unik17.head'`` is for one layout only.
     """
 
     name: str
     joints: Tuple[str, ...]
     edges: Tuple[Tuple[int, int], ...]
-    stand_in: Mapping[str, str] = field(default_factory=dict, hash=False)
+    stand_in: Mapping[str, Union[str, Tuple[str, ...]]] = field(default_factory=dict, hash=False)
 
     @property
     def num_joints(self) -> int:
@@ -49,11 +50,27 @@ class Layout:
         return index
 
     def gather_index(self, dst: 'Layout') -> np.ndarray:
-        """(J_dst,) index of the joint of this layout behind each joint of ``dst``, -1 for none."""
-        names = [j if j in self.joints else self.stand_in.get(j) for j in dst.joints]
-        return np.array([self.joints.index(n) if n else -1 for n in names])
+        """Joints of this layout behind each joint of another one.
+
+        Args:
+            dst (Layout): The other layout.
+
+        Returns:
+            np.ndarray: (J_dst, 4) indices, whose mean is the joint; -1 where there is none.
+        """
+        return np.array([self._sources(joint, dst.name) for joint in dst.joints])
+
+    def _sources(self, joint: str, dst: str) -> Tuple[int, ...]:
+        """Four indices of joints."""
+        if f'{dst}.{joint}' in self.stand_in:
+            joint = self.stand_in[f'{dst}.{joint}']
+        elif joint not in self.joints:
+            joint = self.stand_in.get(joint, ())
+        names = (joint, ) if isinstance(joint, str) else joint
+        return tuple(self.joints.index(n) for n in names) * (4 // len(names)) if names else _NONE
 
 
+_NONE = (-1, ) * 4
 _COCO = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
          'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip',
          'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
@@ -63,10 +80,16 @@ _KINECT = ('pelvis', 'spine', 'neck', 'head', 'left_shoulder', 'left_elbow', 'le
            'left_hand', 'right_shoulder', 'right_elbow', 'right_wrist', 'right_hand', 'left_hip',
            'left_knee', 'left_ankle', 'left_foot', 'right_hip', 'right_knee', 'right_ankle',
            'right_foot')
+_HIPS, _SHOULDERS = ('left_hip', 'right_hip'), ('left_shoulder', 'right_shoulder')
 _FACE = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
 
 _LAYOUTS = (
-    Layout('coco17', _COCO, _COCO_EDGES),
+    # Means as in MotionBERT's and UNIK's tools.
+    Layout(
+        'coco17', _COCO, _COCO_EDGES,
+        stand_in={'pelvis': _HIPS, 'neck': _SHOULDERS, 'spine': (*_HIPS, *_SHOULDERS),
+                  'head': ('left_eye', 'right_eye'), 'unik17.head': 'nose',
+                  'mouth': ('nose', 'nose', *_SHOULDERS)}),
     # In the files of Penn Action the first joint of every pair is on the person's right: it lies
     # on the image's left in front views, strums the guitars and does most of the throwing.
     Layout(
@@ -122,7 +145,8 @@ _LAYOUTS = (
          'right_small_toe', 'left_heel', 'right_heel'),
         ((0, 1), (0, 2), (1, 3), (2, 4), (0, 17), (17, 18), (18, 5), (5, 7), (7, 9), (18, 6),
          (6, 8), (8, 10), (18, 19), (19, 11), (11, 13), (13, 15), (19, 12), (12, 14), (14, 16),
-         (15, 20), (15, 22), (15, 24), (16, 21), (16, 23), (16, 25))),
+         (15, 20), (15, 22), (15, 24), (16, 21), (16, 23), (16, 25)),
+        stand_in={'spine': ('neck', 'pelvis')}),
     Layout(
         'panoptic19',
         ('neck', 'nose', 'pelvis', 'left_shoulder', 'left_elbow', 'left_wrist', 'left_hip',
@@ -130,6 +154,61 @@ _LAYOUTS = (
          'right_knee', 'right_ankle', 'left_eye', 'left_ear', 'right_eye', 'right_ear'),
         ((0, 1), (0, 2), (0, 3), (3, 4), (4, 5), (2, 6), (6, 7), (7, 8), (0, 9), (9, 10),
          (10, 11), (2, 12), (12, 13), (13, 14), (1, 15), (15, 16), (1, 17), (17, 18))),
+    # PoseTrack 2018; the neck is called head_bottom there, the head head_top.
+    Layout(
+        'posetrack17',
+        ('nose', 'neck', 'head', 'left_ear', 'right_ear', *_COCO[5:]),
+        ((0, 1), (0, 2), (0, 3), (0, 4), *_COCO_EDGES[4:10], (5, 11), (11, 13), (13, 15), (6, 12),
+         (12, 14), (14, 16), (11, 12)),
+        stand_in={'pelvis': _HIPS, 'spine': (*_HIPS, 'neck', 'neck')}),
+    # LCR-Net++, what Toyota Smarthome is published in.
+    Layout(
+        'lcr13',
+        ('right_ankle', 'left_ankle', 'right_knee', 'left_knee', 'right_hip', 'left_hip',
+         'right_wrist', 'left_wrist', 'right_elbow', 'left_elbow', 'right_shoulder',
+         'left_shoulder', 'head'),
+        ((0, 2), (2, 4), (1, 3), (3, 5), (4, 5), (6, 8), (8, 10), (7, 9), (9, 11), (10, 11),
+         (4, 10), (5, 11), (10, 12), (11, 12)),
+        stand_in={'nose': 'head', 'neck': _SHOULDERS, 'pelvis': _HIPS,
+                  'spine': (*_HIPS, *_SHOULDERS), 'mouth': ('head', 'head', *_SHOULDERS)}),
+    # What UNIK makes of LCR-Net++.
+    Layout(
+        'unik17',
+        ('head', 'mouth', 'neck', 'spine', 'pelvis', *_COCO[5:]),
+        ((4, 3), (3, 2), (2, 1), (1, 0), (5, 2), (7, 5), (9, 7), (6, 2), (8, 6), (10, 8),
+         (11, 4), (13, 11), (15, 13), (12, 4), (14, 12), (16, 14)),
+        stand_in={'nose': 'head'}),
+    # SMPL and AMASS, the joints that both models of the body and of body and hands have.
+    Layout(
+        'smpl24',
+        ('pelvis', 'left_hip', 'right_hip', 'lower_spine', 'left_knee', 'right_knee', 'spine',
+         'left_ankle', 'right_ankle', 'upper_spine', 'left_foot', 'right_foot', 'neck',
+         'left_collar', 'right_collar', 'head', 'left_shoulder', 'right_shoulder', 'left_elbow',
+         'right_elbow', 'left_wrist', 'right_wrist', 'left_hand', 'right_hand'),
+        ((0, 1), (0, 2), (0, 3), (1, 4), (2, 5), (3, 6), (4, 7), (5, 8), (6, 9), (7, 10), (8, 11),
+         (9, 12), (9, 13), (9, 14), (12, 15), (13, 16), (14, 17), (16, 18), (17, 19), (18, 20),
+         (19, 21), (20, 22), (21, 23)),
+        stand_in={'nose': 'head'}),
+    # HumanEva with the 15 joints of VideoPose3D.
+    Layout(
+        'humaneva15',
+        ('pelvis', 'neck', 'left_shoulder', 'left_elbow', 'left_wrist', 'right_shoulder',
+         'right_elbow', 'right_wrist', 'left_hip', 'left_knee', 'left_ankle', 'right_hip',
+         'right_knee', 'right_ankle', 'head'),
+        ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (0, 8), (8, 9), (9, 10),
+         (0, 11), (11, 12), (12, 13), (1, 14)),
+        stand_in={'nose': 'head', 'spine': ('pelvis', 'neck')}),
+    # The motion capture of Bandai-Namco Research.
+    Layout(
+        'bandai22',
+        ('root', 'pelvis', 'spine', 'upper_spine', 'neck', 'head', 'left_collar',
+         'left_shoulder', 'left_elbow', 'left_wrist', 'right_collar', 'right_shoulder',
+         'right_elbow', 'right_wrist', 'left_hip', 'left_knee', 'left_ankle', 'left_foot',
+         'right_hip', 'right_knee', 'right_ankle', 'right_foot'),
+        ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (3, 6), (6, 7), (7, 8), (8, 9), (3, 10),
+         (10, 11), (11, 12), (12, 13), (1, 14), (14, 15), (15, 16), (16, 17), (1, 18), (18, 19),
+         (19, 20), (20, 21)),
+        stand_in={'nose': 'head'}),
 )
 
 #: Every layout by name.
@@ -151,6 +230,8 @@ def convert(keypoint: np.ndarray, score: Optional[np.ndarray], src: str,
             dst: str = 'coco17') -> Tuple[np.ndarray, Optional[np.ndarray]]:
     """Rearrange joints from one layout to another; joints without a source become missing.
 
+    The mean of several joints has the lowest of their scores.
+
     Args:
         keypoint (np.ndarray): (..., J_src, C) coordinates in any unit.
         score (np.ndarray, optional): (..., J_src) confidences.
@@ -171,10 +252,15 @@ def convert(keypoint: np.ndarray, score: Optional[np.ndarray], src: str,
                          f'{layout.num_joints} of layout {src!r}')
     if src == dst:
         return keypoint, score
-    missing = index < 0
-    keypoint = keypoint[..., index, :]
+    missing = index[:, 0] < 0
+    mean = (index != index[:, :1]).any(1)  # most maps have none
+    sources = keypoint[..., index[mean], :]  # (..., means, 4, C)
+    keypoint = keypoint[..., index[:, 0], :]
+    keypoint[..., mean, :] = sources.mean(-2)
     keypoint[..., missing, :] = 0
     if score is not None:
-        score = score[..., index]
+        lowest = score[..., index[mean]].min(-1)
+        score = score[..., index[:, 0]]
+        score[..., mean] = lowest
         score[..., missing] = 0
     return keypoint, score

@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 import zlib
+from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -20,6 +21,15 @@ _NEAR = .2
 _FARTHEST = 100
 # Errors of the detector: jitter per metre, share of frames with swapped limbs.
 _FAR, _SWAP = .001, .01
+_CAMERA_OPTIONS = dict(
+    distance='metres from the middle of the person', height='metres above it',
+    yaw='degrees around it, 0 is the side of the sensor', pitch='degrees that they aim above it',
+    roll='degrees about the line of sight', focal='focal length in image widths')
+
+
+def _size(text: str) -> Tuple[int, int]:
+    width, height = map(int, text.split('x'))
+    return height, width
 
 
 class Source:
@@ -32,9 +42,9 @@ class Source:
     Args:
         path (str or Path): A folder, a zip file, or one native file.
         strict (bool): Raise at the first bad file instead.
-        lists (Mapping[str, str or Path], optional): For readers whose files have no label: text
-            files with lines ``NAME LABEL`` by split, as mmaction2 lists videos. Recordings in no
-            list are left out. Without, all have label 0 and no split.
+        lists (Mapping[str, str or Path] or Sequence[tuple], optional): For readers whose files
+            have no label: text files with lines ``NAME LABEL`` by split, as mmaction2 lists
+            videos. Recordings in no list are left out. Without, all have label 0 and no split.
 
     Raises:
         AnnotationError: If the path holds no such files, or a list is wrong.
@@ -49,7 +59,7 @@ class Source:
     classes: Tuple[str, ...] = ()
 
     def __init__(self, path: Union[str, Path], strict: bool = False,
-                 lists: Optional[Mapping[str, Union[str, Path]]] = None):
+                 lists: Union[Mapping[str, Union[str, Path]], Sequence, None] = None):
         self.path = Path(path)
         self.strict = strict
         self.problems: List[AnnotationError] = []
@@ -59,6 +69,25 @@ class Source:
             kind = f'{self.prefix}*{self.suffix}' if self.prefix else self.suffix
             raise AnnotationError(f'{self.path}: found no {kind} file, expected those of '
                                   f'{type(self).__name__}')
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """Add the keyword arguments that users of ``tools/data/prepare.py`` set."""
+        parser.add_argument('--strict', action='store_true', help='stop at the first bad file')
+        if not cls.classes:
+            parser.add_argument('--list', nargs=2, action='append', dest='lists',
+                                metavar=('SPLIT', 'FILE'),
+                                help='text file with lines NAME LABEL; once for every split')
+
+    @classmethod
+    def from_options(cls, path: Union[str, Path], **options) -> 'Source':
+        """Make the reader from the parsed options of :meth:`add_options`.
+
+        Raises:
+            AnnotationError: As the class.
+            ValueError: If an option is out of range.
+        """
+        return cls(path, **options)
 
     def find(self) -> List[str]:
         """Paths of the native files inside the folder or zip file, sorted.
@@ -305,7 +334,7 @@ class FolderSource(Source):
 def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
     """Label and splits by name, from text files with lines ``NAME LABEL``."""
     out = {}
-    for split, path in lists.items():
+    for split, path in dict(lists).items():
         try:
             lines = Path(path).read_text(encoding='utf-8').splitlines()
         except (OSError, ValueError) as error:
@@ -365,6 +394,28 @@ class Source3D(Source):
         self.seed = seed
         self.noise = noise
 
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--views', type=int, default=1, help='virtual cameras per recording')
+        for name, meaning in _CAMERA_OPTIONS.items():
+            default = getattr(CameraRange, name)
+            parser.add_argument(f'--{name}', type=float, nargs=2, default=default,
+                                metavar=('LOW', 'HIGH'),
+                                help='%s, by default %s to %s' % (meaning, *default))
+        parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
+                            metavar='WIDTHxHEIGHT', help='one of them is drawn')
+        parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
+        parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
+
+    @classmethod
+    def from_options(cls, path: Union[str, Path], **options) -> 'Source3D':
+        """See :meth:`Source.from_options`."""
+        ranges = {name: tuple(options.pop(name)) for name in _CAMERA_OPTIONS}
+        cameras = CameraRange(img_shape=tuple(options.pop('image_size')), **ranges)
+        return cls(path, cameras=cameras, **options)
+
     def check_metres(self, name: str, field: str, joints: np.ndarray):
         """Refuse joints that are NaN, infinite or far away.
 
@@ -393,20 +444,21 @@ class Source3D(Source):
         rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), view])
         known = np.isfinite(joints).all(-1)  # (T, J)
         target = joints[known].mean(0) if known.any() else np.zeros(3)
-        pixels, depth = self.cameras.sample(rng, target).project(joints)
+        camera = self.cameras.sample(rng, target)
+        pixels, depth = camera.project(joints)
         score = (known & (depth > _NEAR)).astype(np.float64)
         coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
         coco[score == 0] = np.nan if self.noise else 0
         keypoint = coco[..., :2]  # (T, 17, 2)
         if self.noise:
-            keypoint, score = detect(keypoint, coco[..., 2], rng, self.cameras.img_shape,
+            keypoint, score = detect(keypoint, coco[..., 2], rng, camera.img_shape,
                                      far=_FAR, swap=_SWAP)
         with np.errstate(over='ignore'):  # infinite values are refused later
             keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
         return dict(
             recording,
             frame_dir=f'{name}_v{view}',
-            img_shape=self.cameras.img_shape,
+            img_shape=camera.img_shape,
             total_frames=len(joints),
             keypoint=keypoint[None],
             keypoint_score=score[None])

@@ -5,6 +5,7 @@
 """
 import io
 import re
+from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
 from typing import Callable, Dict, Iterator, Optional, Tuple, Union
 
@@ -172,6 +173,13 @@ class UBnormal(TrackedPersons):
         super().__init__(path, strict, img_shape)
         self.gt = gt and _TextFiles(gt)
         self.masks = masks and Path(masks)
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--gt', help='zip file or folder with the *_tracks.txt files')
+        parser.add_argument('--masks', help='folder with Scene1, Scene2, ...')
 
     def label(self, clip: str, folder: str) -> int:
         """See :meth:`TrackedPersons.label`."""

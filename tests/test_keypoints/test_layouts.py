@@ -19,6 +19,26 @@ PUBLISHED = {
     'kinect20': [3, -1, -1, -1, -1, 4, 8, 5, 9, 6, 10, 12, 16, 13, 17, 14, 18],
     'h36m17': [9, -1, -1, -1, -1, 11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3],
     'penn13': [0, -1, -1, -1, -1, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11],
+    'posetrack17': [0, -1, -1, 3, 4, *range(5, 17)],
+    # SMPL's 16/17 shoulders, 18/19 elbows, 20/21 wrists, 1/2 hips, 4/5 knees, 7/8 ankles, 15 head
+    'smpl24': [15, -1, -1, -1, -1, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8],
+    'humaneva15': [14, -1, -1, -1, -1, 2, 5, 3, 6, 4, 7, 8, 11, 9, 12, 10, 13],
+    'lcr13': [12, -1, -1, -1, -1, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+    'unik17': [0, -1, -1, -1, -1, *range(5, 17)],
+    'bandai22': [5, -1, -1, -1, -1, 7, 11, 8, 12, 9, 13, 14, 18, 15, 19, 16, 20],
+}
+LEGS, ARMS = [[12], [14], [16], [11], [13], [15]], [[5], [7], [9], [6], [8], [10]]
+# Joints whose mean is each joint of the other layout: MotionBERT's and UNIK's tools.
+MEANS = {
+    ('coco17', 'h36m17'): [[11, 12], *LEGS, [11, 12, 5, 6], [5, 6], [0], [1, 2], *ARMS],
+    ('halpe26', 'h36m17'): [[19], *LEGS, [18, 19], [18], [0], [17], *ARMS],
+    ('posetrack17', 'h36m17'): [[11, 12], *LEGS, [11, 12, 1, 1], [1], [0], [2], *ARMS],
+    ('coco17', 'unik17'): [[0], [0, 0, 5, 6], [5, 6], [5, 6, 11, 12], [11, 12],
+                           *([j] for j in range(5, 17))],
+    ('lcr13', 'unik17'): [[12], [12, 12, 10, 11], [10, 11], [4, 5, 10, 11], [4, 5],
+                          *([j] for j in range(11, -1, -1))],
+    ('coco17', 'coco18'): [[0], [5, 6], [6], [8], [10], [5], [7], [9], [12], [14], [16], [11],
+                           [13], [15], [2], [1], [4], [3]],
 }
 names = st.sampled_from(sorted(LAYOUTS))
 
@@ -31,6 +51,24 @@ def test_convert_gathers_the_published_indices(src):
     expected = np.array(PUBLISHED[src]) + 1
     np.testing.assert_array_equal(keypoint[0, 0], np.stack([expected, -expected], -1))
     np.testing.assert_allclose(score[0, 0], expected / 100)
+
+
+@pytest.mark.parametrize('src, dst', sorted(MEANS))
+def test_convert_takes_the_published_means(src, dst):
+    rng = np.random.default_rng(0)
+    joints = rng.normal(size=(2, 3, LAYOUTS[src].num_joints, 3)).astype(np.float32)
+    confidence = rng.random(joints.shape[:-1]).astype(np.float32)
+    keypoint, score = convert(joints, confidence, src, dst)
+    assert keypoint.dtype == score.dtype == np.float32
+    assert keypoint.shape[-2] == len(MEANS[src, dst])
+    for j, sources in enumerate(MEANS[src, dst]):
+        np.testing.assert_allclose(keypoint[..., j, :], joints[..., sources, :].mean(-2),
+                                   rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(score[..., j], confidence[..., sources].min(-1))
+
+
+def test_every_layout_is_compared_with_a_published_map():
+    assert LAYOUTS.keys() == PUBLISHED.keys()
 
 
 @given(names)
