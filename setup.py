@@ -19,6 +19,7 @@ CORE = [
     'scipy>=1.11',  # .mat files
     'scikit-learn>=1.3',  # k-means tokenizer, confusion matrix
     'matplotlib>=3.8',  # pictures
+    'pyarrow>=17,<21',  # .arrow annotation files; newer ones refuse NumPy 1
     'tqdm>=4.60',  # progress of the data tools
 ]
 POSE = [

@@ -11,10 +11,11 @@ frame of the video behind each row, ascending, gaps allowed (0, 1, ... by defaul
 ``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and
 ``segments`` (N, 3), actions that may overlap: label, first and last frame of the video.
 
-Three kinds of file hold it. ``.pkl`` is the published kind. ``.json`` is the same with nested
-lists. ``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end:
-``keypoint`` (P, V, 2), ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``,
-``frame_dir`` (N,), ``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
+Four kinds of file hold it. ``.pkl`` is the published kind, ``.arrow`` the one for large corpora
+(:mod:`mofm.datasets.arrow`). ``.json`` is the same as ``.pkl`` with nested lists. ``.npz`` is
+columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P, V, 2),
+``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
+``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
 """
 import json
 import math
@@ -23,11 +24,14 @@ import pickle
 import re
 import tempfile
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Collection, Dict, Optional, Sequence, Union
+from typing import Any, BinaryIO, Collection, Dict, Iterator, Optional, Sequence, Union
 
 import numpy as np
+
+from .arrow import ArrowFile, ArrowWriter
 
 #: Joints scored below this are missing.
 SCORE_THRESHOLD = 1e-4
@@ -185,14 +189,54 @@ def _read_npz(path):
     return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
 
 
-_READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz}
+def open_arrow(path: Union[str, os.PathLike]) -> ArrowFile:
+    """Open an ``.arrow`` file without reading it.
+
+    Raises:
+        AnnotationError: If it is missing, damaged or of another structure.
+    """
+    path = _existing(path)
+    try:
+        file = ArrowFile(path)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if not len(file):
+        raise AnnotationError(f'{path}: holds no annotations')
+    return file
+
+
+def _existing(path):
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise AnnotationError(f'{path}: no such file; make it with tools/data/prepare.py or '
+                              'correct ann_file')
+    return path
+
+
+def _unreadable(path, error):
+    return AnnotationError(
+        f'{path}: cannot be read, it may be truncated or not be a {os.path.splitext(path)[1]} '
+        f'file ({type(error).__name__}: {error}); fetch or make it again')
+
+
+def _read_arrow(path):
+    file = open_arrow(path)
+    annotations = [file[row] for row in range(len(file))]
+    split = {name: [annotations[row]['frame_dir'] for row in rows]
+             for name, rows in file.splits().items()}
+    return dict(split=split, annotations=annotations, metainfo=file.metainfo)
+
+
+_READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz, '.arrow': _read_arrow}
 
 
 def load_annotations(path: Union[str, os.PathLike]) -> Dict[str, Any]:
     """Read an annotation file without trusting it.
 
     Args:
-        path (str or Path): A ``.pkl``, ``.json`` or ``.npz`` file.
+        path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file.
 
     Returns:
         dict: ``annotations`` (list[dict]), ``split`` (dict of lists of ids; empty for a plain
@@ -208,17 +252,15 @@ def load_annotations(path: Union[str, os.PathLike]) -> Dict[str, Any]:
     if suffix not in _READERS:
         raise AnnotationError(f'{path}: found suffix {suffix!r}, expected one of '
                               f'{sorted(_READERS)}')
-    if not os.path.isfile(path):
-        raise AnnotationError(f'{path}: no such file; make it with tools/data/prepare.py or '
-                              'correct ann_file')
+    _existing(path)
     try:
         data = _READERS[suffix](path)
     except AnnotationError as error:
-        raise AnnotationError(f'{path}: {error}') from None
+        raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
+    except ModuleNotFoundError:
+        raise
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
-        raise AnnotationError(f'{path}: cannot be read, it may be truncated or not be a {suffix} '
-                              f'file ({type(error).__name__}: {error}); fetch or make it again'
-                              ) from error
+        raise _unreadable(path, error) from error
     if isinstance(data, list):
         data = dict(annotations=data)
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
@@ -267,7 +309,17 @@ def _write_npz(data, f):
     np.savez_compressed(f, metainfo=json.dumps(data.get('metainfo', {})), **columns)
 
 
-_WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz}
+def _write_arrow(data, f):
+    splits = {}
+    for name, ids in data['split'].items():
+        for id_ in ids:
+            splits.setdefault(id_, []).append(name)
+    with ArrowWriter(f, data.get('metainfo', {})) as writer:
+        for ann in data['annotations']:
+            writer.write(ann, splits.get(ann['frame_dir'], []))
+
+
+_WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz, '.arrow': _write_arrow}
 
 
 def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> None:
@@ -277,7 +329,8 @@ def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> Non
         data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
             :func:`load_annotations`. ``.npz`` keeps the six fields
             that every annotation has.
-        path (str or Path): Where to; the suffix ``.pkl``, ``.json`` or ``.npz`` chooses the kind.
+        path (str or Path): Where to; the suffix ``.pkl``, ``.arrow``, ``.json`` or ``.npz``
+            chooses the kind. ``.arrow`` stores float16.
 
     Raises:
         AnnotationError: If the suffix is another one, or ``.npz`` is asked to hold tracks.
@@ -287,10 +340,17 @@ def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> Non
         raise AnnotationError(f'{path}: found suffix {path.suffix!r}, expected one of '
                               f'{sorted(_WRITERS)}')
     path.parent.mkdir(parents=True, exist_ok=True)
+    with written_at_once(path) as f:
+        _WRITERS[path.suffix](data, f)
+
+
+@contextmanager
+def written_at_once(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears complete, when the block ends, or not at all."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.tmp')
     try:
         with os.fdopen(handle, 'wb') as f:
-            _WRITERS[path.suffix](data, f)
+            yield f
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

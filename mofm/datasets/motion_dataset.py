@@ -11,7 +11,15 @@ from mmengine.logging import print_log
 from mofm.keypoints import LAYOUTS, convert, get_layout
 from mofm.registry import DATASETS
 
-from .annotation import AnnotationError, Problem, load_annotations, summarise, validate
+from .annotation import (
+    AnnotationError,
+    Problem,
+    load_annotations,
+    open_arrow,
+    summarise,
+    validate,
+)
+from .arrow import ArrowFile
 
 _COCO = LAYOUTS['coco17']
 
@@ -29,7 +37,9 @@ class MotionDataset(BaseDataset):
     """Clips of an annotation file in the schema of PYSKL and mmaction2.
 
     Published files such as ``ntu60_hrnet.pkl`` are read as they are. Every annotation is checked
-    once (:func:`mofm.datasets.annotation.validate`). The pipeline gets the annotation with its
+    once (:func:`mofm.datasets.annotation.validate`). An ``.arrow`` file stays on the disk, where
+    all processes share it: lengths and labels are checked at the start, and the values of an
+    annotation when it is read. The pipeline gets the annotation with its
     joints in COCO-17 order and ``sample_idx``; :attr:`metainfo` holds ``layout``, ``left_kp``,
     ``right_kp`` and, if the file names them, ``classes``.
 
@@ -37,7 +47,7 @@ class MotionDataset(BaseDataset):
     (``test_mode=True``), where leaving them out would flatter the result.
 
     Args:
-        ann_file (str): A ``.pkl``, ``.npz`` or ``.json`` file.
+        ann_file (str): A ``.pkl``, ``.arrow``, ``.npz`` or ``.json`` file.
         pipeline (Sequence): Transforms, or configs of transforms.
         split (str, optional): Name of a split in the file, e.g. ``'xsub_train'``. None takes all
             annotations.
@@ -90,25 +100,24 @@ class MotionDataset(BaseDataset):
         self.repeat = repeat
         self.on_error = on_error
         self.problems: List[Problem] = []
+        self._store: Optional[ArrowFile] = None
         super().__init__(ann_file, pipeline=pipeline, data_prefix={}, **kwargs)
 
     def load_data_list(self) -> List[dict]:
         """Read, select, check and convert the annotations.
 
         Returns:
-            list[dict]: The usable annotations of the split, in file order.
+            list[dict] or np.ndarray: The usable annotations of the split, in file order; their
+            rows (N,) in an ``.arrow`` file.
         """
+        if self.ann_file.endswith('.arrow'):
+            return self._load_rows()
         data = load_annotations(self.ann_file)
-        names = data['metainfo'].get('classes')
-        if names is not None:
-            self.num_classes = self.num_classes or len(names)
-            chosen = range(len(names)) if self.classes is None else self.classes
-            self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
-
+        self._name_classes(data['metainfo'])
         selected = self._select(data)
         total = len(selected) + self._num_bad()
         data.clear()  # frees the annotations of other splits
-        labels = None if self.classes is None else {c: i for i, c in enumerate(self.classes)}
+        labels = self._new_labels()
         data_list = []
         for index, ann in selected:
             problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
@@ -121,15 +130,88 @@ class MotionDataset(BaseDataset):
             elif labels is None or ann['label'] in labels:
                 self._prepare(ann, labels)
                 data_list.append(ann)
+        self._summarise(total, len(data_list))
+        return data_list
+
+    def _name_classes(self, metainfo: dict):
+        """Take number and names of the classes from the file, where it has them."""
+        names = metainfo.get('classes')
+        if names is not None:
+            self.num_classes = self.num_classes or len(names)
+            chosen = range(len(names)) if self.classes is None else self.classes
+            self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
+
+    def _new_labels(self) -> Optional[dict]:
+        """New label of each label to keep; None if all stay as they are."""
+        return None if self.classes is None else {c: i for i, c in enumerate(self.classes)}
+
+    def _summarise(self, total: int, usable: int):
+        """Print the problems, and refuse a file of which nothing is left."""
         if self.problems:
             print_log(f'{self.ann_file}, split {self.split!r}: skipped {self._num_bad()} of '
                       f'{total} annotations, {len(self.problems) - self._num_bad()} ids without '
                       f'one:\n{summarise(self.problems)}', 'current', logging.WARNING)
-        if not data_list:
+        if not usable:
             raise AnnotationError(f'{self.ann_file}: none of {total} annotations can be used, '
                                   f'with split={self.split!r} and classes={self.classes}\n'
                                   f'{summarise(self.problems)}')
-        return data_list
+
+    def _load_rows(self) -> np.ndarray:
+        """Rows of the usable annotations of an ``.arrow`` file, which is not read for it."""
+        self._store = open_arrow(self.ann_file)
+        self._name_classes(self._store.metainfo)
+        self._exemplars = np.zeros(len(self._store), bool)
+        keep = self._rows_of(self.split)
+        if self.exemplar_split is not None:
+            self._exemplars = self._rows_of(self.exemplar_split)
+            keep |= self._exemplars
+        total = keep.sum()
+        label, joints = self._store.column('label'), self._store.column('num_joints')
+        for field, bad, found, expected in (
+                ('label', (label < 0) | (label >= (self.num_classes or np.inf)), label,
+                 f'an integer in [0, {self.num_classes})'),
+                ('keypoint', (joints != self.layout.num_joints)
+                 & (self._store.column('num_person') > 0), joints,
+                 f'{self.layout.num_joints} joints'),
+                ('keypoint', ~(self._store.column('visible') | self.test_mode), None,
+                 'at least one joint')):
+            for row in np.flatnonzero(keep & bad).tolist():
+                problem = Problem(self.ann_file, row, field,
+                                  'all joints missing' if found is None else str(found[row]),
+                                  expected)
+                if self._exemplars[row]:
+                    raise AnnotationError(f'{problem}; it is an exemplar of split '
+                                          f'{self.exemplar_split!r}, which cannot be skipped')
+                self._report(problem)
+            keep &= ~bad
+        if self.classes is not None:
+            keep &= np.isin(label, self.classes)
+        self._summarise(total, keep.sum())
+        self.serialize_data = False  # there is nothing to keep in memory
+        return np.flatnonzero(keep)
+
+    def _rows_of(self, split: Optional[str]) -> np.ndarray:
+        """Mask (N,) of the rows of a split, all for None."""
+        rows = self._ids(split, self._store.splits())
+        mask = np.full(len(self._store), rows is None)
+        mask[list(rows or ())] = True
+        return mask
+
+    def _read_row(self, row: int) -> dict:
+        """One annotation of an ``.arrow`` file.
+
+        Raises:
+            AnnotationError: If its values are not as they should be.
+        """
+        ann = self._store[row]
+        problem = validate(ann, self.layout.num_joints, self.num_classes, True, self.ann_file,
+                           int(row))
+        if problem is not None:
+            raise AnnotationError(problem)
+        if self.exemplar_split is not None:
+            ann['exemplar'] = bool(self._exemplars[row])
+        self._prepare(ann, self._new_labels())
+        return ann
 
     def _select(self, data: dict) -> List[Tuple[int, dict]]:
         """Pairs of index and annotation of the split; each has its id in ``frame_dir``."""
@@ -210,7 +292,25 @@ class MotionDataset(BaseDataset):
         """
         if not -len(self) <= idx < len(self):
             raise IndexError(f'index {idx} is out of range for {len(self)} samples')
-        return super().get_data_info(idx % (len(self) // self.repeat))
+        idx %= len(self) // self.repeat
+        if self._store is None:
+            return super().get_data_info(idx)
+        return dict(self._read_row(self.data_list[idx]), sample_idx=idx)
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """One sample after the pipeline; None if it is damaged (``.arrow`` only), see mmengine."""
+        try:
+            return super().prepare_data(idx)
+        except AnnotationError as error:
+            if self.test_mode or self.on_error == 'raise':
+                raise
+            print_log(f'another sample instead of: {error}', 'current', logging.WARNING)
+            return None
+
+    def _get_unserialized_subset(self, indices) -> Sequence:
+        """Annotations, or rows of an ``.arrow`` file, see mmengine."""
+        subset = super()._get_unserialized_subset(indices)
+        return subset if self._store is None else np.array(subset, np.int64)
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Label of one sample as a list, for mmengine's class-balanced wrapper."""

@@ -1,8 +1,9 @@
 """Which samples form a batch."""
 
-from typing import Iterator, Optional, Sized
+from typing import Iterator, Optional, Sequence, Sized
 
 import numpy as np
+from mmengine.dataset import ConcatDataset
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
@@ -78,4 +79,59 @@ class ClassBalancedSampler(Sampler):
 
     def set_epoch(self, epoch: int) -> None:
         """Another epoch, other batches."""
+        self.epoch = epoch
+
+
+@DATA_SAMPLERS.register_module()
+class MixtureSampler(Sampler):
+    """A mixture of data sets: each gives its share of every epoch, whatever its size.
+
+    For MMEngine's ``ConcatDataset``. A data set that gives more samples than it has is gone
+    through several times; one that gives fewer draws others every epoch.
+
+    Args:
+        dataset (ConcatDataset): The data sets.
+        weights (Sequence[float]): Relative share of each, at least 0.
+        num_samples (int, optional): Samples of an epoch over all ranks; by default as many as all
+            data sets together have.
+        seed (int, optional): The same on all ranks; drawn if None.
+
+    Raises:
+        ValueError: If there is not one weight for each data set, or one is negative, or all are 0.
+    """
+
+    def __init__(self, dataset: ConcatDataset, weights: Sequence[float],
+                 num_samples: Optional[int] = None, seed: Optional[int] = None):
+        weights = np.array(weights, dtype=np.float64)
+        ends = np.array(dataset.cumulative_sizes)
+        if weights.shape != ends.shape or not (weights >= 0).all() or not weights.sum() > 0:
+            raise ValueError(f'weights: found {weights.tolist()}, expected {len(ends)} numbers, '
+                             'one for each data set, none negative and not all 0')
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.num_samples = -(-(num_samples or len(dataset)) // self.world_size)
+        self.sizes = np.diff(ends, prepend=0)
+        self.starts = ends - self.sizes
+        # rounded so that the shares add up to the samples of an epoch
+        bounds = np.cumsum([0, *weights]) / weights.sum() * self.num_samples * self.world_size
+        self.shares = np.diff(bounds.round().astype(int))
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of this rank, in random order."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        parts = []
+        for start, size, share in zip(self.starts, self.sizes, self.shares):
+            rounds = [rng.permutation(size) for _ in range(-(-share // size))]
+            parts += [start + indices for indices in rounds[:-1]]
+            parts += [start + rounds[-1][:share - size * (len(rounds) - 1)]] if rounds else []
+        indices = rng.permutation(np.concatenate(parts))
+        return iter(indices[self.rank::self.world_size].tolist())
+
+    def __len__(self) -> int:
+        """Samples of this rank in an epoch."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch, other samples."""
         self.epoch = epoch

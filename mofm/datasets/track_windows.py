@@ -111,7 +111,10 @@ class TrackWindowDataset(MotionDataset):
         Returns:
             np.ndarray: (number of windows, 2) int32, track and first row of each.
         """
-        self._tracks = self._join(super().load_data_list())
+        data_list = super().load_data_list()
+        if isinstance(data_list, np.ndarray):
+            data_list = [self._read_row(row) for row in data_list]
+        self._tracks = self._join(data_list)
         self._metainfo['classes'] = ['normal', 'abnormal']
         windows = self._cut()
         counts = np.bincount(self._tracks.clip[windows[:, 0]], minlength=len(self._tracks.clips))

@@ -359,9 +359,10 @@ def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
 class Source3D(Source):
     """Recordings of 3D joints, each seen by virtual cameras (:class:`CameraRange`).
 
-    :meth:`read` returns annotations with ``joints`` (T, J, 3) in place of ``img_shape``,
-    ``total_frames``, ``keypoint`` and ``keypoint_score``: metres, y up, z away from the sensor,
-    NaN for missing joints. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
+    :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) of several persons,
+    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: metres, y up,
+    z away from the sensor, NaN for missing joints. The persons are seen by the same cameras, but
+    do not hide each other. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
     seed, the name and the number of the view only, so it stays the same when others are added.
 
     Without noise every joint in front of the camera has score 1, also outside of the image.
@@ -440,28 +441,30 @@ class Source3D(Source):
     def _see(self, recording: dict, view: int) -> dict:
         """One view as an annotation."""
         recording = dict(recording)
-        name, joints = recording['frame_dir'], recording.pop('joints')  # (T, J, 3)
+        name, joints = recording['frame_dir'], recording.pop('joints')
+        joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
         rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), view])
-        known = np.isfinite(joints).all(-1)  # (T, J)
+        known = np.isfinite(joints).all(-1)  # (M, T, J)
         target = joints[known].mean(0) if known.any() else np.zeros(3)
         camera = self.cameras.sample(rng, target)
         pixels, depth = camera.project(joints)
         score = (known & (depth > _NEAR)).astype(np.float64)
         coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
         coco[score == 0] = np.nan if self.noise else 0
-        keypoint = coco[..., :2]  # (T, 17, 2)
+        keypoint = coco[..., :2]  # (M, T, 17, 2)
         if self.noise:
-            keypoint, score = detect(keypoint, coco[..., 2], rng, camera.img_shape,
-                                     far=_FAR, swap=_SWAP)
+            persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
+                       for pixels, depth in zip(keypoint, coco[..., 2])]
+            keypoint, score = map(np.stack, zip(*persons))
         with np.errstate(over='ignore'):  # infinite values are refused later
             keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
         return dict(
             recording,
             frame_dir=f'{name}_v{view}',
             img_shape=camera.img_shape,
-            total_frames=len(joints),
-            keypoint=keypoint[None],
-            keypoint_score=score[None])
+            total_frames=joints.shape[1],
+            keypoint=keypoint,
+            keypoint_score=score)
 
     def __len__(self) -> int:
         """Number of annotations if no file is bad."""

@@ -1,4 +1,4 @@
-"""ClassBalancedSampler: what is in a batch, on every rank, in every epoch."""
+"""Samplers: what is in a batch, on every rank, in every epoch."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mofm.datasets import ClassBalancedSampler, samplers
+from mofm.datasets import ClassBalancedSampler, MixtureSampler, samplers
 
 COUNTS = {3: 9, 0: 4, 5: 2, 8: 7, 1: 5}
 LABELS = [label for label, n in COUNTS.items() for _ in range(n)]
@@ -108,3 +108,51 @@ def test_in_a_dataloader_of_joined_data_sets():
     got = [sorted(int(label) for label in batch['label']) for batch in loader]
     assert got == [[0, 0, 1, 1, 2, 2]] * 3 and len(loader) == 3
     assert loader.sampler.seed == 0
+
+
+def mixture(monkeypatch, weights=(1, 2, 1), world_size=1, rank=0, **kwargs):
+    """Sampler of data sets with 4, 30 and 100 samples."""
+    monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, world_size))
+    dataset = ConcatDataset([Labels({i: n}) for i, n in enumerate((4, 30, 100))])
+    return MixtureSampler(dataset, weights, seed=1, **kwargs)
+
+
+def source(index):
+    """Data set that an index of the mixture is in."""
+    return (index >= 4) + (index >= 34)
+
+
+@pytest.mark.parametrize('weights, num_samples, shares', [
+    ((1, 2, 1), 40, (10, 20, 10)), ((0, 1, 1), 11, (0, 6, 5)), ((.2, .2, .6), None, (27, 27, 80)),
+])
+def test_mixture_has_the_shares_of_its_weights(monkeypatch, weights, num_samples, shares):
+    sampler = mixture(monkeypatch, weights, num_samples=num_samples)
+    indices = list(sampler)
+    count = Counter(map(source, indices))
+    assert [count[i] for i in range(3)] == list(shares) and len(sampler) == sum(shares)
+    assert 0 <= min(indices) and max(indices) < 134
+    # within a data set every sample comes as often as any other, up to one
+    often = Counter(i for i in indices if i < 4)
+    assert not often or max(often.values()) - min(often.values()) <= 1
+    assert indices != sorted(indices, key=source)
+
+
+def test_mixture_draws_other_samples_every_epoch(monkeypatch):
+    sampler = mixture(monkeypatch, num_samples=40)
+    first = list(sampler)
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    assert {i for i in sampler if i >= 34} != {i for i in first if i >= 34}
+
+
+def test_ranks_share_a_mixture(monkeypatch):
+    alone = list(mixture(monkeypatch, num_samples=42))
+    halves = [list(mixture(monkeypatch, num_samples=41, world_size=2, rank=r)) for r in (0, 1)]
+    assert len(halves[0]) == len(halves[1]) == 21
+    assert sorted(halves[0] + halves[1]) == sorted(alone)
+
+
+@pytest.mark.parametrize('weights', [(1, 1), (1, -1, 1), (0, 0, 0), (1, float('nan'), 1)])
+def test_bad_weights_are_named(monkeypatch, weights):
+    with pytest.raises(ValueError, match='weights: found'):
+        mixture(monkeypatch, weights)

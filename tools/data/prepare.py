@@ -2,31 +2,21 @@
 
 python tools/data/prepare.py penn_action Penn_Action.zip data/penn_action.pkl
 python tools/data/prepare.py nw_ucla all_sqe.zip data/nw_ucla.pkl --views 4 --yaw -60 60
+python tools/data/prepare.py alphapose results data/mine.arrow --list train train.txt
+
+After an interruption the same command goes on where it was.
 """
 import argparse
 import sys
-from collections import Counter
+from pathlib import Path
 
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mofm.datasets.annotation import AnnotationError, dump_annotations, summarise
-from mofm.keypoints import CameraRange
+from mofm.datasets.annotation import AnnotationError, summarise
 from mofm.registry import SOURCES
-from mofm.sources import Source3D, UBnormal
+from mofm.sources.prepare import prepare
 
-
-def add_options(parser, reader):
-    """Options that only some readers have."""
-    if issubclass(reader, Source3D):
-        parser.add_argument('--views', type=int, default=1, help='virtual cameras per recording')
-        parser.add_argument('--yaw', type=float, nargs=2, default=CameraRange.yaw,
-                            metavar=('LOW', 'HIGH'),
-                            help='where they stand in degrees, 0 is the side of the sensor')
-        parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
-        parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
-    if issubclass(reader, UBnormal):
-        parser.add_argument('--gt', help='zip file or folder with the *_tracks.txt files')
-        parser.add_argument('--masks', help='folder with Scene1, Scene2, ...')
+_FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 
 
 def parse_args(argv=None):
@@ -35,48 +25,53 @@ def parse_args(argv=None):
     readers = parser.add_subparsers(dest='source', required=True, metavar='source')
     for name, reader in sorted(SOURCES.module_dict.items()):
         sub = readers.add_parser(name, help=reader.__doc__.splitlines()[0])
-        sub.add_argument('input', help='zip file or folder as published')
-        sub.add_argument('output', help='annotation file: .pkl, .npz or .json')
-        sub.add_argument('--strict', action='store_true', help='stop at the first bad file')
-        add_options(sub, reader)
+        sub.add_argument('input', help='zip file, folder, or one file, as published')
+        sub.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
+        sub.add_argument('--format', choices=_FORMATS,
+                         help='by default the suffix of the output says it')
+        sub.add_argument('--workers', type=int, help='processes, by default one per core')
+        reader.add_options(sub)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     """Convert, write and summarise."""
-    args = parse_args(argv)
-    options = {k: v for k, v in vars(args).items() if k not in ('source', 'input', 'output')}
+    options = vars(parse_args(argv))
+    name, path, output = (options.pop(key) for key in ('source', 'input', 'output'))
+    kind, workers = options.pop('format'), options.pop('workers')
+    if kind is not None:
+        output = output if output.suffix else output.with_suffix(_FORMATS[kind])
+        if output.suffix != _FORMATS[kind]:
+            raise AnnotationError(f'{output}: found suffix {output.suffix!r} and --format {kind}, '
+                                  f'expected {_FORMATS[kind]!r} or none')
     try:
-        if 'yaw' in options:
-            options['cameras'] = CameraRange(yaw=tuple(options.pop('yaw')))
-        source = SOURCES.get(args.source)(args.input, **options)
+        source = SOURCES.get(name).from_options(path, **options)
     except ValueError as error:
         raise AnnotationError(error) from None
-    annotations, split, counts = [], {}, Counter()
-    for ann, names in track(source, f'Reading {args.source}', total=len(source)):
-        annotations.append(ann)
-        for name in names:
-            split.setdefault(name, []).append(ann['frame_dir'])
-            counts[name, ann['label']] += 1
-    if not annotations:
-        raise AnnotationError(f'{args.input}: no file could be read\n'
-                              f'{summarise(source.problems)}')
-    dump_annotations(
-        dict(split=split, annotations=annotations,
-             metainfo=dict(classes=list(source.classes), layout='coco17')), args.output)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())
+    # without a thread that refreshes, which must not be there when processes fork
+    with Progress(*columns, auto_refresh=False) as bar:
+        task = bar.add_task(f'Reading {name}', total=len(source.files))
+        report = prepare(source, output, workers,
+                         lambda files: bar.update(task, advance=files, refresh=True))
+    show(source, report)
+    print(f'{output}: {report.clips} clips, {report.frames} frames, '
+          f'{len(report.problems)} of {report.files} files or recordings skipped' +
+          f', {report.resumed} of them read by an earlier call' * bool(report.resumed))
+    if report.problems:
+        print(summarise(report.problems, limit=50))
 
-    names = sorted(split)
-    width = max(map(len, source.classes))
+
+def show(source, report):
+    """Print clips by split and class."""
+    names = sorted(report.splits)
+    width = max(map(len, source.classes), default=5)
     print(f'{"":{width}}', *(f'{name:>8}' for name in names))
-    if len({label for _, label in counts}) > 1:  # whole recordings have none of their own
+    if len({label for _, label in report.counts}) > 1:  # whole recordings have none of their own
         for label, title in enumerate(source.classes):
-            print(f'{title:{width}}', *(f'{counts[name, label]:8}' for name in names))
-    print(f'{"total":{width}}', *(f'{len(split[name]):8}' for name in names))
-    print(f'{args.output}: {len(annotations)} clips, '
-          f'{sum(ann["total_frames"] for ann in annotations)} frames, '
-          f'{len(source.problems)} of {len(source.files)} files skipped')
-    if source.problems:
-        print(summarise(source.problems, limit=50))
+            print(f'{title:{width}}', *(f'{report.counts[name, label]:8}' for name in names))
+    print(f'{"total":{width}}', *(f'{report.splits[name]:8}' for name in names))
 
 
 if __name__ == '__main__':
@@ -84,3 +79,5 @@ if __name__ == '__main__':
         main()
     except AnnotationError as error:
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('interrupted; the same command goes on where it was')

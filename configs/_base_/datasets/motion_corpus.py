@@ -1,0 +1,8 @@
+# A mixture of sets for tokenizer and pre-training: name the files, and the share of each.
+# Add your own poses as one more line; no labels are needed. docs/data.md says how each is made.
+corpus = [
+    dict(type='MotionDataset', ann_file='data/penn_action.pkl', split='train'),
+    dict(type='MotionDataset', ann_file='data/nw_ucla.pkl', split='train'),  # views 1 and 2
+    dict(type='MotionDataset', ann_file='data/bandai_namco.pkl'),
+]
+corpus_weights = [2, 1, 2]

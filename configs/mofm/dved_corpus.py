@@ -1,0 +1,14 @@
+# dved.py on the mixture of sets.
+# Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus.py
+_base_ = ['dved.py', '../_base_/datasets/motion_corpus.py']
+model = dict(
+    loss=dict(guide=dict(init_cfg=dict(checkpoint='work_dirs/kmeans_corpus/epoch_1.pth'))))
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        ignore_keys=['classes'],
+        datasets=[dict(**data, pipeline=_base_.train_pipeline) for data in _base_.corpus]))
+val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl', split='test'))
+test_dataloader = val_dataloader

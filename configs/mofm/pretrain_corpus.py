@@ -1,0 +1,13 @@
+# pretrain.py on the mixture of sets, with the tokens of dved_corpus.py.
+_base_ = ['pretrain.py', '../_base_/datasets/motion_corpus.py']
+model = dict(
+    tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/dved_corpus/epoch_20.pth')))
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        ignore_keys=['classes'],
+        datasets=[dict(**data, pipeline=_base_.train_pipeline) for data in _base_.corpus]))
+val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl', split='test'))
+test_dataloader = val_dataloader

@@ -1,0 +1,228 @@
+"""Annotations in an Arrow file: memory-mapped, so that opening a million clips takes no memory.
+
+One row per annotation, in the IPC file format (Feather version 2): scalars in columns of their
+own, arrays as flat lists. Coordinates and scores are float16, like those of published files.
+"""
+import json
+from pathlib import Path
+from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+try:
+    import pyarrow as pa
+except ImportError:  # only those who use such files need it
+    pa = None
+
+_SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
+                total_frames='int32', num_joints='int32', visible='bool_')
+_LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
+              frame_label='int32', segments='int32')
+_BATCH = 2**22  # coordinates in a record batch, at most that many more in its last row
+_ROWS = 2**13
+
+
+def _require_arrow():
+    if pa is None:
+        raise ModuleNotFoundError('.arrow files need pyarrow: pip install "pyarrow>=17,<21"')
+
+
+def _schema(metainfo: dict):
+    texts = [('frame_dir', pa.string()), ('clip', pa.string()), ('track_id', pa.int64()),
+             ('split', pa.list_(pa.string()))]
+    scalars = [(name, getattr(pa, kind)()) for name, kind in _SCALARS.items()]
+    lists = [(name, pa.list_(getattr(pa, kind)())) for name, kind in _LISTS.items()]
+    return pa.schema(texts + scalars + lists, metadata={'mofm': json.dumps(metainfo)})
+
+
+class ArrowWriter:
+    """Writes annotations one after the other.
+
+    Args:
+        file (BinaryIO): Where to.
+        metainfo (dict): Class names and the like, as JSON can hold it.
+    """
+
+    def __init__(self, file: BinaryIO, metainfo: dict):
+        _require_arrow()
+        self._schema = _schema(metainfo)
+        self._file = pa.ipc.new_file(file, self._schema)
+        self._rows: List[dict] = []
+        self._size = 0
+
+    def write(self, ann: Dict[str, Any], splits: Sequence[str]):
+        """Add a valid annotation (:func:`mofm.datasets.annotation.validate`).
+
+        Args:
+            ann (dict): The annotation; fields that the schema does not know are left out.
+            splits (Sequence[str]): Splits that it is in.
+        """
+        keypoint, score = ann['keypoint'], ann['keypoint_score']
+        row = {name: ann.get(name) for name in ('frame_dir', 'clip', 'track_id', 'label',
+                                                'total_frames', *_LISTS)}
+        row.update(split=list(splits), num_person=len(keypoint),
+                   num_joints=keypoint.shape[2] if keypoint.ndim == 4 else 0,
+                   height=ann['img_shape'][0], width=ann['img_shape'][1],
+                   visible=bool(np.logical_and(score > 0, keypoint.any(-1)).any()))
+        self._rows.append(row)
+        self._size += keypoint.size
+        if self._size > _BATCH or len(self._rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self):
+        columns = []
+        for field in self._schema:
+            values = [row[field.name] for row in self._rows]
+            if field.name in _LISTS:
+                kind = np.dtype(_LISTS[field.name])
+                lengths = [0 if v is None else v.size for v in values]
+                missing = np.array([v is None for v in values])
+                parts = [v.astype(kind).ravel() for v in values if v is not None]
+                columns.append(pa.ListArray.from_arrays(
+                    pa.array(np.cumsum([0, *lengths]), pa.int32()),
+                    pa.array(np.concatenate(parts) if parts else np.zeros(0, kind)),
+                    mask=pa.array(missing) if missing.any() else None))
+            else:
+                columns.append(pa.array(values, field.type))
+        self._file.write_batch(pa.record_batch(columns, schema=self._schema))
+        self._rows.clear()
+        self._size = 0
+
+    def __enter__(self) -> 'ArrowWriter':
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None and self._rows:
+            self._flush()
+        self._file.close()
+
+
+class ArrowFile:
+    """A memory-mapped file of annotations; processes share its pages.
+
+    Args:
+        path (str or Path): The file.
+
+    Attributes:
+        metainfo (dict): Class names and the like.
+
+    Raises:
+        ValueError: If it is no such file, or damaged.
+        OSError: If it cannot be opened.
+    """
+
+    def __init__(self, path: Union[str, Path]):
+        _require_arrow()
+        self.path = str(path)
+        self._file = pa.ipc.open_file(pa.memory_map(self.path))
+        expected = _schema({})
+        if not self._file.schema.equals(expected):
+            raise ValueError(f'found columns {self._file.schema.names}, expected '
+                             f'{expected.names} with their types')
+        self.metainfo = json.loads((self._file.schema.metadata or {}).get(b'mofm', b'{}'))
+        self._batches = [self._file.get_batch(i) for i in range(self._file.num_record_batches)]
+        for batch in self._batches:
+            batch.validate(full=True)
+        self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+        self._lists = [{name: _offsets_and_values(batch.column(name)) for name in _LISTS}
+                       for batch in self._batches]
+        self._scalars = {name: self.column(name) for name in _SCALARS}
+        self._check()
+
+    def __reduce__(self):
+        return type(self), (self.path, )
+
+    def __deepcopy__(self, memo):
+        return self  # never written to
+
+    def __len__(self) -> int:
+        """Number of annotations."""
+        return int(self._first[-1])
+
+    def column(self, name: str) -> np.ndarray:
+        """A scalar of every annotation, (N,).
+
+        Args:
+            name (str): ``label``, ``height``, ``width``, ``num_person``, ``total_frames``,
+                ``num_joints`` or ``visible`` (is any joint?).
+        """
+        parts = [batch.column(name).to_numpy(zero_copy_only=False) for batch in self._batches]
+        return np.concatenate(parts) if parts else np.zeros(0, int)
+
+    def _check(self):
+        """Lengths of all lists, which says nothing about their values."""
+        rows = {name: np.concatenate([np.diff(lists[name][0]) for lists in self._lists] or [[]])
+                for name in _LISTS}
+        s = self._scalars
+        if any(s[name].dtype.kind not in 'iub' for name in s):
+            raise ValueError('found rows without a label, a size or a length')
+        poses = s['num_person'].astype(np.int64) * s['total_frames'] * s['num_joints']
+        if (poses < 0).any() or (rows['keypoint'] != 2 * poses).any() or (
+                rows['keypoint_score'] != poses).any():
+            raise ValueError('keypoint or keypoint_score does not have the length that '
+                             'num_person, total_frames and num_joints say')
+
+    def splits(self) -> Dict[str, np.ndarray]:
+        """Ascending rows of every split."""
+        out: Dict[str, List[np.ndarray]] = {}
+        for batch, first in zip(self._batches, self._first):
+            column = batch.column('split')
+            names = column.flatten().dictionary_encode()
+            parents = column.value_parent_indices().to_numpy(zero_copy_only=False)
+            codes = names.indices.to_numpy(zero_copy_only=False)
+            for code, name in enumerate(names.dictionary.to_pylist()):
+                out.setdefault(name, []).append(first + parents[codes == code])
+        return {name: np.concatenate(rows) for name, rows in out.items()}
+
+    def ids(self, rows: Optional[Sequence[int]] = None) -> List[str]:
+        """``frame_dir`` of some rows, of all by default."""
+        parts = [batch.column('frame_dir') for batch in self._batches]
+        column = pa.chunked_array(parts, pa.string())
+        return (column if rows is None else column.take(pa.array(rows, pa.int64()))).to_pylist()
+
+    def __getitem__(self, row: int) -> Dict[str, Any]:
+        """One annotation, its arrays copied from the file.
+
+        Args:
+            row (int): In [0, len(self)).
+
+        Returns:
+            dict: Without checks of the values.
+        """
+        index = int(np.searchsorted(self._first, row, 'right')) - 1
+        i = int(row - self._first[index])
+        batch, lists = self._batches[index], self._lists[index]
+        height, width, persons, frames, joints = (
+            int(self._scalars[name][row])
+            for name in ('height', 'width', 'num_person', 'total_frames', 'num_joints'))
+        ann = dict(
+            frame_dir=batch.column('frame_dir')[i].as_py(),
+            label=int(self._scalars['label'][row]),
+            img_shape=(height, width),
+            total_frames=frames,
+            keypoint=_cut(lists['keypoint'], i).reshape(persons, frames, joints, 2),
+            keypoint_score=_cut(lists['keypoint_score'], i).reshape(persons, frames, joints))
+        for name in ('clip', 'track_id'):
+            value = batch.column(name)[i]
+            if value.is_valid:
+                ann[name] = value.as_py()
+        for name in ('frame_inds', 'frame_label', 'segments'):
+            column = batch.column(name)
+            if not column.null_count or column[i].is_valid:
+                ann[name] = _cut(lists[name], i)
+        if 'frame_label' in ann and len(ann['frame_label']) != frames:
+            ann['frame_label'] = ann['frame_label'].reshape(persons, -1)
+        if 'segments' in ann:
+            ann['segments'] = ann['segments'].reshape(-1, 3)
+        return ann
+
+
+def _offsets_and_values(column) -> Tuple[np.ndarray, np.ndarray]:
+    """Of a list column: where each row starts and ends (N + 1,), and all values."""
+    return column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
+
+
+def _cut(column: Tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:
+    """A copy of row ``i``."""
+    offsets, values = column
+    return values[offsets[i]:offsets[i + 1]].copy()

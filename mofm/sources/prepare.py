@@ -1,0 +1,210 @@
+"""From a source to an annotation file: on all cores, in little memory, going on after a stop."""
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
+
+from mofm.datasets.annotation import (
+    AnnotationError,
+    Problem,
+    dump_annotations,
+    summarise,
+    written_at_once,
+)
+from mofm.datasets.arrow import ArrowFile, ArrowWriter
+
+from .base import Source
+
+_PARTS = 256  # of a corpus, at most; a part is what a stop loses
+
+
+@dataclass
+class Prepared:
+    """What became of a source.
+
+    Attributes:
+        files (int): Native files.
+        clips (int): Annotations.
+        frames (int): Their frames.
+        counts (Counter): Clips by split and label.
+        splits (dict[str, int]): Clips by split.
+        problems (list[str]): Why files were left out.
+        resumed (int): Native files that an earlier, interrupted call had read.
+    """
+
+    files: int
+    clips: int = 0
+    frames: int = 0
+    counts: Counter = field(default_factory=Counter)
+    splits: Counter = field(default_factory=Counter)
+    problems: List[str] = field(default_factory=list)
+    resumed: int = 0
+
+
+def prepare(source: Source, path: Union[str, Path], workers: Optional[int] = None,
+            progress: Callable[[int], None] = lambda files: None) -> Prepared:
+    """Write the annotations of a source.
+
+    The native files are read in parts by several processes; each part goes into the folder
+    ``<path>.parts`` when it is complete, and all of them into ``path`` at the end. After an
+    interruption the same call reads the missing parts only. Files that cannot be used, and
+    recordings whose name was there before, are left out and reported.
+
+    Args:
+        source (Source): The reader.
+        path (str or Path): ``.arrow`` and ``.pkl`` are written one clip at a time; ``.npz`` and
+            ``.json`` are put together in memory.
+        workers (int, optional): Processes; by default one per core, 0 reads in this one.
+        progress (Callable): Called with the number of native files that have been read.
+
+    Returns:
+        Prepared: Counts and problems.
+
+    Raises:
+        AnnotationError: If no file could be read, the suffix is unknown, or at the first bad file
+            of a strict source.
+    """
+    path = Path(path)
+    if path.suffix not in _MERGE:
+        raise AnnotationError(f'{path}: found suffix {path.suffix!r}, expected one of '
+                              f'{sorted(_MERGE)}')
+    size = max(1, -(-len(source.files) // _PARTS))
+    parts = [source.files[i:i + size] for i in range(0, len(source.files), size)]
+    folder = _parts_folder(source, path)
+    todo = [i for i in range(len(parts)) if not (folder / f'{i}.arrow').exists()]
+    report = Prepared(len(source.files))
+    report.resumed = len(source.files) - sum(len(parts[i]) for i in todo)
+    progress(report.resumed)
+    workers = min(os.cpu_count() if workers is None else workers, len(todo))
+    if workers > 1:
+        with ProcessPoolExecutor(workers, initializer=_start, initargs=(source, folder)) as pool:
+            try:
+                for done in as_completed([pool.submit(_convert, i, parts[i]) for i in todo]):
+                    progress(done.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    else:
+        _start(source, folder)
+        for i in todo:
+            progress(_convert(i, parts[i]))
+    metainfo = dict(classes=list(source.classes), layout='coco17')
+    if not source.classes:
+        del metainfo['classes']
+    problems = [json.loads((folder / f'{i}.json').read_text()) for i in range(len(parts))]
+    report.problems = [line for part in problems for line in part]
+    _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
+    shutil.rmtree(folder)
+    if not report.clips:
+        path.unlink(missing_ok=True)
+        raise AnnotationError(f'{source.path}: no file could be read\n'
+                              f'{summarise(report.problems)}')
+    return report
+
+
+def _parts_folder(source: Source, path: Path) -> Path:
+    """The folder of the parts, empty unless it holds those of the same source."""
+    stat = source.path.stat()
+    key = hashlib.sha256(pickle.dumps((source, stat.st_size, stat.st_mtime_ns))).hexdigest()
+    folder = path.with_name(path.name + '.parts')
+    mark = folder / 'source'
+    if folder.exists() and not (mark.exists() and mark.read_text() == key):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(key)
+    return folder
+
+
+_worker: Tuple[Source, Path] = ()
+
+
+def _start(source: Source, folder: Path):
+    global _worker
+    _worker = source, folder
+
+
+def _convert(index: int, names: List[str]) -> int:
+    """Read one part; its problems are written first, so that a part is complete or not there."""
+    source, folder = _worker
+    file = folder / f'{index}.arrow'
+    with written_at_once(file) as f:
+        with ArrowWriter(f, {}) as writer:
+            for ann, splits in source.convert(names):
+                writer.write(ann, splits)
+        file.with_suffix('.json').write_text(json.dumps([str(p) for p in source.problems]))
+    return len(names)
+
+
+def _items(source: Source, folder: Path, num_parts: int,
+           report: Prepared) -> Iterator[Tuple[dict, List[str]]]:
+    """Annotations of all parts and their splits, counted on the way."""
+    seen = set()
+    for i in range(num_parts):
+        part = ArrowFile(folder / f'{i}.arrow')
+        splits: Dict[int, List[str]] = {}
+        for name, rows in part.splits().items():
+            for row in rows.tolist():
+                splits.setdefault(row, []).append(name)
+        for row in range(len(part)):
+            ann, names = part[row], splits.get(row, [])
+            if ann['frame_dir'] in seen:
+                report.problems.append(str(Problem(
+                    str(source.path), None, 'frame_dir', f'{ann["frame_dir"]!r} twice',
+                    'a name of its own for every recording; the first is kept')))
+                continue
+            seen.add(ann['frame_dir'])
+            report.clips += 1
+            report.frames += ann['total_frames']
+            report.splits.update(names)
+            report.counts.update((name, ann['label']) for name in names)
+            yield ann, names
+
+
+def _merge_arrow(path, metainfo, items):
+    with written_at_once(path) as f, ArrowWriter(f, metainfo) as writer:
+        for ann, splits in items:
+            writer.write(ann, splits)
+
+
+def _pickled(value) -> bytes:
+    """A value in a pickle, without head and end. Without frames and memo they can be joined."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, protocol=3)
+    pickler.fast = True
+    pickler.dump(value)
+    return buffer.getvalue()[2:-1]
+
+
+def _merge_pickle(path, metainfo, items):
+    split: Dict[str, List[str]] = {}
+    with written_at_once(path) as f:
+        f.write(pickle.PROTO + b'\3' + pickle.EMPTY_DICT + pickle.MARK)
+        f.write(_pickled('annotations') + pickle.EMPTY_LIST + pickle.MARK)
+        for ann, names in items:
+            f.write(_pickled(ann))
+            for name in names:
+                split.setdefault(name, []).append(ann['frame_dir'])
+        f.write(pickle.APPENDS)
+        f.write(_pickled('split') + _pickled(split) + _pickled('metainfo') + _pickled(metainfo))
+        f.write(pickle.SETITEMS + pickle.STOP)
+
+
+def _merge_in_memory(path, metainfo, items):
+    annotations, split = [], {}
+    for ann, names in items:
+        annotations.append(ann)
+        for name in names:
+            split.setdefault(name, []).append(ann['frame_dir'])
+    if annotations:
+        dump_annotations(dict(split=split, annotations=annotations, metainfo=metainfo), path)
+
+
+_MERGE = {'.arrow': _merge_arrow, '.pkl': _merge_pickle, '.npz': _merge_in_memory,
+          '.json': _merge_in_memory}

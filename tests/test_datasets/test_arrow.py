@@ -1,0 +1,173 @@
+"""Annotations in a memory-mapped Arrow file."""
+import pickle
+import resource
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from mofm.datasets import AnnotationError, MotionDataset, TrackWindowDataset, motion_collate
+from mofm.datasets.annotation import dump_annotations, load_annotations
+from mofm.datasets.arrow import ArrowFile
+
+
+def clip(i, persons=1, joints=17, **fields):
+    """A valid annotation with ``3 + i`` frames."""
+    rng = np.random.default_rng(i)
+    shape = (persons, 3 + i, joints)
+    return dict(frame_dir=f'clip{i}', label=i % 3, img_shape=(100 + i, 200), total_frames=3 + i,
+                keypoint=(rng.random((*shape, 2)) * 90 + 1).astype(np.float16),
+                keypoint_score=rng.random(shape).astype(np.float16) / 2 + np.float16(.5), **fields)
+
+
+@pytest.fixture
+def data():
+    """Clips of one to three persons, tracks, labels of frames, segments, and an empty one."""
+    clips = [clip(i, 1 + i % 3) for i in range(6)]
+    clips += [clip(6, clip='video', track_id=4, frame_inds=np.arange(9) * 3,
+                   frame_label=np.arange(9) - 1),
+              clip(7, 2, frame_label=np.arange(20).reshape(2, 10),
+                   segments=np.array([[1, 0, 4], [2, 3, 9]])),
+              dict(clip(8), keypoint=np.zeros((0, 11, 17, 2), np.float16),
+                   keypoint_score=np.zeros((0, 11, 17), np.float16))]
+    return dict(split=dict(train=['clip1', 'clip3', 'clip6', 'clip8'], test=['clip0', 'clip3']),
+                annotations=clips, metainfo=dict(classes=['a', 'b', 'c']))
+
+
+@pytest.fixture
+def file(data, tmp_path):
+    dump_annotations(data, tmp_path / 'a.arrow')
+    return tmp_path / 'a.arrow'
+
+
+def test_writing_and_reading_keeps_every_field(data, file):
+    read = load_annotations(file)
+    assert read['split'] == data['split'] and read['metainfo'] == data['metainfo']
+    for ann, expected in zip(read['annotations'], data['annotations']):
+        assert ann.keys() == expected.keys()
+        for name, value in expected.items():
+            assert np.array_equal(ann[name], value), name
+        assert isinstance(ann['label'], int) and isinstance(ann['img_shape'], tuple)
+
+
+def test_batches_of_any_size_hold_the_same_rows(data, tmp_path, monkeypatch):
+    monkeypatch.setattr('mofm.datasets.arrow._ROWS', 2)
+    dump_annotations(data, tmp_path / 'b.arrow')
+    file = ArrowFile(tmp_path / 'b.arrow')
+    assert len(file._batches) == 5 and len(file) == 9
+    assert file.ids() == [ann['frame_dir'] for ann in data['annotations']]
+    assert {k: v.tolist() for k, v in file.splits().items()} == dict(train=[1, 3, 6, 8],
+                                                                     test=[0, 3])
+    for row in (8, 0, 5, 3):
+        np.testing.assert_array_equal(file[row]['keypoint'], data['annotations'][row]['keypoint'])
+
+
+@pytest.mark.parametrize('options', [
+    dict(), dict(split='train'), dict(split='train', test_mode=True), dict(classes=[2, 0]),
+    dict(split='test', exemplar_split='train', test_mode=True), dict(repeat=3),
+    dict(indices=[3, 1])
+])
+def test_data_set_equals_that_of_a_pickle(data, file, tmp_path, options):
+    dump_annotations(data, tmp_path / 'a.pkl')
+    mapped, loaded = (MotionDataset(str(path), **options)
+                      for path in (file, tmp_path / 'a.pkl'))
+    assert len(mapped) == len(loaded) and mapped.metainfo == loaded.metainfo
+    for a, b in zip(mapped, loaded):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert np.array_equal(a[name], b[name]), name
+
+
+def test_windows_equal_those_of_a_pickle(data, file, tmp_path):
+    dump_annotations(data, tmp_path / 'a.pkl')
+    mapped, loaded = (TrackWindowDataset(str(path), seg_len=4, min_len=3)
+                      for path in (file, tmp_path / 'a.pkl'))
+    assert len(mapped) == len(loaded) > 10
+    for a, b in zip(mapped, loaded):
+        np.testing.assert_array_equal(a['keypoint'], b['keypoint'])
+        assert (a['clip'], a['frame'], a['track_id']) == (b['clip'], b['frame'], b['track_id'])
+
+
+def test_workers_share_the_file(file):
+    dataset = MotionDataset(str(file), split='train', pipeline=[
+        dict(type='mofm.UniformSampleFrames', clip_len=4), dict(type='mofm.PoseCompact'),
+        dict(type='mofm.ThermalCubeFormat', num_frames=4, canvas=12, patch=4),
+        dict(type='mofm.PackMotionInputs')])
+    for context in ('fork', 'spawn'):
+        loader = DataLoader(dataset, 3, num_workers=1, collate_fn=motion_collate,
+                            multiprocessing_context=context)
+        (batch, ) = loader
+        assert batch['inputs']['keypoints'].shape == (3, 2, 17, 4, 3)
+
+
+def test_opening_takes_no_memory(tmp_path):
+    """100 MB of key points, of which 10 clips are read."""
+    big = clip(0)
+    big.update(total_frames=15000, keypoint=np.ones((1, 15000, 17, 2), np.float16),
+               keypoint_score=np.ones((1, 15000, 17), np.float16))
+    dump_annotations(dict(split={}, annotations=[dict(big, frame_dir=f'{i}') for i in range(66)]),
+                     tmp_path / 'big.arrow')
+    assert (tmp_path / 'big.arrow').stat().st_size > 1e8
+    with open('/proc/self/statm') as f:
+        before = int(f.read().split()[5])  # data pages of this process alone
+    dataset = MotionDataset(str(tmp_path / 'big.arrow'))
+    assert dataset[3]['keypoint'].shape == (1, 15000, 17, 2)
+    with open('/proc/self/statm') as f:
+        grown = (int(f.read().split()[5]) - before) * resource.getpagesize()
+    assert grown < 3e7
+
+
+@pytest.mark.parametrize('layout, num_classes, words', [
+    ('coco17', 2, r'label: found 2, expected an integer in \[0, 2\)'),
+    ('kinect20', 3, 'keypoint: found 17, expected 20 joints')
+])
+def test_bad_annotations_are_reported_at_the_start(file, layout, num_classes, words):
+    with pytest.raises(AnnotationError, match=words):
+        MotionDataset(str(file), num_classes=num_classes, layout=layout, on_error='raise')
+
+
+def test_not_a_number_is_found_when_the_clip_is_read(data, tmp_path):
+    data['annotations'][0]['keypoint'][0, 0, 0, 0] = np.nan
+    dump_annotations(data, tmp_path / 'a.arrow')
+    dataset = MotionDataset(str(tmp_path / 'a.arrow'), split='test')
+    assert dataset[0]['sample_idx'] != 0  # another one
+    for options in (dict(on_error='raise'), dict(test_mode=True)):
+        dataset = MotionDataset(str(tmp_path / 'a.arrow'), split='test', **options)
+        with pytest.raises(AnnotationError, match='annotation 0: keypoint: found 1 values'):
+            dataset[0]
+
+
+def test_unknown_split_and_missing_file_are_named(file):
+    with pytest.raises(AnnotationError, match="no split 'val', expected one of"):
+        MotionDataset(str(file), split='val')
+    with pytest.raises(AnnotationError, match='no such file'):
+        MotionDataset('nowhere.arrow')
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_file_never_raises_anything_else(tmp_path_factory, draw_data):
+    folder = tmp_path_factory.mktemp('damaged')
+    dump_annotations(dict(split=dict(a=['clip1']), annotations=[clip(i, 2) for i in range(4)]),
+                     folder / 'a.arrow')
+    content = bytearray((folder / 'a.arrow').read_bytes())
+    if draw_data.draw(st.booleans()):
+        content = content[:draw_data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(draw_data.draw(st.integers(1, 8))):
+            content[draw_data.draw(st.integers(0, len(content) - 1))] = draw_data.draw(
+                st.integers(0, 255))
+    (folder / 'a.arrow').write_bytes(content)
+    try:
+        dataset = MotionDataset(str(folder / 'a.arrow'), test_mode=True)
+        for i in range(len(dataset)):
+            dataset[i]
+    except AnnotationError:
+        pass
+
+
+def test_store_is_not_copied(file):
+    dataset = MotionDataset(str(file))
+    assert len(pickle.dumps(dataset)) < 5000

@@ -1,0 +1,218 @@
+"""From a source to an annotation file: parts, processes, interruptions."""
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofm.datasets import AnnotationError, load_annotations
+from mofm.registry import SOURCES
+from mofm.sources import prepare as module
+from mofm.sources.base import FolderSource, Source
+from mofm.sources.prepare import prepare
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools/data/prepare.py'
+
+
+class Numbers(Source):
+    """A clip per file, which holds its number of frames; 'stop' interrupts."""
+
+    suffix = '.txt'
+    log = None
+
+    def annotations(self, name, content):
+        """Two persons, and the label and splits of the lists."""
+        if content == b'stop':
+            raise KeyboardInterrupt
+        if not content.isdigit() or not int(content):
+            raise self.error(name, 'frames', content, 'a number')
+        if self.log:
+            with open(self.log, 'a') as f:
+                f.write(f'{name}\n')
+        listed = self.listed(name)
+        if listed is not None:
+            shape = (2, int(content), 17)
+            yield dict(frame_dir=Path(name).stem, label=listed[0], img_shape=(4, 5),
+                       total_frames=shape[1], keypoint=np.full((*shape, 2), 3, np.float16),
+                       keypoint_score=np.ones(shape, np.float16)), listed[1]
+
+
+def folder(path, count=20, **changes):
+    """Files 00.txt, 01.txt, ... with 1, 2, ... frames."""
+    path.mkdir(exist_ok=True)
+    for i in range(count):
+        (path / f'{i:02}.txt').write_text(changes.get(f'{i:02}', str(i + 1)))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(module, '_PARTS', 5)
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow', '.npz', '.json'])
+@pytest.mark.parametrize('workers', [0, 2])
+def test_every_kind_of_file_holds_the_same(tmp_path, suffix, workers):
+    lists = dict(train=tmp_path / 'train.txt', test=tmp_path / 'test.txt')
+    lists['train'].write_text(''.join(f'{i:02}.txt {i % 3}\n' for i in range(15)))
+    lists['test'].write_text('15 2\nsomewhere/16.txt 0\n17,1\n')
+    source = Numbers(folder(tmp_path / 'in', 20, **{'04': 'x', '17': '0'}), lists=lists)
+    seen = []
+    report = prepare(source, tmp_path / f'out{suffix}', workers, seen.append)
+    data = load_annotations(tmp_path / f'out{suffix}')
+    kept = [f'{i:02}' for i in range(17) if i not in (4, 16)]  # another folder, 17 is broken
+    assert [ann['frame_dir'] for ann in data['annotations']] == kept
+    assert data['split'] == dict(train=kept[:-1], test=['15'])
+    for ann in data['annotations']:
+        n = int(ann['frame_dir'])
+        assert ann['label'] == n % 3 if n < 15 else 2
+        assert ann['keypoint'].shape == (2, n + 1, 17, 2) and (ann['keypoint'] == 3).all()
+        assert ann['total_frames'] == n + 1 and tuple(ann['img_shape']) == (4, 5)
+    assert report.clips == 15 and report.frames == sum(int(k) + 1 for k in kept)
+    assert sum(seen) == report.files == 20 and len(report.problems) == 2
+    assert "04.txt: frames: found b'x', expected a number" in report.problems[0]
+    assert sorted(tmp_path.glob('out*')) == [tmp_path / f'out{suffix}']  # nothing else is left
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_goes_on_after_an_interruption(tmp_path, workers):
+    source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'stop'}))
+    source.log = str(tmp_path / 'log')
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / 'out.pkl', workers)
+    assert not (tmp_path / 'out.pkl').exists() and (tmp_path / 'out.pkl.parts').is_dir()
+    before = (tmp_path / 'log').read_text().split()
+    (tmp_path / 'in/13.txt').write_text('14')
+    report = prepare(source, tmp_path / 'out.pkl', workers)
+    after = (tmp_path / 'log').read_text().split()[len(before):]
+    assert report.clips == 20 and report.resumed >= 8
+    assert len(after) == 20 - report.resumed
+    data = load_annotations(tmp_path / 'out.pkl')
+    assert [ann['total_frames'] for ann in data['annotations']] == list(range(1, 21))
+
+
+def test_parts_of_another_source_are_not_used(tmp_path):
+    first = Numbers(folder(tmp_path / 'in', 20, **{'19': 'stop'}))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(first, tmp_path / 'out.pkl', 0)
+    second = Numbers(folder(tmp_path / 'other', 20))
+    assert prepare(second, tmp_path / 'out.pkl', 0).resumed == 0
+
+
+def test_a_name_that_comes_twice_is_reported(tmp_path):
+    folder(tmp_path / 'a', 3)
+    (tmp_path / 'a/b').mkdir()
+    (tmp_path / 'a/b/01.txt').write_text('9')
+    report = prepare(Numbers(tmp_path / 'a'), tmp_path / 'out.pkl', 0)
+    assert report.clips == 3 and "frame_dir: found '01' twice" in report.problems[0]
+    frames = [a['total_frames'] for a in load_annotations(tmp_path / 'out.pkl')['annotations']]
+    assert frames == [1, 2, 3]
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_strict_stops_and_nothing_is_written(tmp_path, workers):
+    source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'x'}), strict=True)
+    with pytest.raises(AnnotationError, match='13.txt: frames: found'):
+        prepare(source, tmp_path / 'out.arrow', workers)
+    assert not (tmp_path / 'out.arrow').exists()
+
+
+def test_no_good_file_is_an_error(tmp_path):
+    source = Numbers(folder(tmp_path / 'in', 2, **{'00': 'x', '01': 'y'}))
+    for suffix in ('.pkl', '.arrow', '.json'):
+        with pytest.raises(AnnotationError, match='no file could be read\n.*00.txt'):
+            prepare(source, tmp_path / f'out{suffix}', 0)
+        assert list(tmp_path.glob('out*')) == []
+    with pytest.raises(AnnotationError, match="found suffix '.csv', expected one of"):
+        prepare(source, tmp_path / 'out.csv', 0)
+
+
+def test_memory_is_that_of_a_part(tmp_path):
+    """200 MB of key points go through while some MB are held."""
+    code = f'''
+import resource, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_prepare import Numbers, prepare
+source = Numbers({str(folder(tmp_path / 'in', 40, **{f'{i:02}': '24000' for i in range(40)}))!r})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for suffix in ('.arrow', '.pkl'):
+    prepare(source, {str(tmp_path / 'out')!r} + suffix, 0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+'''
+
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    size = (tmp_path / 'out.arrow').stat().st_size
+    assert size > 190e6 and int(out.stdout) < 90
+
+
+@pytest.mark.parametrize('text, words', [
+    ('a\n', "line 1: found 'a', expected NAME LABEL"), ('a 1\na 2\n', 'line 2: found label 2'),
+    ('a -1', "line 1: found 'a -1'"), (b'\xff\xfe 1', 'cannot be read'),
+])
+def test_bad_lists_are_named(tmp_path, text, words):
+    path = tmp_path / 'train.txt'
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(AnnotationError, match=words):
+        Numbers(folder(tmp_path / 'in'), lists=dict(train=path))
+
+
+class Frames(FolderSource):
+    """A clip per folder; one file per frame."""
+
+    suffix = '.txt'
+
+    def annotations(self, name, content):
+        """The names of the files tell the frames."""
+        frames = [int(Path(file).stem) for file, _ in content]
+        yield dict(frame_dir=self.stem(name), label=0, img_shape=(4, 5), total_frames=len(frames),
+                   frame_inds=np.array(frames), keypoint=np.ones((1, len(frames), 17, 2)),
+                   keypoint_score=np.ones((1, len(frames), 17))), ()
+
+
+def test_folders_are_recordings(tmp_path):
+    for name, count in (('a', 3), ('b/c', 2), ('b/d', 4)):
+        (tmp_path / 'in' / name).mkdir(parents=True)
+        folder(tmp_path / 'in' / name, count)
+    report = prepare(Frames(tmp_path / 'in'), tmp_path / 'out.pkl', 0)
+    data = load_annotations(tmp_path / 'out.pkl')['annotations']
+    assert [(a['frame_dir'], a['total_frames']) for a in data] == [('a', 3), ('b/c', 2),
+                                                                   ('b/d', 4)]
+    assert report.files == 3
+    (ann, _), = Frames(tmp_path / 'in/b/d')  # the folder itself
+    assert ann['frame_dir'] == 'd' and ann['frame_inds'].tolist() == [0, 1, 2, 3]
+
+
+def test_one_file_is_a_source_too(tmp_path):
+    (ann, _), = Numbers(folder(tmp_path / 'in') / '07.txt')
+    assert ann['total_frames'] == 8
+    with pytest.raises(AnnotationError, match='no such file'):
+        Numbers(tmp_path / 'nowhere.txt')
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """Run the command and return what it prints."""
+    monkeypatch.setitem(SOURCES.module_dict, 'numbers', Numbers)
+
+    def run(*args):
+        monkeypatch.setattr(sys, 'argv', ['prepare.py', *map(str, args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_tool_reports_problems_and_formats(tool, tmp_path):
+    path = folder(tmp_path / 'in', 20, **{'04': 'x'})
+    (tmp_path / 'train.txt').write_text(''.join(f'{i:02} 0\n' for i in range(20)))
+    out = tool('numbers', path, tmp_path / 'out', '--format', 'arrow', '--list', 'train',
+               tmp_path / 'train.txt')
+    assert 'out.arrow: 19 clips, 205 frames, 1 of 20 files' in out
+    assert '04.txt: frames: found' in out and 'train' in out
+    assert load_annotations(tmp_path / 'out.arrow')['split'].keys() == {'train'}
+    with pytest.raises(SystemExit, match="found suffix '.pkl' and --format arrow"):
+        tool('numbers', path, tmp_path / 'out.pkl', '--format', 'arrow')
+    with pytest.raises(SystemExit, match='04.txt: frames'):
+        tool('numbers', path, tmp_path / 'out.pkl', '--strict')
