@@ -15,9 +15,10 @@ except ImportError:  # only those who use such files need it
     pa = None
 
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
-                total_frames='int32', num_joints='int32', visible='bool_')
+                total_frames='int32', visible='bool_', num_joints='int32')
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
               frame_label='int32', segments='int32')
+_OPTIONAL = ('clip', 'track_id', 'frame_inds', 'frame_label', 'segments')
 _BATCH = 2**22  # coordinates in a record batch, at most that many more in its last row
 _ROWS = 2**13
 
@@ -124,9 +125,13 @@ class ArrowFile:
         for batch in self._batches:
             batch.validate(full=True)
         self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+        # looked up once: a column of a batch is a new object every time
         self._lists = [{name: _offsets_and_values(batch.column(name)) for name in _LISTS}
                        for batch in self._batches]
-        self._scalars = {name: self.column(name) for name in _SCALARS}
+        self._optional = [{name: batch.column(name) for name in _OPTIONAL
+                           if batch.column(name).null_count < batch.num_rows}
+                          for batch in self._batches]
+        self._ids = [batch.column('frame_dir') for batch in self._batches]
         self._check()
 
     def __reduce__(self):
@@ -153,10 +158,12 @@ class ArrowFile:
         """Lengths of all lists, which says nothing about their values."""
         rows = {name: np.concatenate([np.diff(lists[name][0]) for lists in self._lists] or [[]])
                 for name in _LISTS}
-        s = self._scalars
-        if any(s[name].dtype.kind not in 'iub' for name in s):
+        columns = {name: self.column(name) for name in _SCALARS}
+        if any(column.dtype.kind not in 'ib' for column in columns.values()):
             raise ValueError('found rows without a label, a size or a length')
-        poses = s['num_person'].astype(np.int64) * s['total_frames'] * s['num_joints']
+        # Together, so that a row takes one look
+        self._numbers = np.stack(list(columns.values()), 1).astype(np.int64)  # (N, 7)
+        poses = self._numbers[:, 3] * columns['total_frames'] * columns['num_joints']
         if (poses < 0).any() or (rows['keypoint'] != 2 * poses).any() or (
                 rows['keypoint_score'] != poses).any():
             raise ValueError('keypoint or keypoint_score does not have the length that '
@@ -191,25 +198,19 @@ class ArrowFile:
         """
         index = int(np.searchsorted(self._first, row, 'right')) - 1
         i = int(row - self._first[index])
-        batch, lists = self._batches[index], self._lists[index]
-        height, width, persons, frames, joints = (
-            int(self._scalars[name][row])
-            for name in ('height', 'width', 'num_person', 'total_frames', 'num_joints'))
+        lists = self._lists[index]
+        label, height, width, persons, frames, _, joints = self._numbers[row].tolist()
         ann = dict(
-            frame_dir=batch.column('frame_dir')[i].as_py(),
-            label=int(self._scalars['label'][row]),
+            frame_dir=self._ids[index][i].as_py(),
+            label=label,
             img_shape=(height, width),
             total_frames=frames,
             keypoint=_cut(lists['keypoint'], i).reshape(persons, frames, joints, 2),
             keypoint_score=_cut(lists['keypoint_score'], i).reshape(persons, frames, joints))
-        for name in ('clip', 'track_id'):
-            value = batch.column(name)[i]
+        for name, column in self._optional[index].items():
+            value = column[i]
             if value.is_valid:
-                ann[name] = value.as_py()
-        for name in ('frame_inds', 'frame_label', 'segments'):
-            column = batch.column(name)
-            if not column.null_count or column[i].is_valid:
-                ann[name] = _cut(lists[name], i)
+                ann[name] = _cut(lists[name], i) if name in lists else value.as_py()
         if 'frame_label' in ann and len(ann['frame_label']) != frames:
             ann['frame_label'] = ann['frame_label'].reshape(persons, -1)
         if 'segments' in ann:

@@ -4,6 +4,7 @@ Joints carry the same name in every layout, so the map between two layouts follo
 names. Left and right are the person's own. COCO-17 is the layout that everything else works in.
 """
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
@@ -226,6 +227,11 @@ def get_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
+@lru_cache(maxsize=None)
+def _gather_index(src: str, dst: str) -> np.ndarray:
+    return get_layout(src).gather_index(get_layout(dst))
+
+
 def convert(keypoint: np.ndarray, score: Optional[np.ndarray], src: str,
             dst: str = 'coco17') -> Tuple[np.ndarray, Optional[np.ndarray]]:
     """Rearrange joints from one layout to another; joints without a source become missing.
@@ -245,8 +251,7 @@ def convert(keypoint: np.ndarray, score: Optional[np.ndarray], src: str,
     Raises:
         ValueError: If a layout is unknown or the number of joints is not that of ``src``.
     """
-    layout = get_layout(src)
-    index = layout.gather_index(get_layout(dst))
+    layout, index = get_layout(src), _gather_index(src, dst)
     if keypoint.shape[-2] != layout.num_joints:
         raise ValueError(f'keypoint has {keypoint.shape[-2]} joints, expected '
                          f'{layout.num_joints} of layout {src!r}')
