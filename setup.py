@@ -16,15 +16,16 @@ CORE = [
     'mmaction2==1.2.0',  # ActionDataSample, AccMetric, annotation schema
     'importlib_metadata',  # imported but not declared by mmaction2
     'setuptools<81',  # mmengine's get_installed_path needs pkg_resources
-    'scipy>=1.11',  # .mat files
+    'scipy>=1.11',  # .mat files, rotations, assignment
     'scikit-learn>=1.3',  # k-means tokenizer, confusion matrix
     'matplotlib>=3.8',  # pictures
     'pyarrow>=17,<21',  # .arrow annotation files; newer ones refuse NumPy 1
     'tqdm>=4.60',  # progress of the data tools
 ]
-POSE = [
-    'mmpose==1.1.0',  # the newest that works without compiled operators
-    'numpy<2',  # its xtcocotools wheel is built for NumPy 1
+POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
+    'xtcocotools==1.14.3',
+    'munkres==1.1.4',
+    'numpy<2',  # the wheel of xtcocotools is built for NumPy 1
 ]
 TESTS = [
     'pytest>=8',
@@ -41,6 +42,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mofm', 'mofm.*']),
+    package_data={'mofm.sources': ['bvh_maps/*.json']},
     install_requires=CORE,
     extras_require=dict(pose=POSE, tests=TESTS, all=POSE + TESTS),
 )

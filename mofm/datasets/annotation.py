@@ -117,6 +117,12 @@ def _frombuffer(raw, dtype, shape, order, axis_order=None):
     return array.reshape(shape, order=order)
 
 
+def _bytearray(raw=b''):
+    if not isinstance(raw, bytes):
+        raise AnnotationError('refused a call of bytearray with other than bytes')
+    return bytearray(raw)
+
+
 _ALLOWED = {
     ('numpy', 'dtype'): _DType,
     ('numpy', 'ndarray'): _NDArray,
@@ -127,7 +133,8 @@ _ALLOWED = {
                                       ('multiarray', 'scalar', _scalar),
                                       ('numeric', '_frombuffer', _frombuffer))},
     **{(builtins, kind.__name__): kind for builtins in ('builtins', '__builtin__')
-       for kind in (set, frozenset, bytearray)},
+       for kind in (set, frozenset)},
+    **{(builtins, 'bytearray'): _bytearray for builtins in ('builtins', '__builtin__')},
 }
 
 
@@ -363,16 +370,24 @@ def _visible(keypoint, score):
 
 
 def _is_int(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            and -2**63 <= value < 2**63)
+
+
+def _show(value):
+    try:
+        return repr(value)[:200]
+    except Exception:  # Python does not write numbers of thousands of digits
+        return type(value).__name__
 
 
 def _wrong_track_field(ann):
     """What is wrong with the optional fields: field, found, expected; None if nothing is."""
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
     if not isinstance(ann.get('clip', ''), str):
-        return 'clip', repr(ann['clip']), 'a text'
+        return 'clip', _show(ann['clip']), 'a text'
     if 'track_id' in ann and not (_is_int(ann['track_id']) and persons in ((0,), (1,))):
-        return ('track_id', f'{ann["track_id"]!r} for {persons} persons',
+        return ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
                 'an integer, for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
@@ -425,13 +440,13 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
     label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
     keypoint, score = ann['keypoint'], ann['keypoint_score']
     if not _is_int(label) or label < 0 or (num_classes is not None and label >= num_classes):
-        return problem('label', repr(label), 'an integer >= 0' if num_classes is None else
+        return problem('label', _show(label), 'an integer >= 0' if num_classes is None else
                        f'an integer in [0, {num_classes - 1}]')
     if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
             and all(_is_int(s) and s > 0 for s in img_shape)):
-        return problem('img_shape', img_shape, 'two positive integers (h, w)')
+        return problem('img_shape', _show(img_shape), 'two positive integers (h, w)')
     if not _is_int(total_frames) or total_frames < 1:
-        return problem('total_frames', repr(total_frames), 'at least one frame')
+        return problem('total_frames', _show(total_frames), 'at least one frame')
     for name in ('keypoint', 'keypoint_score'):
         value = ann[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':

@@ -4,7 +4,7 @@ World axes: metres, right-handed, y up. A camera at yaw 0 looks along +z, as the
 whose axes these are: x then points to the left of the image. Image axes: x to the right, y down.
 """
 from dataclasses import dataclass, fields
-from typing import Tuple
+from typing import Tuple, Union
 
 import numpy as np
 
@@ -79,7 +79,8 @@ class CameraRange:
         pitch (tuple[float, float]): Aim above the target in degrees.
         roll (tuple[float, float]): Turn about the line of sight in degrees.
         focal (tuple[float, float]): Focal length in image widths.
-        img_shape (tuple[int, int]): Height and width in pixels.
+        img_shape (tuple[int, int] or tuple[tuple[int, int], ...]): Height and width in pixels, or
+            several of them, of which one is drawn.
 
     Raises:
         ValueError: If limits are not two ascending numbers, or a distance, focal length or size
@@ -92,7 +93,13 @@ class CameraRange:
     pitch: Range = (-3, 3)
     roll: Range = (-3, 3)
     focal: Range = (.55, .75)
-    img_shape: Tuple[int, int] = (1080, 1920)
+    img_shape: Union[Tuple[int, int], Tuple[Tuple[int, int], ...]] = (1080, 1920)
+
+    @property
+    def sizes(self) -> Tuple[Tuple[int, int], ...]:
+        """The sizes of the image, also if there is only one."""
+        several = isinstance(self.img_shape[0], (tuple, list))
+        return self.img_shape if several else (self.img_shape, )
 
     def __post_init__(self):
         for field in fields(self)[:-1]:
@@ -100,15 +107,19 @@ class CameraRange:
             if len(limits) != 2 or not -np.inf < limits[0] <= limits[1] < np.inf:
                 raise ValueError(f'{field.name}: found {limits}, expected two numbers, the lower '
                                  'one first')
-        for name in ('distance', 'focal', 'img_shape'):
+        for name in ('distance', 'focal'):
             if min(getattr(self, name)) <= 0:
                 raise ValueError(f'{name}: found {getattr(self, name)}, expected positive values')
+        if not self.img_shape or not all(len(size) == 2 and min(size) > 0 for size in self.sizes):
+            raise ValueError(f'img_shape: found {self.img_shape}, expected a positive height and '
+                             'width, or several')
 
     def sample(self, rng: np.random.Generator, target: np.ndarray) -> Camera:
         """Draw a camera that looks at a point.
 
         Args:
-            rng (np.random.Generator): Six numbers are drawn from it, in the order of the fields.
+            rng (np.random.Generator): Six numbers are drawn from it, in the order of the fields,
+                and a seventh if there are several sizes.
             target (np.ndarray): (3,) metres, e.g. the centre of a person.
 
         Returns:
@@ -121,4 +132,5 @@ class CameraRange:
         rotation = (_turn(2, roll) @ _turn(0, down) @ np.diag([-1., -1, 1])
                     @ _turn(1, -yaw))  # (3, 3)
         position = target + [0, height, 0] - distance * _turn(1, yaw)[:, 2]
-        return Camera(rotation, -rotation @ position, focal * self.img_shape[1], self.img_shape)
+        img_shape = self.sizes[rng.integers(len(self.sizes)) if len(self.sizes) > 1 else 0]
+        return Camera(rotation, -rotation @ position, focal * img_shape[1], img_shape)

@@ -1,12 +1,24 @@
 """Readers of outside formats: each turns native files into annotations of the one schema."""
 
-from .base import Source, Source3D
+from .alphapose import AlphaPose
+from .arrays import JointsNPZ
+from .base import FolderSource, Source, Source3D
+from .bvh import BVH
+from .detections import DetectionSource
+from .mmpose import MMPoseJSON
+from .ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
 from .nw_ucla import NWUCLA
+from .openpose import OpenPose
+from .panoptic import Panoptic
 from .penn_action import PennAction
+from .pyskl import PYSKL, PYSKL3D, Kinetics
 from .stg_nf import ShanghaiTech, UBnormal
+from .tsu import TSU, Smarthome
 from .utkinect import UTKinect, UTKinectUntrimmed
 
 __all__ = [
-    'NWUCLA', 'PennAction', 'ShanghaiTech', 'Source', 'Source3D', 'UBnormal', 'UTKinect',
-    'UTKinectUntrimmed'
+    'AlphaPose', 'BVH', 'DetectionSource', 'FolderSource', 'JointsNPZ', 'Kinetics', 'MMPoseJSON',
+    'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'OpenPose', 'PYSKL', 'PYSKL3D',
+    'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'Source', 'Source3D',
+    'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed'
 ]

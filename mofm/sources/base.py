@@ -15,8 +15,8 @@ from mofm.keypoints import CameraRange, convert, detect
 
 Item = Tuple[dict, Tuple[str, ...]]
 
-# Joints nearer to the camera are missing, in metres.
-_NEAR = .2
+# Joints nearer to the camera, in metres, or farther to its side, in pixels, are missing.
+_NEAR, _OUTSIDE = .2, 2**15
 # Joints farther from the sensor are errors of a file, in metres.
 _FARTHEST = 100
 # Errors of the detector: jitter per metre, share of frames with swapped limbs.
@@ -215,8 +215,8 @@ class Source:
         """
         try:
             array = np.array(values)
-            if array.dtype.kind not in 'iuf' and array.size:
-                raise ValueError(f'values of type {array.dtype}')
+            if array.dtype.kind not in 'iuf' and array.size or _holds_bool(values):
+                raise ValueError('values that are no numbers')
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(name, field, error, f'numbers of shape {shape}') from None
@@ -248,11 +248,12 @@ class Source:
     def _content(self, name: str, archive) -> bytes:
         file = self.path / name if name else self.path
         try:
+            size = archive.getinfo(name).file_size if archive else file.stat().st_size
             with (archive.open(name) if archive else open(file, 'rb')) as f:
-                content = f.read(self.max_size + 1)
+                content = f.read(min(size, self.max_size) + 1)  # reserves as much
         except Exception as error:  # zipfile raises many kinds for damaged members
             raise self.error(name, 'file', f'{type(error).__name__}: {error}', 'a readable file')
-        if len(content) > self.max_size:
+        if max(size, len(content)) > self.max_size:
             raise self.error(name, 'file', f'more than {self.max_size} bytes',
                              f'a {self.suffix} file of usual size')
         return content
@@ -310,7 +311,7 @@ class FolderSource(Source):
         """Folders with native files."""
         self.members: Dict[str, List[str]] = {}
         for file in super().find():
-            self.members.setdefault(self.folder(file), []).append(file)
+            self.members.setdefault(self.folder(file) if file else '', []).append(file)
         return sorted(self.members)
 
     def folder(self, file: str) -> str:
@@ -318,8 +319,8 @@ class FolderSource(Source):
         return PurePosixPath(file).parent.as_posix()
 
     def stem(self, name: str) -> str:
-        """Name of the recording: its folder."""
-        return self.path.absolute().stem if name == '.' else name
+        """Name of the recording: its folder, or the path if that is one recording."""
+        return self.path.absolute().stem if name in ('', '.') else name
 
     def annotations(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterable[Item]:
         """All annotations of one folder."""
@@ -329,6 +330,12 @@ class FolderSource(Source):
         """Names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
             yield PurePosixPath(file).name, self._content(file, archive)
+
+
+def _holds_bool(values) -> bool:
+    """NumPy takes true and false among numbers for 1 and 0."""
+    return isinstance(values, (list, tuple)) and any(
+        type(v) is bool or _holds_bool(v) for v in values)
 
 
 def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
@@ -347,7 +354,8 @@ def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
                     raise AnnotationError(f'{path}: line {number}: found {line[:80]!r}, expected '
                                           'NAME LABEL')
                 continue
-            label, splits = out.setdefault(match[1], (int(match[2]), []))
+            name = re.sub(r'\.(avi|json|mkv|mov|mp4|webm)$', '', match[1])
+            label, splits = out.setdefault(name, (int(match[2]), []))
             if label != int(match[2]):
                 raise AnnotationError(f'{path}: line {number}: found label {match[2]} for '
                                       f'{match[1]!r}, which has {label} in another line')
@@ -443,12 +451,14 @@ class Source3D(Source):
         recording = dict(recording)
         name, joints = recording['frame_dir'], recording.pop('joints')
         joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
-        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), view])
+        number = zlib.crc32(name.encode(errors='surrogateescape'))
+        rng = np.random.default_rng([self.seed, number, view])
         known = np.isfinite(joints).all(-1)  # (M, T, J)
         target = joints[known].mean(0) if known.any() else np.zeros(3)
         camera = self.cameras.sample(rng, target)
         pixels, depth = camera.project(joints)
-        score = (known & (depth > _NEAR)).astype(np.float64)
+        in_front = (depth > _NEAR) & (np.abs(pixels) < _OUTSIDE).all(-1)
+        score = (known & in_front).astype(np.float64)
         coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
         coco[score == 0] = np.nan if self.noise else 0
         keypoint = coco[..., :2]  # (M, T, 17, 2)
@@ -456,15 +466,13 @@ class Source3D(Source):
             persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
                        for pixels, depth in zip(keypoint, coco[..., 2])]
             keypoint, score = map(np.stack, zip(*persons))
-        with np.errstate(over='ignore'):  # infinite values are refused later
-            keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
         return dict(
             recording,
             frame_dir=f'{name}_v{view}',
             img_shape=camera.img_shape,
             total_frames=joints.shape[1],
-            keypoint=keypoint,
-            keypoint_score=score)
+            keypoint=keypoint.astype(np.float16),
+            keypoint_score=score.astype(np.float16))
 
     def __len__(self) -> int:
         """Number of annotations if no file is bad."""

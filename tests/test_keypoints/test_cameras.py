@@ -91,3 +91,39 @@ def test_level_raises_a_head_that_a_sensor_above_sees_too_near():
 def test_bad_range_is_named(field, value):
     with pytest.raises(ValueError, match=f'{field}: found'):
         CameraRange(**{field: value})
+
+
+SIZES = ((1080, 1920), (720, 1280), (480, 640))
+
+
+def test_one_of_several_sizes_is_drawn():
+    """As often as the others, and last, so that the camera stands where it did."""
+    target, drawn = np.array([.2, .1, 3]), []
+    for seed in range(300):
+        one = CameraRange().sample(np.random.default_rng(seed), target)
+        cam = CameraRange(img_shape=SIZES).sample(np.random.default_rng(seed), target)
+        np.testing.assert_array_equal(cam.rotation, one.rotation)
+        np.testing.assert_array_equal(cam.translation, one.translation)
+        assert cam.focal / cam.img_shape[1] == pytest.approx(one.focal / 1920)
+        drawn.append(cam.img_shape)
+    assert all(70 < drawn.count(size) < 130 for size in SIZES)
+    pixels, _ = cam.project(target + [0, 0, 0])
+    assert abs(pixels - np.array(cam.img_shape[::-1]) / 2).max() < .1 * cam.img_shape[1]
+
+
+def test_one_size_draws_six_numbers():
+    """Also as a list of one; a seventh draw would change what follows, e.g. the noise."""
+    after = np.random.default_rng(3)
+    after.random(6)
+    expected = after.random()
+    for img_shape in ((720, 1280), ((720, 1280), )):
+        rng = np.random.default_rng(3)
+        cam = CameraRange(img_shape=img_shape).sample(rng, np.zeros(3))
+        assert rng.random() == expected and cam.img_shape == (720, 1280)
+
+
+@pytest.mark.parametrize('value', [(), ((1080, 1920), (0, 5)), ((1080, ), ), (1080, 1920, 3),
+                                   ((1080, 1920), (-1, 5))])
+def test_bad_sizes_are_named(value):
+    with pytest.raises(ValueError, match='img_shape: found'):
+        CameraRange(img_shape=value)

@@ -1,0 +1,140 @@
+"""Identities for untracked poses: assignment by object keypoint similarity, and gaps in tracks.
+
+Object keypoint similarity (OKS) is that of the COCO evaluation: the mean over the visible joints
+of exp(-d^2 / (2 s^2 k^2)), with the distance d, the area of the person s^2 and k twice the
+standard deviation of annotators at that joint (Ronchi and Perona, ICCV 2017).
+"""
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+_SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
+                    .087, .087, .089, .089])
+# Of the longer side of a person; a pose on a line would have no area and never be found again.
+_MIN_SIDE = 1 / 3
+# Share of the newest step in the velocity, so that limbs that swing do not count.
+_SMOOTH = .1
+
+
+def _area(keypoint: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Area around the visible joints: (N, 17, 2), (N, 17) -> (N,)."""
+    visible = visible[..., None]
+    side = (np.where(visible, keypoint, -np.inf).max(1)
+            - np.where(visible, keypoint, np.inf).min(1))  # (N, 2), -inf without any joint
+    return side.clip(side.max(-1, keepdims=True).clip(0) * _MIN_SIDE).prod(-1)
+
+
+def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
+        other_score: np.ndarray) -> np.ndarray:
+    """Similarity of two sets of poses.
+
+    The visibility of COCO becomes the lower one of the two scores, so a joint that one pose lacks
+    does not count. Neither of them is the truth, so the area is the mean of both, each that of
+    the box around the joints.
+
+    Args:
+        keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
+        score (np.ndarray): (N, 17) in [0, 1], 0 where a joint is missing.
+        other (np.ndarray): (K, 17, 2).
+        other_score (np.ndarray): (K, 17).
+
+    Returns:
+        np.ndarray: (N, K) in [0, 1], 0 for poses without a common joint.
+    """
+    weight = np.minimum(score[:, None], other_score)  # (N, K, 17)
+    area = (_area(keypoint, score > 0)[:, None] + _area(other, other_score > 0)) / 2  # (N, K)
+    distance = ((keypoint[:, None] - other)**2).sum(-1)
+    spread = (2 * _SIGMAS)**2 * area[..., None] + np.spacing(1)
+    similarity = (weight * np.exp(-distance / (2 * spread))).sum(-1)
+    return similarity / np.maximum(weight.sum(-1), np.spacing(1))
+
+
+def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
+                frame_inds: Optional[Sequence[int]] = None, min_oks: float = .2,
+                max_lost: int = 30) -> List[np.ndarray]:
+    """Say who is who in the poses that a detector found frame by frame.
+
+    From frame to frame, persons are assigned to those seen before, each moved on with its mean
+    velocity, so that the sum of OKS is highest. Who is lost can be found again for a while, and is
+    somebody new after that. The result depends on the input only.
+
+    Args:
+        frames (Sequence[tuple]): keypoint (N, 17, 2) in pixels and score (N, 17) in [0, 1] of the
+            N persons of each frame, which may be none; COCO-17, score 0 where a joint is missing.
+        frame_inds (Sequence[int], optional): Number of each frame, ascending; 0, 1, ... by
+            default.
+        min_oks (float): A pair below it is not the same person, in (0, 1].
+        max_lost (int): Frames that a person may be away, at least 0.
+
+    Returns:
+        list[np.ndarray]: (N,) number of each person, from 0 in the order of appearance; no number
+        comes twice in a frame.
+    """
+    tracks = dict(keypoint=np.zeros((0, 17, 2)), score=np.zeros((0, 17)),
+                  velocity=np.zeros((0, 2)), frame=np.zeros(0, int), number=np.zeros(0, int))
+    numbers, count = [], 0
+    frame_inds = range(len(frames)) if frame_inds is None else frame_inds
+    for frame, (keypoint, score) in zip(frame_inds, frames):
+        recent = frame - tracks['frame'] <= max_lost + 1
+        tracks = {field: value[recent] for field, value in tracks.items()}
+        steps = np.nan_to_num(tracks['velocity']) * (frame - tracks['frame'])[:, None]
+        similarity = oks(keypoint, score, tracks['keypoint'] + steps[:, None], tracks['score'])
+        similarity[similarity < min_oks] = 0
+        row, track = linear_sum_assignment(similarity, maximize=True)
+        matched = similarity[row, track] > 0
+        row, track = row[matched], track[matched]
+
+        number, velocity = np.full(len(keypoint), -1), np.full((len(keypoint), 2), np.nan)
+        number[row] = tracks['number'][track]
+        new = number < 0
+        number[new] = np.arange(count, count + new.sum())
+        count += new.sum()
+        velocity[row] = _velocity(tracks, track, frame, keypoint[row], score[row])
+        numbers.append(number)
+        seen = dict(keypoint=keypoint, score=score, velocity=velocity,
+                    frame=np.full(len(keypoint), frame), number=number)
+        tracks = {field: np.concatenate([np.delete(value, track, 0), seen[field]])
+                  for field, value in tracks.items()}
+    return numbers
+
+
+def _velocity(tracks, track, frame, keypoint, score):
+    """New velocities of matched tracks, (n, 2) pixels per frame; NaN are those not known yet."""
+    weight = np.minimum(score, tracks['score'][track])[..., None]  # (n, 17, 1)
+    shift = (weight * (keypoint - tracks['keypoint'][track])).sum(1) / weight.sum(1)
+    shift = shift / (frame - tracks['frame'][track])[:, None]
+    velocity = tracks['velocity'][track]
+    return np.where(np.isnan(velocity), shift, velocity + _SMOOTH * (shift - velocity))
+
+
+def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
+              max_gap: int) -> List[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Interpolate short gaps of a track and split it at the long ones.
+
+    Joints move on straight lines through a gap, with the lower score of both ends; a joint that
+    misses at one end misses in the gap too.
+
+    Args:
+        keypoint (np.ndarray): (T, V, 2) pixels of one person, T at least 1.
+        score (np.ndarray): (T, V), 0 where a joint is missing.
+        frame_inds (np.ndarray): (T,) frame of each row, ascending.
+        max_gap (int): Missing frames in a row that are filled; 0 splits at every gap.
+
+    Returns:
+        list[tuple]: keypoint (t, V, 2), score (t, V) and frame_inds (t,) of each piece, without
+        gaps.
+    """
+    first = np.flatnonzero(np.diff(frame_inds, prepend=-np.inf) > max_gap + 1)
+    last = np.append(first[1:], len(frame_inds)) - 1
+    pieces = []
+    for begin, end in zip(first, last):
+        inds = np.arange(frame_inds[begin], frame_inds[end] + 1)
+        after = np.searchsorted(frame_inds, inds)  # (t,) the row at or after each frame
+        before = after - (frame_inds[after] > inds)
+        gap = np.maximum(frame_inds[after] - frame_inds[before], 1)
+        share = ((inds - frame_inds[before]) / gap)[:, None, None]
+        lower = np.minimum(score[before], score[after])
+        moved = (1 - share) * keypoint[before] + share * keypoint[after]
+        pieces.append((np.where(lower[..., None] > 0, moved, 0), lower, inds))
+    return pieces

@@ -1,0 +1,135 @@
+"""AlphaPose (Fang et al., TPAMI 2022): results of all its output formats.
+
+``alphapose-results.json`` has a list of persons (formats ``default`` and ``coco``) or a dict with
+the persons of every image (``cmu``, ``open``), which the folder ``sep-json`` repeats with a file
+per image.
+"""
+import re
+from pathlib import PurePosixPath
+from typing import Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from mofm.registry import SOURCES
+
+from .detections import Detections, DetectionSource, frame_numbers
+
+_RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
+# COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
+_LAYOUTS = {17: 'coco17', 18: 'coco18', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
+# Where each format keeps the persons of an image and the joints of a person.
+_FORMS = dict(bodies='joints', people='pose_keypoints_2d')
+
+
+@SOURCES.register_module('alphapose')
+class AlphaPose(DetectionSource):
+    """Reader of ``alphapose-results.json`` or files of another name, one for each video.
+
+    The video is called as the file, or as its folder if AlphaPose named the file. Joints may be
+    those of COCO, of Halpe (26 or 136), or the 18 of OpenPose that ``cmu`` and ``open`` have; the
+    number of values tells which.
+
+    Images are frames of the video with the number at the end of their name, or in natural order of
+    the names. Images of several folders are several videos, ``<video>/<folder>``.
+
+    ``idx`` is the person if it is a number, as tracking makes it, for everybody in the video.
+    Without tracking AlphaPose writes lists of zeros.
+    """
+
+    def find(self) -> List[str]:
+        """Files, and folders with a file per image unless the same is in one file beside it."""
+        return [name for name in super().find()
+                if PurePosixPath(name).name != _SEPARATE
+                or PurePosixPath(name).with_name(_RESULTS).as_posix() not in self.members]
+
+    def folder(self, file: str) -> str:
+        """The file, or ``sep-json``."""
+        parent = PurePosixPath(file).parent
+        separate = file and (parent.name or self.path.absolute().name) == _SEPARATE
+        return parent.as_posix() if separate else file
+
+    def stem(self, name: str) -> str:
+        """Name of the video: its file without suffix, or the folder of files named by the tool."""
+        root = self.path.absolute()
+        path = root / name
+        path = path.parent if path.name in (_RESULTS, _SEPARATE) else path.with_suffix('')
+        if root in path.parents:
+            return path.relative_to(root).as_posix()
+        return path.stem if path.is_file() else path.name
+
+    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+        """See :meth:`DetectionSource.videos`."""
+        images: Dict[str, Dict[str, list]] = {}  # folder -> image -> persons
+        for file, (_, text) in zip(self.members[name], content):
+            for image, persons in self._images(file, self.json(file, text)):
+                path = PurePosixPath(image)
+                if not path.name or path.is_absolute() or '..' in path.parts or (
+                        re.search(r'[\ud800-\udfff]', image)):  # cannot be written
+                    raise self.error(file, 'image_id', repr(image), 'the name of an image')
+                folder = images.setdefault(path.parent.as_posix(), {})
+                folder.setdefault(path.name, []).extend(persons)
+        if not images:
+            raise self.error(name, 'images', 'none', 'at least one')
+        for folder in sorted(images):
+            video = self.stem(name) if folder == '.' else f'{self.stem(name)}/{folder}'
+            yield self._video(name, video, images[folder])
+
+    def _images(self, file, data):
+        """Name and persons ``(values, idx)`` of images; a name may come more than once."""
+        if isinstance(data, list):
+            return self._persons(file, data)
+        if isinstance(data, dict) and not data.keys() & _FORMS.keys():
+            return [(image, self._bodies(file, image, item)) for image, item in data.items()]
+        stem = PurePosixPath(file or self.path.name).with_suffix('').name
+        return [(stem, self._bodies(file, stem, data))]
+
+    def _persons(self, file, data):
+        """Of a list of persons."""
+        if not all(isinstance(person, dict) for person in data):
+            raise self.error(file, 'persons', 'other values', 'a list of dicts')
+        ids = [person.get('image_id') for person in data]
+        kinds = set(map(type, ids))
+        if kinds not in (set(), {str}, {int}) or kinds == {int} and min(ids) < 0:
+            raise self.error(file, 'image_id', sorted(kind.__name__ for kind in kinds),
+                             'names, or numbers from 0')
+        if not all(type(p.get('category_id', 1)) is int and p.get('category_id', 1) == 1
+                   for p in data):
+            raise self.error(file, 'category_id', 'other values', '1, a person')
+        return [(str(image), [(person.get('keypoints'), self._idx(file, person.get('idx')))])
+                for image, person in zip(ids, data)]
+
+    def _bodies(self, file, image, item):
+        """Of an image in the formats of other tools, which have no ``idx``."""
+        for field, joints in _FORMS.items():
+            persons = item.get(field) if isinstance(item, dict) else None
+            if isinstance(persons, list) and all(isinstance(p, dict) for p in persons):
+                return [(person.get(joints), None) for person in persons]
+        raise self.error(file, f'image {image[:80]!r}', type(item).__name__,
+                         f'a dict with a list of persons, one of {list(_FORMS)}')
+
+    def _idx(self, file, idx) -> Optional[int]:
+        """The person, None if ``idx`` does not tell."""
+        listed = isinstance(idx, list)
+        values = [v for part in idx for v in (part if isinstance(part, list) else [part])] \
+            if listed else [idx]
+        if idx is None:
+            return None
+        if not all(type(v) in (int, float) and 0 <= v < 2**31 and v == int(v) for v in values):
+            raise self.error(file, 'idx', repr(idx)[:80], 'a whole number from 0, or a list')
+        # Without tracking everybody is 0; several numbers are merged detections.
+        return None if listed and (len(set(values)) != 1 or values[0] == 0) else int(values[0])
+
+    def _video(self, name, video, images):
+        names = sorted(images)
+        numbers = frame_numbers([re.sub(r'\.[A-Za-z]\w*$', '', image) for image in names])
+        persons = [person for image in names for person in images[image]]
+        keypoint, score = self.poses(name, 'keypoints', [values for values, _ in persons],
+                                     _LAYOUTS)
+        ids = [idx for _, idx in persons]
+        return Detections(
+            name=video,
+            frames=np.sort(numbers),
+            frame=np.repeat(numbers, [len(images[image]) for image in names]),
+            keypoint=keypoint,
+            score=score,
+            track_id=None if None in ids else np.array(ids, np.int64))

@@ -1,0 +1,170 @@
+"""MMPose: predictions of its inferencer and of its demo, of videos and of images."""
+import re
+import zipfile
+from argparse import ArgumentParser
+from pathlib import Path, PurePosixPath
+from typing import Iterator, List, Optional, Tuple, Union
+
+import numpy as np
+
+from mofm.keypoints import LAYOUTS, convert, get_layout
+from mofm.registry import SOURCES
+
+from .base import Source
+from .detections import Detections, DetectionSource, frame_numbers
+
+# Bytes of a file that tell what it is.
+_HEAD = 4096
+_LAYOUTS = {17: 'coco17', 26: 'halpe26', 136: 'halpe26'}
+
+
+@SOURCES.register_module('mmpose')
+class MMPoseJSON(DetectionSource):
+    """Reader of the JSON files that MMPose 1.x writes.
+
+    Of a video, the inferencer writes a list of frames with ``frame_id`` from 0 and ``instances``;
+    the demo writes a dict with ``meta_info`` and the same as ``instance_info``, from 1 unless
+    ``meta_info`` has ``frame_offset``, into ``results_<video>.json``. Of images, the inferencer
+    writes a list of instances for each: such a folder is a video, frames as in
+    :class:`AlphaPose`. The first file of a folder tells which it has.
+
+    Where the detector found nobody, the inferencer takes the whole image for a person with
+    ``bbox_score`` 1. Such an instance, alone in its frame, is left out if any lower ``bbox_score``
+    in the video shows that there was a detector.
+
+    Args:
+        path (str or Path): A folder, a zip file, or one native file.
+        layout (str, optional): Layout of the joints; by default that of COCO or Halpe with as
+            many.
+        **kwargs: Those of :class:`DetectionSource`.
+
+    Raises:
+        AnnotationError: If the path holds no such files.
+        ValueError: If the layout is unknown.
+    """
+
+    def __init__(self, path: Union[str, Path], layout: Optional[str] = None, **kwargs):
+        self.layout = layout and get_layout(layout).name
+        super().__init__(path, **kwargs)
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--layout', choices=sorted(LAYOUTS),
+                            help='of the joints; by default the one of COCO or Halpe')
+
+    def find(self) -> List[str]:
+        """Videos, and folders with images."""
+        files = Source.find(self)
+        self.members = {}
+        archive = zipfile.ZipFile(self.path) if files != [''] and self.path.is_file() else None
+        folders = {}
+        for file in files:
+            folders.setdefault(PurePosixPath(file).parent.as_posix(), []).append(file)
+        for folder, group in folders.items():
+            if files != [''] and self._has_images(group, archive):
+                self.members[folder] = group
+            else:
+                self.members.update((file, [file]) for file in group)
+        if archive:
+            archive.close()
+        return sorted(self.members)
+
+    def _has_images(self, group, archive):
+        """Whether the first file that tells begins like the instances of an image."""
+        for file in group:
+            try:
+                with (archive.open(file) if archive else open(self.path / file, 'rb')) as f:
+                    head = f.read(_HEAD)
+            except Exception:  # zipfile raises many kinds; reported when the file is read
+                return False
+            if head.split() not in ([b'[]'], [b'[', b']']):
+                return bool(re.match(rb'\s*\[\s*\{', head)) and not re.search(
+                    rb'"(frame_id|instances)"', head)
+        return True
+
+    def stem(self, name: str) -> str:
+        """Name of the video, without what the demo puts before it."""
+        root = self.path.absolute()
+        if name == '.':
+            return root.stem if root.is_file() else root.name
+        if name not in self.members or self.members[name] != [name]:
+            return name
+        path = PurePosixPath(name or root.name)
+        return path.with_name(path.stem.removeprefix('results_') or path.stem).as_posix()
+
+    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+        """See :meth:`DetectionSource.videos`."""
+        files, info, parts = self.members[name], {}, []
+        numbers = frame_numbers([PurePosixPath(file).stem for file in files])
+        for file, (_, text) in zip(files, content):
+            data = self.json(file, text)
+            if files == [name]:
+                numbers, frames, info = self._frames(name, data)
+            else:
+                frames = [data]
+            parts.append(self._instances(file, frames))
+        keypoint, score, box_score, whole, counts = map(np.concatenate, zip(*parts))
+        frame = np.repeat(numbers, counts)
+        if (box_score < 1).any():
+            keypoint, score, frame = keypoint[~whole], score[~whole], frame[~whole]
+        yield Detections(self.stem(name), np.sort(numbers), frame, keypoint, score,
+                         img_shape=self._img_shape(name, info))
+
+    def _frames(self, name, data):
+        """Numbers (T,) and instances of the frames of one file, and what it tells about itself."""
+        info, first = {}, 0
+        if isinstance(data, dict):
+            info, data = data.get('meta_info'), data.get('instance_info')
+            if not isinstance(info, dict):
+                raise self.error(name, 'meta_info', type(info).__name__, 'a dict')
+            first = info.get('frame_offset', 1)
+            if type(first) is not int or not 0 <= first < 2**31:
+                raise self.error(name, 'meta_info.frame_offset', repr(first)[:80], 'a number')
+        if not isinstance(data, list) or not data or not all(isinstance(d, dict) for d in data):
+            raise self.error(name, 'frames', 'none or other values', 'a list of dicts')
+        if not any('frame_id' in item for item in data):
+            return np.zeros(1, np.int64), [data], info
+        ids = [item.get('frame_id') for item in data]
+        if not all(type(i) is int and first <= i < 2**31 for i in ids) or (
+                len(set(ids)) < len(ids)):
+            raise self.error(name, 'frame_id', 'other, equal or too large values',
+                             f'the number of every frame, from {first}')
+        return np.array(ids) - first, [item.get('instances') for item in data], info
+
+    def _instances(self, file, frames):
+        """Poses in COCO-17, score and whether it is the whole image of each box, and counts."""
+        if not all(isinstance(f, list) and all(isinstance(i, dict) for i in f) for f in frames):
+            raise self.error(file, 'instances', 'other values', 'a list of dicts for every frame')
+        counts = np.array([len(frame) for frame in frames])
+        instances = [instance for frame in frames for instance in frame]
+        if not instances:
+            return np.zeros((0, 17, 2)), np.zeros((0, 17)), np.zeros(0), np.zeros(0, bool), counts
+        keypoint = self._numbers(file, instances, 'keypoints', (None, None, 2))
+        score = self._numbers(file, instances, 'keypoint_scores', (None, keypoint.shape[1]))
+        layout = self.layout or _LAYOUTS.get(keypoint.shape[1])
+        if layout is None or get_layout(layout).num_joints != keypoint.shape[1]:
+            raise self.error(file, 'keypoints', f'{keypoint.shape[1]} joints',
+                             f'those of {layout}' if layout else 'another number or a --layout')
+        box_score, whole = np.full(len(instances), np.nan), np.zeros(len(instances), bool)
+        if 'bbox_score' in instances[0]:
+            box = [instance.get('bbox') for instance in instances]
+            # A list of its own in nearly all versions.
+            box = [b[0] if isinstance(b, list) and len(b) == 1 else b for b in box]
+            box = self.array(file, 'bbox', box, (None, 4))
+            box_score = self._numbers(file, instances, 'bbox_score', (None,))
+            alone = np.repeat(counts, counts) == 1
+            whole = (box_score == 1) & (box[:, :2] == 0).all(-1) & alone
+        return *convert(keypoint, score, layout), box_score, whole, counts
+
+    def _numbers(self, file, instances, field, shape):
+        return self.array(file, field, [instance.get(field) for instance in instances], shape)
+
+    def _img_shape(self, name, info):
+        size = info.get('height'), info.get('width')
+        if size == (None, None):
+            return None
+        if not all(type(s) is int and 0 < s < 2**31 for s in size):
+            raise self.error(name, 'meta_info.height and width', repr(size)[:80], 'pixels')
+        return size

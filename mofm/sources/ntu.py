@@ -1,0 +1,378 @@
+"""NTU RGB+D 60 and 120: ``.skeleton`` files of Kinect v2.
+
+Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019. A file is text: the number of frames; per
+frame the number of bodies; per body a line of ten values that starts with its id, the number of
+joints, and a line of twelve values per joint: x, y, z in metres, its pixel in the depth and in
+the colour image, an orientation and the tracking state.
+"""
+import re
+from argparse import ArgumentParser
+from pathlib import Path, PurePosixPath
+from typing import FrozenSet, List, Tuple, Union
+
+import numpy as np
+
+from mofm.datasets.annotation import AnnotationError
+from mofm.keypoints import LAYOUTS, convert
+from mofm.registry import SOURCES
+
+from .base import _FARTHEST, Item, Source, Source3D
+
+_NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
+_HEAD, _ROW = 10, 12  # values in the lines of a body and of a joint
+_NUM_JOINTS = LAYOUTS['kinect25'].num_joints
+_STATE = 11
+# Not tracked, inferred (a guess of the sensor about a hidden joint), tracked.
+_SCORE = np.array([0, .5, 1])
+# First column and (height, width) of each image.
+_IMAGES = dict(colour=(5, (1080, 1920)), depth=(3, (424, 512)))
+# The clips have a few hundred.
+_MAX_FRAMES = 10000
+
+_CLASSES_60 = (
+    'drink water', 'eat meal/snack', 'brushing teeth', 'brushing hair', 'drop', 'pickup', 'throw',
+    'sitting down', 'standing up (from sitting position)', 'clapping', 'reading', 'writing',
+    'tear up paper', 'wear jacket', 'take off jacket', 'wear a shoe', 'take off a shoe',
+    'wear on glasses', 'take off glasses', 'put on a hat/cap', 'take off a hat/cap', 'cheer up',
+    'hand waving', 'kicking something', 'reach into pocket', 'hopping (one foot jumping)',
+    'jump up', 'make a phone call/answer phone', 'playing with phone/tablet',
+    'typing on a keyboard', 'pointing to something with finger', 'taking a selfie',
+    'check time (from watch)', 'rub two hands together', 'nod head/bow', 'shake head', 'wipe face',
+    'salute', 'put the palms together', 'cross hands in front (say stop)', 'sneeze/cough',
+    'staggering', 'falling', 'touch head (headache)', 'touch chest (stomachache/heart pain)',
+    'touch back (backache)', 'touch neck (neckache)', 'nausea or vomiting condition',
+    'use a fan (with hand or paper)/feeling warm', 'punching/slapping other person',
+    'kicking other person', 'pushing other person', 'pat on back of other person',
+    'point finger at the other person', 'hugging other person', 'giving something to other person',
+    "touch other person's pocket", 'handshaking', 'walking towards each other',
+    'walking apart from each other')
+_CLASSES_120 = (
+    *_CLASSES_60,
+    'put on headphone', 'take off headphone', 'shoot at the basket', 'bounce ball',
+    'tennis bat swing', 'juggling table tennis balls', 'hush (quite)', 'flick hair', 'thumb up',
+    'thumb down', 'make ok sign', 'make victory sign', 'staple book', 'counting money',
+    'cutting nails', 'cutting paper (using scissors)', 'snapping fingers', 'open bottle',
+    'sniff (smell)', 'squat down', 'toss a coin', 'fold paper', 'ball up paper', 'play magic cube',
+    'apply cream on face', 'apply cream on hand back', 'put on bag', 'take off bag',
+    'put something into a bag', 'take something out of a bag', 'open a box', 'move heavy objects',
+    'shake fist', 'throw up cap/hat', 'hands up (both hands)', 'cross arms', 'arm circles',
+    'arm swings', 'running on the spot', 'butt kicks (kick backward)', 'cross toe touch',
+    'side kick', 'yawn', 'stretch oneself', 'blow nose', 'hit other person with something',
+    'wield knife towards other person', 'knock over other person (hit with body)',
+    "grab other person's stuff", 'shoot at other person with a gun', 'step on foot', 'high-five',
+    'cheers and drink', 'carry something with other person', 'take a photo of other person',
+    'follow other person', "whisper in other person's ear", 'exchange things with other person',
+    'support somebody with hand', 'finger-guessing game (playing rock-paper-scissors)')
+_SUBJECTS_60 = frozenset((
+    1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38))
+_SUBJECTS_120 = _SUBJECTS_60 | frozenset((
+    45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89,
+    91, 92, 93, 94, 95, 97, 98, 100, 103))
+
+
+def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> List[int]:
+    """The persons that move most, by the standard deviation of their points.
+
+    The rule of 2s-AGCN and UNIK: the deviations of the coordinates, over all joints and frames of
+    a person, are summed.
+
+    Args:
+        person (np.ndarray): (R,) int, who the points of a row belong to.
+        points (np.ndarray): (R, J, C) coordinates, NaN where missing.
+        count (int): How many to return at most.
+
+    Returns:
+        list[int]: The persons, most motion first; those without any point are left out.
+    """
+    order = np.argsort(person, kind='stable')
+    numbers, first = np.unique(person[order], return_index=True)
+    motion = {}
+    for number, rows in zip(numbers.tolist(), np.split(points[order], first[1:])):
+        known = rows[np.isfinite(rows).all(-1)]  # (K, C)
+        if len(known):
+            with np.errstate(over='ignore'):
+                motion[number] = known.std(0).sum()
+    return sorted(motion, key=lambda number: -motion[number])[:count]
+
+
+class _Skeletons:
+    """Names, splits and bodies of the files, for 2D and 3D readers.
+
+    ``xsub_train`` and ``xsub_val`` divide the subjects. Of the bodies in a file, told apart by
+    their ids, the two that move most are kept, most motion first.
+
+    Args:
+        path (str or Path): Folder or zip file with ``SsssCcccPpppRrrrAaaa.skeleton``, or one such
+            file. Files of the other release are left out.
+        missing (str or Path, optional): The published list of samples whose skeletons are missing
+            or incomplete; they are left out.
+        **kwargs: Those of the other base class.
+
+    Raises:
+        AnnotationError: If the path holds no such files, or the list no name.
+    """
+
+    prefix = 'S'
+    suffix = '.skeleton'
+    max_size = 2**25
+    #: Setups and subjects 1, 2, ... of the release, and the subjects that train.
+    setups: int = 0
+    subjects: int = 0
+    train_subjects: FrozenSet[int] = frozenset()
+
+    def __init__(self, path: Union[str, Path], missing: Union[str, Path, None] = None, **kwargs):
+        self.missing = _read_missing(missing) if missing else frozenset()
+        super().__init__(path, **kwargs)
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--missing', metavar='FILE',
+                            help='published list of samples with missing skeletons, left out')
+
+    def find(self) -> List[str]:
+        """Files of this release that are not missing."""
+        return [file for file in super().find() if not self._left_out(self._sample(file))]
+
+    def _sample(self, file: str) -> str:
+        return PurePosixPath(self.stem(file)).name
+
+    def _left_out(self, sample: str) -> bool:
+        match = _NAME.fullmatch(sample)
+        if match is None:  # an error when it is read
+            return False
+        setup, action = int(match[1]), int(match[5])
+        other = self.setups < setup <= NTU120.setups or len(self.classes) < action <= len(
+            NTU120.classes)
+        return other or sample in self.missing
+
+    def split(self, setup: int, camera: int) -> str:
+        """The second split of a sample."""
+        raise NotImplementedError
+
+    def header(self, name: str) -> Item:
+        """Name, label and splits of a file.
+
+        Raises:
+            AnnotationError: If it is not named as the samples of this release are.
+        """
+        sample = self._sample(name)
+        match = _NAME.fullmatch(sample)
+        limits = (self.setups, 3, self.subjects, 2, len(self.classes))
+        numbers = tuple(map(int, match.groups())) if match else (0, ) * 5
+        if not all(1 <= n <= limit for n, limit in zip(numbers, limits)):
+            raise self.error(name, 'name', sample, 'SsssCcccPpppRrrrAaaa with numbers up to '
+                             + ', '.join(map(str, limits)))
+        setup, camera, subject, _, action = numbers
+        xsub = 'xsub_train' if subject in self.train_subjects else 'xsub_val'
+        return dict(frame_dir=sample, label=action - 1), (xsub, self.split(setup, camera))
+
+    def bodies(self, name: str, content: bytes) -> np.ndarray:
+        """The bodies that are kept.
+
+        Returns:
+            np.ndarray: (M, T, 25, 12) values of the lines of the joints, M of 1 or 2; NaN where a
+            body is absent, a joint is not tracked or its position is not known.
+
+        Raises:
+            AnnotationError: If the text is not as expected, or there is nobody in it.
+        """
+        total_frames, body, frame, lines = self._lines(name, content)
+        if not body:
+            raise self.error(name, 'bodies', f'none in {total_frames} frames', 'at least one')
+        try:
+            rows = np.loadtxt(lines, comments=None, ndmin=2)
+            rows = rows.reshape(len(body), _NUM_JOINTS, _ROW)
+        except ValueError as error:
+            raise self.error(name, 'joints', str(error)[:200],
+                             f'{_ROW} numbers in each line') from None
+        if not np.isin(rows[..., _STATE], range(len(_SCORE))).all():
+            raise self.error(name, 'joints', 'other tracking states', '0, 1 or 2')
+        if np.isinf(rows).any():
+            raise self.error(name, 'joints', 'infinite numbers', 'metres and pixels')
+        position = rows[..., :3]
+        if (np.abs(position) >= _FARTHEST).any():
+            raise self.error(name, 'joints', f'values up to {np.nanmax(np.abs(position))}',
+                             f'metres below {_FARTHEST}')
+        # Where the sensor lost a joint, the files have state 0, NaN or zeros.
+        rows[(rows[..., _STATE] == 0) | ~position.any(-1) | np.isnan(position).any(-1)] = np.nan
+        ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
+        person, frame = np.array([ids[b] for b in body]), np.array(frame)
+        if len(np.unique(person * total_frames + frame)) < len(frame):
+            raise self.error(name, 'bodies', 'an id twice in a frame', 'one body for each id')
+        kept = liveliest(person, rows[..., :3])
+        if not kept:
+            raise self.error(name, 'bodies', 'no tracked joint', 'at least one')
+        out = np.full((len(kept), total_frames, _NUM_JOINTS, _ROW), np.nan)
+        for i, number in enumerate(kept):
+            out[i, frame[person == number]] = rows[person == number]
+        return out
+
+    def _lines(self, name, content) -> Tuple[int, List[str], List[int], List[str]]:
+        """Number of frames, id and frame of each body, and the lines of their joints."""
+        try:
+            lines = content.decode('ascii').rstrip().split('\n')
+        except UnicodeDecodeError as error:
+            raise self.error(name, 'file', error, 'ASCII text') from None
+
+        def number(at, what, limit):
+            text = lines[at].strip() if at < len(lines) else 'the end of the file'
+            if not re.fullmatch(r'\d{1,9}', text) or int(text) > limit:
+                raise self.error(name, f'line {at + 1}', repr(text[:40]),
+                                 f'the number of {what}, at most {limit}')
+            return int(text)
+
+        total_frames, at = number(0, 'frames', _MAX_FRAMES), 1
+        body, frame, joints = [], [], []
+        for t in range(total_frames):
+            for _ in range(number(at, 'bodies', len(lines))):
+                head = lines[at + 1].split() if at + 1 < len(lines) else []
+                if len(head) != _HEAD or not re.fullmatch(r'\d{1,20}', head[0]):
+                    raise self.error(name, f'line {at + 2}', repr(' '.join(head)[:60]),
+                                     f'the id of a body and {_HEAD - 1} other values')
+                if number(at + 2, 'joints', _NUM_JOINTS) != _NUM_JOINTS:
+                    raise self.error(name, f'line {at + 3}', f'{lines[at + 2].strip()} joints',
+                                     _NUM_JOINTS)
+                body.append(str(int(head[0])))
+                frame.append(t)
+                joints += lines[at + 3:at + 3 + _NUM_JOINTS]
+                at += 2 + _NUM_JOINTS
+            at += 1
+        if at != len(lines):
+            raise self.error(name, 'file', f'{len(lines)} lines',
+                             f'{at} for {total_frames} frames')
+        return total_frames, body, frame, joints
+
+
+def _read_missing(path) -> FrozenSet[str]:
+    """Names of samples in a text file; it may have a heading."""
+    try:
+        names = re.findall(_NAME.pattern.replace('(', '').replace(')', ''),
+                           Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise AnnotationError(f'{path}: the list of missing samples cannot be read ({error})'
+                              ) from None
+    if not names:
+        raise AnnotationError(f'{path}: found no sample, expected names SsssCcccPpppRrrrAaaa')
+    return frozenset(names)
+
+
+class _Joints2D(_Skeletons, Source):
+    """The joints where Kinect sees them in its images.
+
+    An annotation has M = 1 or 2 persons. The score of a joint is 1 where it is tracked, 0.5 where
+    it is hidden and Kinect infers it, 0 where it is lost. The head becomes nose, eyes and ears.
+
+    Kinect v2 mirrors its images: x of the pixels grows as x of the joints does, to the left of
+    the sensor. So the left side of a person is where a detector of 2D poses sees the right one.
+
+    Args:
+        path (str or Path): See the base classes.
+        projection (str): The image, ``colour`` (1920 x 1080) or ``depth`` (512 x 424).
+        unmirror (bool): Turn the images round, so that left and right are as in other sources;
+            the key points then do not lie on the published videos.
+        **kwargs: ``missing``, and ``strict`` of :class:`Source`.
+
+    Raises:
+        AnnotationError: If the path holds no such files, or the list no name.
+        ValueError: If there is no such image.
+    """
+
+    def __init__(self, path: Union[str, Path], projection: str = 'colour', unmirror: bool = False,
+                 **kwargs):
+        if projection not in _IMAGES:
+            raise ValueError(f'projection: found {projection!r}, expected one of {list(_IMAGES)}')
+        super().__init__(path, **kwargs)
+        self.projection = projection
+        self.unmirror = unmirror
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--projection', choices=list(_IMAGES), default='colour',
+                            help='image that the key points are in')
+        parser.add_argument('--unmirror', action='store_true',
+                            help="turn Kinect's images round, which are mirrored")
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :meth:`Source.read`."""
+        annotation, splits = self.header(name)
+        rows = self.bodies(name, content)  # (M, T, 25, 12)
+        column, img_shape = _IMAGES[self.projection]
+        keypoint = rows[..., column:column + 2]
+        if self.unmirror:
+            keypoint = np.stack([img_shape[1] - keypoint[..., 0], keypoint[..., 1]], -1)
+        seen = np.isfinite(keypoint).all(-1)  # (M, T, 25)
+        score = np.where(seen, _SCORE[np.nan_to_num(rows[..., _STATE]).astype(int)], 0)
+        with np.errstate(over='ignore'):  # infinite values are refused later
+            keypoint = np.where(seen[..., None], keypoint, 0).astype(np.float16)
+        keypoint, score = convert(keypoint, score.astype(np.float16), 'kinect25')
+        annotation.update(img_shape=img_shape, total_frames=rows.shape[1], keypoint=keypoint,
+                          keypoint_score=score)
+        return annotation, splits
+
+
+class _Joints3D(_Skeletons, Source3D):
+    """The joints in space, through virtual cameras.
+
+    An annotation has M = 1 or 2 persons, both seen by the same camera. Joints that Kinect infers
+    count as known. How far the sensors look down is not known and not undone.
+
+    Args:
+        path (str or Path): See the base classes.
+        **kwargs: ``missing``, and those of :class:`Source3D`.
+
+    Raises:
+        AnnotationError: If the path holds no such files, or the list no name.
+    """
+
+    layout = 'kinect25'
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :class:`Source3D`."""
+        annotation, splits = self.header(name)
+        return dict(annotation, joints=self.bodies(name, content)[..., :3]), splits
+
+
+class _Release60:
+    """56,880 samples of 60 actions; cameras 2 and 3 are ``xview_train``, 1 ``xview_val``."""
+
+    classes = _CLASSES_60
+    setups, subjects, train_subjects = 17, 40, _SUBJECTS_60
+
+    def split(self, setup: int, camera: int) -> str:
+        """Cross-view split."""
+        return 'xview_val' if camera == 1 else 'xview_train'
+
+
+class _Release120:
+    """114,480 samples of 120 actions; even setups are ``xset_train``, odd ones ``xset_val``."""
+
+    classes = _CLASSES_120
+    setups, subjects, train_subjects = 32, 106, _SUBJECTS_120
+
+    def split(self, setup: int, camera: int) -> str:
+        """Cross-setup split."""
+        return 'xset_val' if setup % 2 else 'xset_train'
+
+
+@SOURCES.register_module('ntu60_2d')
+class NTU60(_Release60, _Joints2D):
+    """Reader of NTU RGB+D 60, key points in Kinect's images; ``xsub_*`` and ``xview_*``."""
+
+
+@SOURCES.register_module('ntu120_2d')
+class NTU120(_Release120, _Joints2D):
+    """Reader of NTU RGB+D 120, key points in Kinect's images; ``xsub_*`` and ``xset_*``."""
+
+
+@SOURCES.register_module('ntu60_3d')
+class NTU60Joints(_Release60, _Joints3D):
+    """Reader of NTU RGB+D 60, 3D joints through virtual cameras; ``xsub_*`` and ``xview_*``."""
+
+
+@SOURCES.register_module('ntu120_3d')
+class NTU120Joints(_Release120, _Joints3D):
+    """Reader of NTU RGB+D 120, 3D joints through virtual cameras; ``xsub_*`` and ``xset_*``."""

@@ -1,0 +1,83 @@
+"""OpenPose (Cao et al., TPAMI 2021): a folder with a JSON file per frame."""
+import re
+from pathlib import Path, PurePosixPath
+from typing import Iterator, List, Tuple
+
+import numpy as np
+
+from mofm.registry import SOURCES
+
+from .detections import Detections, DetectionSource, frame_numbers
+
+_ENDING = '_keypoints.json'
+_LAYOUTS = {18: 'coco18', 25: 'body25'}
+
+
+@SOURCES.register_module('openpose')
+class OpenPose(DetectionSource):
+    """Reader of ``<video>_<frame>_keypoints.json`` with the joints BODY_25 or COCO.
+
+    Files in one folder that differ in the frame only are a video, called ``<folder>/<video>``, or
+    ``<folder>`` if that has the same name. Hands, faces and 3D points are left alone. Joints that
+    were not found are 0, 0, 0 in the files. ``person_id`` is the person unless it is -1.
+    """
+
+    max_size = 2**26
+
+    def find(self) -> List[str]:
+        """Videos with files ``*_keypoints.json``."""
+        videos = super().find()
+        if videos == ['']:
+            return videos
+        return [video for video in videos if self.members[video][0].endswith(_ENDING)]
+
+    def folder(self, file: str) -> str:
+        """The video: path of the file without frame number and ending."""
+        if not file.endswith(_ENDING):
+            return file
+        path = PurePosixPath(file.removesuffix(_ENDING))
+        video = re.sub('_?[0-9]+$', '', path.name)
+        return (path.parent if video == path.parent.name else path.parent / video).as_posix()
+
+    def stem(self, name: str) -> str:
+        """Name of the video."""
+        root = self.path.absolute()
+        if name == '':
+            return PurePosixPath(self.folder(root.name)).name
+        return name if name != '.' else root.stem if root.is_file() else root.name
+
+    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+        """See :meth:`DetectionSource.videos`."""
+        files = self.members[name]
+        numbers = frame_numbers([Path(file or self.path.name).name.removesuffix(_ENDING)
+                                 for file in files])
+        keypoint, score, ids, counts = [], [], [], []
+        for file, (_, text) in zip(files, content):
+            persons = self._people(file, self.json(file, text))
+            points, scores = self.poses(file, 'pose_keypoints_2d',
+                                        [person.get('pose_keypoints_2d') for person in persons],
+                                        _LAYOUTS)
+            keypoint.append(points)
+            score.append(scores)
+            ids += [self._person_id(file, person) for person in persons]
+            counts.append(len(persons))
+        yield Detections(
+            name=self.stem(name),
+            frames=np.sort(numbers),
+            frame=np.repeat(numbers, counts),
+            keypoint=np.concatenate(keypoint),
+            score=np.concatenate(score),
+            track_id=None if -1 in ids else np.array(ids, np.int64))
+
+    def _people(self, file, data):
+        people = data.get('people') if isinstance(data, dict) else None
+        if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
+            raise self.error(file, 'people', type(people).__name__, 'a list of dicts')
+        return people
+
+    def _person_id(self, file, person):
+        value = person.get('person_id', [-1])
+        if not (isinstance(value, list) and len(value) == 1 and type(value[0]) is int
+                and -1 <= value[0] < 2**31):
+            raise self.error(file, 'person_id', repr(value)[:80], 'a list of one number from -1')
+        return value[0]

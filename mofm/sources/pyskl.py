@@ -1,0 +1,430 @@
+"""Pickles of annotations as PYSKL and mmaction2 publish them (Duan et al., CVPR and ACM MM 2022).
+
+``{'split': {name: [id, ...]}, 'annotations': [{...}, ...]}`` or the list alone. An annotation has
+``frame_dir`` (or ``filename``), ``label``, ``total_frames`` T, ``keypoint`` (M, T, V, 2 or 3) and
+in 2D ``img_shape`` and ``keypoint_score`` (M, T, V). Kinetics has the key points in a second
+pickle per video.
+"""
+import io
+import zipfile
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+
+import numpy as np
+
+from mofm.datasets.annotation import AnnotationError, Problem, _RestrictedUnpickler, validate
+from mofm.keypoints import LAYOUTS, convert
+from mofm.registry import SOURCES
+
+from .base import _FARTHEST, Item, Source, Source3D
+
+# HRNet's maxima lie a little outside of [0, 1]; scores farther out are of another kind.
+_SCORES = (-.5, 1.5)
+# Of a video with a skeleton file; the clips have 300.
+_MAX_FRAMES = 10**5
+_BOX_THRESHOLDS = (.5, .6, .7, .8, .9)
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """An annotation in a pickle; what is asked for is checked, and never printed as a whole."""
+
+    file: str
+    index: Optional[int] = None
+    values: Any = None
+
+    def error(self, field: str, found: object, expected: object) -> AnnotationError:
+        return AnnotationError(Problem(self.file, self.index, field, str(found), str(expected)))
+
+    def get(self, field: str, default: Any = None):
+        if not isinstance(self.values, dict):
+            raise self.error('annotation', type(self.values).__name__, 'a dict')
+        if field not in self.values and default is None:
+            raise self.error(field, 'nothing', 'this field')
+        return self.values.get(field, default)
+
+    def name(self, field: str) -> str:
+        value = self.get(field)
+        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) < 1000:
+            raise self.error(field, type(value).__name__, 'a name')
+        return str(value)
+
+    def integer(self, field: str, value: Any, low: int) -> int:
+        if not isinstance(value, (int, np.integer)) or isinstance(
+                value, bool) or not low <= value < 2**31:
+            raise self.error(field, type(value).__name__, f'an integer >= {low}')
+        return int(value)
+
+    def header(self, key: str) -> dict:
+        return dict(frame_dir=self.name(key), label=self.integer('label', self.get('label'), 0))
+
+    def img_shape(self) -> Tuple[int, int]:
+        field = 'original_shape' if 'img_shape' not in self.values else 'img_shape'
+        value = self.get(field)
+        if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
+            raise self.error(field, type(value).__name__, 'two positive integers (h, w)')
+        return tuple(self.integer(field, size, 1) for size in value)
+
+    def array(self, field: str, shape: Tuple[Optional[int], ...], kinds: str = 'fiu'):
+        value = self.get(field)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+            raise self.error(field, getattr(value, 'dtype', type(value).__name__),
+                             'an array of numbers')
+        if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape)):
+            raise self.error(field, f'shape {value.shape}',
+                             str(shape).replace('None', 'any number'))
+        if np.isinf(value).any():
+            raise self.error(field, 'infinite values', 'finite numbers; NaN is missing')
+        return value.view(np.ndarray)
+
+    def total_frames(self, keypoint: np.ndarray) -> int:
+        found = self.integer('total_frames', self.get('total_frames', keypoint.shape[1]), 1)
+        if found != keypoint.shape[1]:
+            raise self.error('total_frames', found, f'{keypoint.shape[1]} as in keypoint')
+        return found
+
+    def pose(self, keypoint: np.ndarray, score: np.ndarray, layout: str) -> dict:
+        """Fields of the key points of any layout (M, T, V, 2), (M, T, V), in the schema."""
+        known = ~(np.isnan(keypoint).any(-1) | np.isnan(score))
+        if not ((score[known] >= _SCORES[0]) & (score[known] <= _SCORES[1])).all():
+            raise self.error('keypoint_score', f'{score[known].min()} to {score[known].max()}',
+                             'numbers in [0, 1]')
+        score = np.where(known, score, 0).clip(0, 1).astype(np.float32)
+        with np.errstate(over='ignore', invalid='ignore'):  # infinite values are refused later
+            keypoint = np.where(known[..., None], keypoint, 0).astype(np.float32)
+            keypoint, score = convert(keypoint, score, layout)
+            keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
+        return dict(keypoint=keypoint, keypoint_score=score)
+
+    def validated(self, annotation: dict) -> dict:
+        problem = validate(annotation, allow_empty=True, file=self.file, index=self.index)
+        if problem is not None:
+            raise AnnotationError(problem)
+        return annotation
+
+
+class _Pickles:
+    """Pickles from untrusted places; an annotation that cannot be used is left out alone.
+
+    Splits and labels are those of the file, or those of the lists where there are any.
+    """
+
+    suffix = '.pkl'
+    max_size = 2**33
+
+    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+        """What becomes of one annotation."""
+        raise NotImplementedError
+
+    def load(self, name: str, archive) -> bytes:
+        """Content of a pickle; its size is asked for first, some have gigabytes."""
+        path = self.path / name if name else self.path
+        try:
+            size = archive.getinfo(name).file_size if archive else path.stat().st_size
+            if size > self.max_size:
+                raise ValueError(f'{size} bytes')
+            with (archive.open(name) if archive else open(path, 'rb')) as f:
+                return f.read()
+        except Exception as error:  # zipfile raises many kinds for damaged members
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             f'a readable file of at most {self.max_size} bytes') from None
+
+    def annotations(self, name: str, content: bytes) -> Iterator[Item]:
+        """See :meth:`Source.annotations`."""
+        where = f'{self.path}:{name}' if name else str(self.path)
+        annotations, splits, key = _unpickle(_Fields(where), content)
+        seen = set()
+        for index, values in enumerate(annotations):
+            fields = _Fields(where, index, values)
+            try:
+                header = fields.header(key)
+                if header['frame_dir'] in seen:
+                    raise fields.error(key, f'{header["frame_dir"]!r} twice', 'a name of its own')
+                seen.add(header['frame_dir'])
+                names = splits.pop(header['frame_dir'], ())
+                if self._lists is not None:
+                    found = self.listed(header['frame_dir'])
+                    if found is None:
+                        continue
+                    header['label'], names = found
+                items = list(self.items(fields, header, tuple(names)))
+                for annotation, _ in items:
+                    fields.validated(annotation)
+            except AnnotationError as error:
+                self._report(error)
+            else:
+                yield from items
+        if splits:
+            self._report(self.error(name, 'split', f'{len(splits)} ids without annotation, e.g. '
+                                    f'{min(splits)[:80]!r}', 'an annotation for each'))
+
+    def _report(self, error):
+        if self.strict:
+            raise error
+        self.problems.append(error)
+
+
+def _load(file: _Fields, content: bytes):
+    """The object in a pickle."""
+    try:
+        return _RestrictedUnpickler(io.BytesIO(content)).load()
+    except Exception as error:  # damaged bytes make the parser raise nearly anything
+        raise file.error('file', f'{type(error).__name__}: {error}'[:300],
+                         'a pickle of NumPy arrays and plain containers') from None
+
+
+def _unpickle(file: _Fields, content: bytes) -> Tuple[list, Dict[str, List[str]], str]:
+    """Annotations of a pickle, the splits of each id, and the field that the ids are in."""
+    data = _load(file, content)
+    data = dict(annotations=data) if isinstance(data, list) else data
+    if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
+        raise file.error('annotations', type(data).__name__,
+                         "a list, or a dict with 'split' and 'annotations'")
+    annotations, split = data['annotations'], data.get('split', {})
+    if not isinstance(split, dict):
+        raise file.error('split', type(split).__name__, 'a dict')
+    splits: Dict[str, List[str]] = {}
+    for title, ids in split.items():
+        ids = ids.ravel().tolist() if isinstance(ids, np.ndarray) else ids
+        if not isinstance(title, str) or not isinstance(
+                ids, (list, tuple, set, frozenset)) or not all(isinstance(i, str) for i in ids):
+            raise file.error('split', 'other values', 'lists of ids by name')
+        for i in set(ids):
+            splits.setdefault(i, []).append(title)
+    first = annotations[0] if annotations else {}
+    key = 'filename' if isinstance(first, dict) and 'filename' in first else 'frame_dir'
+    return annotations, splits, key
+
+
+@SOURCES.register_module('pyskl')
+class PYSKL(_Pickles, Source):
+    """Reader of published 2D pickles of any layout; labels and splits are those of the file.
+
+    NaN becomes missing. Scores, which exceed 1 a little in HRNet's, are cut off at 0 and 1.
+
+    Args:
+        path (str or Path): A pickle, or a folder or zip file with some.
+        layout (str): Of the joints, see :data:`mofm.keypoints.LAYOUTS`.
+        **kwargs: ``strict`` and ``lists`` of :class:`Source`.
+
+    Raises:
+        AnnotationError: If the path holds no pickle.
+        ValueError: If the layout is unknown.
+    """
+
+    def __init__(self, path: Union[str, Path], layout: str = 'coco17', **kwargs):
+        if layout not in LAYOUTS:
+            raise ValueError(f'layout: found {layout!r}, expected one of {sorted(LAYOUTS)}')
+        super().__init__(path, **kwargs)
+        self.layout = layout
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--layout', choices=sorted(LAYOUTS), default='coco17',
+                            help='of the joints in the file')
+
+    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+        """See the base class."""
+        num_joints = LAYOUTS[self.layout].num_joints
+        keypoint = fields.array('keypoint', (None, None, num_joints, 2))
+        score = fields.array('keypoint_score', keypoint.shape[:3])
+        yield dict(
+            header, img_shape=fields.img_shape(), total_frames=fields.total_frames(keypoint),
+            **fields.pose(keypoint, score, self.layout)), splits
+
+
+@SOURCES.register_module('pyskl_3d')
+class PYSKL3D(_Pickles, Source3D):
+    """Reader of the 3D pickles of NTU RGB+D, through virtual cameras.
+
+    ``keypoint`` is (M, T, 25, 3) in metres along the axes of the sensor, 0 or NaN where missing.
+    All persons of an annotation are seen by the same cameras.
+    """
+
+    layout = 'kinect25'
+
+    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+        """See the base class."""
+        joints = fields.array('keypoint', (None, None, LAYOUTS[self.layout].num_joints, 3))
+        fields.total_frames(joints)
+        if not len(joints):
+            raise fields.error('keypoint', 'no person', 'at least one')
+        joints = joints.astype(np.float64)
+        joints[~joints.any(-1) | np.isnan(joints).any(-1)] = np.nan
+        if (np.abs(joints[np.isfinite(joints)]) >= _FARTHEST).any():
+            raise fields.error('keypoint', f'values up to {np.nanmax(np.abs(joints))}',
+                               f'metres below {_FARTHEST}')
+        for view in range(self.views):
+            yield self._see(dict(header, joints=joints), view), splits
+
+
+@SOURCES.register_module('kinetics')
+class Kinetics(Source):
+    """Reader of Kinetics: an annotation pickle, and one with the key points per video.
+
+    Annotations have ``frame_inds`` (N,) and ``box_score`` (N,) of N detections and no key points;
+    those are in ``<frame_dir>.pkl``: ``keypoint`` (N, 17, 3) with x, y and score. Detections of a
+    frame become persons in their order, see :func:`decompress`. :attr:`files` are the ids.
+
+    Args:
+        path (str or Path): The annotation pickle.
+        skeletons (str or Path): Folder or zip file with the others.
+        squeeze (bool): Leave out frames without a detection; ``frame_inds`` then tells which
+            frames the rows are.
+        valid_ratio (float): Leave out videos with detections above ``box_thr`` in a smaller share
+            of their frames, and other detections, as mmaction2 does. 0 keeps everything.
+        box_thr (float): 0.5, 0.6, 0.7, 0.8 or 0.9.
+        max_person (int): Persons per frame.
+        **kwargs: ``strict`` and ``lists`` of :class:`Source`.
+
+    Raises:
+        AnnotationError: If the annotation pickle cannot be used, or nothing is left of it.
+        ValueError: If an option is out of range.
+    """
+
+    suffix = '.pkl'
+
+    def __init__(self, path: Union[str, Path], skeletons: Union[str, Path], squeeze: bool = True,
+                 valid_ratio: float = 0, box_thr: float = .5, max_person: int = 10, **kwargs):
+        if not 0 <= valid_ratio <= 1 or box_thr not in _BOX_THRESHOLDS or max_person < 1:
+            raise ValueError(f'found valid_ratio={valid_ratio}, box_thr={box_thr} and max_person='
+                             f'{max_person}, expected a ratio in [0, 1], one of '
+                             f'{_BOX_THRESHOLDS} and at least 1')
+        self.ann_file = Path(path)
+        self.squeeze = squeeze
+        self.valid_ratio = valid_ratio
+        self.box_thr = box_thr
+        self.max_person = max_person
+        # The native files, of which there is one per annotation, are those of the skeletons.
+        super().__init__(skeletons, **kwargs)
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--skeletons', required=True, metavar='FOLDER',
+                            help='folder or zip file with a pickle per video')
+        parser.add_argument('--keep-frames', action='store_false', dest='squeeze',
+                            help='keep frames without a detection')
+        parser.add_argument('--valid-ratio', type=float, default=0, metavar='RATIO',
+                            help='least share of frames with a detection above --box-thr')
+        parser.add_argument('--box-thr', type=float, default=.5, choices=_BOX_THRESHOLDS,
+                            help='least score of a box, used with --valid-ratio')
+        parser.add_argument('--max-person', type=int, default=10, help='persons per frame')
+
+    def find(self) -> List[str]:
+        """Ids of the videos with detections in enough frames, in the order of the file."""
+        if not self.path.is_dir() and not zipfile.is_zipfile(self.path):
+            raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
+        file = _Fields(str(self.ann_file))
+        try:
+            content = self.ann_file.read_bytes()
+        except OSError as error:
+            raise file.error('file', error, 'a readable pickle') from None
+        annotations, splits, key = _unpickle(file, content)
+        #: Annotation and splits of each id, or why the annotation cannot be used.
+        self.videos: Dict[str, Union[AnnotationError, Tuple[_Fields, Tuple[str, ...]]]] = {}
+        for index, values in enumerate(annotations):
+            fields = _Fields(file.file, index, values)
+            try:
+                name = fields.name(key)
+                if name in self.videos:
+                    raise fields.error(key, f'{name!r} twice', 'a name of its own')
+                if self.valid_ratio and self._share(fields) < self.valid_ratio:
+                    continue
+            except AnnotationError as error:
+                self.videos[f'annotation {index}'] = error
+            else:
+                self.videos[name] = fields, tuple(splits.get(name, ()))
+        if not self.videos:
+            raise file.error('annotations', f'none left of {len(annotations)}',
+                             f'some with valid_ratio={self.valid_ratio}')
+        return list(self.videos)
+
+    def _share(self, fields: _Fields) -> float:
+        """Share of the frames with a detection above the threshold."""
+        counts = fields.get('valid')
+        if not isinstance(counts, dict):
+            raise fields.error('valid', type(counts).__name__, 'a dict of counts by threshold')
+        frames = fields.integer('total_frames', fields.get('total_frames'), 1)
+        return fields.integer('valid', counts.get(self.box_thr), 0) / frames
+
+    def load(self, name: str, archive) -> bytes:
+        """Content of the pickle of a video."""
+        if isinstance(self.videos[name], AnnotationError):
+            raise self.videos[name]
+        path = PureWindowsPath(name)  # knows the separators of both worlds
+        if path.anchor or '..' in path.parts:
+            raise self.error(name, 'frame_dir', repr(name), 'a path inside the folder')
+        return self._content(f'{name}.pkl', archive)
+
+    def read(self, name: str, content: bytes) -> Optional[Item]:
+        """See :meth:`Source.read`; None for a video that is in no list."""
+        fields, splits = self.videos[name]
+        annotation = dict(frame_dir=name, label=fields.integer('label', fields.get('label'), 0),
+                          img_shape=fields.img_shape())
+        if self._lists is not None:
+            found = self.listed(name)
+            if found is None:
+                return None
+            annotation['label'], splits = found
+        total_frames = fields.integer('total_frames', fields.get('total_frames'), 1)
+        file = _Fields(f'{self.path}:{name}.pkl')
+        file = _Fields(file.file, None, _load(file, content))
+        keypoint = file.array('keypoint', (None, LAYOUTS['coco17'].num_joints, 3))
+        frame = fields.array('frame_inds', (len(keypoint), ), 'iu').astype(np.int64)
+        if len(frame) and (frame[0] < 0 or frame[-1] >= total_frames
+                           or (np.diff(frame) < 0).any()):
+            raise fields.error('frame_inds', 'other numbers',
+                               f'frames from 0 to {total_frames - 1}, ascending')
+        if self.valid_ratio:
+            chosen = fields.array('box_score', (len(keypoint), )) >= self.box_thr
+            keypoint, frame = keypoint[chosen], frame[chosen]
+        if self.squeeze and len(frame):
+            annotation['frame_inds'], frame = np.unique(frame, return_inverse=True)
+            total_frames = len(annotation['frame_inds'])
+        elif len(frame) and total_frames > _MAX_FRAMES:
+            raise fields.error('total_frames', total_frames, f'at most {_MAX_FRAMES}')
+        values = decompress(keypoint, frame, total_frames, self.max_person)
+        return dict(annotation, total_frames=total_frames,
+                    **file.pose(values[..., :2], values[..., 2], 'coco17')), splits
+
+    def annotations(self, name: str, content: bytes) -> List[Item]:
+        """See :meth:`Source.annotations`."""
+        item = self.read(name, content)
+        return [] if item is None else [item]
+
+
+def decompress(keypoint: np.ndarray, frame: np.ndarray, total_frames: int,
+               max_person: int = 10) -> np.ndarray:
+    """Detections as persons: the n-th detection of a frame is person n.
+
+    As mmaction2's ``DecompressPose``. Only if a frame has more than ``max_person`` of them, the
+    detections of every frame are ordered by the sum of their scores first.
+
+    Args:
+        keypoint (np.ndarray): (N, V, 3) x, y and score.
+        frame (np.ndarray): (N,) int, ascending.
+        total_frames (int): T, larger than any frame.
+        max_person (int): Others are left out.
+
+    Returns:
+        np.ndarray: (M, T, V, 3) float16, 0 where a person is absent.
+    """
+    with np.errstate(over='ignore'):
+        keypoint = keypoint.astype(np.float16)
+    if not len(frame):
+        return np.zeros((0, total_frames, *keypoint.shape[1:]), np.float16)
+    count = np.bincount(frame, minlength=total_frames)
+    if count.max() > max_person:
+        score = np.ascontiguousarray(keypoint[..., 2]).sum(-1)
+        keypoint = keypoint[np.lexsort((-score, frame))]
+    person = np.arange(len(frame)) - (np.cumsum(count) - count)[frame]
+    kept = person < max_person
+    out = np.zeros((min(count.max(), max_person), total_frames, *keypoint.shape[1:]), np.float16)
+    out[person[kept], frame[kept]] = keypoint[kept]
+    return out

@@ -1,0 +1,224 @@
+"""Toyota Smarthome: poses by LCR-Net++ and labels, untrimmed and trimmed.
+
+Dai et al., TPAMI 2022 (untrimmed, TSU); Das et al., ICCV 2019 (trimmed). A JSON file has
+``{'frames': [[{'pose2d': [x0, ..., x12, y0, ..., y12], ...}, ...], ...]}``, the persons of every
+frame; a file ``*.npz`` of TSU has ``kpts`` (T, 17, 2) of one person.
+"""
+import re
+from argparse import ArgumentParser
+from pathlib import Path, PurePosixPath
+from typing import List, Tuple, Union
+
+import numpy as np
+
+from mofm.keypoints import LAYOUTS, convert
+from mofm.registry import SOURCES
+
+from .base import Item, Source
+from .ntu import liveliest
+
+_IMG_SHAPE = (480, 640)
+_TRAIN_SUBJECTS = frozenset((3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25))
+
+
+class _LCRNet(Source):
+    """Key points of LCR-Net's files."""
+
+    def persons(self, name: str, content: bytes) -> np.ndarray:
+        """The two persons that move most, most motion first; at least one, even if never seen.
+
+        A person is a place in the lists of the frames, as for UNIK: LCR-Net does not track.
+
+        Returns:
+            np.ndarray: (M, T, 13, 2) pixels, 0 where missing.
+
+        Raises:
+            AnnotationError: If the file is not as expected.
+        """
+        data = self.json(name, content)
+        frames = data.get('frames') if isinstance(data, dict) else None
+        if not isinstance(frames, list) or not frames or not all(
+                isinstance(f, list) and all(isinstance(p, dict) for p in f) for f in frames):
+            raise self.error(name, 'frames', type(frames).__name__,
+                             'a list with the persons of each frame, at least one')
+        found = [(t, i, person.get('pose2d')) for t, persons in enumerate(frames)
+                 for i, person in enumerate(persons)]
+        if not found:
+            return np.zeros((1, len(frames), LAYOUTS['lcr13'].num_joints, 2))
+        frame, person = np.array([f[:2] for f in found]).T
+        values = self.array(name, 'pose2d', [f[2] for f in found],
+                            (None, 2 * LAYOUTS['lcr13'].num_joints))
+        points = values.reshape(len(values), 2, -1).swapaxes(1, 2)  # (R, 13, 2)
+        missing = ~points.any(-1, keepdims=True)
+        kept = liveliest(person, np.where(missing, np.nan, points)) or [0]
+        out = np.zeros((len(kept), len(frames), *points.shape[1:]))
+        for i, number in enumerate(kept):
+            out[i, frame[person == number]] = points[person == number]
+        return out
+
+    def pose(self, keypoint: np.ndarray, layout: str) -> dict:
+        """The fields of the key points (M, T, V, 2); points at 0, 0 are missing."""
+        score = keypoint.any(-1).astype(np.float16)
+        keypoint, score = convert(keypoint, score, layout)
+        # The files copy the only point of the head to the eyes and ears.
+        score[..., 1:5] *= (keypoint[..., 1:5, :] != keypoint[..., :1, :]).any(-1)
+        keypoint = keypoint * (score > 0)[..., None]
+        with np.errstate(over='ignore'):  # infinite values are refused later
+            return dict(img_shape=_IMG_SHAPE, total_frames=keypoint.shape[1],
+                        keypoint=keypoint.astype(np.float16), keypoint_score=score)
+
+
+@SOURCES.register_module('tsu')
+class TSU(_LCRNet):
+    """Reader of Toyota Smarthome Untrimmed, splits ``train`` and ``test``.
+
+    An annotation is a whole video with ``label`` 0 and ``segments``, the actions as annotated;
+    the last frame of some lies a little after the end. Frames without a person have score 0. The
+    head becomes the nose; eyes and ears are missing.
+
+    Args:
+        path (str or Path): Folder or zip file with ``*.npz`` or ``*.json``, whose names hold
+            that of the video, e.g. ``P02T01C06``, or one such file. ``smarthome_CS_51.json`` or
+            ``smarthome_CV_51.json`` is inside or beside.
+        protocol (str): Whose splits: ``cs``, cross-subject, or ``cv``, cross-view.
+        **kwargs: ``strict`` of :class:`Source`.
+
+    Raises:
+        AnnotationError: If the path holds no such files, or there are no annotations.
+        ValueError: If there is no such protocol.
+    """
+
+    max_size = 2**28
+    classes = (
+        'Enter', 'Walk', 'Make_coffee', 'Get_water', 'Make_coffee.Pour_water', 'Use_Drawer',
+        'Make_coffee.Pour_grains', 'Use_telephone', 'Leave', 'Put_something_on_table',
+        'Take_something_off_table', 'Pour.From_kettle', 'Stir_coffee/tea', 'Drink.From_cup',
+        'Dump_in_trash', 'Make_tea', 'Make_tea.Boil_water', 'Use_cupboard', 'Insert_tea_bag',
+        'Read', 'Take_pills', 'Use_fridge', 'Clean_dishes',
+        'Clean_dishes.Put_something_in_sink', 'Eat_snack', 'Sit_down', 'Watch_TV', 'Use_laptop',
+        'Get_up', 'Drink.From_bottle', 'Pour.From_bottle', 'Drink.From_glass', 'Lay_down',
+        'Drink.From_can', 'Write', 'Breakfast', 'Breakfast.Spread_jam_or_butter',
+        'Breakfast.Cut_bread', 'Breakfast.Eat_at_table', 'Breakfast.Take_ham',
+        'Clean_dishes.Dry_up', 'Wipe_table', 'Cook', 'Cook.Cut', 'Cook.Use_stove', 'Cook.Stir',
+        'Cook.Use_oven', 'Clean_dishes.Clean_with_water', 'Use_tablet', 'Use_glasses',
+        'Pour.From_can')
+    _splits = dict(training='train', testing='test')
+    _video = re.compile(r'P\d\dT\d\dC\d\d')
+
+    def __init__(self, path: Union[str, Path], protocol: str = 'cs', **kwargs):
+        if protocol not in ('cs', 'cv'):
+            raise ValueError(f"protocol: found {protocol!r}, expected 'cs' or 'cv'")
+        super().__init__(path, **kwargs)
+        self.ann_file = f'smarthome_{protocol.upper()}_51.json'
+        self.videos = self.json(self.ann_file, self.companion(self.ann_file))
+        if not isinstance(self.videos, dict):
+            raise self.error(self.ann_file, 'file', type(self.videos).__name__,
+                             'a dict of videos')
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--protocol', choices=('cs', 'cv'), default='cs',
+                            help='whose splits: cross-subject or cross-view')
+
+    def find(self) -> List[str]:
+        """Files of both kinds with the name of a video in theirs."""
+        suffixes = '.json', '.npz'
+        if self.path.is_file() and self.path.suffix in suffixes:
+            self.suffix = self.path.suffix
+            return super().find()
+        files = []
+        for self.suffix in suffixes:
+            files += super().find()
+        return sorted(f for f in files if self._video.search(PurePosixPath(f).name))
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :meth:`Source.read`."""
+        file = PurePosixPath(name or self.path.name)
+        video = set(self._video.findall(file.stem))
+        if len(video) != 1:
+            raise self.error(name, 'name', file.stem, 'one name of a video such as P02T01C06')
+        video = video.pop()
+        subset, duration, segments = self._actions(video)
+        if file.suffix == '.npz':
+            arrays = self.npz(name, content)
+            if 'kpts' not in arrays:
+                raise self.error(name, 'kpts', 'nothing', 'this field')
+            # COCO-17 with the head in place of the face: joints 0 to 4 are the same in every
+            # frame, and drawn with COCO's bones the others are people. Their left is 5, 7, ...:
+            # of the hips in profile the one nearer to the camera is lower in the image, and that
+            # is 11 in 98 % of the frames where the arms are to the left of the shoulders, 12 in
+            # 85 % of those where they are to the right.
+            keypoint = self.array(name, 'kpts', arrays['kpts'], (None, 17, 2))[None]
+            pose = self.pose(keypoint, 'coco17')
+        else:
+            pose = self.pose(self.persons(name, content), 'lcr13')
+        if abs(pose['total_frames'] - duration) > .1 * duration:
+            raise self.error(name, 'frames', pose['total_frames'],
+                             f'about the {duration} of the video')
+        annotation = dict(frame_dir=video, label=0, **pose)
+        if len(segments):
+            annotation['segments'] = segments
+        return annotation, (subset, )
+
+    def _actions(self, video: str) -> Tuple[str, float, np.ndarray]:
+        """Split, number of frames and segments (N, 3) of a video."""
+        entry = self.videos.get(video, {})
+        subset, duration, actions = (
+            entry.get(field) if isinstance(entry, dict) else None
+            for field in ('subset', 'duration', 'actions'))
+        if not isinstance(subset, str) or subset not in self._splits or not isinstance(
+                actions, list):
+            raise self.error(self.ann_file, video, 'nothing or other values',
+                             f"'subset' of {sorted(self._splits)}, 'duration' and 'actions'")
+        duration = float(self.array(self.ann_file, f'{video}: duration', duration, ()))
+        actions = self.array(self.ann_file, f'{video}: actions', actions or np.zeros((0, 3)),
+                             (None, 3))
+        label, first, last = actions.T
+        if (actions % 1).any() or (actions < 0).any() or (actions >= 2**31).any() or (
+                label >= len(self.classes)).any() or (first > last).any():
+            raise self.error(self.ann_file, f'{video}: actions', 'other numbers',
+                             f'a label below {len(self.classes)}, the first and the last frame')
+        return self._splits[subset], duration, actions.astype(np.int64)
+
+
+@SOURCES.register_module('smarthome')
+class Smarthome(_LCRNet):
+    """Reader of Toyota Smarthome, the trimmed clips ``<Action>_pXX_rXX_vXX_cXX.json``.
+
+    Splits: ``cs_train`` and ``cs_test`` (cross-subject, all 31 actions), and for 19 actions
+    ``cv1_train`` (camera 1), ``cv2_train`` (cameras 1, 3, 4, 6 and 7) and ``cv_test`` (camera 2).
+    An annotation has M = 1 or 2 persons. The head becomes the nose; eyes and ears are missing.
+    """
+
+    suffix = '.json'
+    classes = (
+        'Cook.Cleandishes', 'Cook.Cleanup', 'Cook.Cut', 'Cook.Stir', 'Cook.Usestove', 'Cutbread',
+        'Drink.Frombottle', 'Drink.Fromcan', 'Drink.Fromcup', 'Drink.Fromglass', 'Eat.Attable',
+        'Eat.Snack', 'Enter', 'Getup', 'Laydown', 'Leave', 'Makecoffee.Pourgrains',
+        'Makecoffee.Pourwater', 'Maketea.Boilwater', 'Maketea.Insertteabag', 'Pour.Frombottle',
+        'Pour.Fromcan', 'Pour.Fromkettle', 'Readbook', 'Sitdown', 'Takepills', 'Uselaptop',
+        'Usetablet', 'Usetelephone', 'Walk', 'WatchTV')
+    #: Actions of the cross-view protocols.
+    cv_classes = (
+        'Cutbread', 'Drink.Frombottle', 'Drink.Fromcan', 'Drink.Fromcup', 'Drink.Fromglass',
+        'Eat.Attable', 'Eat.Snack', 'Enter', 'Getup', 'Leave', 'Pour.Frombottle', 'Pour.Fromcan',
+        'Readbook', 'Sitdown', 'Takepills', 'Uselaptop', 'Usetablet', 'Usetelephone', 'Walk')
+    _cameras = {1: ('cv1_train', 'cv2_train'), 2: ('cv_test', ),
+                **dict.fromkeys((3, 4, 6, 7), ('cv2_train', ))}
+    _clip = re.compile(r'(([A-Za-z.]+)_p(\d\d)_r\d\d_v\d\d_c(\d\d))(_pose3d)?')
+
+    def read(self, name: str, content: bytes) -> Item:
+        """See :meth:`Source.read`."""
+        stem = PurePosixPath(self.stem(name)).name
+        match = self._clip.fullmatch(stem)
+        if match is None or match[2] not in self.classes:
+            raise self.error(name, 'name', stem, '<Action>_pXX_rXX_vXX_cXX with one of the '
+                             f'{len(self.classes)} actions')
+        clip, action, subject, camera, _ = match.groups()
+        splits = ('cs_train' if int(subject) in _TRAIN_SUBJECTS else 'cs_test', )
+        if action in self.cv_classes:
+            splits += self._cameras.get(int(camera), ())
+        return dict(frame_dir=clip, label=self.classes.index(action),
+                    **self.pose(self.persons(name, content), 'lcr13')), splits

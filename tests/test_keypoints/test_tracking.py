@@ -1,0 +1,217 @@
+"""Identities by OKS: its formula, persons who enter, leave, cross and hide; gaps of tracks."""
+
+import json
+import math
+import zipfile
+
+import numpy as np
+import pytest
+
+from mofm.datasets.synthetic import animate
+from mofm.keypoints import detect
+from mofm.keypoints.tracking import fill_gaps, oks, track_poses
+
+# Of the COCO key point evaluation, times 10.
+SIGMAS = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]
+POSE = np.array([[0, -80], [3, -83], [-3, -83], [7, -80], [-7, -80], [18, -60], [-18, -60],
+                 [24, -35], [-24, -35], [26, -10], [-26, -10], [10, 0], [-10, 0], [11, 40],
+                 [-11, 40], [12, 80], [-12, 80]], float)
+
+
+def line(start, speed, frames):
+    """A stiff person on a straight line: (T, 17, 2)."""
+    return POSE + np.array(start) + np.array(speed) * np.arange(frames)[:, None, None]
+
+
+def track(paths, present, rng=None, **kwargs):
+    """Numbers of persons, -1 where absent, (M, T), tracked in random order."""
+    paths, present = np.asarray(paths, float), np.asarray(present, bool)
+    rng = rng or np.random.default_rng(0)
+    order = [rng.permutation(np.flatnonzero(p)) for p in present.T]
+    frames = [(paths[o, t], np.ones((len(o), 17))) for t, o in enumerate(order)]
+    out = np.full(present.shape, -1)
+    for t, (o, ids) in enumerate(zip(order, track_poses(frames, **kwargs))):
+        out[o, t] = ids
+    return out
+
+
+def numbers(row):
+    return set(row[row >= 0].tolist())
+
+
+def test_oks_is_the_formula_of_coco():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0, 90, (2, 3, 17, 2))
+    score, other = np.ones((3, 17)), np.ones((3, 17))
+    score[0, 4:9] = other[1, 7:] = 0
+    found = oks(a, score, b, other)
+    for n in range(3):
+        for k in range(3):
+            both = [v for v in range(17) if score[n, v] and other[k, v]]
+            area = sum(np.ptp(p[seen > 0], axis=0).prod() / 2
+                       for p, seen in ((a[n], score[n]), (b[k], other[k])))
+            terms = [math.exp(-math.dist(a[n, v], b[k, v])**2
+                              / (2 * area * (2 * SIGMAS[v] / 10)**2)) for v in both]
+            assert found[n, k] == pytest.approx(sum(terms) / len(terms))
+
+
+def test_oks_of_missing_joints():
+    """They neither help nor harm, wherever they are; without common ones nothing is similar."""
+    one = np.ones((1, 17))
+    half = np.where(np.arange(17) < 9, 1., 0)[None]
+    moved = POSE[None] + [4, 3]
+    lost = np.where(half[..., None] > 0, moved, 0)
+    assert oks(POSE[None], one, lost, half) == oks(POSE[None], one, np.where(
+        half[..., None] > 0, moved, 999), half)
+    assert oks(POSE[None], one, POSE[None] * half[..., None], half)[0, 0] == 1
+    assert oks(POSE[None], half, POSE[None], 1 - half)[0, 0] == 0
+    weak = np.where(half > 0, 1., 1e-3)
+    far = np.where(half[..., None] > 0, POSE, POSE + 500)
+    assert oks(POSE[None], one, far, weak)[0, 0] > .98  # a guess of low score counts little
+    assert oks(np.zeros((0, 17, 2)), one[:0], POSE[None], one).shape == (0, 1)
+
+
+def test_oks_does_not_depend_on_the_scale():
+    one, moved = np.ones((1, 17)), POSE[None] + [9, 0]
+    assert oks(POSE[None], one, moved, one) == pytest.approx(
+        oks(7 * POSE[None], one, 7 * moved, one))
+    flat = POSE[None] * [0, 1]  # no area at all, seen from the side
+    assert oks(flat, one, flat + [2, 0], one)[0, 0] > .9
+
+
+def test_enter_and_leave():
+    present = np.zeros((4, 60), bool)
+    for row, (first, last) in zip(present, ((0, 60), (0, 20), (15, 60), (40, 60))):
+        row[first:last] = True
+    paths = [line((200 * i, 300), (3, 0), 60) for i in range(4)]
+    found = track(paths, present)
+    assert [numbers(row) for row in found] == [{found[i, present[i]][0]} for i in range(4)]
+    assert sorted(map(max, map(numbers, found))) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_cross_with_an_occlusion(seed):
+    """Who walks behind somebody else is not seen for 15 frames and keeps the number."""
+    paths = [line((100, 300), (5, .2), 100), line((600, 290), (-5, 0), 100)]
+    present = np.ones((2, 100), bool)
+    present[1, 43:58] = False
+    paths += np.random.default_rng(seed).normal(0, 1, np.shape(paths))
+    found = track(paths, present, np.random.default_rng(seed))
+    assert [numbers(row) for row in found] in ([{0}, {1}], [{1}, {0}])
+    late = track(paths, present, max_lost=14)
+    assert len(numbers(late[0])) == 1 and len(numbers(late[1])) == 2
+
+
+def walker(rng, frames, start, speed, size, floor):
+    """Side view of a synthetic walk, with the errors of a detector."""
+    joints = animate('walk', rng, frames)  # (T, 17, 3) metres, x forwards, z up
+    joints = joints - joints[:, 11:13].mean(1, keepdims=True) * [1, 1, 0]
+    pixels = joints[..., [0, 2]] * [np.sign(speed), -1] * size
+    pixels += np.stack([start + speed * np.arange(frames), np.full(frames, floor)], -1)[:, None]
+    return detect(pixels, 5 + joints[..., 1], rng, (1080, 1920), far=.001, swap=.01)
+
+
+def test_synthetic_walkers():
+    """Four persons cross the image; who is farther is hidden behind the others."""
+    switches, persons, lost = 0, 0, 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        start, size = rng.uniform(100, 900, 4), rng.uniform(150, 200, 4)
+        speed = rng.choice([-1, 1], 4) * rng.uniform(4, 9, 4)
+        start[speed < 0] += 900
+        keypoint, score = map(np.array, zip(*(
+            walker(rng, 120, *values, 650 + 30 * i)
+            for i, values in enumerate(zip(start, speed, size)))))
+        centre = np.median(keypoint[..., 0], -1)  # (M, T)
+        near = np.abs(centre[:, None] - centre) < 45
+        hidden = (near & np.triu(np.ones((4, 4), bool), 1)[..., None]).any(1)
+        present = (score > 0).any(-1) & ~hidden
+        frames = [(keypoint[p, t], score[p, t]) for t, p in enumerate(present.T)]
+        ids = track_poses(frames)
+        assert all(len(np.unique(i)) == len(i) == p.sum() for i, p in zip(ids, present.T))
+        found = np.full(present.shape, -1)
+        found.T[present.T] = np.concatenate(ids)
+        persons += present.any(1).sum()
+        switches += sum((np.diff(row[row >= 0]) != 0).sum() for row in found)
+        lost += sum((np.diff(np.flatnonzero(row)) > 1).sum() for row in present)
+    assert persons == 32 and lost > 20
+    assert switches <= 3  # of more than 20 occlusions
+
+
+def test_memory_and_frame_numbers():
+    """A person may be away for max_lost frames and no longer; gaps in the numbers count."""
+    pose = POSE[None], np.ones((1, 17))
+    for away, same in ((7, True), (8, False)):
+        nobody = POSE[:0].reshape(0, 17, 2), np.ones((0, 17))
+        ids = track_poses([pose, *[nobody] * away, pose], max_lost=7)
+        assert [i.tolist() for i in ids] == [[0], *[[]] * away, [0 if same else 1]]
+        ids = track_poses([pose, pose], [5, 6 + away], max_lost=7)
+        assert [i.tolist() for i in ids] == [[0], [0 if same else 1]]
+    assert track_poses([]) == []
+
+
+def test_the_best_sum_counts_not_the_best_pair():
+    """Two persons in a row move on; the first one's new place is nearest to the second's old."""
+    before = POSE + np.array([[[0, 0]], [[20, 0]]])
+    after = before + [14, 0]
+    ones = np.ones((2, 17))
+    assert oks(after[:1], ones[:1], before, ones)[0].argmax() == 1
+    assert track_poses([(before, ones), (after, ones)])[1].tolist() == [0, 1]
+
+
+def test_real_poses_without_tracking(real_data):
+    """AlphaPose on 15 recordings of 1 to 4 persons at 20 Hz, 2547 poses in 2048 images."""
+    with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
+        data = json.loads(archive.read('alphapose_coco17_untracked.json'))
+    images = {}
+    for person in data:
+        images.setdefault(person['image_id'], []).append(person['keypoints'])
+    poses = [np.array(images[name]).reshape(-1, 17, 3) for name in sorted(images)]
+    frames = [(pose[..., :2], pose[..., 2].clip(0, 1)) for pose in poses]
+    ids = track_poses(frames)
+    assert [len(i) for i in ids] == [len(pose) for pose in poses]
+    assert all(len(np.unique(i)) == len(i) for i in ids)
+    lengths = np.bincount(np.concatenate(ids))
+    assert len(poses) == 2048 and lengths.sum() == 2547 and lengths.all()
+    assert 15 <= len(lengths) <= 100
+    assert np.sort(lengths)[-30:].sum() > .85 * 2547  # few long tracks hold nearly all
+    assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames)))
+
+
+def test_gaps_are_lines():
+    rng = np.random.default_rng(0)
+    inds = np.array([3, 4, 8, 9, 14])
+    keypoint, score = rng.uniform(1, 500, (5, 17, 2)), rng.uniform(.1, 1, (5, 17))
+    (points, scores, filled), = fill_gaps(keypoint, score, inds, 4)
+    assert filled.tolist() == list(range(3, 15))
+    for v in range(17):
+        for c in range(2):
+            np.testing.assert_allclose(points[:, v, c], np.interp(filled, inds, keypoint[:, v, c]))
+    np.testing.assert_array_equal(scores[inds - 3], score)
+    np.testing.assert_array_equal(points[inds - 3], keypoint)
+    np.testing.assert_array_equal(scores[2:5], np.minimum(score[1], score[2])[None].repeat(3, 0))
+
+
+def test_a_joint_without_both_ends_stays_missing():
+    keypoint, score = np.stack([POSE, POSE + 10]) + 200, np.ones((2, 17))
+    keypoint[1, 9] = score[1, 9] = 0
+    (points, scores, _), = fill_gaps(keypoint, score, np.array([0, 2]), 1)
+    assert not points[1, 9].any() and scores[1, 9] == 0
+    assert (scores[1] > 0).sum() == 16
+    np.testing.assert_allclose(points[1, 10], POSE[10] + 205)
+
+
+@pytest.mark.parametrize('max_gap, expected', [
+    (0, [[0, 1], [3], [7], [9]]), (1, [[0, 1, 2, 3], [7, 8, 9]]),
+    (2, [[0, 1, 2, 3], [7, 8, 9]]), (3, [list(range(10))])])
+def test_long_gaps_split(max_gap, expected):
+    inds = np.array([0, 1, 3, 7, 9])
+    keypoint, score = np.arange(1., 6)[:, None, None] * POSE, np.full((5, 17), .5)
+    pieces = fill_gaps(keypoint, score, inds, max_gap)
+    assert [frames.tolist() for _, _, frames in pieces] == expected
+    assert all(len(p) == len(s) == len(f) for p, s, f in pieces)
+
+
+def test_gaps_of_huge_numbers_take_no_memory():
+    pieces = fill_gaps(np.ones((2, 17, 2)), np.ones((2, 17)), np.array([0, 2**31 - 1]), 5)
+    assert [frames.tolist() for _, _, frames in pieces] == [[0], [2**31 - 1]]

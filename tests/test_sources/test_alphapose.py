@@ -1,0 +1,207 @@
+"""AlphaPose: every output format, and real files."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from written_c import alphapose, alphapose_cmu, dump, people
+
+from mofm.sources.alphapose import AlphaPose
+
+VALUES = people(frames=12, persons=2)
+
+
+def write(root, **files):
+    for name, data in files.items():
+        path = root / name.replace('__', '/').replace('_json', '.json').replace('_results',
+                                                                               '-results')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else dump(data))
+    return root
+
+
+def read(root, **kwargs):
+    return [ann for ann, _ in AlphaPose(root, strict=True, **kwargs)]
+
+
+def by_number(anns, frames=12):
+    """(M, T, 17, 3) of tracks."""
+    assert all(a['total_frames'] == frames for a in anns)
+    return np.concatenate([np.concatenate([a['keypoint'], a['keypoint_score'][..., None]], -1)
+                           for a in anns])
+
+
+def by_place(anns, frames=12):
+    """The same from left to right."""
+    found = by_number(anns, frames)
+    return found[np.argsort(found[:, 0, 0, 0])]
+
+
+def in_half(values):
+    return values.transpose(1, 0, 2, 3).astype(np.float16)
+
+
+@pytest.mark.parametrize('idx', [
+    lambda t, m: [0.], lambda t, m: [[0.], [0.]] if t % 3 else [0.], lambda t, m: None,
+    lambda t, m: [[4.], [5.]], lambda t, m: None if t == 5 else m])
+def test_untracked(tmp_path, idx):
+    """Frames in numerical order, 10 after 9; persons keep their place in spite of the shuffle."""
+    data = alphapose(VALUES, idx)
+    np.random.default_rng(0).shuffle(data)
+    anns = read(write(tmp_path, walk_json=data), tracks=True)
+    np.testing.assert_array_equal(by_place(anns), in_half(VALUES))
+    assert [a['track_id'] for a in anns] == [0, 1]
+
+
+@pytest.mark.parametrize('idx', [
+    lambda t, m: m + 3, lambda t, m: m + 3., lambda t, m: [m + 3.],
+    lambda t, m: [[m + 3.], [m + 3]]])
+def test_tracked(tmp_path, idx):
+    crossed = VALUES.copy()
+    crossed[6:] = VALUES[6:, ::-1]  # OKS alone would take them for each other
+    anns = read(write(tmp_path, walk_json=alphapose(crossed, idx)), tracks=True)
+    assert [a['track_id'] for a in anns] == [3, 4]
+    np.testing.assert_array_equal(by_number(anns), in_half(crossed))
+
+
+@pytest.mark.parametrize('form', ['cmu', 'open'])
+def test_formats_of_other_tools(tmp_path, form):
+    """COCO-17 comes back from the 18 joints; the separate files hold the same."""
+    data = alphapose_cmu(VALUES, form)
+    whole = by_place(read(write(tmp_path / 'a', walk_json=data), tracks=True))
+    np.testing.assert_array_equal(whole, in_half(VALUES))
+    for name, item in data.items():
+        write(tmp_path / 'b', **{f'walk__sep-json__{name[:-4]}_json': item})
+    for root, name in (('b', 'walk'), ('b/walk', 'walk'), ('b/walk/sep-json', 'walk')):
+        anns = read(tmp_path / root, tracks=True)
+        assert {a['clip'] for a in anns} == {name}
+        np.testing.assert_array_equal(by_place(anns), whole)
+    write(tmp_path / 'b', walk__alphapose_results_json=data)
+    assert AlphaPose(tmp_path / 'b').files == ['walk/alphapose-results.json']
+
+
+@pytest.mark.parametrize('joints', [17, 26, 136])
+def test_more_joints(tmp_path, joints):
+    """Halpe begins with those of COCO."""
+    values = people(joints=joints)
+    anns = read(write(tmp_path, walk_json=alphapose(values)), tracks=True)
+    np.testing.assert_array_equal(by_place(anns, 6), in_half(values[:, :, :17]))
+
+
+def test_names_of_videos(tmp_path):
+    data = alphapose(VALUES)
+    write(tmp_path / 'out', a__alphapose_results_json=data, b__c__alphapose_results_json=data,
+          walk_json=data, alphapose_results_json=data)
+    assert sorted(a['frame_dir'] for a in read(tmp_path / 'out')) == ['a', 'b/c', 'out', 'walk']
+    assert [a['frame_dir'] for a in read(tmp_path / 'out/walk.json')] == ['walk']
+    assert [a['frame_dir'] for a in read(tmp_path / 'out/a/alphapose-results.json')] == ['a']
+    with zipfile.ZipFile(tmp_path / 'packed.zip', 'w') as archive:
+        for file in (tmp_path / 'out').rglob('*.json'):
+            archive.write(file, file.relative_to(tmp_path / 'out'))
+    assert sorted(a['frame_dir'] for a in read(tmp_path / 'packed.zip')) == [
+        'a', 'b/c', 'packed', 'walk']
+
+
+def test_images_of_several_folders_are_several_videos(tmp_path):
+    data = alphapose(VALUES, image='cam1/{}.jpg'.format) + alphapose(
+        VALUES[:5], image='cam2/f{}.jpg'.format)
+    anns = read(write(tmp_path, walk_json=data))
+    assert [(a['frame_dir'], a['total_frames']) for a in anns] == [
+        ('walk/cam1', 12), ('walk/cam2', 5)]
+
+
+def test_numbers_of_frames(tmp_path):
+    data = alphapose(VALUES, image=lambda t: f'{3 * t + 7}.jpg')
+    ann, = read(write(tmp_path / 'a', walk_json=data), max_gap=0)
+    assert ann['frame_inds'].tolist() == list(range(7, 43, 3))
+    data = alphapose(VALUES, image=lambda t: 3 * t + 7)  # as written for an evaluation
+    same, = read(write(tmp_path / 'b', walk_json=data), max_gap=0)
+    np.testing.assert_equal(same, ann)
+    data = alphapose(VALUES, image=lambda t: f'2018-07-04T12_08_{t}.07.png')
+    ann, = read(write(tmp_path / 'c', walk_json=data))
+    assert 'frame_inds' not in ann and ann['total_frames'] == 12
+    x = ann['keypoint'][:, :, 0, 0].astype(float)
+    assert (np.diff(x) > 0).all()  # they walk to the right
+
+
+def person(**changes):
+    data = alphapose(VALUES)
+    data[3].update(changes)
+    return data
+
+
+@pytest.mark.parametrize('data, field', [
+    (b'[{"image_id": ', 'file'), (b'', 'file'), (b'\xff\xfe[]', 'file'),
+    ([], 'images'), ({}, 'images'), (5, 'image'), ([5], 'persons'),
+    (person(image_id=None), 'image_id'), (person(image_id=4), 'image_id'),
+    (person(image_id='/etc/0.jpg'), 'image_id'), (person(image_id='../0.jpg'), 'image_id'),
+    (person(image_id=''), 'image_id'), (person(image_id='\ud800/0.jpg'), 'image_id'),
+    (person(category_id=2), 'category_id'),
+    (person(category_id=True), 'category_id'),
+    (person(keypoints=None), 'keypoints'), (person(keypoints=[1.] * 52), 'keypoints'),
+    (person(keypoints=[1.] * 78), 'keypoints'), (person(keypoints=['1'] * 51), 'keypoints'),
+    (person(keypoints=[1.] * 50 + [10**400]), 'keypoints'),
+    (json.dumps(person(keypoints=[1.] * 51)).replace('1.0,', 'NaN,').encode(), 'keypoints'),
+    (json.dumps(person(keypoints=[1.] * 51)).replace('1.0,', '1e999,').encode(), 'keypoints'),
+    (person(keypoints=[1e300] * 51), 'keypoint'), (person(idx='1'), 'idx'),
+    (person(idx=1.5), 'idx'), (person(idx=-1), 'idx'), (person(idx=True), 'idx'),
+    (person(idx={}), 'idx'), (person(idx=[[[0.]]]), 'idx'), (person(idx=1e400), 'idx'),
+    ({'0.jpg': []}, 'image'), ({'0.jpg': {'bodies': 5}}, 'image'),
+    ({'0.jpg': {'bodies': [{'joints': [1.] * 51 + [0, 'x', 0]}]}}, 'keypoints'),
+    ({'bodies': [{}]}, 'keypoints')])
+def test_bad_files(tmp_path, data, field):
+    write(tmp_path, walk_json=data, good_json=alphapose(VALUES))
+    source = AlphaPose(tmp_path)
+    assert [a['frame_dir'] for a, _ in source] == ['good']
+    problem, = source.problems
+    assert f'walk.json: {field}' in str(problem)
+
+
+def real(path, name, folder):
+    """One file of the zip file, and what it holds."""
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(f'{name}.json')
+    return write(folder, **{f'{name}_json': content}), json.loads(content)
+
+
+def test_real_untracked_file(real_data, tmp_path):
+    """2547 persons in 2048 images with time stamps, COCO: every one of them is used."""
+    root, data = real(real_data('alphapose_sample.zip'), 'alphapose_coco17_untracked', tmp_path)
+    images = sorted({person['image_id'] for person in data})
+    assert len(images) == 2048 and len(data) == 2547
+    anns = read(root, tracks=True, max_gap=0)
+    assert sum(a['total_frames'] for a in anns) == 2547
+    raw = sorted([images.index(p['image_id']), *np.float16(p['keypoints']).reshape(17, 3)[
+        :, :2].ravel().tolist()] for p in data)
+    found = sorted([frame, *pose.ravel().tolist()] for a in anns
+                   for frame, pose in zip(a['frame_inds'].tolist(), a['keypoint'][0]))
+    assert found == raw
+    assert max(a['keypoint_score'].max() for a in anns) == 1  # 1.098 in the file
+    assert 15 <= len({a['track_id'] for a in anns}) <= 100  # 15 recordings
+    assert anns[0]['img_shape'] == (529, 640)  # joints reach 528.7 and 639.02
+
+
+def test_real_halpe_file(real_data, tmp_path):
+    """One person in 809 frames, and once a second one."""
+    root, data = real(real_data('alphapose_sample.zip'), 'alphapose_halpe26', tmp_path)
+    raw = np.array([p['keypoints'] for p in data]).reshape(810, 26, 3)
+    frame = np.array([int(p['image_id'][:-4]) for p in data])
+    ann, = read(root, max_gap=0)
+    assert ann['frame_dir'] == 'alphapose_halpe26' and ann['total_frames'] == 809
+    assert 'frame_inds' not in ann
+    assert ann['keypoint_score'].any(-1).sum() == 810
+    assert ann['keypoint_score'][0].any(-1).sum() >= 807
+    once = np.flatnonzero(np.bincount(frame) == 1)
+    rows = raw[np.searchsorted(frame, once), :17].astype(np.float16)
+    np.testing.assert_array_equal(ann['keypoint'][:, once].astype(float).sum(0), rows[..., :2])
+    np.testing.assert_array_equal(ann['keypoint_score'][:, once].max(0), rows[..., 2].clip(0, 1))
+
+
+def test_real_zip_file(real_data):
+    """Both files, ten persons at most and gaps filled."""
+    first, second = read(real_data('alphapose_sample.zip'))
+    assert first['keypoint'].shape == (10, 2048, 17, 2)
+    assert second['keypoint'].shape[1:] == (809, 17, 2)
+    total = first['keypoint_score'].sum((1, 2), dtype=float)
+    assert (np.diff(total) <= 0).all()

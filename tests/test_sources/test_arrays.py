@@ -1,0 +1,270 @@
+"""Arrays of joint positions: Bandai-Namco's, and written ones in every form."""
+import argparse
+
+import numpy as np
+import pytest
+from written_b import BANDAI, concatenated, npz, person, walk
+
+from mofm.datasets import AnnotationError
+from mofm.keypoints import LAYOUTS, CameraRange
+from mofm.sources.arrays import JointsNPZ, load_map, shipped_maps
+
+FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(180, 180), pitch=(0, 0), roll=(0, 0),
+                    focal=(.65, .65))
+VISIBLE = [0, *range(5, 17)]  # COCO-17 without eyes and ears
+
+
+def read(path, content, **kwargs):
+    """Annotations of a file with this content, by name."""
+    path = path / 'data.npz'
+    path.write_bytes(content)
+    kwargs.setdefault('layout', 'bandai22' if 'joint_map' not in kwargs else None)
+    return {ann['frame_dir']: ann
+            for ann, _ in JointsNPZ(path, strict=True, cameras=FRONT, **kwargs)}
+
+
+def expected(joints):
+    """COCO-17 pixels that the camera in front of a walk sees: it looks along -z."""
+    target = joints[:, VISIBLE].mean((0, 1))
+    x, y, z = np.moveaxis(joints - target, -1, 0)
+    return np.stack([960 + .65 * 1920 * x / (3 - z), 540 - .65 * 1920 * y / (3 - z)], -1)
+
+
+def coco(frames=5):
+    """The walk in COCO-17; the head stands for the nose."""
+    joints = person('coco17')
+    joints[0] = person('bandai22')[LAYOUTS['bandai22'].joints.index('head')]
+    return joints + .02 * np.arange(frames)[:, None, None] * [1, 0, 0]
+
+
+# ------------------------------------------------------------------------------------ real data
+def test_bandai_namco(real_data):
+    """3076 sequences with 209,188 frames; people stand on the floor, heads up."""
+    path = real_data('bandai_namco_15fps.npz')
+    with np.load(path) as arrays:
+        lengths, names = arrays['length'].tolist(), arrays['name'].tolist()
+        floor = arrays['xyz'][..., 1].min(1)
+    source = JointsNPZ(path, layout='bandai22', strict=True)
+    recordings = [ann for ann, _ in source.recordings('', path.read_bytes())]
+    assert [len(ann['joints']) for ann in recordings] == lengths and len(lengths) == 3076
+    assert sum(lengths) == 209188
+    assert [ann['frame_dir'] for ann in recordings] == [f'bandai_namco_15fps/{n}' for n in names]
+    joints = np.concatenate([ann['joints'] for ann in recordings])
+    assert not np.isnan(joints[:, VISIBLE]).any() and np.isnan(joints[:, 1:5]).all()
+    height = joints[:, 0, 1] - floor
+    assert 1.3 < np.median(height) < 1.7
+    assert (joints[:, 0, 1] > joints[:, [15, 16], 1].max(1)).mean() > .98
+    left = joints[:, 5] - joints[:, 6]
+    forward = np.cross(left, joints[:, 0] - joints[:, [11, 12]].mean(1))
+    speed = np.concatenate([np.gradient(ann['joints'][:, [11, 12]].mean(1), axis=0)
+                            for ann in recordings if 'walk_' in ann['frame_dir']])
+    walks = np.concatenate([np.full(n, 'walk_' in name) for n, name in zip(lengths, names)])
+    assert ((speed * forward[walks]).sum(1) > 0).mean() > .9  # no mirror
+
+
+def test_layout_and_map_agree_on_bandai_namco(real_data):
+    path = real_data('bandai_namco_15fps.npz')
+    both = zip(JointsNPZ(path, layout='bandai22', strict=True).recordings('', path.read_bytes()),
+               JointsNPZ(path, joint_map='bandai_namco', strict=True).recordings(
+                   '', path.read_bytes()))
+    for _, ((a, _), (b, _)) in zip(range(100), both):
+        assert a['frame_dir'] == b['frame_dir']
+        np.testing.assert_array_equal(a['joints'], b['joints'])
+
+
+# ----------------------------------------------------------------------------------------- forms
+@pytest.mark.parametrize('kwargs', [dict(), dict(layout='h36m17'), dict(layout='smpl24'),
+                                    dict(layout='humaneva15'), dict(unit=.01), dict(unit=.001),
+                                    dict(up='z'), dict(up='z', unit=.001, layout='smpl24')])
+def test_layouts_units_and_axes(tmp_path, kwargs):
+    """All show the same person; z-up files are turned, not mirrored."""
+    layout = kwargs.get('layout', 'bandai22')
+    joints = walk(layout=layout) / kwargs.get('unit', 1)
+    if kwargs.get('up') == 'z':
+        joints = np.stack([joints[..., 0], -joints[..., 2], joints[..., 1]], -1)
+    ann, = read(tmp_path, npz(pose=joints), **kwargs).values()
+    limbs = np.arange(5, 17)
+    assert (ann['keypoint_score'][0][:, limbs] == 1).all()
+    pixels = ann['keypoint'][0][:, limbs].astype(np.float64)
+    truth = expected(coco())[:, limbs]
+    # The target is the mean of the joints that the layout has.
+    shift = (truth - pixels).mean((0, 1))
+    np.testing.assert_allclose(pixels + shift, truth, atol=4)
+    assert (np.abs(shift) < 30).all()
+
+
+def test_pixels_of_one_array(tmp_path):
+    ann, = read(tmp_path, npz(a=walk())).values()
+    assert ann['frame_dir'] == 'data_v0' and ann['label'] == 0
+    np.testing.assert_allclose(ann['keypoint'][0][:, VISIBLE], expected(coco())[:, VISIBLE],
+                               atol=.5)
+    assert not ann['keypoint_score'][..., 1:5].any()
+
+
+def test_several_arrays_and_one_of_them(tmp_path):
+    content = npz(a=walk(), b=walk(3), fps=np.array(30), betas=np.zeros((1, 10)))
+    anns = read(tmp_path, content)
+    assert {k: v['total_frames'] for k, v in anns.items()} == {'data/a_v0': 5, 'data/b_v0': 3}
+    assert {k: v['total_frames'] for k, v in read(tmp_path, content, key='b').items()} == {
+        'data_v0': 3}
+    mesh = npz(joints=walk(), vertices=np.zeros((5, 6890, 3)))
+    with pytest.raises(AnnotationError, match=r'vertices: found .*6890, 3.*22, 3'):
+        read(tmp_path, mesh)
+    assert read(tmp_path, mesh, key='joints').keys() == {'data_v0'}
+
+
+def test_recordings_one_after_the_other(tmp_path):
+    anns = read(tmp_path, concatenated((3, 5)))
+    assert {k: v['total_frames'] for k, v in anns.items()} == {'data/walk_0_v0': 3,
+                                                              'data/walk_1_v0': 5}
+    np.testing.assert_allclose(anns['data/walk_1_v0']['keypoint'][0][:, VISIBLE],
+                               expected(coco(5))[:, VISIBLE], atol=1)
+
+
+def test_map_finds_joints_in_any_order(tmp_path):
+    order = np.random.default_rng(0).permutation(22)
+    content = concatenated((4, ), xyz=walk(4)[:, order], joints=np.array(BANDAI)[order])
+    ann, = read(tmp_path, content, joint_map='bandai_namco').values()
+    np.testing.assert_allclose(ann['keypoint'][0][:, VISIBLE], expected(coco(4))[:, VISIBLE],
+                               atol=.5)
+
+
+def test_own_map_with_means(tmp_path):
+    file = tmp_path / 'map.json'
+    file.write_text('{"nose": ["Hand_L", "Hand_R"], "left_hip": "Hips", "left_ankle": "Foot_L"}')
+    ann, = read(tmp_path, concatenated((2, )), joint_map=file).values()
+    assert np.flatnonzero(ann['keypoint_score'][0, 0]).tolist() == [0, 11, 15]
+    assert abs(ann['keypoint'][0, 0, 0, 0] - ann['keypoint'][0, 0, 11, 0]) < 1.1
+
+
+def test_lists_give_labels_and_splits(tmp_path):
+    (tmp_path / 'train.txt').write_text('walk_1 4')
+    path = tmp_path / 'data.npz'
+    path.write_bytes(concatenated())
+    (ann, splits), = JointsNPZ(path, layout='bandai22', lists=dict(train=tmp_path / 'train.txt'))
+    assert (ann['frame_dir'], ann['label'], splits) == ('data/walk_1_v0', 4, ('train', ))
+
+
+def test_nan_is_missing(tmp_path):
+    joints = walk()
+    joints[1, BANDAI.index('Hand_L'), 2] = np.nan
+    joints[2] = np.nan
+    ann, = read(tmp_path, npz(a=joints)).values()
+    missing = ann['keypoint_score'][0][:, VISIBLE] == 0
+    assert missing[1].tolist() == [j == 9 for j in VISIBLE] and missing[2].all()
+    assert not missing[[0, 3, 4]].any() and not ann['keypoint'][0, 2].any()
+
+
+# ------------------------------------------------------------------------------------------ maps
+def test_shipped_maps_cover_the_body():
+    assert shipped_maps() == ['bandai_namco', 'cmu', 'mixamo']
+    for name in shipped_maps():
+        joint_map = load_map(name)
+        assert set(joint_map) == {LAYOUTS['coco17'].joints[i] for i in VISIBLE}
+        assert len({part for parts in joint_map.values() for part in parts}) >= len(joint_map)
+        for joint, parts in joint_map.items():
+            side = joint.split('_')[0]
+            if side in ('left', 'right'):
+                other = joint_map[joint.replace(side, dict(left='right', right='left')[side])]
+                assert parts != other
+                assert any(word in parts[0] for word in (side.title(), f'_{side[0].upper()}'))
+
+
+@pytest.mark.parametrize('text, words', [
+    ('', 'JSON'), ('[1]', 'list'), ('{}', 'joints of'), ('{"tail": "Hips"}', 'tail'),
+    ('{"nose": 3}', 'nose: found another value'), ('{"nose": []}', 'nose'),
+    ('{"nose": [["Head"]]}', 'nose'), ('[' * 60000, 'RecursionError|JSON')])
+def test_bad_map(tmp_path, text, words):
+    file = tmp_path / 'map.json'
+    file.write_text(text)
+    with pytest.raises(AnnotationError, match=f'map.json: .*({words})'):
+        load_map(file)
+
+
+def test_unknown_map_lists_the_known_ones():
+    with pytest.raises(AnnotationError, match='bandai_namco.*cmu.*mixamo'):
+        load_map('bandai')
+
+
+# ------------------------------------------------------------------------------------- bad files
+FAR, INFINITE = walk(), walk()
+FAR[2, 5] = 1e9
+INFINITE[2, 5, 0] = np.inf
+BAD = [
+    (b'', {}, 'file'), (b'PK\x03\x04', {}, 'file'), (npz(a=walk())[:-300], {}, 'file'),
+    (npz(a=np.array([dict()])), {}, 'Object arrays|allow_pickle'),
+    (npz(a=np.zeros(3)), {}, r'arrays: .*\(3,\)'),
+    (npz(a=walk()), dict(key='b'), "b: found .*'a'"),
+    (npz(a=walk()[:, :21]), {}, r'a: found float64 of shape \(5, 21, 3\)'),
+    (npz(a=walk()[:0]), {}, r'\(0, 22, 3\)'),
+    (npz(a=walk() + 0j), dict(key='a'), 'complex128'),
+    (npz(a=walk().astype(str)), dict(key='a'), '<U'),
+    (npz(a=FAR), {}, 'a: found .*metres below'), (npz(a=INFINITE), {}, 'a: found .*inf'),
+    (npz(a=np.full((5, 22, 3), np.nan)), {}, 'body of 0 m'),
+    (npz(a=np.zeros((5, 22, 3))), {}, 'body of 0 m'),
+    (npz(a=walk()), dict(unit=.01), 'body of .* unit'),
+    (npz(a=100 * walk()), dict(unit=.1), 'body of .* unit'),
+    (npz(a=walk(), joints=np.array(BANDAI[::-1])), {}, 'joints: found .*Toes_R.*bandai22'),
+    (npz(a=walk(), joints=np.array(BANDAI[:-1])), {}, 'joints: found'),
+    (npz(a=walk()), dict(joint_map='bandai_namco'), 'joints: found nothing'),
+    (npz(a=walk(), joints=np.array(BANDAI)), dict(joint_map='cmu'), 'Toes_R.*Head_End|LeftArm'),
+    (npz(a=walk(), joints=np.array(BANDAI[:-1] + ['Head'])), dict(joint_map='bandai_namco'),
+     "one joint called 'Head'"),
+    (npz(a=walk(), joints=np.array(BANDAI[:-1])), dict(joint_map='bandai_namco'), '21, 3'),
+    (concatenated(length=np.array([3, 3])), {}, 'length: found .*sum to 7'),
+    (concatenated(length=np.array([8, -1])), {}, 'length'),
+    (concatenated(length=np.array([2**63, 2**63 + 7], np.uint64)), {}, 'length'),
+    (concatenated(length=np.array([3., 4.])), {}, 'length'),
+    (concatenated(name=None), {}, 'name: found'),
+    (concatenated(name=np.array(['a', 'a'])), {}, 'name: found 1 names'),
+    (concatenated(name=np.array(['a', '../b'])), {}, 'without slashes'),
+    (concatenated(name=np.array(['a', ''])), {}, 'name'),
+    (concatenated(name=np.array(['a', '\ud800'])), {}, 'name: found'),
+    (concatenated(name=np.array([1114112, 97], '<u4').view('<U1')), {}, 'name: found'),
+    (concatenated(joints=np.array([1114112] * 22, '<u4').view('<U1')), {}, 'joints: found'),
+    (concatenated(more=walk()), {}, 'length: found .*--key'),
+    (npz(**{'../a': walk()}), {}, "arrays: found '../a'"),
+]
+
+
+@pytest.mark.parametrize('case', range(len(BAD)))
+def test_bad_file(tmp_path, case):
+    content, kwargs, words = BAD[case]
+    with pytest.raises(AnnotationError, match=f'(?s)data.npz: .*({words})'):
+        read(tmp_path, content, **kwargs)
+
+
+def test_a_bad_file_is_skipped_with_its_reason(tmp_path):
+    (tmp_path / 'good.npz').write_bytes(npz(a=walk()))
+    (tmp_path / 'bad.npz').write_bytes(npz(a=FAR))
+    source = JointsNPZ(tmp_path, layout='bandai22')
+    assert [ann['frame_dir'] for ann, _ in source] == ['good_v0']
+    assert 'bad.npz: a: found' in str(source.problems[0])
+
+
+def test_unpacked_size_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(JointsNPZ, 'max_size', 10**5)
+    with pytest.raises(AnnotationError, match='unpacks to'):
+        read(tmp_path, npz(a=np.zeros((10**4, 22, 3))))
+
+
+@pytest.mark.parametrize('kwargs, words', [
+    (dict(), 'expected one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
+    (dict(layout='bandai'), 'unknown joint layout'), (dict(layout='bandai22', unit=0), 'unit=0'),
+    (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='x'), 'up=')])
+def test_bad_arguments(tmp_path, kwargs, words):
+    (tmp_path / 'a.npz').write_bytes(npz(a=walk()))
+    with pytest.raises(ValueError, match=words):
+        JointsNPZ(tmp_path, **kwargs)
+
+
+def test_options():
+    parser = argparse.ArgumentParser()
+    JointsNPZ.add_options(parser)
+    args = parser.parse_args(['--map', 'cmu', '--unit', '.001', '--up', 'z', '--key', 'a'])
+    assert (args.joint_map, args.layout, args.unit, args.up, args.key) == (
+        'cmu', None, .001, 'z', 'a')
+    assert parser.parse_args(['--layout', 'smpl24']).unit == 1
+    for wrong in ([], ['--layout', 'bandai22', '--map', 'cmu'], ['--layout', 'x']):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)

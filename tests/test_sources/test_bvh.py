@@ -1,0 +1,245 @@
+"""BVH files: Bandai-Namco's, and written ones against an independent forward kinematics."""
+import argparse
+import json
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from written_b import ENDS, SKELETON, bvh, bvh_values
+
+from mofm.datasets import AnnotationError
+from mofm.keypoints import LAYOUTS
+from mofm.sources import bvh as module
+from mofm.sources.bvh import BVH, forward_kinematics, parse_hierarchy
+
+COCO = LAYOUTS['coco17'].joints
+
+
+def turn(axis, degrees):
+    """(4, 4) right-handed rotation about x, y or z."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    block = dict(x=[[1, 0, 0], [0, c, -s], [0, s, c]], y=[[c, 0, s], [0, 1, 0], [-s, 0, c]],
+                 z=[[c, -s, 0], [s, c, 0], [0, 0, 1]])[axis]
+    out = np.eye(4)
+    out[:3, :3] = block
+    return out
+
+
+def by_matrices(row):
+    """Positions of all joints of :data:`SKELETON` in one frame by name, one joint at a time."""
+    row, frames, places = list(row), {None: np.eye(4)}, {}
+    for name, parent, offset, channels in SKELETON:
+        move, rotation = np.eye(4), np.eye(4)
+        move[:3, 3] = offset
+        for word in channels:
+            value = row.pop(0)
+            if word.isupper():
+                move['XYZ'.index(word), 3] = value
+            else:
+                rotation = rotation @ turn(word, value)
+        frames[name] = frames[parent] @ move @ rotation
+        places[name] = frames[name][:3, 3]
+        if name in ENDS:
+            places[f'{name}_End'] = (frames[name] @ [*ENDS[name], 1])[:3]
+    assert not row
+    return places
+
+
+def read(path, content, joint_map='cmu', **kwargs):
+    """Joints (T, 17, 3) of the recording in a file with this content."""
+    path = path / 'data.bvh'
+    path.write_bytes(content)
+    (ann, _), = BVH(path, joint_map, strict=True, **kwargs).recordings('', content)
+    return ann['joints']
+
+
+# ------------------------------------------------------------------------------------ real data
+def test_forward_kinematics_on_all_of_bandai_namco(real_data):
+    """Every second frame of all 174 files is that of the published array, to its last bit."""
+    with np.load(real_data('bandai_namco_15fps.npz')) as arrays:
+        ends = np.cumsum(arrays['length'])
+        starts = dict(zip(arrays['name'].tolist(), zip(ends - arrays['length'], ends)))
+        xyz, names = arrays['xyz'], arrays['joints'].tolist()
+    source = BVH(real_data('bandai_namco_1.zip'), 'bandai_namco', strict=True)
+    assert len(source.files) == 174
+    total = 0
+    with zipfile.ZipFile(source.path) as archive:
+        for file in source.files:
+            skeleton, values = source._parse(file, archive.read(file))
+            kept = [i for i, name in enumerate(skeleton.names) if not name.endswith('_End')]
+            assert [skeleton.names[i] for i in kept] == names
+            joints = forward_kinematics(skeleton, values[::2])[:, kept] / 100
+            start, end = starts[file.split('/')[-1].removesuffix('.bvh')]
+            published = xyz[start:end]
+            assert len(joints) == len(published)
+            error = np.abs(joints - published.astype(np.float64))
+            assert (error <= .501 * np.spacing(np.abs(published)).astype(np.float64)).all()
+            total += len(values)
+    assert total == 31914
+
+
+def test_real_annotations(real_data, tmp_path):
+    """A view of some files, with labels and splits of a list."""
+    wanted = {'dataset-1_walk_old_001': ('train', 1), 'dataset-1_kick_normal_001': ('test', 0)}
+    for name, (split, label) in wanted.items():
+        (tmp_path / f'{split}.txt').write_text(f'{name} {label}\n')
+    source = BVH(real_data('bandai_namco_1.zip'), 'bandai_namco', strict=True,
+                 lists={split: tmp_path / f'{split}.txt' for split in ('train', 'test')})
+    found = {ann['frame_dir'][:-3]: (*splits, ann['label']) for ann, splits in source}
+    assert found == {f'data/{name}': value for name, value in wanted.items()}
+    ann, _ = list(source)[0]
+    missing = (ann['keypoint_score'][0] == 0).all(0)
+    assert [COCO[i] for i in np.flatnonzero(missing)] == ['left_eye', 'right_eye', 'left_ear',
+                                                          'right_ear']
+
+
+# ---------------------------------------------------------------------------- forward kinematics
+@given(st.integers(0, 2**32), st.integers(1, 4))
+@settings(max_examples=25)
+def test_any_channel_order_equals_products_of_matrices(seed, frames):
+    """Rotation orders, single axes, channels between each other, positions on inner joints."""
+    values = bvh_values(frames, seed) * 3
+    head, rows = bvh(values).decode().split('MOTION')
+    skeleton = parse_hierarchy(head)
+    assert len(skeleton.names) == len(SKELETON) + len(ENDS)
+    joints = forward_kinematics(skeleton, values)
+    for frame, row in enumerate(values):
+        places = by_matrices(row)
+        np.testing.assert_allclose(joints[frame], [places[n] for n in skeleton.names], atol=1e-9)
+
+
+def test_first_rotation_channel_is_the_outermost():
+    """By hand: the child at +x goes to +y by z = 90, and only then to +z by x = 90."""
+    text = ('HIERARCHY ROOT a { OFFSET 9 9 9 CHANNELS 6 Xposition Yposition Zposition Xrotation '
+            'Yrotation Zrotation JOINT b { OFFSET 1 0 0 CHANNELS 1 YPosition End Site { OFFSET 1 '
+            '0 0 } } }')
+    skeleton = parse_hierarchy(text)
+    assert skeleton.names == ['a', 'b', 'b_End'] and skeleton.parents == [-1, 0, 1]
+    joints = forward_kinematics(skeleton, np.array([[1., 2, 3, 90, 0, 90, 0]]))
+    np.testing.assert_allclose(joints[0], [[1, 2, 3], [1, 2, 4], [1, 2, 5]], atol=1e-12)
+
+
+@pytest.mark.parametrize('unit, up', [(.01, 'y'), (.02, 'y'), (.01, 'z')])
+def test_coco_joints_in_metres(tmp_path, unit, up):
+    """The nose is the middle of the head bone in the map of CMU."""
+    values = bvh_values()
+    joints = read(tmp_path, bvh(values), unit=unit, up=up)
+    for frame, row in enumerate(values):
+        places = by_matrices(row.round(6))
+        expected = np.stack([(places['Head'] + places['Head_End']) / 2, places['LeftArm'],
+                             places['RightHand'], places['LeftFoot']])
+        if up == 'z':
+            expected = np.stack([expected[:, 0], expected[:, 2], -expected[:, 1]], -1)
+        index = [COCO.index(j) for j in ('nose', 'left_shoulder', 'right_wrist', 'left_ankle')]
+        np.testing.assert_allclose(joints[frame, index], expected * unit, atol=1e-7)
+    assert np.isnan(joints[:, 1:5]).all() and joints.shape == (5, 17, 3)
+
+
+def test_layout_of_the_text_does_not_matter(tmp_path):
+    plain = bvh()
+    text = plain.decode()
+    for other in (text.replace('\n', '\r\n'), '\ufeff' + text, text.replace('  ', '\t'),
+                  text.replace('Xposition', 'XPOSITION'), text.rstrip('\n'),
+                  text.replace('\n{', ' {').replace('Frames: ', 'Frames:\t'),
+                  text.replace('LeftHand\n', 'Left Hand\n')):
+        joint_map = 'cmu'
+        if 'Left Hand' in other:
+            joint_map = tmp_path / 'map.json'
+            joint_map.write_text(json.dumps(dict(
+                module.load_map('cmu'), left_wrist='Left Hand')))
+        np.testing.assert_array_equal(read(tmp_path, other.encode(), joint_map),
+                                      read(tmp_path, plain))
+
+
+# ------------------------------------------------------------------------------------- bad files
+def changed(old, new, count=1):
+    assert old in bvh().decode()
+    return bvh().decode().replace(old, new, count).encode()
+
+
+HUGE = bvh_values()
+HUGE[2, 1] = 1e308
+DEEP = ('HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 0 '
+        + 'JOINT a { OFFSET 0 0 0 CHANNELS 0 ' * 3000).encode()
+BAD = [
+    (b'', 'HIERARCHY: found no HIERARCHY'), (b'\xff\xfe\x00', 'HIERARCHY: found .*utf-8'),
+    (bvh()[:300], 'HIERARCHY: found the end inside'), (DEEP, 'more than 1000 joints'),
+    (bvh().split(b'MOTION')[0], 'MOTION: found nothing'),
+    (bvh() + bvh(), 'MOTION: found'), (b'HIERARCHY\nMOTION\n', 'HIERARCHY: found the end'),
+    (bvh()[:-20], 'rows|columns'), (changed('Frames: 5', 'Frames: 6'), '5 rows.*6 rows'),
+    (changed('Frames: 5', 'Frames: 0'), 'Frames: found 0'),
+    (changed('Frames: 5', 'Frames: 999999999'), 'at most'),
+    (changed('Frames: 5', 'Frames: -5'), 'MOTION: found'),
+    (changed('Frame Time: 0.033333', 'Frame Time: nan'), 'Frame Time nan'),
+    (changed('Frame Time: 0.033333', 'Frame Time: 0'), 'Frame Time 0'),
+    (changed('Frame Time: 0.033333', 'Frame Time: x'), "'x'"),
+    (changed('Frame Time: 0.033333\n', 'Frame Time: 0.033333\n1 2 3\n'), '6 rows'),
+    (changed('Frame Time: 0.033333\n', 'Frame Time: 0.033333\n7 '), 'columns'),
+    (changed('Frame Time: 0.033333\n', 'Frame Time: 0.033333\nnan '), 'columns'),
+    (changed('OFFSET 10 0 0', 'OFFSET 10 0'), 'HIERARCHY: found'),
+    (changed('OFFSET 10 0 0', 'OFFSET 10 0 nan'), 'OFFSET that is NaN'),
+    (changed('OFFSET 10 0 0', 'OFFSET 10 0 0 0'), "'0' after LeftUpLeg"),
+    (changed('OFFSET 10 0 0', 'OFFSET 10 0 0 OFFSET 10 0 0'), "'OFFSET' after"),
+    (changed('OFFSET 10 0 0', ''), 'LeftUpLeg without OFFSET'),
+    (changed('CHANNELS 3', 'CHANNELS 2'), "'Zrotation' after"),
+    (changed('CHANNELS 3', 'CHANNELS 4'), 'LeftUpLeg'),
+    (changed('CHANNELS 3', 'CHANNELS -3'), 'LeftUpLeg'),
+    (changed('CHANNELS 3', 'CHANNELS 1' + '0' * 5000), 'LeftUpLeg'),
+    (changed('CHANNELS 3', 'CHANNELS x'), 'LeftUpLeg'),
+    (changed('3 Xrotation Yrotation', '3 Xrotation Xrotation'), 'LeftUpLeg'),
+    (changed('Xrotation', 'Wrotation'), 'channels'),
+    (changed('JOINT LeftUpLeg', 'ROOT LeftUpLeg'), 'wrong place'),
+    (changed('ROOT Hips', 'JOINT Hips'), 'wrong place'),
+    (changed('End Site', 'End'), None),
+    (changed('LeftUpLeg', 'LeftThigh'), r'HIERARCHY: found Hips LeftThigh.*LeftUpLeg.*left_hip'),
+    (changed('LeftLeg', 'LeftUpLeg'), "one joint called 'Left(Up)?Leg'"),
+    (bvh(HUGE), 'too large|metres below'),
+    (bvh(bvh_values() * 0 + 1e306), 'too large|metres below'),
+    (changed('OFFSET 1 2 3', 'OFFSET 1e500 2 3'), 'NaN or infinite'),
+    (bvh(bvh_values() + np.eye(1, 44) * 1e5), 'MOTION: found .*metres below'),
+]
+
+
+@pytest.mark.parametrize('case', range(len(BAD)))
+def test_bad_file(tmp_path, case):
+    content, words = BAD[case]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        if words is None:
+            assert read(tmp_path, content).shape == (5, 17, 3)
+            return
+        with pytest.raises(AnnotationError, match=f'(?s)data.bvh: .*({words})'):
+            read(tmp_path, content)
+
+
+def test_wrong_unit_is_noticed(tmp_path):
+    for unit in (1, .1, .001):
+        with pytest.raises(AnnotationError, match='metres below|body of .* m.*unit'):
+            read(tmp_path, bvh(), unit=unit)
+
+
+def test_bad_files_are_skipped_with_their_reason(tmp_path):
+    (tmp_path / 'good').mkdir()
+    (tmp_path / 'good/a.bvh').write_bytes(bvh())
+    (tmp_path / 'bad.bvh').write_bytes(bvh()[:-200])
+    source = BVH(tmp_path, 'cmu', views=2)
+    assert [ann['frame_dir'] for ann, _ in source] == ['good/a_v0', 'good/a_v1']
+    assert 'bad.bvh: MOTION: found' in str(source.problems[0])
+
+
+def test_number_of_positions_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, '_MAX_POSITIONS', 99)
+    with pytest.raises(AnnotationError, match='Frames: found 5, .*99 positions'):
+        read(tmp_path, bvh())
+
+
+def test_options():
+    parser = argparse.ArgumentParser()
+    BVH.add_options(parser)
+    args = parser.parse_args(['--map', 'cmu'])
+    assert (args.joint_map, args.unit, args.up) == ('cmu', .01, 'y')
+    with pytest.raises(SystemExit):
+        parser.parse_args([])

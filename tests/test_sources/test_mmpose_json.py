@@ -1,0 +1,166 @@
+"""Predictions of MMPose: inferencer and demo, videos and images, boxes and their quirks."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from written_c import dump, instances, mmpose_demo, mmpose_video, people
+
+from mofm.datasets import AnnotationError
+from mofm.keypoints import convert
+from mofm.sources.mmpose import MMPoseJSON
+
+VALUES = people(frames=12, persons=2)
+
+
+def write(root, files):
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else dump(content))
+    return root
+
+
+def read(root, **kwargs):
+    return [ann for ann, _ in MMPoseJSON(root, strict=True, **kwargs)]
+
+
+def check(ann, values=VALUES):
+    order = np.argsort(ann['keypoint'][:, 0, 0, 0])
+    expected = values.transpose(1, 0, 2, 3).astype(np.float16)
+    np.testing.assert_array_equal(ann['keypoint'][order], expected[..., :2])
+    np.testing.assert_array_equal(ann['keypoint_score'][order], expected[..., 2])
+
+
+@pytest.mark.parametrize('box', [lambda b: b, lambda b: [b], tuple, lambda b: (b,)])
+@pytest.mark.parametrize('form', ['video', 'demo', 'own', 'images'])
+def test_forms(tmp_path, form, box):
+    """The same poses from all of them, with the box in a list of its own or not."""
+    files = dict(
+        video={'walk.json': mmpose_video(VALUES, box=box)},
+        demo={'results_walk.json': mmpose_demo(VALUES)},
+        own={'walk.json': mmpose_demo(VALUES, 0, frame_offset=0, width=1280, height=720)},
+        images={f'walk/{t}.json': instances(frame, box) for t, frame in enumerate(VALUES)})[form]
+    ann, = read(write(tmp_path, files))
+    check(ann)
+    assert ann['frame_dir'] == 'walk' and 'frame_inds' not in ann
+    assert (ann['img_shape'] == (720, 1280)) == (form == 'own')
+
+
+def test_frame_numbers(tmp_path):
+    data = mmpose_video(VALUES, 5)
+    np.random.default_rng(0).shuffle(data)
+    ann, = read(write(tmp_path / 'a', {'walk.json': data}))
+    assert ann['frame_inds'].tolist() == list(range(5, 17))
+    check(ann)
+    demo = mmpose_demo(VALUES)
+    demo['instance_info'][3]['instances'] = []
+    del demo['instance_info'][7]
+    ann, = read(write(tmp_path / 'b', {'results_walk.json': demo}), max_gap=0)
+    assert ann['frame_inds'].tolist() == [*range(7), *range(8, 12)]
+    assert np.flatnonzero(~ann['keypoint_score'][0].any(-1)).tolist() == [3]
+
+
+def test_images_and_videos_in_folders(tmp_path):
+    """The first file of a folder that says anything decides what the others are."""
+    images = {f'{t:03}.json': instances(frame) if t else [] for t, frame in enumerate(VALUES)}
+    files = {f'{folder}/{name}': data for folder in ('a', 'b/c') for name, data in images.items()}
+    files.update({'v/walk.json': mmpose_video(VALUES), 'v/results_run.json': mmpose_demo(VALUES)})
+    root = write(tmp_path / 'out', files)
+    expected = [('a', 12), ('b/c', 12), ('v/run', 12), ('v/walk', 12)]
+    assert sorted((a['frame_dir'], a['total_frames']) for a in read(root)) == expected
+    with zipfile.ZipFile(tmp_path / 'packed.zip', 'w') as archive:
+        for name, data in files.items():
+            archive.writestr(name, json.dumps(data))
+    assert sorted((a['frame_dir'], a['total_frames']) for a in read(
+        tmp_path / 'packed.zip')) == expected
+    assert [a['frame_dir'] for a in read(root / 'a')] == ['a']
+    assert [a['frame_dir'] for a in read(root / 'v/results_run.json')] == ['run']
+    ann, = read(root / 'a/005.json')
+    assert ann['frame_dir'] == '005' and ann['keypoint'].shape == (2, 1, 17, 2)
+    write(root, {'a/005.json': mmpose_video(VALUES)})  # does not belong there
+    with pytest.raises(AnnotationError, match='005.json: keypoints'):
+        read(root / 'a')
+
+
+def test_whole_image_where_nobody_was_found(tmp_path):
+    data = mmpose_video(VALUES)
+    whole = dict(box=lambda b: [[0, 0, 640, 480]], score=1.)
+    data[4]['instances'] = instances(VALUES[4, :1], **whole)
+    ann, = read(write(tmp_path / 'a', {'walk.json': data}), max_gap=0)
+    assert np.flatnonzero(~ann['keypoint_score'].any((0, 2))).tolist() == [4]
+    assert len(ann['keypoint']) == 2 and ann['total_frames'] == 12
+    # A sure detection that is not the image, or not alone, is one.
+    data[4]['instances'] = instances(VALUES[4], **whole)
+    data[5]['instances'] = instances(VALUES[5], score=1.)
+    check(read(write(tmp_path / 'b', {'walk.json': data}))[0])
+    # Without a detector every frame is a whole image.
+    data = mmpose_video(VALUES[:, :1], **whole)
+    check(read(write(tmp_path / 'c', {'walk.json': data}))[0], VALUES[:, :1])
+
+
+def test_no_boxes(tmp_path):
+    """As of models that need none."""
+    data = mmpose_video(VALUES)
+    for frame in data:
+        for person in frame['instances']:
+            del person['bbox'], person['bbox_score']
+    check(read(write(tmp_path, {'walk.json': data}))[0])
+
+
+@pytest.mark.parametrize('joints, layout', [(26, None), (17, 'h36m17'), (25, 'body25')])
+def test_layouts(tmp_path, joints, layout):
+    values = people(frames=12, joints=joints)
+    write(tmp_path, {'walk.json': mmpose_video(values)})
+    expected, _ = convert(values, None, layout or 'halpe26')
+    check(read(tmp_path, layout=layout)[0], expected)
+    with pytest.raises(AnnotationError, match=f'keypoints: found {joints} joints.*smpl24'):
+        read(tmp_path, layout='smpl24')
+
+
+def test_unknown_joints(tmp_path):
+    write(tmp_path, {'walk.json': mmpose_video(people(joints=21))})
+    with pytest.raises(AnnotationError, match='keypoints: found 21 joints.*--layout'):
+        read(tmp_path)
+    with pytest.raises(ValueError, match='unknown joint layout'):
+        MMPoseJSON(tmp_path, layout='hand')
+
+
+def video(change, at=None):
+    data = mmpose_video(VALUES)
+    (data[2] if at is None else data[2]['instances'][at]).update(change)
+    return data
+
+
+def demo(first=1, **meta_info):
+    return mmpose_demo(VALUES, first, **meta_info)
+
+
+@pytest.mark.parametrize('data, field', [
+    (b'', 'file'), (b'[{"frame_id": 0,', 'file'), (b'7', 'frames'), (b'{}', 'meta_info'),
+    (dict(meta_info={}), 'frames'), (dict(meta_info={}, instance_info=[]), 'frames'),
+    (dict(meta_info={}, instance_info=[1]), 'frames'),
+    (video(dict(frame_id=None)), 'frame_id'), (video(dict(frame_id=True)), 'frame_id'),
+    (video(dict(frame_id=3)), 'frame_id'), (video(dict(frame_id=-1)), 'frame_id'),
+    (video(dict(frame_id=2.)), 'frame_id'), (video(dict(frame_id=10**400)), 'frame_id'),
+    (video(dict(instances=None)), 'instances'), (video(dict(instances=[1])), 'instances'),
+    (video(dict(keypoints=None), 0), 'keypoints'),
+    (video(dict(keypoints=[[1, 2, 3]] * 17), 0), 'keypoints'),
+    (video(dict(keypoints=[[1, 2]] * 16), 0), 'keypoints'),
+    (video(dict(keypoints=[['1', 2]] * 17), 0), 'keypoints'),
+    (video(dict(keypoints=[[float('inf'), 2]] * 17), 0), 'keypoints'),
+    (video(dict(keypoint_scores=[1] * 16), 1), 'keypoint_scores'),
+    (video(dict(keypoint_scores=[99] * 17), 1), 'score'),
+    (video(dict(bbox=[1, 2, 3]), 1), 'bbox'), (video(dict(bbox=None), 1), 'bbox'),
+    (video(dict(bbox_score='1'), 1), 'bbox_score'),
+    (demo(0), 'frame_id'), (demo(frame_offset=-1), 'meta_info.frame_offset'),
+    (demo(frame_offset='0'), 'meta_info.frame_offset'),
+    (demo(width=640), 'meta_info.height'), (demo(width=640, height=0), 'meta_info.height'),
+    (demo(width='640', height='480'), 'meta_info.height')])
+def test_bad_files(tmp_path, data, field):
+    write(tmp_path, {'bad/walk.json': data, 'good/walk.json': mmpose_video(VALUES)})
+    source = MMPoseJSON(tmp_path)
+    assert [a['frame_dir'] for a, _ in source] == ['good/walk']
+    problem, = source.problems
+    assert f'walk.json: {field}' in str(problem)

@@ -1,0 +1,137 @@
+"""OpenPose: a file per frame, several videos in a folder, identities."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from written_c import dump, openpose, people
+
+from mofm.datasets import AnnotationError
+from mofm.keypoints import convert
+from mofm.sources.openpose import OpenPose
+
+# Which joint of the file becomes each of COCO-17, as STG-NF and OpenPose number them.
+BODY_25 = [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11]
+COCO_18 = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
+
+
+def write(root, files):
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def read(root, **kwargs):
+    return [ann for ann, _ in OpenPose(root, strict=True, **kwargs)]
+
+
+@pytest.mark.parametrize('joints, index', [(25, BODY_25), (18, COCO_18)])
+def test_joints_and_frames(tmp_path, joints, index):
+    values = people(frames=12, persons=2, joints=joints)
+    values[4, 1, 6] = 0  # not found
+    anns = read(write(tmp_path, openpose(values)), tracks=True)
+    assert {a['clip'] for a in anns} == {'walk'} and len(anns) == 2
+    anns.sort(key=lambda a: a['keypoint'][0, 0, 0, 0])
+    for m, ann in enumerate(anns):
+        expected = values[:, m, index].astype(np.float16)
+        np.testing.assert_array_equal(ann['keypoint'][0], expected[..., :2])
+        np.testing.assert_array_equal(ann['keypoint_score'][0], expected[..., 2])
+    assert (anns[1]['keypoint_score'][0] == 0).sum() == 1
+
+
+def test_frames_without_people_and_without_files(tmp_path):
+    files = openpose(people(frames=8, persons=1, joints=25))
+    files['walk_000000000003_keypoints.json'] = dump(dict(version=1.3, people=[]))
+    del files['walk_000000000005_keypoints.json']
+    ann, = read(write(tmp_path, files), max_gap=0)
+    assert ann['frame_inds'].tolist() == [0, 1, 2, 3, 4, 6, 7]
+    assert ann['keypoint_score'].any(-1).tolist() == [[True] * 3 + [False] + [True] * 3]
+    ann, = read(tmp_path)
+    assert ann['total_frames'] == 8 and ann['keypoint_score'].any(-1).all()
+    for name in files:
+        files[name] = dump(dict(people=[]))
+    ann, = read(write(tmp_path, files))
+    assert ann['keypoint'].shape == (0, 7, 17, 2)
+
+
+def test_person_id(tmp_path):
+    values = people(frames=6, persons=2, joints=25)
+    values[3:] = values[3:, ::-1]
+    files = openpose(values, person_id=lambda t, m: [m + 4])
+    anns = read(write(tmp_path, files), tracks=True)
+    assert [a['track_id'] for a in anns] == [4, 5]
+    np.testing.assert_array_equal(anns[0]['keypoint'][0], convert(
+        values[:, 0, :, :2], None, 'body25')[0].astype(np.float16))
+    files.update(openpose(values[:1], person_id=lambda t, m: [-1]))
+    anns = read(write(tmp_path, files), tracks=True)  # one without: OKS for all
+    assert sorted(np.abs(np.diff(a['keypoint'][0, :, 0, 0].astype(float))).max() < 10
+                  for a in anns) == [True, True]
+
+
+def test_videos_by_folder_and_by_name(tmp_path):
+    values = people(frames=3, persons=1, joints=25)
+    files = {f'{folder}{file}': content for folder, video in (
+        ('', 'a'), ('', 'b_1'), ('c/', 'c'), ('d/e/', 'video'), ('f/', ''), ('', 'cam3-clip'))
+        for file, content in openpose(values, video).items()}
+    files = {name.replace('f/_', 'f/'): content for name, content in files.items()}
+    files['c/frames.json'] = b'{}'
+    files['single_keypoints.json'] = files['a_000000000000_keypoints.json']
+    root = write(tmp_path / 'out', files)
+    found = [(a['frame_dir'], a['total_frames']) for a in read(root)]
+    assert found == [('a', 3), ('b_1', 3), ('c', 3), ('cam3-clip', 3), ('d/e/video', 3), ('f', 3),
+                     ('single', 1)]
+    assert [a['frame_dir'] for a in read(root / 'f')] == ['f']
+    assert [a['frame_dir'] for a in read(root / 'c')] == ['c']
+    assert [a['frame_dir'] for a in read(root / 'a_000000000002_keypoints.json')] == ['a']
+    with zipfile.ZipFile(tmp_path / 'packed.zip', 'w') as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    packed = read(tmp_path / 'packed.zip')
+    np.testing.assert_equal(packed, read(root))
+
+
+def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
+    write(tmp_path, openpose(people(frames=4, joints=25)))
+    source, order = OpenPose(tmp_path), []
+    for method in ('_content', 'json'):
+        def spy(*args, method=method, inner=getattr(source, method)):
+            order.append(method)
+            return inner(*args)
+        monkeypatch.setattr(source, method, spy)
+    assert len(list(source)) == 1 and order == ['_content', 'json'] * 4
+
+
+def frame(**person):
+    return dump(dict(people=[dict(dict(pose_keypoints_2d=[1.] * 75), **person)]))
+
+
+@pytest.mark.parametrize('content, field', [
+    (b'', 'file'), (b'{"people": [', 'file'), (b'[]', 'people'), (b'{}', 'people'),
+    (b'{"people": 3}', 'people'), (b'{"people": [3]}', 'people'),
+    (frame(pose_keypoints_2d=None), 'pose_keypoints_2d'),
+    (frame(pose_keypoints_2d=[]), 'pose_keypoints_2d'),
+    (frame(pose_keypoints_2d=[1.] * 74), 'pose_keypoints_2d'),
+    (frame(pose_keypoints_2d=[1.] * 74 + ['1']), 'pose_keypoints_2d'),
+    (frame(pose_keypoints_2d=[float('nan')] * 75), 'pose_keypoints_2d'),
+    (frame(pose_keypoints_2d=[10**400] * 75), 'pose_keypoints_2d'),
+    (frame(person_id=1), 'person_id'), (frame(person_id=[1, 2]), 'person_id'),
+    (frame(person_id=[1.5]), 'person_id'), (frame(person_id=[-2]), 'person_id'),
+    (frame(person_id=[2**40]), 'person_id')])
+def test_a_bad_frame_is_named(tmp_path, content, field):
+    values = people(frames=3, joints=25)
+    write(tmp_path, {**openpose(values), **openpose(values, 'good')})
+    bad = 'walk_000000000001_keypoints.json'
+    write(tmp_path, {bad: content})
+    source = OpenPose(tmp_path)
+    assert [a['frame_dir'] for a, _ in source] == ['good']
+    problem, = source.problems
+    assert f'{bad}: {field}' in str(problem)
+
+
+def test_no_such_files(tmp_path):
+    (tmp_path / 'alphapose-results.json').write_text(json.dumps([]))
+    with pytest.raises(AnnotationError, match='expected those of OpenPose'):
+        OpenPose(tmp_path)

@@ -1,0 +1,155 @@
+"""Files of motion capture and CMU Panoptic in their published layouts."""
+import io
+import json
+
+import numpy as np
+
+from mofm.keypoints import LAYOUTS
+from mofm.sources.arrays import JointsNPZ
+from mofm.sources.bvh import BVH
+from mofm.sources.panoptic import Panoptic
+
+# A standing person who faces +z, left at +x, in metres.
+_TRUNK = dict(root=(0, 0, 0), pelvis=(0, .95, 0), lower_spine=(0, 1, 0), spine=(0, 1.1, 0),
+              upper_spine=(0, 1.25, 0), neck=(0, 1.45, 0), head=(0, 1.6, .05), nose=(0, 1.6, .1))
+_LIMBS = dict(eye=(.03, 1.63, .08), ear=(.07, 1.6, 0), collar=(.05, 1.4, 0),
+              shoulder=(.18, 1.4, 0), elbow=(.2, 1.12, 0), wrist=(.2, .87, .02),
+              hand=(.2, .8, .03), hip=(.1, .95, 0), knee=(.1, .5, .02), ankle=(.1, .1, 0),
+              foot=(.1, .03, .1))
+
+
+def person(layout):
+    """(J, 3) metres."""
+    return np.array([_TRUNK.get(j) or np.multiply(_LIMBS[j.split('_')[1]], (
+        1 if j.startswith('left') else -1, 1, 1)) for j in LAYOUTS[layout].joints])
+
+
+BANDAI = ('joint_Root Hips Spine Chest Neck Head Shoulder_L UpperArm_L LowerArm_L Hand_L '
+          'Shoulder_R UpperArm_R LowerArm_R Hand_R UpperLeg_L LowerLeg_L Foot_L Toes_L UpperLeg_R '
+          'LowerLeg_R Foot_R Toes_R').split()
+
+
+def walk(frames=5, layout='bandai22'):
+    """(T, J, 3) metres, a step to the side per frame."""
+    return person(layout) + .02 * np.arange(frames)[:, None, None] * [1, 0, 0]
+
+
+def npz(**arrays):
+    """Bytes of an ``.npz`` file."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+def concatenated(lengths=(3, 4), **changes):
+    """Bytes of recordings that lie one after the other, with names of joints."""
+    arrays = dict(xyz=np.concatenate([walk(n) for n in lengths]).astype(np.float16),
+                  length=np.array(lengths), name=np.array([f'walk_{i}' for i in
+                                                           range(len(lengths))]),
+                  joints=np.array(BANDAI))
+    arrays.update(changes)
+    return npz(**{key: value for key, value in arrays.items() if value is not None})
+
+
+# Name, parent, offset in centimetres, channels of the files' words (X position, x rotation).
+SKELETON = (
+    ('Hips', None, (1, 2, 3), 'XYZzxy'), ('LeftUpLeg', 'Hips', (10, 0, 0), 'xyz'),
+    ('LeftLeg', 'LeftUpLeg', (0, -42, 1), 'x'), ('LeftFoot', 'LeftLeg', (0, -40, 0), 'yx'),
+    ('RightUpLeg', 'Hips', (-10, 0, 0), 'zyx'), ('RightLeg', 'RightUpLeg', (0, -42, 1), 'xzy'),
+    ('RightFoot', 'RightLeg', (0, -40, 0), ''), ('Spine', 'Hips', (0, 20, 0), 'yzx'),
+    ('Head', 'Spine', (0, 40, 4), 'yxz'), ('LeftArm', 'Spine', (18, 30, 0), 'zXxYyZ'),
+    ('LeftForeArm', 'LeftArm', (0, -28, 0), 'zxy'), ('LeftHand', 'LeftForeArm', (1, -25, 2), 'y'),
+    ('RightArm', 'Spine', (-18, 30, 0), 'Yxyz'), ('RightForeArm', 'RightArm', (0, -28, 0), 'xyz'),
+    ('RightHand', 'RightForeArm', (1, -25, 2), 'xyz'))
+ENDS = dict(Head=(0, 18, 0), LeftFoot=(0, -8, 12), RightFoot=(0, -8, 12), LeftHand=(0, -8, 0),
+            RightHand=(0, -8, 0))
+
+
+def bvh_values(frames=5, seed=0):
+    """(T, C) of :data:`SKELETON`: positions near the offsets, turns of up to 30 degrees."""
+    rng = np.random.default_rng(seed)
+    columns = []
+    for _, _, offset, channels in SKELETON:
+        for word in channels:
+            middle = offset['XYZ'.index(word)] if word.isupper() else 0
+            columns.append(middle + rng.uniform(-1, 1, frames) * (3 if word.isupper() else 30))
+    return np.stack(columns, -1)
+
+
+def bvh(values=None):
+    """Bytes of a BVH file with :data:`SKELETON`."""
+    values = bvh_values() if values is None else values
+
+    def block(name, parent, offset, channels):
+        words = ' '.join(f'{w.upper()}{"position" if w.isupper() else "rotation"}'
+                         for w in channels)
+        inner = [f'OFFSET {" ".join(map(str, offset))}',
+                 f'CHANNELS {len(channels)} {words}'.strip()]
+        for child in SKELETON:
+            if child[1] == name:
+                inner += block(*child)
+        if name in ENDS:
+            inner += ['End Site', '{', f'  OFFSET {" ".join(map(str, ENDS[name]))}', '}']
+        kind = 'JOINT' if parent else 'ROOT'
+        return [f'{kind} {name}', '{', *('  ' + line for line in inner), '}']
+
+    rows = [' '.join(f'{v:.6f}' for v in row) for row in values]
+    lines = ['HIERARCHY', *block(*SKELETON[0]), 'MOTION', f'Frames: {len(values)}',
+             'Frame Time: 0.033333', *rows]
+    return '\n'.join(lines).encode() + b'\n'
+
+
+# The same person in Panoptic's centimetres.
+DOME = 100 * person('panoptic19') * [1, -1, -1]  # y points down and z is turned with it
+
+
+def body(number=0, shift=(0, 0, 0), confidence=.6):
+    """A person of a frame of Panoptic."""
+    values = np.c_[DOME + shift, np.broadcast_to(confidence, 19)]
+    return dict(id=number, joints19=values.round(3).ravel().tolist())
+
+
+def scene(*bodies):
+    """Bytes of a frame of Panoptic."""
+    return json.dumps(dict(version=.7, univTime=1.5, fpsType='hd_29_97',
+                           bodies=list(bodies))).encode()
+
+
+def dome_camera(name='00_00', kind='hd', **changes):
+    """A camera 3 m in front of the person that looks along +z, at its middle."""
+    width, height = dict(hd=(1920, 1080)).get(kind, (640, 480))
+    return {**dict(
+        name=name, type=kind, resolution=[width, height], panel=int(name[:2]),
+        node=int(name[3:]), K=[[.7 * width, 0, width / 2], [0, .7 * width, height / 2], [0, 0, 1]],
+        distCoef=[-.25, .1, .001, -.0005, .01], R=np.eye(3).tolist(),
+        t=[[0], [90], [300]]), **changes}
+
+
+def panoptic(frames=None, cameras=None, sequence='170101_one'):
+    """Files of a sequence: ``frames`` are the bodies by number."""
+    frames = {i: [body(0, (i, 0, 0)), body(3, (-60, 0, 20))] for i in range(100, 105)} \
+        if frames is None else frames
+    cameras = [dome_camera(), dome_camera('00_01', R=np.diag([-1, 1, -1]).tolist()),
+               dome_camera('01_01', 'vga'), dome_camera('50_01', 'kinect-color')] \
+        if cameras is None else cameras
+    calibration = json.dumps(dict(calibDataSource='a', cameras=cameras)).encode()
+    return {f'{sequence}/calibration_{sequence}.json': calibration, **{
+        f'{sequence}/hdPose3d_stage1_coco19/body3DScene_{number:08}.json': scene(*bodies)
+        for number, bodies in frames.items()}}
+
+
+SAMPLES = {
+    'joints_npz': (JointsNPZ, {'walk.npz': npz(a=walk(), b=1000 * walk(3))},
+                   dict(layout='bandai22', key='a')),
+    'joints_npz_two': (JointsNPZ, {'walk.npz': npz(a=walk(), b=walk(3))},
+                       dict(layout='bandai22')),
+    'joints_npz_names': (JointsNPZ, {'bandai.npz': concatenated()}, dict(layout='bandai22')),
+    'joints_npz_map': (JointsNPZ, {'bandai.npz': concatenated()},
+                       dict(joint_map='bandai_namco')),
+    'joints_npz_z': (JointsNPZ, {
+        'smpl.npz': npz(joints=1000 * walk(layout='smpl24')[..., [0, 2, 1]] * [1, -1, 1])},
+        dict(layout='smpl24', unit=.001, up='z')),
+    'bvh': (BVH, {'01/01_01.bvh': bvh()}, dict(joint_map='cmu')),
+    'panoptic': (Panoptic, panoptic(), dict()),
+    'panoptic_all': (Panoptic, panoptic(), dict(cameras=['all', '50_01'], num_cameras=3)),
+}

@@ -1,0 +1,119 @@
+"""Valid files of pose detectors, written to the published layouts."""
+
+import json
+
+import numpy as np
+
+from mofm.sources.alphapose import AlphaPose
+from mofm.sources.mmpose import MMPoseJSON
+from mofm.sources.openpose import OpenPose
+
+# Where AlphaPose takes the 18 joints of `cmu` and `open` from: COCO-17 and, last, the neck.
+_CMU = [0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+
+
+def people(frames=6, persons=2, joints=17, seed=0):
+    """Persons who walk to the right, far from each other: (T, M, V, 3) x, y, score."""
+    rng = np.random.default_rng(seed)
+    values = np.empty((frames, persons, joints, 3))
+    values[..., :2] = rng.uniform((0, 0), (60, 180), (persons, joints, 2))
+    values[..., 0] += 250 * np.arange(persons)[:, None] + 4 * np.arange(frames)[:, None, None] + 20
+    values[..., 1] += 50
+    values[..., 2] = rng.uniform(.2, .95, values.shape[:3])
+    return values.round(3)
+
+
+def alphapose(values, idx=lambda frame, person: [0.], image='{}.jpg'.format):
+    """The default format: a list of persons; ``idx`` may be None."""
+    results = []
+    for t, frame in enumerate(values):
+        for m, pose in enumerate(frame):
+            low, high = pose[:, :2].min(0), pose[:, :2].max(0)
+            results.append(dict(
+                image_id=image(t), category_id=1, keypoints=pose.ravel().tolist(),
+                score=float(pose[:, 2].mean() + .9 + 1.25 * pose[:, 2].max()),
+                box=[*low.tolist(), *(high - low).tolist()], idx=idx(t, m)))
+            if results[-1]['idx'] is None:
+                del results[-1]['idx']
+    return results
+
+
+def alphapose_cmu(values, form='cmu', image='{}.jpg'.format):
+    """The formats ``cmu`` and ``open``: a dict of images, from COCO-17 and its neck."""
+    neck = values[:, :, 5:7].mean(2, keepdims=True)
+    joints = np.concatenate([values, neck], 2)[:, :, _CMU].reshape(*values.shape[:2], -1)
+    outer, inner = dict(cmu=('bodies', 'joints'), open=('people', 'pose_keypoints_2d'))[form]
+    return {image(t): {'version': 'AlphaPose v0.3', outer: [{inner: p.tolist()} for p in frame]}
+            for t, frame in enumerate(joints)}
+
+
+def openpose(values, video='walk', person_id=lambda frame, person: [-1]):
+    """A file per frame."""
+    hand = [0.] * 63
+    return {f'{video}_{t:012d}_keypoints.json': dump(dict(version=1.3, people=[
+        dict(person_id=person_id(t, m), pose_keypoints_2d=pose.ravel().tolist(),
+             face_keypoints_2d=[], hand_left_keypoints_2d=hand, hand_right_keypoints_2d=hand,
+             pose_keypoints_3d=[], face_keypoints_3d=[], hand_left_keypoints_3d=[],
+             hand_right_keypoints_3d=[])
+        for m, pose in enumerate(frame)])) for t, frame in enumerate(values)}
+
+
+def instances(frame, box=lambda values: [values], score=.98):
+    """The persons (M, V, 3) of a frame as MMPose writes them."""
+    return [dict(keypoints=pose[:, :2].tolist(), keypoint_scores=pose[:, 2].tolist(),
+                 bbox=box([*pose[:, :2].min(0).tolist(), *pose[:, :2].max(0).tolist()]),
+                 bbox_score=score) for pose in frame]
+
+
+def mmpose_video(values, first=0, **kwargs):
+    """Of the inferencer: a list of frames."""
+    return [dict(frame_id=first + t, instances=instances(frame, **kwargs))
+            for t, frame in enumerate(values)]
+
+
+def mmpose_demo(values, first=1, **meta_info):
+    """Of the demo."""
+    return dict(meta_info=dict(dataset_name='coco', num_keypoints=17, **meta_info),
+                instance_info=mmpose_video(values, first))
+
+
+def dump(data):
+    return json.dumps(data).encode()
+
+
+def _tracked(frame, person):
+    return float(person + 1)
+
+
+_VALUES = people()
+_OWN = dict(video='walk.mp4', width=800, height=400, num_frames=6, fps=25., frame_offset=0)
+SAMPLES = dict(
+    alphapose=(AlphaPose, {'walk/alphapose-results.json': dump(alphapose(_VALUES))}, {}),
+    alphapose_tracked=(
+        AlphaPose, {'walk.json': dump(alphapose(_VALUES, _tracked))}, dict(tracks=True)),
+    alphapose_flow=(AlphaPose, {'walk.json': dump(alphapose(_VALUES, lambda t, m: m + 1))}, {}),
+    alphapose_nested=(AlphaPose, {'walk.json': dump(alphapose(
+        _VALUES, lambda t, m: [[0.], [0.]] if t % 2 else [0.], 'cam 1/{}.png'.format))}, {}),
+    alphapose_eval=(
+        AlphaPose, {'walk.json': dump(alphapose(_VALUES, lambda t, m: None, int))}, {}),
+    alphapose_halpe26=(
+        AlphaPose, {'walk.json': dump(alphapose(people(joints=26)))}, dict(img_shape=(400, 800))),
+    alphapose_halpe136=(AlphaPose, {'walk.json': dump(alphapose(people(joints=136)))}, {}),
+    alphapose_cmu=(AlphaPose, {'walk.json': dump(alphapose_cmu(_VALUES))}, {}),
+    alphapose_open=(AlphaPose, {'walk.json': dump(alphapose_cmu(_VALUES, 'open'))}, {}),
+    alphapose_separate=(
+        AlphaPose, {f'walk/sep-json/{image[:-4]}.json': dump(item)
+                    for image, item in alphapose_cmu(_VALUES).items()}, {}),
+    openpose=(OpenPose, openpose(people(joints=25)), {}),
+    openpose_coco=(OpenPose, openpose(people(joints=18)), dict(tracks=True)),
+    openpose_tracked=(
+        OpenPose, openpose(people(joints=25), person_id=lambda t, m: [m]), dict(tracks=True)),
+    mmpose=(MMPoseJSON, {'walk.json': dump(mmpose_video(_VALUES))}, {}),
+    mmpose_images=(
+        MMPoseJSON, {f'walk/{t:06d}.json': dump(instances(frame))
+                     for t, frame in enumerate(_VALUES)}, {}),
+    mmpose_demo=(MMPoseJSON, {'results_walk.json': dump(mmpose_demo(_VALUES))}, {}),
+    mmpose_own=(MMPoseJSON, {'walk.json': dump(mmpose_demo(_VALUES, 0, **_OWN))},
+                dict(tracks=True)),
+    mmpose_layout=(MMPoseJSON, {'walk.json': dump(mmpose_video(_VALUES))},
+                   dict(layout='h36m17')))
