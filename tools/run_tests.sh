@@ -3,6 +3,10 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$ROOT"
+if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
+    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps -r requirements/pose.txt \
+        && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
+fi
 ruff check .
 # NumPy 2 lies beside the environment; the core finds it first
 NUMPY2="$VIRTUAL_ENV/numpy2"

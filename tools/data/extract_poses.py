@@ -1,0 +1,184 @@
+"""Turn videos into one annotation file, by way of MMPose.
+
+python tools/data/extract_poses.py videos --out data/mine.pkl
+python tools/data/extract_poses.py walk.mp4 --out data/walk.pkl --whole-frame
+python tools/data/extract_poses.py --from alphapose alphapose-results.json --out data/mine.pkl
+"""
+import argparse
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from mofm.apis import extract
+from mofm.datasets.annotation import AnnotationError, summarise
+from mofm.registry import SOURCES
+from mofm.sources.prepare import prepare
+
+
+def shard(text):
+    """I/N as two integers."""
+    match = re.fullmatch(r'(\d{1,6})/(\d{1,6})', text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f'found {text!r}, expected I/N with I from 0 to N - 1')
+    return int(match[1]), int(match[2])
+
+
+def parse_args(argv=None):
+    """The command line: the options, and those of the reader of the poses."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
+                       help='the input is poses that this program made; no network runs')
+    reader = SOURCES.get(first.parse_known_args(argv)[0].reader or 'mmpose')
+    second = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_options(second.add_argument_group('from poses to annotations'))
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False,
+                                     parents=[first, second])
+    parser.add_argument('input', type=Path, help='video, image, or folder with videos or with '
+                        'folders of images')
+    parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
+                        '.npz or .json; the poses go into a folder beside it')
+    network = parser.add_argument_group('network')
+    network.add_argument('--model', default=extract.MODEL,
+                         help='name of a 2D model of MMPose or config file; default: %(default)s')
+    network.add_argument('--checkpoint', help='path or URL; default: the published one')
+    network.add_argument('--device', help='default: cuda, or cpu if there is none')
+    network.add_argument('--batch-size', type=int, default=32, help='persons; default: 32')
+    network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
+                         help='take every N-th video, from the I-th on (0 to N - 1)')
+    boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
+    boxes.add_argument('--det-model', default=extract.DETECTOR,
+                       help='name or config file of a model of MMDetection; default: %(default)s')
+    boxes.add_argument('--whole-frame', action='store_true', help='one person fills the image')
+    boxes.add_argument('--boxes', type=Path, help='JSON file {FRAME: [[x1, y1, x2, y2, score], '
+                       '...]}, or a folder with NAME.json for each video')
+    parser.add_argument('--det-checkpoint', help='path or URL; default: the published one')
+    args = parser.parse_args(argv)
+    return args, reader, vars(second.parse_known_args(argv)[0])
+
+
+def boxes_file(boxes, name, several):
+    """The file with the boxes of a video."""
+    if not boxes.is_dir():
+        if several:
+            raise AnnotationError(f'{boxes}: found one file for several videos, expected a folder '
+                                  'with NAME.json for each')
+        return boxes
+    for file in (boxes / f'{name}.json', (boxes / name).with_suffix('.json')):
+        if file.is_file():
+            return file
+    raise AnnotationError(f'{boxes}: found no {name}.json, expected the boxes of this video')
+
+
+def settings_of(args, name, video, several):
+    """What the poses of a video depend on, and the boxes given for it."""
+    given, boxes = None, f'mmdet {args.det_model}'
+    if args.whole_frame:
+        boxes = 'whole frame'
+    elif args.boxes:
+        file = boxes_file(args.boxes, name, several)
+        given = extract.read_boxes(file)
+        boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
+    return dict(video=name, bytes=video.size, model=args.model, checkpoint=args.checkpoint,
+                boxes=boxes), given
+
+
+def make_extractor(args):
+    """The network and, unless boxes are given, the detector."""
+    boxes = extract.whole_frame
+    if not args.whole_frame and not args.boxes:
+        boxes = extract.PersonDetector(args.det_model, args.det_checkpoint, args.device)
+    return extract.PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+
+
+def extract_all(args, folder, strict):
+    """Write the missing pose files of the shard.
+
+    Returns:
+        int: Videos of all shards that have none; those that cannot be read are among them.
+    """
+    videos = extract.find_videos(args.input)
+    index, shards = args.shard
+    mine = list(videos)[index::shards]
+    extractor, problems, notes, resumed = None, [], [], 0
+    columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        all_videos = progress.add_task('videos', total=len(mine))
+        for name in mine:
+            output = folder / f'{name}.json'
+            try:
+                video = extract.Video(videos[name])
+                settings, given = settings_of(args, name, video, len(videos) > 1)
+                meta = extract.extracted(output, settings)
+                if meta:
+                    resumed += 1
+                else:
+                    extractor = extractor or make_extractor(args)
+                    task = progress.add_task(name, total=None)
+                    try:
+                        meta = extract.extract_video(
+                            extractor, video, output, settings, given,
+                            lambda n: progress.update(task, completed=n,
+                                                      total=max(video.expected_frames, n)))
+                    finally:
+                        progress.remove_task(task)
+                    if meta['num_frames'] < video.expected_frames:
+                        notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
+                                     f'its header says {video.expected_frames}')
+                if not meta['frames_with_persons']:
+                    notes.append(f'{video.path}: nobody in any of its {meta["num_frames"]} '
+                                 'frames')
+            except AnnotationError as error:
+                if strict:
+                    raise
+                problems.append(error)
+            progress.advance(all_videos)
+    missing = sum(not (folder / f'{name}.json').exists() for name in videos)
+    print(f'{folder}: {len(mine) - len(problems)} of {len(mine)} videos, {resumed} of them from '
+          f'before, {len(problems)} skipped')
+    if problems + notes:
+        print(summarise(problems + notes, limit=50))
+    return missing
+
+
+def assemble(source, out, workers):
+    """Write the annotation file."""
+    # without a thread that refreshes, which must not be there when processes fork
+    with Progress(auto_refresh=False) as progress:
+        task = progress.add_task('annotations', total=len(source.files))
+        done = prepare(source, out, workers,
+                       lambda files: progress.update(task, advance=files, refresh=True))
+    print(f'{out}: {done.clips} clips, {done.frames} frames, {len(done.problems)} of '
+          f'{done.files} files with problems')
+    if done.problems:
+        print(summarise(done.problems, limit=50))
+
+
+def main(argv=None):
+    """Run the network where poses are missing, then write the annotations."""
+    args, reader, options = parse_args(argv)
+    if args.reader:
+        assemble(reader.from_options(args.input, **options), args.out, None)
+        return
+    folder = args.out.with_name(f'{args.out.stem}_poses')
+    missing = extract_all(args, folder, options['strict'])
+    if missing and args.shard[1] > 1:
+        print(f'{missing} videos without poses yet: run the other shards; at the end, or if these '
+              f'cannot be read, the same command without --shard writes {args.out}')
+        return
+    if not any(folder.rglob('*.json')):
+        raise AnnotationError(f'{args.input}: none of the videos could be read')
+    # this process may hold threads and a GPU, which a fork does not survive
+    assemble(reader.from_options(folder, **options), args.out, 0)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('stopped; the same command goes on from here')
