@@ -16,6 +16,32 @@ def _faded(colours: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return to_rgba_array(colours, .15 + .85 * confidence)  # (N, 4)
 
 
+def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout,
+                  width: float = 2.2):
+    """Draw one person into an axes; colours as in :func:`draw_pose_clip`.
+
+    Args:
+        axis (Axes): Where to.
+        keypoint (np.ndarray): (V, 2) pixels, y downwards.
+        score (np.ndarray): (V,) confidence; joints with 0 are left out.
+        layout (Layout): Joint layout.
+        width (float): Of the bones, in points.
+    """
+    colours = np.full(layout.num_joints, MIDDLE)
+    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
+    edges, alpha = np.array(layout.edges), np.clip(score, 0, 1)
+    # A bone has the colour of a side if both its ends are on it.
+    bone_colours = np.where(colours[edges[:, 0]] == colours[edges[:, 1]], colours[edges[:, 0]],
+                            MIDDLE)
+    bone_alpha = alpha[edges].min(1)
+    shown = bone_alpha > 0
+    axis.add_collection(LineCollection(
+        keypoint[edges[shown]], colors=_faded(bone_colours[shown], bone_alpha[shown]),
+        linewidths=width, capstyle='round'))
+    axis.scatter(*keypoint[alpha > 0].T, s=4 * width, linewidths=0, zorder=2,
+                 color=_faded(colours[alpha > 0], alpha[alpha > 0]))
+
+
 def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, Layout] = 'coco17',
                    num: int = 8) -> Figure:
     """Frames of one person's clip, evenly spaced from the first to the last.
@@ -42,13 +68,6 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, L
         raise ValueError(
             f'keypoint {keypoint.shape} and score {score.shape}: expected (T, {layout.num_joints},'
             f' 2) and (T, {layout.num_joints}) for layout {layout.name}')
-    colours = np.full(layout.num_joints, MIDDLE)
-    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
-    edges = np.array(layout.edges)
-    # A bone has the colour of a side if both its ends are on it.
-    bone_colours = np.where(colours[edges[:, 0]] == colours[edges[:, 1]], colours[edges[:, 0]],
-                            MIDDLE)
-
     seen = keypoint[score > 0]
     low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
     margin = .06 * max(*(high - low), 1)
@@ -61,14 +80,7 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, L
                     layout='constrained')
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
     for axis, frame in zip(axes, frames):
-        points, alpha = keypoint[frame], np.clip(score[frame], 0, 1)
-        bone_alpha = alpha[edges].min(1)
-        shown = bone_alpha > 0
-        axis.add_collection(LineCollection(
-            points[edges[shown]], colors=_faded(bone_colours[shown], bone_alpha[shown]),
-            linewidths=2.2, capstyle='round'))
-        axis.scatter(*points[alpha > 0].T, s=9, linewidths=0, zorder=2,
-                     color=_faded(colours[alpha > 0], alpha[alpha > 0]))
+        draw_skeleton(axis, keypoint[frame], score[frame], layout)
         axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[],
                  aspect='equal')
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)

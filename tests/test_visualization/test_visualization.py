@@ -11,6 +11,7 @@ from mofm.visualization import (
     draw_confusion,
     draw_curves,
     draw_heat,
+    draw_layouts,
     draw_pose_clip,
     draw_tokens,
     read_scalars,
@@ -176,3 +177,14 @@ def test_read_scalars_reads_what_mmengine_writes(tmp_path):
 def test_read_scalars_of_an_empty_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match='scalars.json'):
         read_scalars(tmp_path)
+
+
+def test_layouts_are_all_drawn(tmp_path):
+    figure = draw_layouts()
+    save(figure, tmp_path)
+    axes = {axis.get_title(): axis for axis in figure.axes}
+    for layout in LAYOUTS.values():
+        points = {text.get_text(): text.xy for text in axes[layout.name].texts}
+        assert len(points) == layout.num_joints == len(set(points.values()))
+        for left, right in zip(layout.left, layout.right):  # a person who faces us
+            assert points[str(left)][0] == -points[str(right)][0] > 0

@@ -1,0 +1,46 @@
+"""The joint layouts side by side."""
+import numpy as np
+from matplotlib.figure import Figure
+
+from mofm.keypoints import LAYOUTS
+
+from .pose import MIDDLE, draw_skeleton
+
+# A person who faces us, height 1, with large hands, feet and face; joints on the left side have a
+# partner at -x.
+_POSE = dict(
+    nose=(0, .92), left_eye=(.055, .965), left_ear=(.13, .95), head=(0, 1), mouth=(0, .88),
+    neck=(0, .83), left_collar=(.06, .825), left_shoulder=(.14, .81), left_elbow=(.21, .65),
+    left_wrist=(.25, .5), left_hand=(.26, .44), left_hand_tip=(.3, .37), left_thumb=(.19, .38),
+    upper_spine=(0, .76), spine=(0, .67), lower_spine=(0, .59), pelvis=(0, .52),
+    left_hip=(.07, .5), left_knee=(.085, .28), left_ankle=(.1, .08), left_heel=(.04, .04),
+    left_foot=(.15, .015), left_big_toe=(.1, -.02), left_small_toe=(.18, .02), root=(0, 0))
+
+
+def _position(joint: str):
+    x, y = _POSE[joint.replace('right_', 'left_')]
+    return (-x if joint.startswith('right_') else x), y
+
+
+def draw_layouts() -> Figure:
+    """Every layout with the numbers of its joints; the person's left is blue, the right orange.
+
+    Returns:
+        Figure: One axes per layout.
+    """
+    columns = -(-len(LAYOUTS) // 2)
+    figure = Figure(figsize=(2.5 * columns, 9), dpi=110, layout='constrained')
+    axes = figure.subplots(2, columns, squeeze=False).ravel()
+    for axis in axes[len(LAYOUTS):]:
+        axis.set_axis_off()
+    for axis, layout in zip(axes, LAYOUTS.values()):
+        points = np.array([_position(joint) for joint in layout.joints]) * [1, -1]
+        draw_skeleton(axis, points, np.ones(len(points)), layout)
+        for i, (x, y) in enumerate(points):
+            axis.annotate(str(i), (x, y), (4 if x >= 0 else -4, 0), fontsize=7, va='center',
+                          ha='left' if x >= 0 else 'right', textcoords='offset points',
+                          color=MIDDLE)
+        axis.set(xlim=(-.34, .34), ylim=(.05, -1.05), xticks=[], yticks=[], aspect='equal')
+        axis.set_title(layout.name, fontsize=11, color=MIDDLE)
+        axis.spines[:].set_visible(False)
+    return figure
