@@ -55,7 +55,8 @@ def main(argv=None):
         task = bar.add_task(f'Reading {name}', total=len(source.files))
         report = prepare(source, output, workers,
                          lambda files: bar.update(task, advance=files, refresh=True))
-    show(source, report)
+    if report.splits:
+        show(source, report)
     print(f'{output}: {report.clips} clips, {report.frames} frames, '
           f'{len(report.problems)} of {report.files} files or recordings skipped' +
           f', {report.resumed} of them read by an earlier call' * bool(report.resumed))
