@@ -42,7 +42,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mofm', 'mofm.*']),
-    package_data={'mofm.sources': ['bvh_maps/*.json']},
+    package_data={'mofm.sources': ['joint_maps/*.json']},
     install_requires=CORE,
     extras_require=dict(pose=POSE, tests=TESTS, all=POSE + TESTS),
 )

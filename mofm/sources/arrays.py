@@ -1,163 +1,17 @@
 """Joint positions of motion capture in ``.npz`` files, e.g. of AMASS, Human3.6M and HumanEva."""
-import json
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
 from mofm.keypoints import LAYOUTS, convert, get_layout
 from mofm.registry import SOURCES
 
-from .base import Item, Source3D
+from .base import Item
+from .motion_capture import MotionCapture, load_map, shipped_maps
 
-_COCO = LAYOUTS['coco17'].joints
-_MAPS = Path(__file__).parent / 'bvh_maps'
-# What the body measures along its longest axis, median over the frames, in metres. The common
-# units differ by more than the range.
-_SMALLEST, _LARGEST = .5, 3
-_MAX_MAP = 2**16
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
-
-JointMap = Mapping[str, Tuple[str, ...]]
-
-
-def shipped_maps() -> List[str]:
-    """Names of the maps of :func:`load_map` that come with the package."""
-    return sorted(file.stem for file in _MAPS.glob('*.json'))
-
-
-def load_map(path: Union[str, Path]) -> Dict[str, Tuple[str, ...]]:
-    """Which joints of a skeleton stand for those of COCO-17.
-
-    Args:
-        path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, of which the mean
-            is taken, or the name of a shipped one (:func:`shipped_maps`). Joints of COCO-17 that
-            it lacks are missing.
-
-    Returns:
-        dict[str, tuple[str]]: Joints of the skeleton by joint of COCO-17.
-
-    Raises:
-        AnnotationError: If there is no such file, or it is none.
-    """
-    file = _MAPS / f'{path}.json' if str(path) in shipped_maps() else Path(path)
-    try:
-        with open(file, 'rb') as f:
-            content = f.read(_MAX_MAP)
-        data = json.loads(content)
-    except Exception as error:  # damaged or hostile text: also recursion and encoding errors
-        raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected a JSON '
-                              f'file with a map or one of {shipped_maps()}') from None
-    if not isinstance(data, dict) or not data or not data.keys() <= set(_COCO):
-        found = sorted(data) if isinstance(data, dict) else type(data).__name__
-        raise AnnotationError(f'{path}: found {found}, expected a dict with joints of {_COCO}')
-    out = {key: tuple(value) if isinstance(value, list) else (value, )
-           for key, value in data.items()}
-    for key, value in out.items():
-        if not value or not all(isinstance(joint, str) for joint in value):
-            raise AnnotationError(f'{path}: {key}: found another value, expected a joint or a '
-                                  'list of joints')
-    return out
-
-
-class MotionCapture(Source3D):
-    """Joints in any unit, with any axis up and in any order, as :class:`Source3D` wants them.
-
-    Readers arrange the joints in COCO-17 order themselves, so that others, e.g. the origin of the
-    room, have no say in where the cameras stand.
-
-    Args:
-        path (str or Path): A folder, a zip file, or one native file.
-        unit (float): Length of the file's unit in metres.
-        up (str): Axis of the file that points up, ``y`` or ``z``; its axes are right-handed.
-        **kwargs: Those of :class:`Source3D`.
-
-    Raises:
-        AnnotationError: If the path holds no such files.
-        ValueError: If the unit is not positive or the axis another one.
-    """
-
-    layout = 'coco17'
-    #: Unit of most files in metres.
-    default_unit: float = 1
-
-    def __init__(self, path: Union[str, Path], unit: Optional[float] = None, up: str = 'y',
-                 **kwargs):
-        self.unit = self.default_unit if unit is None else unit
-        if not 0 < self.unit < np.inf or up not in ('y', 'z'):
-            raise ValueError(f'found unit={unit} and up={up!r}, expected a positive number and y '
-                             'or z')
-        super().__init__(path, **kwargs)
-        self.up = up
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--unit', type=float, default=cls.default_unit,
-                            help='metres per unit of the files: 1, .01, .001')
-        parser.add_argument('--up', choices=['y', 'z'], default='y', help='axis that points up')
-
-    def metres(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
-        """Joints along the axes of :class:`Source3D`.
-
-        Args:
-            name (str): The native file.
-            field (str): Named in the error.
-            joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and along the axes of the file,
-                NaN for missing ones.
-
-        Returns:
-            np.ndarray: (T, 17, 3) float64 in metres, y up.
-
-        Raises:
-            AnnotationError: If a joint is infinite or far away, or they are no human body.
-        """
-        with np.errstate(over='ignore'):
-            joints = joints * self.unit
-        if self.up == 'z':
-            joints = joints[..., [0, 2, 1]] * [1, 1, -1]
-        known = np.isfinite(joints).all(-1)  # (T, J)
-        self.check_metres(name, field, joints[known | np.isinf(joints).any(-1)])
-        frames = joints[known.any(1)]
-        # fmax and fmin pass over missing joints.
-        size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
-        size = np.median(size.max(-1)) if len(frames) else 0
-        if not _SMALLEST < size < _LARGEST:
-            raise self.error(name, field, f'a body of {size:.3g} m', f'{_SMALLEST} to {_LARGEST} '
-                             f'm; the unit is taken to be {self.unit} m')
-        return joints
-
-    def to_coco(self, name: str, field: str, joints: np.ndarray, names: Sequence[str],
-                joint_map: JointMap) -> np.ndarray:
-        """Joints of COCO-17 by the names that a file gives its joints.
-
-        Args:
-            name (str): The native file.
-            field (str): Named in the error.
-            joints (np.ndarray): (T, J, 3).
-            names (Sequence[str]): What the file calls the J joints.
-            joint_map (JointMap): What :func:`load_map` returns.
-
-        Returns:
-            np.ndarray: (T, 17, 3) float64, NaN for those that the map lacks.
-
-        Raises:
-            AnnotationError: If a joint of the map does not exist, or there are two of its name.
-        """
-        names = list(names)
-        out = np.full((len(joints), len(_COCO), 3), np.nan)
-        for key, parts in joint_map.items():
-            wrong = [part for part in parts if names.count(part) != 1]
-            if wrong:
-                raise self.error(name, field, ' '.join(names),
-                                 f'one joint called {wrong[0]!r}, the {key} of the map')
-            index = [names.index(part) for part in parts]
-            with np.errstate(over='ignore', invalid='ignore'):
-                out[:, _COCO.index(key)] = joints[:, index].astype(np.float64).mean(1)
-        return out
 
 
 @SOURCES.register_module('joints_npz')

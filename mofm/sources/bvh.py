@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from mofm.registry import SOURCES
 
-from .arrays import MotionCapture, load_map, shipped_maps
 from .base import Item
+from .motion_capture import MotionCapture, load_map, shipped_maps
 
 _HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7

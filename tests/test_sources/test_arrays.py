@@ -7,7 +7,8 @@ from written_b import BANDAI, concatenated, npz, person, walk
 
 from mofm.datasets import AnnotationError
 from mofm.keypoints import LAYOUTS, CameraRange
-from mofm.sources.arrays import JointsNPZ, load_map, shipped_maps
+from mofm.sources.arrays import JointsNPZ
+from mofm.sources.motion_capture import load_map, shipped_maps
 
 FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(180, 180), pitch=(0, 0), roll=(0, 0),
                     focal=(.65, .65))

@@ -3,7 +3,6 @@
 import torch
 from mmengine.dist import broadcast, is_main_process
 from mmengine.logging import print_log
-from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
@@ -105,6 +104,8 @@ class KMeansTokenizer(MotionTokenizer):
         Raises:
             ValueError: If fewer cubes than centres were collected.
         """
+        from sklearn.cluster import KMeans, MiniBatchKMeans  # heavy, and needed here only
+
         cubes = torch.cat(self._collected)
         if len(cubes) < self.vocab_size:
             raise ValueError(f'cubes: found {len(cubes)} occupied ones in training, expected at '
