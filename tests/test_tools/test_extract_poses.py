@@ -19,7 +19,15 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from tool_runner import ROOT
 
-from mofm.apis import PersonDetector, PoseExtractor, Video, extract, extract_video, find_videos
+from mofm.apis import (
+    PersonDetector,
+    PoseExtractor,
+    Video,
+    extract,
+    extract_video,
+    find_videos,
+    pose_extractor,
+)
 from mofm.datasets import AnnotationError, load_annotations
 from mofm.sources.alphapose import AlphaPose  # noqa: F401
 from mofm.sources.mmpose import MMPoseJSON
@@ -31,13 +39,13 @@ BOTTOM_UP = 'ae_hrnet-w32_8xb24-300e_coco-512x512'
 @pytest.fixture(scope='session')
 def mmpose():
     pytest.importorskip('mmpose', reason='needs requirements/pose.txt')
-    return extract._mmpose()
+    return pose_extractor._mmpose()
 
 
 def save_model(mmpose, name, folder, change=lambda config: None):
     """Config and checkpoint with random weights, as MMPose publishes them."""
     with DefaultScope.overwrite_default_scope('mmpose'):
-        config = Config.fromfile(extract._find_model(mmpose, name)[0])
+        config = Config.fromfile(pose_extractor._find_model(mmpose, name)[0])
         change(config)
         torch.manual_seed(0)
         model = mmpose.apis.init_model(config, None, 'cpu')
@@ -120,8 +128,8 @@ def run_tool(monkeypatch, capsys, *arguments):
 
 def test_hrnet_equals_inference_topdown(mmpose, sample, tmp_path):
     """The same numbers as MMPose's own function; persons of two images in one batch."""
-    config, weights = save_model(mmpose, extract.MODEL, tmp_path)
-    extractor = PoseExtractor(extract.MODEL, weights, 'cpu')
+    config, weights = save_model(mmpose, pose_extractor.MODEL, tmp_path)
+    extractor = PoseExtractor(pose_extractor.MODEL, weights, 'cpu')
     coco = json.loads((sample / 'test_coco.json').read_text())
     images, boxes = [], []
     for info in coco['images'][::3]:
@@ -180,7 +188,7 @@ def test_extractor_finds_boxes_and_keeps_the_scope(small):
         poses, = extractor.extract([frame])
         assert DefaultScope.get_current_instance().scope_name == 'mofm'
     np.testing.assert_array_equal(poses['bboxes'], [[0, 0, 40, 50]])
-    extractor.boxes = extract.whole_frame
+    extractor.boxes = pose_extractor.whole_frame
     poses, = extractor.extract([frame])
     np.testing.assert_array_equal(poses['bboxes'], [[0, 0, 80, 60]])
     extractor.model.head.final_layer.bias.data[:] = np.nan
@@ -382,12 +390,13 @@ def test_boxes_are_read(tmp_path):
 
 
 def test_models_by_name(mmpose, small, tmp_path):
-    config, url = extract._config(mmpose, extract.MODEL, None)
-    assert Path(config).stem == extract.MODEL and url.startswith(
+    config, url = pose_extractor._config(mmpose, pose_extractor.MODEL, None)
+    assert Path(config).stem == pose_extractor.MODEL and url.startswith(
         f'https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/'
-        f'{extract.MODEL}-81c58e40')
-    assert extract._config(mmpose, 'human', None)[1].endswith('.pth')  # an alias
-    with pytest.raises(ValueError, match=f'hrnet-w32: found no config file.*{extract.MODEL[:12]}'):
+        f'{pose_extractor.MODEL}-81c58e40')
+    assert pose_extractor._config(mmpose, 'human', None)[1].endswith('.pth')  # an alias
+    words = f'hrnet-w32: found no config file.*{pose_extractor.MODEL[:12]}'
+    with pytest.raises(ValueError, match=words):
         PoseExtractor('td-hm_hrnet-w32')
     for model in (small[0], BOTTOM_UP):
         with pytest.raises(ValueError, match='found no checkpoint'):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from mofm.apis import extract
+from mofm import apis
 from mofm.datasets.annotation import AnnotationError, summarise
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
@@ -42,7 +42,7 @@ def parse_args(argv=None):
     parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
                         '.npz or .json; the poses go into a folder beside it')
     network = parser.add_argument_group('network')
-    network.add_argument('--model', default=extract.MODEL,
+    network.add_argument('--model', default=apis.MODEL,
                          help='name of a 2D model of MMPose or config file; default: %(default)s')
     network.add_argument('--checkpoint', help='path or URL; default: the published one')
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
@@ -50,7 +50,7 @@ def parse_args(argv=None):
     network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
                          help='take every N-th video, from the I-th on (0 to N - 1)')
     boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
-    boxes.add_argument('--det-model', default=extract.DETECTOR,
+    boxes.add_argument('--det-model', default=apis.DETECTOR,
                        help='name or config file of a model of MMDetection; default: %(default)s')
     boxes.add_argument('--whole-frame', action='store_true', help='one person fills the image')
     boxes.add_argument('--boxes', type=Path, help='JSON file {FRAME: [[x1, y1, x2, y2, score], '
@@ -80,7 +80,7 @@ def settings_of(args, name, video, several):
         boxes = 'whole frame'
     elif args.boxes:
         file = boxes_file(args.boxes, name, several)
-        given = extract.read_boxes(file)
+        given = apis.read_boxes(file)
         boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
     return dict(video=name, bytes=video.size, model=args.model, checkpoint=args.checkpoint,
                 boxes=boxes), given
@@ -88,10 +88,10 @@ def settings_of(args, name, video, several):
 
 def make_extractor(args):
     """The network and, unless boxes are given, the detector."""
-    boxes = extract.whole_frame
+    boxes = apis.whole_frame
     if not args.whole_frame and not args.boxes:
-        boxes = extract.PersonDetector(args.det_model, args.det_checkpoint, args.device)
-    return extract.PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+        boxes = apis.PersonDetector(args.det_model, args.det_checkpoint, args.device)
+    return apis.PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
 
 
 def extract_all(args, folder, strict):
@@ -100,7 +100,7 @@ def extract_all(args, folder, strict):
     Returns:
         int: Videos of all shards that have none; those that cannot be read are among them.
     """
-    videos = extract.find_videos(args.input)
+    videos = apis.find_videos(args.input)
     index, shards = args.shard
     mine = list(videos)[index::shards]
     extractor, problems, notes, resumed = None, [], [], 0
@@ -110,16 +110,16 @@ def extract_all(args, folder, strict):
         for name in mine:
             output = folder / f'{name}.json'
             try:
-                video = extract.Video(videos[name])
+                video = apis.Video(videos[name])
                 settings, given = settings_of(args, name, video, len(videos) > 1)
-                meta = extract.extracted(output, settings)
+                meta = apis.extracted(output, settings)
                 if meta:
                     resumed += 1
                 else:
                     extractor = extractor or make_extractor(args)
                     task = progress.add_task(name, total=None)
                     try:
-                        meta = extract.extract_video(
+                        meta = apis.extract_video(
                             extractor, video, output, settings, given,
                             lambda n: progress.update(task, completed=n,
                                                       total=max(video.expected_frames, n)))

@@ -1,0 +1,265 @@
+"""Poses of the people in images, by the 2D models of MMPose."""
+import difflib
+import itertools
+import re
+import warnings
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.fileio import load
+from mmengine.registry import DefaultScope
+
+from mofm.datasets.annotation import AnnotationError
+from mofm.engine.checkpoint import load_local
+
+#: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019) as MMPose
+#: trained it on COCO: 74.6 AP.
+MODEL = 'td-hm_hrnet-w32_8xb64-210e_coco-256x192'
+#: The detector of MMPose's inferencer.
+DETECTOR = 'rtmdet-m'
+
+
+Boxes = Callable[[np.ndarray], np.ndarray]
+
+
+def whole_frame(image: np.ndarray) -> np.ndarray:
+    """The image as the box of one person.
+
+    Args:
+        image (np.ndarray): (H, W, 3).
+
+    Returns:
+        np.ndarray: (1, 5), x1, y1, x2, y2 and score 1.
+    """
+    height, width = image.shape[:2]
+    return np.array([[0, 0, width, height, 1]], np.float32)
+
+
+def _mmpose():
+    """MMPose, without its warnings about operators that no 2D model needs."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            import mmpose.apis
+    except ImportError as error:
+        raise ImportError(f'MMPose cannot be imported ({error}): pip install --no-deps -r '
+                          'requirements/pose.txt') from None
+    return mmpose
+
+
+def _find_model(package, name: str) -> Tuple[Path, Optional[str]]:
+    """Config file and URL of the weights, if any, of a model of an OpenMMLab package."""
+    root = Path(package.__file__).parent / '.mim'
+    configs = {file.stem: file for file in (root / 'configs').rglob('*.py')}
+    names = list(configs)
+    for index in load(root / 'model-index.yml')['Import']:
+        for entry in load(root / index)['Models']:
+            alias = entry.get('Alias') or []
+            entry_names = [entry['Name'], *([alias] if isinstance(alias, str) else alias)]
+            if name in entry_names:
+                weights = entry.get('Weights')
+                return (root / entry['Config'],
+                        weights[0] if isinstance(weights, list) else weights)
+            names += entry_names
+    if name in configs:
+        return configs[name], None
+    close = difflib.get_close_matches(name, names, n=3, cutoff=.4)
+    raise ValueError(f'{name}: found no config file and no model of {package.__name__} '
+                     f'{package.__version__} of this name, expected e.g. {", ".join(close)}')
+
+
+def _config(package, model: str, checkpoint: Optional[str]) -> Tuple[str, str]:
+    """Config file and checkpoint, as path or URL, of a model."""
+    config, url = (model, None) if Path(model).is_file() else _find_model(package, str(model))
+    if not (checkpoint or url):
+        raise ValueError(f'{model}: found no checkpoint, expected the path or URL of one, as none '
+                         'is published for it')
+    return str(config), str(checkpoint or url)
+
+
+def _fetch(checkpoint: str) -> str:
+    """Path of a checkpoint, downloaded if it is a URL.
+
+    ``torch.hub`` would unpickle a download without restrictions, so it only fetches it.
+    """
+    if not re.match(r'https?://', checkpoint):
+        return checkpoint
+    file = Path(torch.hub.get_dir()) / 'checkpoints' / checkpoint.rpartition('/')[2]
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(checkpoint, str(file))
+        except OSError as error:
+            raise ValueError(f'{checkpoint}: cannot be downloaded ({error}); fetch it by hand and '
+                             'give its path as the checkpoint') from None
+    return str(file)
+
+
+def _load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
+    """Load a checkpoint completely, also one of an older MMPose; return what else is in it."""
+    # dataset_meta of MMPose holds colours
+    with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
+        content = load_local(checkpoint, map_location='cpu')
+    try:
+        missing = model.load_state_dict(content.get('state_dict', content), strict=False)[0]
+    except RuntimeError as error:
+        missing = [' '.join(str(error).split())[:300]]
+    if missing:
+        raise ValueError(f'{checkpoint}: found a checkpoint that is not of this model, expected '
+                         f'all of its weights ({len(missing)} wrong, e.g. {missing[0]})')
+    return content.get('meta', {})
+
+
+class PersonDetector:
+    """Boxes of persons by a detector of MMDetection.
+
+    Args:
+        model (str): Name or config file of a model whose class 0 is the person, as in COCO.
+        checkpoint (str, optional): Path or URL; by default the published weights of the name.
+        device (str, optional): By default the first GPU, or the CPU if there is none.
+        min_score (float): Weaker boxes are left out. 0.3 and 0.3 as in MMPose's demo.
+        max_overlap (float): Of two boxes with a larger IoU the weaker one is left out.
+
+    Raises:
+        ImportError: If MMDetection or MMPose is not installed.
+        ValueError: If there is no such model.
+    """
+
+    def __init__(self, model: str = DETECTOR, checkpoint: Optional[str] = None,
+                 device: Optional[str] = None, min_score: float = .3, max_overlap: float = .3):
+        _mmpose()
+        from mmpose.evaluation.functional import nms
+        try:
+            import mmdet
+            from mmdet.apis import DetInferencer
+        except ImportError as error:
+            raise ImportError(
+                f'no person detector, as MMDetection cannot be imported ({error}): install mmdet '
+                'and the full mmcv, or give --boxes PATH or --whole-frame') from None
+        config, checkpoint = _config(mmdet, model, checkpoint)
+        self._detect = DetInferencer(config, _fetch(checkpoint), device=device)
+        self._detect.show_progress = False
+        self._nms = nms
+        self.min_score = min_score
+        self.max_overlap = max_overlap
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Find the persons in an image.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8, blue green red.
+
+        Returns:
+            np.ndarray: (N, 5) float32, x1, y1, x2, y2 in pixels and the score.
+        """
+        found = self._detect(image)['predictions'][0]
+        boxes = np.column_stack((np.reshape(found['bboxes'], (-1, 4)), found['scores']))
+        keep = (np.array(found['labels']) == 0) & (boxes[:, 4] >= self.min_score)
+        boxes = boxes[keep].astype(np.float32)
+        return boxes[self._nms(boxes, self.max_overlap)]
+
+
+class PoseExtractor:
+    """Poses of the persons in images.
+
+    Args:
+        model (str): Name of a 2D model of MMPose, or a config file.
+        checkpoint (str, optional): Path or URL; by default the published weights of the name.
+        device (str, optional): By default the first GPU, or the CPU if there is none.
+        boxes (Callable): From an image to the boxes (N, 4) or (N, 5) of its persons, e.g.
+            :func:`whole_frame` or a :class:`PersonDetector`. Bottom-up models, which find the
+            persons themselves, ignore it.
+        batch_size (int): Persons (bottom-up: frames) that go through the network at once.
+
+    Raises:
+        ImportError: If MMPose is not installed.
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If there is no such model, it cannot be built with what is installed, or the
+            checkpoint is not one of it.
+    """
+
+    def __init__(self, model: str = MODEL, checkpoint: Optional[str] = None,
+                 device: Optional[str] = None, boxes: Boxes = whole_frame, batch_size: int = 32):
+        if batch_size < 1:
+            raise ValueError(f'found batch_size={batch_size}, expected at least 1')
+        mmpose = _mmpose()
+        config, checkpoint = _config(mmpose, model, checkpoint)
+        device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        with DefaultScope.overwrite_default_scope('mmpose'), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about where it found what it looked for
+            config = Config.fromfile(config)
+            try:
+                self.model = mmpose.apis.init_model(config, None, device)
+            except KeyError as error:  # of a registry
+                raise ValueError(f'{model}: cannot be built ({str(error)[:80]}...); models with '
+                                 'parts of MMDetection or with compiled operators need mmdet and '
+                                 'the full mmcv') from None
+            self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
+        meta = _load_weights(self.model, _fetch(checkpoint))
+        self.meta = meta.get('dataset_meta') or self.model.dataset_meta
+        self.bottom_up = config.get('data_mode') == 'bottomup'
+        self.boxes = boxes
+        self.batch_size = batch_size
+
+    def extract(self, frames: Iterable[np.ndarray],
+                boxes: Optional[Iterable[np.ndarray]] = None) -> Iterator[Dict[str, np.ndarray]]:
+        """Find the poses in images, a batch of persons from one or more of them at a time.
+
+        Args:
+            frames (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red.
+            boxes (Iterable[np.ndarray], optional): (N, 4) or (N, 5) for each frame: x1, y1, x2,
+                y2 in pixels and the score. By default what :attr:`boxes` finds.
+
+        Yields:
+            dict: For each frame, float32: ``keypoints`` (N, V, 2) in pixels, ``keypoint_scores``
+            (N, V) clipped to [0, 1], ``bboxes`` (N, 4), ``bbox_scores`` (N,).
+
+        Raises:
+            AnnotationError: If the network gives NaN.
+        """
+        find = whole_frame if self.bottom_up else self.boxes
+        pairs = ((f, find(f)) for f in frames) if boxes is None else zip(frames, boxes)
+        waiting, samples = [], []
+        # A batch holds whole frames, so the batches after a restart are the same.
+        for image, found in pairs:
+            found = np.asarray(found, np.float32)
+            if found.shape[1] == 4:
+                found = np.column_stack((found, np.ones(len(found), np.float32)))
+            if waiting and (len(samples) + len(found) > self.batch_size
+                            or len(waiting) == self.batch_size):
+                yield from self._poses(waiting, samples)
+                waiting, samples = [], []
+            waiting.append(found)
+            samples += [self._sample(image, box) for box in found]
+        yield from self._poses(waiting, samples)
+
+    def _sample(self, image, box):
+        """One input of the network."""
+        person = {} if self.bottom_up else dict(bbox=box[None, :4], bbox_score=box[4:])
+        return self.pipeline(dict(img=image, **person, **self.meta))
+
+    def _poses(self, boxes, samples):
+        """Results of some frames, of which each has as many samples as boxes."""
+        results = []
+        with torch.no_grad():
+            for i in range(0, len(samples), self.batch_size):
+                batch = pseudo_collate(samples[i:i + self.batch_size])
+                results += [r.pred_instances for r in self.model.test_step(batch)]
+        results = iter(results)
+        empty = np.zeros((0, self.meta['num_keypoints'], 3), np.float32)
+        for found in boxes:
+            parts = [np.dstack((r.keypoints, r.keypoint_scores))
+                     for r in itertools.islice(results, len(found))]
+            pose = np.concatenate([empty, *parts]).astype(np.float32)
+            if not np.isfinite(pose).all():
+                raise AnnotationError('keypoints: the network gives NaN or infinite values, '
+                                      'expected finite ones; check the checkpoint')
+            keypoints, scores = pose[..., :2], pose[..., 2].clip(0, 1)
+            if self.bottom_up:
+                found = np.column_stack((keypoints.min(1), keypoints.max(1), scores.mean(1)))
+            yield dict(keypoints=keypoints, keypoint_scores=scores, bboxes=found[:, :4],
+                       bbox_scores=found[:, 4])
