@@ -1,12 +1,14 @@
 """What every reader of an outside format has in common."""
+import glob
 import io
 import json
 import re
 import zipfile
 import zlib
 from argparse import ArgumentParser
-from pathlib import Path, PurePosixPath
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from collections import Counter
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -106,12 +108,13 @@ class Source:
             else:
                 raise OSError('no such file' if not self.path.exists() else
                               f'found suffix {self.path.suffix!r}, not {self.suffix!r}')
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile raises many kinds for damaged directories
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
                                   f'({error})') from None
-        return sorted(f.as_posix() for f in files
-                      if f.suffix == self.suffix and f.name.startswith(self.prefix)
-                      and not f.name.startswith('.') and '__MACOSX' not in f.parts)
+        # A zip file may have the same name twice; the later one counts.
+        return sorted({f.as_posix() for f in files
+                       if f.suffix == self.suffix and f.name.startswith(self.prefix)
+                       and not f.name.startswith('.') and '__MACOSX' not in f.parts})
 
     def read(self, name: str, content: bytes) -> Item:
         """Turn one native file into an annotation.
@@ -149,7 +152,7 @@ class Source:
         if self._lists is None:
             return 0, ()
         path = PurePosixPath(name)
-        for key in (name, path.with_suffix('').as_posix(), path.name, path.stem):
+        for key in (name, (path.parent / path.stem).as_posix(), path.name, path.stem):
             if key in self._lists:
                 label, splits = self._lists[key]
                 return label, tuple(splits)
@@ -166,7 +169,7 @@ class Source:
         """
         files = [self.path.absolute().parent / filename]
         if self.path.is_dir():
-            files = [*sorted(self.path.absolute().rglob(filename)), *files]
+            files = [*sorted(self.path.absolute().rglob(glob.escape(filename))), *files]
         elif self.files != ['']:
             with zipfile.ZipFile(self.path) as archive:
                 for name in archive.namelist():
@@ -185,6 +188,15 @@ class Source:
         return AnnotationError(Problem(where, None, field, found[:300] + '...' * (
             len(found) > 300), str(expected)))
 
+    def check_path(self, name: str, field: str, path: str):
+        """Refuse a name that is no path inside of a folder, or cannot be written.
+
+        Raises:
+            AnnotationError: If it is neither.
+        """
+        if not _is_inside(path):
+            raise self.error(name, field, repr(path), 'a path inside the folder')
+
     def json(self, name: str, content: bytes):
         """Parse a JSON file.
 
@@ -192,7 +204,7 @@ class Source:
             AnnotationError: If it is none.
         """
         try:
-            return json.loads(content)
+            return json.loads(content, object_pairs_hook=_unique)
         except Exception as error:  # damaged or hostile text: also recursion and encoding errors
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              'a readable JSON file') from None
@@ -216,7 +228,7 @@ class Source:
         try:
             array = np.array(values)
             if array.dtype.kind not in 'iuf' and array.size or _holds_bool(values):
-                raise ValueError('values that are no numbers')
+                raise ValueError(f'{array.dtype}, values that are no numbers')
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(name, field, error, f'numbers of shape {shape}') from None
@@ -234,12 +246,19 @@ class Source:
                 :attr:`max_size` bytes.
         """
         try:
+            arrays = []
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 size = sum(info.file_size for info in archive.infolist())
-            if size > self.max_size:
-                raise ValueError(f'unpacks to {size} bytes')
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return {key: arrays[key] for key in arrays.files}
+                if size > self.max_size:
+                    raise ValueError(f'unpacks to {size} bytes')
+                for info in archive.infolist():
+                    with archive.open(info) as f:  # unpacks more if it is not told how much
+                        member = io.BytesIO(f.read(info.file_size))
+                    array = np.lib.format.read_array(member, allow_pickle=False)
+                    if array.size > self.max_size:  # values of no bytes
+                        raise ValueError(f'{array.dtype} of shape {array.shape}')
+                    arrays.append((info.filename.removesuffix('.npy'), array))
+            return _unique(arrays)
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              f'a readable .npz file of numbers, at most {self.max_size} bytes'
@@ -274,8 +293,10 @@ class Source:
         try:
             for name in names:
                 try:
+                    self.check_path(name, 'file', name)
                     items = list(self.annotations(name, self.load(name, archive)))
                     for ann, _ in items:
+                        self.check_path(name, 'frame_dir', ann['frame_dir'])
                         problem = validate(ann, num_classes=len(self.classes) or None,
                                            allow_empty=True, file=f'{self.path}:{name}',
                                            index=None)
@@ -330,6 +351,25 @@ class FolderSource(Source):
         """Names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
             yield PurePosixPath(file).name, self._content(file, archive)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name, as a path on any system, stays in the folder that it is put into."""
+    path = PureWindowsPath(name)  # knows the separators of both worlds
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return not path.anchor and '..' not in path.parts
+
+
+def _unique(pairs: Sequence[Tuple[str, Any]]) -> dict:
+    """A dict, unless a name comes twice."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        (name, _), = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f'{name[:80]!r} twice')
+    return out
 
 
 def _holds_bool(values) -> bool:

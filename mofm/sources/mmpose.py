@@ -73,16 +73,19 @@ class MMPoseJSON(DetectionSource):
 
     def _has_images(self, group, archive):
         """Whether the first file that tells begins like the instances of an image."""
+        empty = True
         for file in group:
             try:
                 with (archive.open(file) if archive else open(self.path / file, 'rb')) as f:
                     head = f.read(_HEAD)
             except Exception:  # zipfile raises many kinds; reported when the file is read
                 return False
-            if head.split() not in ([b'[]'], [b'[', b']']):
-                return bool(re.match(rb'\s*\[\s*\{', head)) and not re.search(
-                    rb'"(frame_id|instances)"', head)
-        return True
+            if re.search(rb'"(frame_id|instances|meta_info|instance_info)"', head):
+                return False
+            if re.match(rb'\s*\[\s*\{', head):
+                return True
+            empty = empty and head.split() in ([b'[]'], [b'[', b']'])
+        return empty
 
     def stem(self, name: str) -> str:
         """Name of the video, without what the demo puts before it."""

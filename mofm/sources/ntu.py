@@ -90,8 +90,8 @@ def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> List[in
     for number, rows in zip(numbers.tolist(), np.split(points[order], first[1:])):
         known = rows[np.isfinite(rows).all(-1)]  # (K, C)
         if len(known):
-            with np.errstate(over='ignore'):
-                motion[number] = known.std(0).sum()
+            with np.errstate(over='ignore', invalid='ignore'):
+                motion[number] = np.nan_to_num(known.std(0).sum(), nan=np.inf)
     return sorted(motion, key=lambda number: -motion[number])[:count]
 
 

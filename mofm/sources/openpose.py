@@ -1,5 +1,4 @@
 """OpenPose (Cao et al., TPAMI 2021): a folder with a JSON file per frame."""
-import re
 from pathlib import Path, PurePosixPath
 from typing import Iterator, List, Tuple
 
@@ -36,7 +35,8 @@ class OpenPose(DetectionSource):
         if not file.endswith(_ENDING):
             return file
         path = PurePosixPath(file.removesuffix(_ENDING))
-        video = re.sub('_?[0-9]+$', '', path.name)
+        video = path.name.rstrip('0123456789')
+        video = video.removesuffix('_') if video != path.name else video
         return (path.parent if video == path.parent.name else path.parent / video).as_posix()
 
     def stem(self, name: str) -> str:

@@ -9,7 +9,7 @@ import io
 import zipfile
 from argparse import ArgumentParser
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
@@ -18,7 +18,7 @@ from mofm.datasets.annotation import AnnotationError, Problem, _RestrictedUnpick
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
-from .base import _FARTHEST, Item, Source, Source3D
+from .base import _FARTHEST, Item, Source, Source3D, _is_inside
 
 # HRNet's maxima lie a little outside of [0, 1]; scores farther out are of another kind.
 _SCORES = (-.5, 1.5)
@@ -49,6 +49,8 @@ class _Fields:
         value = self.get(field)
         if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) < 1000:
             raise self.error(field, type(value).__name__, 'a name')
+        if not _is_inside(value):
+            raise self.error(field, repr(value), 'a path inside the folder')
         return str(value)
 
     def integer(self, field: str, value: Any, low: int) -> int:
@@ -63,7 +65,8 @@ class _Fields:
     def img_shape(self) -> Tuple[int, int]:
         field = 'original_shape' if 'img_shape' not in self.values else 'img_shape'
         value = self.get(field)
-        if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
+        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise self.error(field, type(value).__name__, 'two positive integers (h, w)')
         return tuple(self.integer(field, size, 1) for size in value)
 
@@ -117,19 +120,6 @@ class _Pickles:
     def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
         """What becomes of one annotation."""
         raise NotImplementedError
-
-    def load(self, name: str, archive) -> bytes:
-        """Content of a pickle; its size is asked for first, some have gigabytes."""
-        path = self.path / name if name else self.path
-        try:
-            size = archive.getinfo(name).file_size if archive else path.stat().st_size
-            if size > self.max_size:
-                raise ValueError(f'{size} bytes')
-            with (archive.open(name) if archive else open(path, 'rb')) as f:
-                return f.read()
-        except Exception as error:  # zipfile raises many kinds for damaged members
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
-                             f'a readable file of at most {self.max_size} bytes') from None
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source.annotations`."""
@@ -357,9 +347,6 @@ class Kinetics(Source):
         """Content of the pickle of a video."""
         if isinstance(self.videos[name], AnnotationError):
             raise self.videos[name]
-        path = PureWindowsPath(name)  # knows the separators of both worlds
-        if path.anchor or '..' in path.parts:
-            raise self.error(name, 'frame_dir', repr(name), 'a path inside the folder')
         return self._content(f'{name}.pkl', archive)
 
     def read(self, name: str, content: bytes) -> Optional[Item]:

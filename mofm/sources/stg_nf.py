@@ -5,6 +5,7 @@
 """
 import io
 import re
+import struct
 from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
 from typing import Callable, Dict, Iterator, Optional, Tuple, Union
@@ -15,10 +16,13 @@ import numpy as np
 from mofm.datasets.annotation import AnnotationError
 from mofm.registry import SOURCES
 
-from .base import Item, Source
+from .base import Item, Source, _holds_bool
+from .detections import _MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17
+# Pixels of a mask.
+_MAX_MASK = 2**24
 
 
 class TrackedPersons(Source):
@@ -77,14 +81,15 @@ class TrackedPersons(Source):
                 total_frames=len(inds),
                 frame_inds=inds,
                 keypoint=values[None, ..., :2],
-                keypoint_score=values[None, ..., 2])
+                keypoint_score=values[None, ..., 2].clip(0, 1))  # AlphaPose's may be above
         if not tracks:
             raise self.error(name, 'persons', 'none', 'at least one; there is nothing to learn '
                              'from, and in a test its frames count as normal')
         self.add_frame_labels(name, clip, folder, tracks)
         for _, track in sorted(tracks.items()):
-            for field in ('keypoint', 'keypoint_score'):
-                track[field] = track[field].astype(np.float16)
+            with np.errstate(over='ignore'):  # infinite values are refused later
+                for field in ('keypoint', 'keypoint_score'):
+                    track[field] = track[field].astype(np.float16)
             yield track, self.folders[folder]
 
     def add_frame_labels(self, name: str, clip: str, folder: str, tracks: Dict[int, dict]):
@@ -95,6 +100,8 @@ class TrackedPersons(Source):
         if not isinstance(persons, dict) or not all(re.fullmatch(r'\d{1,9}', p) for p in persons):
             raise self.error(name, 'persons', type(persons).__name__,
                              'a dict with the numbers of persons')
+        if len(set(map(int, persons))) < len(persons):
+            raise self.error(name, 'persons', 'a number twice', 'different numbers')
         return persons
 
     def _track(self, name, person, frames):
@@ -104,8 +111,11 @@ class TrackedPersons(Source):
             raise self.error(name, f'person {person}', 'other values', 'a dict of frames')
         poses = {frame: pose for part in parts for frame, pose in part.items()}
         try:
-            values = np.array([poses[frame]['keypoints'] for frame in poses], np.float64)
-            values = values.reshape(len(poses), _NUM_JOINTS, 3)
+            keypoints = [pose['keypoints'] for pose in poses.values()]
+            values = np.array(keypoints)
+            if values.dtype.kind not in 'iuf' or _holds_bool(keypoints):
+                raise ValueError('values that are no numbers')
+            values = values.astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
             if not np.isfinite(values).all():
                 raise ValueError('NaN or infinite values')
         except (KeyError, TypeError, ValueError) as error:
@@ -114,8 +124,13 @@ class TrackedPersons(Source):
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
             raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',
                              'numbers of frames')
-        inds, first = np.unique([int(frame) for frame in poses], return_index=True)
-        return inds, values[first]
+        if np.abs(values[..., 2]).max() > _MAX_SCORE:
+            raise self.error(name, f'person {person}', f'scores up to {values[..., 2].max()}',
+                             f'about 0 to 1, at most {_MAX_SCORE}')
+        inds, order = np.unique([int(frame) for frame in poses], return_index=True)
+        if len(inds) < len(poses):
+            raise self.error(name, f'person {person}', 'a frame twice', 'different numbers')
+        return inds, values[order]
 
 
 @SOURCES.register_module('shanghaitech')
@@ -203,9 +218,14 @@ class UBnormal(TrackedPersons):
         name = f'{clip}_tracks.txt'
         content = self.gt.companion(name)
         try:
-            return np.loadtxt(io.BytesIO(content), delimiter=',', ndmin=2).reshape(-1, 3)
+            if not content.strip():
+                raise ValueError('no text')
+            objects = np.loadtxt(io.BytesIO(content), delimiter=',', comments=None, ndmin=2)
+            if objects.shape[1] != 3 or not np.isfinite(objects).all():
+                raise ValueError(f'{objects.shape[1]} columns, or NaN or infinite values')
         except ValueError as error:
             raise self.gt.error(name, 'file', error, 'lines of object,start,end') from None
+        return objects
 
     def _masks(self, name, clip):
         """A function that reads the mask of a frame of a clip."""
@@ -218,13 +238,30 @@ class UBnormal(TrackedPersons):
             if frame >= len(files):
                 raise self.error(name, f'frame {frame}', f'{len(files)} masks in {folder}',
                                  'one .png file for each frame')
-            mask = cv2.imread(str(files[frame]), cv2.IMREAD_GRAYSCALE)
+            mask = _read_mask(files[frame])
             if mask is None:
                 raise self.error(name, f'frame {frame}', f'{files[frame]} that is no image',
                                  'a readable mask')
             return mask
 
         return read
+
+
+def _read_mask(file: Path) -> Optional[np.ndarray]:
+    """A grey image (H, W) of usual size; None if it is none."""
+    try:
+        with open(file, 'rb') as f:
+            content = f.read(_MAX_MASK)
+        width, height = struct.unpack('>II', content[16:24])  # of a PNG file
+        end = 8
+        while end < len(content):  # OpenCV reserves as much as a chunk says it has
+            end += 12 + struct.unpack_from('>I', content, end)[0]
+        if (not content.startswith(b'\x89PNG') or end != len(content)
+                or width * height > _MAX_MASK):
+            return None
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, struct.error, cv2.error):
+        return None
 
 
 class _TextFiles(Source):
@@ -252,7 +289,8 @@ def abnormal_rows(keypoint: np.ndarray, frame: np.ndarray, objects: np.ndarray,
         active = objects[(objects[:, 1] <= t) & (t < objects[:, 2]), 0]
         if len(active):
             mask, rows = np.isin(masks(t), active), frame == t
-            x, y = np.moveaxis(np.floor(keypoint[rows].astype(np.float64)), -1, 0).astype(int)
-            on = mask[y.clip(0, mask.shape[0] - 1), x.clip(0, mask.shape[1] - 1)]  # (rows, V)
+            last = np.array(mask.shape[::-1]) - 1
+            x, y = np.moveaxis(np.floor(keypoint[rows]).clip(0, last).astype(int), -1, 0)
+            on = mask[y, x]  # (rows, V)
             label[rows] = on.sum(1) > keypoint.shape[1] / 2
     return label

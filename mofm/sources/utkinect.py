@@ -48,12 +48,15 @@ class UTKinectUntrimmed(Source3D):
                 try:
                     action, first, last = words
                     label, first, last = self.classes.index(action), float(first), float(last)
-                    if first > last or current is None:
+                    known = np.isfinite([first, last]).all() and first <= last
+                    if not known and not np.isnan([first, last]).all() or (
+                            current is None or label in current):
                         raise ValueError
                 except ValueError:
                     raise self.error(_LABELS, f'line {number}', repr(line[:60]),
-                                     "a recording 's01_e01' or 'action: first last'") from None
-                if first <= last:  # the carry of s10_e02 is NaN
+                                     "a recording 's01_e01' or 'action: first last', once"
+                                     ) from None
+                if known:  # the carry of s10_e02 is NaN
                     current[label] = first, last
         return intervals
 
@@ -74,6 +77,9 @@ class UTKinectUntrimmed(Source3D):
                              f'{columns} numbers in each') from None
         if rows.shape[1] != columns:
             raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} in each')
+        if not (rows[:, 0] % 1 == 0).all():
+            raise self.error(name, 'rows', 'NaN, infinite or broken frame numbers',
+                             'whole numbers')
         self.check_metres(name, 'rows', rows[:, 1:])
         frames, first = np.unique(rows[:, 0], return_index=True)
         return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)

@@ -1,0 +1,676 @@
+"""Damaged and hostile files of every reader: an error with the file, or sound annotations."""
+import copy
+import io
+import json
+import multiprocessing
+import os
+import pickle
+import random
+import resource
+import shutil
+import struct
+import subprocess
+import time
+import warnings
+import zipfile
+from collections import OrderedDict
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pytest
+import written_a
+import written_b
+import written_c
+import written_d
+from scipy.io import loadmat
+
+from mofm.datasets import AnnotationError
+from mofm.datasets.annotation import _RestrictedUnpickler, validate
+from mofm.registry import SOURCES
+from mofm.sources import BVH, NTU60, AlphaPose
+
+SAMPLES = {**written_a.SAMPLES, **written_b.SAMPLES, **written_c.SAMPLES, **written_d.SAMPLES}
+#: Damaged folders and damaged zip files of every sample.
+FOLDERS, ARCHIVES = 40, 10
+SECONDS = 5
+# Readers that take more than one path, here folders inside of one.
+_TWO_PATHS = (written_a.KineticsFolder, written_d.UBnormalFolder)
+# Files that say something about several recordings.
+_SHARED = ('actionLabel.txt', 'k400.pkl', 'smarthome_CS_51.json')
+
+
+# ------------------------------------------------------------------------------------- mutations
+def spot(rng, size):
+    """A place in a file; the ends are where headers are."""
+    return min(rng.choice([rng.randrange(size + 1), rng.randrange(64),
+                           max(0, size - rng.randrange(64))]), size)
+
+
+def bytes_of(rng, content):
+    """Damage that knows nothing about the format."""
+    data, kind = bytearray(content), rng.choice(
+        ['cut', 'head', 'flip', 'insert', 'delete', 'zeros', 'repeat', 'empty', 'blank', 'utf-16',
+         'bom', 'latin-1', 'nul', 'other'])
+    at, size = spot(rng, len(data)), rng.choice([1, 2, 8, 64, 512])
+    if kind == 'cut':
+        del data[at:]
+    elif kind == 'head':
+        del data[:at]
+    elif kind == 'flip':
+        for _ in range(rng.choice([1, 1, 2, 8, 50])):
+            if data:
+                data[spot(rng, len(data) - 1)] ^= 1 << rng.randrange(8)
+    elif kind == 'insert':
+        data[at:at] = rng.randbytes(size)
+    elif kind == 'delete':
+        del data[at:at + size]
+    elif kind == 'zeros':
+        data[at:at + size] = bytes(len(data[at:at + size]))
+    elif kind == 'repeat':
+        data[at:at] = data[at:at + size]
+    elif kind == 'empty':
+        data.clear()
+    elif kind == 'blank':
+        data[:] = b' \r\n\t' * size
+    elif kind == 'utf-16':
+        data[:] = content.decode('latin-1').encode('utf-16')
+    elif kind == 'bom':
+        data[:0] = b'\xef\xbb\xbf'
+    elif kind == 'latin-1':
+        data[at:at + 1] = 'ÄÖÜé²'.encode('latin-1')
+    elif kind == 'nul':
+        data[at:at] = b'\0'
+    else:  # a file of another format
+        data[:] = rng.choice([b'null', b'[]', b'{}', b'0', b'"a"', b'PK\5\6' + bytes(18),
+                              b'\x93NUMPY\1\0', b'\x80\4.', b'\x80\4N.', b'MATLAB 5.0',
+                              b'[' * 10**5, b'{"a":' * 10**4, b'[' * 500 + b']' * 500,
+                              b'1' * 5000, b'1e400', b'NaN', b'HIERARCHY', pickle.dumps([{}]),
+                              pickle.dumps({})])
+    return bytes(data), f'{kind} at {at}'
+
+
+_NUMBERS = [0, 1, -1, .5, -1e-9, 1e-320, 300, 70000, 2**31 - 1, 2**31, 2**63, 2**64, 10**400,
+            -10**400, 1e39, 1e300, -1e300, float('nan'), float('inf'), float('-inf')]
+_TEXTS = ['', 'text', '1.5', 'nan', '../../x', '/x', 'C:\\x', '..', '.', '\ud800', 'a\0b', '٣',
+          '²', 'x' * 2000]
+
+
+def parts(tree):
+    """Keys of a container."""
+    return list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+
+
+def value_of(rng):
+    """Something that JSON can hold; marks stand for what Python does not write."""
+    return rng.choice([
+        rng.choice(_NUMBERS), rng.choice(_NUMBERS), rng.choice(_TEXTS), None, True, False, [], {},
+        [[]], [None], {'a': 1}, [1, 2, 3], [1e39] * 51, [{}], '<1e400>', '<deep>', '<digits>'])
+
+
+def change_tree(rng, tree, value_of):
+    """A change at a random node of nested lists and dicts; the tree and what was done."""
+    root = [tree]
+    parent, key, where = root, 0, []
+    while isinstance(parent[key], (dict, list)) and parent[key] and rng.random() < .75:
+        parent, key = parent[key], rng.choice(parts(parent[key]))
+        where.append(key)
+    node = parent[key]
+    kinds = ['value'] * 6
+    if parent is not root:
+        kinds += ['delete', 'copy', 'rename' if isinstance(parent, dict) else 'shuffle']
+    if isinstance(node, (dict, list)):
+        kinds += ['kind', 'fewer', 'reverse']
+    kind = rng.choice(kinds + ['wrap', 'near'])
+    if kind == 'delete':
+        del parent[key]
+    elif kind == 'copy' and isinstance(parent, list):
+        parent.insert(rng.randrange(len(parent) + 1), copy.deepcopy(node))
+    elif kind == 'copy':
+        parent[rng.choice([f'{key}<same>', f'0{key}', f'{key} ', f'{key}0'])] = copy.deepcopy(node)
+    elif kind == 'rename':
+        parent[rng.choice(_TEXTS + ['1', '01', '9' * 30])] = parent.pop(key)
+    elif kind == 'shuffle':
+        rng.shuffle(parent)
+    elif kind == 'kind' and isinstance(node, list):
+        parent[key] = {str(i): item for i, item in enumerate(node)}
+    elif kind == 'kind':
+        parent[key] = list(node.values())
+    elif kind == 'fewer':
+        for part in parts(node)[rng.randrange(len(node) + 1):][::-1]:
+            del node[part]
+    elif kind == 'reverse':
+        parent[key] = node[::-1] if isinstance(node, list) else dict(reversed(node.items()))
+    elif kind == 'wrap':
+        parent[key] = [node]
+    elif kind == 'near' and type(node) in (int, float) and abs(node) < 1e300:
+        parent[key] = rng.choice([-node, node + 1, node + .5, node * 1e6, str(node), bool(node)])
+    else:
+        parent[key] = value_of(rng)
+    return root[0], f'{kind} at {where}'
+
+
+def json_of(rng, content):
+    """Damage to the structure of a JSON file."""
+    tree, done = json.loads(content), []
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        tree, what = change_tree(rng, tree, value_of)
+        done.append(what)
+    depth = rng.choice([30, 100, 480, 900, 10**5])
+    text = json.dumps(tree).replace('<same>', '').replace('"<1e400>"', '1e400').replace(
+        '"<deep>"', '[' * depth + ']' * depth).replace('"<digits>"', '1' * 5000)
+    return text.encode(), ', '.join(done)
+
+
+_WORDS = ['nan', 'inf', '-inf', '1e400', '9' * 400, '1e39', 'abc', '', '-1', '0', '1', '2',
+          '99999999', '999999999', '1.5', '0x10', '1_0', '٣', '1,2', '#', '"1"', "'", '\0',
+          'é', '{', '}', '1j', 'True', 'End', 'OFFSET', '1 2', '\t', '\r', '\x1f', '1e-400',
+          '-0', '1:', '²']
+
+
+def text_of(rng, content):
+    """Damage to the words and lines of a text."""
+    lines = content.decode().split('\n')
+    done = []
+    for _ in range(rng.choice([1, 1, 1, 2, 5])):
+        at = spot(rng, len(lines) - 1)
+        words = lines[at].split(' ')
+        word = rng.randrange(len(words))
+        kind = rng.choice(['word', 'word', 'word', 'drop word', 'more', 'twice', 'drop line',
+                           'line', 'swap', 'blank', 'join', 'count', 'crlf', 'many'])
+        if kind == 'word':
+            words[word] = rng.choice(_WORDS)
+        elif kind == 'drop word':
+            del words[word]
+        elif kind == 'more':
+            words.insert(word, rng.choice(_WORDS))
+        elif kind == 'twice':
+            words.insert(word, words[word])
+        lines[at] = ' '.join(words)
+        if kind == 'drop line' and len(lines) > 1:
+            del lines[at]
+        elif kind == 'line':
+            lines.insert(at, lines[at])
+        elif kind == 'swap':
+            other = rng.randrange(len(lines))
+            lines[at], lines[other] = lines[other], lines[at]
+        elif kind == 'blank':
+            lines.insert(at, '')
+        elif kind == 'join':
+            lines[at:at + 2] = [' '.join(lines[at:at + 2])]
+        elif kind == 'crlf':
+            lines = [line + '\r' for line in lines]
+        elif kind == 'count':
+            numbers = [i for i, line in enumerate(lines) if line.strip().isdigit()] or [at]
+            lines[rng.choice(numbers)] = rng.choice(_WORDS)
+        elif kind == 'many':
+            lines[at:at] = [lines[at]] * 200
+        done.append(f'{kind} in line {at}')
+    return '\n'.join(lines).encode(errors='surrogatepass'), ', '.join(done)
+
+
+def array_of(rng, array):
+    """Another array."""
+    array = np.array(array)
+    kind = rng.choice(['type', 'type', 'nan', 'inf', 'large', 'negative', 'axes', 'shape', 'part',
+                       'none', 'more', 'scalar', 'objects', 'swapped', 'fortran', 'zeros'])
+    if kind == 'type':
+        name = rng.choice(['f2', 'f4', 'f8', 'i1', 'u1', 'i8', 'u8', 'c8', 'b1', 'S5', 'U5', 'U0',
+                           'V4', 'M8[s]', 'm8[s]', 'g', 'i4,f4'])
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            try:
+                array = array.astype(name)
+            except (TypeError, ValueError):
+                array = np.zeros(array.shape, name)
+    elif kind in ('nan', 'inf', 'large', 'negative') and array.size and array.dtype.kind in 'fiu':
+        array = array.astype(np.float64)
+        array.flat[rng.randrange(array.size)] = dict(
+            nan=np.nan, inf=-np.inf, large=rng.choice([1e5, 1e39, 1e300]), negative=-3)[kind]
+    elif kind == 'axes':
+        array = rng.choice([array[None], array[..., None], array.T, array.ravel()])
+    elif kind == 'shape':
+        array = np.zeros(rng.choice([(), (0,), (0, 17, 2), (3, 0, 17, 2), (0, 10**9, 17, 2),
+                                     (2, 2), (1,) * 20, (10**9, 0)]), array.dtype)
+    elif kind == 'part' and array.ndim:
+        array = array[rng.choice([slice(1), slice(1, None), slice(None, None, -1), slice(0)])]
+    elif kind == 'more' and array.ndim:
+        array = np.concatenate([array, array])
+    elif kind == 'scalar' and array.size:
+        array = array.flat[0]
+    elif kind == 'objects':
+        array = np.array([[1, 'a'], [None, {}]], object)
+    elif kind == 'swapped':
+        array = array.astype(array.dtype.newbyteorder())
+    elif kind == 'fortran':
+        array = np.asfortranarray(array)
+    elif kind == 'zeros':
+        array = np.zeros_like(array)
+    return array, kind
+
+
+def npy(shape, descr="'<f4'", data=b'', rest=''):
+    """Bytes of an ``.npy`` file with any header."""
+    head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, {rest}}}\n".encode()
+    return b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head + data
+
+
+def npz_of(rng, content):
+    """Damage to the arrays of an ``.npz`` file."""
+    with np.load(io.BytesIO(content)) as data:
+        arrays = {key: npy_of(value) for key, value in data.items()}
+        key = rng.choice(list(arrays))
+        kind = rng.choice(['array'] * 6 + ['header', 'header', 'drop', 'rename', 'add', 'pickle'])
+        if kind == 'array':
+            array, kind = array_of(rng, data[key])
+            arrays[key] = npy_of(array)
+        elif kind == 'header':
+            shape = rng.choice(['(1000000000000,)', '(10, 22, 3)', '(-1, 22, 3)', '(2,', '1',
+                                '(1.5,)', '(99999999999999999999,)', '(4294967296, 4294967296)',
+                                '(True,)', '(' * 300, '(1000000000000, 0, 3)'])
+            descr = rng.choice(["'<f4'", "'<f4'", "'O'", "'U0'", "'V0'", "'<U99999999'",
+                                "[('a','f4')]", "'f99'", '1', "('<f4', (9999999, 99))"])
+            arrays[key] = npy(shape, descr)
+        elif kind == 'drop':
+            del arrays[key]
+        elif kind == 'rename':
+            name = rng.choice(['..', '../a', '/a', 'b', 'length', 'name', 'joints', ' '])
+            arrays[name] = arrays.pop(key)
+        elif kind == 'add':
+            name = rng.choice(['length', 'name', 'joints', 'c', 'x/y'])
+            arrays[name] = npy_of(array_of(rng, data[key])[0])
+        else:
+            arrays[key] = payload(rng, OPENED)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name, member in arrays.items():
+            archive.writestr(f'{name}.npy', member)
+    return out.getvalue(), f'{kind} of {key}'
+
+
+def npy_of(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def mat_of(rng, content):
+    """Damage to the variables of a MATLAB file."""
+    fields = {k: v for k, v in loadmat(io.BytesIO(content)).items() if not k.startswith('__')}
+    key = rng.choice(list(fields))
+    kind = rng.choice(['array', 'array', 'array', 'drop', 'value'])
+    if kind == 'array':
+        array, kind = array_of(rng, fields[key])
+        fields[key] = array if array.dtype.kind in 'fiubcUSO' and array.size < 10**6 else 1
+    elif kind == 'drop':
+        del fields[key]
+    else:
+        fields[key] = rng.choice([{'a': 1}, [], [[1], 'a'], 'x' * 1000, -1, 1e300, np.nan, 'BOWL'])
+    try:
+        return written_d.mat(fields, rng.random() < .5), f'{kind} of {key}'
+    except Exception:  # scipy cannot write it
+        return b'', 'empty'
+
+
+OPENED = Path()  # what a pickle would make if it were run, set by the fixture
+
+
+class Run:
+    """A pickle of it calls a function."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def payload(rng, marker):
+    """A pickle that makes a folder when it is read by :func:`pickle.load`."""
+    run = rng.choice([
+        Run(os.mkdir, str(marker)), Run(eval, f'__import__("os").mkdir({str(marker)!r})'),
+        Run(exec, f'import os; os.mkdir({str(marker)!r})'), Run(os.system, f'mkdir {marker}'),
+        Run(subprocess.getoutput, f'mkdir {marker}'), Run(map, os.mkdir, [str(marker)])])
+    return pickle.dumps(rng.choice([
+        run, [run], {'annotations': [{'frame_dir': run}]}, {'annotations': [], 'split': run},
+        [{'frame_dir': 'a', 'label': 0, 'keypoint': np.array([run], object)}], {'keypoint': run},
+        OrderedDict(a=run)]), rng.choice([0, 2, 4, 5]))
+
+
+def python_of(rng):
+    """Something that a pickle can hold."""
+    return rng.choice([
+        value_of(rng), np.float32('nan'), np.int64(3), np.bool_(True), b'bytes', bytearray(b'a'),
+        (1, 2), (3, ), {1, 2}, frozenset('ab'), 1j, np.array(3), np.array('text'),
+        np.zeros((0, )), np.full((2, 3, 17, 2), np.nan), OrderedDict(a=1), np.array([5, 6]),
+        np.array([True]), np.datetime64('2020-01-01'), np.ones((1, 4, 17, 2), np.float16)])
+
+
+def pickle_of(rng, content):
+    """Damage to what is in a pickle, or code that must not run."""
+    if rng.random() < .15:
+        return payload(rng, OPENED), 'code'
+    tree, done = _RestrictedUnpickler(io.BytesIO(content)).load(), []
+    for _ in range(rng.choice([1, 1, 2])):
+        annotations = tree['annotations'] if isinstance(tree, dict) and isinstance(
+            tree.get('annotations'), list) else tree if isinstance(tree, list) else [tree]
+        item = rng.choice(annotations) if annotations else None
+        if isinstance(item, dict) and item and rng.random() < .6:
+            key = rng.choice(list(item))
+            is_array = isinstance(item[key], (np.ndarray, tuple))
+            item[key], what = array_of(rng, item[key]) if is_array and rng.random() < .7 else (
+                python_of(rng), 'value')
+            done.append(f'{what} of {key}')
+        else:
+            tree, what = change_tree(rng, tree, python_of)
+            done.append(what)
+    return pickle.dumps(tree, rng.choice([2, 3, 4, 5])), ', '.join(done)
+
+
+STRUCTURE = {'.json': json_of, '.txt': text_of, '.skeleton': text_of, '.bvh': text_of,
+             '.npz': npz_of, '.mat': mat_of, '.pkl': pickle_of}
+
+
+def zip_of(rng, files):
+    """Bytes of a damaged zip file."""
+    names = {name: name for name in files}
+    kind = rng.choice(['names', 'names', 'twice', 'bytes', 'bytes', 'bytes', 'cut', 'sizes',
+                       'flags', 'member', 'extra'])
+    what = kind
+    chosen = rng.choice(list(files))
+    content = dict(files)
+    if kind == 'names':
+        prefix = rng.choice(['../../', '/', '//', 'C:\\', './', '..\\..\\', 'a/../../', 'ä/',
+                             'x' * 300 + '/', '/' + 'x' * 300 + '/', 'a\0b/', '\n/', '\udcff/',
+                             '[*]/', '**/', ' /'])
+        every = rng.random() < .5
+        names = {name: prefix + name if every or name == chosen else name for name in files}
+        if rng.random() < .3:  # without the folders
+            names = {name: prefix + PurePosixPath(name).name for name in files}
+        what = f'{prefix!r} before names'
+    elif kind == 'member':
+        content[chosen], what = bytes_of(rng, files[chosen])
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, 'w', rng.choice([0, 8])) as archive:
+        warnings.simplefilter('ignore')
+        for name, member in content.items():
+            archive.writestr(names[name].encode(errors='replace').decode(), member)
+        if kind == 'twice':
+            other, _ = bytes_of(rng, files[chosen])
+            archive.writestr(chosen, rng.choice([files[chosen], b'', other]))
+        elif kind == 'extra':
+            archive.writestr(chosen + '/', b'')
+            archive.writestr('../' + chosen + '.txt', b'')
+    data = bytearray(out.getvalue())
+    directory = data.index(b'PK\1\2')
+    if kind == 'bytes':
+        for _ in range(rng.choice([1, 2, 5, 20])):
+            first = rng.choice([0, directory, max(0, len(data) - 30)])
+            data[rng.randrange(first, len(data))] = rng.randrange(256)
+    elif kind == 'cut':
+        del data[rng.randrange(len(data)):]
+    elif kind in ('sizes', 'flags'):  # of the first file in the directory
+        code, offset = ('I', rng.choice([16, 20, 24, 42])) if kind == 'sizes' else (
+            'H', rng.choice([6, 8, 10, 28, 30]))
+        number = rng.choice([0, 1, 0x800, 0xffff, 0xfffe, 8, 9, 12, 14, 100])
+        struct.pack_into('<' + code, data, directory + offset, number)
+        what = f'{number} at {offset} of the directory'
+    return bytes(data), what
+
+
+# ---------------------------------------------------------------------------------------- checks
+def plain(items):
+    """Annotations that can be compared."""
+    return [({key: value.tolist() if isinstance(value, np.ndarray) else value
+              for key, value in ann.items()}, list(splits)) for ann, splits in items]
+
+
+def check_items(items, classes=()):
+    """Nothing that is wrong without anybody noticing."""
+    for ann, splits in items:
+        assert validate(ann, num_classes=len(classes) or None, allow_empty=True) is None
+        assert ann['keypoint'].dtype == np.float16 == ann['keypoint_score'].dtype
+        assert ((ann['keypoint_score'] >= 0) & (ann['keypoint_score'] <= 1)).all()
+        for name in (ann['frame_dir'], ann.get('clip', 'a'), *splits):
+            assert isinstance(name, str) and name.encode()
+            for path in (PureWindowsPath(name), PurePosixPath(name)):
+                assert not path.anchor and '..' not in path.parts, name
+
+
+def read(reader, path, strict, kwargs):
+    """The source, its annotations and the error of the class or of the iteration."""
+    source, items, error = None, [], None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        try:
+            source = reader(path, strict=strict, **kwargs)
+            items = list(source)
+        except AnnotationError as e:
+            error = e
+    assert not caught, f'warned: {caught[0].message}'
+    return source, items, error
+
+
+def check(reader, path, kwargs):
+    """Both modes; returns the annotations without ``strict``, None if the class refuses."""
+    start = time.process_time()
+    source, items, error = read(reader, path, True, kwargs)
+    check_items(items, reader.classes)
+    lenient, kept, refused = read(reader, path, False, kwargs)
+    if refused:
+        assert lenient is None, f'raised although not strict: {refused}'
+        assert source is None
+    else:
+        assert bool(lenient.problems) == bool(error), f'{error} became {lenient.problems}'
+        check_items(kept, reader.classes)
+        if not error:
+            assert plain(kept) == plain(items)
+    for problem in (error, refused, *(lenient.problems if lenient else ())):
+        if problem:
+            assert str(path) in str(problem) and len(str(problem)) < 10**4
+            str(problem).encode()  # can be printed
+    assert time.process_time() - start < 2 * SECONDS
+    return None if refused else kept
+
+
+class Sample:
+    """A sample in a folder, twice, so that one of them is not touched."""
+
+    def __init__(self, name, folder):
+        self.reader, self.files, self.kwargs = SAMPLES[name]
+        self.name, self.folder = name, folder / 'data'
+        self.archive = folder / 'data.zip'
+        for file, content in self.files.items():
+            for path in (self.folder / file, self.folder / 'other' / file):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        everything = list(self.reader(self.folder, strict=True, **self.kwargs))
+        check_items(everything, self.reader.classes)
+        assert everything
+        names = {name for ann, _ in everything for name in (
+            ann['frame_dir'], ann['frame_dir'].removesuffix('_v0'), ann.get('clip', 'a'))}
+        self.list = folder / 'list.txt'
+        self.list.write_text(''.join(f'{name} 1\n' for name in sorted(names)))
+        self.expected = [self._rest(self.reader(self.folder, strict=True, **self._options(seed)))
+                         for seed in range(2)]
+
+    def _options(self, seed):
+        """With a list of labels in every second case, for readers that take one."""
+        has_list = seed % 2 and not self.reader.classes
+        return dict(self.kwargs, lists=dict(train=self.list)) if has_list else self.kwargs
+
+    def _rest(self, items):
+        """Annotations of files in ``other``: of those that have a copy there, the second one."""
+        found = plain(items)
+        other = [item for item in found if item[0]['frame_dir'].startswith('other/')]
+        if other or self.reader in _TWO_PATHS:
+            return other
+        return [item for i, item in enumerate(found) if item in found[:i]]
+
+    def damage(self, seed):
+        """One damaged file among good ones."""
+        rng = random.Random(f'{self.name} {seed}')
+        file = rng.choice(sorted(self.files))
+        suffix = PurePosixPath(file).suffix
+        mutate = STRUCTURE.get(suffix, bytes_of) if rng.random() < .65 else bytes_of
+        content, what = mutate(rng, self.files[file])
+        where = f'{self.name!r} {seed}: {mutate.__name__}({file}): {what}'
+        (self.folder / file).write_bytes(content)
+        try:
+            items = check(self.reader, self.folder, self._options(seed))
+            if PurePosixPath(file).name not in _SHARED:
+                assert items is not None
+                found = plain(items)
+                for item in self.expected[seed % 2]:
+                    assert item in found, f'lost {item[0]["frame_dir"]}'
+            assert not OPENED.exists(), 'code was run'
+        except Exception as error:
+            raise AssertionError(f'{where}: {type(error).__name__}: {error}') from error
+        finally:
+            (self.folder / file).write_bytes(self.files[file])
+
+    def damage_archive(self, seed):
+        """A damaged zip file."""
+        rng = random.Random(f'{self.name} zip {seed}')
+        content, what = zip_of(rng, self.files)
+        self.archive.write_bytes(content)
+        try:
+            check(self.reader, self.archive, self.kwargs)
+        except Exception as error:
+            raise AssertionError(f'{self.name!r} zip {seed}: {what}: {type(error).__name__}: '
+                                 f'{error}') from error
+
+
+@pytest.fixture(scope='module', autouse=True)
+def opened(tmp_path_factory):
+    global OPENED
+    OPENED = tmp_path_factory.mktemp('code') / 'run'
+
+
+def test_every_reader_has_a_sample():
+    readers = {reader for reader, _, _ in SAMPLES.values()}
+    for name, reader in SOURCES.module_dict.items():
+        assert any(issubclass(r, reader) for r in readers), name
+    archives = sum(reader not in _TWO_PATHS for reader, _, _ in SAMPLES.values())
+    assert len(SAMPLES) * FOLDERS + archives * ARCHIVES >= 2000
+
+
+@pytest.mark.parametrize('name', sorted(SAMPLES))
+def test_damaged_files(name, tmp_path):
+    sample = Sample(name, tmp_path)
+    for seed in range(FOLDERS):
+        sample.damage(seed)
+    if sample.reader not in _TWO_PATHS:
+        for seed in range(ARCHIVES):
+            sample.damage_archive(seed)
+
+
+# ----------------------------------------------------------------------------- files beside them
+def test_damaged_lists_and_maps(tmp_path):
+    """What users write themselves is checked when the reader is made."""
+    data, file = tmp_path / 'data', tmp_path / 'list.txt'
+    cases = dict(
+        lists=(AlphaPose, 'alphapose', b'walk 0\nother/a b.mp4, 3\n\nwalk.avi 0\n'),
+        missing=(NTU60, 'ntu60_2d', b'missing:\nS001C001P001R001A001\nS001C001P001R001A002\n'),
+        joint_map=(BVH, 'bvh', b'{"nose": "Head_End", "left_hip": ["LeftUpLeg", "LeftLeg"]}'))
+    for option, (reader, name, content) in cases.items():
+        shutil.rmtree(data, ignore_errors=True)
+        for path, native in SAMPLES[name][1].items():
+            (data / path).parent.mkdir(parents=True, exist_ok=True)
+            (data / path).write_bytes(native)
+        for seed in range(60):
+            rng = random.Random(f'{option} {seed}')
+            mutate = rng.choice([bytes_of, json_of if option == 'joint_map' else text_of])
+            damaged, what = mutate(rng, content)
+            file.write_bytes(damaged)
+            value = dict(train=file) if option == 'lists' else file
+            _, items, error = read(reader, data, True, {option: value})
+            check_items(items, reader.classes)
+            assert error is None or str(tmp_path) in str(error), (option, seed, what)
+
+
+# ------------------------------------------------------------------------------- time and memory
+ZEROS = 2**26 + 1
+
+
+def packed(name, declared=None, content=bytes(ZEROS)):
+    """A zip file of a small member that unpacks to a lot, and may declare another size."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    data = bytearray(out.getvalue())
+    if declared:
+        for start, offset in ((b'PK\3\4', 22), (b'PK\1\2', 24)):
+            struct.pack_into('<I', data, data.rindex(start) + offset, declared)
+    return bytes(data)
+
+
+def npz_header(*args):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive:
+        archive.writestr('joints.npy', npy(*args))
+    return out.getvalue()
+
+
+_LONG = b'\x93NUMPY\2\0' + struct.pack('<I', ZEROS) + bytes(ZEROS)  # a header of 64 MiB
+_PNG = written_d.png(np.zeros((1, 1), np.uint8))
+# Sample, file (None: the zip file itself), and what is in it.
+BOMBS = {
+    'zip mat': ('penn_action', None, lambda: packed('labels/1.mat')),
+    'zip json': ('nw_ucla', None, lambda: packed('a03_s01_e01_v03.json')),
+    'zip bvh': ('bvh', None, lambda: packed('a.bvh')),
+    'zip skeleton': ('ntu60_2d', None, lambda: packed('S001C001P001R001A001.skeleton')),
+    'zip lies json': ('nw_ucla', None, lambda: packed('a03_s01_e01_v03.json', 1000)),
+    'zip lies pkl': ('pyskl', None, lambda: packed('a.pkl', 1000)),
+    'zip lies npz': ('joints_npz', None, lambda: packed('a.npz', 1000)),
+    'npz': ('joints_npz_z', 'smpl.npz', lambda: packed('joints.npy', 2**30)),
+    'npz lies': ('joints_npz_z', 'smpl.npz', lambda: packed('joints.npy', 1000, _LONG)),
+    'npz long header': ('tsu', 'P02T01C06_LCRNet2d.npz', lambda: packed('kpts.npy', None, _LONG)),
+    'npz shape': ('joints_npz_z', 'smpl.npz', lambda: npz_header('(1000000000000, 24, 3)')),
+    'npz no bytes': ('joints_npz_map', 'bandai.npz', lambda: npz_header('(9999999999,)', "'<U0'")),
+    'npz empty': ('joints_npz_z', 'smpl.npz', lambda: npz_header('(9999999999, 0, 3)')),
+    'json digits': ('alphapose', 'walk/alphapose-results.json', lambda: b'1' * 10**7),
+    'json deep': ('mmpose', 'walk.json', lambda: b'[' * 10**7),
+    'json many': ('tsu', 'smarthome_CS_51.json', lambda: b'{"a":' * 10**6),
+    'mat large': ('penn_action', 'labels/0001.mat', lambda: written_d.mat(
+        dict(written_d.penn_fields(), x=np.zeros(10**7 + 1, np.uint8)))),
+    'mat cell': ('penn_action', 'labels/0001.mat', lambda: written_d.mat(
+        dict(written_d.penn_fields(), x=np.array([np.zeros(10**6), 'a'], object)))),
+    'pickle bytes': ('pyskl', 'ntu60_hrnet.pkl', lambda: b'\x80\4\x8e' + struct.pack('<Q', 2**40)),
+    'pickle text': ('pyskl_3d', 'ntu60_3d.pkl', lambda: b'\x80\4\x8d' + struct.pack('<Q', 2**33)),
+    'pickle array': ('pyskl', 'ntu60_hrnet.pkl', lambda: pickle.dumps(np.zeros(9, 'f2')).replace(
+        b'K\t\x85', b'\x8a\5\0\0\0\0\1\x85')),
+    'skeleton frames': ('ntu60_3d', 'nturgb+d_skeletons/S001C001P001R001A001.skeleton',
+                        lambda: b'999999999\n0\n'),
+    'bvh frames': ('bvh', '01/01_01.bvh', lambda: written_b.bvh().replace(
+        b'Frames: 5', b'Frames: 999999999')),
+    'png': ('ubnormal_labels', next(f for f in SAMPLES['ubnormal_labels'][1] if 'png' in f),
+            lambda: _PNG[:16] + struct.pack('>II', 60000, 60000) + _PNG[24:])}
+
+
+def explode(pipe, reader, path, kwargs):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    _, _, error = read(reader, path, True, kwargs)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pipe.send((str(error), time.process_time() - start, (after - before) * 1024))
+
+
+@pytest.mark.parametrize('name', sorted(BOMBS))
+def test_bombs(name, tmp_path):
+    """Refused before they take memory, in a process of its own that can be measured."""
+    sample, file, content = BOMBS[name]
+    reader, files, kwargs = SAMPLES[sample]
+    files = {'a.zip': content()} if file is None else {**files, file: content()}
+    for path, native in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(native)
+    path = tmp_path / 'a.zip' if file is None else tmp_path
+    fork = multiprocessing.get_context('fork')
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=explode, args=(theirs, reader, path, kwargs))
+    process.start()
+    assert ours.poll(60), 'nothing came back'
+    error, seconds, memory = ours.recv()
+    process.join()
+    assert str(tmp_path) in error and len(error) < 2000
+    assert seconds < SECONDS and memory < 2**28, (seconds, memory)
