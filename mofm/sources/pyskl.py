@@ -65,7 +65,8 @@ class _Fields:
     def img_shape(self) -> Tuple[int, int]:
         field = 'original_shape' if 'img_shape' not in self.values else 'img_shape'
         value = self.get(field)
-        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if isinstance(value, np.ndarray) and value.shape == (2, ):
+            value = value.tolist()
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise self.error(field, type(value).__name__, 'two positive integers (h, w)')
         return tuple(self.integer(field, size, 1) for size in value)

@@ -639,6 +639,8 @@ BOMBS = {
     'pickle text': ('pyskl_3d', 'ntu60_3d.pkl', lambda: b'\x80\4\x8d' + struct.pack('<Q', 2**33)),
     'pickle array': ('pyskl', 'ntu60_hrnet.pkl', lambda: pickle.dumps(np.zeros(9, 'f2')).replace(
         b'K\t\x85', b'\x8a\5\0\0\0\0\1\x85')),
+    'pickle empty': ('pyskl', 'ntu60_hrnet.pkl', lambda: written_a.pyskl(
+        [written_a.annotation('a', img_shape=np.zeros((10**9, 0)))])),
     'skeleton frames': ('ntu60_3d', 'nturgb+d_skeletons/S001C001P001R001A001.skeleton',
                         lambda: b'999999999\n0\n'),
     'bvh frames': ('bvh', '01/01_01.bvh', lambda: written_b.bvh().replace(
