@@ -237,12 +237,14 @@ def test_joints_outside_the_image_stay_and_those_behind_the_camera_are_missing(t
     assert ann['keypoint_score'].sum() == 3 * 13 - 2
 
 
-def test_coordinates_that_cannot_be_stored_are_refused(tmp_path):
+def test_joints_far_outside_of_the_image_are_missing(tmp_path):
     joints = walk(3)
     joints[1, 6] = 90, 0, -.2  # just in front of the camera and far to the side
     files = {'joints_s01_e01.txt': utkinect(joints), 'actionLabel.txt': b's01_e01'}
-    source = UTKinectUntrimmed(archive(tmp_path, files), cameras=FRONT)
-    assert list(source) == [] and 'keypoint: found 1 values' in str(source.problems[0])
+    (ann, _), = UTKinectUntrimmed(archive(tmp_path, files), cameras=FRONT, strict=True)
+    missing = np.argwhere(ann['keypoint_score'][0][:, [0, *range(5, 17)]] == 0)
+    assert missing.tolist() == [[1, 5]]  # the left wrist
+    assert not ann['keypoint'][0, 1, 9].any()
 
 
 def test_noise_moves_and_misses_joints(tmp_path):
