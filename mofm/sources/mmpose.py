@@ -15,7 +15,8 @@ from .detections import Detections, DetectionSource, frame_numbers
 
 # Bytes of a file that tell what it is.
 _HEAD = 4096
-_LAYOUTS = {17: 'coco17', 26: 'halpe26', 136: 'halpe26'}
+# COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
+_LAYOUTS = {17: 'coco17', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
 
 
 @SOURCES.register_module('mmpose')
@@ -147,9 +148,11 @@ class MMPoseJSON(DetectionSource):
         keypoint = self._numbers(file, instances, 'keypoints', (None, None, 2))
         score = self._numbers(file, instances, 'keypoint_scores', (None, keypoint.shape[1]))
         layout = self.layout or _LAYOUTS.get(keypoint.shape[1])
-        if layout is None or get_layout(layout).num_joints != keypoint.shape[1]:
+        num_joints = layout and get_layout(layout).num_joints
+        if not layout or (self.layout and num_joints != keypoint.shape[1]):
             raise self.error(file, 'keypoints', f'{keypoint.shape[1]} joints',
                              f'those of {layout}' if layout else 'another number or a --layout')
+        keypoint, score = keypoint[:, :num_joints], score[:, :num_joints]
         box_score, whole = np.full(len(instances), np.nan), np.zeros(len(instances), bool)
         if 'bbox_score' in instances[0]:
             box = [instance.get('bbox') for instance in instances]

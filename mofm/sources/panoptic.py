@@ -27,6 +27,12 @@ _FARTHEST = 1e4
 _LARGEST_IMAGE, _LARGEST_COEFFICIENT = 2**14, 1000
 
 
+def _kind(entry: dict) -> str:
+    """Kind of a camera by its panel: panel 0 has the HD cameras, the depth sensors have others."""
+    panel = entry.get('panel')
+    return 'hd' if panel == 0 else 'vga' if panel in range(1, 21) else ''
+
+
 def _hash(name: str) -> int:
     """32 bits of a name. Names differ in a digit or two, which a CRC would hardly tell apart."""
     digest = hashlib.sha256(name.encode(errors='surrogateescape')).digest()
@@ -299,7 +305,7 @@ class Panoptic(FolderSource):
         for word in self.cameras:
             kinds = _KINDS if word == 'all' else (word, )
             found = {title for title, entry in by_name.items()
-                     if title == word or (kinds[0] in _KINDS and entry.get('type') in kinds)}
+                     if title == word or _kind(entry) in kinds}
             if not found:
                 raise self.error(where, 'cameras', sorted(by_name), f'{word!r}')
             chosen |= found

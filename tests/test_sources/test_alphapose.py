@@ -81,7 +81,7 @@ def test_formats_of_other_tools(tmp_path, form):
     assert AlphaPose(tmp_path / 'b').files == ['walk/alphapose-results.json']
 
 
-@pytest.mark.parametrize('joints', [17, 26, 136])
+@pytest.mark.parametrize('joints', [17, 26, 133, 136])
 def test_more_joints(tmp_path, joints):
     """Halpe begins with those of COCO."""
     values = people(joints=joints)

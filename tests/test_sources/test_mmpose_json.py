@@ -48,6 +48,16 @@ def test_forms(tmp_path, form, box):
     assert (ann['img_shape'] == (720, 1280)) == (form == 'own')
 
 
+@pytest.mark.parametrize('joints', [133, 136])
+def test_bodies_of_larger_skeletons(tmp_path, joints):
+    """COCO-WholeBody and Halpe-136 begin with COCO-17."""
+    values = people(frames=12, persons=2, joints=joints)
+    ann, = read(write(tmp_path, {'walk.json': mmpose_video(values)}))
+    check(ann, values[..., :17, :])
+    with pytest.raises(AnnotationError, match=f'found {joints} joints, expected those of coco17'):
+        read(tmp_path, layout='coco17')
+
+
 def test_frame_numbers(tmp_path):
     data = mmpose_video(VALUES, 5)
     np.random.default_rng(0).shuffle(data)

@@ -322,7 +322,7 @@ BAD_CAMERAS = [
     (3, 'cameras: found int'), ([3], 'cameras: found list'), ([{}], 'name'), ([], 'cameras'),
     ([{**dome_camera(), 'name': 3}], 'name'),
     ([{**dome_camera(), 'name': '../a'}], 'name'), ([dome_camera(), dome_camera()], 'twice'),
-    ([dome_camera(type=['hd'])], "expected 'hd'"), ([dome_camera('01_01', 'vga')], "'hd'"),
+    ([dome_camera(panel=['hd'])], "expected 'hd'"), ([dome_camera('01_01', 'vga')], "'hd'"),
     ([dome_camera(K=None)], '00_00: K'), ([dome_camera(K=[[1, 0], [0, 1]])], '00_00: K'),
     ([dome_camera(K=np.zeros((3, 3)).tolist())], 'K: found .*a camera matrix'),
     ([dome_camera(K=np.ones((3, 3)).tolist())], 'K: found .*a camera matrix'),
