@@ -104,8 +104,9 @@ def prepare(source: Source, path: Union[str, Path], workers: Optional[int] = Non
     shutil.rmtree(folder)
     if not report.clips:
         path.unlink(missing_ok=True)
-        raise AnnotationError(f'{source.path}: no file could be read\n'
-                              f'{summarise(report.problems)}')
+        raise AnnotationError(f'{source.path}: no file could be read\n' + (
+            summarise(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
+            f'{source.stem(source.files[0])!r}, is in the lists'))
     return report
 
 

@@ -129,6 +129,13 @@ def test_no_good_file_is_an_error(tmp_path):
         prepare(source, tmp_path / 'out.csv', 0)
 
 
+def test_lists_that_name_nothing_are_an_error(tmp_path):
+    (tmp_path / 'train.txt').write_text('walk 0\n')
+    source = Numbers(folder(tmp_path / 'in', 3), lists=[('train', tmp_path / 'train.txt')])
+    with pytest.raises(AnnotationError, match="none of 3 recordings, e.g. '00', is in the lists"):
+        prepare(source, tmp_path / 'out.pkl', 0)
+
+
 def test_memory_is_that_of_a_part(tmp_path):
     """200 MB of key points go through while some MB are held."""
     code = f'''
