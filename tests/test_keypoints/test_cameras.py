@@ -49,11 +49,13 @@ def test_target_is_in_the_middle_and_up_is_up(seed):
     assert (depth > 0).all()
 
 
-@given(seeds)
-def test_a_person_is_in_the_image(seed):
+def test_a_person_is_in_the_image():
+    """In nearly all cameras as a whole; a near one that aims off may miss head or feet."""
     body = np.array([[x, y, z] for x in (-.25, .25) for y in (-.85, .85) for z in (-.15, .15)])
-    pixels, _ = camera(seed, (0, 0, 0), height=(0, .5)).project(body)
-    assert ((pixels > 0) & (pixels < [1920, 1080])).all(-1).mean() >= .75
+    pixels = np.array([camera(seed, (0, 0, 0), height=(0, .5)).project(body)[0]
+                       for seed in range(2000)])
+    inside = ((pixels > 0) & (pixels < [1920, 1080])).all(-1).mean(1)
+    assert (inside == 1).mean() > .97 and inside.min() >= .5
 
 
 @pytest.mark.parametrize('yaw, right', [(0, [-1, 0, 0]), (90, [0, 0, 1]), (180, [1, 0, 0]),

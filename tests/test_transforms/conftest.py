@@ -2,11 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import settings
-
-# a busy machine is no failure
-settings.register_profile('no_deadline', deadline=None)
-settings.load_profile('no_deadline')
 
 
 @pytest.fixture
