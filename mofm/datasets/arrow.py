@@ -5,7 +5,7 @@ own, arrays as flat lists. Coordinates and scores are float16, like those of pub
 """
 import json
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, BinaryIO, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -181,11 +181,9 @@ class ArrowFile:
                 out.setdefault(name, []).append(first + parents[codes == code])
         return {name: np.concatenate(rows) for name, rows in out.items()}
 
-    def ids(self, rows: Optional[Sequence[int]] = None) -> List[str]:
-        """``frame_dir`` of some rows, of all by default."""
-        parts = [batch.column('frame_dir') for batch in self._batches]
-        column = pa.chunked_array(parts, pa.string())
-        return (column if rows is None else column.take(pa.array(rows, pa.int64()))).to_pylist()
+    def ids(self) -> List[str]:
+        """``frame_dir`` of every annotation."""
+        return [name for names in self._ids for name in names.to_pylist()]
 
     def __getitem__(self, row: int) -> Dict[str, Any]:
         """One annotation, its arrays copied from the file.

@@ -96,6 +96,8 @@ class MotionDataset(BaseDataset):
         self.exemplar_split = exemplar_split
         self.layout = get_layout(layout)
         self.classes = classes
+        # new label of each label to keep; None if all stay as they are
+        self._new_labels = None if classes is None else {c: i for i, c in enumerate(classes)}
         self.num_classes = num_classes
         self.repeat = repeat
         self.on_error = on_error
@@ -117,7 +119,6 @@ class MotionDataset(BaseDataset):
         selected = self._select(data)
         total = len(selected) + self._num_bad()
         data.clear()  # frees the annotations of other splits
-        labels = self._new_labels()
         data_list = []
         for index, ann in selected:
             problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
@@ -127,8 +128,8 @@ class MotionDataset(BaseDataset):
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
                                           f'{self.exemplar_split!r}, which cannot be skipped')
                 self._report(problem)
-            elif labels is None or ann['label'] in labels:
-                self._prepare(ann, labels)
+            elif self._new_labels is None or ann['label'] in self._new_labels:
+                self._prepare(ann)
                 data_list.append(ann)
         self._summarise(total, len(data_list))
         return data_list
@@ -140,10 +141,6 @@ class MotionDataset(BaseDataset):
             self.num_classes = self.num_classes or len(names)
             chosen = range(len(names)) if self.classes is None else self.classes
             self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
-
-    def _new_labels(self) -> Optional[dict]:
-        """New label of each label to keep; None if all stay as they are."""
-        return None if self.classes is None else {c: i for i, c in enumerate(self.classes)}
 
     def _summarise(self, total: int, usable: int):
         """Print the problems, and refuse a file of which nothing is left."""
@@ -210,7 +207,7 @@ class MotionDataset(BaseDataset):
             raise AnnotationError(problem)
         if self.exemplar_split is not None:
             ann['exemplar'] = bool(self._exemplars[row])
-        self._prepare(ann, self._new_labels())
+        self._prepare(ann)
         return ann
 
     def _select(self, data: dict) -> List[Tuple[int, dict]]:
@@ -259,10 +256,10 @@ class MotionDataset(BaseDataset):
             raise AnnotationError(problem)
         self.problems.append(problem)
 
-    def _prepare(self, ann: dict, labels: Optional[dict]):
+    def _prepare(self, ann: dict):
         """Convert one valid annotation in place."""
-        if labels is not None:
-            ann['label'] = labels[ann['label']]
+        if self._new_labels is not None:
+            ann['label'] = self._new_labels[ann['label']]
         if len(ann['keypoint']) == 0:
             shape = (0, ann['total_frames'], self.layout.num_joints)
             ann['keypoint'] = np.zeros((*shape, 2), np.float16)

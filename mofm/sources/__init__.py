@@ -2,7 +2,7 @@
 
 from .alphapose import AlphaPose
 from .arrays import JointsNPZ
-from .base import FolderSource, Source, Source3D
+from .base import FolderSource, Source
 from .bvh import BVH
 from .detections import DetectionSource
 from .mmpose import MMPoseJSON
@@ -12,6 +12,7 @@ from .openpose import OpenPose
 from .panoptic import Panoptic
 from .penn_action import PennAction
 from .pyskl import PYSKL, PYSKL3D, Kinetics
+from .source_3d import Source3D
 from .stg_nf import ShanghaiTech, UBnormal
 from .tsu import TSU, Smarthome
 from .utkinect import UTKinect, UTKinectUntrimmed

@@ -4,7 +4,6 @@ import io
 import json
 import re
 import zipfile
-import zlib
 from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,25 +12,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from mofm.datasets.annotation import AnnotationError, Problem, validate
-from mofm.keypoints import CameraRange, convert, detect
 
 Item = Tuple[dict, Tuple[str, ...]]
-
-# Joints nearer to the camera, in metres, or farther to its side, in pixels, are missing.
-_NEAR, _OUTSIDE = .2, 2**15
-# Joints farther from the sensor are errors of a file, in metres.
-_FARTHEST = 100
-# Errors of the detector: jitter per metre, share of frames with swapped limbs.
-_FAR, _SWAP = .001, .01
-_CAMERA_OPTIONS = dict(
-    distance='metres from the middle of the person', height='metres above it',
-    yaw='degrees around it, 0 is the side of the sensor', pitch='degrees that they aim above it',
-    roll='degrees about the line of sight', focal='focal length in image widths')
-
-
-def _size(text: str) -> Tuple[int, int]:
-    width, height = map(int, text.split('x'))
-    return height, width
 
 
 class Source:
@@ -194,7 +176,7 @@ class Source:
         Raises:
             AnnotationError: If it is neither.
         """
-        if not _is_inside(path):
+        if not is_inside(path):
             raise self.error(name, field, repr(path), 'a path inside the folder')
 
     def json(self, name: str, content: bytes):
@@ -204,7 +186,7 @@ class Source:
             AnnotationError: If it is none.
         """
         try:
-            return json.loads(content, object_pairs_hook=_unique)
+            return json.loads(content, object_pairs_hook=unique)
         except Exception as error:  # damaged or hostile text: also recursion and encoding errors
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              'a readable JSON file') from None
@@ -227,7 +209,7 @@ class Source:
         """
         try:
             array = np.array(values)
-            if array.dtype.kind not in 'iuf' and array.size or _holds_bool(values):
+            if array.dtype.kind not in 'iuf' and array.size or holds_bool(values):
                 raise ValueError(f'{array.dtype}, values that are no numbers')
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
@@ -258,7 +240,7 @@ class Source:
                     if array.size > self.max_size:  # values of no bytes
                         raise ValueError(f'{array.dtype} of shape {array.shape}')
                     arrays.append((info.filename.removesuffix('.npy'), array))
-            return _unique(arrays)
+            return unique(arrays)
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              f'a readable .npz file of numbers, at most {self.max_size} bytes'
@@ -353,7 +335,7 @@ class FolderSource(Source):
             yield PurePosixPath(file).name, self._content(file, archive)
 
 
-def _is_inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
     """Whether a name, as a path on any system, stays in the folder that it is put into."""
     path = PureWindowsPath(name)  # knows the separators of both worlds
     try:
@@ -363,7 +345,7 @@ def _is_inside(name: str) -> bool:
     return not path.anchor and '..' not in path.parts
 
 
-def _unique(pairs: Sequence[Tuple[str, Any]]) -> dict:
+def unique(pairs: Sequence[Tuple[str, Any]]) -> dict:
     """A dict, unless a name comes twice."""
     out = dict(pairs)
     if len(out) < len(pairs):
@@ -372,10 +354,10 @@ def _unique(pairs: Sequence[Tuple[str, Any]]) -> dict:
     return out
 
 
-def _holds_bool(values) -> bool:
+def holds_bool(values) -> bool:
     """NumPy takes true and false among numbers for 1 and 0."""
     return isinstance(values, (list, tuple)) and any(
-        type(v) is bool or _holds_bool(v) for v in values)
+        type(v) is bool or holds_bool(v) for v in values)
 
 
 def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
@@ -402,118 +384,3 @@ def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
             if split not in splits:
                 splits.append(split)
     return out
-
-
-class Source3D(Source):
-    """Recordings of 3D joints, each seen by virtual cameras (:class:`CameraRange`).
-
-    :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) of several persons,
-    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: metres, y up,
-    z away from the sensor, NaN for missing joints. The persons are seen by the same cameras, but
-    do not hide each other. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
-    seed, the name and the number of the view only, so it stays the same when others are added.
-
-    Without noise every joint in front of the camera has score 1, also outside of the image.
-    Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
-
-    Args:
-        path (str or Path): A folder, a zip file, or one native file.
-        views (int): Cameras per recording.
-        cameras (CameraRange): Where they stand, around the mean of all joints.
-        seed (int): Non-negative.
-        noise (bool): Add the errors of a detector (:func:`mofm.keypoints.detect`).
-        **kwargs: ``strict`` and ``lists`` of :class:`Source`.
-
-    Raises:
-        AnnotationError: If the path holds no such files.
-        ValueError: If there are no views, or the seed is negative.
-    """
-
-    #: Layout of the joints.
-    layout: str = ''
-
-    def __init__(self, path: Union[str, Path], views: int = 1,
-                 cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
-                 **kwargs):
-        if views < 1 or seed < 0:
-            raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
-        super().__init__(path, **kwargs)
-        self.views = views
-        self.cameras = cameras
-        self.seed = seed
-        self.noise = noise
-
-    @classmethod
-    def add_options(cls, parser: ArgumentParser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--views', type=int, default=1, help='virtual cameras per recording')
-        for name, meaning in _CAMERA_OPTIONS.items():
-            default = getattr(CameraRange, name)
-            parser.add_argument(f'--{name}', type=float, nargs=2, default=default,
-                                metavar=('LOW', 'HIGH'),
-                                help='%s, by default %s to %s' % (meaning, *default))
-        parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
-                            metavar='WIDTHxHEIGHT', help='one of them is drawn')
-        parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
-        parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
-
-    @classmethod
-    def from_options(cls, path: Union[str, Path], **options) -> 'Source3D':
-        """See :meth:`Source.from_options`."""
-        ranges = {name: tuple(options.pop(name)) for name in _CAMERA_OPTIONS}
-        cameras = CameraRange(img_shape=tuple(options.pop('image_size')), **ranges)
-        return cls(path, cameras=cameras, **options)
-
-    def check_metres(self, name: str, field: str, joints: np.ndarray):
-        """Refuse joints that are NaN, infinite or far away.
-
-        Raises:
-            AnnotationError: If there are any.
-        """
-        bad = ~(np.abs(joints) < _FARTHEST)
-        if bad.any():
-            raise self.error(name, field, f'{bad.sum()} values such as {joints[bad][0]}',
-                             f'metres below {_FARTHEST}')
-
-    def recordings(self, name: str, content: bytes) -> Iterable[Item]:
-        """All recordings of one native file: that of :meth:`read`, unless overridden."""
-        return [self.read(name, content)]
-
-    def annotations(self, name: str, content: bytes) -> Iterable[Item]:
-        """Every view of every recording."""
-        for recording, splits in self.recordings(name, content):
-            for view in range(self.views):
-                yield self._see(recording, view), splits
-
-    def _see(self, recording: dict, view: int) -> dict:
-        """One view as an annotation."""
-        recording = dict(recording)
-        name, joints = recording['frame_dir'], recording.pop('joints')
-        joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
-        number = zlib.crc32(name.encode(errors='surrogateescape'))
-        rng = np.random.default_rng([self.seed, number, view])
-        known = np.isfinite(joints).all(-1)  # (M, T, J)
-        target = joints[known].mean(0) if known.any() else np.zeros(3)
-        camera = self.cameras.sample(rng, target)
-        pixels, depth = camera.project(joints)
-        in_front = (depth > _NEAR) & (np.abs(pixels) < _OUTSIDE).all(-1)
-        score = (known & in_front).astype(np.float64)
-        coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
-        coco[score == 0] = np.nan if self.noise else 0
-        keypoint = coco[..., :2]  # (M, T, 17, 2)
-        if self.noise:
-            persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
-                       for pixels, depth in zip(keypoint, coco[..., 2])]
-            keypoint, score = map(np.stack, zip(*persons))
-        return dict(
-            recording,
-            frame_dir=f'{name}_v{view}',
-            img_shape=camera.img_shape,
-            total_frames=joints.shape[1],
-            keypoint=keypoint.astype(np.float16),
-            keypoint_score=score.astype(np.float16))
-
-    def __len__(self) -> int:
-        """Number of annotations if no file is bad."""
-        return super().__len__() * self.views

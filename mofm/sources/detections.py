@@ -22,8 +22,8 @@ from mofm.keypoints import LAYOUTS, convert, fill_gaps, track_poses
 
 from .base import FolderSource, Item
 
-# AlphaPose goes up to 6 on COCO, MMPose with SimCC up to 10; what is far above is no score.
-_MAX_SCORE = 20
+#: AlphaPose goes up to 6 on COCO, MMPose with SimCC up to 10; what is far above is no score.
+MAX_SCORE = 20
 # The tracker compares all persons of a frame with all lost ones. OpenPose stops at 127.
 _MAX_PERSONS = 250
 # Persons times frames of a dense annotation: 100 MB.
@@ -193,7 +193,7 @@ class DetectionSource(FolderSource):
     def _tracked(self, name, video):
         """Number of the person in every row, usable rows by number and frame, and clean poses."""
         for field, largest, usual in (('keypoint', np.finfo(np.float16).max, 'pixels'),
-                                      ('score', _MAX_SCORE, 'about 0 to 1')):
+                                      ('score', MAX_SCORE, 'about 0 to 1')):
             found = np.abs(getattr(video, field)).max(initial=0)
             if found > largest:
                 raise self.error(name, field, found, f'{usual}, at most {largest}')

@@ -8,7 +8,7 @@ import numpy as np
 from mofm.datasets.annotation import AnnotationError
 from mofm.keypoints import LAYOUTS
 
-from .base import Source3D
+from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
 _MAPS = Path(__file__).parent / 'joint_maps'

@@ -16,7 +16,8 @@ from mofm.datasets.annotation import AnnotationError
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
-from .base import _FARTHEST, Item, Source, Source3D
+from .base import Item, Source
+from .source_3d import FARTHEST, Source3D
 
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
 _HEAD, _ROW = 10, 12  # values in the lines of a body and of a joint
@@ -192,9 +193,9 @@ class _Skeletons:
         if np.isinf(rows).any():
             raise self.error(name, 'joints', 'infinite numbers', 'metres and pixels')
         position = rows[..., :3]
-        if (np.abs(position) >= _FARTHEST).any():
+        if (np.abs(position) >= FARTHEST).any():
             raise self.error(name, 'joints', f'values up to {np.nanmax(np.abs(position))}',
-                             f'metres below {_FARTHEST}')
+                             f'metres below {FARTHEST}')
         # Where the sensor lost a joint, the files have state 0, NaN or zeros.
         rows[(rows[..., _STATE] == 0) | ~position.any(-1) | np.isnan(position).any(-1)] = np.nan
         ids = {b: i for i, b in enumerate(dict.fromkeys(body))}

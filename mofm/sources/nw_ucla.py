@@ -8,7 +8,8 @@ import numpy as np
 from mofm.keypoints import LAYOUTS, level
 from mofm.registry import SOURCES
 
-from .base import Item, Source3D, _holds_bool, _unique
+from .base import Item, holds_bool, unique
+from .source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
 _ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
@@ -43,7 +44,7 @@ class NWUCLA(Source3D):
                              f'aXX_sXX_eXX_v0X with an action of {_ACTIONS} and view 1, 2 or 3')
         action, view = match.groups()
         try:
-            skeletons = json.loads(content, object_pairs_hook=_unique)['skeletons']
+            skeletons = json.loads(content, object_pairs_hook=unique)['skeletons']
         except Exception as error:  # damaged bytes make the parser raise nearly anything
             raise self.error(name, 'skeletons', f'{type(error).__name__}: {error}',
                              'a JSON file with this field') from None
@@ -54,7 +55,7 @@ class NWUCLA(Source3D):
                              'frames of 20 joints') from None
         shape = (LAYOUTS[self.layout].num_joints, 3)
         if (joints.dtype.kind not in 'fi' or joints.shape[1:] != shape or not len(joints)
-                or _holds_bool(skeletons)):
+                or holds_bool(skeletons)):
             raise self.error(name, 'skeletons', f'{joints.dtype} of shape {joints.shape}',
                              f'numbers of shape (at least 1 frame, {shape[0]}, {shape[1]})')
         self.check_metres(name, 'skeletons', joints)

@@ -34,7 +34,6 @@ class Prepared:
         clips (int): Annotations.
         frames (int): Their frames.
         counts (Counter): Clips by split and label.
-        splits (dict[str, int]): Clips by split.
         problems (list[str]): Why files were left out.
         resumed (int): Native files that an earlier, interrupted call had read.
     """
@@ -43,7 +42,6 @@ class Prepared:
     clips: int = 0
     frames: int = 0
     counts: Counter = field(default_factory=Counter)
-    splits: Counter = field(default_factory=Counter)
     problems: List[str] = field(default_factory=list)
     resumed: int = 0
 
@@ -100,13 +98,13 @@ def prepare(source: Source, path: Union[str, Path], workers: Optional[int] = Non
         del metainfo['classes']
     problems = [json.loads((folder / f'{i}.json').read_text()) for i in range(len(parts))]
     report.problems = [line for part in problems for line in part]
-    _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
-    shutil.rmtree(folder)
-    if not report.clips:
-        path.unlink(missing_ok=True)
+    if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
+        shutil.rmtree(folder)
         raise AnnotationError(f'{source.path}: no file could be read\n' + (
             summarise(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
             f'{source.stem(source.files[0])!r}, is in the lists'))
+    _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
+    shutil.rmtree(folder)
     return report
 
 
@@ -116,8 +114,12 @@ def _parts_folder(source: Source, path: Path) -> Path:
     key = hashlib.sha256(pickle.dumps((source, stat.st_size, stat.st_mtime_ns))).hexdigest()
     folder = path.with_name(path.name + '.parts')
     mark = folder / 'source'
-    if folder.exists() and not (mark.exists() and mark.read_text() == key):
-        shutil.rmtree(folder)
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            raise AnnotationError(f'{folder}: found other files, expected an empty place for what '
+                                  'is read; move it away')
+        if mark.read_text() != key:
+            shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(key)
     return folder
@@ -163,7 +165,6 @@ def _items(source: Source, folder: Path, num_parts: int,
             seen.add(ann['frame_dir'])
             report.clips += 1
             report.frames += ann['total_frames']
-            report.splits.update(names)
             report.counts.update((name, ann['label']) for name in names)
             yield ann, names
 
@@ -203,8 +204,7 @@ def _merge_in_memory(path, metainfo, items):
         annotations.append(ann)
         for name in names:
             split.setdefault(name, []).append(ann['frame_dir'])
-    if annotations:
-        dump_annotations(dict(split=split, annotations=annotations, metainfo=metainfo), path)
+    dump_annotations(dict(split=split, annotations=annotations, metainfo=metainfo), path)
 
 
 _MERGE = {'.arrow': _merge_arrow, '.pkl': _merge_pickle, '.npz': _merge_in_memory,

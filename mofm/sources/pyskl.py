@@ -14,11 +14,13 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem, _RestrictedUnpickler, validate
+from mofm.datasets.annotation import AnnotationError, Problem, validate
+from mofm.datasets.unpickling import RestrictedUnpickler
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
-from .base import _FARTHEST, Item, Source, Source3D, _is_inside
+from .base import Item, Source, is_inside
+from .source_3d import FARTHEST, Source3D
 
 # HRNet's maxima lie a little outside of [0, 1]; scores farther out are of another kind.
 _SCORES = (-.5, 1.5)
@@ -49,7 +51,7 @@ class _Fields:
         value = self.get(field)
         if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) < 1000:
             raise self.error(field, type(value).__name__, 'a name')
-        if not _is_inside(value):
+        if not is_inside(value):
             raise self.error(field, repr(value), 'a path inside the folder')
         return str(value)
 
@@ -160,7 +162,7 @@ class _Pickles:
 def _load(file: _Fields, content: bytes):
     """The object in a pickle."""
     try:
-        return _RestrictedUnpickler(io.BytesIO(content)).load()
+        return RestrictedUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise file.error('file', f'{type(error).__name__}: {error}'[:300],
                          'a pickle of NumPy arrays and plain containers') from None
@@ -246,9 +248,9 @@ class PYSKL3D(_Pickles, Source3D):
             raise fields.error('keypoint', 'no person', 'at least one')
         joints = joints.astype(np.float64)
         joints[~joints.any(-1) | np.isnan(joints).any(-1)] = np.nan
-        if (np.abs(joints[np.isfinite(joints)]) >= _FARTHEST).any():
+        if (np.abs(joints[np.isfinite(joints)]) >= FARTHEST).any():
             raise fields.error('keypoint', f'values up to {np.nanmax(np.abs(joints))}',
-                               f'metres below {_FARTHEST}')
+                               f'metres below {FARTHEST}')
         for view in range(self.views):
             yield self._see(dict(header, joints=joints), view), splits
 

@@ -16,8 +16,8 @@ import numpy as np
 from mofm.datasets.annotation import AnnotationError
 from mofm.registry import SOURCES
 
-from .base import Item, Source, _holds_bool
-from .detections import _MAX_SCORE
+from .base import Item, Source, holds_bool
+from .detections import MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17
@@ -113,7 +113,7 @@ class TrackedPersons(Source):
         try:
             keypoints = [pose['keypoints'] for pose in poses.values()]
             values = np.array(keypoints)
-            if values.dtype.kind not in 'iuf' or _holds_bool(keypoints):
+            if values.dtype.kind not in 'iuf' or holds_bool(keypoints):
                 raise ValueError('values that are no numbers')
             values = values.astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
             if not np.isfinite(values).all():
@@ -124,9 +124,9 @@ class TrackedPersons(Source):
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
             raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',
                              'numbers of frames')
-        if np.abs(values[..., 2]).max() > _MAX_SCORE:
+        if np.abs(values[..., 2]).max() > MAX_SCORE:
             raise self.error(name, f'person {person}', f'scores up to {values[..., 2].max()}',
-                             f'about 0 to 1, at most {_MAX_SCORE}')
+                             f'about 0 to 1, at most {MAX_SCORE}')
         inds, order = np.unique([int(frame) for frame in poses], return_index=True)
         if len(inds) < len(poses):
             raise self.error(name, f'person {person}', 'a frame twice', 'different numbers')

@@ -9,7 +9,8 @@ import numpy as np
 from mofm.keypoints import LAYOUTS, level
 from mofm.registry import SOURCES
 
-from .base import Item, Source3D
+from .base import Item
+from .source_3d import Source3D
 
 _LABELS = 'actionLabel.txt'
 _RECORDING = re.compile(r's(\d\d)_e\d\d')

@@ -25,7 +25,8 @@ import written_d
 from scipy.io import loadmat
 
 from mofm.datasets import AnnotationError
-from mofm.datasets.annotation import _RestrictedUnpickler, validate
+from mofm.datasets.annotation import validate
+from mofm.datasets.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
 
@@ -349,7 +350,7 @@ def pickle_of(rng, content):
     """Damage to what is in a pickle, or code that must not run."""
     if rng.random() < .15:
         return payload(rng, OPENED), 'code'
-    tree, done = _RestrictedUnpickler(io.BytesIO(content)).load(), []
+    tree, done = RestrictedUnpickler(io.BytesIO(content)).load(), []
     for _ in range(rng.choice([1, 1, 2])):
         annotations = tree['annotations'] if isinstance(tree, dict) and isinstance(
             tree.get('annotations'), list) else tree if isinstance(tree, list) else [tree]

@@ -129,6 +129,19 @@ def test_no_good_file_is_an_error(tmp_path):
         prepare(source, tmp_path / 'out.csv', 0)
 
 
+def test_what_was_there_is_not_lost(tmp_path):
+    source = Numbers(folder(tmp_path / 'in', 2, **{'00': 'x', '01': 'y'}))
+    (tmp_path / 'out.pkl').write_bytes(b'of an earlier call')
+    with pytest.raises(AnnotationError, match='no file could be read'):
+        prepare(source, tmp_path / 'out.pkl', 0)
+    assert (tmp_path / 'out.pkl').read_bytes() == b'of an earlier call'
+    (tmp_path / 'out.pkl.parts').mkdir()
+    (tmp_path / 'out.pkl.parts/mine.txt').write_text('a')
+    with pytest.raises(AnnotationError, match='out.pkl.parts: found other files'):
+        prepare(source, tmp_path / 'out.pkl', 0)
+    assert (tmp_path / 'out.pkl.parts/mine.txt').exists()
+
+
 def test_lists_that_name_nothing_are_an_error(tmp_path):
     (tmp_path / 'train.txt').write_text('walk 0\n')
     source = Numbers(folder(tmp_path / 'in', 3), lists=[('train', tmp_path / 'train.txt')])

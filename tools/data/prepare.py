@@ -55,7 +55,7 @@ def main(argv=None):
         task = bar.add_task(f'Reading {name}', total=len(source.files))
         report = prepare(source, output, workers,
                          lambda files: bar.update(task, advance=files, refresh=True))
-    if report.splits:
+    if report.counts:
         show(source, report)
     print(f'{output}: {report.clips} clips, {report.frames} frames, '
           f'{len(report.problems)} of {report.files} files or recordings skipped' +
@@ -66,13 +66,14 @@ def main(argv=None):
 
 def show(source, report):
     """Print clips by split and class."""
-    names = sorted(report.splits)
+    names = sorted({name for name, _ in report.counts})
     width = max(map(len, source.classes), default=5)
     print(f'{"":{width}}', *(f'{name:>8}' for name in names))
     if len({label for _, label in report.counts}) > 1:  # whole recordings have none of their own
         for label, title in enumerate(source.classes):
             print(f'{title:{width}}', *(f'{report.counts[name, label]:8}' for name in names))
-    print(f'{"total":{width}}', *(f'{report.splits[name]:8}' for name in names))
+    totals = (sum(n for (split, _), n in report.counts.items() if split == name) for name in names)
+    print(f'{"total":{width}}', *(f'{total:8}' for total in totals))
 
 
 if __name__ == '__main__':

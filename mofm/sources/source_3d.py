@@ -1,0 +1,142 @@
+"""What readers of 3D joints have in common: virtual cameras."""
+import zlib
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Iterable, Tuple, Union
+
+import numpy as np
+
+from mofm.keypoints import CameraRange, convert, detect
+
+from .base import Item, Source
+
+# Joints nearer to the camera, in metres, or farther to its side, in pixels, are missing.
+_NEAR, _OUTSIDE = .2, 2**15
+#: Joints farther from the sensor are errors of a file, in metres.
+FARTHEST = 100
+# Errors of the detector: jitter per metre, share of frames with swapped limbs.
+_FAR, _SWAP = .001, .01
+_CAMERA_OPTIONS = dict(
+    distance='metres from the middle of the person', height='metres above it',
+    yaw='degrees around it, 0 is the side of the sensor', pitch='degrees that they aim above it',
+    roll='degrees about the line of sight', focal='focal length in image widths')
+
+
+def _size(text: str) -> Tuple[int, int]:
+    width, height = map(int, text.split('x'))
+    return height, width
+
+
+class Source3D(Source):
+    """Recordings of 3D joints, each seen by virtual cameras (:class:`CameraRange`).
+
+    :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) of several persons,
+    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: metres, y up,
+    z away from the sensor, NaN for missing joints. The persons are seen by the same cameras, but
+    do not hide each other. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
+    seed, the name and the number of the view only, so it stays the same when others are added.
+
+    Without noise every joint in front of the camera has score 1, also outside of the image.
+    Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
+
+    Args:
+        path (str or Path): A folder, a zip file, or one native file.
+        views (int): Cameras per recording.
+        cameras (CameraRange): Where they stand, around the mean of all joints.
+        seed (int): Non-negative.
+        noise (bool): Add the errors of a detector (:func:`mofm.keypoints.detect`).
+        **kwargs: ``strict`` and ``lists`` of :class:`Source`.
+
+    Raises:
+        AnnotationError: If the path holds no such files.
+        ValueError: If there are no views, or the seed is negative.
+    """
+
+    #: Layout of the joints.
+    layout: str = ''
+
+    def __init__(self, path: Union[str, Path], views: int = 1,
+                 cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
+                 **kwargs):
+        if views < 1 or seed < 0:
+            raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
+        super().__init__(path, **kwargs)
+        self.views = views
+        self.cameras = cameras
+        self.seed = seed
+        self.noise = noise
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--views', type=int, default=1, help='virtual cameras per recording')
+        for name, meaning in _CAMERA_OPTIONS.items():
+            default = getattr(CameraRange, name)
+            parser.add_argument(f'--{name}', type=float, nargs=2, default=default,
+                                metavar=('LOW', 'HIGH'),
+                                help='%s, by default %s to %s' % (meaning, *default))
+        parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
+                            metavar='WIDTHxHEIGHT', help='one of them is drawn')
+        parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
+        parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
+
+    @classmethod
+    def from_options(cls, path: Union[str, Path], **options) -> 'Source3D':
+        """See :meth:`Source.from_options`."""
+        ranges = {name: tuple(options.pop(name)) for name in _CAMERA_OPTIONS}
+        cameras = CameraRange(img_shape=tuple(options.pop('image_size')), **ranges)
+        return cls(path, cameras=cameras, **options)
+
+    def check_metres(self, name: str, field: str, joints: np.ndarray):
+        """Refuse joints that are NaN, infinite or far away.
+
+        Raises:
+            AnnotationError: If there are any.
+        """
+        bad = ~(np.abs(joints) < FARTHEST)
+        if bad.any():
+            raise self.error(name, field, f'{bad.sum()} values such as {joints[bad][0]}',
+                             f'metres below {FARTHEST}')
+
+    def recordings(self, name: str, content: bytes) -> Iterable[Item]:
+        """All recordings of one native file: that of :meth:`read`, unless overridden."""
+        return [self.read(name, content)]
+
+    def annotations(self, name: str, content: bytes) -> Iterable[Item]:
+        """Every view of every recording."""
+        for recording, splits in self.recordings(name, content):
+            for view in range(self.views):
+                yield self._see(recording, view), splits
+
+    def _see(self, recording: dict, view: int) -> dict:
+        """One view as an annotation."""
+        recording = dict(recording)
+        name, joints = recording['frame_dir'], recording.pop('joints')
+        joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
+        number = zlib.crc32(name.encode(errors='surrogateescape'))
+        rng = np.random.default_rng([self.seed, number, view])
+        known = np.isfinite(joints).all(-1)  # (M, T, J)
+        target = joints[known].mean(0) if known.any() else np.zeros(3)
+        camera = self.cameras.sample(rng, target)
+        pixels, depth = camera.project(joints)
+        in_front = (depth > _NEAR) & (np.abs(pixels) < _OUTSIDE).all(-1)
+        score = (known & in_front).astype(np.float64)
+        coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
+        coco[score == 0] = np.nan if self.noise else 0
+        keypoint = coco[..., :2]  # (M, T, 17, 2)
+        if self.noise:
+            persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
+                       for pixels, depth in zip(keypoint, coco[..., 2])]
+            keypoint, score = map(np.stack, zip(*persons))
+        return dict(
+            recording,
+            frame_dir=f'{name}_v{view}',
+            img_shape=camera.img_shape,
+            total_frames=joints.shape[1],
+            keypoint=keypoint.astype(np.float16),
+            keypoint_score=score.astype(np.float16))
+
+    def __len__(self) -> int:
+        """Number of annotations if no file is bad."""
+        return super().__len__() * self.views
