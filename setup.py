@@ -1,4 +1,4 @@
-"""Install MoFM: ``pip install -e .``, extras ``pose``, ``tests`` and ``all``."""
+"""Install MoFM: ``pip install -e .``, extras ``pose``, ``export``, ``tests``, ``all``."""
 
 import re
 from pathlib import Path
@@ -21,6 +21,15 @@ CORE = [
     'matplotlib>=3.8',  # pictures
     'pyarrow>=17,<21',  # .arrow annotation files; newer ones refuse NumPy 1
     'tqdm>=4.60',  # progress of the data tools
+    'jinja2>=3',  # report.html
+    'safetensors>=0.4',  # published weights
+    'huggingface_hub>=0.30',  # from_pretrained
+    'imageio-ffmpeg>=0.5',  # the ffmpeg that writes MP4
+]
+EXPORT = [
+    'onnx>=1.17',
+    'onnxscript>=0.3',  # torch.onnx.export(dynamo=True)
+    'onnxruntime>=1.20',
 ]
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
@@ -31,6 +40,10 @@ TESTS = [
     'pytest>=8',
     'hypothesis>=6.100',  # property tests
     'ruff>=0.11',  # lint
+    'tensorboard',  # visualization backends by config
+    'wandb',
+    'nbclient',  # runs the notebook
+    'ipykernel',
 ]
 
 setup(
@@ -42,7 +55,8 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mofm', 'mofm.*']),
-    package_data={'mofm.sources': ['joint_maps/*.json']},
+    package_data={'mofm.sources': ['joint_maps/*.json'],
+                  'mofm.visualization': ['report.html']},
     install_requires=CORE,
-    extras_require=dict(pose=POSE, tests=TESTS, all=POSE + TESTS),
+    extras_require=dict(pose=POSE, export=EXPORT, tests=TESTS, all=POSE + EXPORT + TESTS),
 )
