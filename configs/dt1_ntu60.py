@@ -6,7 +6,7 @@ _base_ = [
     '_base_/default_runtime.py', '_base_/models/mofm_base.py', '_base_/datasets/action.py',
     '_base_/schedules/adamw_cosine.py'
 ]
-ann_file = 'data/ntu60_hrnet.pkl'
+data = dict(ann_file='data/ntu60_hrnet.pkl', num_classes=60, class_names='ntu60')
 model = dict(
     type='MotionRecognizer',
     backbone=dict(
@@ -15,9 +15,8 @@ model = dict(
             type='Pretrained', checkpoint='work_dirs/pretrain/epoch_20.pth', prefix='backbone.')),
     cls_head=dict(type='ActionClsHead', num_classes=60, in_channels=768, dropout=0.4),
     data_preprocessor=_base_.data_preprocessor)
-train_dataloader = dict(
-    dataset=dict(ann_file=ann_file, split='xsub_train', num_classes=60))
-val_dataloader = dict(dataset=dict(ann_file=ann_file, split='xsub_val', num_classes=60))
+train_dataloader = dict(dataset=dict(**data, split='xsub_train'))
+val_dataloader = dict(dataset=dict(**data, split='xsub_val'))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=1e-4, weight_decay=3e-4))
 train_cfg = dict(max_epochs=16)

@@ -5,7 +5,7 @@ _base_ = [
     '_base_/default_runtime.py', '_base_/models/mofm_base.py', '_base_/datasets/action.py',
     '_base_/schedules/adamw_cosine.py'
 ]
-data = dict(ann_file='data/ntu120_oneshot.pkl', num_classes=120)
+data = dict(ann_file='data/ntu120_oneshot.pkl', num_classes=120, class_names='ntu120')
 model = dict(
     type='MotionRecognizer',
     backbone=dict(
@@ -26,6 +26,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='OneShotAccuracy')
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-5, weight_decay=3e-4))
+auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=5)
 # as iterations a warm-up may end within an epoch
 param_scheduler = [

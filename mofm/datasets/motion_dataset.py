@@ -20,6 +20,7 @@ from .annotation import (
     validate,
 )
 from .arrow import ArrowFile
+from .label_names import LABEL_NAMES
 
 _COCO = LAYOUTS['coco17']
 
@@ -41,7 +42,7 @@ class MotionDataset(BaseDataset):
     all processes share it: lengths and labels are checked at the start, and the values of an
     annotation when it is read. The pipeline gets the annotation with its
     joints in COCO-17 order and ``sample_idx``; :attr:`metainfo` holds ``layout``, ``left_kp``,
-    ``right_kp`` and, if the file names them, ``classes``.
+    ``right_kp`` and, if the file or ``class_names`` names them, ``classes``.
 
     Clips without a visible joint are skipped in training and kept in tests
     (``test_mode=True``), where leaving them out would flatter the result.
@@ -57,7 +58,9 @@ class MotionDataset(BaseDataset):
         layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
         classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
         num_classes (int, optional): Number of classes of the file. None takes it from the
-            file's class names where it has them, else the labels have no upper limit.
+            class names where there are any, else the labels have no upper limit.
+        class_names (str, optional): Data set in :data:`mofm.datasets.label_names.LABEL_NAMES`
+            that names the labels of a file without names, e.g. ``'ntu60'``.
         repeat (int): How many times an epoch goes through the clips.
         on_error (str): What to do about a bad annotation: ``'skip'`` it and print the count, or
             ``'raise'``.
@@ -83,6 +86,7 @@ class MotionDataset(BaseDataset):
                  layout: str = 'coco17',
                  classes: Optional[Sequence[int]] = None,
                  num_classes: Optional[int] = None,
+                 class_names: Optional[str] = None,
                  repeat: int = 1,
                  on_error: str = 'skip',
                  **kwargs):
@@ -92,6 +96,14 @@ class MotionDataset(BaseDataset):
             raise ValueError(f'repeat: found {repeat}, expected at least 1')
         if classes is not None and len(set(classes)) != len(classes):
             raise ValueError(f'classes: found a label twice in {list(classes)}')
+        if class_names is not None and class_names not in LABEL_NAMES:
+            raise ValueError(f'class_names: found {class_names!r}, expected one of '
+                             f'{sorted(LABEL_NAMES)}; other names go into metainfo.classes of '
+                             'the annotation file')
+        names = LABEL_NAMES.get(class_names, ())
+        if names and num_classes not in (None, len(names)):
+            raise ValueError(f'num_classes: found {num_classes}, expected {len(names)}, the '
+                             f'number of labels of class_names={class_names!r}')
         self.split = split
         self.exemplar_split = exemplar_split
         self.layout = get_layout(layout)
@@ -99,6 +111,7 @@ class MotionDataset(BaseDataset):
         # new label of each label to keep; None if all stay as they are
         self._new_labels = None if classes is None else {c: i for i, c in enumerate(classes)}
         self.num_classes = num_classes
+        self.class_names = names
         self.repeat = repeat
         self.on_error = on_error
         self.problems: List[Problem] = []
@@ -135,9 +148,10 @@ class MotionDataset(BaseDataset):
         return data_list
 
     def _name_classes(self, metainfo: dict):
-        """Take number and names of the classes from the file, where it has them."""
-        names = metainfo.get('classes')
-        if names is not None:
+        """Take number and names of the classes from the file, or from ``class_names``."""
+        names = metainfo.get('classes', ())
+        names = names if len(names) else self.class_names
+        if len(names):
             self.num_classes = self.num_classes or len(names)
             chosen = range(len(names)) if self.classes is None else self.classes
             self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])

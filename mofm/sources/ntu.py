@@ -13,6 +13,7 @@ from typing import FrozenSet, List, Tuple, Union
 import numpy as np
 
 from mofm.datasets.annotation import AnnotationError
+from mofm.datasets.label_names import LABEL_NAMES
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
@@ -30,40 +31,6 @@ _IMAGES = dict(colour=(5, (1080, 1920)), depth=(3, (424, 512)))
 # The clips have a few hundred.
 _MAX_FRAMES = 10000
 
-_CLASSES_60 = (
-    'drink water', 'eat meal/snack', 'brushing teeth', 'brushing hair', 'drop', 'pickup', 'throw',
-    'sitting down', 'standing up (from sitting position)', 'clapping', 'reading', 'writing',
-    'tear up paper', 'wear jacket', 'take off jacket', 'wear a shoe', 'take off a shoe',
-    'wear on glasses', 'take off glasses', 'put on a hat/cap', 'take off a hat/cap', 'cheer up',
-    'hand waving', 'kicking something', 'reach into pocket', 'hopping (one foot jumping)',
-    'jump up', 'make a phone call/answer phone', 'playing with phone/tablet',
-    'typing on a keyboard', 'pointing to something with finger', 'taking a selfie',
-    'check time (from watch)', 'rub two hands together', 'nod head/bow', 'shake head', 'wipe face',
-    'salute', 'put the palms together', 'cross hands in front (say stop)', 'sneeze/cough',
-    'staggering', 'falling', 'touch head (headache)', 'touch chest (stomachache/heart pain)',
-    'touch back (backache)', 'touch neck (neckache)', 'nausea or vomiting condition',
-    'use a fan (with hand or paper)/feeling warm', 'punching/slapping other person',
-    'kicking other person', 'pushing other person', 'pat on back of other person',
-    'point finger at the other person', 'hugging other person', 'giving something to other person',
-    "touch other person's pocket", 'handshaking', 'walking towards each other',
-    'walking apart from each other')
-_CLASSES_120 = (
-    *_CLASSES_60,
-    'put on headphone', 'take off headphone', 'shoot at the basket', 'bounce ball',
-    'tennis bat swing', 'juggling table tennis balls', 'hush (quite)', 'flick hair', 'thumb up',
-    'thumb down', 'make ok sign', 'make victory sign', 'staple book', 'counting money',
-    'cutting nails', 'cutting paper (using scissors)', 'snapping fingers', 'open bottle',
-    'sniff (smell)', 'squat down', 'toss a coin', 'fold paper', 'ball up paper', 'play magic cube',
-    'apply cream on face', 'apply cream on hand back', 'put on bag', 'take off bag',
-    'put something into a bag', 'take something out of a bag', 'open a box', 'move heavy objects',
-    'shake fist', 'throw up cap/hat', 'hands up (both hands)', 'cross arms', 'arm circles',
-    'arm swings', 'running on the spot', 'butt kicks (kick backward)', 'cross toe touch',
-    'side kick', 'yawn', 'stretch oneself', 'blow nose', 'hit other person with something',
-    'wield knife towards other person', 'knock over other person (hit with body)',
-    "grab other person's stuff", 'shoot at other person with a gun', 'step on foot', 'high-five',
-    'cheers and drink', 'carry something with other person', 'take a photo of other person',
-    'follow other person', "whisper in other person's ear", 'exchange things with other person',
-    'support somebody with hand', 'finger-guessing game (playing rock-paper-scissors)')
 _SUBJECTS_60 = frozenset((
     1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38))
 _SUBJECTS_120 = _SUBJECTS_60 | frozenset((
@@ -340,7 +307,7 @@ class _Joints3D(_Skeletons, Source3D):
 class _Release60:
     """56,880 samples of 60 actions; cameras 2 and 3 are ``xview_train``, 1 ``xview_val``."""
 
-    classes = _CLASSES_60
+    classes = LABEL_NAMES['ntu60']
     setups, subjects, train_subjects = 17, 40, _SUBJECTS_60
 
     def split(self, setup: int, camera: int) -> str:
@@ -351,7 +318,7 @@ class _Release60:
 class _Release120:
     """114,480 samples of 120 actions; even setups are ``xset_train``, odd ones ``xset_val``."""
 
-    classes = _CLASSES_120
+    classes = LABEL_NAMES['ntu120']
     setups, subjects, train_subjects = 32, 106, _SUBJECTS_120
 
     def split(self, setup: int, camera: int) -> str:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from mofm.datasets.label_names import LABEL_NAMES
 from mofm.keypoints import LAYOUTS, level
 from mofm.registry import SOURCES
 
@@ -31,8 +32,7 @@ class NWUCLA(Source3D):
     prefix = 'a'
     suffix = '.json'
     max_size = 2**22
-    classes = ('pick_up_with_one_hand', 'pick_up_with_two_hands', 'drop_trash', 'walk_around',
-               'sit_down', 'stand_up', 'donning', 'doffing', 'throw', 'carry')
+    classes = LABEL_NAMES['nw_ucla']
     layout = 'kinect20'
 
     def read(self, name: str, content: bytes) -> Item:

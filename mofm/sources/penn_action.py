@@ -7,6 +7,7 @@ from typing import Tuple
 import numpy as np
 from scipy.io import loadmat, whosmat
 
+from mofm.datasets.label_names import LABEL_NAMES
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
@@ -30,9 +31,7 @@ class PennAction(Source):
 
     suffix = '.mat'
     max_size = 2**16  # may unpack to a thousand times as much
-    classes = ('baseball_pitch', 'baseball_swing', 'bench_press', 'bowl', 'clean_and_jerk',
-               'golf_swing', 'jump_rope', 'jumping_jacks', 'pullup', 'pushup', 'situp', 'squat',
-               'strum_guitar', 'tennis_forehand', 'tennis_serve')
+    classes = LABEL_NAMES['penn_action']
 
     def read(self, name: str, content: bytes) -> Tuple[dict, Tuple[str, ...]]:
         """See :meth:`Source.read`."""

@@ -11,6 +11,7 @@ from typing import List, Tuple, Union
 
 import numpy as np
 
+from mofm.datasets.label_names import LABEL_NAMES
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
 
@@ -89,19 +90,7 @@ class TSU(_LCRNet):
     """
 
     max_size = 2**28
-    classes = (
-        'Enter', 'Walk', 'Make_coffee', 'Get_water', 'Make_coffee.Pour_water', 'Use_Drawer',
-        'Make_coffee.Pour_grains', 'Use_telephone', 'Leave', 'Put_something_on_table',
-        'Take_something_off_table', 'Pour.From_kettle', 'Stir_coffee/tea', 'Drink.From_cup',
-        'Dump_in_trash', 'Make_tea', 'Make_tea.Boil_water', 'Use_cupboard', 'Insert_tea_bag',
-        'Read', 'Take_pills', 'Use_fridge', 'Clean_dishes',
-        'Clean_dishes.Put_something_in_sink', 'Eat_snack', 'Sit_down', 'Watch_TV', 'Use_laptop',
-        'Get_up', 'Drink.From_bottle', 'Pour.From_bottle', 'Drink.From_glass', 'Lay_down',
-        'Drink.From_can', 'Write', 'Breakfast', 'Breakfast.Spread_jam_or_butter',
-        'Breakfast.Cut_bread', 'Breakfast.Eat_at_table', 'Breakfast.Take_ham',
-        'Clean_dishes.Dry_up', 'Wipe_table', 'Cook', 'Cook.Cut', 'Cook.Use_stove', 'Cook.Stir',
-        'Cook.Use_oven', 'Clean_dishes.Clean_with_water', 'Use_tablet', 'Use_glasses',
-        'Pour.From_can')
+    classes = LABEL_NAMES['tsu']
     _splits = dict(training='train', testing='test')
     _video = re.compile(r'P\d\dT\d\dC\d\d')
 
@@ -193,13 +182,7 @@ class Smarthome(_LCRNet):
     """
 
     suffix = '.json'
-    classes = (
-        'Cook.Cleandishes', 'Cook.Cleanup', 'Cook.Cut', 'Cook.Stir', 'Cook.Usestove', 'Cutbread',
-        'Drink.Frombottle', 'Drink.Fromcan', 'Drink.Fromcup', 'Drink.Fromglass', 'Eat.Attable',
-        'Eat.Snack', 'Enter', 'Getup', 'Laydown', 'Leave', 'Makecoffee.Pourgrains',
-        'Makecoffee.Pourwater', 'Maketea.Boilwater', 'Maketea.Insertteabag', 'Pour.Frombottle',
-        'Pour.Fromcan', 'Pour.Fromkettle', 'Readbook', 'Sitdown', 'Takepills', 'Uselaptop',
-        'Usetablet', 'Usetelephone', 'Walk', 'WatchTV')
+    classes = LABEL_NAMES['smarthome']
     #: Actions of the cross-view protocols.
     cv_classes = (
         'Cutbread', 'Drink.Frombottle', 'Drink.Fromcan', 'Drink.Fromcup', 'Drink.Fromglass',

@@ -6,6 +6,7 @@ from typing import Dict, Iterable, Tuple
 
 import numpy as np
 
+from mofm.datasets.label_names import LABEL_NAMES
 from mofm.keypoints import LAYOUTS, level
 from mofm.registry import SOURCES
 
@@ -30,8 +31,7 @@ class UTKinectUntrimmed(Source3D):
     prefix = 'joints_'
     suffix = '.txt'
     max_size = 2**24
-    classes = ('walk', 'sitDown', 'standUp', 'pickUp', 'carry', 'throw', 'push', 'pull',
-               'waveHands', 'clapHands')
+    classes = LABEL_NAMES['utkinect']
     layout = 'kinect20'
 
     def __init__(self, *args, **kwargs):
