@@ -3,7 +3,7 @@
 from .cameras import Camera, CameraRange, level
 from .detector import detect
 from .layouts import LAYOUTS, Layout, convert, get_layout
-from .tracking import fill_gaps, oks, track_poses
+from .tracking import PoseTracker, fill_gaps, oks, track_poses
 
-__all__ = ['LAYOUTS', 'Camera', 'CameraRange', 'Layout', 'convert', 'detect', 'fill_gaps',
-           'get_layout', 'level', 'oks', 'track_poses']
+__all__ = ['LAYOUTS', 'Camera', 'CameraRange', 'Layout', 'PoseTracker', 'convert', 'detect',
+           'fill_gaps', 'get_layout', 'level', 'oks', 'track_poses']

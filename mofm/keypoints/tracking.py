@@ -50,37 +50,43 @@ def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
     return similarity / np.maximum(weight.sum(-1), np.spacing(1))
 
 
-def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
-                frame_inds: Optional[Sequence[int]] = None, min_oks: float = .2,
-                max_lost: int = 30) -> List[np.ndarray]:
-    """Say who is who in the poses that a detector found frame by frame.
+class PoseTracker:
+    """Say who is who in the poses that a detector finds, frame by frame.
 
     From frame to frame, persons are assigned to those seen before, each moved on with its mean
     velocity, so that the sum of OKS is highest. Who is lost can be found again for a while, and is
     somebody new after that. The result depends on the input only.
 
     Args:
-        frames (Sequence[tuple]): keypoint (N, 17, 2) in pixels and score (N, 17) in [0, 1] of the
-            N persons of each frame, which may be none; COCO-17, score 0 where a joint is missing.
-        frame_inds (Sequence[int], optional): Number of each frame, ascending; 0, 1, ... by
-            default.
         min_oks (float): A pair below it is not the same person, in (0, 1].
         max_lost (int): Frames that a person may be away, at least 0.
-
-    Returns:
-        list[np.ndarray]: (N,) number of each person, from 0 in the order of appearance; no number
-        comes twice in a frame.
     """
-    tracks = dict(keypoint=np.zeros((0, 17, 2)), score=np.zeros((0, 17)),
-                  velocity=np.zeros((0, 2)), frame=np.zeros(0, int), number=np.zeros(0, int))
-    numbers, count = [], 0
-    frame_inds = range(len(frames)) if frame_inds is None else frame_inds
-    for frame, (keypoint, score) in zip(frame_inds, frames):
-        recent = frame - tracks['frame'] <= max_lost + 1
-        tracks = {field: value[recent] for field, value in tracks.items()}
+
+    def __init__(self, min_oks: float = .2, max_lost: int = 30):
+        self.min_oks = min_oks
+        self.max_lost = max_lost
+        self._count = 0
+        self._tracks = dict(
+            keypoint=np.zeros((0, 17, 2)), score=np.zeros((0, 17)), velocity=np.zeros((0, 2)),
+            frame=np.zeros(0, int), number=np.zeros(0, int))
+
+    def update(self, keypoint: np.ndarray, score: np.ndarray, frame: int) -> np.ndarray:
+        """Recognise the persons of the next frame.
+
+        Args:
+            keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
+            score (np.ndarray): (N, 17) in [0, 1], 0 where a joint is missing.
+            frame (int): Number of the frame, higher than that of the one before.
+
+        Returns:
+            np.ndarray: (N,) number of each person, from 0 in the order of appearance; no number
+            comes twice in a frame.
+        """
+        recent = frame - self._tracks['frame'] <= self.max_lost + 1
+        tracks = {field: value[recent] for field, value in self._tracks.items()}
         steps = np.nan_to_num(tracks['velocity']) * (frame - tracks['frame'])[:, None]
         similarity = oks(keypoint, score, tracks['keypoint'] + steps[:, None], tracks['score'])
-        similarity[similarity < min_oks] = 0
+        similarity[similarity < self.min_oks] = 0
         row, track = linear_sum_assignment(similarity, maximize=True)
         matched = similarity[row, track] > 0
         row, track = row[matched], track[matched]
@@ -88,15 +94,35 @@ def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
         number, velocity = np.full(len(keypoint), -1), np.full((len(keypoint), 2), np.nan)
         number[row] = tracks['number'][track]
         new = number < 0
-        number[new] = np.arange(count, count + new.sum())
-        count += new.sum()
+        number[new] = np.arange(self._count, self._count + new.sum())
+        self._count += new.sum()
         velocity[row] = _velocity(tracks, track, frame, keypoint[row], score[row])
-        numbers.append(number)
         seen = dict(keypoint=keypoint, score=score, velocity=velocity,
                     frame=np.full(len(keypoint), frame), number=number)
-        tracks = {field: np.concatenate([np.delete(value, track, 0), seen[field]])
-                  for field, value in tracks.items()}
-    return numbers
+        self._tracks = {field: np.concatenate([np.delete(value, track, 0), seen[field]])
+                        for field, value in tracks.items()}
+        return number
+
+
+def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
+                frame_inds: Optional[Sequence[int]] = None, min_oks: float = .2,
+                max_lost: int = 30) -> List[np.ndarray]:
+    """All frames of a recording through a :class:`PoseTracker`.
+
+    Args:
+        frames (Sequence[tuple]): keypoint (N, 17, 2) and score (N, 17) of the N persons of each
+            frame, which may be none.
+        frame_inds (Sequence[int], optional): Number of each frame, ascending; 0, 1, ... by
+            default.
+        min_oks (float): See :class:`PoseTracker`.
+        max_lost (int): See :class:`PoseTracker`.
+
+    Returns:
+        list[np.ndarray]: (N,) number of each person.
+    """
+    tracker = PoseTracker(min_oks, max_lost)
+    frame_inds = range(len(frames)) if frame_inds is None else frame_inds
+    return [tracker.update(*poses, frame) for frame, poses in zip(frame_inds, frames)]
 
 
 def _velocity(tracks, track, frame, keypoint, score):
