@@ -6,12 +6,15 @@ classes in it, so ``resume=True`` fails with torch >= 2.6; exactly those are all
 
 import pickle
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
+
+from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
 
 # the functions NumPy pickles arrays and scalars with
 _RECONSTRUCT = np.zeros(1).__reduce__()[0]
@@ -64,12 +67,28 @@ def check_state(model: nn.Module, state: dict, source: str):
             'num_frames, canvas, patch, width, depth, vocabulary and classes).')
 
 
+def find_checkpoint(source: Union[str, Path]) -> Path:
+    """The file to read for a file, a published folder or the id of one.
+
+    Raises:
+        FileNotFoundError: If there is no such file, and no such model can be downloaded.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir() or not path.exists() and is_hub_id(source):
+        return find_weights(find_published(source))
+    if not path.is_file():
+        raise FileNotFoundError(f'{source}: no such checkpoint; train it first or set the path, '
+                                'e.g. with --cfg-options (docs/training.md lists the steps)')
+    return path
+
+
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_local(filename: str, map_location=None) -> dict:
-    """Read a checkpoint file; registered for MMEngine's ``load_from`` and ``resume`` too.
+    """Read a checkpoint; registered for MMEngine's ``load_from`` and ``resume`` too.
 
     Args:
-        filename (str): Checkpoint of an MMEngine runner or a plain state dict.
+        filename (str): Checkpoint of an MMEngine runner, a plain state dict, a ``.safetensors``
+            file, a published folder, or the id of one on the Hugging Face hub.
         map_location: As for ``torch.load``.
 
     Returns:
@@ -79,10 +98,11 @@ def load_local(filename: str, map_location=None) -> dict:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a checkpoint.
     """
-    path = Path(filename).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'{filename}: no such checkpoint; train it first or set the path, '
-                                'e.g. with --cfg-options (docs/training.md lists the steps)')
+    path = find_checkpoint(filename)
+    if path.suffix == '.safetensors':
+        labels = read_labels(path.parent)
+        return dict(state_dict=read_weights(path),
+                    meta=dict(dataset_meta=dict(classes=labels)) if labels else {})
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # damaged bytes raise nearly anything
@@ -97,22 +117,53 @@ def load_local(filename: str, map_location=None) -> dict:
     return checkpoint
 
 
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def load_url(url: str, map_location=None) -> dict:
+    """Download a checkpoint and read it as a local one; MMEngine would unpickle it unchecked.
+
+    Raises:
+        ValueError: If it cannot be downloaded, or is not a checkpoint.
+    """
+    file = Path(torch.hub.get_dir()) / 'checkpoints' / url.rpartition('/')[2]
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(file))
+        except OSError as error:
+            raise ValueError(f'{url}: cannot be downloaded ({error}); fetch it by hand and give '
+                             'its path') from error
+    return load_local(str(file), map_location)
+
+
+def load_state(source: str, prefix: str = '') -> dict:
+    """Tensors of a checkpoint.
+
+    Args:
+        source (str): As for :func:`load_local`, or a URL.
+        prefix (str): Names of the part, e.g. 'backbone.', which is left out of them.
+
+    Returns:
+        dict: Names to tensors on the CPU.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(str(source), map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint)
+    state = {k.removeprefix('module.'): v for k, v in state.items()}
+    return {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
+
+
 def load_weights(model: nn.Module, path: str, prefix: str = ''):
     """Load a part of a checkpoint into a model, completely or not at all.
 
     Args:
         model (nn.Module): Receives the weights.
-        path (str): Checkpoint of an MMEngine runner or a plain state dict; file or URL.
+        path (str): Checkpoint, published folder, id of one on the Hugging Face hub, or URL.
         prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a checkpoint, or not of this model.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    state = checkpoint.get('state_dict', checkpoint)
-    state = {k.removeprefix('module.'): v for k, v in state.items()}
-    state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
+    state = load_state(path, prefix)
     check_state(model, state, path)
     model.load_state_dict({k: state[k] for k in model.state_dict()})
 

@@ -147,7 +147,8 @@ class MoFMBackbone(BaseModule):
         drop_rate, drop_path_rate (float): Dropout, and stochastic depth of the last block
             (growing linearly). Default to 0.
         frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
-        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
+            see :func:`mofm.engine.partial_loading.load_init_cfg`.
     """
 
     def __init__(self,
@@ -197,10 +198,10 @@ class MoFMBackbone(BaseModule):
             self.requires_grad_(False)
 
     def init_weights(self):
-        """Truncated normal (std 0.02) as BEiT, or the weights of ``init_cfg``."""
-        if self.init_cfg:
-            from mofm.engine.checkpoint import load_weights
-            load_weights(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
+        """Truncated normal (std 0.02) as BEiT, and the weights of ``init_cfg``."""
+        from mofm.engine.partial_loading import load_init_cfg
+        if self.init_cfg and not self.init_cfg.get('partial'):
+            load_init_cfg(self)
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -209,6 +210,8 @@ class MoFMBackbone(BaseModule):
         for parameter in (self.pos_embed, self.mask_token, self.cls_token):
             if parameter is not None:
                 trunc_normal_(parameter, std=0.02)
+        if self.init_cfg:
+            load_init_cfg(self)
 
     def train(self, mode: bool = True):
         """A frozen backbone stays in evaluation mode."""
@@ -256,7 +259,7 @@ class MoFMBackbone(BaseModule):
                              f'backbone expects {self.num_joints} joints on {self.grid}; set the '
                              'same num_frames, canvas and patch in the data_preprocessor')
         if mask is None:
-            mask = inputs.occupied().new_zeros(len(inputs), self.grid.num_cubes)
+            mask = torch.zeros_like(inputs.occupied())
         x = self.embed_cubes(inputs, ~mask)  # (B, K, D)
         x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         shown = inputs.occupied() | mask
@@ -273,19 +276,30 @@ class MoFMBackbone(BaseModule):
         return self._encode(x, keep)
 
     def _encode(self, x: Tensor, keep: Tensor) -> MotionFeatures:
-        """Run the blocks on the kept tokens of x (B, K, D)."""
-        dense, attn_mask = bool(keep.all()), None
-        valid = keep
-        if not dense:
-            longest = int(keep.sum(1).max())
-            order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
-            valid = keep.gather(1, order)  # (B, L)
-            x = x.gather(1, order[..., None].expand(-1, -1, x.shape[2]))
+        """Run the blocks on the kept tokens of x (B, K, D), and only on those."""
+        if keep.all():
+            return self.attend(x, keep, masked=False)
+        longest = int(keep.sum(1).max())
+        order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
+        index = order[..., None].expand(-1, -1, x.shape[2])
+        kept = self.attend(x.gather(1, index), keep.gather(1, order))
+        tokens = kept.tokens.new_zeros(*keep.shape, x.shape[2])
+        return MotionFeatures(tokens.scatter(1, index, kept.tokens), kept.pooled, keep)
+
+    def attend(self, x: Tensor, valid: Tensor, masked: bool = True) -> MotionFeatures:
+        """Run the blocks on L tokens; nothing here depends on what the tensors hold.
+
+        Args:
+            x (Tensor): (B, L, D) with positions.
+            valid (Tensor): (B, L) bool, at least one a clip; the others are not attended to.
+            masked (bool): False if all are valid, which is faster. Defaults to True.
+        """
         if self.cls_token is not None:
-            cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
+            cls = (self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
             x = torch.cat((cls, x), 1)
-        if not dense:
-            first = valid.new_ones(len(x), x.shape[1] - valid.shape[1])
+        attn_mask = None
+        if masked:
+            first = valid.new_ones(x.shape[0], x.shape[1] - valid.shape[1])
             attn_mask = torch.cat((first, valid), 1)[:, None, None]
         for block in self.blocks:
             x = block(x, attn_mask)
@@ -295,7 +309,4 @@ class MoFMBackbone(BaseModule):
         x = x * valid[..., None]
         if self.cls_token is None:
             pooled = x.sum(1) / valid.sum(1, keepdim=True)
-        if not dense:
-            tokens = x.new_zeros(*keep.shape, x.shape[2])
-            x = tokens.scatter(1, order[..., None].expand_as(x), x)
-        return MotionFeatures(x, pooled, keep)
+        return MotionFeatures(x, pooled, valid)

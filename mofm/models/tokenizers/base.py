@@ -16,7 +16,8 @@ class MotionTokenizer(BaseModel):
         grid (CubeGrid): Geometry of the clips.
         vocab_size (int): V, number of motion tokens.
         data_preprocessor (dict, optional): Needed to train, not to encode.
-        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``, see
+            :func:`mofm.engine.partial_loading.load_init_cfg`.
     """
 
     def __init__(self,
@@ -33,8 +34,8 @@ class MotionTokenizer(BaseModel):
     def init_weights(self):
         """Load the weights of ``init_cfg``, if any."""
         if self.init_cfg:
-            from mofm.engine.checkpoint import load_weights
-            load_weights(self, self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
+            from mofm.engine.partial_loading import load_init_cfg
+            load_init_cfg(self)
 
     def encode(self, inputs: ThermalCubes) -> Tensor:
         """Motion tokens of a batch of clips, without noise and without gradient.

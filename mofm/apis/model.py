@@ -1,0 +1,96 @@
+"""Models for inference, from a config and a checkpoint, or as published."""
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+import mofm.engine  # noqa: F401  checkpoints load safely
+from mofm.engine.checkpoint import check_state, load_local
+from mofm.engine.published import find_published, is_hub_id, read_config
+from mofm.models import MotionPretrainer
+from mofm.registry import MODELS
+
+
+def init_model(config: Union[str, Path, Config], checkpoint: Optional[Union[str, Path]] = None,
+               device: Optional[str] = None) -> nn.Module:
+    """Build the model of a config, with the weights of a checkpoint.
+
+    Args:
+        config (str, Path or Config): A config of ``tools/train.py``; or a published folder or
+            the id of one on the Hugging Face hub, which bring their weights along.
+        checkpoint (str or Path, optional): What training has written, or a published folder.
+            None leaves the weights of a config of ``tools/train.py`` random.
+        device (str, optional): By default the first GPU, or the CPU if there is none.
+
+    Returns:
+        nn.Module: In evaluation mode, with the attributes ``cfg`` (Config) and ``dataset_meta``
+        (dict), what the checkpoint says about its training data, e.g. ``classes``.
+
+    Raises:
+        FileNotFoundError: If there is no such config, checkpoint, folder or repository.
+        ValueError: If the checkpoint cannot be read or is not of this model, or if a published
+            config is more than the description of a model.
+    """
+    published = None
+    if not isinstance(config, Config):
+        path = Path(config).expanduser()
+        if path.is_dir() or path.name == 'config.json' or not path.exists() and is_hub_id(config):
+            published = find_published(path.parent if path.name == 'config.json' else config)
+            config = read_config(published / 'config.json')
+        elif path.is_file():
+            config = Config.fromfile(path)
+        else:
+            raise FileNotFoundError(f'{config}: no such config; configs/ holds them all')
+    init_default_scope('mofm')
+    checkpoint = published if checkpoint is None else checkpoint
+    if checkpoint is None:
+        model, meta = MODELS.build(config.model), {}
+    else:
+        content = load_local(str(checkpoint), map_location='cpu')
+        state = {k.removeprefix('module.'): v
+                 for k, v in content.get('state_dict', content).items()}
+        meta = content.get('meta', {}).get('dataset_meta') or {}
+        model = MODELS.build(config.model) if published is None else _build_published(
+            config, state, meta, published)
+        check_state(model, state, str(checkpoint))
+        model.load_state_dict({k: state[k] for k in model.state_dict()})
+    model.cfg, model.dataset_meta = config, meta
+    return model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
+
+
+def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> nn.Module:
+    """Build a model that nobody here has written, and no larger than its weights."""
+    left = sum(tensor.numel() for tensor in state.values())
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter):
+        nonlocal left
+        left -= parameter.numel()
+        if left < 0:
+            raise ValueError('it is larger than the weights beside it')
+
+    where = folder / 'config.json'
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        model = MODELS.build(config.model)
+    except Exception as error:  # wrong values raise nearly anything
+        raise ValueError(f'{where}: the model cannot be built ({type(error).__name__}: '
+                         f'{str(error)[:300]})') from error
+    finally:
+        handle.remove()
+    classes = config.model.get('cls_head', {}).get('num_classes')
+    names = meta.get('classes')
+    if None not in (classes, names) and len(names) != classes:
+        raise ValueError(f'{folder / "labels.txt"}: found {len(names)} names, expected {classes}, '
+                         f'the num_classes of {where.name}')
+    if isinstance(model, MotionPretrainer):  # its teacher is no submodule
+        teacher = {k.removeprefix('tokenizer.'): v for k, v in state.items()
+                   if k.startswith('tokenizer.')}
+        check_state(model.tokenizer, teacher, str(folder))
+        model.tokenizer.load_state_dict(teacher)
+        model.tokenizer.init_cfg = dict(
+            type='Pretrained', checkpoint=str(folder), prefix='tokenizer.')
+    return model

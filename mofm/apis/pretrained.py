@@ -1,0 +1,45 @@
+"""Published models, or a part of one, in one call."""
+from pathlib import Path
+from typing import Optional, Union
+
+from torch import nn
+
+from mofm.engine.published import find_published
+from mofm.models import MotionTokenizer
+
+from .model import init_model
+
+
+def from_pretrained(path_or_hub_id: Union[str, Path], part: str = 'model',
+                    device: Optional[str] = None, revision: Optional[str] = None) -> nn.Module:
+    """Load a model that ``tools/publish.py`` wrote.
+
+    Nothing that is loaded can run code: weights are safetensors, and the config is data.
+
+    Args:
+        path_or_hub_id (str or Path): Folder, or id ``user/model`` of the Hugging Face hub. What
+            is in its cache needs no network.
+        part (str): ``'model'``, its ``'backbone'``, or the ``'tokenizer'``, which may be the
+            model itself. Defaults to ``'model'``.
+        device (str, optional): By default the first GPU, or the CPU if there is none.
+        revision (str, optional): Branch, tag or commit on the hub.
+
+    Returns:
+        nn.Module: In evaluation mode, with the attributes ``cfg`` and ``dataset_meta`` of
+        :func:`init_model`, which are those of the whole model.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, and the hub has no such model or cannot be
+            reached.
+        ValueError: If a file in it is damaged or hostile, or the model has no such part.
+    """
+    if part not in ('model', 'backbone', 'tokenizer'):
+        raise ValueError(f"part: found {part!r}, expected 'model', 'backbone' or 'tokenizer'")
+    model = init_model(find_published(path_or_hub_id, revision), device=device)
+    if part == 'model' or part == 'tokenizer' and isinstance(model, MotionTokenizer):
+        return model
+    found = getattr(model, part, None)
+    if found is None:
+        raise ValueError(f'{path_or_hub_id}: found a {type(model).__name__}, which has no {part}')
+    found.cfg, found.dataset_meta = model.cfg, model.dataset_meta
+    return found

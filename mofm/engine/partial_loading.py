@@ -1,0 +1,214 @@
+"""Weights of a model of another size: load what fits, and say what did not.
+
+The position table is resized, as ViT does for another image size (arXiv 2010.11929, Sec. 3.2):
+its rows are a grid of cubes, which bicubic interpolation brings to another grid.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Tuple, Union
+
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mofm.models.thermal_cubes import CubeGrid
+
+from .checkpoint import find_checkpoint, load_state, load_weights
+from .published import read_config
+
+_SHOWN = 8
+
+
+@dataclass
+class LoadReport:
+    """What became of every tensor.
+
+    Attributes:
+        source (str): Where the weights come from.
+        matched (list[str]): Loaded as they are.
+        resized (dict[str, str]): Loaded after a change, and which.
+        new (dict[str, str]): Left as initialised, and why.
+        unused (list[str]): Of the source, without a place in the model.
+        notes (list[str]): What had to be assumed.
+        sizes (dict[str, int]): Number of elements of each tensor of the model.
+    """
+
+    source: str
+    matched: List[str] = field(default_factory=list)
+    resized: Dict[str, str] = field(default_factory=dict)
+    new: Dict[str, str] = field(default_factory=dict)
+    unused: List[str] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+    sizes: Dict[str, int] = field(default_factory=dict)
+
+    def share(self, kind: str) -> float:
+        """Share of the elements of the model that are 'matched', 'resized' or 'new'."""
+        return sum(self.sizes[name] for name in getattr(self, kind)) / sum(self.sizes.values())
+
+    def __str__(self) -> str:
+        lines = [f'Weights from {self.source}', '           tensors  elements']
+        lines += [f'  {kind:8} {len(getattr(self, kind)):7}  {self.share(kind):8.2%}'
+                  for kind in ('matched', 'resized', 'new')]
+        lines += [f'  unused   {len(self.unused):7}']
+        for kind in ('resized', 'new'):
+            items = list(getattr(self, kind).items())
+            lines += [f'  {kind}: {name}: {why}' for name, why in items[:_SHOWN]]
+            lines += [f'  {kind}: ... and {len(items) - _SHOWN} more'] * (len(items) > _SHOWN)
+        if self.unused:
+            more = f', ... and {len(self.unused) - _SHOWN} more' * (len(self.unused) > _SHOWN)
+            lines.append(f'  unused: {", ".join(self.unused[:_SHOWN])}{more}')
+        return '\n'.join(lines + [f'  note: {note}' for note in self.notes])
+
+
+def resize_positions(table: Tensor, source: CubeGrid, target: Tensor, grid: CubeGrid,
+                     source_cls: bool = False, target_cls: bool = False) -> Tensor:
+    """Bring a position table to another grid of cubes.
+
+    Bicubic with antialiasing, as in timm: it keeps linear tables linear, and averages where the
+    new grid is coarser.
+
+    Args:
+        table (Tensor): (1, N, D), the class token first if there is one, then the cubes.
+        source (CubeGrid): Grid of ``table``.
+        target (Tensor): (1, N', D), gives the rows that ``table`` has not: that of a class token,
+            and those beyond the grid, which are never read.
+        grid (CubeGrid): Grid of ``target``.
+        source_cls (bool): Whether ``table`` begins with a class token.
+        target_cls (bool): Whether ``target`` does.
+
+    Returns:
+        Tensor: (1, N', D).
+    """
+    cubes = table[:, source_cls:source_cls + source.num_cubes]
+    cubes = cubes.unflatten(1, (source.rows, source.cols)).permute(0, 3, 1, 2).float()
+    if source.rows != grid.rows:
+        cubes = F.interpolate(cubes, (grid.rows, grid.cols), mode='bicubic', antialias=True)
+    resized = target.clone()
+    resized[:, target_cls:target_cls + grid.num_cubes] = cubes.flatten(2).mT
+    if source_cls and target_cls:
+        resized[:, 0] = table[:, 0]
+    return resized
+
+
+def load_partial(model: nn.Module, source: Union[str, Path], prefix: str = '',
+                 source_grid: Optional[dict] = None) -> LoadReport:
+    """Load what fits into a model, which keeps its values elsewhere.
+
+    The position table of a backbone is resized where canvas or patch differ. Its cube embedding
+    reads all frames and pixels of a cube; for another number of frames or another patch there is
+    no meaningful resizing, and it is new.
+
+    Args:
+        model (nn.Module): Receives the weights; initialise it first.
+        source (str or Path): Checkpoint, published folder, id of one on the Hugging Face hub, or
+            URL.
+        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
+        source_grid (dict, optional): ``canvas``, ``patch`` and, if it is another, ``num_frames``
+            of the source. A published folder knows them; a plain checkpoint does not.
+
+    Returns:
+        LoadReport: What became of every tensor.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a checkpoint, ``source_grid`` is not its grid, or nothing
+            fits.
+    """
+    file = source if '://' in str(source) else find_checkpoint(source)
+    state = load_state(file, prefix)
+    if not state:
+        names = sorted({name.partition('.')[0] for name in load_state(file)})
+        raise ValueError(f'prefix: found {prefix!r}, expected the start of a name in {source}, '
+                         f'e.g. {", ".join(f"{name}." for name in names[:5])}')
+    own = model.state_dict()
+    report = LoadReport(f'{source}{f", {prefix}*" if prefix else ""} into {type(model).__name__}',
+                        sizes={name: tensor.numel() for name, tensor in own.items()})
+    for path, backbone in _with_positions(model):
+        grid = source_grid or _published_grid(file, prefix + path)
+        _fit(report, state, path, backbone, grid)
+    for name, tensor in own.items():
+        if name in report.new:
+            continue
+        if name not in state:
+            report.new[name] = 'not in the source'
+        elif state[name].shape != tensor.shape:
+            report.new[name] = (f'{tuple(state[name].shape)} in the source, '
+                                f'{tuple(tensor.shape)} here')
+        elif name not in report.resized:
+            report.matched.append(name)
+    report.unused = sorted(state.keys() - set(report.matched) - report.resized.keys())
+    if not report.matched and not report.resized:
+        raise ValueError(f'{report}\n{source}: nothing fits; check prefix and size')
+    loaded = {name: state[name] for name in (*report.matched, *report.resized)}
+    model.load_state_dict(loaded, strict=False)
+    return report
+
+
+def _with_positions(model: nn.Module) -> Iterator[Tuple[str, nn.Module]]:
+    """Prefix and module of everything with a position table over a grid of cubes."""
+    for name, module in model.named_modules():
+        if isinstance(getattr(module, 'grid', None), CubeGrid) and hasattr(module, 'pos_embed'):
+            yield f'{name}.' if name else '', module
+
+
+def _published_grid(file: Union[str, Path], path: str) -> Optional[dict]:
+    """Geometry of a part of a published model, None for any other checkpoint."""
+    file = Path(file)
+    if file.suffix != '.safetensors' or not file.with_name('config.json').is_file():
+        return None
+    part = read_config(file.with_name('config.json')).model
+    for name in path.split('.')[:-1]:
+        part = part.get(name, {})
+    return {name: part.get(name, getattr(CubeGrid, name))
+            for name in ('num_frames', 'canvas', 'patch')}
+
+
+def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: Optional[dict]):
+    """Resize the position table in ``state``, and leave out a cube embedding of other cubes."""
+    name = f'{path}pos_embed'
+    if name not in state:
+        return
+    here, table = backbone.grid, state[name]
+    if grid is None:
+        if table.shape == backbone.pos_embed.shape:
+            report.notes.append(f'{name}: the grid of the source is not known and taken as '
+                                'equal; else give source_grid=dict(canvas=..., patch=...)')
+        else:
+            report.new[name] = (f'{tuple(table.shape)} in the source, whose grid is not known; '
+                                'source_grid=dict(canvas=..., patch=...) would resize it')
+        return
+    there = CubeGrid(**{'num_frames': here.num_frames, **grid})
+    source_cls, target_cls = f'{path}cls_token' in state, backbone.cls_token is not None
+    if table.dim() != 3 or table.shape[1] < source_cls + there.num_cubes:
+        raise ValueError(f'source_grid: found {there} with {there.num_cubes} cubes, expected the '
+                         f'grid of {name} {tuple(table.shape)}')
+    if (there.num_frames, there.patch) != (here.num_frames, here.patch):
+        cubes = [f'{g.num_frames} frames of {g.patch}x{g.patch}' for g in (there, here)]
+        report.new.update((key, f'cubes of {cubes[0]} in the source, {cubes[1]} here')
+                          for key in report.sizes if key.startswith(f'{path}embed.'))
+    same = there.rows == here.rows and source_cls == target_cls
+    if table.shape[::2] == backbone.pos_embed.shape[::2] and not (
+            same and table.shape == backbone.pos_embed.shape):
+        state[name] = resize_positions(table, there, backbone.pos_embed.detach(), here,
+                                       source_cls, target_cls)
+        report.resized[name] = (f'{there.rows}x{there.cols} cubes to {here.rows}x{here.cols}, '
+                                f'table of {table.shape[1]} rows to '
+                                f'{backbone.pos_embed.shape[1]}')
+
+
+def load_init_cfg(module: nn.Module):
+    """Load what the ``init_cfg`` of a backbone or tokenizer names.
+
+    ``dict(type='Pretrained', checkpoint=..., prefix='')`` loads all or raises an error. With
+    ``partial=True``, and ``source_grid`` if needed, it is :func:`load_partial`, whose report goes
+    to the log. ``checkpoint`` is a file, a published folder, an id of the Hugging Face hub or a
+    URL.
+    """
+    cfg = module.init_cfg
+    if cfg.get('partial'):
+        report = load_partial(module, cfg['checkpoint'], cfg.get('prefix', ''),
+                              cfg.get('source_grid'))
+        print_log(str(report), 'current')
+    else:
+        load_weights(module, cfg['checkpoint'], cfg.get('prefix', ''))

@@ -1,0 +1,240 @@
+"""Published models: a folder of weights and a description, neither of which can run code.
+
+``tools/publish.py`` writes it, a Hugging Face repository may hold it::
+
+    model-<sha8>.safetensors   weights; the name has the first 8 digits of their SHA-256
+    config.json                the model and what goes into it, see :func:`check_config`
+    labels.txt                 one class name a line, if the model has classes
+    README.md                  model card
+
+MMEngine runs a config: it may import modules, inherit from other files, and a ``type`` with a dot
+imports whatever it names. A ``config.json`` is never read that way. It is data of a few kinds, and
+each ``type`` in it is a name that is registered in MoFM.
+"""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, List, Optional, Union
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+
+#: What is fetched from the hub.
+FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
+#: Settings of a test data set that an inference needs.
+DATASET_KEYS = ('type', 'pipeline', 'layout', 'seg_len', 'stride', 'max_missing', 'min_len')
+#: Settings of a metric that an inference needs.
+METRIC_KEYS = ('type', 'smoothing')
+
+_HUB_ID = re.compile(r'\w[\w.-]{0,95}/\w[\w.-]{0,95}', re.ASCII)
+_FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors', '.py', '.json', '.yaml', '.yml')
+_WEIGHTS = re.compile(r'model-([0-9a-f]{8})\.safetensors')
+_MAX_BYTES = 2**20  # of config.json and labels.txt, which have a few thousand
+_MAX_DEPTH = 20
+_MAX_NUMBER = 10**6
+_MAX_CANVAS = 4096  # the number of cubes grows with its square
+_KEY = re.compile(r'[a-z][a-z0-9_]*')
+_TEXT = re.compile(r'[\w-]{0,64}', re.ASCII)
+_FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file', 'url')
+
+
+def is_hub_id(source: Union[str, Path]) -> bool:
+    """Whether ``source`` reads as ``user/model`` and not as a file."""
+    source = str(source)
+    return bool(_HUB_ID.fullmatch(source)) and not source.endswith(_FILE_SUFFIXES)
+
+
+def find_published(source: Union[str, Path], revision: Optional[str] = None) -> Path:
+    """Folder of a published model, downloaded if it is neither local nor in the cache.
+
+    Args:
+        source (str or Path): Local folder, or id of a repository of the Hugging Face hub.
+        revision (str, optional): Branch, tag or commit of the repository.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, and no such repository can be reached.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if not is_hub_id(source):
+        raise FileNotFoundError(f'{source}: no such folder, expected one that tools/publish.py '
+                                'wrote, or the id user/model of a Hugging Face repository')
+    from huggingface_hub import constants, snapshot_download  # heavy, and needed here only
+    try:
+        return Path(snapshot_download(str(source), revision=revision, allow_patterns=list(FILES)))
+    except Exception as error:  # the network fails in many ways
+        reason = (str(error).splitlines() or [''])[0]
+        at = f' (revision {revision})' if revision else ''
+        raise FileNotFoundError(
+            f'{source}{at}: found neither a local folder nor a model that could be downloaded\n'
+            f'  tried the folder {folder.absolute()}\n'
+            f'  tried the cache {constants.HF_HUB_CACHE}\n'
+            f'  tried {constants.ENDPOINT}/{source}: {type(error).__name__}: {reason}\n'
+            f'By hand, where there is network: hf download {source}'
+            f'{f" --revision {revision}" if revision else ""} --local-dir FOLDER; then give the '
+            'path of FOLDER') from error
+
+
+def find_weights(folder: Path) -> Path:
+    """The one weights file of a published folder.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If there are several.
+    """
+    found = [path for path in sorted(folder.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+    if not found:
+        names = sorted(path.name for path in folder.iterdir())
+        raise FileNotFoundError(
+            f'{folder}: found {names[:8] or "nothing"}, expected model-<sha8>.safetensors and '
+            'config.json of tools/publish.py; a checkpoint of a training is given as a file')
+    if len(found) > 1:
+        raise ValueError(f'{folder}: found {[path.name for path in found]}, expected one model '
+                         'per folder')
+    return found[0]
+
+
+def read_weights(path: Path) -> dict:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ValueError: If the file is damaged, or not the one that its name promises.
+    """
+    from safetensors.torch import load
+    content = path.read_bytes()
+    promised = _WEIGHTS.fullmatch(path.name)
+    digest = hashlib.sha256(content).hexdigest()
+    if promised and not digest.startswith(promised[1]):
+        raise ValueError(f'{path}: found SHA-256 {digest[:8]}..., expected {promised[1]}... as in '
+                         'the name; the file is damaged or incomplete, fetch it again')
+    try:
+        return load(content)
+    except Exception as error:  # damaged bytes raise nearly anything
+        raise ValueError(f'{path}: not a readable safetensors file ({type(error).__name__}: '
+                         f'{error}); it may be truncated, fetch it again') from error
+
+
+def read_labels(folder: Path) -> Optional[List[str]]:
+    """Class names of a published folder, None if it has none.
+
+    Raises:
+        ValueError: If they are not lines of text.
+    """
+    path = folder / 'labels.txt'
+    if not path.is_file():
+        return None
+    labels = _read(path).splitlines()
+    if not all(label.strip() and label.isprintable() for label in labels):
+        raise ValueError(f'{path}: found an empty or unprintable line, expected a class name in '
+                         'each')
+    return labels
+
+
+def read_config(path: Path) -> Config:
+    """A ``config.json``, checked.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not JSON, or holds anything that :func:`check_config` refuses.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file, expected the one tools/publish.py wrote')
+    text = _read(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not JSON ({str(error)[:200]})') from None
+    check_config(content, str(path))
+    return Config(content)
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f'{path}: found {path.stat().st_size} bytes, expected at most '
+                         f'{_MAX_BYTES}')
+    try:
+        return path.read_text(encoding='utf-8')
+    except UnicodeDecodeError:
+        raise ValueError(f'{path}: found other bytes, expected text in UTF-8') from None
+
+
+def check_config(content: Any, where: str):
+    """Refuse a config that is more than the description of a model.
+
+    Allowed are ``default_scope``, ``model``, ``test_dataloader.dataset`` and ``test_evaluator``,
+    made of numbers, single words, lists and dicts. Each ``type`` is registered in MoFM itself:
+    no dotted path, no class of MMEngine. Nothing names a file.
+
+    Args:
+        content: The parsed JSON.
+        where (str): The file, for the message.
+
+    Raises:
+        ValueError: If anything else is found.
+    """
+    _check_keys(content, where, ('default_scope', 'model', 'test_dataloader', 'test_evaluator'))
+    if content.get('default_scope') != 'mofm':
+        raise _error(where, 'default_scope', content.get('default_scope'), "'mofm'")
+    if not isinstance(content.get('model'), dict):
+        raise _error(where, 'model', content.get('model'), 'a dict with a type')
+    _check(content['model'], where, 'model', MODELS)
+    loader = content.get('test_dataloader', {})
+    _check_keys(loader, where, ('dataset', ), 'test_dataloader')
+    dataset = loader.get('dataset', {})
+    _check_keys(dataset, where, DATASET_KEYS, 'test_dataloader.dataset')
+    _check(dict(dataset, pipeline=[]), where, 'test_dataloader.dataset', DATASETS)
+    _check(dataset.get('pipeline', []), where, 'test_dataloader.dataset.pipeline', TRANSFORMS)
+    metrics = content.get('test_evaluator', [])
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        _check_keys(metric, where, METRIC_KEYS, 'test_evaluator')
+        _check(metric, where, 'test_evaluator', METRICS)
+
+
+def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
+    return ValueError(f'{where}: {field or "the top"}: found {repr(found)[:80]}, expected '
+                      f'{expected}')
+
+
+def _check_keys(value: Any, where: str, allowed: tuple, field: str = ''):
+    if not isinstance(value, dict):
+        raise _error(where, field, value, f'a dict with {", ".join(allowed)}')
+    for key in value:
+        if key not in allowed:
+            raise _error(where, field, key, f'only {", ".join(allowed)}')
+
+
+def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 0):
+    """Refuse what :func:`check_config` does not allow, in a value and all it holds."""
+    if depth > _MAX_DEPTH:
+        raise _error(where, field[:80], '...', f'at most {_MAX_DEPTH} levels')
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not _KEY.fullmatch(key) or key in _FORBIDDEN:
+                raise _error(where, field, key, 'names of settings without files and imports')
+            if key == 'type':
+                _check_type(item, where, f'{field}.type', registry)
+            else:
+                _check(item, where, f'{field}.{key}', registry, depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, where, f'{field}[{index}]', registry, depth + 1)
+    elif isinstance(value, str):
+        if not _TEXT.fullmatch(value):
+            raise _error(where, field, value, 'a single word, no file, URL or import')
+    elif value is not None:
+        limit = _MAX_CANVAS if field.endswith('canvas') else _MAX_NUMBER
+        if not math.isfinite(value) or abs(value) > limit:
+            raise _error(where, field, value, f'a number of at most {limit}')
+
+
+def _check_type(name: Any, where: str, field: str, registry: Registry):
+    registry.import_from_location()
+    if not isinstance(name, str) or name not in registry.module_dict:
+        raise _error(where, field, name, f'a {registry.name} that is registered in MoFM; a class '
+                     'of a project is, once the project is imported')

@@ -1,0 +1,412 @@
+"""Published models: what is loaded is what was published, and nothing else can happen."""
+
+import hashlib
+import json
+import pickle
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import filter_repo_objects
+from mmengine.config import Config
+from safetensors.torch import load_file, save, save_file
+
+from mofm.apis.inferencer import MotionInferencer
+from mofm.apis.model import init_model
+from mofm.apis.pretrained import from_pretrained
+from mofm.datasets import SyntheticMotion
+from mofm.engine.checkpoint import load_state, load_weights
+from mofm.engine.partial_loading import load_partial
+from mofm.engine.published import find_published, is_hub_id
+from mofm.registry import MODELS
+
+PUBLISH = str(Path(__file__).resolve().parents[2] / 'tools/publish.py')
+KINDS = ('action', 'one_shot', 'jigsaw', 'anomaly', 'dved', 'kmeans', 'pretrain')
+
+
+@pytest.fixture(scope='session')
+def published(tiny, tmp_path_factory):
+    """Folder that tools/publish.py makes of a kind of model, by ``published(kind)``."""
+    root = tmp_path_factory.mktemp('published')
+
+    def published(kind):
+        if not (root / kind).exists():
+            cfg, checkpoint = tiny(kind)
+            cfg.dump(root / f'{kind}.py')
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, 'argv', ['publish.py', str(root / f'{kind}.py'), checkpoint,
+                                            '--out', str(root / kind)])
+                runpy.run_path(PUBLISH, run_name='__main__')
+        return root / kind
+
+    return published
+
+
+@pytest.fixture
+def folder(published, tmp_path):
+    """A classifier to damage."""
+    return Path(shutil.copytree(published('action'), tmp_path / 'folder'))
+
+
+@pytest.fixture
+def hub(published, tmp_path, monkeypatch):
+    """A cache of the hub that holds ``someone/action``, and no network."""
+    repository = tmp_path / 'models--someone--action'
+    (repository / 'refs').mkdir(parents=True)
+    (repository / 'refs/main').write_text('a' * 40)
+    shutil.copytree(published('action'), repository / 'snapshots' / ('a' * 40))
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path))
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
+    return 'someone/action'
+
+
+def same(a, b):
+    """Whether two models have the same weights."""
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items())
+
+
+def edit(folder, change):
+    """Change the config of a folder."""
+    path = folder / 'config.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_weights_and_settings_survive(kind, tiny, published):
+    cfg, checkpoint = tiny(kind)
+    original, loaded = init_model(cfg, checkpoint, 'cpu'), from_pretrained(published(kind))
+    assert same(original, loaded) and not loaded.training
+    assert loaded.cfg.test_dataloader.dataset.pipeline == json.loads(
+        json.dumps(cfg.test_dataloader.dataset.pipeline))
+    classes = ['walk', 'wave', 'squat'] if kind == 'action' else None
+    assert loaded.dataset_meta.get('classes') == classes
+    text = (published(kind) / 'config.json').read_text()
+    assert not any(word in text for word in ('.pkl', '.pth', 'init_cfg', 'data/'))
+
+
+@pytest.mark.parametrize('kind, field', [('action', 'scores'), ('jigsaw', 'normality'),
+                                         ('pretrain', 'tokens')])
+def test_predictions_are_the_same(kind, field, tiny, published):
+    """Of the inferencer, which takes pipeline and metric from the config as well."""
+    data = SyntheticMotion(actions=('walk', 'wave'), num_clips=2, num_frames=(20, 30), seed=5)
+    clips = [{k: data.get_data_info(i)[k] for k in ('keypoint', 'keypoint_score', 'img_shape')}
+             for i in range(2)]
+    task = dict(scores='action', normality='anomaly', tokens='tokens')[field]
+    results = [MotionInferencer(*source, device='cpu').predict_clips(clips, task)
+               for source in (tiny(kind), (published(kind), ))]
+    for a, b in zip(*results):
+        assert np.array_equal(a[field], b[field])
+    assert not np.array_equal(results[0][0][field], results[0][1][field])
+
+
+def test_parts(tiny, published):
+    cfg, checkpoint = tiny('pretrain')
+    original = init_model(cfg, checkpoint, 'cpu')
+    backbone = from_pretrained(published('pretrain'), 'backbone')
+    assert same(backbone, original.backbone) and backbone.cfg.model.type == 'MotionPretrainer'
+    teacher = init_model(*tiny('dved'), 'cpu')
+    assert same(from_pretrained(published('pretrain'), 'tokenizer'), teacher)
+    assert same(from_pretrained(published('dved'), 'tokenizer'), teacher)
+    with pytest.raises(ValueError, match='found a MotionRecognizer, which has no tokenizer'):
+        from_pretrained(published('action'), 'tokenizer')
+    with pytest.raises(ValueError, match="part: found 'head', expected 'model'"):
+        from_pretrained(published('action'), 'head')
+
+
+def test_init_cfg_takes_a_folder_a_file_and_an_id(tiny, published, hub):
+    """Of a backbone and of a tokenizer, in a training config."""
+    original = init_model(*tiny('action'), 'cpu')
+    weights, = published('action').glob('*.safetensors')
+    cfg = original.cfg.model.backbone.to_dict()
+    for checkpoint in (published('action'), weights, hub):
+        backbone = MODELS.build(dict(cfg, init_cfg=dict(
+            type='Pretrained', checkpoint=str(checkpoint), prefix='backbone.')))
+        backbone.init_weights()
+        assert same(backbone, original.backbone)
+    teacher = init_model(*tiny('dved'), 'cpu')
+    for kind, prefix in (('dved', ''), ('pretrain', 'tokenizer.')):
+        tokenizer = MODELS.build(dict(teacher.cfg.model.to_dict(), loss=None, init_cfg=dict(
+            type='Pretrained', checkpoint=str(published(kind)), prefix=prefix)))
+        tokenizer.init_weights()
+        assert same(tokenizer, teacher)
+
+
+def test_partial_loading_knows_the_grid(published):
+    """The config beside the weights says 36x36 in cubes of 4x4: no source_grid is needed."""
+    model = MODELS.build(dict(
+        type='MoFMBackbone', num_frames=16, canvas=72, embed_dims=32, depth=1, num_heads=2,
+        embed=dict(type='LinearCubeEmbed')))
+    report = load_partial(model, published('action'), 'backbone.')
+    assert report.resized == dict(pos_embed='9x9 cubes to 18x18, table of 96 rows to 384')
+    assert not report.new and not report.unused
+
+
+def test_hub_cache_needs_no_network(tiny, hub):
+    original = init_model(*tiny('action'), 'cpu')
+    assert same(from_pretrained(hub), original)
+    assert same(init_model(hub, device='cpu'), original)
+    assert load_state(hub, 'cls_head.').keys() == original.cls_head.state_dict().keys()
+    assert same(from_pretrained(hub, revision='a' * 40), original)
+
+
+def test_hub_without_network_says_what_was_tried(hub, tmp_path):
+    for source, revision in (('someone/else', None), (hub, 'v2')):
+        with pytest.raises(FileNotFoundError) as error:
+            from_pretrained(source, revision=revision)
+        text = str(error.value)
+        assert f'tried the cache {tmp_path}' in text
+        assert f'tried {constants.ENDPOINT}/{source}: LocalEntryNotFoundError' in text
+        option = ' --revision v2' if revision else ''
+        assert f'hf download {source}{option} --local-dir FOLDER' in text
+    with pytest.raises(FileNotFoundError, match='found neither a local folder nor a model'):
+        load_weights(torch.nn.Linear(1, 1), 'someone/else')
+
+
+def test_only_the_needed_files_are_downloaded(monkeypatch, published):
+    names = ['config.json', 'labels.txt', 'model-0123abcd.safetensors', 'README.md', 'model.py',
+             'pytorch_model.bin', 'epoch_1.pth', 'other.safetensors', 'sub/config.py']
+
+    def snapshot_download(repo_id, revision, allow_patterns):
+        assert (repo_id, revision) == ('someone/model', 'v1')
+        assert list(filter_repo_objects(names, allow_patterns=allow_patterns)) == names[:3]
+        return published('action')
+
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', snapshot_download)
+    assert find_published('someone/model', 'v1') == published('action')
+
+
+@pytest.mark.parametrize('source, expected', [
+    ('user/model', True), ('user/model-v1.0', True), ('/user/model', False), ('user', False),
+    ('user/model/x', False), ('work_dirs/epoch_16.pth', False), ('../model', False),
+    ('configs/none.py', False), ('user/model-01234567.safetensors', False), ('', False)])
+def test_ids_are_told_from_paths(source, expected):
+    assert is_hub_id(source) is expected
+
+
+def test_missing_sources(tmp_path, folder):
+    with pytest.raises(FileNotFoundError, match='configs/none.py: no such config'):
+        init_model('configs/none.py')
+    with pytest.raises(FileNotFoundError, match='no such folder, expected one that tools/publish'):
+        from_pretrained(tmp_path / 'none')
+    (folder / 'config.json').unlink()
+    with pytest.raises(FileNotFoundError, match='config.json: no such file'):
+        init_model(folder)
+    next(folder.glob('*.safetensors')).rename(folder / 'epoch_1.pth')
+    with pytest.raises(FileNotFoundError, match=r"found \['README.md', 'epoch_1.pth', "
+                       r"'labels.txt'\], expected model-<sha8>.safetensors"):
+        load_state(str(folder))
+
+
+class Hostile:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.marker), )
+
+
+def hostile_configs(marker, module):
+    """Configs that would touch the marker, or read or write files, if anything ran them."""
+    popen = dict(type='subprocess.Popen', args=['touch', marker])
+
+    def model(**changes):
+        return lambda c: c['model'].update(changes)
+
+    def pipeline(item):
+        return lambda c: c['test_dataloader']['dataset'].update(pipeline=[item])
+
+    yield 'popen', lambda c: c.update(model=popen)
+    yield 'nested popen', model(cls_head=popen)
+    yield 'popen in a list', model(cls_head=dict(type='ActionClsHead', num_classes=[popen]))
+    yield 'popen as transform', pipeline(popen)
+    yield 'popen as metric', lambda c: c.update(test_evaluator=[popen])
+    yield 'popen as data set', lambda c: c['test_dataloader'].update(dataset=popen)
+    yield 'builtin', model(cls_head=dict(type='builtins.exec', source='1'))
+    yield 'scope with a module', model(cls_head=dict(type=f'{module}.Head'))
+    yield 'scope key', lambda c: c['model'].update(_scope_=module)
+    yield 'nested scope key', lambda c: c['model']['backbone'].update(_scope_=module)
+    yield 'default scope', lambda c: c.update(default_scope=module)
+    yield 'custom imports', lambda c: c.update(custom_imports=dict(imports=[module]))
+    yield 'base', lambda c: c.update(_base_=f'{module}.py')
+    yield 'base in the model', model(_base_=f'{module}.py')
+    yield 'class of mmengine', lambda c: c.update(test_evaluator=dict(
+        type='DumpResults', out_file_path=f'{marker}.pkl'))
+    yield 'class of mmengine in the model', model(cls_head=dict(type='Linear'))
+    yield 'class of another registry', model(cls_head=dict(type='MotionDataset'))
+    yield 'type of a list', model(cls_head=dict(type=['ActionClsHead']))
+    yield 'type of a number', model(cls_head=dict(type=5))
+    yield 'init_cfg', lambda c: c['model']['backbone'].update(
+        init_cfg=dict(type='Pretrained', checkpoint=f'{marker}.pth'))
+    yield 'url', lambda c: c['model']['backbone'].update(tokens='http://127.0.0.1/x')
+    yield 'file of metric', lambda c: c.update(test_evaluator=dict(
+        type='FrameAUC', gt=dict(type='annotations', path='x')))
+    yield 'file of data', lambda c: c['test_dataloader']['dataset'].update(ann_file='x')
+    yield 'meta file', lambda c: c['test_dataloader']['dataset'].update(
+        metainfo=dict(classes='labels'))
+    yield 'other loader', lambda c: c.update(train_dataloader=dict())
+    yield 'hook', lambda c: c.update(custom_hooks=[popen])
+
+
+@pytest.fixture
+def trap(tmp_path, monkeypatch):
+    """Marker file, and a module that creates it when it is imported."""
+    marker = tmp_path / 'marker'
+    code = f'import pathlib; pathlib.Path({str(marker)!r}).touch()\n'
+    (tmp_path / 'trap_module').mkdir()
+    for name in ('trap_module.py', 'trap_module/__init__.py', 'trap_module/registry.py'):
+        (tmp_path / name).write_text(code)
+    (tmp_path / 'marker.pth').write_bytes(pickle.dumps(Hostile(str(marker))))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield marker
+    sys.modules.pop('trap_module', None)
+
+
+NAMES = [name for name, _ in hostile_configs('', '')]
+
+
+@pytest.mark.parametrize('index', range(len(NAMES)), ids=NAMES)
+def test_hostile_configs_do_nothing(folder, trap, index):
+    _, change = list(hostile_configs(str(trap), 'trap_module'))[index]
+    edit(folder, change)
+    before = sorted(trap.parent.iterdir())
+    for load in (from_pretrained, init_model, lambda f: init_model(f / 'config.json')):
+        with pytest.raises(ValueError, match=r'config.json: .*found .*, expected'):
+            load(folder)
+    assert not trap.exists() and sorted(trap.parent.iterdir()) == before
+    assert 'trap_module' not in sys.modules
+
+
+def test_the_traps_work(trap):
+    """MMEngine itself does run them, so the tests above can fail."""
+    MODELS.build(dict(type='subprocess.Popen', args=['touch', str(trap)])).wait()
+    assert trap.exists()
+    trap.unlink()
+    (trap.parent / 'c.json').write_text('{"custom_imports": {"imports": ["trap_module"]}}')
+    Config.fromfile(trap.parent / 'c.json')
+    assert trap.exists()
+    trap.unlink()
+    pickle.loads((trap.parent / 'marker.pth').read_bytes())
+    assert trap.exists()
+
+
+def publish_bytes(folder, content):
+    """Replace the weights by others whose name has their checksum."""
+    next(folder.glob('model-*')).unlink()
+    path = folder / f'model-{hashlib.sha256(content).hexdigest()[:8]}.safetensors'
+    path.write_bytes(content)
+    return path
+
+
+def test_a_pickle_is_no_safetensors(folder, trap):
+    publish_bytes(folder, pickle.dumps(dict(state_dict=Hostile(str(trap)))))
+    with pytest.raises(ValueError, match='not a readable safetensors file'):
+        init_model(folder)
+    next(folder.glob('model-*')).unlink()
+    (folder / 'pytorch_model.bin').write_bytes(pickle.dumps(Hostile(str(trap))))
+    with pytest.raises(FileNotFoundError, match='expected model-<sha8>.safetensors'):
+        init_model(folder)
+    assert not trap.exists()
+
+
+def test_damaged_weights(folder):
+    path, = folder.glob('*.safetensors')
+    content = path.read_bytes()
+    path.write_bytes(content[:-1000])
+    with pytest.raises(ValueError, match=rf'found SHA-256 .*, expected {path.stem[6:]}.* damaged '
+                       'or incomplete'):
+        init_model(folder)
+    flipped = bytearray(content)
+    flipped[-5] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(ValueError, match='damaged or incomplete'):
+        init_model(folder)
+    for damaged in (content[:-1000], content[:50], b'', b'\xff' * 100):
+        publish_bytes(folder, damaged)
+        with pytest.raises(ValueError, match='not a readable safetensors file'):
+            init_model(folder)
+    (folder / 'model-00000000.safetensors').write_bytes(content)
+    with pytest.raises(ValueError, match='expected one model per folder'):
+        init_model(folder)
+
+
+def test_weights_of_another_model(folder):
+    state = load_file(next(folder.glob('*.safetensors')))
+    publish_bytes(folder, save({f'x.{k}': v for k, v in state.items()}))
+    with pytest.raises(ValueError, match=r'does not fit MotionRecognizer.*\n.*found nothing'):
+        init_model(folder)
+    publish_bytes(folder, save({k: v[..., None].contiguous() for k, v in state.items()}))
+    with pytest.raises(ValueError, match='does not fit MotionRecognizer'):
+        init_model(folder)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('embed_dims', 10**6), ('embed_dims', 2**15), ('embed_dims', 10**30), ('embed_dims', 1e999),
+    ('embed_dims', '32'), ('embed_dims', None), ('embed_dims', [32]), ('embed_dims', -32),
+    ('embed_dims', 0), ('depth', 10**6), ('depth', 1.5), ('max_tokens', 10**6),
+    ('canvas', 10**6), ('canvas', 4096), ('num_frames', 10**6), ('patch', 0), ('unknown', 1),
+    ('tokens', 'x' * 10**4), ('embed', dict(type='ConvCubeEmbed', channels=[10**6, 10**6]))])
+def test_wrong_numbers(folder, name, value):
+    """No memory is taken that the weights do not take, and no time."""
+    edit(folder, lambda c: c['model']['backbone'].update({name: value}))
+    with pytest.raises(ValueError, match='folder') as error:
+        init_model(folder, device='cpu')
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize('text, words', [
+    ('', 'not JSON'), ('{', 'not JSON'), ('[' * 10**5, 'not JSON'), ('[]', 'a dict with'),
+    ('{"model": 1' + '0' * 5000 + '}', 'not JSON'), ('{"default_scope": "mofm"}', 'model'),
+    ('{"default_scope": "mofm", "model": {"x": ' + '[' * 100 + ']' * 100 + '}}', 'levels'),
+    ('{"default_scope": "mofm", "model": {"x": NaN}}', 'nan'),
+    ('{"default_scope": "mofm", "model": {}}', 'cannot be built'),
+    ('"' + 'x' * 2**20 + '"', 'bytes, expected at most')])
+def test_broken_config(folder, text, words):
+    (folder / 'config.json').write_text(text)
+    with pytest.raises(ValueError, match=words):
+        init_model(folder)
+    (folder / 'config.json').write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(ValueError, match='expected text in UTF-8'):
+        init_model(folder)
+
+
+@pytest.mark.parametrize('text, words', [
+    ('walk\nwave\n', r'labels.txt: found 2 names, expected 3'),
+    ('walk\n\nwave\n', 'empty or unprintable'), ('a\nb\n\x1b[2J\n', 'empty or unprintable'),
+    ('x' * 2**21, 'bytes, expected at most')])
+def test_broken_labels(folder, text, words):
+    (folder / 'labels.txt').write_text(text)
+    with pytest.raises(ValueError, match=words):
+        init_model(folder)
+
+
+def test_file_of_another_name_is_loaded_too(tmp_path, folder):
+    """A safetensors file of one's own has no checksum in its name."""
+    linear = torch.nn.Linear(2, 3)
+    save_file(linear.state_dict(), tmp_path / 'mine.safetensors')
+    other = torch.nn.Linear(2, 3)
+    load_weights(other, str(tmp_path / 'mine.safetensors'))
+    assert same(linear, other)
+
+
+def test_urls_are_not_unpickled(tmp_path, monkeypatch, trap):
+    """MMEngine would; the same restrictions as for a file hold."""
+    def download(url, file):
+        shutil.copy(trap.parent / 'marker.pth', file)
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    with pytest.raises(ValueError, match='not a readable checkpoint'):
+        load_weights(torch.nn.Linear(1, 1), 'https://example.com/a.pth')
+    assert not trap.exists()
