@@ -1,12 +1,28 @@
-"""Pictures of poses, heat, tokens and results: figures that the caller saves."""
+"""Pictures of poses, heat, tokens, features and results: figures that the caller saves."""
 
+from .animation import animate_clip, save_animation
 from .anomaly import draw_anomaly_curve
+from .atlas import AtlasEntry, collect_atlas, draw_atlas
+from .attention import attention_rollout, clip_attention, cube_attention, draw_attention
 from .contact_sheet import animate_contact_sheet, draw_contact_sheet
-from .heat import draw_heat, draw_tokens
+from .embedding import draw_embedding, embed_in_plane
+from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
 from .layouts import draw_layouts
+from .overlay import draw_poses, score_colours, write_video
 from .pose import draw_pose_clip, draw_skeleton
-from .results import draw_confusion, draw_curves, read_scalars
+from .report import Report
+from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores, read_scalars
+from .sample import draw_sample
+from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .visualizer import MotionVisualizer, figure_to_image
+from .wandb_backend import WandbVisBackend
 
-__all__ = ['animate_contact_sheet', 'draw_anomaly_curve', 'draw_confusion', 'draw_contact_sheet',
-           'draw_curves', 'draw_heat', 'draw_layouts', 'draw_pose_clip', 'draw_skeleton',
-           'draw_tokens', 'read_scalars']
+__all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'animate_clip',
+           'animate_contact_sheet', 'attention_rollout', 'clip_attention', 'collect_atlas',
+           'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
+           'draw_calibration', 'draw_class_accuracy', 'draw_confusion', 'draw_contact_sheet',
+           'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms', 'draw_jigsaw',
+           'draw_joint_heat', 'draw_layouts', 'draw_pose_clip', 'draw_poses', 'draw_roc',
+           'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_tokenized_clip', 'draw_tokens',
+           'embed_in_plane', 'figure_to_image', 'read_scalars', 'save_animation', 'score_colours',
+           'write_video']

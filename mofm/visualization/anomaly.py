@@ -2,14 +2,13 @@
 from typing import Mapping, Optional
 
 import numpy as np
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import MaxNLocator
 
 from mofm.keypoints import LAYOUTS
 
-from .pose import LEFT, MIDDLE, RIGHT
+from .pose import LEFT, MIDDLE, RIGHT, draw_skeleton
 
 _FAINT = '#B4B4B4'
 # Size of a thumbnail in units of the curve's axes.
@@ -60,7 +59,7 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
     axis.tick_params(labelsize=9)
     for left, (frame, keypoint) in zip(_spread(list(thumbnails), len(score)), thumbnails.items()):
         panel = axis.inset_axes((left, 1.12, _WIDTH, _HEIGHT))
-        _draw_skeleton(panel, np.asarray(keypoint, np.float32))
+        _draw_person(panel, np.asarray(keypoint, np.float32))
         panel.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
         point = (frame, smoothed[frame])
         axis.plot(*point, 'o', color=LEFT, markersize=6.5, markeredgecolor='white')
@@ -85,18 +84,10 @@ def _spread(frames, total):
     return left
 
 
-def _draw_skeleton(axis, keypoint):
-    layout = LAYOUTS['coco17']
+def _draw_person(axis, keypoint):
     present = keypoint[:, :2].any(1)
-    colours = np.full(layout.num_joints, MIDDLE)
-    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
-    edges = np.array(layout.edges)
-    edges = edges[present[edges].all(1)]
-    same = colours[edges[:, 0]] == colours[edges[:, 1]]
-    axis.add_collection(LineCollection(keypoint[edges, :2], linewidths=2.2, capstyle='round',
-                                       colors=np.where(same, colours[edges[:, 0]], MIDDLE)))
+    draw_skeleton(axis, keypoint[:, :2], present.astype(np.float32), LAYOUTS['coco17'])
     points = keypoint[present, :2]
-    axis.scatter(*points.T, s=9, linewidths=0, zorder=2, color=colours[present])
     low, high = (points.min(0), points.max(0)) if len(points) else (np.zeros(2), np.ones(2))
     centre, half = (low + high) / 2, .56 * max(*(high - low), 1e-3)
     axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half),

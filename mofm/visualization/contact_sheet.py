@@ -5,31 +5,8 @@ import numpy as np
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 
-from mofm.keypoints import get_layout
-
-from .pose import MIDDLE, draw_skeleton
-
-
-def _windows(clips):
-    """Part of the image that the visible joints of each clip take up, (N, 2, 2)."""
-    out = []
-    for clip in clips:
-        seen = clip['keypoint'][clip['keypoint_score'] > 0].astype(np.float32)  # (joints, 2)
-        low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
-        half = max(*(high - low), 1) * .55
-        out.append([(low + high) / 2 - half, (low + high) / 2 + half])
-    return np.array(out)
-
-
-def _draw(axis, clip, window, time, layout):
-    """All persons of a clip at a time in [0, 1]."""
-    frame = round(time * (clip['total_frames'] - 1))
-    for keypoint, score in zip(clip['keypoint'], clip['keypoint_score']):
-        draw_skeleton(axis, keypoint[frame].astype(np.float32), score[frame].astype(np.float32),
-                      layout, width=1.4)
-    (left, top), (right, bottom) = window
-    axis.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect='equal')
-    axis.spines[:].set_color('#D0D0D0')
+from .animation import ClipPanel
+from .pose import MIDDLE
 
 
 def _title(clip, classes):
@@ -53,9 +30,9 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
     """
     figure = Figure(figsize=(1.5 * num + 1.8, 1.55 * len(clips)), dpi=100, layout='constrained')
     axes = figure.subplots(len(clips), num, squeeze=False)
-    for clip, row, window in zip(clips, axes, _windows(clips)):
+    for clip, row in zip(clips, axes):
         for axis, time in zip(row, np.linspace(0, 1, num)):
-            _draw(axis, clip, window, time, get_layout(layout))
+            ClipPanel(axis, clip, layout).show(time)
         row[0].set_ylabel(_title(clip, classes), fontsize=7, color=MIDDLE, rotation=0, ha='right',
                           va='center')
     return figure
@@ -80,12 +57,12 @@ def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(clips):]:
         axis.set_axis_off()
-    windows = _windows(clips)
+    panels = [ClipPanel(axis, clip, layout) for axis, clip in zip(axes, clips)]
+    for axis, clip in zip(axes, clips):
+        axis.set_title(_title(clip, classes), fontsize=7, color=MIDDLE)
 
     def show(frame):
-        for clip, axis, window in zip(clips, axes, windows):
-            axis.clear()
-            _draw(axis, clip, window, frame / max(num - 1, 1), get_layout(layout))
-            axis.set_title(_title(clip, classes), fontsize=7, color=MIDDLE)
+        for panel in panels:
+            panel.show(frame / max(num - 1, 1))
 
     return FuncAnimation(figure, show, num, interval=80)

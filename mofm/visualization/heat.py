@@ -3,10 +3,18 @@ from typing import Optional
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mofm.keypoints import get_layout
+
+from .pose import MIDDLE, check_clip, draw_borders, draw_on_canvas, joint_colours
 
 _HEAT = 'inferno'
+# without the light end, which would not show on white
+_TIME = ListedColormap(colormaps['plasma'](np.linspace(0, .82, 256)))
 _EMPTY = '#E9E9E9'
 
 
@@ -76,34 +84,121 @@ def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
     if heat.ndim != 3 or heat.shape[1] % rows or heat.shape[2] % cols:
         raise ValueError(f'heat {heat.shape}: expected (F, H, W), H divisible by {rows} and W by '
                          f'{cols}')
-    ids = token_ids.reshape(rows, cols)
     total = heat.sum(0)  # (H, W)
     height, width = total.shape[0] // rows, total.shape[1] // cols
     occupied = total.reshape(rows, height, cols, width).max((1, 3)) > 0
-    if vocabulary is None:
-        vocabulary = int(ids[occupied].max(initial=1)) + 1
-    norm, cmap = Normalize(0, vocabulary - 1), colormaps['coolwarm'].with_extremes(bad=_EMPTY)
 
     figure = Figure(figsize=(12, 5.9), dpi=150, layout='constrained')
     left, right = figure.subplots(1, 2)
-    image = left.imshow(np.ma.masked_array(ids, ~occupied), cmap=cmap, norm=norm)
-    size = min(11, 122 / max(rows, cols))
-    for row, col in np.ndindex(rows, cols):
-        red, green, blue, _ = cmap(norm(ids[row, col]))
-        dark = occupied[row, col] and .3 * red + .59 * green + .11 * blue < .5
-        colour = ('white' if dark else 'black') if occupied[row, col] else '#B4B4B4'
-        left.text(col, row, str(ids[row, col]), ha='center', va='center', fontsize=size,
-                  color=colour)
-    left.set(xticks=np.arange(-.5, cols), yticks=np.arange(-.5, rows))
-    left.grid(color='white', linewidth=.8)
-    left.set_title(f'token of each cube ({occupied.sum()} of {rows * cols} occupied)', fontsize=11)
+    _draw_grid(left, token_ids.reshape(rows, cols), occupied, vocabulary, 'left')
     right.imshow(total, cmap=_HEAT, norm=PowerNorm(.6, vmin=0),
                  extent=(-.5, cols - .5, rows - .5, -.5))
     right.set(xticks=np.arange(-.5, cols), yticks=np.arange(-.5, rows))
     right.grid(color='white', linewidth=.4, alpha=.25)
     right.set_title('heat, summed over time', fontsize=11)
-    for axis in (left, right):
-        axis.tick_params(length=0, labelbottom=False, labelleft=False)
-    figure.colorbar(image, ax=left, location='left', fraction=.04, pad=.02,
-                    label='token id (grey: empty cube)')
+    right.tick_params(length=0, labelbottom=False, labelleft=False)
+    return figure
+
+
+def _draw_grid(axis, ids, occupied, vocabulary, bar):
+    """Token ids (rows, cols) as coloured numbers, with a colour bar on one side."""
+    if vocabulary is None:
+        vocabulary = int(ids[occupied].max(initial=1)) + 1
+    norm, cmap = Normalize(0, vocabulary - 1), colormaps['coolwarm'].with_extremes(bad=_EMPTY)
+    image = axis.imshow(np.ma.masked_array(ids, ~occupied), cmap=cmap, norm=norm)
+    size = min(11, 122 / max(ids.shape))
+    for (row, col), token in np.ndenumerate(ids):
+        red, green, blue, _ = cmap(norm(token))
+        dark = .3 * red + .59 * green + .11 * blue < .5
+        colour = ('white' if dark else 'black') if occupied[row, col] else '#B4B4B4'
+        axis.text(col, row, str(token), ha='center', va='center', fontsize=size, color=colour)
+    axis.set(xticks=np.arange(-.5, ids.shape[1]), yticks=np.arange(-.5, ids.shape[0]))
+    axis.grid(color='white', linewidth=.8)
+    axis.set_title(f'token of each cube ({occupied.sum()} of {ids.size} occupied)', fontsize=11)
+    axis.tick_params(length=0, labelbottom=False, labelleft=False)
+    axis.figure.colorbar(image, ax=axis, location=bar, fraction=.04, pad=.02,
+                         label='token id (grey: empty cube)')
+
+
+def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
+                        grid, vocabulary: Optional[int] = None,
+                        layout: str = 'coco17') -> Figure:
+    """Nine frames of a clip beside its motion tokens, as in the paper's Figure 1.
+
+    The grey lines in the frames are the borders of the cubes. Low token ids are blue and high
+    ones red; cubes without heat are grey.
+
+    Args:
+        keypoints: (M, J, F, 3) x and y in canvas pixels and score, as `ThermalCubeFormat` packs.
+        token_ids: (K,) ids in the order of the cubes.
+        occupied: (K,) bool, cubes that hold heat.
+        grid (CubeGrid): Geometry of the cubes.
+        vocabulary: V, the id of the reddest token plus one; the highest id shown if None.
+        layout: Joint layout.
+
+    Returns:
+        Figure: Axes of the frames, then of the tokens and of the colour bar.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+    """
+    keypoints, layout = np.asarray(keypoints, np.float32), get_layout(layout)
+    token_ids, occupied = np.asarray(token_ids), np.asarray(occupied, bool)
+    check_clip(keypoints, grid, layout)
+    for name, value in (('token_ids', token_ids), ('occupied', occupied)):
+        if value.shape != (grid.num_cubes, ):
+            raise ValueError(f'{name} {value.shape}: expected ({grid.num_cubes},), one for each '
+                             'cube')
+    figure = Figure(figsize=(12, 5.6), dpi=150, layout='constrained')
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.12))
+    frames = np.unique(np.linspace(0, grid.num_frames - 1, 9).round().astype(int))
+    axes = left.subplots(3, 3).ravel()
+    for axis in axes[len(frames):]:
+        axis.set_axis_off()
+    for axis, frame in zip(axes, frames):
+        draw_on_canvas(axis, keypoints[:, :, frame], grid, layout)
+        axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE, pad=3)
+    _draw_grid(right.subplots(), token_ids.reshape(grid.rows, grid.cols),
+               occupied.reshape(grid.rows, grid.cols), vocabulary, 'right')
+    return figure
+
+
+def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> Figure:
+    """The heat of each joint over time; grey lines are the borders of the cubes.
+
+    A pixel has the colour of the frame in which it is hottest, and is the paler the less hot it
+    is then (heat to the power 0.6).
+
+    Args:
+        volume: (J, F, H, W) heat of the joints, U in [0, 1].
+        patch: Side of a cube in pixels.
+        layout: Joint layout.
+
+    Returns:
+        Figure: One axes a joint, and one for the colour bar.
+
+    Raises:
+        ValueError: If the volume has another shape.
+    """
+    volume, layout = np.asarray(volume, np.float32), get_layout(layout)
+    if volume.ndim != 4 or len(volume) != layout.num_joints:
+        raise ValueError(f'heat {volume.shape}: expected ({layout.num_joints}, F, H, W) for '
+                         f'layout {layout.name}')
+    heat, frame = volume.max(1).clip(0, 1) ** .6, volume.argmax(1)  # (J, H, W)
+    norm = Normalize(0, max(volume.shape[1] - 1, 1))
+    images = 1 - (1 - _TIME(norm(frame))[..., :3]) * heat[..., None]
+    columns = 6
+    rows = -(-len(volume) // columns)
+    figure = Figure(figsize=(12, 2.13 * rows), dpi=150, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.ravel()[len(volume):]:
+        axis.set_axis_off()
+    for joint, axis in zip(range(len(volume)), axes.ravel()):
+        axis.imshow(images[joint])
+        draw_borders(axis, *volume.shape[2:], patch)
+        name = layout.joints[joint].replace('_', ' ')
+        axis.set_title(name if heat[joint].any() else f'{name} (missing)', fontsize=10,
+                       color=joint_colours(layout)[joint])
+    figure.colorbar(ScalarMappable(norm, _TIME), ax=axes, fraction=.02, pad=.01, label='frame',
+                    ticks=MaxNLocator(8, integer=True))
     return figure

@@ -12,13 +12,60 @@ from mofm.keypoints import Layout, get_layout
 LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#4D4D4D'
 
 
+def joint_colours(layout: Layout) -> np.ndarray:
+    """Colour of each joint: the person's left is blue, the right orange, the middle grey."""
+    colours = np.full(layout.num_joints, MIDDLE)
+    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
+    return colours
+
+
 def _faded(colours: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return to_rgba_array(colours, .15 + .85 * confidence)  # (N, 4)
 
 
+class Skeletons:
+    """Any number of persons in an axes; colours as in :func:`draw_pose_clip`.
+
+    Two artists draw all of them, and :meth:`show` gives these new positions, so that a frame of
+    an animation costs little.
+
+    Args:
+        axis (Axes): Where to.
+        layout (Layout): Joint layout.
+        width (float): Of the bones, in points.
+    """
+
+    def __init__(self, axis, layout: Layout, width: float = 2.2):
+        self._edges = np.array(layout.edges)
+        self._colours = joint_colours(layout)
+        first, second = self._colours[self._edges].T
+        # a bone has the colour of a side if both its ends are on it
+        self._bone_colours = np.where(first == second, first, MIDDLE)
+        self._bones = axis.add_collection(LineCollection([], linewidths=width, capstyle='round'))
+        self._joints = axis.scatter([], [], s=4 * width, linewidths=0, zorder=2)
+
+    def show(self, keypoint: np.ndarray, score: np.ndarray):
+        """Put the persons where they are.
+
+        Args:
+            keypoint (np.ndarray): (M, V, 2) pixels, y downwards.
+            score (np.ndarray): (M, V) confidence; joints with 0 are left out.
+        """
+        alpha = np.clip(score, 0, 1)
+        bone_alpha = alpha[:, self._edges].min(2)  # (M, E)
+        for artist, position, colours, confidence, move in (
+                (self._bones, keypoint[:, self._edges], self._bone_colours, bone_alpha,
+                 self._bones.set_segments),
+                (self._joints, keypoint, self._colours, alpha, self._joints.set_offsets)):
+            shown = confidence > 0
+            move(position[shown])
+            colours = np.broadcast_to(colours, shown.shape)
+            artist.set_color(_faded(colours[shown], confidence[shown]))
+
+
 def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout,
                   width: float = 2.2):
-    """Draw one person into an axes; colours as in :func:`draw_pose_clip`.
+    """Draw one person into an axes.
 
     Args:
         axis (Axes): Where to.
@@ -27,32 +74,50 @@ def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout,
         layout (Layout): Joint layout.
         width (float): Of the bones, in points.
     """
-    colours = np.full(layout.num_joints, MIDDLE)
-    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
-    edges, alpha = np.array(layout.edges), np.clip(score, 0, 1)
-    # A bone has the colour of a side if both its ends are on it.
-    bone_colours = np.where(colours[edges[:, 0]] == colours[edges[:, 1]], colours[edges[:, 0]],
-                            MIDDLE)
-    bone_alpha = alpha[edges].min(1)
-    shown = bone_alpha > 0
-    axis.add_collection(LineCollection(
-        keypoint[edges[shown]], colors=_faded(bone_colours[shown], bone_alpha[shown]),
-        linewidths=width, capstyle='round'))
-    axis.scatter(*keypoint[alpha > 0].T, s=4 * width, linewidths=0, zorder=2,
-                 color=_faded(colours[alpha > 0], alpha[alpha > 0]))
+    Skeletons(axis, layout, width).show(np.asarray(keypoint)[None], np.asarray(score)[None])
+
+
+def check_clip(keypoints: np.ndarray, grid, layout: Layout):
+    """Raise ValueError unless key points are (M, J, F, 3) of the layout and a `CubeGrid`."""
+    joints, frames = layout.num_joints, grid.num_frames
+    if keypoints.ndim != 4 or keypoints.shape[1:] != (joints, frames, 3):
+        raise ValueError(f'keypoints {keypoints.shape}: expected (M, {joints}, {frames}, 3) for '
+                         f'layout {layout.name} and {grid}')
+
+
+def draw_borders(axis, height: int, width: int, patch: int):
+    """Show all pixels of a canvas, with grey lines between the thermal cubes."""
+    y, x = (np.arange(0, size + 1, patch) - .5 for size in (height, width))  # between pixels
+    axis.hlines(y[1:-1], x[0], x[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
+    axis.vlines(x[1:-1], y[0], y[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
+    axis.set(xlim=x[[0, -1]], ylim=y[[-1, 0]], xticks=[], yticks=[], aspect='equal')
+    axis.spines[:].set_color('#D0D0D0')
+
+
+def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
+    """One moment of a clip on the canvas of the thermal cubes, whose borders are grey.
+
+    Args:
+        axis (Axes): Where to.
+        keypoints (np.ndarray): (M, V, 3) x and y in canvas pixels and score; score 0 is missing.
+        grid (CubeGrid): Geometry of the cubes.
+        layout (Layout): Joint layout.
+    """
+    draw_borders(axis, grid.canvas, grid.canvas, grid.patch)
+    Skeletons(axis, layout, 1.8).show(keypoints[..., :2], keypoints[..., 2])
 
 
 def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, Layout] = 'coco17',
                    num: int = 8) -> Figure:
-    """Frames of one person's clip, evenly spaced from the first to the last.
+    """Frames of a clip, evenly spaced from the first to the last.
 
-    The person's left side is blue, the right side orange; the fainter a bone, the lower the
+    A person's left side is blue, the right side orange; the fainter a bone, the lower the
     confidence of its less certain joint. Bones to a missing joint (score 0) are left out. All
     frames share one window, so that motion through the image stays visible.
 
     Args:
-        keypoint: (T, V, 2) pixels, y downwards.
-        score: (T, V) confidence in [0, 1].
+        keypoint: (T, V, 2) or, for several persons, (M, T, V, 2) pixels, y downwards.
+        score: (T, V) or (M, T, V) confidence in [0, 1].
         layout: Joint layout, or its name in `mofm.keypoints.LAYOUTS`.
         num: Number of frames to draw, at most T.
 
@@ -64,15 +129,18 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, L
     """
     layout = get_layout(layout) if isinstance(layout, str) else layout
     keypoint, score = np.asarray(keypoint, np.float32), np.asarray(score, np.float32)
-    if keypoint.shape != (*score.shape, 2) or score.shape[1:] != (layout.num_joints,):
+    if (keypoint.shape != (*score.shape, 2) or score.ndim not in (2, 3)
+            or score.shape[-1] != layout.num_joints):
         raise ValueError(
-            f'keypoint {keypoint.shape} and score {score.shape}: expected (T, {layout.num_joints},'
-            f' 2) and (T, {layout.num_joints}) for layout {layout.name}')
+            f'keypoint {keypoint.shape} and score {score.shape}: expected ([M,] T, '
+            f'{layout.num_joints}, 2) and ([M,] T, {layout.num_joints}) for layout {layout.name}')
+    if score.ndim == 2:
+        keypoint, score = keypoint[None], score[None]
     seen = keypoint[score > 0]
     low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
     margin = .06 * max(*(high - low), 1)
     low, high = low - margin, high + margin
-    frames = np.unique(np.linspace(0, len(keypoint) - 1, num).round().astype(int))
+    frames = np.unique(np.linspace(0, score.shape[1] - 1, num).round().astype(int))
     width = 12.0
     panel = width / num
     ratio = np.clip((high - low)[1] / (high - low)[0], .5, 3)
@@ -80,7 +148,7 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, L
                     layout='constrained')
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
     for axis, frame in zip(axes, frames):
-        draw_skeleton(axis, keypoint[frame], score[frame], layout)
+        Skeletons(axis, layout).show(keypoint[:, frame], score[:, frame])
         axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[],
                  aspect='equal')
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)

@@ -1,16 +1,18 @@
-"""Learning curves and confusion matrices."""
+"""Learning curves, confusion matrices, and what was found for single clips."""
 import json
 import os
 from pathlib import Path
-from typing import Dict, Mapping, Sequence, Tuple, Union
+from typing import Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .pose import LEFT, RIGHT
+
 Curves = Dict[str, Tuple[np.ndarray, np.ndarray]]
 
-_LINE = '#0072B2'
+_LINE, _FAINT = LEFT, '#B4B4B4'
 _BOOKKEEPING = ('step', 'epoch', 'iter')
 
 
@@ -127,4 +129,70 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     axis.set_title(f'top-1 {100 * accuracy:.1f} % of {matrix.sum():.0f} clips', fontsize=12)
     axis.set(xlabel='predicted', ylabel='true')
     axis.tick_params(labelsize=font)
+    return figure
+
+
+def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: Optional[int] = None,
+                num: int = 5) -> Figure:
+    """The most likely classes of a clip; the bar of the true class is blue.
+
+    Args:
+        scores: (C,) probabilities.
+        class_names: C names.
+        label: True class.
+        num: Classes to show.
+
+    Returns:
+        Figure: One axes.
+
+    Raises:
+        ValueError: If the scores do not fit the names.
+    """
+    scores = np.asarray(scores, dtype=float)
+    if scores.shape != (len(class_names), ):
+        raise ValueError(f'scores {scores.shape}: expected ({len(class_names)},) for '
+                         f'{len(class_names)} class names')
+    best = np.argsort(-scores, kind='stable')[:num]
+    figure = Figure(figsize=(12, .3 * len(best) + .5), dpi=150, layout='constrained')
+    axis = figure.subplots()
+    bars = axis.barh(np.arange(len(best)), scores[best], height=.7,
+                     color=[_LINE if c == label else _FAINT for c in best])
+    axis.bar_label(bars, [f'{score:.3f}' for score in scores[best]], padding=4, fontsize=10)
+    axis.set_yticks(np.arange(len(best)), [class_names[c] for c in best], fontsize=10)
+    axis.set(xlim=(0, 1.08), xticks=[], ylim=(len(best) - .5, -.5))
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    title = '' if label is None else f'true class: {class_names[label]}'
+    wrong = label is not None and label != best[0]
+    axis.set_title(title, fontsize=11, loc='left', color=RIGHT if wrong else 'black')
+    return figure
+
+
+def draw_jigsaw(probability: np.ndarray, normality: float) -> Figure:
+    """Which piece the token jigsaw sees in each slot of a clip in order.
+
+    Args:
+        probability: (P, P), slot by piece; the diagonal is right. Rows of empty slots say
+            nothing.
+        normality: Smallest probability on the diagonal, over the pieces that hold heat.
+
+    Returns:
+        Figure: One axes and its colour bar.
+
+    Raises:
+        ValueError: If the matrix is not square.
+    """
+    probability = np.asarray(probability, dtype=float)
+    num = len(probability)
+    if probability.shape != (num, num):
+        raise ValueError(f'probability {probability.shape}: expected (P, P)')
+    figure = Figure(figsize=(6, 5.2), dpi=150, layout='constrained')
+    axis = figure.subplots()
+    image = axis.imshow(probability, cmap='Blues', vmin=0, vmax=1)
+    for i, value in enumerate(probability.diagonal()):
+        axis.text(i, i, f'{value:.2f}'.lstrip('0'), ha='center', va='center', fontsize=9,
+                  color='white' if value > .5 else 'black')
+    axis.set(xlabel='piece', ylabel='slot', xticks=range(num), yticks=range(num))
+    axis.set_title(f'normality {normality:.3f} (empty pieces do not count)', fontsize=10)
+    figure.colorbar(image, ax=axis, label='probability', fraction=.04, pad=.02)
     return figure

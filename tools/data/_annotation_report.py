@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from matplotlib.animation import PillowWriter
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -18,7 +17,7 @@ from mofm.datasets.annotation import (
     validate,
 )
 from mofm.keypoints import LAYOUTS, get_layout
-from mofm.visualization import animate_contact_sheet, draw_contact_sheet
+from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
 
 _BINS = 10
 
@@ -114,7 +113,7 @@ def save_sheet(path: Path, clips, classes, layout):
     """Write a picture, or an animation if the file is a GIF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == '.gif':
-        animate_contact_sheet(clips, classes, layout).save(path, PillowWriter(fps=12))
+        save_animation(animate_contact_sheet(clips, classes, layout), path)
     else:
         draw_contact_sheet(clips, classes, layout).savefig(path)
 

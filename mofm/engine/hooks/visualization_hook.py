@@ -1,0 +1,73 @@
+"""Look at a few samples while training goes on."""
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+
+from mofm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class MotionVisualizationHook(Hook):
+    """Show the first samples of validations and tests, by a :class:`MotionVisualizer`.
+
+    Put ``visualizer=dict(type='MotionVisualizer', vis_backends=...)`` into the config as well.
+    The backends get one picture a sample: its key points on the canvas, and what the model makes
+    of them.
+
+    Args:
+        num_samples (int): How many samples.
+        interval (int): Every how many validations; a test is always shown.
+
+    Raises:
+        ValueError: If one of them is not positive.
+        TypeError: At the start of a run, if its visualizer is another one.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, num_samples: int = 4, interval: int = 1):
+        for name, value in (('num_samples', num_samples), ('interval', interval)):
+            if value < 1:
+                raise ValueError(f'{name}: found {value}, expected at least 1')
+        self.num_samples = num_samples
+        self.interval = interval
+        self._validations = 0
+        self._shown = 0
+
+    def before_run(self, runner):
+        """Check the visualizer."""
+        from mofm.visualization import MotionVisualizer  # matplotlib, for runs with pictures only
+        if not isinstance(runner.visualizer, MotionVisualizer):
+            raise TypeError(f'visualizer: found {type(runner.visualizer).__name__}, expected '
+                            "visualizer=dict(type='MotionVisualizer', ...) in the config")
+
+    def before_val_epoch(self, runner):
+        """Start to count, unless this validation is left out."""
+        left_out = self._validations % self.interval
+        self._shown = self.num_samples if left_out else 0
+        self._validations += 1
+
+    def before_test_epoch(self, runner):
+        """Start to count."""
+        self._shown = 0
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
+        """Show samples of the batch."""
+        self._show(runner, 'val', data_batch, outputs)
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
+        """Show samples of the batch."""
+        self._show(runner, 'test', data_batch, outputs)
+
+    @master_only
+    def _show(self, runner, mode, data_batch, outputs):
+        from mofm.visualization import draw_pose_clip, figure_to_image
+        remaining = self.num_samples - self._shown
+        for keypoints, sample in zip(data_batch['inputs']['keypoints'], outputs[:remaining]):
+            keypoints = keypoints.view(-1, *keypoints.shape[-4:])[0]  # the first of the clips
+            keypoints = keypoints.transpose(1, 2).cpu().numpy()  # (M, F, J, 3)
+            figure = draw_pose_clip(keypoints[..., :2], keypoints[..., 2])
+            figure.suptitle(sample.get('frame_dir', ''), fontsize=10)
+            runner.visualizer.add_datasample(f'{mode}_{self._shown}', figure_to_image(figure),
+                                             sample, step=runner.iter)
+            self._shown += 1

@@ -1,0 +1,110 @@
+"""Moving skeletons, as GIF or MP4."""
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, FuncAnimation
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mofm.keypoints import get_layout
+
+from .pose import MIDDLE, Skeletons
+
+
+class ClipPanel:
+    """All persons of a clip in an axes, at a time that can change.
+
+    The window holds the visible joints of the whole clip, so that motion through the image stays
+    visible.
+
+    Args:
+        axis (Axes): Where to.
+        clip (dict): Annotation, see :mod:`mofm.datasets.annotation`.
+        layout (str): Joint layout.
+        width (float): Of the bones, in points.
+    """
+
+    def __init__(self, axis, clip: dict, layout: str = 'coco17', width: float = 1.6):
+        self._keypoint = np.asarray(clip['keypoint'], np.float32)  # (M, T, V, 2)
+        self._score = np.asarray(clip['keypoint_score'], np.float32)
+        seen = self._keypoint[self._score > 0]
+        low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
+        half = max(*(high - low), 1) * .55
+        (left, top), (right, bottom) = (low + high) / 2 - half, (low + high) / 2 + half
+        axis.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect='equal')
+        axis.spines[:].set_color('#D0D0D0')
+        self._skeletons = Skeletons(axis, get_layout(layout), width)
+
+    def show(self, time: float):
+        """Move to a time in [0, 1], from the first frame to the last."""
+        frame = round(time * (self._keypoint.shape[1] - 1))
+        self._skeletons.show(self._keypoint[:, frame], self._score[:, frame])
+
+
+def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32, title: str = '',
+                 size: float = 2.2) -> FuncAnimation:
+    """A clip in motion, brought to a given number of frames; colours as in `draw_pose_clip`.
+
+    Args:
+        clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V).
+        layout (str): Joint layout.
+        num (int): Frames of the animation.
+        title (str): Written above.
+        size (float): Side of the panel in inches of 80 pixels.
+
+    Returns:
+        FuncAnimation: For :func:`save_animation`.
+    """
+    head = .19 * (title.count('\n') + 1) + .03 if title else 0
+    figure = Figure(figsize=(size, size + head), dpi=80)
+    panel = ClipPanel(figure.add_axes((.01, .01, .98, .98 * size / (size + head))), clip, layout)
+    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top')
+    return FuncAnimation(figure, lambda frame: panel.show(frame / max(num - 1, 1)), num)
+
+
+class _GifWriter(AbstractMovieWriter):
+    """One palette for all frames: half the time and size of one for each, matplotlib's way."""
+
+    def setup(self, fig, outfile, dpi=None):
+        super().setup(fig, outfile, dpi)
+        self._images = []
+
+    def grab_frame(self, **savefig_kwargs):
+        buffer = BytesIO()
+        self.fig.savefig(buffer, **{**savefig_kwargs, 'format': 'rgba', 'dpi': self.dpi})
+        image = Image.frombytes('RGBA', self.frame_size, buffer.getvalue())
+        self._images.append(image.convert('RGB'))
+
+    def finish(self):
+        some = self._images[::max(len(self._images) // 8, 1)]
+        palette = Image.fromarray(np.concatenate(some)).quantize(64, Image.Quantize.FASTOCTREE)
+        first, *rest = (image.quantize(palette=palette, dither=Image.Dither.NONE)
+                        for image in self._images)
+        first.save(self.outfile, save_all=True, append_images=rest, loop=0,
+                   duration=round(1000 / self.fps))
+
+
+def save_animation(animation: FuncAnimation, path: Union[str, PathLike], fps: float = 12) -> None:
+    """Write a GIF, or an MP4 by the ffmpeg of imageio-ffmpeg.
+
+    Args:
+        animation (FuncAnimation): E.g. of :func:`animate_clip`.
+        path (str or Path): Ends in ``.gif`` or ``.mp4``.
+        fps (float): Frames per second.
+
+    Raises:
+        ValueError: If the path has another suffix.
+    """
+    suffix = Path(path).suffix
+    if suffix == '.gif':
+        animation.save(path, _GifWriter(fps))
+    elif suffix == '.mp4':
+        from imageio_ffmpeg import get_ffmpeg_exe
+        with rc_context({'animation.ffmpeg_path': get_ffmpeg_exe()}):
+            animation.save(path, FFMpegWriter(fps))
+    else:
+        raise ValueError(f'{path}: found suffix {suffix!r}, expected .gif or .mp4')

@@ -1,0 +1,155 @@
+"""Atlas of the MotionBook: what a motion token looks like, and where it is met."""
+from dataclasses import dataclass, field
+from typing import Iterable, List, Sequence, Tuple
+
+import numpy as np
+import torch
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from mofm.keypoints import get_layout
+
+from .pose import MIDDLE, Skeletons
+
+_MARK = '#CC79A7'  # Okabe and Ito's purple: no joint has it
+
+
+@dataclass
+class AtlasEntry:
+    """One motion token.
+
+    Args:
+        token (int): Id.
+        share (float): Of the cubes that count, in [0, 1].
+        patch (np.ndarray): (F, p, p) mean output of the decoder at the cubes with this token.
+        examples (list): Most typical cubes, at most one a clip, the best first: distance of its
+            heat U_R from ``patch`` (root mean square), cube, key points (M, J, F, 3) of its clip.
+    """
+
+    token: int
+    share: float
+    patch: np.ndarray
+    examples: List[Tuple[float, int, np.ndarray]] = field(default_factory=list)
+
+
+@torch.no_grad()
+def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
+                  num_examples: int = 3,
+                  min_heat: float = .49) -> Tuple[List[AtlasEntry], np.ndarray]:
+    """Entries of the most frequent tokens of a data set.
+
+    Cubes that are touched by the rim of a Gaussian only do not count: they are many and show
+    nothing. A key point gives its pixel exp(-0.5 / (2 sigma^2)), 0.499, or more.
+
+    The clips are seen twice, so that memory does not grow with them: first for frequencies and
+    mean patches, then for the typical cubes.
+
+    Args:
+        tokenizer (MotionTokenizer): With a data preprocessor, in evaluation mode.
+        batches (Sequence): Collated samples, that can be gone through twice: a DataLoader that
+            does not shuffle.
+        num_tokens (int): Entries.
+        num_examples (int): Typical cubes of each.
+        min_heat (float): Highest heat of a cube from which on it counts.
+
+    Returns:
+        tuple: Entries with the most frequent first, and (V,) share of each token in the cubes
+        that count.
+
+    Raises:
+        ValueError: If no cube counts.
+    """
+    grid = tokenizer.grid
+    counts = np.zeros(tokenizer.vocab_size, np.int64)
+    total = torch.zeros(tokenizer.vocab_size, grid.num_frames, grid.patch, grid.patch)
+    all_ids = []
+    for inputs in _rendered(tokenizer, batches):
+        ids, counted = tokenizer.encode(inputs), inputs.peaks() >= min_heat
+        patches = grid.split(tokenizer.decode(ids))[counted].float().cpu()  # (N, F, p, p)
+        ids = ids.masked_fill(~counted, -1).cpu()
+        total.index_add_(0, ids[ids >= 0], patches)
+        counts += np.bincount(ids[ids >= 0].numpy(), minlength=len(counts))
+        all_ids.append(ids)
+    if not counts.any():
+        raise ValueError(f'clips: found no cube with a heat of {min_heat} or more')
+    order = np.argsort(-counts, kind='stable')[:num_tokens]
+    entries = [AtlasEntry(int(token), counts[token] / counts.sum(),
+                          (total[token] / counts[token]).numpy())
+               for token in order if counts[token]]
+    for ids, inputs in zip(all_ids, _rendered(tokenizer, batches)):
+        heat = grid.split(inputs.union()).cpu()  # (B, K, F, p, p)
+        keypoints = inputs.keypoints.cpu()
+        for entry in entries:
+            distance = (heat - torch.from_numpy(entry.patch)).square().mean((2, 3, 4)).sqrt()
+            distance = distance.masked_fill(ids != entry.token, torch.inf)
+            best, cube = distance.min(1)  # (B,)
+            for clip in best.isfinite().nonzero()[:, 0].tolist():
+                entry.examples.append((float(best[clip]), int(cube[clip]),
+                                       keypoints[clip].numpy()))
+            entry.examples = sorted(entry.examples, key=lambda e: e[:1])[:num_examples]
+    return entries, counts / counts.sum()
+
+
+def _rendered(tokenizer, batches: Iterable):
+    for batch in batches:
+        yield tokenizer.data_preprocessor(batch)['inputs']
+
+
+def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
+               layout: str = 'coco17') -> Figure:
+    """One row per token: its share, what the decoder makes of it over time, typical clips.
+
+    Each patch has a scale of its own, from 0 to the highest heat, which stands beside it. A
+    typical clip is shown at the frame in which a joint is nearest to the centre of the cube,
+    which is marked; the path of this joint is grey.
+
+    Args:
+        entries (Sequence[AtlasEntry]): At least one.
+        grid (CubeGrid): Geometry of the cubes.
+        num (int): Frames of the mean patch.
+        layout (str): Joint layout.
+
+    Returns:
+        Figure: Axes of the frames, and one a typical clip, in each row.
+    """
+    layout = get_layout(layout)
+    examples = max(len(entry.examples) for entry in entries)
+    frames = np.unique(np.linspace(0, grid.num_frames - 1, num).round().astype(int))
+    figure = Figure(figsize=(1.36 * (len(frames) + examples) + 1.2, 1.52 * len(entries) + .25),
+                    dpi=110, layout='constrained')
+    axes = figure.subplots(len(entries), len(frames) + examples, squeeze=False)
+    for entry, row in zip(entries, axes):
+        top = float(entry.patch.max())
+        for axis, frame in zip(row, frames):
+            axis.imshow(entry.patch[frame], cmap='inferno', norm=Normalize(0, max(top, 1e-6)))
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(f'token {entry.token}\n{100 * entry.share:.2f} %\nheat to {top:.2f}',
+                          fontsize=9, rotation=0, ha='right', va='center')
+        for axis in row[len(frames) + len(entry.examples):]:
+            axis.set_axis_off()
+        for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples):
+            _draw_example(axis, cube, keypoints, grid, layout)
+    for i, frame in enumerate(frames):
+        axes[0, i].set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+    for i in range(examples):
+        axes[0, len(frames) + i].set_title(f'typical clip {i + 1}', fontsize=9, color=MIDDLE)
+    return figure
+
+
+def _draw_example(axis, cube, keypoints, grid, layout):
+    corner = np.array([cube % grid.cols, cube // grid.cols]) * grid.patch - .5
+    centre = corner + grid.patch / 2
+    points, score = keypoints[..., :2], keypoints[..., 2]  # (M, J, F, 2), (M, J, F)
+    distance = np.where(score > 0, np.abs(points - centre).max(-1), np.inf)
+    person, joint, frame = np.unravel_index(distance.argmin(), distance.shape)
+    trace = points[person, joint][score[person, joint] > 0]
+    axis.plot(*trace.T, color='#B4B4B4', linewidth=1)
+    Skeletons(axis, layout, 1.5).show(points[:, :, frame], score[:, :, frame])
+    axis.add_patch(Rectangle(corner, grid.patch, grid.patch, fill=False, edgecolor=_MARK,
+                             linewidth=1.8, zorder=3))
+    axis.set(xlim=(-.5, grid.canvas - .5), ylim=(grid.canvas - .5, -.5), xticks=[], yticks=[],
+             aspect='equal')
+    axis.set_xlabel(f'{layout.joints[joint]}, frame {frame}'.replace('_', ' '), fontsize=6.5,
+                    color=MIDDLE, labelpad=2)
+    axis.spines[:].set_color('#D0D0D0')

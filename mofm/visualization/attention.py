@@ -1,0 +1,166 @@
+"""Where the backbone looks: attention over the cubes, and over the joints that lie in them."""
+from contextlib import ExitStack
+from typing import Mapping, Tuple
+
+import numpy as np
+import torch
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mofm.keypoints import get_layout
+
+from .pose import MIDDLE, check_clip
+
+# Light grey to dark red by way of orange: lightness alone tells the order.
+_ATTENTION = LinearSegmentedColormap.from_list(
+    'attention', ['#CFCFCF', '#F5C27A', '#E8743B', '#B2182B', '#5B0A1E'])
+
+
+@torch.no_grad()
+def clip_attention(backbone, inputs) -> Tuple[Tensor, Tensor]:
+    """Attention of every block and head for one clip.
+
+    The weights are recomputed from what hooks see: softmax(q k^T / sqrt(d)).
+
+    Args:
+        backbone (MoFMBackbone): In evaluation mode.
+        inputs (ThermalCubes): One clip.
+
+    Returns:
+        tuple: Weights (L, heads, N, N), rows are queries and sum to 1, and the N cubes that took
+        part. A class token is the first row and column, before the cubes.
+
+    Raises:
+        ValueError: If there is more than one clip, or the backbone has no attention.
+    """
+    if len(inputs) != 1:
+        raise ValueError(f'inputs: found {len(inputs)} clips, expected one')
+    blocks = [m for m in backbone.modules() if hasattr(m, 'qkv') and hasattr(m, 'num_heads')]
+    if not blocks:
+        raise ValueError(f'backbone: found {type(backbone).__name__}, which has no attention; '
+                         'expected MoFMBackbone')
+    seen = []
+    with ExitStack() as stack:
+        for block in blocks:
+            handle = block.qkv.register_forward_hook(
+                lambda module, args, out, heads=block.num_heads: seen.append((out, heads)))
+            stack.callback(handle.remove)
+        features = backbone(inputs)
+    weights = []
+    for qkv, heads in seen:
+        q, k, _ = qkv[0].view(qkv.shape[1], 3, heads, -1).permute(1, 2, 0, 3)  # (heads, N, d)
+        weights.append((q @ k.mT / q.shape[-1]**.5).softmax(-1))
+    return torch.stack(weights), features.encoded[0].nonzero()[:, 0]
+
+
+def attention_rollout(weights: Tensor) -> Tensor:
+    """How much of each input token reaches each output token (arXiv 2005.00928, Sec. 3).
+
+    The residual connection counts half: the product over the blocks of (mean of the heads +
+    identity) / 2.
+
+    Args:
+        weights (Tensor): (L, heads, N, N), see :func:`clip_attention`.
+
+    Returns:
+        Tensor: (N, N), rows are outputs and sum to 1.
+    """
+    identity = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    rollout = identity
+    for block in weights.mean(1):
+        rollout = (block + identity) / 2 @ rollout
+    return rollout
+
+
+def cube_attention(weights: Tensor, cubes: Tensor, num_cubes: int) -> dict:
+    """What the pooled features look at: by rollout, and the mean of the heads of each block.
+
+    Pooled is the mean over the tokens of the cubes, so the rows are averaged; with a class token
+    its row counts.
+
+    Args:
+        weights (Tensor): (L, heads, N, N), see :func:`clip_attention`.
+        cubes (Tensor): (n,) cubes behind the last n columns.
+        num_cubes (int): K.
+
+    Returns:
+        dict: 'rollout', 'block 1', ... -> (K,) share of each cube times the number of cubes that
+        took part: 1 is an equal share, NaN a cube that took no part.
+    """
+    maps = {'rollout': attention_rollout(weights)}
+    maps.update({f'block {i}': block for i, block in enumerate(weights.mean(1), 1)})
+    out = {}
+    for name, rows in maps.items():
+        with_cls = len(rows) > len(cubes)
+        share = (rows[0] if with_cls else rows.mean(0))[int(with_cls):]
+        values = np.full(num_cubes, np.nan, np.float32)
+        values[cubes.cpu()] = (share / share.sum() * len(cubes)).cpu()
+        out[name] = values
+    return out
+
+
+def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], grid,
+                   num: int = 7, layout: str = 'coco17') -> Figure:
+    """One row per map: the attention of each cube, and frames whose joints wear that of theirs.
+
+    A bone has the mean of its two joints.
+
+    Args:
+        keypoints: (M, J, F, 3) x and y in canvas pixels and score.
+        attention: Name -> (K,) attention of the cubes, see :func:`cube_attention`.
+        grid (CubeGrid): Geometry of the cubes.
+        num: Frames.
+        layout: Joint layout.
+
+    Returns:
+        Figure: The cubes and ``num`` frames in each row, then the colour bar.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+    """
+    keypoints, layout = np.asarray(keypoints, np.float32), get_layout(layout)
+    check_clip(keypoints, grid, layout)
+    for name, values in attention.items():
+        if np.shape(values) != (grid.num_cubes, ):
+            raise ValueError(f'{name} {np.shape(values)}: expected ({grid.num_cubes},), one for '
+                             'each cube')
+    top = np.nanquantile(np.stack(list(attention.values())), .98)
+    norm = Normalize(0, top, clip=True)
+    frames = np.unique(np.linspace(0, grid.num_frames - 1, num).round().astype(int))
+    panel = 12 / (len(frames) + 1)
+    figure = Figure(figsize=(12.9, (panel + .06) * len(attention) + .3), dpi=130,
+                    layout='constrained')
+    axes = figure.subplots(len(attention), len(frames) + 1, squeeze=False)
+    for row, (name, values) in zip(axes, attention.items()):
+        row[0].imshow(values.reshape(grid.rows, grid.cols), norm=norm,
+                      cmap=_ATTENTION.with_extremes(bad='white'),
+                      extent=(-.5, grid.canvas - .5, grid.canvas - .5, -.5))
+        row[0].set_ylabel(name, fontsize=10)
+        for axis, frame in zip(row[1:], frames):
+            _draw_frame(axis, keypoints[:, :, frame], values, norm, grid, layout)
+        for axis in row:
+            axis.set(xlim=(-.5, grid.canvas - .5), ylim=(grid.canvas - .5, -.5), xticks=[],
+                     yticks=[], aspect='equal')
+            axis.spines[:].set_color('#D0D0D0')
+    axes[0, 0].set_title('cubes', fontsize=9, color=MIDDLE)
+    for axis, frame in zip(axes[0, 1:], frames):
+        axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+    figure.colorbar(ScalarMappable(norm, _ATTENTION), ax=axes, fraction=.02, pad=.01,
+                    extend='max', label='attention (1: equal share)')
+    return figure
+
+
+def _draw_frame(axis, keypoints, values, norm, grid, layout):
+    points, present = keypoints[..., :2], keypoints[..., 2] > 0  # (M, J, 2), (M, J)
+    cube = grid.index(*np.moveaxis(points.round(), -1, 0))  # the pixel where the heat is highest
+    joint = np.nan_to_num(np.where(cube >= 0, values[cube], 0))  # (M, J)
+    edges = np.array(layout.edges)
+    shown = present[:, edges].all(2)
+    bones = LineCollection(points[:, edges][shown], linewidths=2.4, capstyle='round',
+                           colors=_ATTENTION(norm(joint[:, edges].mean(2)[shown])))
+    axis.add_collection(bones)
+    axis.scatter(*points[present].T, s=14, linewidths=0, zorder=2,
+                 color=_ATTENTION(norm(joint[present])))

@@ -1,0 +1,92 @@
+"""Skeletons on the frames of a video."""
+from os import PathLike
+from typing import Iterable, Optional, Sequence, Union
+
+import cv2
+import numpy as np
+from imageio_ffmpeg import write_frames
+from matplotlib import colormaps
+
+from mofm.keypoints import get_layout
+
+_TEXT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def score_colours(values: np.ndarray, low: float = 0., high: float = 1.) -> np.ndarray:
+    """Colours from red (low) over grey to blue (high).
+
+    Args:
+        values (np.ndarray): (N,); NaN is white.
+        low (float): Value of the red end.
+        high (float): Value of the blue end.
+
+    Returns:
+        np.ndarray: (N, 3) uint8, blue green red.
+    """
+    share = (np.asarray(values, float) - low) / max(high - low, 1e-9)
+    colours = colormaps['coolwarm_r'].with_extremes(bad='white')(np.ma.masked_invalid(share))
+    return (255 * colours[:, 2::-1]).astype(np.uint8)
+
+
+def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colours: np.ndarray,
+               texts: Sequence[str] = (), title: str = '', layout: str = 'coco17') -> np.ndarray:
+    """Draw the persons of a frame.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8, blue green red; it is not changed.
+        keypoint (np.ndarray): (N, V, 2) pixels.
+        score (np.ndarray): (N, V); joints with 0 are left out.
+        colours (np.ndarray): (N, 3) uint8, blue green red.
+        texts (Sequence[str]): Written above each person.
+        title (str): Written into the upper left corner.
+        layout (str): Joint layout.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8.
+    """
+    image = image.copy()
+    edges = np.array(get_layout(layout).edges)
+    width = max(round(max(image.shape) / 400), 1)
+    size = max(image.shape) / 1600
+    # far outside there is nothing to see, and OpenCV counts in 16 bits
+    points = np.clip(np.nan_to_num(keypoint), -2**14, 2**14).round().astype(np.int32)
+    for i, (person, seen, colour) in enumerate(zip(points, np.asarray(score) > 0, colours)):
+        colour = tuple(map(int, colour))
+        shown = edges[seen[edges].all(1)]
+        cv2.polylines(image, list(person[shown]), False, (0, 0, 0), 2 * width + 2, cv2.LINE_AA)
+        cv2.polylines(image, list(person[shown]), False, colour, 2 * width, cv2.LINE_AA)
+        if i < len(texts) and seen.any():
+            left, top = person[seen].min(0)
+            _write(image, texts[i], (left, top - 6 * width), size, colour)
+    if title:
+        _write(image, title, (10, round(34 * size) + 6), size, (255, 255, 255))
+    return image
+
+
+def _write(image, text, corner, size, colour):
+    """Text with a dark rim; OpenCV has ASCII only."""
+    text = text.encode('ascii', 'replace').decode()
+    corner = tuple(int(np.clip(c, 2, limit - 2)) for c, limit in zip(corner, image.shape[1::-1]))
+    width = max(round(1.6 * size), 1)
+    cv2.putText(image, text, corner, _TEXT, size, (0, 0, 0), width + 3, cv2.LINE_AA)
+    cv2.putText(image, text, corner, _TEXT, size, colour, width, cv2.LINE_AA)
+
+
+def write_video(frames: Iterable[np.ndarray], path: Union[str, PathLike],
+                fps: Optional[float] = None):
+    """Write an MP4 by the ffmpeg of imageio-ffmpeg.
+
+    Args:
+        frames (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red, all of one size.
+        path (str or Path): The file.
+        fps (float, optional): Frames per second. Defaults to 25.
+    """
+    writer = None
+    for frame in frames:
+        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # the codec wants even
+        if writer is None:
+            writer = write_frames(str(path), (width, height), fps=fps or 25, macro_block_size=2)
+            writer.send(None)
+        writer.send(np.ascontiguousarray(frame[:height, :width, ::-1]))
+    if writer is not None:
+        writer.close()

@@ -1,0 +1,136 @@
+"""How good scores are: accuracy of the classes, calibration, ROC curves, distributions."""
+from typing import Mapping, Sequence, Tuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .pose import LEFT, MIDDLE, RIGHT
+
+_FAINT = '#B4B4B4'
+_BINS = 10
+
+
+def _panel(width: float, height: float):
+    figure = Figure(figsize=(width, height), dpi=130, layout='constrained')
+    axis = figure.subplots()
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.tick_params(labelsize=9)
+    return figure, axis
+
+
+def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
+                        mean: float) -> Figure:
+    """Accuracy of every class, the worst on top.
+
+    Args:
+        accuracy: (C,) in [0, 1]; NaN for classes without samples, which are left out.
+        class_names: C names.
+        mean: In [0, 1], drawn as a line.
+
+    Returns:
+        Figure: One axes.
+    """
+    accuracy = np.asarray(accuracy, float)
+    order = np.argsort(accuracy, kind='stable')[:np.isfinite(accuracy).sum()]
+    figure, axis = _panel(5.6, 1. + .24 * max(len(order), 4))
+    axis.barh(np.arange(len(order)), accuracy[order], color=LEFT, height=.7)
+    for i, value in enumerate(accuracy[order]):
+        inside = value > .2
+        axis.text(value + (-.01 if inside else .01), i, f'{value:.0%}', va='center', fontsize=8,
+                  ha='right' if inside else 'left', color='white' if inside else MIDDLE)
+    axis.axvline(mean, color=RIGHT, linewidth=1, zorder=0)
+    axis.set(xlim=(0, 1.02), xticks=np.linspace(0, 1, 6), xlabel='accuracy',
+             yticks=np.arange(len(order)), yticklabels=[class_names[i] for i in order],
+             ylim=(len(order) - .4, -.6))
+    axis.set_title(f'line: mean of the classes, {mean:.1%}', fontsize=9, color=RIGHT, loc='right')
+    return figure
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Mean distance between confidence and accuracy over ten equal bins (Guo et al., ICML 2017).
+
+    Args:
+        confidence: (N,) probability of the answer, in [0, 1].
+        right: (N,) bool, whether the answer was right.
+    """
+    total, gap = _binned(confidence, np.asarray(right, float) - confidence)
+    return float(np.abs(gap * total)[total > 0].sum() / len(right))
+
+
+def _binned(confidence, value):
+    """Number and mean of the values in each bin of the confidence; NaN in empty bins."""
+    index = np.minimum((np.asarray(confidence) * _BINS).astype(int), _BINS - 1)
+    total = np.bincount(index, minlength=_BINS)
+    with np.errstate(invalid='ignore'):
+        return total, np.bincount(index, value, _BINS) / total
+
+
+def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
+    """How often answers of each confidence are right; dots are larger where there are more.
+
+    Args:
+        confidence: (N,) probability of the answer, in [0, 1].
+        right: (N,) bool.
+
+    Returns:
+        Figure: One axes.
+    """
+    total, accuracy = _binned(confidence, np.asarray(right, float))
+    _, mean = _binned(confidence, confidence)
+    used = total > 0
+    figure, axis = _panel(4.2, 4.2)
+    axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
+    axis.plot(mean[used], accuracy[used], color=LEFT, linewidth=1)
+    axis.scatter(mean[used], accuracy[used], 12 + 160 * total[used] / total.max(), color=LEFT)
+    error = expected_calibration_error(confidence, right)
+    axis.set(xlim=(-.02, 1.04), ylim=(-.04, 1.04), aspect='equal', xlabel='confidence',
+             ylabel='accuracy')
+    axis.set_title(f'expected calibration error {error:.3f}', fontsize=9, color=MIDDLE)
+    return figure
+
+
+def draw_roc(curves: Mapping[str, Tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """ROC curves of the detection of anomalies.
+
+    Args:
+        curves: Name -> abnormal (N,) bool and normality (N,), higher = more normal. Both kinds
+            have to be there.
+
+    Returns:
+        Figure: One axes.
+    """
+    from sklearn.metrics import auc, roc_curve  # heavy, and needed for this picture only
+
+    figure, axis = _panel(4.2, 4.2)
+    axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
+    for colour, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE), curves.items()):
+        false, true, _ = roc_curve(abnormal, -np.asarray(normality))
+        axis.plot(false, true, color=colour, linewidth=1.6,
+                  label=f'{name}, AUC {auc(false, true):.4f}')
+    axis.set(xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect='equal',
+             xlabel='normal taken for abnormal', ylabel='abnormal found')
+    axis.legend(loc='lower right', fontsize=9, frameon=False)
+    return figure
+
+
+def draw_histograms(values: Mapping[str, np.ndarray], label: str) -> Figure:
+    """Distributions of two or three sets of values over the same bins, each with area 1.
+
+    Args:
+        values: Name -> (N,).
+        label: What the values are.
+
+    Returns:
+        Figure: One axes.
+    """
+    figure, axis = _panel(5.6, 3.4)
+    joined = np.concatenate([np.asarray(v, float) for v in values.values()])
+    low, high = joined.min(), joined.max()
+    bins = np.linspace(low, high if high > low else low + 1, 31)
+    for colour, (name, part) in zip((LEFT, RIGHT, MIDDLE), values.items()):
+        if len(part):
+            axis.hist(part, bins, density=True, color=colour, alpha=.5,
+                      label=f'{name} ({len(part)})')
+    axis.set(xlabel=label, yticks=[])
+    axis.legend(fontsize=9, frameon=False)
+    return figure

@@ -1,0 +1,143 @@
+"""What the tools that draw pictures share: arguments, model, clips, folder."""
+
+import argparse
+import difflib
+import re
+import tempfile
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from mmengine.config import Config, DictAction
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from mofm.apis.model import init_model
+from mofm.registry import DATASETS
+
+
+def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentParser:
+    """Config, checkpoint, folder and overrides; the folder is called after the tool."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    if checkpoint:
+        parser.add_argument('checkpoint', help='what tools/train.py has written for it')
+    add_out(parser)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings, e.g. val_dataloader.dataset.split=train')
+    return parser
+
+
+def add_out(parser: argparse.ArgumentParser):
+    """The folder of the pictures."""
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'), metavar='FOLDER',
+                        help='folder of the pictures [%(default)s]')
+
+
+def positive(text: str) -> int:
+    """Type of an argument that counts something."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'found {value}, expected at least 1')
+    return value
+
+
+def add_clips(parser: argparse.ArgumentParser):
+    """Arguments of tools that show single clips."""
+    parser.add_argument('--clips', nargs='+', metavar='NAME',
+                        help='frame_dir of the clips to show [some at random]')
+    parser.add_argument('--num', type=positive, default=3, help='how many at random [%(default)s]')
+    parser.add_argument('--seed', type=int, default=0, help='which ones at random')
+
+
+def load_dataset(args: argparse.Namespace) -> tuple:
+    """Config with its overrides, and its validation clips."""
+    if not Path(args.config).is_file():
+        raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    init_default_scope('mofm')
+    try:
+        return cfg, DATASETS.build(cfg.val_dataloader.dataset)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+
+
+def load(args: argparse.Namespace) -> tuple:
+    """Model in evaluation mode, and the validation clips of its config."""
+    check_folder(args.out)
+    cfg, dataset = load_dataset(args)
+    try:
+        return init_model(cfg, args.checkpoint), dataset
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f'error: {error}')
+
+
+def check_folder(folder: Path):
+    """Stop before the work if there is no writing to the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise SystemExit(f'--out: {folder}: {error.strerror}; expected a folder to write to')
+
+
+def class_names(dataset: Dataset, labels: Sequence[int]) -> List[str]:
+    """Names of the classes; their numbers if the data set does not name them."""
+    return list(dataset.metainfo.get('classes') or map(str, range(max(labels) + 1)))
+
+
+def choose(dataset: Dataset, args: argparse.Namespace) -> Dict[int, str]:
+    """Index -> name of the clips of :func:`add_clips`; windows of one track get their index."""
+    if args.clips is None:
+        rng = np.random.default_rng(args.seed)
+        indices = np.sort(rng.permutation(len(dataset))[:args.num]).tolist()
+        names = [dataset.get_data_info(index)['frame_dir'] for index in indices]
+        return {index: name if names.count(name) == 1 else f'{name}_{index}'
+                for index, name in zip(indices, names)}
+    names = {dataset.get_data_info(i)['frame_dir']: i for i in reversed(range(len(dataset)))}
+    for name in args.clips:
+        if name not in names:
+            like = difflib.get_close_matches(name, names, 3, 0) or list(names)[:3]
+            raise SystemExit(f'--clips: no clip {name!r} in {len(names)} clips; '
+                             f'similar are {", ".join(like)}')
+    return {names[name]: name for name in args.clips}
+
+
+class Batches:
+    """A data set in its order, with a progress bar, as often as it is gone through.
+
+    Args:
+        dataset (Dataset): Of packed samples.
+        title (str): What the bar says.
+        num (int, optional): That many clips, evenly spaced.
+    """
+
+    def __init__(self, dataset: Dataset, title: str, num: Optional[int] = None):
+        self.indices = np.arange(len(dataset))
+        if num is not None and num < len(dataset):
+            self.indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
+        self.loader = DataLoader(Subset(dataset, self.indices.tolist()), 32,
+                                 collate_fn=pseudo_collate)
+        self.title = title
+
+    def __iter__(self):
+        return iter(tqdm(self.loader, self.title))
+
+
+def rendered(model, dataset: Dataset, index: int) -> tuple:
+    """Thermal cubes, data samples and key points (M, J, F, 3) of one clip."""
+    batch = pseudo_collate([dataset[index]])
+    data = model.data_preprocessor(batch)
+    return data['inputs'], data['data_samples'], data['inputs'].keypoints[0].cpu().numpy()
+
+
+def save(figures: Dict[str, Figure], folder: Path):
+    """Write pictures and list them; names may come from strangers."""
+    for name, figure in figures.items():
+        path = folder / (re.sub(r'[^\w.-]+', '_', name) + '.png')
+        figure.savefig(path)
+        print(path)

@@ -1,0 +1,38 @@
+"""Confusion matrix of a test, from the table that ``tools/test.py --out`` has written.
+
+python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
+"""
+
+import csv
+
+from _pictures import check_folder, class_names, load_dataset, make_parser, save
+from sklearn.metrics import confusion_matrix
+
+from mofm.visualization import draw_confusion
+
+
+def main():
+    """Draw."""
+    parser = make_parser(__doc__, checkpoint=False)
+    parser.add_argument('scores', help='CSV file with the columns label and prediction')
+    args = parser.parse_args()
+    check_folder(args.out)
+    try:
+        with open(args.scores, newline='') as file:
+            rows = [(int(row['label']), int(row['prediction'])) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise SystemExit(f'{args.scores}: {error.strerror}')
+    except (KeyError, TypeError, ValueError):
+        rows = []
+    if not rows:
+        raise SystemExit(f'{args.scores}: found no integers in columns label and prediction; '
+                         'expected the table of tools/test.py --out')
+    _, dataset = load_dataset(args)
+    labels, predictions = zip(*rows)
+    names = class_names(dataset, labels + predictions)
+    matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
+    save({'confusion_matrix': draw_confusion(matrix, names)}, args.out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,31 @@
+"""Everything that a training has logged, as curves.
+
+python tools/analysis/learning_curves.py work_dirs/dt1_penn_tiny
+"""
+
+import argparse
+
+from _pictures import add_out, check_folder, save
+
+from mofm.visualization import draw_curves, read_scalars
+
+_MACHINE = ('time', 'data_time', 'memory', 'val/time', 'val/data_time')
+
+
+def main():
+    """Draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('work_dir', help='folder of a run of tools/train.py')
+    add_out(parser)
+    args = parser.parse_args()
+    check_folder(args.out)
+    try:
+        curves = read_scalars(args.work_dir)
+    except FileNotFoundError as error:
+        raise SystemExit(f'error: {error}')
+    save({'learning_curves': draw_curves({name: curve for name, curve in curves.items()
+                                          if name not in _MACHINE})}, args.out)
+
+
+if __name__ == '__main__':
+    main()
