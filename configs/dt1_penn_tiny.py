@@ -22,6 +22,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=1e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=1.),
     paramwise_cfg=dict(layer_decay=0.85))
+auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=16, val_interval=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=2, convert_to_iter_based=True),

@@ -31,6 +31,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=1e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=1.),
     paramwise_cfg=dict(layer_decay=0.85))
+auto_scale_lr = dict(base_batch_size=80)
 train_cfg = dict(max_epochs=5, val_interval=5)
 # as iterations a warm-up may end within an epoch
 param_scheduler = [

@@ -7,6 +7,7 @@ train_dataloader = dict(
     batch_size=56,
     sampler=dict(batch_size=56),
     dataset=dict(ann_file='data/nw_ucla.pkl', classes=[1, 2, 4, 5, 7, 8, 9]))
+auto_scale_lr = dict(base_batch_size=56)
 val_dataloader = dict(
     dataset=dict(ann_file='data/nw_ucla_test.pkl', split='test', classes=[0, 3, 6]))
 test_dataloader = val_dataloader

@@ -2,15 +2,18 @@
 
 import argparse
 import ctypes
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Callable
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from torch.distributed.elastic.multiprocessing.errors import record
 
-import mofm.engine  # noqa: F401  checkpoints load safely
+from mofm.engine.checkpoint import find_checkpoint
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 
@@ -33,6 +36,8 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
         raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
+    if Path(args.config).suffix != '.py':  # config.json of a stranger could import modules
+        raise SystemExit(f'{args.config}: expected a .py config')
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -49,9 +54,25 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def require_checkpoint(path: str):
-    """Stop before anything is loaded if there is no such file."""
-    if '://' not in path and not Path(path).expanduser().is_file():
-        raise SystemExit(f'{path}: no such checkpoint')
+    """Stop before anything is built if there is no such checkpoint."""
+    try:
+        if '://' not in path:
+            find_checkpoint(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error))
+
+
+def launch(main: Callable[[], None]):
+    """Run a tool; dist_train.sh ends with the error of the process that failed first.
+
+    Threads of Gloo that still live when the interpreter ends abort it now and then, so the
+    connections are closed before, and before that the model wrapper that holds on to them.
+    """
+    record(main)()
+    if torch.distributed.is_initialized():
+        gc.collect()
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def die_with_launcher():

@@ -1,17 +1,20 @@
 """Test a checkpoint: ``python tools/test.py configs/dt1_penn_tiny.py CHECKPOINT``.
 
-Metrics with result files (``out_dir``) write them to ``WORK_DIR/results`` unless told otherwise.
+Writes ``WORK_DIR/<time>/report.html``, a page that needs no other file: metrics, figures, tables
+and the worst mistakes as animations. Metrics with result files (``out_dir``) write them to
+``WORK_DIR/results`` unless told otherwise.
 """
 
 import argparse
 import inspect
 from pathlib import Path
 
-from _launch import add_arguments, load_config, require_checkpoint
+from _launch import add_arguments, launch, load_config, require_checkpoint
+from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch.distributed.elastic.multiprocessing.errors import record
 
+from mofm.engine.hooks.report_hook import ReportHook
 from mofm.registry import METRICS
 
 
@@ -25,12 +28,12 @@ def parse_args() -> argparse.Namespace:
                         help="all predictions, by MMEngine's DumpResults")
     parser.add_argument('--out', metavar='FILE.csv',
                         help='one line per sample: name, label, prediction, score of every class')
+    parser.add_argument('--no-report', action='store_true', help='leave out report.html')
     return parser.parse_args()
 
 
-@record  # dist_test.sh ends with the error of the process that failed first
 def main():
-    """Test."""
+    """Check the arguments and test."""
     args = parse_args()
     for name, suffix in (('dump', '.pkl'), ('out', '.csv')):
         path = getattr(args, name)
@@ -49,7 +52,14 @@ def main():
         cfg.test_evaluator.append(dict(type='DumpResults', out_file_path=args.dump))
     if args.out:
         cfg.test_evaluator.append(dict(type='ScoreTable', out_file=args.out))
+    test(cfg, args)
+
+
+def test(cfg: Config, args: argparse.Namespace):
+    """Test, and report it."""
     runner = Runner.from_cfg(cfg)
+    if not args.no_report:
+        runner.register_hook(ReportHook())
     if args.checkpoint == 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.init_weights()
@@ -57,4 +67,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    launch(main)

@@ -3,9 +3,9 @@
 import argparse
 
 import torch
-from _launch import add_arguments, load_config, require_checkpoint
+from _launch import add_arguments, launch, load_config, require_checkpoint
+from mmengine.config import Config
 from mmengine.runner import Runner
-from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,11 +15,28 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint, the last one in the work dir by default')
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate by the total batch size over '
+                        'auto_scale_lr.base_batch_size of the config')
     parser.add_argument('--seed', type=int, help='random seed')
     return parser.parse_args()
 
 
-@record  # dist_train.sh ends with the error of the process that failed first
+def check_lr_scaling(cfg: Config):
+    """Stop if the learning rate cannot be scaled by the batch size, or would be wrong."""
+    if 'base_batch_size' not in cfg.auto_scale_lr:
+        raise SystemExit('auto_scale_lr: found no base_batch_size in the config, expected the '
+                         'batch size that its learning rate is for')
+    if cfg.optim_wrapper.get('accumulative_counts', 1) > 1:
+        raise SystemExit('auto_scale_lr: accumulated batches would not be counted; leave it out '
+                         'and set optim_wrapper.optimizer.lr')
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        if 'eta_max' in scheduler:
+            raise SystemExit(f'auto_scale_lr: {scheduler.type} sets the learning rate itself; '
+                             f'leave it out and set its eta_max, now {scheduler.eta_max}')
+
+
 def main():
     """Train."""
     args = parse_args()
@@ -29,6 +46,10 @@ def main():
             raise SystemExit('--amp: found no GPU; mixed precision needs one, leave it out here')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('dtype', 'bfloat16')
+    if args.auto_scale_lr:
+        cfg.setdefault('auto_scale_lr', {})['enable'] = True
+    if cfg.get('auto_scale_lr', {}).get('enable'):
+        check_lr_scaling(cfg)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.resume:
@@ -41,4 +62,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    launch(main)

@@ -21,6 +21,7 @@ model = dict(
 train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(
     optimizer=dict(lr=3e-3, weight_decay=1e-4), constructor='DefaultOptimWrapperConstructor')
+auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=16, val_interval=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),

@@ -8,6 +8,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True, type='SyntheticMotion', num_clips=900, seed=1,
         pipeline=_base_.train_pipeline))
+auto_scale_lr = dict(base_batch_size=16)
 val_dataloader = dict(
     dataset=dict(
         _delete_=True, type='SyntheticMotion', num_clips=300, seed=2,

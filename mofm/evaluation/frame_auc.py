@@ -69,6 +69,10 @@ class FrameAUC(BaseMetric):
             into a file name become ``_``. Drawing takes time: it is for tests.
         collect_device, prefix: As in MMEngine.
 
+    Attributes:
+        scores (dict): Clip -> the arrays ``score``, ``smoothed`` and ``label``, (T,) each, after
+            :meth:`compute_metrics`.
+
     Raises:
         AnnotationError: If the ground truth cannot be read.
         ValueError: If a clip or list to leave out is unknown; in :meth:`compute_metrics` if a
@@ -140,6 +144,7 @@ class FrameAUC(BaseMetric):
 
         scores = {clip: dict(score=part, smoothed=self._smooth(part), label=label)
                   for (clip, label), part in zip(self.labels.items(), np.split(raw, start[1:-1]))}
+        self.scores = scores
         smoothed = np.concatenate([s['smoothed'] for s in scores.values()])
         normal = ~np.concatenate(list(self.labels.values()))
         low, high = min(0, smoothed.min()), max(1, smoothed.max())
@@ -191,7 +196,8 @@ class FrameAUC(BaseMetric):
             windows[clip].append((score, frame, points))
         for clip, arrays in scores.items():
             figure = draw_anomaly_curve(
-                **arrays, thumbnails=_thumbnails(arrays['smoothed'], windows[clip]), title=clip)
+                **arrays, thumbnails=_thumbnails(arrays['smoothed'], windows[clip]),
+                title=clip.replace('$', r'\$'))  # no mathematics
             figure.savefig(self.out_dir / f'{names[clip]}.png')
 
 

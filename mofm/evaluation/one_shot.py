@@ -35,6 +35,15 @@ class OneShotAccuracy(BaseMetric):
             to the nearest exemplar of each class.
         collect_device, prefix: As in MMEngine.
 
+    Attributes:
+        labels (np.ndarray): (C,) labels of the test, ascending. This and the following are there
+            after :meth:`compute_metrics`.
+        confusion (np.ndarray): (C, C) queries, true class by recognised class.
+        similarity (np.ndarray): (N, C) cosine of every sample and the nearest exemplar of each
+            class; if they are drawn, the mean over all samples that could be the exemplar.
+        recognised (np.ndarray): (N,) probability in [0, 1] that a query is recognised, over all
+            draws; 0 or 1 for given exemplars, and NaN for the exemplars themselves.
+
     Raises:
         ValueError: If ``draws`` is less than 1; in a test, if a class has no exemplar, nothing is
             left to recognise, or an embedding is not finite.
@@ -80,11 +89,14 @@ class OneShotAccuracy(BaseMetric):
                              'the metric to draw exemplars')
         if exemplar.all():
             raise ValueError('exemplar: found no other sample, expected some to recognise')
-        query = embedding[~exemplar]
-        similarity = np.stack([(query @ embedding[exemplar & (target == c)].T).max(1)
-                               for c in range(len(self.labels))])  # (C, Q)
+        similarity = np.stack([(embedding @ embedding[exemplar & (target == c)].T).max(1)
+                               for c in range(len(self.labels))])  # (C, N)
+        self.similarity = similarity.T
+        similarity = similarity[:, ~exemplar]  # (C, Q)
         target, names = target[~exemplar], np.array(names)[~exemplar]
         predicted = _nearest(similarity, target)
+        self.recognised = np.full(len(exemplar), np.nan)
+        self.recognised[~exemplar] = predicted == target
         confusion = np.zeros((len(self.labels),) * 2)
         np.add.at(confusion, (target, predicted), 1)
         self._draw(confusion)
@@ -103,7 +115,13 @@ class OneShotAccuracy(BaseMetric):
             raise ValueError(f'samples: found one of each of {len(count)} classes, expected more '
                              'than the exemplars')
         similarity = embedding @ embedding.T  # (N, N)
-        right = np.bincount(target, draw_accuracy(similarity, target))
+        chance = draw_accuracy(similarity, target)
+        right = np.bincount(target, chance)
+        with np.errstate(invalid='ignore'):  # the only sample of a class is no query
+            self.recognised = chance / (1 - 1 / count[target])
+        one_hot = np.eye(len(count))[target]  # (N, C); a sample is not its own exemplar
+        total = embedding @ (embedding.T @ one_hot) - one_hot
+        self.similarity = total / np.maximum(count - one_hot, 1)
         rng = np.random.default_rng(self.seed)
         members = [np.flatnonzero(target == c) for c in range(len(count))]
         draws = np.stack([rng.choice(m, self.draws) for m in members], 1)  # (draws, C)
@@ -128,10 +146,11 @@ class OneShotAccuracy(BaseMetric):
         return names[label] if label < len(names) else str(label)
 
     def _draw(self, confusion):
+        self.confusion = confusion
         if self.out_dir is not None:
             from mofm.visualization import draw_confusion  # matplotlib, for this picture only
             self.out_dir.mkdir(parents=True, exist_ok=True)
-            names = [self._name(c) for c in range(len(confusion))]
+            names = [self._name(c).replace('$', r'\$') for c in range(len(confusion))]
             draw_confusion(confusion, names).savefig(self.out_dir / 'confusion.png')
 
 

@@ -41,3 +41,4 @@ val_dataloader = dict(
         type='MotionDataset', ann_file=ann_file, split='test', pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
+auto_scale_lr = dict(enable=False, base_batch_size=32)

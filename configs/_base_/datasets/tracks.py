@@ -31,3 +31,4 @@ val_dataloader = dict(
     dataset=dict(
         type='TrackWindowDataset', seg_len=48, stride=1, pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -32,3 +32,4 @@ val_dataloader = dict(
         type='TrackWindowDataset', seg_len=16, stride=1, min_len=16, pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
+auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -3,5 +3,8 @@
 from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .fit_kmeans_hook import FitKMeansHook
+from .report_hook import ReportHook
+from .visualization_hook import MotionVisualizationHook
 
-__all__ = ['AnnealHook', 'CheckpointGuardHook', 'FitKMeansHook']
+__all__ = ['AnnealHook', 'CheckpointGuardHook', 'FitKMeansHook', 'MotionVisualizationHook',
+           'ReportHook']

@@ -1,0 +1,285 @@
+"""What the report of a test says about classification, one-shot recognition and anomalies.
+
+One function a task; :class:`mofm.engine.ReportHook` chooses it.
+"""
+from typing import Iterable, List, Sequence
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, roc_auc_score
+
+from mofm.visualization.anomaly import draw_anomaly_curve
+from mofm.visualization.report import Report
+from mofm.visualization.results import draw_confusion
+from mofm.visualization.scores import (
+    draw_calibration,
+    draw_class_accuracy,
+    draw_histograms,
+    draw_roc,
+)
+
+from .clip_auc import ClipAUC
+from .frame_auc import FrameAUC
+from .one_shot import OneShotAccuracy
+
+_MAX_CURVES = 10
+
+
+def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mistakes: int):
+    """Confusion, accuracy of the classes, calibration, and the least probable true classes.
+
+    Args:
+        report (Report): Gets the sections.
+        dataset (MotionDataset): What was tested.
+        rows (Iterable[tuple]): Of every sample ``sample_idx``, label, the best classes, their
+            scores, and the score of the true class.
+        num_mistakes (int): How many mistakes are shown.
+    """
+    index, label, best, scores, true = zip(*rows)
+    index, label, true = np.array(index), np.array(label), np.array(true)
+    best, scores = np.array(best), np.array(scores)  # (N, 3)
+    names = _names(dataset, 1 + max(label.max(), best.max()))
+    if not np.isfinite(scores).all():
+        report.add('Scores', f'{(~np.isfinite(scores)).any(1).sum()} of {len(label)} clips have '
+                   'scores that are NaN or infinite; look at the loss of the training.')
+        return
+    right = best[:, 0] == label
+    matrix = confusion_matrix(label, best[:, 0], labels=np.arange(len(names)))
+    _add_confusion(report, matrix, names,
+                   {'confidence and accuracy': draw_calibration(scores[:, 0], right)}, 'clips')
+    wrong = np.flatnonzero(~right)
+    wrong = wrong[np.argsort(true[wrong], kind='stable')]
+
+    def facts(i):
+        guesses = [f'{names[c]}, {score:.1%}' for c, score in zip(best[i], scores[i])
+                   if c != label[i]]
+        return list(zip(('true', 'predicted', '', ''),
+                        [f'{names[label[i]]}, {true[i]:.1%}', *guesses]))
+
+    wrong = wrong[:num_mistakes]
+    _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong),
+               f'{(~right).sum()} of {len(label)} clips got a wrong class; here are those whose '
+               'true class got the lowest score.')
+
+
+def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneShotAccuracy,
+                    num_mistakes: int):
+    """Confusion, accuracy of the classes, similarities, and the queries that were surest wrong.
+
+    Args:
+        report (Report): Gets the sections.
+        dataset (MotionDataset): What was tested.
+        rows (Iterable[tuple]): ``sample_idx`` and label of every sample.
+        metric (OneShotAccuracy): After the test.
+        num_mistakes (int): How many mistakes are shown.
+    """
+    index, label = np.array([row[:2] for row in rows]).T
+    target = np.searchsorted(metric.labels, label)
+    names = [_names(dataset, c + 1)[c] for c in metric.labels]
+    rest = metric.similarity.copy()  # (N, C)
+    own = np.take_along_axis(rest, target[:, None], 1)[:, 0]
+    np.put_along_axis(rest, target[:, None], -np.inf, 1)
+    other, nearest = rest.max(1), rest.argmax(1)
+    query = np.isfinite(metric.recognised)
+    similarity = 'cosine similarity' + (' (mean over draws)' if metric.draws else '')
+    figures = {'similarity of queries and exemplars': draw_histograms(
+        {'own class': own[query], 'nearest other class': other[query]}, similarity)} \
+        if len(names) > 1 else {}
+    _add_confusion(report, metric.confusion, names, figures, 'queries',
+                   f'Mean over {metric.draws} random draws of exemplars.' if metric.draws else '')
+    wrong = np.flatnonzero(query & (metric.recognised < .5))
+    wrong = wrong[np.lexsort(((own - other)[wrong], metric.recognised[wrong]))]
+
+    def facts(i):
+        drawn = [('recognised', f'{metric.recognised[i]:.1%} of draws')] if metric.draws else []
+        return [('true', f'{names[target[i]]}, {own[i]:.3f}'),
+                ('nearest', f'{names[nearest[i]]}, {other[i]:.3f}'), *drawn]
+
+    how = 'are recognised in less than half of all draws of exemplars; here are those that are ' \
+        'recognised most rarely' if metric.draws else \
+        'are nearer to an exemplar of another class; here are those with the largest difference'
+    note = f'{len(wrong)} of {query.sum()} queries {how}. The numbers are {similarity}.'
+    wrong = wrong[:num_mistakes]
+    _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong), note)
+
+
+def report_frames(report: Report, dataset, rows: Iterable[tuple], metric: FrameAUC,
+                  num_mistakes: int):
+    """ROC curve over frames, normality of windows, curves of clips, and the worst windows.
+
+    Args:
+        report (Report): Gets the sections.
+        dataset (TrackWindowDataset): What was tested.
+        rows (Iterable[tuple]): Of every window ``sample_idx``, label, normality, and the clip and
+            frame that it counts for. What is abnormal, the ground truth of the metric says.
+        metric (FrameAUC): After the test.
+        num_mistakes (int): How many mistakes are shown.
+    """
+    index, _, normality, clip, frame = zip(*(r for r in rows if r[3] in metric.scores))
+    abnormal = np.array([metric.scores[c]['label'][f] for c, f in zip(clip, frame)], bool)
+    label, smoothed, score = (np.concatenate([s[name] for s in metric.scores.values()])
+                              for name in ('label', 'smoothed', 'score'))
+    normality = np.array(normality).clip(score.min(), score.max())  # finite
+    curves = {'smoothed': (label, smoothed), 'not smoothed': (label, score)}
+    _add_normality(report, curves, abnormal, normality, 'windows')
+    _add_curves(report, metric.scores)
+    _add_wrong_side(report, dataset, np.array(index), abnormal, normality, 'windows',
+                    num_mistakes)
+
+
+def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC,
+                 num_mistakes: int):
+    """ROC curve and normality of clips, AUC of every class, and the worst clips.
+
+    Args:
+        report (Report): Gets the sections.
+        dataset (MotionDataset): What was tested.
+        rows (Iterable[tuple]): ``sample_idx``, label and normality of every clip.
+        metric (ClipAUC): Says which classes are normal.
+        num_mistakes (int): How many mistakes are shown.
+    """
+    index, label, normality = np.array([row[:3] for row in rows]).T
+    index, label = index.astype(int), label.astype(int)
+    abnormal = ~np.isin(label, metric.normal_labels)
+    _add_normality(report, dict(clips=(abnormal, normality)), abnormal, normality, 'clips')
+    error, names = ranking_errors(abnormal, normality), _names(dataset, label.max() + 1)
+    auc = {c: 1 - error[label == c].mean() for c in np.unique(label)}
+    report.add_table(
+        'Classes', ['class', 'kind', 'clips', 'mean normality', 'AUC'],
+        [[names[c], 'normal' if c in metric.normal_labels else 'abnormal', (label == c).sum(),
+          f'{normality[label == c].mean():.4f}', f'{auc[c]:.4f}']
+         for c in sorted(auc, key=auc.get)],
+        'AUC of the class against all clips of the other kind.')
+    _add_wrong_side(report, dataset, index, abnormal, normality, 'clips', num_mistakes)
+
+
+def ranking_errors(abnormal: np.ndarray, normality: np.ndarray) -> np.ndarray:
+    """Share of samples of the other kind on the wrong side of each sample; ties count half.
+
+    The mean over the samples of either kind is one minus the AUC.
+
+    Args:
+        abnormal (np.ndarray): (N,) bool.
+        normality (np.ndarray): (N,).
+
+    Returns:
+        np.ndarray: (N,) in [0, 1]; 0 if all samples are of one kind.
+    """
+    error = np.zeros(len(normality))
+    for kind in (abnormal, ~abnormal):
+        other = np.sort(normality[~kind])
+        if len(other):
+            below = (np.searchsorted(other, normality[kind])
+                     + np.searchsorted(other, normality[kind], 'right')) / (2 * len(other))
+            error[kind] = below if kind is abnormal else 1 - below
+    return error
+
+
+def _names(dataset, num: int) -> List[str]:
+    """Names of at least ``num`` classes, numbers where the data set has none."""
+    names = [str(name) for name in dataset.metainfo.get('classes', ())]
+    return names + [str(c) for c in range(len(names), num)]
+
+
+def _drawable(names: Sequence[str]) -> List[str]:
+    """Names that fit into a figure and that matplotlib does not take for mathematics."""
+    return [(n if len(n) <= 32 else n[:31] + '…').replace('$', r'\$') for n in names]
+
+
+def _add_confusion(report, matrix, names, figures, unit, note=''):
+    """Confusion matrix, accuracy of the classes, and both as a table; classes that are there."""
+    there = np.flatnonzero(matrix.any(0) | matrix.any(1))
+    matrix, names = matrix[np.ix_(there, there)], [names[c] for c in there]
+    total = matrix.sum(1)
+    with np.errstate(invalid='ignore'):
+        accuracy = matrix.diagonal() / total
+    report.add_figures('Confusion', {
+        'true and predicted class': draw_confusion(matrix, _drawable(names)),
+        'accuracy of the classes': draw_class_accuracy(accuracy, _drawable(names),
+                                                       np.nanmean(accuracy)), **figures}, note)
+    wrong = matrix - np.diag(matrix.diagonal())
+    rows = []
+    for c in np.argsort(accuracy, kind='stable'):
+        worst = wrong[c].argmax()
+        taken = f'{names[worst]} ({wrong[c, worst]:.4g})' if wrong[c, worst] else '–'
+        rows.append([names[c], f'{total[c]:.4g}',
+                     f'{accuracy[c]:.1%}' if total[c] else '–', taken])
+    report.add_table('Classes', ['class', unit, 'accuracy', 'most often taken for'], rows)
+
+
+def _add_curves(report, scores):
+    """Curves of the clips with the lowest AUC, and a table of all."""
+    auc = {clip: roc_auc_score(s['label'], -s['smoothed']) if 0 < s['label'].mean() < 1 else 2.
+           for clip, s in scores.items()}
+    order = sorted(scores, key=auc.get)
+    figures = {}
+    for clip in order[:_MAX_CURVES]:
+        figure = draw_anomaly_curve(**scores[clip])
+        figure.set_dpi(110)
+        figures[clip] = figure
+    note = f'The {_MAX_CURVES} of {len(order)} clips with the lowest AUC.' \
+        if len(order) > _MAX_CURVES else 'Lowest AUC first.'
+    report.add_figures('Anomaly curves', figures, note)
+    report.add_table(
+        'Clips', ['clip', 'frames', 'abnormal', 'lowest normality', 'AUC'],
+        [[clip, len(scores[clip]['label']), scores[clip]['label'].sum(),
+          f'{scores[clip]["smoothed"].min():.4f}',
+          f'{auc[clip]:.4f}' if auc[clip] <= 1 else '–'] for clip in order],
+        'AUC of the smoothed scores; none for clips with one kind of frame.')
+
+
+def _add_normality(report, curves, abnormal, normality, unit):
+    """ROC curves (if there are both kinds) and what normality is made of."""
+    label, _ = next(iter(curves.values()))
+    figures = {'ROC curve': draw_roc(curves)} if 0 < label.sum() < len(label) else {}
+    figures[f'normality of {unit}'] = draw_histograms(
+        {'normal': normality[~abnormal], 'abnormal': normality[abnormal]}, 'normality')
+    report.add_figures('Scores', figures)
+
+
+def _add_wrong_side(report, dataset, index, abnormal, normality, unit, num):
+    """Normal samples that look least normal, and abnormal ones that look most normal."""
+    error = ranking_errors(abnormal, normality)
+
+    def where(i):
+        ann = dataset.get_data_info(int(i))
+        if 'frame' in ann:
+            return [('frame', ann['frame']), ('track', ann['track_id'])]
+        return [('class', _names(dataset, ann['label'] + 1)[ann['label']])]
+
+    for title, kind, sign, note in (
+            ('False alarms', ~abnormal, 1, f'Normal {unit} that look least normal. Overtaken by: '
+             'share of the abnormal ones that look more normal.'),
+            ('Missed anomalies', abnormal, -1, f'Abnormal {unit} that look most normal. Ahead of: '
+             'share of the normal ones that look less normal.')):
+        wrong = np.flatnonzero(kind & (error > 0))
+        wrong = wrong[np.argsort(sign * normality[wrong], kind='stable')]
+        wrong = wrong[_apart(dataset, index[wrong], num // 2)]
+        side = 'overtaken by' if sign > 0 else 'ahead of'
+        _add_clips(report, title, dataset, index[wrong],
+                   ([*where(index[i]), ('normality', f'{normality[i]:.3g}'),
+                     (side, f'{error[i]:.1%}')] for i in wrong), note)
+
+
+def _apart(dataset, index: Iterable[int], num: int) -> List[int]:
+    """Where the first samples are of which no two show the same person at the same time."""
+    shown, out = [], []
+    for position, i in enumerate(index):
+        if len(out) == num:
+            break
+        ann = dataset.get_data_info(int(i))
+        who = ann.get('clip'), ann.get('track_id')
+        frame, length = ann.get('frame', i), ann['total_frames'] if 'frame' in ann else 1
+        if not any(who == other and abs(frame - when) < length for other, when in shown):
+            shown.append((who, frame))
+            out.append(position)
+    return out
+
+
+def _add_clips(report, title, dataset, index, facts, note):
+    """Animations of samples, each with its facts."""
+    if not len(index):
+        report.add(title, 'None.')
+        return
+    annotations = [dataset.get_data_info(int(i)) for i in index]
+    report.add_clips(title, [(a, a['frame_dir'], lines) for a, lines in zip(annotations, facts)],
+                     note)

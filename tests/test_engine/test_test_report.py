@@ -1,0 +1,420 @@
+"""report.html of a test: its numbers against sklearn, and the page in a real browser."""
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
+
+from mofm.datasets import SyntheticMotion, dump_annotations
+from mofm.engine.hooks.report_hook import ReportHook
+from mofm.evaluation.report import (
+    ranking_errors,
+    report_classification,
+    report_clips,
+    report_one_shot,
+)
+from mofm.registry import DATASETS, METRICS
+from mofm.visualization.report import Report
+from mofm.visualization.scores import expected_calibration_error
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = '<script>alert(1)</script>'
+CLASSES = ['<b onclick="alert(2)">', 'a$^$', 'squat & "co"']
+VOID = {'meta', 'img', 'br', 'hr', 'link', 'input'}
+
+
+@DATASETS.register_module(force=True)
+class HostileMotion(SyntheticMotion):
+    """Clips whose names come from a stranger."""
+
+    def load_data_list(self):
+        clips = super().load_data_list()
+        for i, clip in enumerate(clips):
+            clip['frame_dir'] = f'{HOSTILE}{i}\ud800'
+        return clips
+
+
+class Page(HTMLParser):
+    """Tags in balance, texts of the elements, rows of the tables, addresses."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.texts, self.addresses = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append(tag)
+        self.addresses += [v for k, v in attributes if k in ('src', 'href', 'srcset', 'action')]
+        assert not any(k.startswith('on') for k, _ in attributes)
+        self.texts.append([(*self.open, tag), ''])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != 'style':
+            for text in self.texts[::-1]:
+                if text[0] == tuple(self.open):
+                    text[1] += data
+                    break
+
+    def all(self, *tags):
+        """Texts of the elements that are inside of one another, in order."""
+        return [text.strip() for path, text in self.texts if path[-len(tags):] == tags]
+
+    def rows(self, title):
+        """Cells of the table in a section."""
+        rows, inside = [], False
+        for path, text in self.texts:
+            if path[-1] == 'h2':
+                inside = text == title
+            if inside and path[-1] == 'tr' and 'tbody' in path:
+                rows.append([])
+            if inside and path[-1] == 'td':
+                rows[-1].append(text)
+        return rows
+
+    def metrics(self):
+        return dict(zip(self.all('dl', 'div', 'dt'), self.all('dl', 'div', 'dd')))
+
+
+class Predictions(Hook):
+    """What the model says, by another way than the report's."""
+
+    def before_test_epoch(self, runner):
+        self.label, self.scores = [], []
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.label += [int(s.gt_label) for s in outputs]
+        self.scores += [s.pred_score.numpy() for s in outputs]
+
+
+def run(config: str, work_dir, **options):
+    """Test random weights; the page, metrics of the results file, and predictions."""
+    cfg = Config.fromfile(str(ROOT / 'configs' / config))
+    cfg.merge_from_dict({
+        'model.backbone': dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None),
+        'test_dataloader': dict(num_workers=0, persistent_workers=False, batch_size=4)})
+    cfg.merge_from_dict(options)
+    cfg.work_dir, cfg.experiment_name = str(work_dir), f'report_{Path(work_dir).name}'
+    runner = Runner.from_cfg(cfg)
+    predictions = Predictions()
+    for hook in (ReportHook(), *([predictions] if 'dt1' in config else [])):
+        runner.register_hook(hook)
+    runner.test()
+    path, = Path(work_dir).glob('*/report.html')
+    results, = Path(work_dir).glob('*/*.json')
+    return path, json.loads(results.read_text()), predictions
+
+
+def synthetic(**kwargs):
+    pipeline = Config.fromfile(str(ROOT / 'configs/dt1_penn_tiny.py')).val_pipeline
+    return dict(_delete_=True, actions=('walk', 'wave', 'squat'), num_frames=(16, 20),
+                pipeline=pipeline, test_mode=True, **kwargs)
+
+
+@pytest.fixture(scope='module')
+def classified(tmp_path_factory):
+    torch.manual_seed(3)
+    return run('dt1_penn_tiny.py', tmp_path_factory.mktemp('dt1'), **{
+        'model.cls_head': dict(num_classes=3, in_channels=32),
+        'test_dataloader.dataset': synthetic(
+            type='HostileMotion', num_clips=29, metainfo=dict(classes=CLASSES))})
+
+
+def read(path):
+    return Page(path.read_text(encoding='utf-8'))
+
+
+def test_classification(classified):
+    path, results, predictions = classified
+    page, label = read(path), predictions.label
+    guess = np.argmax(predictions.scores, 1)
+    assert page.metrics()['acc/top1'] == f'{results["acc/top1"]:.4f}'
+    assert page.metrics()['acc/top1'] == f'{accuracy_score(label, guess):.4f}'
+    matrix = confusion_matrix(label, guess)
+    recall = recall_score(label, guess, average=None)
+    rows = page.rows('Classes')
+    assert len(rows) == 3
+    for name, count, accuracy, taken in rows:
+        c = CLASSES.index(name)
+        assert (count, accuracy) == (str(matrix[c].sum()), f'{recall[c]:.1%}')
+        wrong = np.where(np.arange(3) == c, 0, matrix[c])
+        assert taken == f'{CLASSES[wrong.argmax()]} ({wrong.max()})'
+    assert [row[2] for row in rows] == [f'{r:.1%}' for r in sorted(recall)]
+
+    wrong = np.flatnonzero(guess != label)
+    worst = sorted(wrong, key=lambda i: predictions.scores[i][label[i]])
+    assert page.all('ol', 'li', 'strong') == [f'{HOSTILE}{i}?' for i in worst[:20]]
+    facts = page.all('ol', 'li', 'dl', 'dd')
+    i = worst[0]
+    assert facts[0] == f'{CLASSES[label[i]]}, {predictions.scores[i][label[i]]:.1%}'
+    assert facts[1] == f'{CLASSES[guess[i]]}, {predictions.scores[i].max():.1%}'
+    assert f'{len(wrong)} of 29 clips got a wrong class' in ' '.join(page.all('section', 'p'))
+
+
+def test_page_is_complete_and_harmless(classified):
+    path, _, _ = classified
+    text, page = path.read_text(encoding='utf-8'), read(path)
+    assert path.stat().st_size < 5e6 and text.startswith('<!DOCTYPE html>')
+    assert 'script' not in page.seen and 'b' not in page.seen and HOSTILE not in text
+    assert page.addresses and all(a.startswith('data:image/') for a in page.addresses)
+    facts = dict(zip(page.all('table', 'tr', 'th'), page.all('table', 'tr', 'td')))
+    assert facts['samples'] == '29' and facts['data'] == 'HostileMotion'
+    assert facts['checkpoint'].startswith('none') and f'torch {torch.__version__}' in \
+        facts['versions']
+    moving = 0
+    for address in page.addresses:
+        with Image.open(BytesIO(base64.b64decode(unquote(address).split(',')[1]))) as image:
+            moving += image.format == 'GIF' and image.n_frames > 5
+    assert moving == len(page.all('ol', 'li')) > 10
+
+
+@pytest.fixture(scope='module')
+def browse(tmp_path_factory):
+    """Open a page in Chromium; its document afterwards, and what the browser has to say."""
+    chromium = next(filter(None, map(shutil.which, (
+        'chromium', 'chromium-browser', 'google-chrome'))), None)
+    if chromium is None:
+        pytest.skip('no chromium, chromium-browser or google-chrome in PATH')
+
+    def browse(text):
+        folder = tmp_path_factory.mktemp('browser')
+        (folder / 'page.html').write_text(text, encoding='utf-8')
+        done = subprocess.run(
+            [chromium, '--headless=new', '--no-sandbox', '--disable-gpu', '--dump-dom',
+             '--enable-logging=stderr', f'--user-data-dir={folder / "user"}',
+             (folder / 'page.html').as_uri()], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-1000:]
+        return done.stdout, [line for line in done.stderr.splitlines() if 'CONSOLE' in line]
+
+    return browse
+
+
+PROBE = """<script>
+window.wrong = [];
+window.alert = text => wrong.push('alert ' + text);
+window.addEventListener('error', event => wrong.push('error ' + (event.message || event.target.src)), true);
+window.addEventListener('load', () => {
+  for (const element of document.querySelectorAll('*')) element.click();
+  document.documentElement.dataset.probe = JSON.stringify({
+    wrong, images: [...document.images].map(i => i.naturalWidth),
+    requests: performance.getEntriesByType('resource').map(r => r.name).filter(n => !n.startsWith('data:')),
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth});
+});
+</script>"""  # noqa: E501
+
+
+@pytest.mark.slow
+def test_browser(classified, browse):
+    path, results, _ = classified
+    text = path.read_text(encoding='utf-8')
+    document, console = browse(text)
+    assert console == [] and f'<dd>{results["acc/top1"]:.4f}</dd>' in document
+    # the policy of the page forbids what we are looking for, so it has to go
+    probed = re.sub('<meta http-equiv[^>]*>', PROBE, text)
+    document, _ = browse(probed)
+    found = json.loads(re.search("data-probe=['\"](.*?)['\"]>", document)[1]
+                       .replace('&quot;', '"'))
+    assert found['wrong'] == [] and found['requests'] == [] and found['overflow'] <= 0
+    assert len(found['images']) == len(read(path).addresses) and min(found['images']) > 50
+
+
+@pytest.mark.slow
+def test_browser_refuses_requests(classified, browse):
+    """The policy works, and the test above would see a request."""
+    text = classified[0].read_text(encoding='utf-8')
+    _, console = browse(text.replace('</h1>', '</h1><img src="http://127.0.0.1:9/x.png">'))
+    assert any('Content Security Policy' in line for line in console)
+
+
+# ------------------------------------------------------------------------------- other tasks
+def rows_of(dataset, scores):
+    out = []
+    for i, score in enumerate(scores):
+        label, best = dataset.get_data_info(i)['label'], np.argsort(-score)
+        out.append((i, label, best.tolist(), score[best].tolist(), score[label]))
+    return out
+
+
+@pytest.fixture(scope='module')
+def dataset():
+    return SyntheticMotion(num_clips=12, actions=('walk', 'wave', 'squat'), num_frames=(16, 20))
+
+
+def written(report, folder):
+    report.save(folder / 'report.html')
+    return read(folder / 'report.html')
+
+
+def test_no_mistake(dataset, tmp_path):
+    report = Report('a test', {}, {})
+    report_classification(report, dataset, rows_of(dataset, np.eye(3)[np.arange(12) % 3]), 20)
+    page = written(report, tmp_path)
+    assert page.all('section', 'p') == ['None.'] and not page.all('li')
+    assert [row[3] for row in page.rows('Classes')] == ['–'] * 3
+
+
+def test_scores_that_are_no_numbers(dataset, tmp_path):
+    report = Report('a test', {}, {})
+    scores = np.full((12, 3), 1 / 3)
+    scores[:5] = np.nan
+    report_classification(report, dataset, rows_of(dataset, scores), 20)
+    assert '5 of 12 clips have scores that are NaN' in written(report, tmp_path).all('p')[0]
+
+
+def test_calibration_error():
+    """Ten answers of 0.95, nine right; ten of 0.55, three right: (0.05 + 0.25) / 2."""
+    confidence = np.repeat([.95, .55], 10)
+    right = np.r_[np.arange(10) < 9, np.arange(10) < 3]
+    assert expected_calibration_error(confidence, right) == pytest.approx(.15)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=30))
+def test_ranking_errors_sum_to_the_auc(samples):
+    abnormal, normality = map(np.array, zip(*samples))
+    error = ranking_errors(abnormal, normality)
+    if abnormal.all() or not abnormal.any():
+        assert not error.any()
+    else:
+        auc = roc_auc_score(~abnormal, normality)
+        assert error[abnormal].mean() == pytest.approx(1 - auc)
+        assert error[~abnormal].mean() == pytest.approx(1 - auc)
+
+
+def one_shot_metric(dataset, embedding, exemplar=(), **kwargs):
+    metric = METRICS.build(dict(type='OneShotAccuracy', **kwargs))
+    metric.dataset_meta = dataset.metainfo
+    samples = [dict(embedding=torch.tensor(e, dtype=torch.float32), frame_dir=f'clip{i}',
+                    gt_label=torch.tensor([i % 3]), exemplar=i in exemplar)
+               for i, e in enumerate(embedding)]
+    metric.process({}, samples)
+    return metric, metric.evaluate(len(samples))
+
+
+@pytest.fixture(scope='module')
+def embedding():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(3, 4))[np.arange(12) % 3] + rng.normal(size=(12, 4))
+    return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+
+def test_given_exemplars(dataset, embedding, tmp_path):
+    exemplar = [0, 1, 5]
+    metric, found = one_shot_metric(dataset, embedding, exemplar)
+    rows = [(i, i % 3) for i in range(12)]
+    report = Report('a test', {}, {})
+    report_one_shot(report, dataset, rows, metric, 20)
+    page = written(report, tmp_path)
+    similarity = embedding @ embedding[exemplar].T  # exemplar of class 0, 1, 2
+    query = [i for i in range(12) if i not in exemplar]
+    wrong = [i for i in query if similarity[i].argmax() != i % 3]
+    assert found['one_shot/top1'] == pytest.approx(1 - len(wrong) / 9) and wrong
+    worst = sorted(wrong, key=lambda i: similarity[i, i % 3] - similarity[i].max())
+    names = [dataset.get_data_info(i)['frame_dir'] for i in worst]
+    assert page.all('li', 'strong') == names
+    assert page.all('li', 'dl', 'dd')[1] == (
+        f'{dataset.actions[similarity[worst[0]].argmax()]}, {similarity[worst[0]].max():.3f}')
+    assert sum(float(row[1]) for row in page.rows('Classes')) == 9
+
+
+def test_drawn_exemplars(dataset, embedding, tmp_path):
+    """Chance to be recognised, over every draw of exemplars."""
+    metric, _ = one_shot_metric(dataset, embedding, draws=20)
+    similarity, target = embedding @ embedding.T, np.arange(12) % 3
+    right, times = np.zeros(12), np.zeros(12)
+    for draw in product(*(np.flatnonzero(target == c) for c in range(3))):
+        query = np.setdiff1d(np.arange(12), draw)
+        right[query] += similarity[query][:, list(draw)].argmax(1) == target[query]
+        times[query] += 1
+    assert metric.recognised == pytest.approx(right / times)
+    for i, c in product(range(12), range(3)):
+        others = [j for j in range(12) if target[j] == c and j != i]
+        assert metric.similarity[i, c] == pytest.approx(similarity[i, others].mean(), abs=1e-6)
+    report = Report('a test', {}, {})
+    report_one_shot(report, dataset, list(zip(range(12), target)), metric, 20)
+    page = written(report, tmp_path)
+    chance = right / times
+    worst = [i for i in np.argsort(chance) if chance[i] < .5]
+    shares = [text for text in page.all('li', 'dl', 'dd') if text.endswith('of draws')]
+    assert shares == [f'{chance[i]:.1%} of draws' for i in worst] and worst
+
+
+def test_one_class(dataset, tmp_path):
+    metric = METRICS.build(dict(type='ClipAUC', normal_labels=[0, 2]))
+    normality = np.random.default_rng(0).random(12)
+    normality[1] = .99  # the most normal of all is abnormal
+    report = Report('a test', {}, {})
+    report_clips(report, dataset, [(i, i % 3, v, None, 0) for i, v in enumerate(normality)],
+                 metric, 4)
+    page = written(report, tmp_path)
+    normal, label = np.arange(12) % 3 != 1, np.arange(12) % 3
+    rows = {row[0]: row[1:] for row in page.rows('Classes')}
+    for c, name in enumerate(dataset.actions):
+        some = (label == c) | (normal != normal[c])
+        auc = roc_auc_score(normal[some], normality[some])
+        assert rows[name] == ['normal' if c != 1 else 'abnormal', '4',
+                              f'{normality[label == c].mean():.4f}', f'{auc:.4f}']
+    names = [dataset.get_data_info(i)['frame_dir'] for i in range(12)]
+    shown = page.all('li', 'strong')
+    assert shown[0] == names[np.flatnonzero(normal)[normality[normal].argmin()]]
+    assert shown[2] == names[1] and len(shown) == 4
+
+
+def recordings():
+    """Two clips of 60 frames, one person each; the second half of the frames is abnormal."""
+    rng = np.random.default_rng(0)
+    annotations = [dict(
+        frame_dir=name, label=0, img_shape=(480, 640), total_frames=60,
+        keypoint=rng.uniform(100, 300, (1, 60, 17, 2)).astype(np.float32),
+        keypoint_score=np.ones((1, 60, 17), np.float32),
+        frame_label=(np.arange(60) >= 30).astype(int)) for name in ('a$^$', 'b')]
+    return dict(split=dict(test=['a$^$', 'b']), annotations=annotations)
+
+
+def test_frames(tmp_path):
+    ann_file = str(tmp_path / 'tracks.pkl')
+    dump_annotations(recordings(), ann_file)
+    path, results, _ = run(
+        'dt4_utkinect_tiny.py', tmp_path / 'dt4', **{
+            'model.cls_head.in_channels': 32, 'test_dataloader.batch_size': 40,
+            'test_dataloader.dataset': dict(ann_file=ann_file, abnormal_labels=(1,)),
+            'test_evaluator': dict(gt=dict(path=ann_file, abnormal_labels=(1,)),
+                                   out_dir=str(tmp_path / 'out'))})
+    page, scores = read(path), np.load(tmp_path / 'out/scores.npz')
+    assert page.metrics()['anomaly/micro_auc'] == f'{results["anomaly/micro_auc"]:.4f}'
+    for clip, frames, abnormal, lowest, auc in page.rows('Clips'):
+        name = clip.replace('$', '_').replace('^', '_')
+        smoothed = scores[f'{name}/smoothed']
+        assert (frames, abnormal, lowest) == ('60', '30', f'{smoothed.min():.4f}')
+        assert auc == f'{roc_auc_score(~scores[f"{name}/label"], smoothed):.4f}'
+    # no two windows of the same clip that overlap: frames 8 ... 51, thus at most 3 of 16 frames
+    shown = page.all('li', 'strong')
+    frames = [int(v) for k, v in zip(page.all('li', 'dl', 'dt'), page.all('li', 'dl', 'dd'))
+              if k == 'frame']
+    false_alarms = sum(frame < 30 for frame in frames)  # come first
+    for part in (slice(false_alarms), slice(false_alarms, None)):
+        for clip in ('a$^$', 'b'):
+            mine = sorted(f for f, name in zip(frames[part], shown[part]) if name == clip)
+            assert (np.diff(mine) >= 16).all()
+    assert 0 < false_alarms < len(frames)

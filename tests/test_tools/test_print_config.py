@@ -1,0 +1,44 @@
+"""What print_config.py prints is the config, loads again, and is what train.py runs."""
+
+import runpy
+import sys
+
+import pytest
+from mmengine.config import Config
+from tool_runner import ROOT
+
+CONFIGS = sorted(str(p.relative_to(ROOT)) for folder in ('configs', 'projects')
+                 for p in (ROOT / folder).rglob('*.py')
+                 if 'configs' in p.parts and '_base_' not in p.parts)
+
+
+def printed(monkeypatch, capsys, path, *arguments):
+    """Text of the tool, in this process."""
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['print_config.py', str(path), *map(str, arguments)])
+    runpy.run_path(str(ROOT / 'tools/print_config.py'), run_name='__main__')
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_round_trip(path, monkeypatch, capsys, tmp_path):
+    copy = tmp_path / 'copy.py'
+    copy.write_text(printed(monkeypatch, capsys, ROOT / path))
+    assert '_base_' not in copy.read_text()
+    again, source = Config.fromfile(copy).to_dict(), Config.fromfile(ROOT / path).to_dict()
+    assert again == dict(again, **source)
+
+
+def test_overrides(monkeypatch, capsys, config, tmp_path):
+    copy = tmp_path / 'copy.py'
+    copy.write_text(printed(
+        monkeypatch, capsys, config, '--work-dir', tmp_path, '--cfg-options',
+        'model.backbone.embed_dims=64', 'train_cfg.max_epochs=7',
+        'visualizer.vis_backends.0.type=TensorboardVisBackend'))
+    assert printed(monkeypatch, capsys, copy) == copy.read_text()
+    cfg = Config.fromfile(copy)
+    assert cfg.model.backbone.embed_dims == 64 and cfg.train_cfg.max_epochs == 7
+    assert cfg.visualizer.vis_backends == [dict(type='TensorboardVisBackend')]
+    with pytest.raises(SystemExit, match='none.py: no such config; configs/ holds them all'):
+        printed(monkeypatch, capsys, 'none.py')

@@ -1,0 +1,101 @@
+"""What the pipeline of a config feeds the model, sample by sample.
+
+python tools/analysis/browse_dataset.py configs/dt1_penn_tiny.py --phase train --num 8
+
+Writes a picture a sample: key points as they are stored, key points on the canvas, heat, and the
+cubes, with the masked ones if there are any; and contact_sheet.png with all of them. Another
+--seed draws other samples and other augmentations.
+"""
+
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from _pictures import add_clips, check_folder, choose, make_parser, save
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from PIL import Image
+from tqdm import tqdm
+
+from mofm.registry import DATASETS, MODELS
+from mofm.visualization.heat import draw_heat
+from mofm.visualization.sample import draw_sample, draw_samples
+from mofm.visualization.visualizer import figure_to_image
+
+NOT_IN_A_NAME = r'[^\w.-]+'  # names may come from strangers
+
+
+def load(config: str, options: dict, phase: str) -> tuple:
+    """Data set of a phase, and what renders its samples."""
+    if not Path(config).is_file():
+        raise SystemExit(f'{config}: no such config; configs/ holds them all')
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(options or {})
+    init_default_scope('mofm')
+    loader = cfg.get(f'{phase}_dataloader')
+    if not loader:
+        phases = [p for p in ('train', 'val', 'test') if cfg.get(f'{p}_dataloader')]
+        raise SystemExit(f'{config}: found no {phase}_dataloader, expected --phase to be one of '
+                         f'{phases}')
+    return DATASETS.build(loader.dataset), MODELS.build(cfg.model.data_preprocessor)
+
+
+def stack(*pictures: np.ndarray) -> Image.Image:
+    """Pictures (H, W, 3) of any size, one below the other, as wide as the first."""
+    width = pictures[0].shape[1]
+    parts = [Image.fromarray(p) for p in pictures]
+    parts = [p.resize((width, round(p.height * width / p.width)), Image.Resampling.LANCZOS)
+             for p in parts]
+    out = Image.new('RGB', (width, sum(p.height for p in parts)))
+    for i, part in enumerate(parts):
+        out.paste(part, (0, sum(p.height for p in parts[:i])))
+    return out
+
+
+def main():
+    """Draw."""
+    parser = make_parser(__doc__, checkpoint=False)
+    parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train',
+                        help='whose data loader [%(default)s]')
+    add_clips(parser)
+    parser.set_defaults(num=8, out=Path('work_dirs/browse'))
+    args = parser.parse_args()
+    check_folder(args.out)
+    try:
+        browse(args)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+
+
+def browse(args):
+    """Draw the samples of a data set."""
+    dataset, preprocessor = load(args.config, args.cfg_options, args.phase)
+    classes = dataset.metainfo.get('classes') or []
+    random.seed(args.seed)
+    np.random.seed(args.seed)
+    torch.manual_seed(args.seed)
+    unions, masks, titles = [], [], []
+    for index, name in tqdm(choose(dataset, args).items(), 'Samples'):
+        clip, sample = dataset.get_data_info(index), dataset[index]
+        data = preprocessor(pseudo_collate([sample]))
+        keypoints = sample['inputs']['keypoints'].numpy()
+        keypoints = keypoints.reshape(-1, *keypoints.shape[-4:])[0]  # of several clips the first
+        union, mask = data['inputs'].union()[0].numpy(), data.get('mask')
+        mask = None if mask is None else mask[0].numpy()
+        label = clip['label']
+        title = f'{name}, {classes[label] if label < len(classes) else f"label {label}"}'
+        figure = draw_sample(clip, keypoints, union, preprocessor.grid, mask, title)
+        path = args.out / f'{index}_{re.sub(NOT_IN_A_NAME, "_", name)[:100]}.png'
+        stack(figure_to_image(figure, 100), figure_to_image(draw_heat(union), 100)).save(path)
+        tqdm.write(str(path))
+        unions.append(union)
+        masks.append(mask)
+        titles.append(title)
+    save({'contact_sheet': draw_samples(unions, titles, preprocessor.grid, masks)}, args.out)
+
+
+if __name__ == '__main__':
+    main()
