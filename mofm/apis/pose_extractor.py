@@ -1,7 +1,6 @@
 """Poses of the people in images, by the 2D models of MMPose."""
 import difflib
 import itertools
-import re
 import warnings
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
@@ -12,9 +11,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.fileio import load
 from mmengine.registry import DefaultScope
+from mmengine.runner.checkpoint import CheckpointLoader
 
+import mofm.engine  # noqa: F401  checkpoints load safely, also from a URL
 from mofm.datasets.annotation import AnnotationError
-from mofm.engine.checkpoint import load_local
 
 #: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019) as MMPose
 #: trained it on COCO: 74.6 AP.
@@ -81,29 +81,11 @@ def _config(package, model: str, checkpoint: Optional[str]) -> Tuple[str, str]:
     return str(config), str(checkpoint or url)
 
 
-def _fetch(checkpoint: str) -> str:
-    """Path of a checkpoint, downloaded if it is a URL.
-
-    ``torch.hub`` would unpickle a download without restrictions, so it only fetches it.
-    """
-    if not re.match(r'https?://', checkpoint):
-        return checkpoint
-    file = Path(torch.hub.get_dir()) / 'checkpoints' / checkpoint.rpartition('/')[2]
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(checkpoint, str(file))
-        except OSError as error:
-            raise ValueError(f'{checkpoint}: cannot be downloaded ({error}); fetch it by hand and '
-                             'give its path as the checkpoint') from None
-    return str(file)
-
-
 def _load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     """Load a checkpoint completely, also one of an older MMPose; return what else is in it."""
     # dataset_meta of MMPose holds colours
     with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
-        content = load_local(checkpoint, map_location='cpu')
+        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     try:
         missing = model.load_state_dict(content.get('state_dict', content), strict=False)[0]
     except RuntimeError as error:
@@ -141,7 +123,7 @@ class PersonDetector:
                 f'no person detector, as MMDetection cannot be imported ({error}): install mmdet '
                 'and the full mmcv, or give --boxes PATH or --whole-frame') from None
         config, checkpoint = _config(mmdet, model, checkpoint)
-        self._detect = DetInferencer(config, _fetch(checkpoint), device=device)
+        self._detect = DetInferencer(config, checkpoint, device=device)
         self._detect.show_progress = False
         self._nms = nms
         self.min_score = min_score
@@ -199,7 +181,7 @@ class PoseExtractor:
                                  'parts of MMDetection or with compiled operators need mmdet and '
                                  'the full mmcv') from None
             self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
-        meta = _load_weights(self.model, _fetch(checkpoint))
+        meta = _load_weights(self.model, checkpoint)
         self.meta = meta.get('dataset_meta') or self.model.dataset_meta
         self.bottom_up = config.get('data_mode') == 'bottomup'
         self.boxes = boxes

@@ -1,0 +1,95 @@
+"""Streaming: how long a camera waits for the scores of its frame, and how many frames it may send.
+
+python benchmarks/streaming.py
+
+Persons of procedural motion, all there all the time, are pushed frame by frame through
+MotionStream with its own tracking. The peer is the same model called once for every person
+instead of once for all whose windows fill. Both take turns.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from common import ROOT, machine
+from mmengine.config import Config
+
+from mofm.apis import MotionInferencer, MotionStream
+from mofm.datasets import SyntheticMotion
+
+CONFIGS = dict(tiny='configs/dt3_utkinect_tiny.py', base='configs/dt3_sht.py')
+
+
+class OneByOne:
+    """An inferencer that runs the model for one clip at a time."""
+
+    def __init__(self, inferencer: MotionInferencer):
+        self.inferencer = inferencer
+        self.model, self.tasks = inferencer.model, inferencer.tasks
+
+    def predict_clips(self, clips, task):
+        """One call per clip."""
+        return [self.inferencer.predict_clips([clip], task)[0] for clip in clips]
+
+
+def load(size: str, device: str) -> MotionInferencer:
+    """Model of a config with random weights; the times do not depend on them."""
+    cfg = Config.fromfile(ROOT / CONFIGS[size])
+    cfg.model.backbone.init_cfg = None
+    return MotionInferencer(cfg, device=device, batch_size=64)
+
+
+def push(stream: MotionStream, points: np.ndarray, frame: int) -> tuple:
+    """Seconds of one frame and the number of windows it fills."""
+    points = points[:, frame % points.shape[1]]
+    start = time.perf_counter()
+    found = stream.push(points[..., :2], points[..., 2])
+    return time.perf_counter() - start, len(found)
+
+
+def main():
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--sizes', nargs='+', choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument('--persons', nargs='+', type=int, default=[1, 4, 8])
+    parser.add_argument('--stride', type=int, default=4, help='frames between two windows')
+    parser.add_argument('--windows', type=int, default=12, help='full windows of each person')
+    parser.add_argument('--threads', type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f'stride {args.stride}, {args.windows} windows of each person\n'
+          f'{machine(torch.device(args.device))}\n')
+    print('| model | persons | push without a window | push with windows: median | p90 | frames/s '
+          '| windows/s | one by one: windows/s | ratio |')
+    print('|---' * 9 + '|')
+    for size in args.sizes:
+        inferencer = load(size, args.device)
+        for persons in args.persons:
+            clips = SyntheticMotion(persons, num_frames=(240, 240), seed=0)
+            points = np.stack([np.concatenate([
+                clip['keypoint'][0] + (2000 * i, 0), clip['keypoint_score'][0][..., None]], -1)
+                for i, clip in enumerate(map(clips.get_data_info, range(persons)))])
+            streams = {name: MotionStream(model, (1080, 2000 * persons), stride=args.stride)
+                       for name, model in dict(all=inferencer, one=OneByOne(inferencer)).items()}
+            frames = streams['all'].window + args.stride * args.windows
+            found = {name: [] for name in streams}
+            for frame in range(frames):
+                for name, stream in streams.items():
+                    found[name].append(push(stream, points, frame))
+            # the start, in which windows fill for the first time, and a warm-up
+            counted = args.stride * args.windows
+            seconds, count = (np.array(v) for v in zip(*found['all'][-counted:]))
+            alone, number = (np.array(v) for v in zip(*found['one'][-counted:]))
+            assert count.sum() == number.sum() > 0
+            full = seconds[count > 0] * 1e3
+            rate, other = count.sum() / seconds.sum(), number.sum() / alone.sum()
+            print(f'| {size} | {persons} | {np.median(seconds[count == 0]) * 1e3:.2f} ms | '
+                  f'{np.median(full):.0f} ms | {np.percentile(full, 90):.0f} ms | '
+                  f'{len(seconds) / seconds.sum():.0f} | {rate:.0f} | {other:.0f} | '
+                  f'{rate / other:.1f}x |', flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,497 @@
+"""Recordings from what people have: annotations, pose files, videos, arrays; and their windows."""
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from tqdm import tqdm
+
+from mofm.datasets.annotation import (
+    SCORE_THRESHOLD,
+    AnnotationError,
+    Problem,
+    load_annotations,
+    open_arrow,
+    validate,
+)
+from mofm.datasets.track_windows import TrackWindowDataset
+from mofm.keypoints import LAYOUTS, convert, get_layout
+from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
+
+from .extract import extract_video
+from .pose_extractor import PersonDetector, PoseExtractor
+from .video import IMAGES, VIDEOS, Video, file_error, find_videos
+
+Input = Union[dict, np.ndarray, str, Path]
+Inputs = Union[Input, Sequence[Input], Iterator[Input]]
+
+# Bytes of a JSON file that tell what it is, and what they tell.
+_HEAD = 2**16
+_ANNOTATIONS = rb'"(split|annotations|frame_dir|keypoint)"'
+_POSES = ((rb'"(meta_info|instance_info|frame_id|instances|keypoint_scores)"', MMPoseJSON),
+          (rb'"(image_id|bodies)"|AlphaPose', AlphaPose),
+          (rb'"people"', OpenPose))
+_ARRAYS = ('.npy', '.npz')
+_FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
+# Frames between two rows that are bridged when the frame rate is changed, as readers of poses do.
+_MAX_GAP = 5
+# Four days at 30 frames per second; a larger number is a time stamp.
+_MAX_FRAME = 10**7
+
+
+@dataclass
+class Recording:
+    """One valid annotation in COCO-17 order, and how its frames lie in the input.
+
+    Args:
+        ann (dict): The annotation; ``frame_inds`` count at the frame rate of the model.
+        video (tuple): The same for all persons of a video.
+        num_frames (int): Frames of the input up to the last of the recording.
+        fps (float, optional): Frames per second of the input.
+        ratio (float): Frames of the model per frame of the input.
+    """
+
+    ann: dict
+    video: tuple
+    num_frames: int
+    fps: Optional[float] = None
+    ratio: float = 1.
+
+    @property
+    def name(self) -> str:
+        """The annotation's ``frame_dir``."""
+        return self.ann['frame_dir']
+
+    def to_input(self, frames: np.ndarray) -> np.ndarray:
+        """Frames of the input for frames of the model."""
+        return np.minimum(np.round(frames / self.ratio).astype(np.int64), self.num_frames - 1)
+
+
+class ClipWindows:
+    """Runs of frames with all persons; the last one ends with the recording.
+
+    Windows in which nobody is visible are left out.
+
+    Args:
+        ann (dict): A valid annotation.
+        window (int, optional): Frames of a window. None, or more than there are: all in one.
+        stride (int, optional): Frames between the starts of two windows. None is half a window.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window.
+
+    Raises:
+        AnnotationError: If no window is left, which takes a stride of more than a window.
+    """
+
+    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+        total = ann['total_frames']
+        self._size = min(window or total, total)
+        last = total - self._size
+        starts = np.append(np.arange(0, last, stride or max(self._size // 2, 1)), last)
+        seen = np.append(0, _visible(ann).any((0, 2)).cumsum())
+        self._starts = starts[seen[starts + self._size] > seen[starts]]
+        if not len(self._starts):
+            raise AnnotationError(Problem(
+                ann['frame_dir'], None, 'windows', f'nobody in any of {len(starts)}',
+                f'a person; take a smaller stride than {stride}'))
+        inds = ann.get('frame_inds', np.arange(total))
+        self.frames = inds[self._starts[:, None] + (0, self._size - 1)]
+        self._ann = ann
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window as an annotation."""
+        rows = slice(self._starts[idx], self._starts[idx] + self._size)
+        return dict(frame_dir=self._ann['frame_dir'], img_shape=self._ann['img_shape'],
+                    total_frames=self._size, keypoint=self._ann['keypoint'][:, rows],
+                    keypoint_score=self._ann['keypoint_score'][:, rows])
+
+
+class TrackWindows(TrackWindowDataset):
+    """The windows of :class:`TrackWindowDataset` in annotations that are in memory.
+
+    Args:
+        name (str): The video, for messages.
+        annotations (list[dict]): Valid annotations of one video.
+        **rules: ``seg_len``, ``stride``, ``max_missing`` and ``min_len``.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window.
+        frame (np.ndarray): (W,) frame that each counts for.
+        track_id (np.ndarray): (W,) its person.
+
+    Raises:
+        AnnotationError: If no track is long enough.
+    """
+
+    def __init__(self, name: str, annotations: List[dict], **rules):
+        self._annotations = annotations
+        super().__init__(name, test_mode=True, **rules)
+        tracks, (track, row) = self._tracks, self.data_list.T
+        size = self._size(self.data_list)
+        self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
+        self.frame = tracks.frame[row] + size // 2
+        self.track_id = tracks.track_id[track]
+
+    def load_data_list(self) -> np.ndarray:
+        """See :class:`TrackWindowDataset`."""
+        self._tracks = self._join(list(self._annotations))
+        return self._cut()
+
+
+class RecordingReader:
+    """Read recordings one after the other; those that cannot be used are kept in a list.
+
+    Args:
+        layout (str): Joints of annotations and arrays, see :data:`mofm.keypoints.LAYOUTS`. Files
+            of AlphaPose and OpenPose tell theirs.
+        fps (float, optional): Frames per second of the input. Videos tell theirs.
+        model_fps (float, optional): Frame rate to which the key points are brought.
+        img_shape (tuple[int, int], optional): Height and width, for inputs that do not tell. By
+            default the image ends at the last joint.
+        split (str, optional): Name of a split of annotation files.
+        pose_extractor (PoseExtractor, optional): The network for videos, by default that of
+            MMPose with a detector of MMDetection.
+        device (str, optional): Device of that network.
+        progress (bool): Show a bar for every video.
+
+    Attributes:
+        problems (list[Problem]): Why recordings were left out.
+        count (int): Recordings that were found, these included.
+
+    Raises:
+        ValueError: If a frame rate is not a positive number or the layout is unknown.
+    """
+
+    def __init__(self, layout: str = 'coco17', fps: Optional[float] = None,
+                 model_fps: Optional[float] = None,
+                 img_shape: Optional[Tuple[int, int]] = None, split: Optional[str] = None,
+                 pose_extractor: Optional[PoseExtractor] = None, device: Optional[str] = None,
+                 progress: bool = False):
+        for name, value in (('fps', fps), ('model_fps', model_fps)):
+            if value is not None and not 0 < value < np.inf:  # NaN fails too
+                raise ValueError(f'{name}: found {value}, expected a positive number of frames '
+                                 'per second')
+        self.layout = get_layout(layout)
+        self.fps = fps
+        self.model_fps = model_fps
+        self.img_shape = img_shape
+        self.split = split
+        self.pose_extractor = pose_extractor
+        self.device = device
+        self.progress = progress
+        self.problems: List[Problem] = []
+        self.count = 0
+
+    def report(self, error: AnnotationError, name: str = 'inputs'):
+        """Keep the reason why a recording is left out."""
+        problem = error.args[0]
+        if not isinstance(problem, Problem):
+            problem = Problem(name, None, 'recording', str(problem), 'one that can be used')
+        self.problems.append(problem)
+
+    def read(self, inputs: Inputs) -> Iterator[Recording]:
+        """Recordings of one input, or of a list or an iterator of them.
+
+        Args:
+            inputs: An annotation (dict, see :mod:`mofm.datasets.annotation`; ``frame_dir``,
+                ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` may be missing),
+                an array (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the path of a
+                file or folder, or a list or an iterator of these.
+
+        Yields:
+            Recording: With a visible person. Persons of one video come one after the other, in
+            iterators and ``.arrow`` files if they are so there.
+        """
+        if isinstance(inputs, Iterator):
+            items = enumerate(inputs)
+        else:
+            items = _by_video(inputs if isinstance(inputs, (list, tuple)) else [inputs])
+        for index, item in items:
+            if isinstance(item, (str, Path)):
+                yield from self._path(Path(item), index)
+            else:
+                yield from self._one(item, self.layout.name, 'inputs', index,
+                                     f'recording_{index}', self.fps)
+
+    def _one(self, item, layout, file, index, name, fps, group=None) -> Iterator[Recording]:
+        """The recording of one annotation or array, unless it is bad."""
+        self.count += 1
+        try:
+            ann = self._annotation(item, layout, file, index, name)
+            yield self._resampled(ann, fps, group, file, index)
+        except AnnotationError as error:
+            self.report(error, file)
+
+    def _annotation(self, item, layout, file, index, name) -> dict:
+        """A valid annotation in COCO-17 order."""
+
+        def problem(field, found, expected):
+            return AnnotationError(Problem(file, index, field, str(found), str(expected)))
+
+        if isinstance(item, np.ndarray):
+            if item.ndim not in (3, 4) or item.shape[-1] != 3 or item.dtype.kind not in 'fiu':
+                raise problem('array', f'{item.dtype} of shape {item.shape}',
+                              'numbers of shape (T, V, 3) or (M, T, V, 3): x, y and score')
+            item = item if item.ndim == 4 else item[None]
+            item = dict(keypoint=item[..., :2], keypoint_score=item[..., 2])
+        if not isinstance(item, dict):
+            raise problem('input', type(item).__name__, 'an annotation, an array or a path')
+        keypoint = item.get('keypoint')
+        if not isinstance(keypoint, np.ndarray):
+            raise problem('keypoint', type(keypoint).__name__, 'an array')
+        if keypoint.ndim != 4 or keypoint.shape[-1] != 2 or keypoint.dtype.kind not in 'fiu':
+            raise problem('keypoint', f'{keypoint.dtype} of shape {keypoint.shape}',
+                          'numbers of shape (persons, frames, joints, 2)')
+        joints, expected = keypoint.shape[2], LAYOUTS[layout].num_joints
+        if joints != expected:
+            others = [other.name for other in LAYOUTS.values() if other.num_joints == joints]
+            raise problem('keypoint', f'{joints} joints', f'the {expected} of layout {layout!r}; '
+                          f'set layout to one of {others or sorted(LAYOUTS)}')
+        ann = self._complete(item, name)
+        wrong = validate(ann, expected, None, True, file, index)
+        if wrong is not None:
+            raise AnnotationError(wrong)
+        if not isinstance(ann['frame_dir'], str):
+            raise problem('frame_dir', repr(ann['frame_dir'])[:80], 'a text')
+        if not _visible(ann).any():
+            raise problem('keypoint', f'no person in {ann["total_frames"]} frames',
+                          'at least one visible joint')
+        ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
+                                                         layout)
+        return ann
+
+    def _complete(self, item, name) -> dict:
+        """An annotation with the fields that may be missing, and without NaN."""
+        shape = item['keypoint'].shape
+        ann = _without_nan(dict(
+            dict(frame_dir=item.get('filename', name), label=0, total_frames=shape[1],
+                 keypoint_score=np.ones(shape[:3], np.float32)), **item))
+        if 'img_shape' not in item:
+            end = ann['keypoint'].max((0, 1, 2), initial=1)
+            ann['img_shape'] = self.img_shape or tuple(
+                np.ceil(end[::-1].astype(float)).clip(max=2**31).astype(int).tolist())
+        return ann
+
+    def _resampled(self, ann, fps, group, file, index) -> Recording:
+        """The recording at the frame rate of the model."""
+        if self.model_fps is not None and fps is None:
+            raise AnnotationError(Problem(file, index, 'fps', 'nothing',
+                                          'the frame rate of the input, as model_fps is given'))
+        ratio = 1. if self.model_fps is None else self.model_fps / fps
+        last = int(ann['frame_inds'][-1]) if 'frame_inds' in ann else ann['total_frames'] - 1
+        if last * max(ratio, 1) >= _MAX_FRAME:
+            raise AnnotationError(Problem(
+                file, index, 'frame_inds', f'frame {last} at {ratio:g} frames for one',
+                f'frames counted from 0, below {_MAX_FRAME}'))
+        video = group, ann.get('clip', ann['frame_dir'])
+        return Recording(ann if ratio == 1 else resample(ann, ratio), video, last + 1, fps, ratio)
+
+    def _path(self, path: Path, index: int) -> Iterator[Recording]:
+        """Recordings of a file or a folder."""
+        try:
+            if path.is_dir():
+                yield from self._folder(path, index)
+            elif path.suffix.lower() in VIDEOS | IMAGES:
+                yield from self._videos(path, index)
+            elif not path.is_file():
+                raise file_error(path, 'file', 'no such file or folder',
+                                 'annotations, poses, arrays or a video')
+            elif path.suffix == '.json' and not _holds(path, _ANNOTATIONS):
+                yield from self._poses(path, [path], index)
+            elif path.suffix == '.npy' or path.suffix == '.npz' and not _is_schema(path):
+                yield from self._arrays(path, index)
+            elif path.suffix in _FILES:
+                yield from self._annotations(path, index)
+            else:
+                raise file_error(path, 'file', f'suffix {path.suffix!r}',
+                                 f'one of {sorted({*_FILES, *VIDEOS})}')
+        except AnnotationError as error:
+            self.count += 1
+            self.report(error, str(path))
+
+    def _folder(self, path, index):
+        files = sorted(f for f in path.rglob('*') if f.is_file() and not f.name.startswith('.'))
+        poses = [f for f in files if f.suffix == '.json']
+        if poses and not _holds(poses[0], _ANNOTATIONS):
+            yield from self._poses(path, poses, index)
+        elif any(f.suffix.lower() in VIDEOS | IMAGES for f in files):
+            yield from self._videos(path, index)
+        else:
+            files = [f for f in files if f.suffix in _FILES]
+            if not files:
+                raise file_error(path, 'folder', 'no file that can be read',
+                                 f'annotations, poses or arrays ({", ".join(_FILES)}) or videos')
+            for file in files:
+                yield from self._path(file, index)
+
+    def _annotations(self, path, index):
+        """Of an annotation file; an ``.arrow`` file stays on the disk."""
+        if path.suffix == '.arrow':
+            store = open_arrow(path)
+            splits = store.splits()
+            items = ((i, store[i]) for i in (
+                range(len(store)) if self.split is None else splits.get(self.split, ())))
+        else:
+            data = load_annotations(path)
+            splits, items = data['split'], _by_video(data['annotations'])
+            if self.split in splits:
+                names = set(splits[self.split])
+                items = [(i, ann) for i, ann in items if isinstance(ann, dict)
+                         and str(ann.get('frame_dir', ann.get('filename'))) in names]
+        if self.split is not None and self.split not in splits:
+            raise file_error(path, 'split', repr(self.split), f'one of {sorted(splits)}')
+        for i, ann in items:
+            yield from self._one(ann, self.layout.name, str(path), int(i), f'{path.stem}_{i}',
+                                 self.fps, index)
+
+    def _arrays(self, path, index):
+        """Of joint arrays."""
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            arrays = {'': loaded}
+            if not isinstance(loaded, np.ndarray):
+                with loaded:
+                    arrays = dict(loaded)
+        except Exception as error:  # damaged bytes make NumPy raise nearly anything
+            raise file_error(path, 'file', f'{type(error).__name__}: {error}',
+                             'arrays in the .npy or .npz format, without objects') from None
+        for key, array in arrays.items():
+            name = path.stem if len(arrays) == 1 else f'{path.stem}/{key}'
+            yield from self._one(array, self.layout.name, str(path), None, name, self.fps, index)
+
+    def _poses(self, path, files, index):
+        """Of files of a program that finds poses."""
+        for file in files:
+            reader = next((reader for head, reader in _POSES if _holds(file, head)), None)
+            if reader is not None:
+                break
+        else:
+            raise file_error(path, 'file', 'JSON of another kind', 'annotations, or poses of '
+                             'AlphaPose, OpenPose or MMPose')
+        options = {}
+        if reader is MMPoseJSON and self.layout.name != 'coco17':
+            options = dict(layout=self.layout.name)
+        source = reader(path, img_shape=self.img_shape, **options)
+        for ann, _ in source:
+            yield from self._one(ann, 'coco17', str(path), None, '', self.fps, index)
+        self.count += len(source.problems)
+        for error in source.problems:
+            self.report(error, str(path))
+
+    def _videos(self, path, index):
+        """Of videos, by way of the pose network."""
+        for name, file in find_videos(path).items():
+            try:
+                ann, fps = self._extract(Video(file))
+            except AnnotationError as error:
+                self.count += 1
+                self.report(error, str(file))
+            else:
+                yield from self._one(dict(ann, frame_dir=name), 'coco17', str(file), None, name,
+                                     self.fps or fps, index)
+
+    def _extract(self, video):
+        """Poses of a video, and its frame rate."""
+        if self.pose_extractor is None:
+            self.pose_extractor = _default_extractor(self.device)
+        with tempfile.TemporaryDirectory() as folder, tqdm(
+                desc=video.path.name, unit='frame', disable=not self.progress) as bar:
+            poses = Path(folder) / 'poses.json'
+            extract_video(self.pose_extractor, video, poses, {},
+                          progress=lambda frames: bar.update(frames - bar.n))
+            (ann, _), = MMPoseJSON(poses, strict=True)
+        return ann, video.fps
+
+
+def resample(ann: dict, ratio: float) -> dict:
+    """Bring an annotation to another frame rate.
+
+    Joints move on straight lines between two rows, with the lower of both scores; a joint that
+    misses at one of them misses between them. Frames in gaps of more than five frames are left
+    out.
+
+    Args:
+        ann (dict): A valid annotation.
+        ratio (float): New frames per old frame.
+
+    Returns:
+        dict: The same with ``frame_inds`` in new frames, without the labels of rows.
+    """
+    inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+    frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)
+    place = (frames / ratio).clip(inds[0], inds[-1])
+    after = np.searchsorted(inds, place)
+    before = after - (inds[after] > place)
+    gap = inds[after] - inds[before]
+    keep = gap <= _MAX_GAP + 1
+    frames, place, after, before, gap = (v[keep] for v in (frames, place, after, before, gap))
+
+    share = ((place - inds[before]) / np.maximum(gap, 1)).astype(np.float32)[:, None]  # (T, 1)
+    score = ann['keypoint_score'] * _visible(ann)
+    score = np.minimum(score[:, before], score[:, after])  # (M, T, V)
+    keypoint = ann['keypoint'].astype(np.float32)
+    keypoint = (1 - share[..., None]) * keypoint[:, before] + share[..., None] * keypoint[:, after]
+    kept = {key: ann[key] for key in ('frame_dir', 'label', 'img_shape', 'clip', 'track_id')
+            if key in ann}
+    return dict(kept, total_frames=len(frames), frame_inds=frames, keypoint_score=score,
+                keypoint=keypoint * (score > 0)[..., None])
+
+
+def _visible(ann: dict) -> np.ndarray:
+    """(M, T, V) joints that are there."""
+    return (ann['keypoint_score'] >= SCORE_THRESHOLD) & ann['keypoint'].any(-1)
+
+
+def _without_nan(ann: dict) -> dict:
+    """Joints with NaN or infinite numbers become missing ones."""
+    keypoint, score = ann['keypoint'], ann['keypoint_score']
+    if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or (
+            score.shape != keypoint.shape[:-1]):
+        return ann  # validate says what is wrong
+    finite = np.isfinite(keypoint).all(-1) & np.isfinite(score)
+    if finite.all():
+        return ann
+    return dict(ann, keypoint=np.where(finite[..., None], keypoint, 0).astype(keypoint.dtype),
+                keypoint_score=np.where(finite, score, 0).astype(score.dtype))
+
+
+def _by_video(items: Sequence) -> List[Tuple[int, object]]:
+    """Items with their indices, those of one video one after the other."""
+    first: Dict[object, int] = {}
+
+    def place(pair):
+        index, item = pair
+        clip = item.get('clip') if isinstance(item, dict) else None
+        return first.setdefault(clip, index) if isinstance(clip, str) else index
+
+    return sorted(enumerate(items), key=place)
+
+
+def _holds(path: Path, pattern: bytes) -> bool:
+    """Whether the beginning of a file holds a pattern."""
+    with open(path, 'rb') as f:
+        return re.search(pattern, f.read(_HEAD)) is not None
+
+
+def _is_schema(path: Path) -> bool:
+    """Whether an ``.npz`` file has the columns of annotations."""
+    try:
+        with np.load(path, allow_pickle=False) as columns:
+            return 'keypoint_score' in columns.files
+    except Exception:  # damaged; the reader of arrays says how
+        return False
+
+
+def _default_extractor(device) -> PoseExtractor:
+    try:
+        return PoseExtractor(device=device, boxes=PersonDetector(device=device))
+    except ImportError as error:
+        raise ImportError(f'{error}. From Python: pass pose_extractor=PoseExtractor('
+                          'boxes=whole_frame) for one person who fills the image, or poses '
+                          'instead of the video') from None

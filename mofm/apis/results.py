@@ -1,0 +1,219 @@
+"""What the inferencer finds: one small dataclass a task.
+
+W is the number of windows of a recording. Frames are those of the input, counted from 0.
+"""
+import json
+from dataclasses import dataclass, field, fields
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from mofm.datasets.annotation import written_at_once
+
+
+def _plain(value):
+    """Lists and numbers instead of arrays; null instead of NaN, which JSON does not have."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == 'f' and not np.isfinite(value).all():
+            value = np.where(np.isfinite(value), value, None)
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass
+class Result:
+    """Head of all results.
+
+    Attributes:
+        name (str): The recording.
+        frames (np.ndarray): (W, 2) int, first and last frame of each window.
+        fps (float or None): Frames per second of the input, if known.
+        poses (list[dict]): Annotations that it is about, in COCO-17 order and at the frame rate
+            of the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
+    """
+
+    task: ClassVar[str]
+    name: str
+    frames: np.ndarray
+    fps: Optional[float]
+    poses: List[dict] = field(default_factory=list, repr=False, kw_only=True)
+
+    def _values(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
+
+    def to_dict(self) -> dict:
+        """The task and all fields as numbers, texts and lists, ready for JSON."""
+        return dict(task=self.task,
+                    **{name: _plain(value) for name, value in self._values().items()})
+
+    def save(self, path: Union[str, PathLike]):
+        """Write the result.
+
+        Args:
+            path (str or Path): ``.json`` gets :meth:`to_dict`, ``.npz`` an array per field.
+
+        Raises:
+            ValueError: If the suffix is another one.
+        """
+        path = Path(path)
+        if path.suffix not in ('.json', '.npz'):
+            raise ValueError(f"{path}: found suffix {path.suffix!r}, expected '.json' or '.npz'")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_at_once(path) as f:
+            if path.suffix == '.json':
+                f.write(json.dumps(self.to_dict(), allow_nan=False).encode())
+            else:
+                np.savez_compressed(f, task=self.task, **{
+                    name: value for name, value in self._values().items() if value is not None})
+
+
+@dataclass
+class ActionResult(Result):
+    """Classes of a recording.
+
+    Attributes:
+        scores (np.ndarray): (W, C) float32, probability of every class.
+        classes (tuple[str]): Names of the C classes; their numbers if the model has none.
+        top_k (int): How many classes :meth:`top` and :meth:`to_dict` name.
+    """
+
+    task = 'action'
+    scores: np.ndarray
+    classes: Tuple[str, ...]
+    top_k: int
+
+    def top(self, k: Optional[int] = None, window: Optional[int] = None
+            ) -> List[Tuple[str, float]]:
+        """The best classes.
+
+        Args:
+            k (int, optional): How many, by default :attr:`top_k`.
+            window (int, optional): Of this window; by default of the mean over all.
+
+        Returns:
+            list[tuple[str, float]]: Names and scores, the best first.
+        """
+        scores = self.scores.mean(0) if window is None else self.scores[window]
+        best = np.argsort(-scores, kind='stable')[:k or self.top_k]
+        return [(self.classes[i], float(scores[i])) for i in best]
+
+    def to_dict(self) -> dict:
+        """Also ``top``, pairs of name and score."""
+        return dict(super().to_dict(), top=[list(pair) for pair in self.top()])
+
+
+@dataclass
+class OneShotResult(ActionResult):
+    """Classes of a gallery; ``scores`` are cosines with the nearest exemplar, in [-1, 1].
+
+    Attributes:
+        embedding (np.ndarray): (W, E) float32, length 1.
+    """
+
+    task = 'one_shot'
+    embedding: np.ndarray
+
+
+@dataclass
+class AnomalyResult(Result):
+    """Normality of a video: 1 is normal, 0 abnormal; of a JigsawHead only the order counts.
+
+    A window counts for one frame and one person. T is the number of frames up to the last one
+    that was looked at.
+
+    Attributes:
+        frame (np.ndarray): (W,) int, the frame that each window counts for.
+        person (np.ndarray): (W,) int, the person: ``track_id``, or the row in the annotation.
+        normality (np.ndarray): (W,) float32 in [0, 1].
+        score (np.ndarray): (T,) float64, minimum over the persons; frames without a window get
+            the highest of the video.
+        smoothed (np.ndarray): (T,) float64, the same after the Gaussians of the metric.
+    """
+
+    task = 'anomaly'
+    frame: np.ndarray
+    person: np.ndarray
+    normality: np.ndarray
+    score: np.ndarray
+    smoothed: np.ndarray
+
+    def per_person(self) -> Dict[int, np.ndarray]:
+        """Normality (T,) of every person, NaN in frames without a window."""
+        out = {int(person): np.full(len(self.score), np.nan) for person in np.unique(self.person)}
+        for person, values in out.items():
+            mine = self.person == person
+            np.fmin.at(values, self.frame[mine], self.normality[mine])
+        return out
+
+
+@dataclass
+class TokensResult(Result):
+    """Motion tokens.
+
+    Attributes:
+        tokens (np.ndarray): (W, K) int, token of every cube.
+        occupied (np.ndarray): (W, K) bool, cubes that hold heat.
+    """
+
+    task = 'tokens'
+    tokens: np.ndarray
+    occupied: np.ndarray
+
+
+@dataclass
+class FeaturesResult(Result):
+    """Features of the backbone.
+
+    Attributes:
+        pooled (np.ndarray): (W, D) float32.
+        tokens (np.ndarray or None): (W, K, D) float32, zero where not encoded.
+        encoded (np.ndarray): (W, K) bool, cubes that took part in attention.
+    """
+
+    task = 'features'
+    pooled: np.ndarray
+    tokens: Optional[np.ndarray]
+    encoded: np.ndarray
+
+
+@dataclass
+class ReconstructResult(Result):
+    """What a tokenizer makes of the heat; two numbers per pixel, frame and window.
+
+    Attributes:
+        heat (np.ndarray): (W, F, H, W) float32, U_R in [0, 1].
+        reconstruction (np.ndarray): (W, F, H, W) float32, the same decoded from the tokens.
+    """
+
+    task = 'reconstruct'
+    heat: np.ndarray
+    reconstruction: np.ndarray
+
+
+def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
+                 smoothing: Sequence[float], stride: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+    """Scores of frames from windows, by the rules of :class:`mofm.evaluation.FrameAUC`.
+
+    Args:
+        frame (np.ndarray): (W,) frame that each window counts for.
+        normality (np.ndarray): (W,).
+        num_frames (int): T.
+        smoothing (Sequence[float]): Sigmas of the Gaussians in frames.
+        stride (int): Frames between two windows; a window counts for that many frames about its
+            own, so that there are no holes.
+
+    Returns:
+        tuple: Minimum over the windows of each frame, and the same smoothed, (T,) each.
+    """
+    score = np.full(num_frames, np.inf)
+    near = frame[:, None] + np.arange(stride) - stride // 2  # (W, stride)
+    inside = (near >= 0) & (near < num_frames)
+    np.minimum.at(score, near[inside], np.broadcast_to(normality[:, None], near.shape)[inside])
+    score = np.minimum(score, normality.max())
+    smoothed = score
+    for sigma in smoothing:
+        smoothed = gaussian_filter1d(smoothed, sigma)
+    return score, smoothed

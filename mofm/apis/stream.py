@@ -1,0 +1,216 @@
+"""MotionStream: scores of the persons in front of a camera, as their windows fill."""
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from mofm.datasets.annotation import SCORE_THRESHOLD
+from mofm.keypoints import PoseTracker, convert, get_layout
+
+from .inferencer import MotionInferencer
+from .recordings import resample
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """One full window of one person.
+
+    Attributes:
+        person (int): Number of the person.
+        frames (tuple[int, int]): First and last frame of the window.
+        frame (int): The frame that the window counts for, its middle.
+        output (dict): Arrays of :meth:`MotionInferencer.predict_clips`, e.g. ``normality``.
+    """
+
+    person: int
+    frames: Tuple[int, int]
+    frame: int
+    output: dict
+
+
+class MotionStream:
+    """Push frames one by one, get results as windows fill.
+
+    Every person has a window of their own, the last frames in which they were visible; the memory
+    does not grow with time. Windows are those of :class:`TrackWindowDataset`, except that a track
+    also gives the window that ends with its last frame. All windows that fill in a frame go
+    through the model as one batch.
+
+    Args:
+        inferencer (MotionInferencer): The model.
+        img_shape (tuple[int, int]): Height and width of the image in pixels.
+        task (str, optional): One of ``inferencer.tasks``, by default the first.
+        window (int, optional): Frames of a window at the frame rate of the model. By default
+            ``seg_len`` of the config's data set, else the frames of the model's clips.
+        stride (int): Frames of the camera between two windows of a person. Defaults to 1.
+        max_missing (int): How many frames of a window may miss. Defaults to 2.
+        fps (float, optional): Frame rate of the camera.
+        model_fps (float, optional): Frame rate of the training data, to which windows are
+            brought; needs ``fps``.
+        layout (str): Joints of the key points. Defaults to 'coco17'.
+        max_lost (int): Frames that a person may be away and be the same person after that.
+            Defaults to 30.
+
+    Raises:
+        ValueError: If an argument is out of range or the model cannot do the task.
+    """
+
+    def __init__(self,
+                 inferencer: MotionInferencer,
+                 img_shape: Tuple[int, int],
+                 task: Optional[str] = None,
+                 window: Optional[int] = None,
+                 stride: int = 1,
+                 max_missing: int = 2,
+                 fps: Optional[float] = None,
+                 model_fps: Optional[float] = None,
+                 layout: str = 'coco17',
+                 max_lost: int = 30):
+        model = inferencer.model
+        if window is None:
+            window = model.cfg.test_dataloader.dataset.get(
+                'seg_len', model.data_preprocessor.grid.num_frames)
+        for name, value, low in (
+                ('window', window, 1), ('stride', stride, 1), ('max_missing', max_missing, 0),
+                ('max_lost', max_lost, 0), ('height', img_shape[0], 1),
+                ('width', img_shape[1], 1)):
+            if value != int(value) or value < low:
+                raise ValueError(f'{name}: found {value}, expected an integer of at least {low}')
+        for name, value in (('fps', fps), ('model_fps', model_fps)):
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f'{name}: found {value}, expected frames per second above 0')
+        if model_fps is not None and fps is None:
+            raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
+                             'model_fps is given')
+        task = task or inferencer.tasks[0]
+        if task not in inferencer.tasks:
+            raise ValueError(f'task: found {task!r}, expected one of {inferencer.tasks}')
+        self.inferencer = inferencer
+        self.img_shape = tuple(map(int, img_shape))
+        self.task = task
+        self.ratio = model_fps / fps if model_fps else 1.
+        self.size = window
+        self.window = max(round(window / self.ratio), 1)  # frames of the camera
+        self.stride = stride
+        self.max_missing = round(max_missing / self.ratio)
+        self.layout = get_layout(layout)
+        self.max_lost = max_lost
+        self.reset()
+
+    def reset(self):
+        """Forget everything, e.g. when the camera is moved."""
+        self._frame = -1
+        self._tracker = PoseTracker(max_lost=self.max_lost)
+        self._person = np.zeros(0, np.int64)  # (P,)
+        self._count = np.zeros(0, np.int64)  # rows so far
+        self._rows = np.zeros((0, self.window, 17, 3), np.float32)  # newest at count % window
+        self._inds = np.full((0, self.window), -1)  # frames of the rows
+
+    def push(self, keypoint: np.ndarray, keypoint_score: Optional[np.ndarray] = None,
+             frame: Optional[int] = None,
+             person: Optional[Sequence[int]] = None) -> List[StreamResult]:
+        """Add the poses of the next frame.
+
+        Args:
+            keypoint (np.ndarray): (N, V, 2) pixels of the N persons in the frame, also none.
+                Joints with NaN or at (0, 0) are missing.
+            keypoint_score (np.ndarray, optional): (N, V) in [0, 1]; by default 1.
+            frame (int, optional): Number of the frame, more than the one before; frames may be
+                left out. By default the next.
+            person (Sequence[int], optional): (N,) who they are, if a tracker knows. By default
+                they are tracked by :class:`PoseTracker`; use one of both throughout.
+
+        Returns:
+            list[StreamResult]: Of the windows that this frame fills.
+
+        Raises:
+            ValueError: If shapes are wrong, frames are not in order, or a person comes twice.
+        """
+        points = self._points(keypoint, keypoint_score)
+        frame = self._frame + 1 if frame is None else int(frame)
+        if frame <= self._frame:
+            raise ValueError(f'frame: found {frame} after {self._frame}, expected ascending '
+                             'numbers; call reset() for another video')
+        here = (points[..., 2] > 0).any(1)
+        if person is not None:
+            person = np.asarray(person, np.int64)
+            if person.shape != here.shape or len(np.unique(person)) != len(person):
+                raise ValueError(f'person: found {person.tolist()}, expected {len(here)} '
+                                 'different numbers')
+            person = person[here]
+        points = points[here]
+        self._frame = frame
+        if person is None:
+            person = self._tracker.update(points[..., :2], points[..., 2], frame)
+        slots = self._store(person, points, frame)
+        return self._predict(slots[self._full(slots)])
+
+    def _points(self, keypoint, score) -> np.ndarray:
+        """(N, 17, 3) x, y and score, 0 for missing joints."""
+        keypoint = np.asarray(keypoint, np.float32)
+        if not keypoint.size:
+            return np.zeros((0, 17, 3), np.float32)
+        joints = self.layout.num_joints
+        if keypoint.ndim != 3 or keypoint.shape[1:] != (joints, 2):
+            raise ValueError(f'keypoint: found shape {keypoint.shape}, expected (N, {joints}, 2) '
+                             f'for layout {self.layout.name!r}')
+        score = np.ones(keypoint.shape[:2], np.float32) if score is None else \
+            np.asarray(score, np.float32)
+        if score.shape != keypoint.shape[:2]:
+            raise ValueError(f'keypoint_score: found shape {score.shape}, expected '
+                             f'{keypoint.shape[:2]}')
+        there = np.isfinite(keypoint).all(-1) & keypoint.any(-1) & (score >= SCORE_THRESHOLD)
+        keypoint = np.where(there[..., None], keypoint, 0)
+        keypoint, score = convert(keypoint, np.where(there, score, 0), self.layout.name)
+        return np.concatenate([keypoint, np.clip(score, 0, 1)[..., None]], -1)
+
+    def _store(self, person, points, frame) -> np.ndarray:
+        """Add a row to the windows of the persons; return their places (N,)."""
+        # after such a break no window can hold rows from before it
+        newest = self._inds.max(1, initial=-1)
+        keep = (frame - newest <= self.window + self.max_missing) | np.isin(self._person, person)
+        new = np.setdiff1d(person, self._person)
+        self._person = np.concatenate([self._person[keep], new])
+        self._count = np.concatenate([self._count[keep], np.zeros(len(new), np.int64)])
+        self._rows = np.concatenate([self._rows[keep], np.zeros(
+            (len(new), *self._rows.shape[1:]), np.float32)])
+        self._inds = np.concatenate([self._inds[keep], np.full((len(new), self.window), -1)])
+        order = np.argsort(self._person)
+        slots = order[np.searchsorted(self._person, person, sorter=order)]
+        self._rows[slots, self._count[slots] % self.window] = points
+        self._inds[slots, self._count[slots] % self.window] = frame
+        self._count[slots] += 1
+        return slots
+
+    def _full(self, slots) -> np.ndarray:
+        """(N,) which windows are full, due and without large gaps."""
+        beyond = self._count[slots] - self.window
+        due = (beyond >= 0) & (beyond % self.stride == 0)
+        inds = np.sort(self._inds[slots], 1)
+        last = max(self.window - 1 - self.max_missing, 0)
+        return due & (inds[:, last] < inds[:, 0] + self.window)
+
+    def _predict(self, slots) -> List[StreamResult]:
+        """Results of full windows, in one batch."""
+        if not len(slots):
+            return []
+        order = (self._count[slots, None] + np.arange(self.window)) % self.window
+        rows = self._rows[slots[:, None], order]  # (N, window, 17, 3)
+        inds = self._inds[slots[:, None], order]
+        clips = [dict(frame_dir=f'person {p}', label=0, img_shape=self.img_shape,
+                      total_frames=self.window, frame_inds=i - i[0], keypoint=r[None, ..., :2],
+                      keypoint_score=r[None, ..., 2])
+                 for p, i, r in zip(self._person[slots], inds, rows)]
+        if self.ratio != 1:
+            clips = [self._resampled(clip) for clip in clips]
+        outputs = self.inferencer.predict_clips(clips, self.task)
+        return [StreamResult(int(p), (int(i[0]), int(i[-1])), int(i[0]) + self.window // 2, output)
+                for p, i, output in zip(self._person[slots], inds, outputs)]
+
+    def _resampled(self, clip: dict) -> dict:
+        """A window at the frame rate of the model."""
+        clip = resample(clip, self.ratio)
+        rows = np.arange(self.size).clip(max=clip['total_frames'] - 1)
+        return dict(clip, total_frames=self.size, frame_inds=rows,
+                    keypoint=clip['keypoint'][:, rows],
+                    keypoint_score=clip['keypoint_score'][:, rows])

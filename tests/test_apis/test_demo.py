@@ -1,0 +1,136 @@
+"""tools/demo.py: what it writes and prints for every task, a video among the inputs."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mofm.datasets import dump_annotations
+from mofm.visualization.overlay import draw_poses, score_colours, write_video
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools/demo.py'
+
+
+@pytest.fixture(scope='module')
+def demo():
+    spec = importlib.util.spec_from_file_location('demo', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(demo, tiny, motion, tmp_path, capsys):
+    """Run the tool on four clips; returns the folder and the lines it printed."""
+    path = tmp_path / 'mine.pkl'
+    dump_annotations(dict(split=dict(test=[a['frame_dir'] for a in motion[:4]]),
+                          annotations=motion), path)
+
+    def run(kind, *arguments, inputs=(path, '--split', 'test')):
+        cfg, checkpoint = tiny(kind)
+        config = tmp_path / f'{kind}.py'
+        cfg.dump(config)
+        out = tmp_path / 'out'
+        demo.main([*map(str, inputs), '--config', str(config), '--checkpoint', checkpoint,
+                   '--out', str(out), '--device', 'cpu', *map(str, arguments)])
+        return out, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def listed(lines):
+    return sorted(Path(line.strip()) for line in lines if line.startswith('  '))
+
+
+@pytest.mark.parametrize('kind, task, data, picture', [
+    ('action', 'action', '.json', '.gif'), ('clip_jigsaw', 'anomaly', '.json', '.png'),
+    ('dved', 'tokens', '.json', '.png'), ('dved', 'reconstruct', '.npz', '.png'),
+    ('pretrain', 'tokens', '.json', '.png'), ('action', 'features', '.npz', None)])
+def test_files_of_a_task(run, motion, kind, task, data, picture):
+    """Data of four clips, pictures of two, all of them listed and readable."""
+    out, lines = run(kind, '--task', task, '--pictures', 2)
+    files = sorted(out.iterdir())
+    assert listed(lines) == files and f'{len(files)} files:' in lines
+    suffixes = [f.suffix for f in files]
+    assert suffixes.count(data) == 4
+    if picture:
+        assert suffixes.count(picture) == 2
+        for file in out.glob(f'*{picture}'):
+            with Image.open(file) as image:
+                assert min(image.size) > 100
+    assert len(files) == 4 + 2 * (picture is not None)
+    names = {a['frame_dir'] for a in motion[:4]}
+    assert {line.split(':')[0] for line in lines if ': ' in line} == names
+    if data == '.json':
+        assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
+
+
+def test_gallery(run, inferencer, motion, tmp_path):
+    gallery = inferencer('one_shot').gallery
+    gallery.add('mine', motion[0])
+    gallery.add('other', motion[1])
+    gallery.save(tmp_path / 'gallery.npz')
+    out, lines = run('one_shot', '--gallery', tmp_path / 'gallery.npz', '--pictures', 0)
+    first = next(line for line in lines if line.startswith(f'{motion[0]["frame_dir"]}: '))
+    assert first.split(': ')[1].startswith('mine 1.000')
+    with pytest.raises(ValueError, match='exemplar'):
+        run('one_shot')
+
+
+class Extractor:
+    """A person who walks to the right."""
+
+    meta = dict(dataset_name='coco')
+
+    def __init__(self, **settings):
+        assert settings['boxes'] is not None
+
+    def extract(self, frames, boxes=None):
+        person = np.random.default_rng(0).uniform(10, 50, (17, 2)).astype(np.float32)
+        for i, _ in enumerate(frames):
+            points = (person + (i, 0))[None]
+            yield dict(keypoints=points, keypoint_scores=np.ones((1, 17)),
+                       bboxes=np.tile((0., 0, 9, 9), (1, 1)), bbox_scores=np.ones(1))
+
+
+@pytest.mark.parametrize('kind', ['action', 'jigsaw'])
+def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
+    monkeypatch.setattr(demo, 'PoseExtractor', Extractor)
+    path = tmp_path / 'walk.mp4'
+    write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
+    out, lines = run(kind, '--whole-frame', inputs=(path, ))
+    assert {f.suffix for f in out.iterdir()} >= {'.json', '.mp4'}
+    capture = cv2.VideoCapture(str(next(out.glob('*.mp4'))))
+    frames = []
+    while (pair := capture.read())[0]:
+        frames.append(pair[1].astype(int))
+    assert len(frames) == 30 and capture.get(cv2.CAP_PROP_FPS) == 20
+    drawn = [np.abs(f[25:] - 90).max(2) > 40 for f in frames]  # below the title
+    assert all(d.sum() > 50 for d in drawn)
+    centre = [np.argwhere(d)[:, 1].mean() for d in drawn]
+    assert 15 < centre[-1] - centre[0] < 35  # it walks along
+
+
+def test_overlay_colours():
+    red, blue, unknown = score_colours(np.array([0, 1, np.nan])).astype(int)
+    assert red[2] > red[0] + 50 and blue[0] > blue[2] + 50 and (unknown == 255).all()
+    image = np.zeros((100, 100, 3), np.uint8)
+    points = np.random.default_rng(0).uniform(0, 99, (1, 17, 2))
+    points[0, 0] = 1e30
+    score = np.ones((1, 17))
+    assert not draw_poses(image, points, 0 * score, [[255, 255, 255]]).any()
+    shown = draw_poses(image, points, score, [[10, 20, 250]])
+    assert not image.any() and (shown == (10, 20, 250)).all(2).sum() > 100
+
+
+def test_bad_input(run, demo, tmp_path):
+    with pytest.raises(ValueError, match='nowhere.pkl: file: found no such file'):
+        run('action', inputs=('nowhere.pkl', ))
+    with pytest.raises(ValueError, match="task: found 'anomaly'"):
+        run('action', '--task', 'anomaly')
+    with pytest.raises(SystemExit):
+        demo.parse_args([])

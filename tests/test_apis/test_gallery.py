@@ -1,0 +1,117 @@
+"""Gallery of exemplars: the nearest one counts, and it belongs to one model."""
+
+import numpy as np
+import pytest
+
+from mofm.registry import METRICS
+
+QUIET = dict(progress=False)
+
+
+@pytest.fixture
+def one_shot(inferencer):
+    return inferencer('one_shot')
+
+
+def test_the_nearest_exemplar_of_a_class_counts(one_shot, motion):
+    gallery = one_shot.gallery
+    embedding = one_shot.embed(motion)
+    assert gallery.add('walk', motion[0]) == 1
+    assert gallery.add('wave', [motion[1], motion[4]]) == 2
+    assert gallery.add('walk', motion[3]) == 1
+    assert len(gallery) == 4 and gallery.classes == ('walk', 'wave')
+    cosine = embedding @ embedding.T
+    expected = np.stack([cosine[:, [0, 3]].max(1), cosine[:, [1, 4]].max(1)], 1)
+    results = one_shot(motion, **QUIET)
+    np.testing.assert_allclose([r.scores[0] for r in results], expected, atol=1e-5)
+    assert results[4].top(1)[0] == ('wave', pytest.approx(1, abs=1e-5))
+    assert results[0].classes == ('walk', 'wave')
+    np.testing.assert_allclose(results[2].embedding, embedding[2:3], atol=1e-5)
+
+
+def test_accuracy_is_that_of_the_metric(one_shot, motion):
+    exemplars = {0: 'walk', 1: 'wave', 2: 'squat'}
+    for i, name in exemplars.items():
+        one_shot.gallery.add(name, motion[i])
+    right = [r.top(1)[0][0] == exemplars[ann['label']]
+             for ann, r in zip(motion[3:], one_shot(motion[3:], **QUIET))]
+    metric = METRICS.build(dict(type='OneShotAccuracy'))
+    results = [(e, ann['label'], i in exemplars, '')
+               for i, (ann, e) in enumerate(zip(motion, one_shot.embed(motion)))]
+    assert np.mean(right) == pytest.approx(metric.compute_metrics(results)['top1'])
+    assert 0 < np.mean(right)
+
+
+def test_every_window_is_an_exemplar(one_shot, motion):
+    assert one_shot.gallery.add('walk', motion[0], window=10, stride=5) == (
+        -(-(motion[0]['total_frames'] - 10) // 5) + 1)
+
+
+def test_removed_classes_do_not_come_back(one_shot, motion):
+    gallery = one_shot.gallery
+    gallery.add('walk', motion[0])
+    gallery.add('wave', motion[1])
+    gallery.remove('walk')
+    assert gallery.classes == ('wave', ) and len(gallery) == 1
+    assert one_shot(motion[0], **QUIET)[0].top()[0][0] == 'wave'
+    with pytest.raises(ValueError, match=r"found 'walk', expected one of \['wave'\]"):
+        gallery.remove('walk')
+
+
+def test_save_and_load(one_shot, inferencer, motion, tmp_path):
+    one_shot.gallery.add('walk', motion[0])
+    one_shot.gallery.add('wave', motion[1:3])
+    path = tmp_path / 'new/gallery.npz'
+    one_shot.gallery.save(path)
+    other = inferencer('one_shot')
+    other.gallery.add('squat', motion[5])
+    other.gallery.load(path)
+    assert other.gallery.classes == ('walk', 'wave') and len(other.gallery) == 3
+    for a, b in zip(one_shot(motion, **QUIET), other(motion, **QUIET)):
+        np.testing.assert_array_equal(a.scores, b.scores)
+    with pytest.raises(ValueError, match="found suffix '.json', expected '.npz'"):
+        other.gallery.save(tmp_path / 'gallery.json')
+
+
+def test_gallery_of_another_model(one_shot, inferencer, motion, tmp_path):
+    one_shot.gallery.add('walk', motion[0])
+    one_shot.gallery.save(tmp_path / 'gallery.npz')
+    other = inferencer('one_shot', seed=1)
+    assert other.fingerprint != one_shot.fingerprint
+    with pytest.raises(ValueError, match='a gallery of another model.*add the exemplars again'):
+        other.gallery.load(tmp_path / 'gallery.npz')
+    assert len(other.gallery) == 0
+
+
+def test_an_empty_gallery(one_shot, motion, tmp_path):
+    message = 'found no exemplar, expected at least one; add some with gallery.add'
+    with pytest.raises(ValueError, match=message):
+        one_shot.iter(motion[0])
+    with pytest.raises(ValueError, match=message):
+        one_shot.gallery.save(tmp_path / 'a.npz')
+
+
+def test_bad_exemplars_add_nothing(one_shot, inferencer, motion):
+    with pytest.raises(ValueError, match='no person'):
+        one_shot.gallery.add('walk', [motion[0], np.zeros((4, 17, 3))])
+    with pytest.raises(ValueError, match="name: found '', expected the class"):
+        one_shot.gallery.add('', motion[0])
+    assert len(one_shot.gallery) == 0
+    with pytest.raises(ValueError, match="found 'one_shot'.*action and features only"):
+        inferencer('action').gallery.add('walk', motion[0])
+
+
+@pytest.mark.parametrize('change', [
+    dict(name=np.array(['a', 'b'])), dict(name=np.array([{}], object)), dict(embedding=np.ones(4)),
+    dict(embedding=np.full((1, 8), np.nan, np.float32)), dict(name=np.array(['a'] * 0))])
+def test_damaged_files(one_shot, tmp_path, change):
+    content = dict(name=np.array(['a']), embedding=np.ones((1, 8), np.float32),
+                   model=one_shot.fingerprint)
+    np.savez(tmp_path / 'a.npz', **{**content, **change})
+    with pytest.raises(ValueError, match='a.npz'):
+        one_shot.gallery.load(tmp_path / 'a.npz')
+    (tmp_path / 'b.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:100])
+    with pytest.raises(ValueError, match='b.npz: not a gallery'):
+        one_shot.gallery.load(tmp_path / 'b.npz')
+    with pytest.raises(ValueError, match='not a gallery'):
+        one_shot.gallery.load(tmp_path / 'none.npz')
