@@ -19,6 +19,8 @@ from .embedding import draw_embedding
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
 from .pose import draw_pose_clip
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores
+from .sample import draw_sample
+from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
 
 
 def figure_to_image(figure: Figure, dpi: float = 80) -> np.ndarray:
@@ -66,13 +68,18 @@ class MotionVisualizer(Visualizer):
     add_anomaly_curve = _sent(draw_anomaly_curve)
     add_atlas = _sent(draw_atlas)
     add_attention = _sent(draw_attention)
+    add_calibration = _sent(draw_calibration)
+    add_class_accuracy = _sent(draw_class_accuracy)
     add_confusion = _sent(draw_confusion)
     add_curves = _sent(draw_curves)
     add_embedding = _sent(draw_embedding)
     add_heat = _sent(draw_heat)
+    add_histograms = _sent(draw_histograms)
     add_jigsaw = _sent(draw_jigsaw)
     add_joint_heat = _sent(draw_joint_heat)
     add_pose_clip = _sent(draw_pose_clip)
+    add_roc = _sent(draw_roc)
+    add_sample = _sent(draw_sample)
     add_scores = _sent(draw_scores)
     add_tokenized_clip = _sent(draw_tokenized_clip)
     add_tokens = _sent(draw_tokens)

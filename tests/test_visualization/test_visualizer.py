@@ -52,7 +52,7 @@ def test_both_backends_get_the_pixels(visualizer, tmp_path):
 
 def test_every_picture_has_a_method():
     """Except what is not one figure of one clip, model or test."""
-    others = {'draw_contact_sheet', 'draw_layouts', 'draw_skeleton'}
+    others = {'draw_contact_sheet', 'draw_layouts', 'draw_poses', 'draw_skeleton'}
     for name in set(mofm.visualization.__all__) - others:
         if name.startswith('draw_'):
             method = getattr(MotionVisualizer, name.replace('draw', 'add'))
