@@ -87,7 +87,7 @@ def main():
             rate, other = count.sum() / seconds.sum(), number.sum() / alone.sum()
             print(f'| {size} | {persons} | {np.median(seconds[count == 0]) * 1e3:.2f} ms | '
                   f'{np.median(full):.0f} ms | {np.percentile(full, 90):.0f} ms | '
-                  f'{len(seconds) / seconds.sum():.0f} | {rate:.0f} | {other:.0f} | '
+                  f'{len(seconds) / seconds.sum():.1f} | {rate:.1f} | {other:.1f} | '
                   f'{rate / other:.1f}x |', flush=True)
 
 

@@ -1,5 +1,6 @@
 """What programs call: models, inference, streaming, publishing, export, poses from video."""
 
+from .export import ExportableModel, export_onnx
 from .extract import extract_video, extracted, read_boxes
 from .gallery import Gallery
 from .inferencer import MotionInferencer
@@ -18,8 +19,8 @@ from .results import (
 from .stream import MotionStream, StreamResult
 from .video import Video, find_videos
 
-__all__ = ['ActionResult', 'AnomalyResult', 'DETECTOR', 'FeaturesResult', 'Gallery', 'MODEL',
-           'MotionInferencer', 'MotionStream', 'OneShotResult', 'PersonDetector', 'PoseExtractor',
-           'ReconstructResult', 'Result', 'StreamResult', 'TokensResult', 'Video', 'extract_video',
-           'extracted', 'find_videos', 'from_pretrained', 'init_model', 'read_boxes',
-           'whole_frame']
+__all__ = ['ActionResult', 'AnomalyResult', 'DETECTOR', 'ExportableModel', 'FeaturesResult',
+           'Gallery', 'MODEL', 'MotionInferencer', 'MotionStream', 'OneShotResult',
+           'PersonDetector', 'PoseExtractor', 'ReconstructResult', 'Result', 'StreamResult',
+           'TokensResult', 'Video', 'export_onnx', 'extract_video', 'extracted', 'find_videos',
+           'from_pretrained', 'init_model', 'read_boxes', 'whole_frame']

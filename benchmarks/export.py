@@ -1,0 +1,95 @@
+"""Latency of an exported model: torch as in a test, the graph in torch, ONNX Runtime.
+
+python benchmarks/export.py
+python benchmarks/export.py --compile   # also torch.compile; takes minutes to compile
+
+One call goes from key points in pixels to the scores of the classes: on the ordinary path through
+the transforms, the data preprocessor and the sparse model; elsewhere through the graph of
+mofm.apis.export, which computes the empty cubes too. Weights are random, clips procedural. Runs
+take turns; wall time, so nothing else should be running.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from common import ROOT, machine
+from mmengine.dataset import Compose
+
+from mofm.apis.export import ExportableModel, export_onnx, to_inputs
+from mofm.apis.model import init_model
+from mofm.datasets import SyntheticMotion, motion_collate
+
+CONFIGS = dict(tiny='configs/dt1_penn_tiny.py', base='configs/dt1_ntu60.py')
+
+
+def main():
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--sizes', nargs='+', choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument('--batches', type=int, nargs='+', default=[1, 8])
+    parser.add_argument('--seconds', type=float, default=10,
+                        help='for each line of the table, but at least 2 runs [%(default)s]')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--compile', action='store_true', help='also torch.compile')
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f'{machine(torch.device("cpu"))}, ONNX Runtime {onnxruntime.__version__}\n')
+    names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime']
+    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | runs | occupied '
+          'cubes | largest difference |')
+    print('|---' * (len(names) + 6) + '|')
+    for size in args.sizes:
+        model = init_model(ROOT / CONFIGS[size], device='cpu')
+        with tempfile.TemporaryDirectory() as folder:
+            export_onnx(model, Path(folder, 'model.onnx'))
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = args.threads
+            # threads that wait for work in a loop would slow down the turn of torch
+            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+            session = onnxruntime.InferenceSession(Path(folder, 'model.onnx'), options)
+        for batch in args.batches:
+            measure(model, session, size, batch, names, args.seconds)
+
+
+@torch.no_grad()
+def measure(model, session, size: str, batch: int, names: list, seconds: float):
+    """Print a line of the table."""
+    graph = ExportableModel(model)
+    frames = graph.render.grid.num_frames
+    clips = list(SyntheticMotion(batch, num_frames=(frames, frames)))
+    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
+
+    def ordinary():
+        data = model.data_preprocessor(motion_collate([pipeline(dict(c)) for c in clips]))
+        return np.stack([s.pred_score for s in model(**data, mode='predict')])
+
+    def in_torch(function):
+        return function(*map(torch.from_numpy, to_inputs(clips).values()))[0].numpy()
+
+    compiled = torch.compile(graph)
+    calls = {'torch': ordinary, 'graph in torch': lambda: in_torch(graph),
+             'torch.compile': lambda: in_torch(compiled),
+             'ONNX Runtime': lambda: session.run(None, to_inputs(clips))[0]}
+    results = {name: calls[name]() for name in names}  # warms up
+    times, start = {name: [] for name in names}, time.perf_counter()
+    while time.perf_counter() - start < seconds or len(times['torch']) < 2:
+        for name in names:
+            before = time.perf_counter()
+            calls[name]()
+            times[name].append((time.perf_counter() - before) * 1e3)
+    share = graph.render(*map(torch.from_numpy, to_inputs(clips).values())).occupied()
+    difference = max(np.abs(results[name] - results['torch']).max() for name in names)
+    median = {name: np.median(values) for name, values in times.items()}
+    cells = [f'{median[name]:.0f} ({np.quantile(times[name], 0.9):.0f}) ms' for name in names]
+    print(f'| {size} | {batch} | ' + ' | '.join(cells) +
+          f' | {median["torch"] / median["ONNX Runtime"]:.2f} | {len(times["torch"])} | '
+          f'{share.float().mean():.0%} | {difference:.0e} |', flush=True)
+
+
+if __name__ == '__main__':
+    main()

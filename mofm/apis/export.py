@@ -1,0 +1,433 @@
+"""Models as one graph, from key points in pixels to results, for ONNX Runtime and torch.export.
+
+The graph holds the crop and the canvas of the test pipeline, the rendering of MoFM, eq. 1, and the
+model. Nothing in it has a shape that depends on the data, so every cube is rendered and embedded,
+the empty ones too; the results are those of the ordinary, sparse path.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from torch import Tensor, nn
+
+from mofm.datasets import SyntheticMotion
+from mofm.datasets.transforms import (
+    PackMotionInputs,
+    PoseCompact,
+    ThermalCubeFormat,
+    UniformSampleFrames,
+)
+from mofm.models import (
+    ActionClsHead,
+    AnomalyClsHead,
+    DVEDTokenizer,
+    JigsawDetector,
+    JigsawHead,
+    KMeansTokenizer,
+    MoFMBackbone,
+    MotionRecognizer,
+    OneShotHead,
+    RenderedCubes,
+    ThermalCubes,
+)
+from mofm.models.thermal_cubes import MIN_SCORE
+from mofm.registry import TRANSFORMS
+from mofm.version import __version__
+
+#: What a graph returns, by task.
+OUTPUTS = dict(action=('scores',), anomaly=('normality',), one_shot=('embedding',),
+               tokens=('tokens', 'occupied'))
+# where a model has it, if the name is another
+_FIELDS = dict(scores='pred_score')
+
+
+class DenseRenderer:
+    """The test pipeline and the data preprocessor as tensor operations.
+
+    Args:
+        pipeline (Sequence[dict]): UniformSampleFrames with one clip, optionally PoseCompact,
+            ThermalCubeFormat, PackMotionInputs. The sampling is left to the caller.
+        data_preprocessor (MotionDataPreprocessor): Geometry and rendering.
+
+    Raises:
+        ValueError: If the pipeline has other transforms or samples several clips.
+    """
+
+    def __init__(self, pipeline: Sequence[dict], data_preprocessor: nn.Module):
+        transforms = [TRANSFORMS.build(t) for t in pipeline]
+        kinds = [type(t) for t in transforms]
+        if kinds not in ([UniformSampleFrames, PoseCompact, ThermalCubeFormat, PackMotionInputs],
+                         [UniformSampleFrames, ThermalCubeFormat, PackMotionInputs]):
+            raise ValueError(
+                f'test pipeline: found {", ".join(kind.__name__ for kind in kinds)}, expected '
+                'UniformSampleFrames, PoseCompact (optional), ThermalCubeFormat, '
+                'PackMotionInputs; a graph does nothing else to key points')
+        if transforms[0].num_clips != 1:
+            raise ValueError(f'num_clips of UniformSampleFrames: found {transforms[0].num_clips}, '
+                             'expected 1; a graph takes one clip of a recording')
+        self.compact = transforms[1] if PoseCompact in kinds else None
+        self.format = transforms[-2]
+        rendering = self.format if self.format.render == 'loader' else data_preprocessor
+        self.grid = data_preprocessor.grid
+        self.sigma, self.use_score = rendering.sigma, rendering.use_score
+
+    def __call__(self, keypoints: Tensor, img_shape: Tensor) -> RenderedCubes:
+        """Render B clips.
+
+        Args:
+            keypoints (Tensor): (B, M, J, F, 3), x and y in pixels and score.
+            img_shape (Tensor): (B, 2), height and width in pixels.
+
+        Returns:
+            RenderedCubes: B clips.
+        """
+        points, score = keypoints[..., :2], keypoints[..., 2]
+        present = _seen(points) & (score >= MIN_SCORE) & (score < torch.inf)
+        points = points.where(present[..., None], 0)
+        size = img_shape.flip(1)[:, None, None, None].float()  # (B, 1, 1, 1, 2) width, height
+        if self.compact:
+            points, size = self._crop(points, present, size)
+            present = present & _seen(points)
+        score = score.where(present, 0)
+        if self.format.max_persons is not None:
+            best = _rank(score.sum((2, 3))) < self.format.max_persons  # (B, M)
+            present = present & best[..., None, None]
+        longest = size.amax(-1, keepdim=True)
+        # number / tensor would be a reciprocal, rounded once more than in NumPy
+        scale = torch.full_like(longest, self.format.grid.canvas) / longest
+        points = points * scale + (self.format.grid.canvas - size * scale) / 2
+        heat_x, heat_y = self._profiles(points.where(present[..., None], 0)).unbind(-2)
+        heat_y = heat_y * (score if self.use_score else present)[..., None]
+        heat = heat_y[..., :, None] * heat_x[..., None, :]  # (B, M, J, F, H, W)
+        return RenderedCubes(heat.amax(1), self.grid)
+
+    def _crop(self, points: Tensor, present: Tensor, size: Tensor) -> tuple:
+        """See :class:`PoseCompact`; in double precision, because its edges are truncated."""
+        rule = self.compact
+        axes = (1, 2, 3) if rule.center == 'clip' else (1, 2)
+        low, high = (
+            extreme(points.where(present[..., None], fill), axes, keepdim=True).double()
+            for extreme, fill in ((torch.amin, torch.inf), (torch.amax, -torch.inf)))
+        empty = low > high  # (B, 1, 1, 1 or F, 2)
+        low, high = low.where(~empty, 0), high.where(~empty, 0)
+        tight = (high - low).amax(3, keepdim=True)
+        half = tight / 2 * (1 + rule.padding)
+        if rule.hw_ratio is not None:
+            width, height = half.unbind(-1)
+            height = torch.maximum(rule.hw_ratio[0] * width, height)
+            width = torch.maximum(height / rule.hw_ratio[1], width)
+            half = torch.stack((width, height), -1)
+        start, end = (low + high) / 2 - half, (low + high) / 2 + half
+        if rule.center == 'frame':
+            box = (2 * half).ceil()
+        else:
+            if not rule.allow_imgpad:
+                start, end = start.clamp(min=0), torch.minimum(end, size.double())
+            start = start.trunc()
+            box = end.trunc() - start
+        people = present.flatten(1).any(1)[:, None, None, None, None]
+        crop = people & (tight >= rule.threshold).all(-1, keepdim=True)
+        points = (points - start.float()).where(crop & present[..., None], points)
+        return points, box.float().where(crop, size)
+
+    def _profiles(self, points: Tensor) -> Tensor:
+        """Heat along both axes with the support of :class:`ThermalCubes`: (..., 2, canvas)."""
+        reach, canvas = 3 * self.sigma, self.grid.canvas
+        centre = points.clamp(-2 * reach - 2, canvas + 2 * reach + 2)[..., None]
+        pixel = torch.arange(canvas, dtype=centre.dtype, device=centre.device)
+        inside = (pixel >= (centre - reach).trunc()) & (pixel < (centre + reach).trunc() + 1)
+        return torch.exp(-(pixel - centre).square() / (2 * self.sigma**2)) * inside
+
+
+def _seen(points: Tensor) -> Tensor:
+    """Coordinates (..., 2) that are finite and not both zero, see ``read_joints``."""
+    reach = points[..., 0].abs() + points[..., 1].abs()
+    return (reach > 0) & (reach < torch.inf)
+
+
+def _rank(value: Tensor) -> Tensor:
+    """Place (B, M) of each person from the highest value down; the first wins a tie."""
+    mine, other = value[:, :, None], value[:, None, :]
+    earlier = torch.ones_like(mine == other).tril(-1)  # (B, M, M)
+    return ((other > mine) | (other == mine) & earlier).sum(2)
+
+
+class DenseBackbone(MoFMBackbone):
+    """The backbone without shapes that depend on the data; the tokens are the same."""
+
+    def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
+        """Embed all cubes; none is masked here."""
+        cubes = inputs.grid.split(inputs.volume())  # (B, K, J, F, p, p)
+        return self.embed(cubes.flatten(0, 1)).unflatten(0, visible.shape)
+
+    def _encode(self, x: Tensor, keep: Tensor):
+        return self.attend(x, keep, masked=self.tokens == 'occupied')
+
+
+class ExportableModel(nn.Module):
+    """Key points in pixels to results, for torch.export, torch.compile and the ONNX exporter.
+
+    Args:
+        model (nn.Module): From :func:`mofm.apis.init_model`: a recognizer, a jigsaw detector or a
+            tokenizer.
+
+    Attributes:
+        task (str): 'action', 'anomaly', 'one_shot' or 'tokens'.
+        outputs (tuple[str]): Names of what :meth:`forward` returns.
+        num_joints (int): J.
+
+    Raises:
+        ValueError: If there is no graph for the model or its test pipeline.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.task = _task(model)
+        self.outputs = OUTPUTS[self.task]
+        self.render = DenseRenderer(_pipeline(model), model.data_preprocessor)
+        config = model.cfg.model.get('backbone', model.cfg.model)
+        self.num_joints = config.get('num_joints', 17)
+        if self.task == 'tokens':
+            self.tokenizer = model
+        else:
+            self.head = model.head if isinstance(model, JigsawDetector) else model.cls_head
+            self.backbone = DenseBackbone(
+                **{k: v for k, v in config.items() if k not in ('type', 'init_cfg')})
+            self.backbone.load_state_dict(model.backbone.state_dict(), assign=True)
+        self.eval()
+
+    @property
+    def dynamic_shapes(self) -> dict:
+        """Batch and persons, for ``torch.export`` and the ONNX exporter."""
+        batch, persons = torch.export.Dim('batch'), torch.export.Dim('persons')
+        return dict(keypoints={0: batch, 1: persons}, img_shape={0: batch})
+
+    def example_inputs(self) -> tuple:
+        """Two clips of two persons, for ``torch.export`` and the ONNX exporter."""
+        return (torch.zeros(2, 2, self.num_joints, self.render.grid.num_frames, 3),
+                torch.ones(2, 2, dtype=torch.int64))
+
+    def forward(self, keypoints: Tensor, img_shape: Tensor) -> tuple:
+        """Results of B clips.
+
+        Args:
+            keypoints (Tensor): (B, M, J, F, 3) float32: x and y in pixels and score of the F
+                sampled frames. A score of 0 marks a missing joint, joints that are all missing a
+                missing person.
+            img_shape (Tensor): (B, 2) int64, height and width of the image in pixels, positive.
+
+        Returns:
+            tuple[Tensor]: By task: ``scores`` (B, C), probabilities; ``normality`` (B,) in [0, 1];
+            ``embedding`` (B, E) of length 1; ``tokens`` (B, K) int64 and ``occupied`` (B, K)
+            bool.
+        """
+        cubes = self.render(keypoints, img_shape)
+        if self.task == 'tokens':
+            return self.token_scores(cubes).argmax(2), cubes.occupied()
+        result = self.head(self.backbone(cubes))
+        if self.task == 'one_shot':
+            return (result,)
+        if isinstance(self.head, JigsawHead):
+            right = result.softmax(2).diagonal(dim1=1, dim2=2)  # (B, P)
+            if self.head.ignore_empty:
+                right = right.masked_fill(~self.head.occupied(cubes.peaks()), 1)
+            return (right.amin(1),)
+        scores = result.softmax(1)
+        return (scores[:, 0] if self.task == 'anomaly' else scores,)
+
+    def token_scores(self, cubes: ThermalCubes) -> Tensor:
+        """How well every token fits: (B, K, V); the tokenizer takes the best."""
+        model = self.tokenizer
+        if isinstance(model, DVEDTokenizer):
+            return model.logits(cubes).flatten(2).transpose(1, 2)
+        views = [cubes.union()]
+        if model.trace_weight:
+            views.append(model.trace_weight * cubes.traces())
+        views = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
+        scores = 2 * views @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
+        empty = torch.arange(model.vocab_size, device=scores.device) == 0
+        return scores.where(cubes.occupied()[..., None], empty.to(scores.dtype))
+
+
+def _task(model: nn.Module) -> str:
+    """Task of a model that has a graph."""
+    if isinstance(model, (DVEDTokenizer, KMeansTokenizer)):
+        return 'tokens'
+    found = type(model).__name__
+    if isinstance(model, (JigsawDetector, MotionRecognizer)):
+        if type(model.backbone) is not MoFMBackbone:
+            found += f' with {type(model.backbone).__name__}'
+        elif isinstance(model, JigsawDetector):
+            return 'anomaly'
+        else:
+            for head, task in ((AnomalyClsHead, 'anomaly'), (ActionClsHead, 'action'),
+                               (OneShotHead, 'one_shot')):
+                if isinstance(model.cls_head, head):
+                    return task
+            found += f' with {type(model.cls_head).__name__}'
+    raise ValueError(
+        f'model: found {found}, which has no graph; expected MoFMBackbone in a MotionRecognizer '
+        'with ActionClsHead, AnomalyClsHead or OneShotHead, or in a JigsawDetector, or a '
+        'DVEDTokenizer or KMeansTokenizer')
+
+
+def _pipeline(model: nn.Module) -> Sequence[dict]:
+    """Transforms of the test data."""
+    pipeline = model.cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline')
+    if not pipeline:
+        raise ValueError('test_dataloader.dataset.pipeline: found none in the config, expected '
+                         'the transforms that the graph has to repeat')
+    return pipeline
+
+
+def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> dict:
+    """Write a model as ONNX, after a comparison of ONNX Runtime with the ordinary path.
+
+    The batch and the persons are dynamic. The metadata of the file are ``task``, ``num_joints``,
+    ``num_frames``, ``canvas``, ``patch``, ``sigma``, ``mofm_version`` and, of an action model
+    that knows them, ``classes``, a JSON list of names. Weights beyond 2 GB go to a second file,
+    ``PATH.data``.
+
+    Args:
+        model (nn.Module): From :func:`mofm.apis.init_model`, on the CPU; see
+            :class:`ExportableModel`.
+        path (str | Path): File to write.
+        tolerance (float): Largest difference that is allowed. Defaults to 1e-4.
+
+    Returns:
+        dict[str, float]: Largest difference of each output; of tokens the difference of the scores
+        that the tokenizer gives to the two.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is not installed.
+        ValueError: If there is no graph for the model or its test pipeline.
+        RuntimeError: If the results differ by more than the tolerance; no file is written.
+    """
+    _require_onnx()
+    device = next(model.parameters()).device
+    if device.type != 'cpu':
+        raise ValueError(f"model: found on {device}, expected cpu; init_model(..., device='cpu')")
+    exportable = ExportableModel(model)
+    with _quiet():
+        program = torch.onnx.export(
+            exportable, exportable.example_inputs(), dynamic_shapes=exportable.dynamic_shapes,
+            input_names=('keypoints', 'img_shape'), output_names=exportable.outputs, dynamo=True,
+            verbose=False)
+    grid = exportable.render.grid
+    metadata = dict(task=exportable.task, num_joints=exportable.num_joints,
+                    num_frames=grid.num_frames, canvas=grid.canvas, patch=grid.patch,
+                    sigma=exportable.render.sigma, mofm_version=__version__)
+    if exportable.task == 'action' and model.dataset_meta.get('classes'):
+        metadata['classes'] = json.dumps(list(model.dataset_meta['classes']))
+    program.model.metadata_props.update({name: str(value) for name, value in metadata.items()})
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        written = Path(folder, path.name)
+        program.save(written, external_data=weights > 1.9e9)  # protobuf ends at 2 GiB
+        difference = _compare(written, exportable, model)
+        if not all(value <= tolerance for value in difference.values()):  # nor NaN
+            raise RuntimeError(f'{path}: found a difference of {difference} between ONNX Runtime '
+                               f'and torch, expected at most {tolerance}')
+        for file in Path(folder).iterdir():
+            os.replace(file, path.with_name(file.name))
+    return difference
+
+
+@contextmanager
+def _quiet():
+    """Without what the exporter says about itself, e.g. that torchvision is not installed."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _require_onnx():
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError('export needs onnx, onnxscript and onnxruntime: '
+                          "pip install -e '.[export]'") from error
+
+
+@torch.no_grad()
+def _compare(path: Path, exportable: ExportableModel, model: nn.Module) -> dict:
+    """Largest difference of each output from the ordinary path, over batches of 1 and 5 clips."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    clips = _clips(exportable.render.grid.num_frames, exportable.num_joints)
+    difference = dict.fromkeys(exportable.outputs, 0.)
+    for batch in (clips[:1], clips[1:]):
+        results = session.run(exportable.outputs, to_inputs(batch))
+        cubes, expected = _ordinary(model, batch)
+        for name, result in zip(exportable.outputs, map(torch.from_numpy, results)):
+            gap = (result.double() - expected[name].double()).abs()
+            if name == 'tokens':  # two may fit equally well
+                scores = exportable.token_scores(cubes)
+                gap = (scores.gather(2, expected[name][..., None])
+                       - scores.gather(2, result[..., None])).abs()
+            difference[name] = float(np.maximum(difference[name], gap.max().item()))  # keeps NaN
+    return difference
+
+
+def to_inputs(clips: Sequence[dict]) -> dict:
+    """Inputs of a graph for annotations whose frames are sampled already.
+
+    Args:
+        clips (Sequence[dict]): ``keypoint`` (M, F, J, 2), ``keypoint_score`` (M, F, J) and
+            ``img_shape`` of every clip, with the same M.
+
+    Returns:
+        dict[str, np.ndarray]: ``keypoints`` (B, M, J, F, 3) and ``img_shape`` (B, 2).
+    """
+    points = [np.concatenate((c['keypoint'], c['keypoint_score'][..., None]), -1) for c in clips]
+    return dict(keypoints=np.stack(points).swapaxes(2, 3).astype(np.float32),
+                img_shape=np.array([c['img_shape'] for c in clips], np.int64))
+
+
+def _ordinary(model: nn.Module, clips: Sequence[dict]) -> tuple:
+    """Thermal cubes and, by name, results of clips on the ordinary path."""
+    pipeline = Compose(_pipeline(model))
+    data = model.data_preprocessor(pseudo_collate([pipeline(dict(clip)) for clip in clips]))
+    samples = model(**data, mode='predict')
+    return data['inputs'], {
+        name: torch.stack([sample.get(_FIELDS.get(name, name)) for sample in samples])
+        for name in OUTPUTS[_task(model)]}
+
+
+def _clips(frames: int, joints: int) -> list:
+    """Two people of synthetic motion in each of six clips; one misses a person, one both."""
+    rng = np.random.default_rng(0)
+    people = SyntheticMotion(12, num_frames=(max(frames, 2), max(frames, 2)))
+    joint, clips = np.arange(joints) % 17, []
+    for i, persons in enumerate((2, 2, 2, 2, 1, 0)):
+        pair = (people[2 * i], people[2 * i + 1])
+        keypoint, score = (np.concatenate([person[key][:, :frames, joint] for person in pair])
+                           for key in ('keypoint', 'keypoint_score'))
+        if i == 3:
+            keypoint = keypoint / 400  # too small for PoseCompact
+        score[rng.random(score.shape) < 0.1] = 0
+        score[persons:] = 0
+        clips.append(dict(keypoint=keypoint, keypoint_score=score, total_frames=frames,
+                          img_shape=(480 + 60 * i, 640)))
+    return clips

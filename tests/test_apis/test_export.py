@@ -1,0 +1,248 @@
+"""Export: the graph gives what the ordinary, sparse path gives."""
+
+import shutil
+import sys
+from functools import lru_cache
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from mofm.apis.export import DenseRenderer, ExportableModel, export_onnx, to_inputs
+from mofm.apis.model import init_model
+from mofm.datasets import SyntheticMotion, motion_collate
+from mofm.models import MotionDataPreprocessor
+from mofm.version import __version__
+
+GRID = dict(num_frames=16, canvas=36, patch=4)
+SAMPLE, PACK = dict(type='UniformSampleFrames', clip_len=16, test_mode=True), dict(
+    type='PackMotionInputs')
+COMPACT, FORMAT = dict(type='PoseCompact'), dict(type='ThermalCubeFormat', **GRID)
+RENDER = dict(type='MotionDataPreprocessor', **GRID)
+BACKBONE = dict(type='MoFMBackbone', **GRID, embed_dims=32, depth=1, num_heads=2, max_tokens=82)
+LINEAR, CONV = dict(type='LinearCubeEmbed'), dict(type='ConvCubeEmbed', channels=(8, 16))
+OCCUPIED = dict(BACKBONE, embed=LINEAR, tokens='occupied')
+MODELS = dict(
+    action=dict(type='MotionRecognizer', backbone=OCCUPIED,
+                cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=32)),
+    anomaly=dict(type='MotionRecognizer', backbone=dict(BACKBONE, embed=LINEAR),
+                 cls_head=dict(type='AnomalyClsHead', in_channels=32, probe_norm=True)),
+    one_shot=dict(type='MotionRecognizer', backbone=dict(OCCUPIED, embed=CONV, with_cls=True),
+                  cls_head=dict(type='OneShotHead', in_channels=32, out_channels=16)),
+    jigsaw=dict(type='JigsawDetector', backbone=OCCUPIED,
+                head=dict(type='JigsawHead', in_channels=32, canvas=36, grid=(3, 3))),
+    dved=dict(type='DVEDTokenizer', **GRID, vocab_size=64, code_dim=8, hidden=8, num_blocks=1),
+    kmeans=dict(type='KMeansTokenizer', **GRID, vocab_size=32, trace_weight=0.5))
+FIELDS = dict(action=['pred_score'], anomaly=['normality'], one_shot=['embedding'],
+              jigsaw=['normality'], dved=['tokens', 'occupied'], kmeans=['tokens', 'occupied'])
+
+
+def build(name, pipeline=(SAMPLE, COMPACT, FORMAT, PACK), **model):
+    torch.manual_seed(0)
+    model = init_model(Config(dict(
+        model=dict(MODELS[name], data_preprocessor=RENDER, **model),
+        test_dataloader=dict(dataset=dict(pipeline=list(pipeline))))), device='cpu')
+    for parameter in model.parameters():  # so that the clips get different results
+        torch.nn.init.normal_(parameter, std=0.3)
+    if name == 'kmeans':  # centres as training finds them, not far from every cube
+        cubes = model.describe(ordinary(model, clips(8))[0])
+        model.centers.data[1:] = cubes[torch.randperm(len(cubes))[:31]]
+    model.dataset_meta = dict(classes=['walk', 'wave', 'squat'])
+    return model
+
+
+@lru_cache
+def synthetic(count, seed):
+    return list(SyntheticMotion(count, seed=seed, num_frames=(16, 16)))
+
+
+def clips(count, persons=2, seed=0):
+    """Synthetic people with missing joints on images of many sizes."""
+    rng = np.random.default_rng(seed)
+    people, out = synthetic(count * persons, seed), []
+    for i in range(count):
+        group = people[i * persons:(i + 1) * persons]
+        scale = rng.uniform(0.2, 1)
+        clip = {key: np.concatenate([p[key] for p in group])
+                for key in ('keypoint', 'keypoint_score')}
+        clip['keypoint'] = (clip['keypoint'] * scale).astype(np.float32)
+        clip['keypoint_score'][rng.random(clip['keypoint_score'].shape) < 0.2] = 0
+        clip['img_shape'] = tuple(int(s * scale) for s in group[0]['img_shape'])
+        out.append(clip)
+    return out
+
+
+def without(clip, persons):
+    """The clip with the last persons missing."""
+    score = clip['keypoint_score'].copy()
+    score[len(score) - persons:] = 0
+    return dict(clip, keypoint_score=score)
+
+
+def ordinary(model, batch):
+    """Thermal cubes, and the results of a test."""
+    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
+    data = model.data_preprocessor(motion_collate([pipeline(dict(clip)) for clip in batch]))
+    with torch.no_grad():
+        return data['inputs'], model(**data, mode='predict')
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """Function from a name in MODELS to the model and its ONNX file, made once."""
+    folder, done = tmp_path_factory.mktemp('onnx'), {}
+
+    def get(name):
+        if name not in done:
+            model, path = build(name), folder / f'{name}.onnx'
+            done[name] = model, path, export_onnx(model, path)
+        return done[name]
+
+    return get
+
+
+def batches():
+    """Any batch, any number of persons, missing persons, a clip with nobody."""
+    return (clips(1, persons=1, seed=1), clips(3, persons=3, seed=2),
+            [*clips(2), without(clips(1)[0], 1), without(clips(1)[0], 2)])
+
+
+def assert_ordinary(name, model, batch, results):
+    """Results of a graph are those of a test."""
+    samples = ordinary(model, batch)[1]
+    for field, result in zip(FIELDS[name], results):
+        expected = np.stack([sample.get(field).numpy() for sample in samples])
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+        if len(batch) > 1:
+            assert np.ptp(result.astype(float), axis=0).max() > 1e-3  # clips are told apart
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_dense_equals_sparse(name):
+    model = build(name)
+    graph = ExportableModel(model)
+    for batch in batches():
+        results = graph(*map(torch.from_numpy, to_inputs(batch).values()))
+        assert_ordinary(name, model, batch, [result.detach().numpy() for result in results])
+
+
+@pytest.mark.parametrize('name', [
+    'jigsaw', 'dved', pytest.param('one_shot', marks=pytest.mark.slow)])
+def test_onnx_equals_the_ordinary_path(exported, name):
+    model, path, difference = exported(name)
+    assert max(difference.values()) <= 1e-4
+    session = onnxruntime.InferenceSession(path)
+    for batch in batches():
+        assert_ordinary(name, model, batch, session.run(None, to_inputs(batch)))
+
+
+def test_the_file_describes_itself(exported):
+    model = onnx.load(exported('dved')[1])
+    onnx.checker.check_model(model)
+    shapes = {tensor.name: [axis.dim_param or axis.dim_value
+                            for axis in tensor.type.tensor_type.shape.dim]
+              for tensor in (*model.graph.input, *model.graph.output)}
+    assert shapes == dict(keypoints=['batch', 'persons', 17, 16, 3], img_shape=['batch', 2],
+                          tokens=['batch', 81], occupied=['batch', 81])
+    meta = {entry.key: entry.value for entry in model.metadata_props}
+    assert meta == dict(task='tokens', num_joints='17', num_frames='16', canvas='36', patch='4',
+                        sigma='0.6', mofm_version=__version__)
+
+
+PIPELINES = {
+    'whole image': [FORMAT],
+    'box': [COMPACT, FORMAT],
+    'free ratio': [dict(COMPACT, hw_ratio=None, padding=0.1), FORMAT],
+    'range of ratios in the image': [
+        dict(COMPACT, hw_ratio=(0.8, 1.5), allow_imgpad=False), FORMAT],
+    'large threshold': [dict(COMPACT, threshold=200), FORMAT],
+    'box of each frame': [dict(COMPACT, center='frame'), FORMAT],
+    'best persons': [COMPACT, dict(FORMAT, max_persons=2)],
+    'rendered by the loader': [
+        COMPACT, dict(FORMAT, render='loader', sigma=0.8, use_score=True)]}
+
+
+@pytest.mark.parametrize('steps', PIPELINES.values(), ids=PIPELINES)
+def test_heat_is_that_of_the_transforms(steps):
+    """Pixel by pixel: one rounding more and the edge of a support or of a box moves."""
+    model = build('dved', [SAMPLE, *steps, PACK])
+    batch = [*clips(16, persons=3), *(without(clip, 3) for clip in clips(1, persons=3))]
+    batch[0]['keypoint'][0, :, 3] = np.nan
+    batch[1]['keypoint_score'][1, :, 4] = np.inf
+    inputs = [torch.from_numpy(value) for value in to_inputs(batch).values()]
+    render = DenseRenderer(model.cfg.test_dataloader.dataset.pipeline, model.data_preprocessor)
+    found, expected = render(*inputs), ordinary(model, batch)[0]
+    assert expected.occupied()[:-1].any(1).all() and not expected.occupied()[-1].any()
+    torch.testing.assert_close(found.volume(), expected.volume(), rtol=0, atol=1e-6)
+    assert torch.equal(found.occupied(), expected.occupied())
+
+
+def test_score_weighs_the_heat():
+    model = build('dved')
+    pipeline = model.cfg.test_dataloader.dataset.pipeline
+    model.data_preprocessor = MotionDataPreprocessor(**GRID, use_score=True)
+    batch = clips(4)
+    found = DenseRenderer(pipeline, model.data_preprocessor)(
+        *map(torch.from_numpy, to_inputs(batch).values()))
+    torch.testing.assert_close(found.volume(), ordinary(model, batch)[0].volume())
+    plain = DenseRenderer(pipeline, MotionDataPreprocessor(**GRID))(
+        *map(torch.from_numpy, to_inputs(batch).values()))
+    assert (found.volume() < plain.volume()).any()
+
+
+@pytest.mark.parametrize('route', ['export', 'compile'])
+def test_torch_takes_the_graph_whole(route):
+    """No shape and no branch depends on the data."""
+    model = build('jigsaw', head=dict(MODELS['jigsaw']['head'], ignore_empty=False))
+    graph = ExportableModel(model)
+    function = torch.export.export(
+        graph, graph.example_inputs(), dynamic_shapes=graph.dynamic_shapes).module() \
+        if route == 'export' else torch.compile(graph, backend='eager', fullgraph=True)
+    for count in (1, 3):
+        batch = clips(count)
+        found, = function(*map(torch.from_numpy, to_inputs(batch).values()))
+        expected = torch.stack([s.normality for s in ordinary(model, batch)[1]])
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch):
+    """The exporter makes the file of a model with other weights."""
+    path = exported('jigsaw')[1]
+    program = SimpleNamespace(
+        model=SimpleNamespace(metadata_props={}, graph=SimpleNamespace(initializers={})),
+        save=lambda file, external_data: shutil.copy(path, file))
+    monkeypatch.setattr(torch.onnx, 'export', lambda *args, **kwargs: program)
+    model = build('jigsaw')
+    export_onnx(model, tmp_path / 'same.onnx')
+    for wrong in (1, torch.nan):
+        model.head.fc.bias.data[0] += wrong
+        with pytest.raises(RuntimeError, match='found a difference of .* at most 0.0001'):
+            export_onnx(model, tmp_path / 'model.onnx')
+    assert [file.name for file in tmp_path.iterdir()] == ['same.onnx']
+
+
+def test_what_has_no_graph_is_refused(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match='found UniformSampleFrames, PoseFlip, Thermal.*expected'):
+        ExportableModel(build('action', [SAMPLE, dict(type='PoseFlip'), FORMAT, PACK]))
+    with pytest.raises(ValueError, match='num_clips of UniformSampleFrames: found 2'):
+        ExportableModel(build('action', [dict(SAMPLE, num_clips=2), FORMAT, PACK]))
+    with pytest.raises(ValueError, match='test_dataloader.dataset.pipeline: found none'):
+        ExportableModel(build('action', []))
+    floor = init_model(Config(dict(model=dict(
+        type='MotionRecognizer', backbone=dict(type='KeypointFeatures'),
+        cls_head=dict(type='OneShotHead', out_channels=None)))), device='cpu')
+    with pytest.raises(ValueError, match='found MotionRecognizer with KeypointFeatures'):
+        ExportableModel(floor)
+    pretrainer = init_model(Config(dict(model=dict(
+        type='MotionPretrainer', backbone=BACKBONE, tokenizer=MODELS['dved'],
+        head=dict(type='MaskedTokenHead', vocab_size=64, in_channels=32)))), device='cpu')
+    with pytest.raises(ValueError, match='found MotionPretrainer, which has no graph'):
+        ExportableModel(pretrainer)
+    monkeypatch.setitem(sys.modules, 'onnxscript', None)
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[export\]'"):
+        export_onnx(build('action'), tmp_path / 'model.onnx')
