@@ -38,6 +38,7 @@ POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
 ]
 TESTS = [
     'pytest>=8',
+    'pytest-xdist>=3.5',  # the suite on all cores
     'hypothesis>=6.100',  # property tests
     'ruff>=0.11',  # lint
     'tensorboard',  # visualization backends by config

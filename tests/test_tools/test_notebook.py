@@ -43,7 +43,7 @@ def test_notebook():
     assert len(pictures) == 6
     text = ''.join(o.text for o in outputs if o.output_type == 'stream' and o.name == 'stdout')
 
-    found = json.loads(notebook.cells[-1].outputs[-1].text)
+    found = json.loads(''.join(output.text for output in notebook.cells[-1].outputs))
     assert found['heat'] == [16, 36, 36] and found['same_clip'] and found['occupied']
     assert f'9 x 9 cubes, {found["count"]} of 81 occupied' in text
     assert found['empty_has_token_0'] and found['tokens'] > 20
