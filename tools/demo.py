@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mofm.apis import (
     MotionInferencer,
@@ -74,13 +74,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def load(args: argparse.Namespace) -> MotionInferencer:
     """The model, and its exemplars."""
-    config = args.config
-    if args.cfg_options:
-        if Path(config).suffix != '.py':
-            raise ValueError(f'--cfg-options: found {config}, expected a .py config to override')
-        config = Config.fromfile(config)
-        config.merge_from_dict(args.cfg_options)
-    inferencer = MotionInferencer(config, args.checkpoint, args.device, args.batch_size)
+    inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
+                                  args.cfg_options)
     if args.gallery:
         inferencer.gallery.load(args.gallery)
     return inferencer

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 
@@ -38,14 +38,8 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Export, and say what was written."""
     args = parse_args()
-    config = args.config
-    if args.cfg_options:
-        if Path(config).suffix != '.py':
-            raise SystemExit(f'--cfg-options: found {config}, expected a .py config to override')
-        config = Config.fromfile(config)
-        config.merge_from_dict(args.cfg_options)
     try:
-        model = init_model(config, args.checkpoint, device='cpu')
+        model = init_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
         difference = export_onnx(model, args.out, args.tolerance)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from error

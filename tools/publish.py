@@ -15,7 +15,7 @@ from mmengine.model import BaseModule
 from safetensors.torch import save
 
 import mofm
-from mofm.apis.model import init_model
+from mofm.apis.model import init_model, load_config
 from mofm.engine.checkpoint import load_local
 from mofm.engine.published import DATASET_KEYS, METRIC_KEYS, check_config
 from mofm.models import (
@@ -272,12 +272,11 @@ def write_card(args, model, state: dict, weights: Path, content: dict, rows: lis
 def main():
     """Publish."""
     args = parse_args()
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from None
     rows = read_metrics(args.metrics)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
     args.name = args.name or Path(args.config).stem
     content = load_local(args.checkpoint, map_location='cpu')
     described = describe(cfg)

@@ -22,7 +22,7 @@ from mofm.registry import DATASETS, METRICS
 from .gallery import Gallery
 from .model import init_model
 from .pose_extractor import PoseExtractor
-from .recordings import ClipWindows, Inputs, Recording, RecordingReader, TrackWindows
+from .recordings import Inputs, Recording, RecordingReader
 from .results import (
     ActionResult,
     AnomalyResult,
@@ -33,6 +33,7 @@ from .results import (
     TokensResult,
     frame_scores,
 )
+from .windows import ClipWindows, TrackWindows
 
 # What a model sets in 'predict' for each task, by the name it has in the outputs. A head that
 # tells normality has its classes as a means to that.
@@ -65,6 +66,7 @@ class MotionInferencer:
         checkpoint (str or Path, optional): The weights.
         device (str, optional): By default the first GPU, or the CPU if there is none.
         batch_size (int): Clips that are rendered at once. Defaults to 32.
+        cfg_options (dict, optional): Settings to override, as of :func:`init_model`.
 
     Attributes:
         model (nn.Module): The model.
@@ -80,11 +82,11 @@ class MotionInferencer:
 
     def __init__(self, config: Union[str, Path, Config],
                  checkpoint: Optional[Union[str, Path]] = None, device: Optional[str] = None,
-                 batch_size: int = 32):
+                 batch_size: int = 32, cfg_options: Optional[dict] = None):
         if not is_int(batch_size, 1):
             raise ValueError(f'batch_size: found {batch_size}, expected an integer of at '
                              'least 1')
-        self.model = init_model(config, checkpoint, device)
+        self.model = init_model(config, checkpoint, device, cfg_options)
         cfg = self.model.cfg
         if 'pipeline' not in cfg.get('test_dataloader', {}).get('dataset', {}):
             raise ValueError(f'{config}: found no test_dataloader.dataset.pipeline, expected the '

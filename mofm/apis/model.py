@@ -15,8 +15,24 @@ from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 
 
+def load_config(path: Union[str, Path], cfg_options: Optional[dict] = None) -> Config:
+    """A config of ``tools/train.py``, with settings to override.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not Python: data of strangers could name modules to import.
+    """
+    if not Path(path).expanduser().is_file():
+        raise FileNotFoundError(f'{path}: no such config; configs/ holds them all')
+    if Path(path).suffix != '.py':
+        raise ValueError(f'{path}: expected a .py config')
+    config = Config.fromfile(Path(path).expanduser())
+    config.merge_from_dict(cfg_options or {})
+    return config
+
+
 def init_model(config: Union[str, Path, Config], checkpoint: Optional[Union[str, Path]] = None,
-               device: Optional[str] = None) -> nn.Module:
+               device: Optional[str] = None, cfg_options: Optional[dict] = None) -> nn.Module:
     """Build the model of a config, with the weights of a checkpoint.
 
     Args:
@@ -25,6 +41,8 @@ def init_model(config: Union[str, Path, Config], checkpoint: Optional[Union[str,
         checkpoint (str or Path, optional): What training has written, or a published folder.
             None leaves the weights of a config of ``tools/train.py`` random.
         device (str, optional): By default the first GPU, or the CPU if there is none.
+        cfg_options (dict, optional): Settings of a config file to override, e.g.
+            ``{'model.backbone.depth': 2}``.
 
     Returns:
         nn.Module: In evaluation mode, with the attributes ``cfg`` (Config) and ``dataset_meta``
@@ -39,12 +57,12 @@ def init_model(config: Union[str, Path, Config], checkpoint: Optional[Union[str,
     if not isinstance(config, Config):
         path = Path(config).expanduser()
         if path.is_dir() or path.name == 'config.json' or not path.exists() and is_hub_id(config):
+            if cfg_options:
+                raise ValueError(f'cfg_options: found {config}, expected a .py config to override')
             published = find_published(path.parent if path.name == 'config.json' else config)
             config = read_config(published / 'config.json')
-        elif path.is_file():
-            config = Config.fromfile(path)
         else:
-            raise FileNotFoundError(f'{config}: no such config; configs/ holds them all')
+            config = load_config(path, cfg_options)
     init_default_scope('mofm')
     checkpoint = published if checkpoint is None else checkpoint
     if checkpoint is None:

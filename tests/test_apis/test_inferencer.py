@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
-from mofm.apis.recordings import ClipWindows, RecordingReader, resample
+from mofm.apis.recordings import RecordingReader, resample
 from mofm.apis.results import frame_scores
+from mofm.apis.windows import ClipWindows
 from mofm.datasets import MotionDataset, SyntheticMotion, dump_annotations, motion_collate
 from mofm.datasets.annotation import AnnotationError, load_annotations
 from mofm.keypoints import LAYOUTS, convert

@@ -410,3 +410,23 @@ def test_urls_are_not_unpickled(tmp_path, monkeypatch, trap):
     with pytest.raises(ValueError, match='not a readable checkpoint'):
         load_weights(torch.nn.Linear(1, 1), 'https://example.com/a.pth')
     assert not trap.exists()
+
+
+def test_configs_of_strangers_are_not_run(tmp_path):
+    """MMEngine would import the modules that a JSON config names."""
+    (tmp_path / 'strange_module.py').write_text(f'open({str(tmp_path / "marker")!r}, "w")')
+    path = tmp_path / 'mine.json'
+    path.write_text('{"custom_imports": {"imports": ["strange_module"]}, "model": {}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        with pytest.raises(ValueError, match='mine.json: expected a .py config'):
+            init_model(path)
+    assert not (tmp_path / 'marker').exists()
+
+
+def test_overrides(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("model = dict(type='KeypointFeatures')\nx = 1\n")
+    assert init_model(path, cfg_options={'x': 2}, device='cpu').cfg.x == 2
+    with pytest.raises(ValueError, match='cfg_options: found .*, expected a .py config'):
+        init_model(tmp_path, cfg_options={'x': 2})

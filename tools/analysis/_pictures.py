@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mofm.apis.model import init_model
+from mofm.apis.model import init_model, load_config
 from mofm.registry import DATASETS
 
 
@@ -55,15 +55,20 @@ def add_clips(parser: argparse.ArgumentParser):
 
 def load_dataset(args: argparse.Namespace) -> tuple:
     """Config with its overrides, and its validation clips."""
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config(args)
     init_default_scope('mofm')
     try:
         return cfg, DATASETS.build(cfg.val_dataloader.dataset)
     except ValueError as error:
         raise SystemExit(f'error: {error}')
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Config with its overrides."""
+    try:
+        return load_config(args.config, args.cfg_options)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error))
 
 
 def load(args: argparse.Namespace) -> tuple:

@@ -7,14 +7,14 @@ cubes, with the masked ones if there are any; and contact_sheet.png with all of 
 --seed draws other samples and other augmentations.
 """
 
+import argparse
 import random
 import re
 from pathlib import Path
 
 import numpy as np
 import torch
-from _pictures import add_clips, check_folder, choose, make_parser, save
-from mmengine.config import Config
+from _pictures import add_clips, check_folder, choose, make_parser, read_config, save
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
@@ -28,18 +28,15 @@ from mofm.visualization.visualizer import figure_to_image
 NOT_IN_A_NAME = r'[^\w.-]+'  # names may come from strangers
 
 
-def load(config: str, options: dict, phase: str) -> tuple:
+def load(args: argparse.Namespace) -> tuple:
     """Data set of a phase, and what renders its samples."""
-    if not Path(config).is_file():
-        raise SystemExit(f'{config}: no such config; configs/ holds them all')
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
+    cfg = read_config(args)
     init_default_scope('mofm')
-    loader = cfg.get(f'{phase}_dataloader')
+    loader = cfg.get(f'{args.phase}_dataloader')
     if not loader:
         phases = [p for p in ('train', 'val', 'test') if cfg.get(f'{p}_dataloader')]
-        raise SystemExit(f'{config}: found no {phase}_dataloader, expected --phase to be one of '
-                         f'{phases}')
+        raise SystemExit(f'{args.config}: found no {args.phase}_dataloader, expected --phase to '
+                         f'be one of {phases}')
     return DATASETS.build(loader.dataset), MODELS.build(cfg.model.data_preprocessor)
 
 
@@ -72,7 +69,7 @@ def main():
 
 def browse(args):
     """Draw the samples of a data set."""
-    dataset, preprocessor = load(args.config, args.cfg_options, args.phase)
+    dataset, preprocessor = load(args)
     classes = dataset.metainfo.get('classes') or []
     random.seed(args.seed)
     np.random.seed(args.seed)
