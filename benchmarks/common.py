@@ -4,58 +4,101 @@ import os
 import platform
 import statistics
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Callable
 
 import mmengine
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from mofm.datasets import MotionDataset, SyntheticMotion
-from mofm.registry import TRANSFORMS
+from mofm.datasets import MotionDataset, SyntheticMotion, dump_annotations
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_clips(count: int):
-    """Test clips of 48 frames on the canvas of 72x72 pixels.
+def write_clips(path: Path, count: int = 256) -> str:
+    """Write the clips to measure on: an annotation file with the split 'train'.
 
     Args:
-        count (int): B; clips are repeated if there are fewer.
+        path (Path): Where to.
+        count (int): Clips at most. Defaults to 256.
 
     Returns:
-        tuple: (B, 1, J, F, 3) float32 and what they are. Penn Action from ``$MOFM_DATA`` or
-        ``data/``, else procedural motion.
+        str: What they are: test clips of Penn Action from ``$MOFM_DATA`` or ``data/``, evenly
+        spaced; procedural motion without that file.
     """
-    pipeline = [TRANSFORMS.build(t) for t in (
-        dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
-        dict(type='PoseCompact', padding=0.25), dict(type='ThermalCubeFormat'),
-        dict(type='PackMotionInputs'))]
-    path = Path(os.environ.get('MOFM_DATA', ROOT / 'data')) / 'penn_action.pkl'
-    if path.exists():
-        clips = MotionDataset(str(path), pipeline, split='test', test_mode=True)
-        name = f'Penn Action test clips ({path.name})'
+    source = Path(os.environ.get('MOFM_DATA', ROOT / 'data')) / 'penn_action.pkl'
+    if source.exists():
+        motions, name = MotionDataset(str(source), split='test'), 'test clips of Penn Action'
     else:
-        clips, name = SyntheticMotion(count, pipeline=pipeline), 'procedural motion'
-    chosen = np.linspace(0, len(clips), count, endpoint=False).astype(int)
-    return torch.stack([clips[int(i)]['inputs']['keypoints'] for i in chosen]), name
+        motions, name = SyntheticMotion(count), 'clips of procedural motion'
+    chosen = np.unique(np.linspace(0, len(motions), count, endpoint=False).astype(int))
+    annotations = [motions.get_data_info(int(i)) for i in chosen]
+    dump_annotations(dict(split=dict(train=[ann['frame_dir'] for ann in annotations]),
+                          annotations=annotations), path)
+    return f'{len(annotations)} {name}'
 
 
-def measure(functions: dict, repeats: int, device: torch.device) -> dict:
-    """Median seconds of every function; they take turns, so that a busy machine hits all alike.
+def take_turns(functions: dict, repeats: int, title: str) -> dict:
+    """Call every function once a round, so that a busy machine hits all alike.
 
-    On the CPU these are processor seconds: what other programs take away does not count.
+    Args:
+        functions (dict): Name to function.
+        repeats (int): Rounds that count; one before them warms up.
+        title (str): For the progress bar.
+
+    Returns:
+        dict: Name to what the function returned in each round (list).
     """
-    clock = time.perf_counter if device.type == 'cuda' else time.process_time
-    times = {name: [] for name in functions}
-    for repeat in range(repeats + 1):
-        for name, function in functions.items():
-            synchronize(device)
-            start = clock()
-            function()
-            synchronize(device)
-            if repeat:  # the first round warms up
-                times[name].append(clock() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    results = {name: [] for name in functions}
+    with tqdm(total=(repeats + 1) * len(functions), desc=title, leave=False) as bar:
+        for _ in range(repeats + 1):
+            for name, function in functions.items():
+                bar.set_postfix_str(name)
+                results[name].append(function())
+                bar.update()
+    return {name: values[1:] for name, values in results.items()}
+
+
+def clock(device: torch.device) -> Callable:
+    """Processor time for one thread on the CPU, so that other programs do not count; else wall.
+
+    Processor time of several threads would count how they wait for each other.
+    """
+    one = device.type == 'cpu' and torch.get_num_threads() == 1
+    return time.process_time if one else time.perf_counter
+
+
+def timed(function: Callable, device: torch.device) -> Callable:
+    """The function, returning the seconds that it takes."""
+    def run() -> float:
+        now = clock(device)
+        synchronize(device)
+        start = now()
+        function()
+        synchronize(device)
+        return now() - start
+    return run
+
+
+def spread(values: list, samples: int) -> dict:
+    """Columns of a table for seconds of a batch: median and extremes."""
+    low, median, high = (1e3 * f(values) / samples for f in (min, statistics.median, max))
+    return {'samples/s': 1e3 / median if median else None, 'ms/sample': median, 'min': low,
+            'max': high}
+
+
+@contextmanager
+def one_thread():
+    """PyTorch on one thread, for figures per core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def synchronize(device: torch.device):

@@ -2,10 +2,12 @@
 
 import argparse
 
-import torch
 from _launch import add_arguments, launch, load_config, require_checkpoint
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from mofm.engine import find_resumable
 
 
 def parse_args() -> argparse.Namespace:
@@ -13,8 +15,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint, the last one in the work dir by default')
-    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+                        help='go on from a checkpoint, the newest whole one in the work dir by '
+                        'default')
+    parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the total batch size over '
                         'auto_scale_lr.base_batch_size of the config')
@@ -37,28 +40,36 @@ def check_lr_scaling(cfg: Config):
                              f'leave it out and set its eta_max, now {scheduler.eta_max}')
 
 
+def resume_newest(runner: Runner):
+    """Go on from the newest whole checkpoint; without one, start as if not asked to."""
+    try:
+        checkpoint = find_resumable(runner.work_dir)
+    except ValueError as error:
+        raise SystemExit(str(error))
+    if checkpoint:
+        runner._resume, runner._load_from = True, checkpoint
+
+
 def main():
     """Train."""
     args = parse_args()
     cfg = load_config(args)
     if args.amp:
-        if not torch.cuda.is_available():
-            raise SystemExit('--amp: found no GPU; mixed precision needs one, leave it out here')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('dtype', 'bfloat16')
+        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
     if args.auto_scale_lr:
         cfg.setdefault('auto_scale_lr', {})['enable'] = True
     if cfg.get('auto_scale_lr', {}).get('enable'):
         check_lr_scaling(cfg)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
-    if args.resume:
+    if args.resume and args.resume != 'auto':
+        require_checkpoint(args.resume)
         cfg.resume = True
-        cfg.load_from = None
-        if args.resume != 'auto':
-            require_checkpoint(args.resume)
-            cfg.load_from = args.resume
-    Runner.from_cfg(cfg).train()
+        cfg.load_from = args.resume
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if args.resume == 'auto':
+        resume_newest(runner)
+    runner.train()
 
 
 if __name__ == '__main__':

@@ -9,8 +9,9 @@ model = dict(
     trace_weight=1.,
     max_cubes=500_000,
     data_preprocessor=_base_.data_preprocessor)
-custom_hooks = [*_base_.custom_hooks, dict(type='FitKMeansHook')]
-train_cfg = dict(by_epoch=True, max_epochs=1)
+# no PreemptionHook: the collected cubes are not in a checkpoint, a killed k-means starts anew
+custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitKMeansHook')]
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.))

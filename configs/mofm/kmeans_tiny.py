@@ -8,8 +8,9 @@ model = dict(
     vocab_size=512,
     trace_weight=0.5,
     data_preprocessor=_base_.data_preprocessor)
-custom_hooks = [*_base_.custom_hooks, dict(type='FitKMeansHook')]
-train_cfg = dict(by_epoch=True, max_epochs=1)
+# no PreemptionHook: the collected cubes are not in a checkpoint, a killed k-means starts anew
+custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitKMeansHook')]
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.))

@@ -1,6 +1,8 @@
-# pretrain.py on the mixture of sets, with the tokens of dved_corpus.py.
+# pretrain.py on the mixture of sets, with the tokens of dved_corpus.py and attention over occupied
+# cubes only.
 _base_ = ['pretrain.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
+    backbone=dict(tokens='occupied'),
     tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/dved_corpus/epoch_20.pth')))
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),

@@ -170,7 +170,7 @@ class DenseBackbone(MoFMBackbone):
         return self.embed(cubes.flatten(0, 1)).unflatten(0, visible.shape)
 
     def _encode(self, x: Tensor, keep: Tensor):
-        return self.attend(x, keep, masked=self.tokens == 'occupied')
+        return self.attend(x, keep)
 
 
 class ExportableModel(nn.Module):

@@ -4,13 +4,17 @@ MMEngine stores its message hub in a checkpoint. ``torch.load(weights_only=True)
 classes in it, so ``resume=True`` fails with torch >= 2.6; exactly those are allowed here.
 """
 
+import logging
 import pickle
+import re
+import zipfile
 from pathlib import Path
-from typing import Union
+from typing import List, Optional, Union
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
@@ -80,6 +84,70 @@ def find_checkpoint(source: Union[str, Path]) -> Path:
         raise FileNotFoundError(f'{source}: no such checkpoint; train it first or set the path, '
                                 'e.g. with --cfg-options (docs/training.md lists the steps)')
     return path
+
+
+def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
+    """The newest whole checkpoint of a training.
+
+    First comes the one that ``last_checkpoint`` names, then the others by the time they were
+    written. A damaged one is left out with a warning. The main process looks for all of them, and
+    deletes what a killed one left half-written.
+
+    Args:
+        work_dir (str or Path): Folder of the training.
+
+    Returns:
+        str or None: Path of a file, or of a folder with a file for each rank; None if there is no
+        checkpoint yet.
+
+    Raises:
+        ValueError: If there are checkpoints, but none is whole.
+    """
+    found = [None]
+    if is_main_process():
+        for unfinished in Path(work_dir).glob('*.pth.tmp'):
+            unfinished.unlink()
+        found = [_newest_whole(_saved(Path(work_dir)))]
+    broadcast_object_list(found)
+    return found[0]
+
+
+def _saved(work_dir: Path) -> List[Path]:
+    """Checkpoints that can be resumed, which the best and published ones cannot; newest first."""
+    saved = [path for path in work_dir.glob('*.pth')
+             if re.fullmatch(r'(epoch|iter)_\d+\.pth|preempted\.pth', path.name)]
+    saved.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    pointer = work_dir / 'last_checkpoint'
+    name = pointer.read_text(encoding='utf-8').strip() if pointer.exists() else ''
+    if name:
+        last = Path(name) if Path(name).exists() else work_dir / Path(name).name  # a moved folder
+        saved = [last] + [path for path in saved if path.resolve() != last.resolve()]
+    return saved
+
+
+def _newest_whole(paths: List[Path]) -> Optional[str]:
+    """The first checkpoint that is whole."""
+    for path in paths:
+        if _is_whole(path):
+            return str(path)
+        print_log(f'{path}: missing or damaged, e.g. truncated; looking for the checkpoint before '
+                  'it', 'current', logging.WARNING)
+    if paths:
+        names = ', '.join(path.name for path in paths)
+        raise ValueError(f'{paths[0].parent}: found no whole checkpoint ({names}); give another '
+                         'one by --resume CHECKPOINT, or leave --resume out to train anew')
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether every byte of a checkpoint is as it was written; PyTorch does not check."""
+    if path.is_dir():
+        return any(path.iterdir()) and all(map(_is_whole, path.glob('rank*.pth')))
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except Exception:  # damaged bytes raise nearly anything
+        return False
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)

@@ -4,6 +4,7 @@ import re
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -30,7 +31,20 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module):
         """Build the optimizer wrapper."""
-        model = getattr(model, 'module', model)
+        with FullyShardedDataParallel.summon_full_params(model, writeback=False):
+            groups, depth = self._groups(getattr(model, 'module', model))  # shards have one axis
+        lr = self.optimizer_cfg['lr']
+        weight_decay = self.optimizer_cfg.get('weight_decay', 0.)
+        params = [
+            dict(params=group, lr=lr * self.layer_decay**(depth + 1 - layer),
+                 weight_decay=weight_decay if decayed else 0.)
+            for (layer, decayed), group in sorted(groups.items(), key=lambda item: item[0])
+        ]
+        return self._build(params)
+
+    @staticmethod
+    def _groups(model: nn.Module) -> tuple:
+        """Parameters by (layer, whether their weights decay), and the number of blocks."""
         depth = len(model.backbone.blocks)
         groups = {}
         for name, parameter in model.named_parameters():
@@ -43,14 +57,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 layer = 0
             decayed = parameter.dim() > 1 and not name.endswith(('pos_embed', 'cls_token'))
             groups.setdefault((layer, decayed), []).append(parameter)
-        lr = self.optimizer_cfg['lr']
-        weight_decay = self.optimizer_cfg.get('weight_decay', 0.)
-        params = [
-            dict(params=group, lr=lr * self.layer_decay**(depth + 1 - layer),
-                 weight_decay=weight_decay if decayed else 0.)
-            for (layer, decayed), group in sorted(groups.items(), key=lambda item: item[0])
-        ]
-        return self._build(params)
+        return groups, depth
 
     def _build(self, params: list):
         from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS

@@ -4,6 +4,7 @@ from mmengine.model import BaseModel
 
 from mofm.registry import MODELS
 
+from .precision import full_precision
 from .thermal_cubes import ThermalCubes
 
 
@@ -36,5 +37,6 @@ class JigsawDetector(BaseModel):
         if mode == 'loss':
             perm = self.head.shuffle(len(inputs))
             features = self.backbone(inputs, order=self.head.order(perm))
-            return self.head.loss(features, perm, occupied)
+            with full_precision(features.pooled):
+                return self.head.loss(features, perm, occupied)
         return self.head.predict(self.backbone(inputs), occupied, data_samples)

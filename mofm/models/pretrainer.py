@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mofm.registry import MODELS
 
+from .precision import full_precision
 from .thermal_cubes import ThermalCubes
 
 
@@ -83,14 +84,16 @@ class MotionPretrainer(BaseModel):
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
                              'pipeline, between ThermalCubeFormat and PackMotionInputs')
         self._load_teacher()  # a test does not call init_weights
-        ids = self.tokenizer.encode(inputs)
-        tokens = self.backbone(inputs, mask).tokens
+        ids = self.tokenizer.encode(inputs, mask)  # (N,)
+        tokens = self.backbone(inputs, mask).tokens[mask]  # (N, D)
         if mode == 'loss':
-            return self.head.loss(tokens[mask], ids[mask])
-        predicted = self.head(tokens[mask]).argmax(1).split(mask.sum(1).tolist())
-        for sample, pred, gt, masked in zip(data_samples, predicted, ids, mask):
+            with full_precision(tokens):
+                return self.head.loss(tokens, ids)
+        counts = mask.sum(1).tolist()
+        predicted = self.head(tokens).argmax(1)
+        for sample, pred, gt in zip(data_samples, predicted.split(counts), ids.split(counts)):
             sample.set_field(pred, 'pred_tokens')
-            sample.set_field(gt[masked], 'gt_tokens')
+            sample.set_field(gt, 'gt_tokens')
         return data_samples
 
     @torch.no_grad()

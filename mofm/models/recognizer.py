@@ -5,6 +5,7 @@ from mmengine.model import BaseModel
 
 from mofm.registry import MODELS
 
+from .precision import full_precision
 from .thermal_cubes import ThermalCubes
 
 
@@ -32,11 +33,12 @@ class MotionRecognizer(BaseModel):
         features = self.backbone(inputs)
         if mode == 'tensor':
             return features
-        if mode == 'loss':
+        with full_precision(features.pooled):
+            if mode == 'predict':
+                return self.cls_head.predict(features, data_samples)
             labels = torch.cat([s.gt_label for s in data_samples]).to(inputs.device)
             clips = len(inputs) // len(data_samples)
             return self.cls_head.loss(features, labels.repeat_interleave(clips))
-        return self.cls_head.predict(features, data_samples)
 
     @torch.no_grad()
     def extract_features(self, inputs: ThermalCubes):

@@ -101,7 +101,7 @@ def load(path):
 
 
 def test_every_snippet_is_a_config(recipe):
-    assert len(SNIPPETS) == 6
+    assert len(SNIPPETS) == 7
     for title in SNIPPETS:
         assert recipe(title).model.type == 'MotionRecognizer', title
 
@@ -180,6 +180,30 @@ def test_accumulated_gradient_is_that_of_the_large_batch(recipe):
     assert steps == {(8, 1): 1, (4, 2): 1, (4, 1): 2}
     same(models[8, 1], models[4, 2], 1e-6)
     assert any((models[8, 1][n] - w).abs().max() > 1e-4 for n, w in models[4, 1].items())
+
+
+class Calls(Hook):
+    """Counts how often a block computes something in an iteration."""
+
+    def before_train(self, runner):
+        self.count = 0
+        runner.model.backbone.blocks[0].fc1.register_forward_hook(self._called)
+
+    def _called(self, *_):
+        self.count += torch.is_grad_enabled()
+
+
+def test_activation_checkpointing(recipe):
+    """The same weights, dropout included; the blocks are computed twice."""
+    models, calls = [], []
+    for title in ('Activation checkpointing', None):
+        hook = Calls()
+        options = {'model.backbone.drop_rate': 0.1, 'model.backbone.drop_path_rate': 0.1,
+                   'model.backbone.depth': 2}
+        models.append(copy(run(recipe(title, **options), hook).model))
+        calls.append(hook.count)
+    same(*models, 1e-6)
+    assert calls == [6, 3]
 
 
 def test_layer_decay(recipe):

@@ -38,6 +38,15 @@ def test_encode_and_decode_shapes(clips):
     assert dved.decode(ids).shape == (3, 8, 24, 24)
 
 
+@pytest.mark.parametrize('collapse', ['conv', 'mean'])
+def test_encoding_chosen_cubes_only(clips, collapse):
+    dved, cubes = build(temporal_collapse=collapse), clips(3)
+    select = torch.rand(3, 36, generator=torch.manual_seed(0)) < 0.3
+    assert torch.equal(dved.encode(cubes, select), dved.encode(cubes)[select])
+    nothing = torch.zeros_like(select)
+    assert dved.encode(cubes, nothing).shape == (0, )
+
+
 def test_token_order_is_cube_order():
     """Moving the body by one cube moves the tokens by one row or column."""
     dved = build(num_blocks=0)

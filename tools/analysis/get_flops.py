@@ -1,20 +1,14 @@
 """Parameters, FLOPs and memory of a config: ``python tools/analysis/get_flops.py CONFIG``.
 
-One FLOP is one addition or one multiplication, so that a multiply-add counts 2. Matrix products,
-convolutions, attention and the distances of k-means count; norms, activations and the rendering of
-heat do not. Only occupied cubes are embedded (and, with ``tokens='occupied'``, attend), so the
-FLOPs depend on the clip: the typical one is synthetic motion of median occupancy, through the
-pipeline of the test.
+What counts is in :mod:`mofm.apis.profiling`. Only occupied cubes are embedded (and, with
+``tokens='occupied'``, attend), so the FLOPs depend on the clip: the typical one is synthetic
+motion of median occupancy, through the pipeline of the test.
 
-Memory is what the process holds at most beyond what it held before the model was built, weights
-included: on a GPU ``torch.cuda.max_memory_allocated``, else the resident set (VmHWM of Linux),
-which also holds the buffers of the math library. The training step is the first one, which makes
-the state of the optimizer.
+Memory is what is held at most beyond what was held before the model was built, weights included.
+The training step is the first one, which makes the state of the optimizer.
 """
 
 import argparse
-import math
-import re
 import sys
 from pathlib import Path
 
@@ -26,13 +20,12 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from _launch import add_arguments, load_config  # noqa: E402
 
 from mofm.apis.model import init_model  # noqa: E402
+from mofm.apis.profiling import Memory, count_flops, parts, predict  # noqa: E402
 from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate  # noqa: E402
 from mofm.models import CubeGrid  # noqa: E402
 from mofm.registry import MODELS, TRANSFORMS  # noqa: E402
@@ -105,75 +98,6 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
         ranks = np.linspace(0, len(samples) - 1, batch_size + 2)[1:-1].round().astype(int)
         samples = [samples[i] for i in occupied.argsort()[ranks]]
     return motion_collate(samples)
-
-
-def parts(model: nn.Module) -> dict:
-    """The children of a model that have weights, and the teacher of a pre-training."""
-    modules = {name: child for name, child in model.named_children()
-               if next(child.parameters(), None) is not None}
-    if hasattr(model, 'tokenizer'):  # not a submodule
-        modules['tokenizer (teacher)'] = model.tokenizer
-    return modules or {type(model).__name__: model}
-
-
-@torch.no_grad()
-def predict(model: nn.Module, batch: dict):
-    """Test step on a copy of a batch; returns its :class:`ThermalCubes`."""
-    data = model.data_preprocessor(dict(batch))
-    model(**data, mode='predict')
-    return data['inputs']
-
-
-def count_flops(model: nn.Module, batch: dict) -> tuple:
-    """FLOPs of a prediction.
-
-    Args:
-        model (nn.Module): In evaluation mode.
-        batch (dict): From :func:`make_batch`.
-
-    Returns:
-        tuple: Share of the cubes that is occupied, FLOPs of each part and of everything
-        ('total'), both for one clip.
-    """
-    # fused attention on the CPU has no formula in PyTorch; its two matrix products have
-    counter = FlopCounterMode(display=False, custom_mapping={
-        torch.ops.aten._euclidean_dist: lambda a, b, **_: 2 * math.prod(a) * b[-2]})
-    with sdpa_kernel(SDPBackend.MATH), counter:
-        inputs = predict(model, batch)
-    counts = {name: sum(ops.values()) / len(inputs)
-              for name, ops in counter.get_flop_counts().items()}
-    total = counter.get_total_flops() / len(inputs)
-    flops = {name: counts.get(f'{type(model).__name__}.{name}', 0.) for name in parts(model)}
-    last = list(flops)[-1]
-    flops[last] += total - sum(flops.values())  # what no submodule did: the teacher
-    return float(inputs.occupied().float().mean()), dict(flops, total=total)
-
-
-class Memory:
-    """Peak memory of this process, or of the GPU, beyond what was held at the start.
-
-    Args:
-        device (str): 'cpu' or 'cuda'.
-    """
-
-    def __init__(self, device: str):
-        self.device = device
-        if device == 'cuda':
-            torch.cuda.reset_peak_memory_stats()
-            self.start = torch.cuda.memory_allocated()
-        else:
-            Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew: man proc
-            self.start = self._status('VmRSS')
-
-    def _status(self, field: str) -> int:
-        text = Path('/proc/self/status').read_text()
-        return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', text)[1])
-
-    def peak(self) -> int:
-        """Bytes."""
-        now = torch.cuda.max_memory_allocated() if self.device == 'cuda' \
-            else self._status('VmHWM')
-        return now - self.start
 
 
 def main():

@@ -45,9 +45,10 @@ class PackMotionInputs(BaseTransform):
             key: torch.from_numpy(np.ascontiguousarray(results[key]))
             for key in ('keypoints', 'mask', 'heatmap') if key in results
         }
-        sample = ActionDataSample(
-            metainfo={key: results[key]
-                      for key in self.meta_keys if key in results})
+        sample = ActionDataSample()
+        for key in self.meta_keys:  # ``metainfo=...`` would copy every value
+            if key in results:
+                sample.set_field(results[key], key, field_type='metainfo')
         if 'label' in results:
-            sample.set_gt_label(results['label'])
+            sample.gt_label = torch.tensor([results['label']])
         return dict(inputs=inputs, data_samples=sample)

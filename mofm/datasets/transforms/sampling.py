@@ -56,6 +56,7 @@ class UniformSampleFrames(BaseTransform):
         self.num_clips = num_clips
         self.test_mode = test_mode
         self.seed = seed
+        self._rng = np.random.RandomState(seed)  # making one takes longer than the whole sampling
 
     def _clip(self, total: int, clip: int, rng) -> np.ndarray:
         n = self.clip_len
@@ -69,7 +70,7 @@ class UniformSampleFrames(BaseTransform):
             return (start + np.arange(n)) % total
         if total < 2 * n:
             skip = np.zeros(n + 1, dtype=np.int64)
-            skip[rng.choice(n + 1, total - n, replace=False)] = 1
+            skip[rng.permutation(n + 1)[:total - n]] = 1
             return np.arange(n) + np.cumsum(skip)[:-1]
         edges = np.arange(n + 1) * total // n
         return edges[:-1] + rng.randint(np.diff(edges))
@@ -77,7 +78,10 @@ class UniformSampleFrames(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace the recording by its clips."""
         total = _num_frames(self, results)
-        rng = np.random.RandomState(self.seed) if self.test_mode else np.random
+        rng = np.random
+        if self.test_mode:
+            rng = self._rng
+            rng.seed(self.seed)
         inds = np.concatenate([self._clip(total, i, rng) for i in range(self.num_clips)])
         _take(results, inds)
         results['keypoint'], results['keypoint_score'], _ = read_joints(self, results)

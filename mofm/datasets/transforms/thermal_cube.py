@@ -72,15 +72,15 @@ class ThermalCubeFormat(BaseTransform):
             best = np.argsort(-score.sum(axis=(1, 2)), kind='stable')[:self.max_persons]
             keypoint, score, present = keypoint[best], score[best], present[best]
 
-        persons, _, joints = score.shape
-        out = np.zeros((max(persons, 1), clips * frames, joints, 3), dtype=np.float32)
         scale = self.grid.canvas / size.max()
-        keypoint = keypoint * scale + (self.grid.canvas - size * scale) / 2
+        keypoint *= scale
+        keypoint += (self.grid.canvas - size * scale) / 2
         keypoint[~present] = 0
-        out[:persons, ..., :2] = keypoint
-        out[:persons, ..., 2] = score
-        out = out.reshape(len(out), clips, frames, joints, 3)
-        out = np.ascontiguousarray(out.transpose(1, 0, 3, 2, 4))  # (clips, M, J, F, 3)
+        persons, _, joints = score.shape
+        out = np.zeros((clips, max(persons, 1), joints, frames, 3), dtype=np.float32)
+        view = out[:, :persons].transpose(1, 0, 3, 2, 4)  # (M, clips, F, J, 3)
+        view[..., :2] = keypoint.reshape(*view.shape[:-1], 2)
+        view[..., 2] = score.reshape(view.shape[:-1])
         if self.render == 'loader':
             cubes = ThermalCubes(torch.from_numpy(out), self.grid, self.sigma, self.use_score)
             heatmap = cubes.volume().numpy()  # (clips, J, F, H, W)

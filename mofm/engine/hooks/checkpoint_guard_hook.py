@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.registry import HOOKS
 
@@ -22,6 +23,8 @@ class CheckpointGuardHook(Hook):
         if runner._resume and not {'meta', 'message_hub'} <= checkpoint.keys():
             raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
                              'to go on from; to start from weights use --cfg-options load_from=')
+        if isinstance(runner.model, FullyShardedDataParallel):
+            return  # shards have no shapes to compare; ShardedStrategy refuses what does not fit
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         state = checkpoint.get('state_dict', checkpoint)
         state = {k.removeprefix('module.'): v for k, v in state.items()}

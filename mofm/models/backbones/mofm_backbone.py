@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mofm.registry import MODELS
 
@@ -98,9 +99,11 @@ class ConvCubeEmbed(nn.Module):
 class _Block(nn.Module):
     """Pre-norm transformer block."""
 
-    def __init__(self, dims: int, num_heads: int, hidden: int, drop: float, drop_path: float):
+    def __init__(self, dims: int, num_heads: int, hidden: int, drop: float, drop_path: float,
+                 with_cp: bool):
         super().__init__()
         self.num_heads = num_heads
+        self.with_cp = with_cp
         self.norm1 = nn.LayerNorm(dims, eps=1e-6)
         self.qkv = nn.Linear(dims, 3 * dims)
         self.proj = nn.Linear(dims, dims)
@@ -119,6 +122,11 @@ class _Block(nn.Module):
         return y
 
     def forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
+        if self.with_cp and self.training:
+            return checkpoint(self._forward, x, attn_mask, use_reentrant=False)
+        return self._forward(x, attn_mask)
+
+    def _forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
         b, n, d = x.shape
         qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
@@ -146,6 +154,8 @@ class MoFMBackbone(BaseModule):
         with_cls (bool): Pool by a class token instead of the mean. Defaults to False.
         drop_rate, drop_path_rate (float): Dropout, and stochastic depth of the last block
             (growing linearly). Default to 0.
+        with_cp (bool): Activation checkpointing: the backward pass computes each block again, for
+            a fraction of the memory. Defaults to False.
         frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
             see :func:`mofm.engine.partial_loading.load_init_cfg`.
@@ -166,6 +176,7 @@ class MoFMBackbone(BaseModule):
                  with_cls: bool = False,
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
+                 with_cp: bool = False,
                  frozen: bool = False,
                  init_cfg: dict | None = None):
         super().__init__(init_cfg=init_cfg)
@@ -189,9 +200,10 @@ class MoFMBackbone(BaseModule):
         self.pos_embed = nn.Parameter(torch.zeros(1, max_tokens, embed_dims))
         self.mask_token = nn.Parameter(torch.zeros(embed_dims))
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls else None
-        rates = torch.linspace(0, drop_path_rate, depth).tolist()
+        rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(
-            _Block(embed_dims, num_heads, int(mlp_ratio * embed_dims), drop_rate, rate)
+            _Block(embed_dims, num_heads, int(mlp_ratio * embed_dims), drop_rate, rate,
+                   with_cp)
             for rate in rates)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
         if frozen:
@@ -269,16 +281,13 @@ class MoFMBackbone(BaseModule):
         first = int(self.cls_token is not None)
         x = x + self.pos_embed[:, first:first + self.grid.num_cubes]
 
-        keep = torch.ones_like(mask)
-        if self.tokens == 'occupied':
-            keep = shown
-            keep[:, 0] |= ~keep.any(1)  # a clip without heat still has one token
-        return self._encode(x, keep)
+        if self.tokens == 'all':
+            return self.attend(x, torch.ones_like(mask), masked=False)
+        shown[:, 0] |= ~shown.any(1)  # a clip without heat still has one token
+        return self._encode(x, shown)
 
     def _encode(self, x: Tensor, keep: Tensor) -> MotionFeatures:
         """Run the blocks on the kept tokens of x (B, K, D), and only on those."""
-        if keep.all():
-            return self.attend(x, keep, masked=False)
         longest = int(keep.sum(1).max())
         order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
         index = order[..., None].expand(-1, -1, x.shape[2])

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
@@ -9,6 +10,16 @@ from torch import Tensor, nn
 from mofm.registry import MODELS
 
 from ..backbones.mofm_backbone import MotionFeatures
+from ..losses.global_batch import gather_rows, global_mean
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """With the statistics of all processes; torch's SyncBatchNorm refuses the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        return super().forward(gather_rows(x)).chunk(get_world_size())[get_rank()]
 
 
 @MODELS.register_module()
@@ -36,7 +47,7 @@ class ActionClsHead(BaseModule):
         self.label_smooth = label_smooth
         self.register_buffer('class_weight', class_weight and torch.tensor(class_weight),
                              persistent=False)
-        self.norm = nn.BatchNorm1d(in_channels, affine=False) if probe_norm else nn.Identity()
+        self.norm = _BatchNorm(in_channels, affine=False) if probe_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, num_classes)
 
@@ -59,9 +70,12 @@ class ActionClsHead(BaseModule):
         if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
             raise ValueError(f'label: found {int(labels.min())}...{int(labels.max())}, expected '
                              f'0...{scores.shape[1] - 1}; set num_classes of the head')
+        loss = F.cross_entropy(scores, labels, self.class_weight,
+                               label_smoothing=self.label_smooth)
+        if self.class_weight is not None:  # the mean is over the weights of the labels
+            loss = global_mean(loss, self.class_weight[labels].sum())
         return dict(
-            loss_cls=F.cross_entropy(scores, labels, self.class_weight,
-                                     label_smoothing=self.label_smooth),
+            loss_cls=loss,
             top1_acc=(scores.argmax(1) == labels).float().mean())
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mofm.registry import MODELS
 
 from ..backbones.mofm_backbone import MotionFeatures
+from ..losses.global_batch import global_mean
 from ..thermal_cubes import CubeGrid
 
 #: A piece with less heat is empty: it looks like every other empty piece.
@@ -103,9 +104,9 @@ class JigsawHead(BaseModule):
         slots = occupied.gather(1, perm)
         logits, labels = self(features)[slots], perm[slots]
         if not len(labels):  # no clip of the batch shows a single key point
-            return dict(loss_jigsaw=logits.sum())
+            return dict(loss_jigsaw=global_mean(logits.sum(), 0))
         return dict(
-            loss_jigsaw=F.cross_entropy(logits, labels),
+            loss_jigsaw=global_mean(F.cross_entropy(logits, labels), len(labels)),
             jigsaw_acc=(logits.argmax(1) == labels).float().mean())
 
     def predict(self, features: MotionFeatures, occupied: Tensor, data_samples: list) -> list:

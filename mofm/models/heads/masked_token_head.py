@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from ..losses.global_batch import global_mean
+
 
 @MODELS.register_module()
 class MaskedTokenHead(BaseModule):
@@ -38,8 +40,8 @@ class MaskedTokenHead(BaseModule):
         """
         logits = self(tokens)
         if not len(ids):  # no clip of the batch shows a single key point
-            return dict(loss_mask=logits.sum())
+            return dict(loss_mask=global_mean(logits.sum(), 0))
         return dict(
-            loss_mask=F.cross_entropy(logits, ids),
+            loss_mask=global_mean(F.cross_entropy(logits, ids), len(ids)),
             masked_acc=(logits.argmax(1) == ids).float().mean(),
             majority_acc=(ids == ids.mode().values).float().mean())

@@ -5,13 +5,16 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from .global_batch import gather_rows
+
 
 @MODELS.register_module()
 class SupConLoss(nn.Module):
     """Embeddings of a class attract each other, all others repel.
 
     ``mean_i [-(t / t_base) / |P(i)| sum_{p in P(i)} (s_ip / t - log sum_{a != i} exp(s_ia / t))]``
-    with similarity s and P(i), the other samples with the label of sample i.
+    with similarity s and P(i), the other samples with the label of sample i. Samples are those of
+    all processes.
 
     Args:
         temperature (float): t. Defaults to 0.1.
@@ -31,10 +34,10 @@ class SupConLoss(nn.Module):
         self.base_temperature = base_temperature
 
     def forward(self, embedding: Tensor, labels: Tensor) -> Tensor:
-        """Loss of a batch.
+        """Loss of a batch and of those of the other processes.
 
         Args:
-            embedding (Tensor): (B, E) of length 1.
+            embedding (Tensor): (B, E) of length 1, B the same on each process.
             labels (Tensor): (B,).
 
         Returns:
@@ -43,6 +46,7 @@ class SupConLoss(nn.Module):
         Raises:
             ValueError: If a label occurs only once: there is nothing to attract.
         """
+        embedding, labels = gather_rows(embedding), gather_rows(labels)
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         positive = (labels[:, None] == labels) & ~itself  # (B, B)
         count = positive.sum(1)

@@ -37,14 +37,17 @@ class MotionTokenizer(BaseModel):
             from mofm.engine.partial_loading import load_init_cfg
             load_init_cfg(self)
 
-    def encode(self, inputs: ThermalCubes) -> Tensor:
+    def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """Motion tokens of a batch of clips, without noise and without gradient.
 
         Args:
             inputs (ThermalCubes): B clips.
+            select (Tensor, optional): (B, K) bool, the cubes whose tokens are asked for. Defaults
+                to all.
 
         Returns:
-            Tensor: (B, K) token ids in the order of the cubes.
+            Tensor: (B, K) token ids in the order of the cubes, or (N,) in the order of
+            ``select.nonzero()``.
         """
         raise NotImplementedError
 

@@ -8,10 +8,12 @@ thermal cube, and a 2D decoder rebuilds the heat of all joints together, frames 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from ..precision import full_precision
 from ..thermal_cubes import CubeGrid, ThermalCubes
 from .base import MotionTokenizer
 
@@ -120,21 +122,30 @@ class DVEDTokenizer(MotionTokenizer):
             self.criterion.warm_start(self)
         super().init_weights()  # last: trained weights win over the warm start
 
-    def logits(self, inputs: ThermalCubes) -> Tensor:
-        """Scores of the tokens: (B, V, rows, cols)."""
+    def _features(self, inputs: ThermalCubes) -> Tensor:
+        """What the encoder sees in the clips: (B, hidden, F', rows, cols), float32."""
         if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
             raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
                              f'tokenizer expects {self.num_joints} joints on {self.grid}; use the '
                              'same num_frames, canvas and patch everywhere')
-        x = self.encoder(inputs.volume())  # (B, hidden, F', rows, cols)
-        if self.temporal_collapse == 'mean':
-            x = x.mean(2, keepdim=True)
-        return self.to_logits(x).squeeze(2)
+        x = self.encoder(inputs.volume())
+        return x.mean(2, keepdim=True).float() if self.temporal_collapse == 'mean' else x.float()
+
+    def logits(self, inputs: ThermalCubes) -> Tensor:
+        """Scores of the tokens: (B, V, rows, cols), float32."""
+        x = self._features(inputs)
+        with full_precision(x):
+            return self.to_logits(x).squeeze(2)
 
     @torch.no_grad()
-    def encode(self, inputs: ThermalCubes) -> Tensor:
+    def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """See :meth:`MotionTokenizer.encode`."""
-        return self.logits(inputs).argmax(1).flatten(1)
+        if select is None:
+            return self.logits(inputs).argmax(1).flatten(1)
+        x = self._features(inputs).flatten(3).permute(0, 3, 1, 2)[select]  # (N, hidden, F')
+        with full_precision(x):
+            return F.linear(x.flatten(1), self.to_logits.weight.flatten(1),
+                            self.to_logits.bias).argmax(1)
 
     def decode(self, ids: Tensor) -> Tensor:
         """See :meth:`MotionTokenizer.decode`."""
@@ -154,7 +165,8 @@ class DVEDTokenizer(MotionTokenizer):
 
     def rebuild(self, weights: Tensor) -> Tensor:
         """Decode mixtures of codes: (B, V, rows, cols) to (B, F, H, W)."""
-        return self.decoder(torch.einsum('bvhw,vd->bdhw', weights, self.codebook.weight))
+        codes = torch.einsum('bvhw,vd->bdhw', weights, self.codebook.weight)
+        return self.decoder(codes).float()
 
     def loss(self, inputs: ThermalCubes) -> dict:
         """Losses of the criterion, and the perplexity of the tokens on occupied cubes."""

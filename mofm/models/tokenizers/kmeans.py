@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from ..precision import full_precision
 from ..thermal_cubes import CubeGrid, ThermalCubes
 from .base import MotionTokenizer
 
@@ -55,9 +56,9 @@ class KMeansTokenizer(MotionTokenizer):
         self.centers = nn.Parameter(torch.zeros(vocab_size, dims), requires_grad=False)
         self._collected = []
 
-    def describe(self, inputs: ThermalCubes) -> Tensor:
-        """Descriptions (N, dims) of the N occupied cubes."""
-        select = inputs.occupied()
+    def describe(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
+        """Descriptions (N, dims) of the N cubes of ``select`` (B, K), by default the occupied."""
+        select = inputs.occupied() if select is None else select
         parts = [inputs.grid.split(inputs.union())[select].flatten(1)]
         if self.trace_weight:
             traces = inputs.grid.split(inputs.traces())[select].flatten(1)
@@ -65,15 +66,18 @@ class KMeansTokenizer(MotionTokenizer):
         return torch.cat(parts, 1)
 
     @torch.no_grad()
-    def encode(self, inputs: ThermalCubes) -> Tensor:
+    def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """See :meth:`MotionTokenizer.encode`."""
         if inputs.grid != self.grid:
             raise ValueError(f'clips: found {inputs.grid}, the tokenizer expects {self.grid}')
-        ids = inputs.occupied().long()
-        distances = [torch.cdist(part, self.centers) for part in self.describe(inputs).split(4096)]
+        wanted = inputs.occupied() if select is None else inputs.occupied() & select
+        ids = wanted.long()
+        with full_precision(self.centers):
+            distances = [torch.cdist(part, self.centers)
+                         for part in self.describe(inputs, wanted).split(4096)]
         if distances:
-            ids[inputs.occupied()] = torch.cat([d.argmin(1) for d in distances])
-        return ids
+            ids[wanted] = torch.cat([d.argmin(1) for d in distances])
+        return ids if select is None else ids[select]
 
     def decode(self, ids: Tensor) -> Tensor:
         """See :meth:`MotionTokenizer.decode`."""

@@ -1,0 +1,223 @@
+"""The loader of the pre-training, by stage and through workers, next to PoseC3D's of mmaction2.
+
+OMP_NUM_THREADS=1 python benchmarks/loader.py
+
+Ours reads .pkl and .arrow and hands over key points, that of mmaction2 hands over the same heat
+(48 frames of 72x72 pixels) rendered in the worker. Everything is processor time: a process that
+waits for a busy machine costs nothing. In process the pipelines take turns; a worker's time is
+that of all its threads between its first and its last batch, the pickling included.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from functools import partial
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from statistics import median
+
+import mmaction
+import mmaction.datasets.transforms  # noqa: F401
+import numpy as np
+import torch
+from common import ROOT, machine, one_thread, take_turns, write_clips
+from mmaction.registry import TRANSFORMS as PEER_TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader, get_worker_info
+
+from mofm.datasets import MotionDataset, dump_annotations, load_annotations, motion_collate
+from mofm.registry import TRANSFORMS
+
+PEER = [
+    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='PoseDecode'),
+    dict(type='PoseCompact', hw_ratio=1., allow_imgpad=True),
+    dict(type='Resize', scale=(72, 72), keep_ratio=False),
+    dict(type='GeneratePoseTarget', sigma=0.6, use_score=True, with_kp=True, with_limb=False),
+    dict(type='FormatShape', input_format='NCTHW_Heatmap'),
+    dict(type='PackActionInputs')
+]
+
+
+class Pipeline:
+    """Clips of a file, their transforms, and how samples become a batch.
+
+    Args:
+        path (Path): Annotation file with the split 'train'.
+        transforms (list): What a sample goes through.
+        collate (Callable): From samples to a batch.
+        batch_size (int): B.
+    """
+
+    def __init__(self, path: Path, transforms: list, collate, batch_size: int):
+        self.clips = MotionDataset(str(path), split='train')
+        self.transforms = transforms
+        self.collate = collate
+        self.batch_size = batch_size
+
+    def __len__(self):
+        return len(self.clips)
+
+    def load(self, index: int) -> dict:
+        """One annotation."""
+        return self.clips.get_data_info(index)
+
+    def __getitem__(self, index: int) -> dict:
+        """One sample; indices go round."""
+        results = self.load(index % len(self))
+        for transform in self.transforms:
+            results = transform(results)
+        return results
+
+    def stages(self) -> dict:
+        """Processor microseconds a sample of every stage, over one batch of random clips."""
+        steps = {'load': self.load, **{type(t).__name__: t for t in self.transforms}}
+        seconds, samples = dict.fromkeys([*steps, 'collate'], 0.), []
+        for index in np.random.randint(len(self), size=self.batch_size):
+            results = int(index)
+            for name, step in steps.items():
+                start = time.process_time()
+                results = step(results)
+                seconds[name] += time.process_time() - start
+            samples.append(results)
+        start = time.process_time()
+        self.collate(samples)
+        seconds['collate'] = time.process_time() - start
+        return {name: 1e6 * value / self.batch_size for name, value in seconds.items()}
+
+
+class PeerPipeline(Pipeline):
+    """The same for transforms of mmaction2, which read what its PoseDataset adds."""
+
+    def load(self, index: int) -> dict:
+        """One annotation."""
+        results = super().load(index)
+        return dict(results, modality='Pose', start_index=0,
+                    keypoint=results['keypoint'].astype(np.float32),
+                    keypoint_score=results['keypoint_score'].astype(np.float32))
+
+
+def pipelines(path: Path, batch_size: int) -> dict:
+    """Ours from ``.pkl`` and ``.arrow``, and that of mmaction2; the files are written there."""
+    write_clips(path)
+    arrow = path.with_suffix('.arrow')
+    dump_annotations(load_annotations(path), arrow)
+    config = Config.fromfile(ROOT / 'configs/mofm/pretrain.py')
+    ours = [TRANSFORMS.build(t) for t in config.train_dataloader.dataset.pipeline]
+    if not hasattr(np, 'Inf'):  # gone in NumPy 2, but read by mmaction2's PoseCompact
+        np.Inf = np.inf
+    theirs = [PEER_TRANSFORMS.build(dict(t, type=f'mmaction.{t["type"]}')) for t in PEER]
+    return {
+        'MoFM .pkl': Pipeline(path, ours, motion_collate, batch_size),
+        'MoFM .arrow': Pipeline(arrow, ours, motion_collate, batch_size),
+        'mmaction2 PoseC3D': PeerPipeline(path, theirs, pseudo_collate, 4)}  # 16 MiB a sample
+
+
+def clocked(collate, samples: list) -> tuple:
+    """A batch, and which worker had used how much processor time before it."""
+    return get_worker_info().id, time.process_time(), collate(samples)
+
+
+def through_workers(pipeline: Pipeline, workers: int, batches: int) -> dict:
+    """Processor microseconds a sample of the workers and of the main process.
+
+    Args:
+        pipeline (Pipeline): What they do.
+        workers (int): Number of workers, at least 1.
+        batches (int): Batches of each worker that count; one before them warms up.
+    """
+    size = pipeline.batch_size
+    loader = DataLoader(pipeline, size, sampler=range(size * workers * (batches + 1)),
+                        num_workers=workers, collate_fn=partial(clocked, pipeline.collate))
+    clocks, main = {}, []
+    for worker, clock, _ in loader:
+        clocks.setdefault(worker, []).append(clock)
+        main.append(time.process_time())
+    used = sum(c[-1] - c[0] for c in clocks.values())
+    warm = len(main) // 2  # the rest arrives while nothing is started any more
+    return {'worker': 1e6 * used / (size * workers * batches),
+            'main process': 1e6 * (main[-1] - main[warm]) / (size * (len(main) - 1 - warm))}
+
+
+def boundary(pipeline: Pipeline) -> tuple:
+    """Bytes a sample that cross the process boundary: in shared memory, and pickled."""
+    batch = pipeline.collate([pipeline[i] for i in range(pipeline.batch_size)])
+    inputs = batch['inputs'].values() if isinstance(batch['inputs'], dict) else batch['inputs']
+    shared = sum(tensor.nbytes for tensor in inputs)
+    return (shared / pipeline.batch_size,
+            len(ForkingPickler.dumps(batch)) / pipeline.batch_size)
+
+
+def loader_rates(path: Path, batch_size: int = 32, rounds: int = 10, workers: tuple = (1, 2, 4),
+                 batches: int = 8) -> tuple:
+    """Measure the loaders.
+
+    Args:
+        path (Path): ``.pkl`` file to write the clips to; the ``.arrow`` file lies beside it.
+        batch_size (int): B of ours. Defaults to 32.
+        rounds (int): Batches of each pipeline in process. Defaults to 10.
+        workers (tuple[int]): Numbers of workers; () leaves workers out. Defaults to (1, 2, 4).
+        batches (int): Batches of each worker. Defaults to 8; a quarter of it for mmaction2.
+
+    Returns:
+        tuple: Name of each pipeline to median microseconds a sample of each stage, and rows
+        (list[dict]): pipeline, workers (0 is in process), microseconds a sample of a worker and
+        of the main process, samples/s of a core, cores for 1,000 samples/s, bytes a sample in
+        shared memory and pickled.
+    """
+    init_default_scope('mofm')
+    ways = pipelines(path, batch_size)
+    with one_thread():
+        found = take_turns({name: way.stages for name, way in ways.items()}, rounds, 'stages')
+        stages = {name: {stage: median(r[stage] for r in results) for stage in results[0]}
+                  for name, results in found.items()}
+        rows = []
+        for name, way in ways.items():
+            shared, pickled = boundary(way)
+            for count in (0, *workers):
+                cost = {'worker': sum(stages[name].values()), 'main process': 0.}
+                if count:
+                    number = batches if way.batch_size == batch_size else max(1, batches // 4)
+                    cost = through_workers(way, count, number)
+                rows.append({
+                    'pipeline': name, 'workers': count, **cost,
+                    'samples/s a core': 1e6 / cost['worker'],
+                    'cores for 1,000/s': cost['worker'] / 1e3,
+                    'shared': shared, 'pickled': pickled})
+    return stages, rows
+
+
+def main():
+    """Measure and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--workers', type=int, nargs='*', default=[1, 2, 4])
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stages, rows = loader_rates(Path(folder, 'clips.pkl'), args.batch_size, args.rounds,
+                                    tuple(args.workers))
+    print(f'{machine(torch.device("cpu"))}, mmaction2 {mmaction.__version__}; {os.cpu_count()} '
+          'cores. Processor microseconds a sample:\n')
+    print('| stage | ' + ' | '.join(stages) + ' |\n' + '|---' * (len(stages) + 1) + '|')
+    for stage in dict.fromkeys(stage for found in stages.values() for stage in found):
+        cells = (f'{found[stage]:,.0f}' if stage in found else '' for found in stages.values())
+        print(f'| {stage} | ' + ' | '.join(cells) + ' |')
+    totals = [sum(found.values()) for found in stages.values()]
+    print('| **total** | ' + ' | '.join(f'**{total:,.0f}**' for total in totals) + ' |')
+    print('| ratio | ' + ' | '.join(f'{totals[-1] / total:.1f}x' for total in totals) + ' |\n')
+    print('| pipeline | workers | us a sample | main process, us | samples/s a core | cores for '
+          '1,000 samples/s | KiB a sample, shared | bytes a sample, pickled |')
+    print('|---' * 8 + '|')
+    for row in rows:
+        print(f'| {row["pipeline"]} | {row["workers"] or "in process"} | {row["worker"]:,.0f} | '
+              f'{row["main process"]:,.0f} | {row["samples/s a core"]:,.0f} | '
+              f'{row["cores for 1,000/s"]:.2f} | {row["shared"] / 1024:,.1f} | '
+              f'{row["pickled"]:,.0f} |')
+
+
+if __name__ == '__main__':
+    main()

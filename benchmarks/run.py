@@ -1,0 +1,568 @@
+"""Where the time of training goes, next to the peers, on the same clips in the same run.
+
+python benchmarks/run.py                            # the paper's size on the CPU
+python benchmarks/run.py --device cuda
+python benchmarks/run.py --size tiny --only stages
+
+Prints Markdown and writes it, with the same numbers as JSON, to benchmarks/results/. Ratios are
+the result, absolute times are context. What is compared takes turns after a round that warms up;
+medians count, with the extremes beside them. Figures of one thread on the CPU are processor time,
+all others are wall-clock time, for which nothing else should be running.
+"""
+
+import argparse
+import itertools
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import mmaction
+import numpy as np
+import torch
+import torch.nn.functional as F
+from common import ROOT, machine, one_thread, spread, take_turns, timed, write_clips
+from loader import loader_rates
+from mmaction.datasets.transforms import GeneratePoseTarget
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import init_default_scope
+from peers import PlainPretrainer, posec3d, stgcn
+from stages import Way, copy_ceiling, stage_table
+from tqdm import tqdm
+
+from mofm.apis import MotionInferencer, init_model
+from mofm.apis.profiling import Memory, flop_counter, peak_of_tensors
+from mofm.datasets import MotionDataset, motion_collate
+from mofm.engine.bfloat16 import BFloat16OptimWrapper
+from mofm.models import ThermalCubes
+from mofm.registry import MODELS
+
+CPU = torch.device('cpu')
+CONFIGS = dict(tiny=('configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py'),
+               base=('configs/mofm/pretrain.py', 'configs/dt1_ntu60.py'))
+RENDERING = [('render', ThermalCubes, method)
+             for method in ('volume', 'union', 'traces', 'peaks', 'cubes')]
+
+#: What the tables hold.
+NOTES = dict(
+    stages='One pre-training step: ours with `tokens` of MoFMBackbone, and the plain way. Load '
+    'and transform are the work of loader workers: their share is the number of cores that keep '
+    'up with the step. GFLOP/s and GB/s are set against the ceilings below; bytes are those that '
+    'must be read or written. On the CPU, memory of heat is zeroed where it is first read. Peak '
+    'memory is beyond weights and state of the optimizer.',
+    ceilings='Square matrix product; copy, bytes read and written.',
+    equality='Loss before the first step, and masked tokens on which both teachers agree.',
+    rendering='From key points to heat; mmaction2 is its GeneratePoseTarget, on one core.',
+    embedding='From key points to embeddings (B, K, D), on one core if on the CPU.',
+    head='T-Head and loss, forward and backward, batch and masks of the config. Peak memory of '
+    'tensors, gradients included.',
+    loader='Loader of the pre-training, and one that hands over the same heat: microseconds a '
+    'sample of a worker and of the main process, and bytes of a sample between them.',
+    transforms='From the annotation file to a collated batch, on one core. MoFM hands over key '
+    'points, PoseC3D heat maps.',
+    training='One training step, the batch ready in memory. FLOPs and parameters of the model.',
+    inference='One clip from key points to the label, MotionInferencer.')
+
+
+class Bench:
+    """The machine, the sizes and the clips of a run.
+
+    Args:
+        args (argparse.Namespace): Command line.
+        folder (Path): For the file of clips.
+    """
+
+    def __init__(self, args: argparse.Namespace, folder: Path):
+        self.device, self.size = args.device, args.size
+        self.batch, self.repeats = args.batch, args.repeats
+        self.pretrain, self.dt1 = (self._config(path) for path in CONFIGS[args.size])
+        self.folder, self.file = folder, str(folder / 'clips.arrow')
+        self.clips = write_clips(Path(self.file))
+
+    def _config(self, path: str) -> Config:
+        cfg = Config.fromfile(ROOT / path)
+        cfg.model.backbone.init_cfg = None  # weights do not change what is measured
+        if 'tokenizer' in cfg.model:
+            cfg.model.tokenizer.init_cfg = None
+        return cfg
+
+    def model(self, cfg: Config):
+        """Model of a config with random weights, in training mode."""
+        torch.manual_seed(0)
+        model = init_model(cfg, device=str(self.device)).train()
+        model.backbone.init_weights()
+        return model
+
+    def loader(self, pipeline: list, batch: int | None = None,
+               collate=motion_collate) -> 'Loader':
+        """Batches of the clips through a pipeline."""
+        return Loader(self.file, pipeline, collate, batch or self.batch)
+
+    def points(self, batch: int) -> torch.Tensor:
+        """Key points (B, M, J, F, 3) of the clips as they are tested."""
+        return self.loader(self.dt1.val_dataloader.dataset.pipeline, batch)()['inputs'][
+            'keypoints']
+
+    def turns(self, functions: dict, title: str, device: torch.device | None = None) -> dict:
+        """Seconds of functions that take turns."""
+        work = {name: timed(function, device or self.device)
+                for name, function in functions.items()}
+        return take_turns(work, self.repeats, title)
+
+
+class Loader:
+    """A data loader without workers, that gives the same batch every time.
+
+    Args:
+        file (str): Annotations.
+        pipeline (list): Transforms of a sample.
+        collate (Callable): Batch of samples.
+        batch (int): B.
+    """
+
+    def __init__(self, file: str, pipeline: list, collate, batch: int):
+        self.dataset = MotionDataset(file, split='train')
+        self.pipeline, self.collate = Compose(pipeline), collate
+        self.indices = np.arange(batch) * len(self.dataset) // batch
+
+    def load(self) -> list:
+        """Annotations from the file."""
+        return [self.dataset.get_data_info(int(i)) for i in self.indices]
+
+    def transform(self, annotations: list) -> dict:
+        """The pipeline, and the batch."""
+        return self.collate([self.pipeline(annotation) for annotation in annotations])
+
+    def __call__(self) -> dict:
+        """The batch, collated."""
+        np.random.seed(0)
+        return self.transform(self.load())
+
+
+# ------------------------------------------------------------------------------------ pre-training
+def stages(bench: Bench) -> dict:
+    """The pre-training step, stage by stage, and the plain way."""
+    cfg = bench.pretrain
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    loader = bench.loader(pipeline)
+    heat_loader = bench.loader([dict(t, render='loader') if t.type == 'ThermalCubeFormat' else t
+                                for t in pipeline])
+    model = bench.model(cfg)
+    wrappers = dict(fp32=OptimWrapper)
+    if bench.device.type == 'cuda':
+        wrappers['bf16'] = BFloat16OptimWrapper
+    optimizer = cfg.optim_wrapper.optimizer
+    plain = PlainPretrainer(model, **{k: optimizer[k] for k in ('lr', 'betas', 'weight_decay')})
+
+    def ours(tokens, wrapper):
+        model.backbone.tokens = tokens
+        model.train_step(loader(), wrapper)
+
+    ways, moved = {}, {}
+    traffic = bytes_moved(model, loader())
+    for dtype, tokens in itertools.product(wrappers, ('all', 'occupied')):
+        wrapper = build_optim_wrapper(model, dict(cfg.optim_wrapper, type=wrappers[dtype]))
+        ways[f'{tokens}, {dtype}'] = Way(partial(ours, tokens, wrapper), [
+            ('load', loader, 'load'), ('transform', loader, 'transform'),
+            ('copy', model.data_preprocessor, 'forward'), *RENDERING,
+            ('tokenise', model.tokenizer, 'encode'), ('embed', model.backbone, 'embed_cubes'),
+            ('encode', model.backbone, 'forward'), ('head and loss', model.head, 'loss'),
+            ('backward', wrapper, 'backward'), ('optimizer', wrapper, 'step'),
+            ('optimizer', wrapper, 'zero_grad')], dtype)
+        moved.update({(f'{tokens}, {dtype}', stage): n for stage, n in traffic.items()})
+    ways['plain, fp32'] = Way(lambda: plain.train_step(heat_loader()), [
+        ('load', heat_loader, 'load'), ('transform', heat_loader, 'transform'),
+        ('copy', plain, 'copy'), ('tokenise', plain, 'tokenise'), ('embed', plain, 'embed'),
+        ('encode', plain, 'encode'), ('head and loss', plain, 'loss'),
+        ('backward', plain, 'backward'), ('optimizer', plain, 'update')])
+    moved['plain, fp32', 'optimizer'] = traffic['optimizer']
+    if bench.device.type == 'cuda':
+        for way in ways:
+            batch = (heat_loader if 'plain' in way else loader)()['inputs']
+            points = batch.pop('keypoints')
+            moved[way, 'copy'] = batch.pop('heatmap', points).nbytes + batch['mask'].nbytes
+    equal = equality(model, plain, loader(), heat_loader())
+    rows, limits = stage_table(ways, bench.batch, bench.repeats, bench.device, 'stages',
+                               bench.size == 'tiny', moved, beside=('load', 'transform'))
+    return dict(stages=rows, ceilings=limits, equality=equal)
+
+
+@torch.no_grad()
+def equality(model, plain: PlainPretrainer, batch: dict, heat: dict) -> list:
+    """Compare the plain way with ours, in fp32 and with the targets of our teacher.
+
+    Raises:
+        RuntimeError: If the losses differ by more than 1e-4, or the teachers in more than a tenth
+            of the masked tokens; a few of 8192 scores are as good as equal.
+    """
+    model.backbone.tokens = 'all'
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        clips = model.data_preprocessor(batch, True)
+        volume, mask = plain.copy(heat)
+        ids = plain.tokenise(volume)
+        ours = model.tokenizer.encode(clips['inputs'], mask)
+        agree = (ids[mask] == ours).float().mean().item()
+        ids[mask] = ours
+        loss = model(**clips, mode='loss')['loss_mask'].item()
+        tokens = plain.encode(plain.embed(volume), mask)
+        peer = plain.loss(tokens, ids, mask).item()
+    if abs(loss - peer) > 1e-4 or agree < 0.9:
+        raise RuntimeError(f'plain way: found a loss of {peer} and {agree:.1%} equal tokens, '
+                           f'expected {loss} and 100%')
+    return [dict(ours=loss, plain=peer, difference=abs(loss - peer), **{'share of tokens': agree})]
+
+
+def bytes_moved(model, batch: dict) -> dict:
+    """Bytes that a step must read or write, in the stages that compute next to nothing."""
+    clips = model.data_preprocessor(batch, True)
+    inputs, mask = clips['inputs'], clips['mask']
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return dict(
+        render=inputs.volume().nbytes + inputs.cubes(inputs.occupied() & ~mask).nbytes,
+        optimizer=7 * 4 * trained)  # AdamW reads w, g, m and v, and writes w, m and v
+
+
+# ------------------------------------------------------------------------------------ single parts
+def rendering(bench: Bench) -> dict:
+    """Thermal cubes against mmaction2's transform, and against a copy on a GPU."""
+    gpu = bench.device.type == 'cuda'
+    grid = MODELS.build(bench.dt1.model.data_preprocessor).grid
+    target = GeneratePoseTarget(sigma=0.6, use_score=True)
+    rows = []
+    for batch in dict(tiny=(1, 4), base=(1, 8, 32))[bench.size]:
+        points = bench.points(batch)
+        # as mmaction2 orders them; copies, because its transform scales its input in place
+        samples = [(p[..., :2].copy(), p[..., 2].copy())
+                   for p in points.transpose(2, 3).numpy()]
+        points = points.to(bench.device)
+
+        def reference():
+            for keypoint, score in samples:
+                target.transform(dict(keypoint=keypoint, keypoint_score=score,
+                                      img_shape=(grid.canvas, grid.canvas)))
+
+        def render(view):
+            return getattr(ThermalCubes(points, grid), view)()
+
+        work = dict(mmaction2=timed(reference, CPU))
+        for view in ('volume', 'union', 'occupied', 'cubes'):
+            work[view] = timed(partial(render, view), bench.device)
+        if gpu:
+            copy, copied = copy_ceiling(bench.device, 2**30)
+            work['copy'] = timed(copy, bench.device)
+        with one_thread():
+            times = take_turns(work, bench.repeats, f'rendering, batch {batch}')
+        bandwidth = copied / median(times.pop('copy')) if gpu else None  # bytes written
+        for view, values in times.items():
+            row = dict(view=view, batch=batch, **spread(values, batch))
+            row['mmaction2 / this'] = median(times['mmaction2']) / median(values)
+            if gpu and view == 'volume':
+                row['of copy'] = render(view).nbytes / median(values) / bandwidth
+            rows.append(row)
+    return dict(rendering=rows)
+
+
+def embedding(bench: Bench) -> dict:
+    """Embedding of the occupied cubes only against all cubes."""
+    points = bench.points(min(bench.batch, 4)).to(bench.device)
+    rows = []
+    for embed in ('ConvCubeEmbed', 'LinearCubeEmbed'):
+        torch.manual_seed(0)
+        config = dict(bench.dt1.model.backbone, depth=1, embed=dict(type=embed))
+        backbone = MODELS.build(config).to(bench.device).eval()
+        grid, parameters = backbone.grid, list(backbone.embed.parameters())
+
+        def every():
+            cubes = grid.split(ThermalCubes(points, grid).volume())  # (B, K, J, F, p, p)
+            return backbone.embed(cubes.flatten(0, 1)).view(len(points), grid.num_cubes, -1)
+
+        def occupied():
+            cubes = ThermalCubes(points, grid)
+            return backbone.embed_cubes(cubes, torch.ones_like(cubes.occupied()))
+
+        @torch.no_grad()
+        def forward(function):
+            return function()
+
+        def train(function):
+            return torch.autograd.grad(function().square().mean(), parameters)
+
+        difference = (forward(every) - forward(occupied)).abs().max().item()
+        share = ThermalCubes(points, grid).occupied().float().mean().item()
+        for name, run in (('forward', forward), ('forward and backward', train)):
+            with one_thread():
+                times = bench.turns({'all': partial(run, every),
+                                     'occupied': partial(run, occupied)}, f'{embed}, {name}')
+            for cubes, values in times.items():
+                rows.append({
+                    'embedding': embed, 'pass': name, 'cubes': cubes,
+                    'share of cubes': share if cubes == 'occupied' else 1.,
+                    **spread(values, len(points)),
+                    'all / this': median(times['all']) / median(values),
+                    'largest difference': difference})
+    return dict(embedding=rows)
+
+
+def head(bench: Bench) -> dict:
+    """Time and memory of T-Head and loss, at masked positions and at all."""
+    cfg = bench.pretrain
+    loader = bench.loader(cfg.train_dataloader.dataset.pipeline, cfg.train_dataloader.batch_size)
+    mask = loader()['inputs']['mask'].to(bench.device)  # (B, K)
+    torch.manual_seed(0)
+    layer = MODELS.build(cfg.model.head).to(bench.device)
+    tokens = torch.randn(*mask.shape, layer.fc.in_features, device=bench.device)
+    tokens.requires_grad_()
+    ids = torch.randint(layer.vocab_size, mask.shape, device=bench.device)
+    every = torch.ones_like(mask)
+    losses = {
+        'masked positions': lambda: layer.loss(tokens[mask], ids[mask])['loss_mask'],
+        'logits of all, loss of the masked': lambda: F.cross_entropy(
+            layer(tokens)[mask], ids[mask]),
+        'all positions': lambda: layer.loss(tokens[every], ids[every])['loss_mask']}
+
+    def step(name):
+        losses[name]().backward()
+        layer.zero_grad()
+        tokens.grad = None
+
+    steps = {name: partial(step, name) for name in losses}
+    times = bench.turns(steps, 'head')
+    peaks = {name: peak_of_tensors(step, bench.device.type) for name, step in steps.items()}
+    return dict(head=[{
+        'loss': name, 'positions': int((every if name == 'all positions' else mask).sum()),
+        **spread(values, len(mask)), 'peak MiB': peaks[name] / 2**20,
+        'peak / masked': peaks[name] / peaks['masked positions']}
+        for name, values in times.items()])
+
+
+def loading(bench: Bench) -> dict:
+    """Samples that a core loads."""
+    workers = dict(tiny=(), base=(1, ))[bench.size]
+    _, rows = loader_rates(bench.folder / 'clips.pkl', rounds=bench.repeats, workers=workers)
+    return dict(loader=rows)
+
+
+# ----------------------------------------------------------------------------------- against peers
+def peers(bench: Bench) -> dict:
+    """Transforms and training step of DT1 and of models of mmaction2."""
+    model = bench.model(bench.dt1)
+    wrapper = build_optim_wrapper(model, dict(bench.dt1.optim_wrapper, type=OptimWrapper))
+    loaders = {'MoFM DT1': bench.loader(bench.dt1.train_dataloader.dataset.pipeline)}
+    models = {f'MoFM DT1, {tokens}': (model, wrapper, tokens, loaders['MoFM DT1'])
+              for tokens in ('all', 'occupied')}
+    for name, build in (('PoseC3D', posec3d), ('ST-GCN', stgcn)):
+        peer = build(bench.dt1.model.cls_head.num_classes, bench.size).to(bench.device)
+        loaders[name] = bench.loader([peer.pipeline], collate=pseudo_collate)
+        models[name] = peer.model, peer.optim_wrapper, None, loaders[name]
+
+    with one_thread():
+        times = bench.turns(loaders, 'transforms', CPU)
+    transforms = []
+    for name, values in times.items():
+        inputs = loaders[name]()['inputs']
+        size = sum(x.nbytes for x in (inputs.values() if isinstance(inputs, dict) else inputs))
+        transforms.append({
+            'pipeline': name, **spread(values, bench.batch),
+            'PoseC3D / this': median(times['PoseC3D']) / median(values),
+            'MB/sample': size / bench.batch / 1e6})
+
+    def step(net, wrapper, tokens, batch):
+        if tokens:
+            net.backbone.tokens = tokens
+        net.train_step(dict(batch), wrapper)
+
+    steps = {name: partial(step, net, wrapper, tokens, loader())
+             for name, (net, wrapper, tokens, loader) in models.items()}
+    times = bench.turns(steps, 'training')
+    training = []
+    for name, (net, _, tokens, loader) in models.items():
+        memory = Memory(bench.device.type)
+        steps[name]()  # also sets the tokens
+        peak = memory.peak()
+        with torch.no_grad(), flop_counter() as counter:
+            net(**net.data_preprocessor(loader(), True), mode='loss')
+        training.append({
+            'model': name, **spread(times[name], bench.batch),
+            'PoseC3D / this': median(times['PoseC3D']) / median(times[name]),
+            'forward GFLOP/sample': counter.get_total_flops() / bench.batch / 1e9,
+            'parameters': sum(p.numel() for p in net.parameters()), 'peak MiB': peak / 2**20})
+    return dict(transforms=transforms, training=training)
+
+
+def inference(bench: Bench) -> dict:
+    """What takes the time between the key points of a clip and its label."""
+    inferencer = MotionInferencer(bench.dt1, device=str(bench.device))
+    model = inferencer.model
+    dataset = MotionDataset(bench.file, split='train', test_mode=True)
+    clip = dataset.get_data_info(len(dataset) // 2)
+
+    def call(tokens):
+        model.backbone.tokens = tokens
+        inferencer(dict(clip), 'action', progress=False)
+
+    ways = {f'{tokens}, fp32': Way(partial(call, tokens), [
+        ('transform', inferencer, '_prepare'), ('copy', model.data_preprocessor, 'forward'),
+        *RENDERING, ('embed', model.backbone, 'embed_cubes'),
+        ('encode', model.backbone, 'forward'), ('head', model.cls_head, 'predict')])
+        for tokens in ('all', 'occupied')}
+    rows, _ = stage_table(ways, 1, bench.repeats, bench.device, 'inference',
+                          bench.size == 'tiny')
+    return dict(inference=rows)
+
+
+# ------------------------------------------------------------------------------------------ report
+def targets(tables: dict, device: str) -> list:
+    """What was aimed at, from the tables that were measured."""
+    rows = []
+
+    def find(table, **columns):
+        return [row for row in tables.get(table, ())
+                if all(row[name] == value for name, value in columns.items())]
+
+    def add(work, measured, target=None, met=None):
+        rows.append(dict(work=work, measured=measured, target=target or None,
+                         met=met if target else None))
+
+    gpu = device == 'cuda'
+
+    for row in find('rendering', view='volume')[-1:]:
+        ratio = row['mmaction2 / this']
+        add(f'rendering, batch {row["batch"]}, against mmaction2, per core', f'{ratio:.1f}x',
+            '>= 6x', ratio >= 6)
+        if 'of copy' in row:
+            add('rendering, of a copy on the device', f'{row["of copy"]:.0%}', '>= 70%',
+                row['of copy'] >= 0.7)
+    for row in find('embedding', cubes='occupied'):
+        ratio, difference = row['all / this'], row['largest difference']
+        add(f'{row["embedding"]} of occupied cubes only, {row["pass"]}',
+            f'{ratio:.1f}x, difference {difference:.0e}', '>= 2x, <= 1e-5',
+            ratio >= 2 and difference <= 1e-5)
+    step = {row['way']: row for row in find('stages', stage='step')}
+    least = 3 if gpu else 2
+    for way, row in step.items():
+        if way != 'plain, fp32':
+            ratio = step['plain, fp32']['ms/sample'] / row['ms/sample']
+            memory = step['plain, fp32']['peak MiB'] / row['peak MiB']
+            add(f'pre-training step, {way}, against the plain way',
+                f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
+    for row in find('stages', stage='render'):
+        add(f'rendering, share of the step, {row["way"]}', f'{row["share"]:.1%}',
+            gpu and '<= 3%', row['share'] <= 0.03)
+    for row in find('stages', stage='encode'):
+        add(f'encoder, of the matmul ceiling, {row["way"]}', f'{row["of matmul"]:.0%}',
+            'bf16' in row['way'] and '>= 45%', row['of matmul'] >= 0.45)
+    for row in find('head')[1:]:
+        ratio = row['peak / masked']
+        add(f'T-Head and loss, peak memory, {row["loss"]}, against masked positions only',
+            f'{ratio:.1f}x', row['loss'] == 'all positions' and '>= 8x', ratio >= 8)
+    for row in find('loader'):
+        if row['pipeline'].startswith('MoFM'):
+            add(f'loader, {row["pipeline"]}, {row["workers"]} workers, per core',
+                f'{row["samples/s a core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} cores '
+                'for 1,000/s')
+    for row in find('training'):
+        if row['model'].startswith('MoFM'):
+            peer, = find('training', model='PoseC3D')
+            flops = row['forward GFLOP/sample'] / peer['forward GFLOP/sample']
+            add(f'training step of {row["model"]}, against PoseC3D',
+                f'{row["PoseC3D / this"]:.2f}x samples/s, {flops:.2f}x FLOPs')
+    for row in find('inference', stage='step'):
+        first = max(find('inference', way=row['way']),
+                    key=lambda part: part['ms/sample'] * (part['stage'] != 'step'))
+        add(f'inference of a clip, {row["way"]}',
+            f'{row["ms/sample"]:.0f} ms, {first["stage"]} {first["share"]:.0%}')
+    return rows
+
+
+def markdown(report: dict) -> str:
+    """The report as text."""
+    lines = [f'# Benchmark, size {report["size"]}, {report["device"]}', '',
+             f'{report["date"]}, commit {report["commit"]}, `{report["command"]}`', '',
+             f'{report["machine"]}, mmaction2 {mmaction.__version__}', '',
+             f'Clips: {report["clips"]}. Batch {report["batch"]}; medians of {report["repeats"]} '
+             'rounds, and extremes in ms a sample.']
+    for title, rows in report['tables'].items():
+        if rows:
+            columns = [c for c in dict.fromkeys(itertools.chain.from_iterable(rows))
+                       if any(row.get(c) is not None for row in rows)]
+            lines += ['', f'## {title}', '', *([NOTES[title], ''] if title in NOTES else ()),
+                      '| ' + ' | '.join(columns) + ' |',
+                      '|---' * len(columns) + '|']
+            lines += ['| ' + ' | '.join(cell(column, row.get(column)) for column in columns)
+                      + ' |' for row in rows]
+    return '\n'.join(lines) + '\n'
+
+
+def cell(column: str, value) -> str:
+    """A value as text: three digits, or percent."""
+    if value is None:
+        return ''
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if not isinstance(value, float):
+        return f'{value:,}' if isinstance(value, int) else value
+    if column == 'share' or column.startswith(('share of ', 'of ')):
+        return f'{value:.1%}'
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def commit() -> str:
+    """What git says about the working tree."""
+    done = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT,
+                          capture_output=True, text=True)
+    return done.stdout.strip() or 'unknown'
+
+
+SECTIONS = dict(stages=stages, rendering=rendering, embedding=embedding, head=head, loader=loading,
+                peers=peers, inference=inference)
+
+
+def main():
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', default='cpu', type=torch.device, help='cpu or cuda [cpu]')
+    parser.add_argument('--size', choices=CONFIGS, default='base', help='[base]')
+    parser.add_argument('--batch', type=int, help='clips [32 on cuda, 8 on the CPU]')
+    parser.add_argument('--repeats', type=int, default=3, help='rounds that count [3]')
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads(),
+                        help='of PyTorch [%(default)s]')
+    parser.add_argument('--only', nargs='+', choices=SECTIONS, default=list(SECTIONS),
+                        metavar='SECTION', help=f'of {", ".join(SECTIONS)} [all]')
+    parser.add_argument('--out', type=Path, default=ROOT / 'benchmarks/results',
+                        help='folder [benchmarks/results]')
+    args = parser.parse_args()
+    args.batch = args.batch or (32 if args.device.type == 'cuda' else 8)
+    torch.set_num_threads(args.threads)
+    init_default_scope('mofm')
+    now = datetime.now().astimezone()
+    report = dict(
+        size=args.size, device=args.device.type, batch=args.batch, repeats=args.repeats,
+        threads=args.threads, date=now.isoformat(timespec='seconds'), commit=commit(),
+        command=shlex.join(['python', 'benchmarks/run.py', *sys.argv[1:]]),
+        machine=machine(args.device))
+    tables = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, Path(folder))
+        for name in tqdm(args.only, desc='sections'):
+            tables.update(SECTIONS[name](bench))
+    tables = dict(targets=targets(tables, args.device.type), **tables)
+    report.update(clips=bench.clips, tables=tables)
+
+    text = markdown(report)
+    print(text)
+    parts = [] if args.only == list(SECTIONS) else args.only
+    name = '_'.join([f'{now:%Y-%m-%d}', args.size, args.device.type, *parts])
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / f'{name}.md').write_text(text)
+    (args.out / f'{name}.json').write_text(json.dumps(report, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,186 @@
+"""What the stages of a step cost: time, FLOPs and memory, next to what the machine can do."""
+
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+from typing import Callable, NamedTuple
+from unittest.mock import patch
+
+import torch
+from common import clock, spread, synchronize, take_turns, timed
+
+from mofm.apis.profiling import Memory, flop_counter
+
+
+class Way(NamedTuple):
+    """One way to do a step.
+
+    Attributes:
+        step (Callable): The step, without arguments.
+        stages (list[tuple]): Name of a stage, and owner and name of the method that does it,
+            which is watched while the step runs. What is between them is called 'other'.
+        dtype (str): Of the products, 'fp32' or 'bf16'.
+    """
+
+    step: Callable
+    stages: list
+    dtype: str = 'fp32'
+
+
+def run_stages(way: Way, read: Callable, combine: Callable = sum) -> dict:
+    """Do a step; a stage inside another is charged to the inner one only.
+
+    Args:
+        way (Way): The step.
+        read (Callable): Cost since it was called last.
+        combine (Callable): How several costs of a stage become one. Defaults to ``sum``.
+
+    Returns:
+        dict: Cost of every stage, and of 'other'.
+    """
+    costs = {name: [0] for name, *_ in way.stages} | dict(other=[])
+    running = ['other']
+
+    def watch(name, method):
+        def watched(*args, **kwargs):
+            costs[running[-1]].append(read())
+            running.append(name)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                costs[running.pop()].append(read())
+        return watched
+
+    with ExitStack() as patches:
+        for name, owner, method in way.stages:
+            patches.enter_context(
+                patch.object(owner, method, watch(name, getattr(owner, method))))
+        read()
+        way.step()
+        costs['other'].append(read())
+    return {name: combine(values) for name, values in costs.items()}
+
+
+def since_last(counter: Callable) -> Callable:
+    """Turn a counter that grows into its growth since it was read last."""
+    last = 0
+
+    def read():
+        nonlocal last
+        before, last = last, counter()
+        return last - before
+    return read
+
+
+def run_timed(way: Way, device: torch.device) -> dict:
+    """Seconds of every stage."""
+    now = clock(device)
+
+    def counter():
+        synchronize(device)
+        return now()
+    return run_stages(way, since_last(counter))
+
+
+def count_stages(way: Way) -> dict:
+    """FLOPs of every stage."""
+    with flop_counter() as counter:
+        return run_stages(way, since_last(counter.get_total_flops))
+
+
+def peak_stages(way: Way, device: torch.device) -> dict:
+    """Bytes held at most in every stage, beyond what is held before the step."""
+    memory = Memory(device.type)
+
+    def read():
+        peak = memory.peak()
+        memory.restart()
+        return peak
+    return run_stages(way, read, max)
+
+
+def matmul_ceiling(device: torch.device, dtype: str, side: int) -> tuple:
+    """A square product, and its FLOPs."""
+    a = torch.randn(side, side, device=device)
+    a = a.to(dict(fp32=torch.float32, bf16=torch.bfloat16)[dtype])
+    return partial(torch.matmul, a, a, out=torch.empty_like(a)), 2 * side**3
+
+
+def copy_ceiling(device: torch.device, size: int, source: str | None = None) -> tuple:
+    """A copy of ``size`` bytes to the device, by default from itself, and the bytes written."""
+    target = torch.ones(size // 4, device=device)
+    values = torch.ones(size // 4, device=source or device)
+    if target.device != values.device:
+        values = values.pin_memory()
+    return partial(target.copy_, values), size
+
+
+def ceilings(device: torch.device, dtypes: set, tiny: bool) -> dict:
+    """What the machine can do: functions, and the FLOPs or bytes that each call is worth.
+
+    Args:
+        device (torch.device): Device of the step.
+        dtypes (set[str]): Of the products.
+        tiny (bool): Small, for tests.
+    """
+    gpu = device.type == 'cuda'
+    side, size = (8192, 2**30) if gpu else (512, 2**24) if tiny else (2048, 2**28)
+    found = {f'matmul, {dtype}': matmul_ceiling(device, dtype, side) for dtype in sorted(dtypes)}
+    found['copy'] = copy_ceiling(device, size)
+    if gpu:
+        found['copy to the device'] = copy_ceiling(device, size, 'cpu')
+    return found
+
+
+def stage_table(ways: dict, batch: int, repeats: int, device: torch.device, title: str,
+                tiny: bool, moved: dict | None = None, beside: tuple = ()) -> tuple:
+    """Measure ways of doing a step, which take turns with the ceilings.
+
+    Args:
+        ways (dict[str, Way]): By name.
+        batch (int): B.
+        repeats (int): Rounds that count.
+        device (torch.device): Where the step runs.
+        title (str): For the progress bar.
+        tiny (bool): Small ceilings.
+        moved (dict, optional): Bytes that a stage reads and writes at least, by (way, stage).
+        beside (tuple[str]): Stages that workers do beside the step. Their share is how many
+            cores it takes.
+
+    Returns:
+        tuple: Rows of the stages and, last for each way, of the step; rows of the ceilings.
+    """
+    limits = ceilings(device, {way.dtype for way in ways.values()}, tiny)
+    turns = {name: partial(run_timed, way, device) for name, way in ways.items()}
+    turns.update({name: timed(work, device) for name, (work, _) in limits.items()})
+    times = take_turns(turns, repeats, title)
+    # a copy reads as much as it writes; one to the device reads elsewhere
+    rates = {name: (2 if name == 'copy' else 1) * amount / median(times[name])
+             for name, (_, amount) in limits.items()}
+    rows = []
+    for name, way in ways.items():
+        flops, peaks = count_stages(way), peak_stages(way, device)
+        inside = [stage for stage in flops if stage not in beside]
+        for total, column in ((flops, sum), (peaks, max)):
+            total['step'] = column(total[stage] for stage in inside)
+        rounds = [dict(t, step=sum(t[stage] for stage in inside)) for t in times[name]]
+        # the medians of the stages add up to the whole
+        whole = sum(median(t[stage] for t in rounds) for stage in inside)
+        for stage in rounds[0]:
+            values = [t[stage] for t in rounds]
+            rate = rates['copy to the device' if stage == 'copy' else 'copy'] \
+                if (name, stage) in (moved or {}) else None
+            amount, bytes_moved = flops[stage], (moved or {}).get((name, stage))
+            seconds = median(values) if stage != 'step' else whole
+            rows.append({
+                'way': name, 'stage': stage, **spread(values, batch), 'share': seconds / whole,
+                'GFLOP/sample': amount / batch / 1e9 if amount else None,
+                'GFLOP/s': amount / seconds / 1e9 if amount else None,
+                'of matmul': amount / seconds / rates[f'matmul, {way.dtype}'] if amount else None,
+                'MB/sample': bytes_moved / batch / 1e6 if rate else None,
+                'GB/s': bytes_moved / seconds / 1e9 if rate else None,
+                'of copy': bytes_moved / seconds / rate if rate else None,
+                'peak MiB': peaks[stage] / 2**20})
+    units = {name: 'GFLOP/s' if 'matmul' in name else 'GB/s' for name in rates}
+    return rows, [dict(ceiling=name, value=rate / 1e9, unit=units[name])
+                  for name, rate in rates.items()]

@@ -1,0 +1,106 @@
+"""Stop in time when the machine is taken away, and be able to go on."""
+
+import os
+import signal
+import threading
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.fileio import put_text
+from mmengine.hooks import Hook
+
+from mofm.registry import HOOKS
+
+from ..train_loop import ResumableTrainLoop
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """Save ``preempted.pth`` and end the training after SIGTERM.
+
+    The checkpoint is written after an iteration that updated the weights; with accumulated
+    gradients that is the end of a cycle, as a checkpoint has no gradients. During a validation the
+    training goes on to the first iteration after it.
+
+    Args:
+        interval (int): Several processes ask each other every how many iterations whether one was
+            told to stop, so that all stop at the same iteration; asking waits for the GPU.
+            Defaults to 10. A single process looks after each one.
+
+    Raises:
+        ValueError: If ``interval`` is not positive.
+        TypeError: At the start of a training with another loop than :class:`ResumableTrainLoop`.
+    """
+
+    priority = 'VERY_LOW'  # after schedules, averages of the weights and the log
+
+    def __init__(self, interval: int = 10):
+        if interval < 1:
+            raise ValueError(f'interval: found {interval}, expected at least 1')
+        self.interval = interval
+
+    def before_train(self, runner):
+        """Listen to SIGTERM."""
+        if not isinstance(runner.train_loop, ResumableTrainLoop):
+            raise TypeError(f'train_cfg.type: found {type(runner.train_loop).__name__}, expected '
+                            'ResumableTrainLoop; others cannot stop within an epoch. Use it, or '
+                            'leave PreemptionHook out of custom_hooks')
+        self._told = False
+        self._unasked = 0
+        self._listens = threading.current_thread() is threading.main_thread()
+        if self._listens:
+            self._handler = signal.signal(signal.SIGTERM, self._tell)
+        if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+            for loop in filter(None, (runner.train_loop, runner.val_loop)):
+                loader = loop.dataloader
+                loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+
+    def _tell(self, signum, frame):
+        self._told = True
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
+        """Save and stop if a process was told to."""
+        self._unasked += 1
+        if (not runner.optim_wrapper.should_update()
+                or self._unasked < self.interval and get_world_size() > 1):
+            return
+        self._unasked = 0
+        told = torch.tensor(int(self._told))
+        all_reduce(told, 'max')
+        if told:
+            self._save(runner)
+            runner.train_loop.stop_training = True
+
+    def _save(self, runner):
+        runner.save_checkpoint(runner.work_dir, 'preempted.pth', by_epoch=False)
+        path = Path(runner.work_dir) / 'preempted.pth'
+        if is_main_process():
+            put_text(str(path), path.with_name('last_checkpoint'))
+        runner.logger.info(f'SIGTERM: stopped after iteration {runner.iter + 1} of '
+                           f'{runner.max_iters} and saved {path}; the same command with --resume '
+                           'goes on')
+
+    def after_train(self, runner):
+        """Leave SIGTERM to who had it before."""
+        if self._listens:
+            signal.signal(signal.SIGTERM, self._handler or signal.SIG_DFL)
+
+
+def _start_worker(init_fn, worker_id: int):
+    """Start a worker that lives on after SIGTERM, until the main process ends it.
+
+    Slurm and ``timeout`` send the signal to every process of a job; a lost worker would be an
+    error. The main process ends its workers by the same signal, so it cannot just be ignored.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_wait_for_main_process, daemon=True).start()
+    if init_fn is not None:
+        init_fn(worker_id)
+
+
+def _wait_for_main_process():
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -1,0 +1,155 @@
+"""Checkpoints are written as a whole, and the newest whole one is found."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import mmengine
+import pytest
+import torch
+from mmengine.fileio import get_file_backend
+from mmengine.runner.checkpoint import save_checkpoint
+
+from mofm.engine import AtomicLocalBackend, checkpoint, find_resumable
+
+
+def save(path, value=0):
+    save_checkpoint(dict(state_dict=dict(weight=torch.full((1000, ), float(value)))), str(path))
+    return str(path)
+
+
+def at(path, seconds):
+    """Set when a file was written."""
+    os.utime(path, (seconds, seconds))
+
+
+def test_mmengine_writes_by_it(tmp_path):
+    for options in (dict(), dict(backend_args=dict(backend='local')),
+                    dict(enable_singleton=True)):
+        assert type(get_file_backend(tmp_path, **options)) is AtomicLocalBackend
+    mmengine.dump(dict(a=1), tmp_path / 'new/folder/a.json')
+    assert mmengine.load(tmp_path / 'new/folder/a.json') == dict(a=1)
+    assert [path.name for path in (tmp_path / 'new/folder').iterdir()] == ['a.json']
+
+
+@pytest.mark.slow
+def test_old_backend_is_not_kept():
+    """One that was used before is not used again."""
+    code = ('import mmengine.fileio as f; f.exists("/"); f.get(__import__("os").__file__); '
+            'import mofm.engine; print(type(f.get_file_backend("/", enable_singleton=True)))')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert 'AtomicLocalBackend' in done.stdout
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / 'a.pth'
+    backend = AtomicLocalBackend()
+    backend.put(b'old', path)
+
+    def full(descriptor):
+        raise OSError('disk is full')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='disk is full'):
+        backend.put(b'new and longer', path)
+    assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+def test_killed_writer_leaves_the_old_file(tmp_path):
+    """SIGKILL between the bytes and the new name; the next writer takes what is left."""
+    path = tmp_path / 'preempted.pth'
+    save(path, 1)
+    before = path.read_bytes()
+    child = os.fork()
+    if not child:
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        save(path, 2)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['preempted.pth', 'preempted.pth.tmp']
+    assert find_resumable(tmp_path) == str(path)
+    assert list(tmp_path.iterdir()) == [path]
+    save(path, 2)
+    assert torch.load(path, weights_only=True)['state_dict']['weight'][0] == 2
+
+
+def test_links_and_pipes(tmp_path):
+    """A link still points to its file; what is no file is written to, not replaced."""
+    target, link = tmp_path / 'data/a.txt', tmp_path / 'link.txt'
+    mmengine.fileio.put_text('old', target)
+    link.symlink_to(target)
+    mmengine.fileio.put_text('näw', link)
+    assert link.is_symlink() and target.read_text(encoding='utf-8') == 'näw'
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    mmengine.fileio.put_text('through', pipe)
+    assert os.read(reader, 100) == b'through' and not pipe.is_file()
+
+
+def test_newest_first(tmp_path):
+    """What last_checkpoint names, then by time; never the best, published or foreign ones."""
+    assert find_resumable(tmp_path) is None and find_resumable(tmp_path / 'none') is None
+    for seconds, name in enumerate(('epoch_1', 'iter_5', 'epoch_2', 'best_acc_top1_epoch_2',
+                                    'epoch_2-0a1b2c3d', 'weights'), start=1000):
+        at(save(tmp_path / f'{name}.pth'), seconds)
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
+    at(tmp_path / 'iter_5.pth', 2000)
+    assert find_resumable(tmp_path) == str(tmp_path / 'iter_5.pth')
+    pointer = tmp_path / 'last_checkpoint'
+    pointer.write_text(str(tmp_path / 'epoch_1.pth'))
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
+    pointer.write_text('')  # killed while it was written
+    assert find_resumable(tmp_path) == str(tmp_path / 'iter_5.pth')
+    elsewhere = save(tmp_path / 'other/step_7.pth')
+    pointer.write_text(elsewhere)
+    assert find_resumable(tmp_path) == elsewhere
+    pointer.write_text('/before/the/move/epoch_2.pth\n')
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:-1], lambda data: data[:len(data) // 2], lambda data: b'',
+    lambda data: data[:2000] + bytes(8) + data[2008:],  # a hole in the weights
+    lambda data: data[:-500] + bytes(500), lambda data: bytes(len(data))])
+def test_damaged_ones_are_named(tmp_path, damage, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(checkpoint, 'print_log', lambda text, *_: warnings.append(text))
+    paths = [tmp_path / f'epoch_{epoch}.pth' for epoch in (1, 2, 3)]
+    for path in paths:
+        save(path, 1)
+        at(path, 1000 + len(path.name))
+    whole = paths[2].read_bytes()
+    assert damage(whole) != whole
+    paths[2].write_bytes(damage(whole))
+    (tmp_path / 'last_checkpoint').write_text(str(paths[2]))
+    at(paths[1], 3000)
+    assert find_resumable(tmp_path) == str(paths[1])
+    assert [text.split(',')[0] for text in warnings] == [f'{paths[2]}: missing or damaged']
+    for path in paths:
+        path.write_bytes(damage(whole))
+    with pytest.raises(ValueError, match=r'found no whole checkpoint \(epoch_3.pth, epoch_\d.pth'):
+        find_resumable(tmp_path)
+
+
+def test_deleted_checkpoints_are_no_new_start(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
+    with pytest.raises(ValueError, match='leave --resume out to train anew'):
+        find_resumable(tmp_path)
+
+
+def test_sharded_checkpoint(tmp_path):
+    """A folder with a file for each rank, of which all must be whole."""
+    older, folder = tmp_path / 'epoch_1.pth', tmp_path / 'epoch_2.pth'
+    at(save(older), 1000)
+    for rank in range(2):
+        save(folder / f'rank{rank}.pth')
+    assert find_resumable(tmp_path) == str(folder)
+    (folder / 'rank1.pth').write_bytes((folder / 'rank1.pth').read_bytes()[:-9])
+    assert find_resumable(tmp_path) == str(older)
+    for file in folder.iterdir():
+        file.unlink()
+    assert find_resumable(tmp_path) == str(older)

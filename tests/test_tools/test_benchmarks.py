@@ -1,0 +1,183 @@
+"""The figures of the benchmark fit together; how long anything takes is not tested."""
+
+import json
+import re
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tool_runner import ROOT, run
+
+from mofm.apis.model import init_model
+from mofm.datasets import SyntheticMotion, motion_collate
+
+WIDTH, DEPTH, CUBES, VOCABULARY = 128, 4, 81, 512  # of the tiny configs
+
+
+@pytest.fixture(scope='module')
+def benchmarks():
+    """Import from benchmarks/."""
+    sys.path.insert(0, str(ROOT / 'benchmarks'))
+    yield
+    sys.path.remove(str(ROOT / 'benchmarks'))
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    """All sections at tiny size on procedural motion: JSON and Markdown."""
+    out = tmp_path_factory.mktemp('results')
+    done = run(sys.executable, ROOT / 'benchmarks/run.py', '--size', 'tiny', '--repeats', 1,
+               '--batch', 2, '--out', out, MOFM_DATA=str(out))
+    path, = out.glob('*.json')
+    assert re.fullmatch(r'\d{4}-\d\d-\d\d_tiny_cpu', path.stem)
+    text = path.with_suffix('.md').read_text()
+    assert text in done.stdout
+    return json.loads(path.read_text()), text
+
+
+def rows_of(report, table, **columns):
+    return [row for row in report[0]['tables'][table]
+            if all(row[name] == value for name, value in columns.items())]
+
+
+@pytest.mark.slow
+def test_report(report):
+    """Every table is in both files, and says where the numbers come from."""
+    content, text = report
+    for field in ('machine', 'date', 'commit', 'command'):
+        assert content[field] in text
+    assert 'procedural motion' in content['clips'] and content['batch'] == 2
+    assert re.findall('^## (.*)', text, re.M) == [
+        'targets', 'stages', 'ceilings', 'equality', 'rendering', 'embedding', 'head', 'loader',
+        'transforms', 'training', 'inference']
+    assert {row['model'] for row in rows_of(report, 'training')} == {
+        'MoFM DT1, all', 'MoFM DT1, occupied', 'PoseC3D', 'ST-GCN'}
+    for row in rows_of(report, 'stages'):
+        share = f'{row["share"]:.1%}'
+        assert re.search(rf'^\| {row["way"]} \| {row["stage"]} \|.* {share} \|', text, re.M)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('way', ['all, fp32', 'occupied, fp32', 'plain, fp32'])
+def test_stages_add_up(report, way):
+    """Shares of the step; its FLOPs and its peak memory are those of the stages."""
+    *parts, step = rows_of(report, 'stages', way=way)
+    assert step['stage'] == 'step'
+    inside = [row for row in parts if row['stage'] not in ('load', 'transform')]
+    assert {row['stage'] for row in inside} >= {
+        'copy', 'tokenise', 'embed', 'encode', 'head and loss', 'backward', 'optimizer'}
+    assert sum(row['share'] for row in inside) == pytest.approx(1)
+    assert all(row['min'] <= row['ms/sample'] <= row['max'] for row in parts)
+    for column, total in (('GFLOP/sample', sum), ('peak MiB', max), ('ms/sample', sum)):
+        assert total(row[column] or 0 for row in inside) == pytest.approx(step[column])
+
+
+@pytest.mark.slow
+def test_stages_against_formulas(report):
+    """FLOPs of encoder, embedding and T-Head, and the bytes of AdamW."""
+    def flops(way, stage):
+        return 1e9 * rows_of(report, 'stages', way=way, stage=stage)[0]['GFLOP/sample']
+
+    # qkv, projection and MLP are 12 D^2 multiply-adds a token, attention 2 K D
+    encoder = DEPTH * 2 * CUBES * (12 * WIDTH**2 + 2 * CUBES * WIDTH)
+    assert flops('all, fp32', 'encode') == flops('plain, fp32', 'encode') == encoder
+    assert flops('occupied, fp32', 'encode') < encoder
+    assert flops('plain, fp32', 'embed') == 2 * CUBES * (17 * 16 * 4**2) * WIDTH
+    assert flops('all, fp32', 'embed') == flops('occupied, fp32', 'embed') < flops(
+        'plain, fp32', 'embed')
+    assert flops('plain, fp32', 'head and loss') == 2 * CUBES * WIDTH * VOCABULARY
+    masked = flops('all, fp32', 'head and loss') * 2 / (2 * WIDTH * VOCABULARY)  # of 2 clips
+    assert masked == round(masked) and 18 <= masked <= 40  # KeypointMaskGenerator: 9 to 20 each
+    # weights: embedding, positions and mask token, blocks, norm, T-Head
+    block = 12 * WIDTH**2 + 13 * WIDTH
+    weights = ((17 * 16 * 16 + 1) * WIDTH + (96 + 1) * WIDTH + DEPTH * block + 2 * WIDTH
+               + (WIDTH + 1) * VOCABULARY)
+    row, = rows_of(report, 'stages', way='plain, fp32', stage='optimizer')
+    assert 2e6 * row['MB/sample'] == pytest.approx(28 * weights)
+
+
+@pytest.mark.slow
+def test_same_work(report):
+    """The plain way learns the same, and dense embedding gives the same."""
+    row, = rows_of(report, 'equality')
+    assert row['difference'] <= 1e-4 and row['share of tokens'] == 1
+    assert all(row['largest difference'] <= 1e-5 for row in rows_of(report, 'embedding'))
+    masked, indexed, every = rows_of(report, 'head')
+    assert masked['positions'] == indexed['positions'] < every['positions'] == 32 * CUBES
+    for row, logits in ((masked, 3 * masked['positions']), (every, 3 * every['positions']),
+                        (indexed, every['positions'] + indexed['positions'])):
+        # log-softmax, its gradient and that of the logits; beside them tokens and weights
+        rest = 4 * WIDTH * (2 * row['positions'] + 2 * 32 * CUBES + VOCABULARY)
+        assert 0 <= row['peak MiB'] * 2**20 - 4 * VOCABULARY * logits < rest
+
+
+@pytest.mark.slow
+def test_targets(report):
+    """Ratios are those of the tables."""
+    ours, = rows_of(report, 'stages', way='occupied, fp32', stage='step')
+    plain, = rows_of(report, 'stages', way='plain, fp32', stage='step')
+    row, = [row for row in rows_of(report, 'targets')
+            if row['work'] == 'pre-training step, occupied, fp32, against the plain way']
+    ratio = plain['ms/sample'] / ours['ms/sample']
+    assert row['measured'].startswith(f'{ratio:.2f}x') and row['met'] == (ratio >= 2)
+    peer, = rows_of(report, 'transforms', pipeline='PoseC3D')
+    assert peer['MB/sample'] == pytest.approx(4 * 17 * 16 * 36**2 / 1e6)
+
+
+def test_plain_way(benchmarks):
+    """Same loss and same gradients as ours, from heat maps of the loader."""
+    from peers import PlainPretrainer
+    init_default_scope('mofm')
+    cfg = Config.fromfile(ROOT / 'configs/mofm/pretrain_tiny.py')
+    cfg.model.tokenizer.init_cfg = None
+    cfg.model.backbone.update(embed_dims=32, depth=2, num_heads=2, tokens='all')
+    cfg.model.head.in_channels = 32
+    torch.manual_seed(0)
+    model = init_model(cfg, device='cpu').train()
+    model.backbone.init_weights()
+    pipeline = [dict(t) for t in cfg.val_dataloader.dataset.pipeline]
+    pipeline[2].update(render='loader')
+    clips = SyntheticMotion(2, pipeline=pipeline)
+    batch = motion_collate([clips[0], clips[1]])
+    plain = PlainPretrainer(model, lr=1e-3)
+    weights = [*model.backbone.parameters(), *model.head.parameters()]
+    theirs = plain(*plain.copy(batch))
+    expected = torch.autograd.grad(theirs, weights)
+    del batch['inputs']['heatmap']
+    loss = model(**model.data_preprocessor(batch, True), mode='loss')['loss_mask']
+    assert loss.item() == pytest.approx(theirs.item(), abs=1e-4)
+    for ours, peer in zip(torch.autograd.grad(loss, weights), expected):
+        torch.testing.assert_close(ours, peer, atol=1e-5, rtol=1e-3)
+
+
+def test_stages_within_stages(benchmarks):
+    """A stage inside another is charged to itself only; methods are put back."""
+    from stages import Way, run_stages
+
+    class Model:
+        def outer(self):
+            spent.append(1)
+            self.inner()
+            spent.append(2)
+
+        def inner(self):
+            spent.append(10)
+
+    spent, model = [], Model()
+
+    def step():
+        spent.append(100)
+        model.outer()
+        model.inner()
+
+    def read():
+        cost = sum(spent)
+        spent.clear()
+        return cost
+
+    way = Way(step, [('inner', model, 'inner'), ('outer', model, 'outer')])
+    assert run_stages(way, read) == dict(inner=20, outer=3, other=100)
+    assert run_stages(way, read, max) == dict(inner=10, outer=2, other=100)
+    assert 'inner' not in vars(model)

@@ -1,0 +1,116 @@
+"""ViT-Large and ViT-Huge, fully sharded: two processes train them at a small size."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tool_runner import ROOT, bash
+
+import mofm.engine  # noqa: F401  checkpoints load safely
+from mofm.models import DVEDTokenizer, MoFMBackbone
+from mofm.registry import MODELS
+
+pytestmark = pytest.mark.slow
+TINY = dict(num_frames=16, canvas=36, patch=4)
+TEACHER = dict(TINY, vocab_size=64, code_dim=8, hidden=8, num_blocks=1)
+BACKBONE = dict(TINY, embed_dims=32, depth=2, num_heads=2, max_tokens=96)
+# Two steps an epoch, and nothing is random in them: all cubes with key points are masked. A large
+# epsilon keeps Adam from enlarging the rounding errors of small gradients; rate and decay are so
+# large that a wrong group of a parameter shows.
+CONFIG = f"""
+_base_ = {str(ROOT / 'configs/mofm')!r} + '/pretrain_SIZE.py'
+model = dict(
+    backbone=dict({BACKBONE}, embed=dict(channels=(8, 16))),
+    tokenizer=dict(dict({TEACHER}), _delete_=True, type='DVEDTokenizer',
+                   init_cfg=dict(type='Pretrained', checkpoint='FOLDER/dved.pth')),
+    head=dict(vocab_size=64, in_channels=32),
+    data_preprocessor=dict({TINY}))
+load_from = 'FOLDER/start.pth'
+data = dict(
+    _delete_=True, type='SyntheticMotion', actions=('walk', 'wave', 'squat'), num_frames=(16, 20),
+    pipeline=[
+        dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
+        dict(type='PoseCompact', padding=0.25),
+        dict(type='ThermalCubeFormat', **{TINY}),
+        dict(type='KeypointMaskGenerator', min_masked=81, max_masked=81, unit='blocks', **{TINY}),
+        dict(type='PackMotionInputs')])
+loader = dict(num_workers=0, persistent_workers=False, sampler=dict(shuffle=False))
+train_dataloader = dict(**loader, batch_size=4, dataset=dict(**data, num_clips=16, seed=0))
+val_dataloader = dict(**loader, batch_size=4, dataset=dict(**data, num_clips=7, seed=1))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=2, val_interval=1)
+param_scheduler = [dict(type='LinearLR', start_factor=0.5, end=2)]
+optim_wrapper = dict(
+    optimizer=dict(lr=0.01, weight_decay=1., eps=0.01), paramwise_cfg=dict(layer_decay=0.5))
+"""
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Folder with the work dirs of two processes: large, its second epoch again, and huge.
+
+    Huge is trained in bfloat16, with weights that are not sharded (ZeRO-2).
+    """
+    folder = tmp_path_factory.mktemp('sharded')
+    torch.manual_seed(0)
+    teacher = DVEDTokenizer(**TEACHER)
+    for parameter in teacher.parameters():
+        parameter.data *= 3  # so that it uses several tokens
+    torch.save(teacher.state_dict(), folder / 'dved.pth')
+    for size in ('large', 'huge'):
+        text = CONFIG.replace('SIZE', size).replace('FOLDER', str(folder))
+        (folder / f'{size}.py').write_text(text)
+    model = MODELS.build(Config.fromfile(folder / 'large.py').model)
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), folder / 'start.pth')
+    bash('dist_train.sh', folder / 'large.py', 2, '--work-dir', folder / 'large')
+    bash('dist_train.sh', folder / 'large.py', 2, '--work-dir', folder / 'resumed',
+         '--resume', folder / 'large/epoch_1.pth')
+    bash('dist_train.sh', folder / 'huge.py', 2, '--work-dir', folder / 'huge', '--amp',
+         '--cfg-options', 'train_cfg.max_epochs=1',
+         'strategy.model_wrapper.sharding_strategy=SHARD_GRAD_OP')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def alone(folder):
+    """Checkpoint of one process, which is not sharded, with the whole batches."""
+    cfg = Config.fromfile(folder / 'large.py')
+    cfg.pop('runner_type')
+    cfg.pop('strategy')
+    cfg.work_dir = str(folder / 'alone')
+    cfg.train_dataloader.batch_size = 8
+    Runner.from_cfg(cfg).train()
+    return load(folder / 'alone/epoch_2.pth')['state_dict']
+
+
+def test_weights_are_those_of_one_process(folder, alone):
+    start, state = (load(folder / path)['state_dict']
+                    for path in ('start.pth', 'large/epoch_2.pth'))
+    assert state.keys() == alone.keys()
+    for name, tensor in state.items():
+        torch.testing.assert_close(tensor, alone[name], rtol=0, atol=1e-6, msg=name)
+        assert (tensor - start[name]).abs().max() > 1e-5, name
+
+
+def test_resumed_is_as_if_uninterrupted(folder):
+    one, other = (load(folder / name / 'epoch_2.pth') for name in ('large', 'resumed'))
+    torch.testing.assert_close(one['state_dict'], other['state_dict'], rtol=0, atol=0)
+    torch.testing.assert_close(one['optimizer']['state'], other['optimizer']['state'], rtol=0,
+                               atol=0)
+
+
+@pytest.mark.parametrize('checkpoint', ['large/epoch_2.pth', 'huge/epoch_1.pth'])
+def test_checkpoint_starts_a_fine_tuning(folder, checkpoint):
+    state = load(folder / checkpoint)['state_dict']
+    backbone = MoFMBackbone(
+        **BACKBONE, embed=dict(type='ConvCubeEmbed', channels=(8, 16)), tokens='occupied',
+        init_cfg=dict(type='Pretrained', checkpoint=str(folder / checkpoint),
+                      prefix='backbone.'))
+    backbone.init_weights()
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, state[f'backbone.{name}'])
