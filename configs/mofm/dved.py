@@ -15,6 +15,6 @@ model = dict(
     loss=dict(
         _delete_=True, type='GuidedDVEDLoss', guide=guide, rec_weight=48 * 4**2, foreground=2.))
 custom_hooks = [
-    dict(type='CheckpointGuardHook'),
+    dict(type='CheckpointGuardHook'), dict(type='PreemptionHook'),
     dict(type='AnnealHook', attribute='criterion.forcing', start=1., end=0., iters=5000)
 ]

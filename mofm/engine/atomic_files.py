@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Union
 
+from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.fileio.io import backend_instances
 
@@ -11,8 +12,8 @@ from mmengine.fileio.io import backend_instances
 class AtomicLocalBackend(LocalBackend):
     """MMEngine's backend for local files, for checkpoints among others.
 
-    A file is written as ``NAME.tmp`` next to its place and renamed when it is on the disk. What a
-    killed process leaves is overwritten by the next one.
+    A file is written as ``NAME.RANK.tmp`` next to its place and renamed when it is on the disk.
+    What a killed process leaves is overwritten by the next one.
     """
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
@@ -22,7 +23,7 @@ class AtomicLocalBackend(LocalBackend):
             super().put(obj, path)
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        unfinished = path + '.tmp'
+        unfinished = f'{path}.{get_rank()}.tmp'  # every rank writes the metrics of a test
         try:
             with open(unfinished, 'wb') as file:
                 file.write(obj)

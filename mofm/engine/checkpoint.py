@@ -105,7 +105,7 @@ def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
     """
     found = [None]
     if is_main_process():
-        for unfinished in Path(work_dir).glob('*.pth.tmp'):
+        for unfinished in Path(work_dir).glob('*.pth.*.tmp'):
             unfinished.unlink()
         found = [_newest_whole(_saved(Path(work_dir)))]
     broadcast_object_list(found)

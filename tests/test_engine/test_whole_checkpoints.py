@@ -11,7 +11,7 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.runner.checkpoint import save_checkpoint
 
-from mofm.engine import AtomicLocalBackend, checkpoint, find_resumable
+from mofm.engine import AtomicLocalBackend, atomic_files, checkpoint, find_resumable
 
 
 def save(path, value=0):
@@ -69,11 +69,27 @@ def test_killed_writer_leaves_the_old_file(tmp_path):
         save(path, 2)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert path.read_bytes() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['preempted.pth', 'preempted.pth.tmp']
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['preempted.pth', 'preempted.pth.0.tmp']
     assert find_resumable(tmp_path) == str(path)
     assert list(tmp_path.iterdir()) == [path]
     save(path, 2)
     assert torch.load(path, weights_only=True)['state_dict']['weight'][0] == 2
+
+
+def test_ranks_write_the_same_file(tmp_path, monkeypatch):
+    """One finishes while another one writes, as at the end of a test on several processes."""
+    path, fsync = tmp_path / 'metrics.json', os.fsync
+    backend = AtomicLocalBackend()
+
+    def other_rank(descriptor):
+        monkeypatch.setattr(os, 'fsync', fsync)
+        monkeypatch.setattr(atomic_files, 'get_rank', lambda: 1)
+        backend.put(b'rank 1', path)
+        assert path.read_bytes() == b'rank 1'
+
+    monkeypatch.setattr(os, 'fsync', other_rank)
+    backend.put(b'rank 0', path)
+    assert path.read_bytes() == b'rank 0' and list(tmp_path.iterdir()) == [path]
 
 
 def test_links_and_pipes(tmp_path):

@@ -116,7 +116,7 @@ class TemporalCrop(BaseTransform):
         total = _num_frames(self, results)
         length = max(1, round(total * np.random.uniform(*self.ratio)))
         start = np.random.randint(total - length + 1)
-        _take(results, slice(start, start + length))
+        _take(results, np.arange(start, start + length))
         results['total_frames'] = length
         return results
 
@@ -132,7 +132,7 @@ def _num_frames(owner, results: dict) -> int:
     return shape[1]
 
 
-def _take(results: dict, frames):
-    results['keypoint'] = results['keypoint'][:, frames]
+def _take(results: dict, frames: np.ndarray):
+    results['keypoint'] = np.take(results['keypoint'], frames, axis=1)
     if results.get('keypoint_score') is not None:
-        results['keypoint_score'] = results['keypoint_score'][:, frames]
+        results['keypoint_score'] = np.take(results['keypoint_score'], frames, axis=1)
