@@ -49,6 +49,7 @@ def train(model, wrapper, batch, steps):
     return torch.tensor(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('cfg', [
     dict(type='MotionPretrainer', backbone=BACKBONE, tokenizer=KMEANS,
          head=dict(type='MaskedTokenHead', vocab_size=64, in_channels=32)),
