@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import mmaction
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -34,6 +33,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
 from peers import PlainPretrainer, posec3d, stgcn
+from report import markdown, targets
 from stages import Way, copy_ceiling, stage_table
 from tqdm import tqdm
 
@@ -49,27 +49,6 @@ CONFIGS = dict(tiny=('configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py'
                base=('configs/mofm/pretrain.py', 'configs/dt1_ntu60.py'))
 RENDERING = [('render', ThermalCubes, method)
              for method in ('volume', 'union', 'traces', 'peaks', 'cubes')]
-
-#: What the tables hold.
-NOTES = dict(
-    stages='One pre-training step: ours with `tokens` of MoFMBackbone, and the plain way. Load '
-    'and transform are the work of loader workers: their share is the number of cores that keep '
-    'up with the step. GFLOP/s and GB/s are set against the ceilings below; bytes are those that '
-    'must be read or written. On the CPU, memory of heat is zeroed where it is first read. Peak '
-    'memory is beyond weights and state of the optimizer.',
-    ceilings='Square matrix product; copy, bytes read and written.',
-    equality='Loss before the first step, and masked tokens on which both teachers agree.',
-    rendering='From key points to heat; mmaction2 is its GeneratePoseTarget, on one core.',
-    embedding='From key points to embeddings (B, K, D), on one core if on the CPU.',
-    head='T-Head and loss, forward and backward, batch and masks of the config. Peak memory of '
-    'tensors, gradients included.',
-    loader='Loader of the pre-training, and one that hands over the same heat: microseconds a '
-    'sample of a worker and of the main process, and bytes of a sample between them.',
-    transforms='From the annotation file to a collated batch, on one core. MoFM hands over key '
-    'points, PoseC3D heat maps.',
-    training='One training step, the batch ready in memory. FLOPs and parameters of the model.',
-    inference='One clip from key points to the label, MotionInferencer.')
-
 
 class Bench:
     """The machine, the sizes and the clips of a run.
@@ -415,102 +394,6 @@ def inference(bench: Bench) -> dict:
     rows, _ = stage_table(ways, 1, bench.repeats, bench.device, 'inference',
                           bench.size == 'tiny')
     return dict(inference=rows)
-
-
-# ------------------------------------------------------------------------------------------ report
-def targets(tables: dict, device: str) -> list:
-    """What was aimed at, from the tables that were measured."""
-    rows = []
-
-    def find(table, **columns):
-        return [row for row in tables.get(table, ())
-                if all(row[name] == value for name, value in columns.items())]
-
-    def add(work, measured, target=None, met=None):
-        rows.append(dict(work=work, measured=measured, target=target or None,
-                         met=met if target else None))
-
-    gpu = device == 'cuda'
-
-    for row in find('rendering', view='volume')[-1:]:
-        ratio = row['mmaction2 / this']
-        add(f'rendering, batch {row["batch"]}, against mmaction2, per core', f'{ratio:.1f}x',
-            '>= 6x', ratio >= 6)
-        if 'of copy' in row:
-            add('rendering, of a copy on the device', f'{row["of copy"]:.0%}', '>= 70%',
-                row['of copy'] >= 0.7)
-    for row in find('embedding', cubes='occupied'):
-        ratio, difference = row['all / this'], row['largest difference']
-        add(f'{row["embedding"]} of occupied cubes only, {row["pass"]}',
-            f'{ratio:.1f}x, difference {difference:.0e}', '>= 2x, <= 1e-5',
-            ratio >= 2 and difference <= 1e-5)
-    step = {row['way']: row for row in find('stages', stage='step')}
-    least = 3 if gpu else 2
-    for way, row in step.items():
-        if way != 'plain, fp32':
-            ratio = step['plain, fp32']['ms/sample'] / row['ms/sample']
-            memory = step['plain, fp32']['peak MiB'] / row['peak MiB']
-            add(f'pre-training step, {way}, against the plain way',
-                f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
-    for row in find('stages', stage='render'):
-        add(f'rendering, share of the step, {row["way"]}', f'{row["share"]:.1%}',
-            gpu and '<= 3%', row['share'] <= 0.03)
-    for row in find('stages', stage='encode'):
-        add(f'encoder, of the matmul ceiling, {row["way"]}', f'{row["of matmul"]:.0%}',
-            'bf16' in row['way'] and '>= 45%', row['of matmul'] >= 0.45)
-    for row in find('head')[1:]:
-        ratio = row['peak / masked']
-        add(f'T-Head and loss, peak memory, {row["loss"]}, against masked positions only',
-            f'{ratio:.1f}x', row['loss'] == 'all positions' and '>= 8x', ratio >= 8)
-    for row in find('loader'):
-        if row['pipeline'].startswith('MoFM'):
-            add(f'loader, {row["pipeline"]}, {row["workers"]} workers, per core',
-                f'{row["samples/s a core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} cores '
-                'for 1,000/s')
-    for row in find('training'):
-        if row['model'].startswith('MoFM'):
-            peer, = find('training', model='PoseC3D')
-            flops = row['forward GFLOP/sample'] / peer['forward GFLOP/sample']
-            add(f'training step of {row["model"]}, against PoseC3D',
-                f'{row["PoseC3D / this"]:.2f}x samples/s, {flops:.2f}x FLOPs')
-    for row in find('inference', stage='step'):
-        first = max(find('inference', way=row['way']),
-                    key=lambda part: part['ms/sample'] * (part['stage'] != 'step'))
-        add(f'inference of a clip, {row["way"]}',
-            f'{row["ms/sample"]:.0f} ms, {first["stage"]} {first["share"]:.0%}')
-    return rows
-
-
-def markdown(report: dict) -> str:
-    """The report as text."""
-    lines = [f'# Benchmark, size {report["size"]}, {report["device"]}', '',
-             f'{report["date"]}, commit {report["commit"]}, `{report["command"]}`', '',
-             f'{report["machine"]}, mmaction2 {mmaction.__version__}', '',
-             f'Clips: {report["clips"]}. Batch {report["batch"]}; medians of {report["repeats"]} '
-             'rounds, and extremes in ms a sample.']
-    for title, rows in report['tables'].items():
-        if rows:
-            columns = [c for c in dict.fromkeys(itertools.chain.from_iterable(rows))
-                       if any(row.get(c) is not None for row in rows)]
-            lines += ['', f'## {title}', '', *([NOTES[title], ''] if title in NOTES else ()),
-                      '| ' + ' | '.join(columns) + ' |',
-                      '|---' * len(columns) + '|']
-            lines += ['| ' + ' | '.join(cell(column, row.get(column)) for column in columns)
-                      + ' |' for row in rows]
-    return '\n'.join(lines) + '\n'
-
-
-def cell(column: str, value) -> str:
-    """A value as text: three digits, or percent."""
-    if value is None:
-        return ''
-    if isinstance(value, bool):
-        return 'yes' if value else 'no'
-    if not isinstance(value, float):
-        return f'{value:,}' if isinstance(value, int) else value
-    if column == 'share' or column.startswith(('share of ', 'of ')):
-        return f'{value:.1%}'
-    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def commit() -> str:
