@@ -1,4 +1,4 @@
-"""Install MoFM: ``pip install -e .``, extras ``pose``, ``export``, ``tests``, ``all``."""
+"""Install MoFM: ``pip install -e .``; extras: pose, export, mesh, tests, all."""
 
 import re
 from pathlib import Path
@@ -31,6 +31,7 @@ EXPORT = [
     'onnxscript>=0.3',  # torch.onnx.export(dynamo=True)
     'onnxruntime>=1.20',
 ]
+MESH = ['smplx>=0.1.28']  # the body model of projects/motionbert; for research only
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
     'munkres==1.1.4',
@@ -59,5 +60,6 @@ setup(
     package_data={'mofm.sources': ['joint_maps/*.json'],
                   'mofm.visualization': ['report.html']},
     install_requires=CORE,
-    extras_require=dict(pose=POSE, export=EXPORT, tests=TESTS, all=POSE + EXPORT + TESTS),
+    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, tests=TESTS + MESH,
+                        all=POSE + EXPORT + MESH + TESTS),
 )

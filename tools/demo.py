@@ -3,6 +3,7 @@
 python tools/demo.py walk.mp4 --config CONFIG --checkpoint CHECKPOINT --task anomaly --out demo
 python tools/demo.py poses.json --config PUBLISHED_FOLDER --task action --out demo
 python tools/demo.py data/mine.pkl --config FOLDER --gallery exemplars.npz --out demo
+python tools/demo.py poses.json --config CONFIG --checkpoint CHECKPOINT --task lift --out demo
 """
 
 import argparse
@@ -24,7 +25,9 @@ from mofm.apis import (
 from mofm.apis.video import IMAGES, VIDEOS
 from mofm.visualization import (
     animate_clip,
+    animate_clip_3d,
     draw_anomaly_curve,
+    draw_clip_3d,
     draw_heat,
     draw_poses,
     draw_tokenized_clip,
@@ -33,7 +36,11 @@ from mofm.visualization import (
     write_video,
 )
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
+
 WHITE = np.array([[255, 255, 255]], np.uint8)
+# Persons in a 3D picture, and frames per second and at most in all of an animation.
+PERSONS, RATE, FRAMES = 3, 12, 240
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -45,13 +52,14 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='config file, or what tools/publish.py wrote: folder or hub id')
     parser.add_argument('--checkpoint', help='weights for a config file')
     parser.add_argument('--task', choices=['action', 'anomaly', 'one_shot', 'tokens', 'features',
-                                           'reconstruct'], help='default: what the model is for')
+                                           'reconstruct', 'lift'],
+                        help='default: what the model is for')
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',
                         help='draw the first N recordings [%(default)s]')
     windows = parser.add_argument_group('recordings')
     windows.add_argument('--window', type=int, help='frames of a window [the whole recording; '
-                         'anomaly: as in the config]')
+                         'anomaly, lift: as in the config]')
     windows.add_argument('--stride', type=int, help='frames between two windows')
     windows.add_argument('--fps', type=float, help='frame rate of the input; videos know theirs')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
@@ -109,6 +117,9 @@ def summary(result) -> str:
         return f'least normal: frame {frame} ({result.smoothed[frame]:.3f})'
     if result.task == 'tokens':
         return f'{len(np.unique(result.tokens[result.occupied]))} different tokens'
+    if result.task == 'lift':
+        persons, frames, joints, _ = result.joints.shape
+        return f'{persons} persons, {frames} frames, {joints} joints'
     return ' x '.join(map(str, (result.pooled if result.task == 'features'
                                 else result.reconstruction).shape))
 
@@ -119,6 +130,14 @@ def draw(inferencer: MotionInferencer, result) -> dict:
     if result.task in ('action', 'one_shot'):
         title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2))
         return {'.gif': animate_clip(clip, title=title)}
+    if result.task == 'lift':
+        seen = np.isfinite(result.joints).all((2, 3)).sum(1)
+        joints = result.joints[seen >= seen.max() / 2][:PERSONS]
+        # as fast as the recording
+        length = (result.frame[-1] - result.frame[0]) / (result.fps or 30)
+        num = int(np.clip(length * RATE, 2, FRAMES))
+        return {'.png': draw_clip_3d(joints, result.layout, clip),
+                '.gif': animate_clip_3d(joints, result.layout, clip, num)}
     if result.task == 'anomaly':
         normal = np.zeros(len(result.score), bool)
         return {'.png': draw_anomaly_curve(result.score, result.smoothed, normal,
@@ -218,14 +237,16 @@ def main(argv=None):
             name += '_'
         used.add(name.lower())
         arrays = result.task in ('features', 'reconstruct')
-        written.append(args.out / f'{name}{".npz" if arrays else ".json"}')
-        result.save(written[-1])
+        suffixes = ('.npz', ) if arrays else ('.json', '.bvh') if result.task == 'lift' \
+            else ('.json', )
+        for suffix in suffixes:
+            written += result.save(args.out / f'{name}{suffix}')
         print(f'{result.name}: {summary(result)}')
         if number >= args.pictures:
             continue
         for suffix, picture in draw(inferencer, result).items():
             written.append(args.out / f'{name}{suffix}')
-            save_animation(picture, written[-1]) if suffix == '.gif' \
+            save_animation(picture, written[-1], RATE) if suffix == '.gif' \
                 else picture.savefig(written[-1])
         if result.name in sources and result.task in ('action', 'one_shot', 'anomaly'):
             written.append(args.out / f'{name}.mp4')

@@ -169,7 +169,8 @@ def task_of(model) -> tuple:
     if isinstance(head, AnomalyClsHead):
         return 'Anomaly detection with labels (DT4)', 'anomaly'
     if isinstance(head, ActionClsHead):
-        return f'Action classification, {head.fc.out_features} classes (DT1)', 'action'
+        classes = model.cfg.model.cls_head.num_classes
+        return f'Action classification, {classes} classes (DT1)', 'action'
     if isinstance(head, OneShotHead):
         return 'One-shot action recognition (DT2)', 'one_shot'
     return f'{type(model).__name__} with {type(head).__name__}', 'features'
@@ -186,7 +187,8 @@ def data_of(dataset: dict) -> str:
 
 def commands(model, args, weights: str, inference: str) -> dict:
     """How to use, test and go on from the published model."""
-    tiny = '_tiny' if grid_of(model).canvas < 72 else ''
+    grid = grid_of(model)
+    tiny = '_tiny' if grid and grid.canvas < 72 else ''
     gallery = "inferencer.gallery.add('wave', 'exemplar.pkl')  # one or more of each class\n"
     part = dict(tokens=", part='tokenizer'", features=", part='backbone'").get(inference, '')
     test, config = f'python tools/test.py {args.config} FOLDER/{weights}', args.config
@@ -205,7 +207,8 @@ def commands(model, args, weights: str, inference: str) -> dict:
         train = [f'python tools/train.py configs/mofm/pretrain{tiny}.py --cfg-options',
                  'model.tokenizer.init_cfg.checkpoint=FOLDER']
     return dict(
-        python='from mofm.apis import MotionInferencer, from_pretrained\n\n'
+        python='from mofm.apis import MotionInferencer, from_pretrained\n'
+               + ''.join(f'import {name}  # its classes\n' for name in args.imports) + '\n'
                "inferencer = MotionInferencer('FOLDER')\n"
                f'{gallery if inference == "one_shot" else ""}'
                f"results = inferencer('clips.pkl', task='{inference}')\n"
@@ -214,8 +217,8 @@ def commands(model, args, weights: str, inference: str) -> dict:
 
 
 def grid_of(model):
-    """Geometry of the clips of a model."""
-    return (model if isinstance(model, MotionTokenizer) else model.backbone).grid
+    """Geometry of the clips of a model, None for one that reads coordinates."""
+    return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
 
 
 def write_card(args, model, state: dict, weights: Path, content: dict, rows: list) -> str:
@@ -231,7 +234,8 @@ def write_card(args, model, state: dict, weights: Path, content: dict, rows: lis
         'model': ', '.join(type(m).__name__ for m in (model, *model.children())
                            if isinstance(m, BaseModule)),
         'input': f'17 COCO key points, {grid.num_frames} frames, canvas {grid.canvas}x'
-                 f'{grid.canvas}, cubes of {grid.patch}x{grid.patch}',
+                 f'{grid.canvas}, cubes of {grid.patch}x{grid.patch}' if grid else
+                 'coordinates of 17 key points',
         'classes': names.exists() and
                    f'`labels.txt`, {len(names.read_text(encoding="utf-8").splitlines())} names',
         'parameters': f'{sum(v.numel() for v in state.values()):,}',
@@ -278,6 +282,8 @@ def main():
         raise SystemExit(str(error)) from None
     rows = read_metrics(args.metrics)
     args.name = args.name or Path(args.config).stem
+    imports = cfg.get('custom_imports', {}).get('imports', ())
+    args.imports = [name for name in imports if not name.startswith('mofm')]
     content = load_local(args.checkpoint, map_location='cpu')
     described = describe(cfg)
     check_config(described, args.config)

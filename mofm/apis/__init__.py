@@ -11,6 +11,7 @@ from .results import (
     ActionResult,
     AnomalyResult,
     FeaturesResult,
+    LiftResult,
     OneShotResult,
     ReconstructResult,
     Result,
@@ -20,7 +21,7 @@ from .stream import MotionStream, StreamResult
 from .video import Video, find_videos
 
 __all__ = ['ActionResult', 'AnomalyResult', 'DETECTOR', 'ExportableModel', 'FeaturesResult',
-           'Gallery', 'MODEL', 'MotionInferencer', 'MotionStream', 'OneShotResult',
+           'Gallery', 'LiftResult', 'MODEL', 'MotionInferencer', 'MotionStream', 'OneShotResult',
            'PersonDetector', 'PoseExtractor', 'ReconstructResult', 'Result', 'StreamResult',
            'TokensResult', 'Video', 'export_onnx', 'extract_video', 'extracted', 'find_videos',
            'from_pretrained', 'init_model', 'read_boxes', 'whole_frame']

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from mofm.datasets import TrackWindowDataset, motion_collate
 from mofm.datasets.annotation import AnnotationError, Problem, summarise
 from mofm.datasets.transforms.utils import is_int
+from mofm.keypoints import get_layout
 from mofm.registry import DATASETS, METRICS
 
 from .gallery import Gallery
@@ -27,13 +28,14 @@ from .results import (
     ActionResult,
     AnomalyResult,
     FeaturesResult,
+    LiftResult,
     OneShotResult,
     ReconstructResult,
     Result,
     TokensResult,
     frame_scores,
 )
-from .windows import ClipWindows, TrackWindows
+from .windows import ClipWindows, PersonWindows, TrackWindows, visible
 
 # What a model sets in 'predict' for each task, by the name it has in the outputs. A head that
 # tells normality has its classes as a means to that.
@@ -42,13 +44,15 @@ _PREDICTED = dict(
     action=dict(scores='pred_score'),
     one_shot=dict(embedding='embedding'),
     tokens=dict(tokens='tokens', occupied='occupied'),
-    reconstruct=dict(heat='heat', reconstruction='reconstruction'))
+    reconstruct=dict(heat='heat', reconstruction='reconstruction'),
+    lift=dict(joints='pred_keypoints_3d'))
 
 
 class MotionInferencer:
     """Ask a trained model about recordings of any length, frame rate and joint layout.
 
-    Clips go through the test pipeline of the config and the model as in ``tools/test.py``.
+    Clips go through the test pipeline of the config and the model as in ``tools/test.py``, with
+    their joints in the layout of its data set (``to_layout``), COCO-17 by default.
 
     =============== ==========================================================================
     task            result
@@ -59,6 +63,7 @@ class MotionInferencer:
     ``tokens``      :class:`TokensResult`, motion tokens
     ``features``    :class:`FeaturesResult`, features of the backbone, pooled and per token
     ``reconstruct`` :class:`ReconstructResult`, heat and what the tokenizer makes of it
+    ``lift``        :class:`LiftResult`, 3D skeletons
     =============== ==========================================================================
 
     Args:
@@ -72,6 +77,7 @@ class MotionInferencer:
         model (nn.Module): The model.
         tasks (tuple[str]): What it can do; the first is what it was trained for.
         classes (tuple[str]): Names of its classes, empty if unknown.
+        layout (Layout): Joints of the clips.
         gallery (Gallery): Exemplars for ``one_shot``.
         problems (list[Problem]): Recordings that the last call left out, and why.
 
@@ -93,6 +99,7 @@ class MotionInferencer:
                              'transforms of a test')
         self._dataset = cfg.test_dataloader.dataset
         self.pipeline = Compose(self._dataset.pipeline)
+        self.layout = get_layout(self._dataset.get('to_layout', 'coco17'))
         self.batch_size = batch_size
         self.classes = tuple(self.model.dataset_meta.get('classes', ()))
         self.gallery = Gallery(self)
@@ -106,9 +113,10 @@ class MotionInferencer:
     @torch.no_grad()
     def _find_tasks(self) -> Tuple[str, ...]:
         """Tasks, from what the model does with one clip."""
-        points = np.linspace(0, 99, 34, dtype=np.float32).reshape(1, 1, 17, 2)
+        joints = self.layout.num_joints
+        points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
         inputs, samples = self._prepare([dict(
-            keypoint=points, keypoint_score=np.ones((1, 1, 17), np.float32),
+            keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
             img_shape=(100, 100))])
         tasks = []
         if not hasattr(self.model, 'tokenizer'):  # a pre-training predicts masked tokens only
@@ -158,8 +166,9 @@ class MotionInferencer:
         """Outputs of the model for clips of one window each, the lowest layer.
 
         Args:
-            clips (Sequence[dict]): Annotations with ``keypoint`` (M, T, 17, 2) in pixels,
-                ``keypoint_score`` (M, T, 17) and ``img_shape`` (h, w), T at least 1.
+            clips (Sequence[dict]): Annotations with ``keypoint`` (M, T, J, 2) in pixels,
+                ``keypoint_score`` (M, T, J) and ``img_shape`` (h, w), T at least 1, with the
+                joints of :attr:`layout`.
             task (str, optional): One of :attr:`tasks`, by default the first.
 
         Returns:
@@ -167,7 +176,7 @@ class MotionInferencer:
             ``normality``, a number in [0, 1]; ``tokens``: ``tokens`` (K,) and ``occupied`` (K,)
             bool; ``features``: ``pooled`` (D,), ``tokens`` (K, D) and ``encoded`` (K,) bool;
             ``one_shot``: ``embedding`` (E,); ``reconstruct``: ``heat`` and ``reconstruction``
-            (F, H, W).
+            (F, H, W); ``lift``: ``joints`` (M, T, J, 3) in the units of :class:`LiftResult`.
 
         Raises:
             ValueError: If the model cannot do the task, a clip has other shapes, or the model
@@ -175,20 +184,50 @@ class MotionInferencer:
         """
         task = self._require(task)
         outputs = []
-        for start in range(0, len(clips), self.batch_size):
-            fields = self._outputs(*self._prepare(clips[start:start + self.batch_size]), task)
+        for batch in self._batches(clips, task):
+            inputs, samples = self._prepare(batch)
+            fields = self._outputs(inputs, samples, task)
             fields = {name: values.cpu().numpy() for name, values in fields.items()}
             for name, values in fields.items():
                 if not np.isfinite(values).all():
                     raise ValueError(f'{name}: the model gives NaN or infinite values, expected '
                                      'finite ones; check the checkpoint')
-            outputs += [dict(zip(fields, row)) for row in zip(*fields.values())]
+            rows = [dict(zip(fields, row)) for row in zip(*fields.values())]
+            if task == 'lift':
+                rows = [dict(joints=self._to_pixels(row['joints'], sample, clip))
+                        for row, sample, clip in zip(rows, samples, batch)]
+            outputs += rows
         return outputs
+
+    def _batches(self, clips: Sequence[dict], task: str) -> Iterator[Sequence[dict]]:
+        """Clips that go through the model together; those of ``lift`` keep all their frames."""
+        groups = [clips] if task != 'lift' else [
+            list(group) for _, group in groupby(clips, lambda clip: clip['keypoint'].shape[1])]
+        for group in groups:
+            for start in range(0, len(group), self.batch_size):
+                yield group[start:start + self.batch_size]
+
+    def _to_pixels(self, joints: np.ndarray, sample, clip: dict) -> np.ndarray:
+        """What the model gives (M or more, T, J, 3), in pixels and for the M persons of a clip."""
+        if 'norm_scale' not in sample or 'norm_center' not in sample:
+            raise ValueError('norm_center and norm_scale: found none in the data samples, '
+                             'expected what the test pipeline normalised the key points by')
+        joints = joints[:len(clip['keypoint'])] * np.float32(sample.norm_scale)
+        if not getattr(self.model, 'root_relative', False):
+            joints[..., :2] += sample.norm_center
+            return joints
+        seen = visible(clip)  # (M, T, J)
+        # where the root is missing, all other joints tell where the person is
+        weight = np.where(seen[..., :1], np.arange(seen.shape[-1]) == 0, seen)[..., None]
+        shift = (weight * (clip['keypoint'] - joints[..., :2])).sum(2, keepdims=True)
+        joints[..., :2] += shift / weight.sum(2, keepdims=True).clip(1)
+        return joints
 
     def _outputs(self, inputs, samples: list, task: str) -> Dict[str, torch.Tensor]:
         """Outputs of a batch, stacked."""
         clips = len(inputs) // len(samples)
-        if clips > 1 and task in ('features', 'tokens', 'reconstruct'):  # heads take the mean
+        # the heads of other tasks take the mean
+        if clips > 1 and task in ('features', 'tokens', 'reconstruct', 'lift'):
             raise ValueError(f'num_clips: found {clips} in the test pipeline, expected 1 for '
                              f'{task!r}')
         if task == 'features':
@@ -238,8 +277,12 @@ class MotionInferencer:
                 The windows of ``anomaly`` are tracks of single persons cut by the rules of
                 :class:`TrackWindowDataset`, as in the test of the config; with ``window`` they
                 are of this length and persons who are there for less are taken too.
+
+                The windows of ``lift`` are of single persons, too, from where they are first seen
+                to where last; None makes them as long as the config's
+                ``model.backbone.max_frames``. Frames in several windows get the mean.
             stride (int, optional): Frames between the starts of two windows. By default half a
-                window; for ``anomaly`` that of the config.
+                window; for ``anomaly`` that of the config; for ``lift`` a window.
             top_k (int): Classes that the result names. Defaults to 5.
             per_token (bool): Whether ``features`` keeps the features of the tokens, K times as
                 much as the pooled ones. Defaults to True.
@@ -305,7 +348,7 @@ class MotionInferencer:
             if value is not None and not is_int(value, 1):
                 raise ValueError(f'{name}: found {value}, expected an integer of at least 1')
         device = next(self.model.parameters()).device
-        reader = RecordingReader(device=str(device), **options)
+        reader = RecordingReader(device=str(device), to_layout=self.layout.name, **options)
         self.problems = reader.problems
         return reader
 
@@ -323,7 +366,8 @@ class MotionInferencer:
                     rows.append([row[name] for name in row if name not in drop])
                     if i == len(windows) - 1:
                         names = [name for name in row if name not in drop]
-                        yield group, windows, dict(zip(names, map(np.stack, zip(*rows))))
+                        stack = list if task == 'lift' else np.stack
+                        yield group, windows, dict(zip(names, map(stack, zip(*rows))))
                         total, rows = total + 1, []
         if not total:
             if not reader.count:
@@ -347,6 +391,8 @@ class MotionInferencer:
                 if task == 'anomaly':
                     windows = TrackWindows(group[0].video[1], [r.ann for r in group],
                                            **self._rules(group, window, stride))
+                elif task == 'lift':
+                    windows = PersonWindows(group[0].ann, window or self.clip_len, stride)
                 else:
                     windows = ClipWindows(group[0].ann, window, stride)
             except AnnotationError as error:
@@ -367,6 +413,11 @@ class MotionInferencer:
         if stride is not None:
             rules['stride'] = stride
         return rules
+
+    @property
+    def clip_len(self) -> Optional[int]:
+        """Frames of the longest clip that the config allows, None if it does not tell."""
+        return self.model.cfg.model.get('backbone', {}).get('max_frames')
 
     @cached_property
     def _smoothing(self) -> Sequence[float]:
@@ -392,6 +443,8 @@ class MotionInferencer:
                                  scores=self.gallery.similarity(outputs['embedding']))
         if task == 'anomaly':
             return self._anomaly(head, group, windows, outputs['normality'])
+        if task == 'lift':
+            return self._lift(head, first, windows, outputs['joints'])
         if task == 'features':
             return FeaturesResult(**head, **{'tokens': None, **outputs})
         return dict(tokens=TokensResult, reconstruct=ReconstructResult)[task](**head, **outputs)
@@ -405,3 +458,18 @@ class MotionInferencer:
         head.update(name=last.video[1], frames=last.to_input(windows.frames))
         return AnomalyResult(**head, frame=last.to_input(windows.frame), person=windows.track_id,
                              normality=normality, score=score[place], smoothed=smoothed[place])
+
+    def _lift(self, head, recording, windows, joints) -> LiftResult:
+        ann = recording.ann
+        seen = visible(ann)  # (M, T, J)
+        total = np.zeros((*seen.shape, 3), np.float32)
+        count = np.zeros((*seen.shape[:2], 1, 1), np.float32)
+        for (person, rows), part in zip(windows.rows, joints):
+            total[person, rows] += part[0]
+            count[person, rows] += 1
+        known = (count > 0) & seen.any(2)[..., None, None]
+        return LiftResult(
+            **head, joints=np.where(known, total / count.clip(1), np.float32(np.nan)),
+            score=np.where(seen, ann['keypoint_score'], 0).astype(np.float32),
+            layout=self.layout.name,
+            frame=ann.get('frame_inds', np.arange(ann['total_frames'])) / recording.ratio)

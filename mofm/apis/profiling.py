@@ -19,6 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from mofm.models import ThermalCubes
+
 
 @contextmanager
 def flop_counter() -> Iterator[FlopCounterMode]:
@@ -46,7 +48,7 @@ def parts(model: nn.Module) -> dict:
 
 @torch.no_grad()
 def predict(model: nn.Module, batch: dict):
-    """Test step on a copy of a batch; returns its :class:`ThermalCubes`."""
+    """Test step on a copy of a batch; returns the inputs of the model."""
     data = model.data_preprocessor(dict(batch))
     model(**data, mode='predict')
     return data['inputs']
@@ -60,8 +62,8 @@ def count_flops(model: nn.Module, batch: dict) -> tuple:
         batch (dict): Collated samples of :class:`PackMotionInputs`.
 
     Returns:
-        tuple: Share of the cubes that is occupied, FLOPs of each part and of everything
-        ('total'), both for one clip.
+        tuple: Share of the cubes that is occupied, 1 for models that read coordinates; FLOPs of
+        each part and of everything ('total'). Both for one clip.
     """
     with flop_counter() as counter:
         inputs = predict(model, batch)
@@ -71,7 +73,8 @@ def count_flops(model: nn.Module, batch: dict) -> tuple:
     flops = {name: counts.get(f'{type(model).__name__}.{name}', 0.) for name in parts(model)}
     last = list(flops)[-1]
     flops[last] += total - sum(flops.values())  # what no submodule did: the teacher
-    return float(inputs.occupied().float().mean()), dict(flops, total=total)
+    cubes = isinstance(inputs, ThermalCubes)
+    return float(inputs.occupied().float().mean()) if cubes else 1., dict(flops, total=total)
 
 
 def peak_of_tensors(function: Callable, device: str) -> int:

@@ -42,7 +42,7 @@ _MAX_FRAME = 10**7
 
 @dataclass
 class Recording:
-    """One valid annotation in COCO-17 order, and how its frames lie in the input.
+    """One valid annotation in the order of the model, and how its frames lie in the input.
 
     Args:
         ann (dict): The annotation; ``frame_inds`` count at the frame rate of the model.
@@ -74,6 +74,7 @@ class RecordingReader:
     Args:
         layout (str): Joints of annotations and arrays, see :data:`mofm.keypoints.LAYOUTS`. Files
             of AlphaPose and OpenPose tell theirs.
+        to_layout (str): Joints of the recordings, into which all inputs are converted directly.
         fps (float, optional): Frames per second of the input. Videos tell theirs.
         model_fps (float, optional): Frame rate to which the key points are brought.
         img_shape (tuple[int, int], optional): Height and width, for inputs that do not tell. By
@@ -92,8 +93,8 @@ class RecordingReader:
         ValueError: If a frame rate is not a positive number or the layout is unknown.
     """
 
-    def __init__(self, layout: str = 'coco17', fps: Optional[float] = None,
-                 model_fps: Optional[float] = None,
+    def __init__(self, layout: str = 'coco17', to_layout: str = 'coco17',
+                 fps: Optional[float] = None, model_fps: Optional[float] = None,
                  img_shape: Optional[Tuple[int, int]] = None, split: Optional[str] = None,
                  pose_extractor: Optional[PoseExtractor] = None, device: Optional[str] = None,
                  progress: bool = False):
@@ -101,7 +102,7 @@ class RecordingReader:
             if value is not None and not 0 < value < np.inf:  # NaN fails too
                 raise ValueError(f'{name}: found {value}, expected a positive number of frames '
                                  'per second')
-        self.layout = get_layout(layout)
+        self.layout, self.to_layout = get_layout(layout), get_layout(to_layout)
         self.fps = fps
         self.model_fps = model_fps
         self.img_shape = img_shape
@@ -153,7 +154,7 @@ class RecordingReader:
             self.report(error, file)
 
     def _annotation(self, item, layout, file, index, name) -> dict:
-        """A valid annotation in COCO-17 order."""
+        """A valid annotation in the order of the model."""
 
         def problem(field, found, expected):
             return AnnotationError(Problem(file, index, field, str(found), str(expected)))
@@ -183,11 +184,11 @@ class RecordingReader:
             raise AnnotationError(wrong)
         if not isinstance(ann['frame_dir'], str):
             raise problem('frame_dir', repr(ann['frame_dir'])[:80], 'a text')
+        ann['keypoint'], ann['keypoint_score'] = convert(
+            ann['keypoint'], ann['keypoint_score'], layout, self.to_layout.name)
         if not visible(ann).any():
             raise problem('keypoint', f'no person in {ann["total_frames"]} frames',
-                          'at least one visible joint')
-        ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
-                                                         layout)
+                          f'at least one visible joint of {self.to_layout.name!r}')
         return ann
 
     def _complete(self, item, name) -> dict:
@@ -298,12 +299,12 @@ class RecordingReader:
         else:
             raise file_error(path, 'file', 'JSON of another kind', 'annotations, or poses of '
                              'AlphaPose, OpenPose or MMPose')
-        options = {}
+        options = dict(to_layout=self.to_layout.name)
         if reader is MMPoseJSON and self.layout.name != 'coco17':
-            options = dict(layout=self.layout.name)
+            options['layout'] = self.layout.name
         source = reader(path, img_shape=self.img_shape, **options)
         for ann, _ in source:
-            yield from self._one(ann, 'coco17', str(path), None, '', self.fps, index)
+            yield from self._one(ann, self.to_layout.name, str(path), None, '', self.fps, index)
         self.count += len(source.problems)
         for error in source.problems:
             self.report(error, str(path))
@@ -317,8 +318,8 @@ class RecordingReader:
                 self.count += 1
                 self.report(error, str(file))
             else:
-                yield from self._one(dict(ann, frame_dir=name), 'coco17', str(file), None, name,
-                                     self.fps or fps, index)
+                yield from self._one(dict(ann, frame_dir=name), self.to_layout.name, str(file),
+                                     None, name, self.fps or fps, index)
 
     def _extract(self, video):
         """Poses of a video, and its frame rate."""
@@ -329,7 +330,7 @@ class RecordingReader:
             poses = Path(folder) / 'poses.json'
             extract_video(self.pose_extractor, video, poses, {},
                           progress=lambda frames: bar.update(frames - bar.n))
-            (ann, _), = MMPoseJSON(poses, strict=True)
+            (ann, _), = MMPoseJSON(poses, strict=True, to_layout=self.to_layout.name)
         return ann, video.fps
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import ClassVar, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
 from mofm.datasets.annotation import written_at_once
+from mofm.sources import write_bvh
 
 
 def _plain(value):
@@ -31,11 +33,12 @@ class Result:
         name (str): The recording.
         frames (np.ndarray): (W, 2) int, first and last frame of each window.
         fps (float or None): Frames per second of the input, if known.
-        poses (list[dict]): Annotations that it is about, in COCO-17 order and at the frame rate
-            of the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
+        poses (list[dict]): Annotations that it is about, in the order and at the frame rate of
+            the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
     """
 
     task: ClassVar[str]
+    _suffixes: ClassVar[Tuple[str, ...]] = ('.json', '.npz')
     name: str
     frames: np.ndarray
     fps: Optional[float]
@@ -49,18 +52,22 @@ class Result:
         return dict(task=self.task,
                     **{name: _plain(value) for name, value in self._values().items()})
 
-    def save(self, path: Union[str, PathLike]):
+    def save(self, path: Union[str, PathLike]) -> List[Path]:
         """Write the result.
 
         Args:
             path (str or Path): ``.json`` gets :meth:`to_dict`, ``.npz`` an array per field.
 
+        Returns:
+            list[Path]: What was written.
+
         Raises:
             ValueError: If the suffix is another one.
         """
         path = Path(path)
-        if path.suffix not in ('.json', '.npz'):
-            raise ValueError(f"{path}: found suffix {path.suffix!r}, expected '.json' or '.npz'")
+        if path.suffix not in self._suffixes:
+            raise ValueError(f'{path}: found suffix {path.suffix!r}, expected '
+                             f'{" or ".join(map(repr, self._suffixes))}')
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_at_once(path) as f:
             if path.suffix == '.json':
@@ -68,6 +75,7 @@ class Result:
             else:
                 np.savez_compressed(f, task=self.task, **{
                     name: value for name, value in self._values().items() if value is not None})
+        return [path]
 
 
 @dataclass
@@ -191,6 +199,64 @@ class ReconstructResult(Result):
     task = 'reconstruct'
     heat: np.ndarray
     reconstruction: np.ndarray
+
+
+@dataclass
+class LiftResult(Result):
+    """3D skeletons of the M persons of a recording in T frames.
+
+    Joints are NaN in frames in which the person is not seen at all.
+
+    Attributes:
+        joints (np.ndarray): (M, T, J, 3) float32. x to the right and y down are pixels of the
+            input's image; z, away from the camera, is in the same unit, 0 at the root (the first
+            joint) if the model tells the pose only, else at the root in the first frame of each
+            window.
+        score (np.ndarray): (M, T, J) float32, confidence of the 2D key points, 0 for joints that
+            were missing.
+        layout (str): Name of the joints' layout, see :data:`mofm.keypoints.LAYOUTS`.
+        frame (np.ndarray): (T,) float64, the frame of the input behind each row; between two of
+            them if the frame rate was changed.
+    """
+
+    task = 'lift'
+    _suffixes = ('.json', '.npz', '.bvh')
+    joints: np.ndarray
+    score: np.ndarray
+    layout: str
+    frame: np.ndarray
+
+    def save(self, path: Union[str, PathLike]) -> List[Path]:
+        """Write the result.
+
+        Args:
+            path (str or Path): ``.json`` and ``.npz`` as of the other results. ``.bvh`` gets the
+                motion of one person for animation programs (:func:`mofm.sources.write_bvh`): in
+                pixels, y up, z towards the camera, from the first to the last frame with the
+                person, gaps closed along straight lines, at 30 frames per second if
+                :attr:`fps` is None. Of several persons, ``walk.bvh`` becomes ``walk_0.bvh``,
+                ``walk_1.bvh``, ... by their index in :attr:`joints`.
+
+        Returns:
+            list[Path]: What was written.
+
+        Raises:
+            ValueError: If the suffix is another one.
+        """
+        path = Path(path)
+        if path.suffix != '.bvh':
+            return super().save(path)
+        written = []
+        seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
+        step = np.diff(self.frame).min(initial=1)
+        for person in np.flatnonzero(seen.any(1)):
+            place, joints = self.frame[seen[person]], self.joints[person, seen[person]]
+            if len(place) > 1:
+                joints = make_interp_spline(place, joints, 1)(
+                    np.arange(place[0], place[-1] + step / 2, step))
+            written.append(path.with_stem(f'{path.stem}_{person}') if len(seen) > 1 else path)
+            write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
+        return written
 
 
 def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,

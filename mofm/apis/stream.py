@@ -41,7 +41,8 @@ class MotionStream:
         img_shape (tuple[int, int]): Height and width of the image in pixels.
         task (str, optional): One of ``inferencer.tasks``, by default the first.
         window (int, optional): Frames of a window at the frame rate of the model. By default
-            ``seg_len`` of the config's data set, else the frames of the model's clips.
+            ``seg_len`` of the config's data set, ``max_frames`` of its backbone, or the frames of
+            the model's clips.
         stride (int): Frames of the camera between two windows of a person. Defaults to 1.
         max_missing (int): How many frames of a window may miss. Defaults to 2.
         fps (float, optional): Frame rate of the camera.
@@ -68,8 +69,8 @@ class MotionStream:
                  max_lost: int = 30):
         model = inferencer.model
         if window is None:
-            window = model.cfg.test_dataloader.dataset.get(
-                'seg_len', model.data_preprocessor.grid.num_frames)
+            window = model.cfg.test_dataloader.dataset.get('seg_len') or \
+                inferencer.clip_len or model.data_preprocessor.grid.num_frames
         for name, value, low in (
                 ('window', window, 1), ('stride', stride, 1), ('max_missing', max_missing, 0),
                 ('max_lost', max_lost, 0), ('height', img_shape[0], 1),
@@ -103,7 +104,8 @@ class MotionStream:
         self._tracker = PoseTracker(max_lost=self.max_lost)
         self._person = np.zeros(0, np.int64)  # (P,)
         self._count = np.zeros(0, np.int64)  # rows so far
-        self._rows = np.zeros((0, self.window, 17, 3), np.float32)  # newest at count % window
+        joints = self.inferencer.layout.num_joints
+        self._rows = np.zeros((0, self.window, joints, 3), np.float32)  # newest at count % window
         self._inds = np.full((0, self.window), -1)  # frames of the rows
 
     def push(self, keypoint: np.ndarray, keypoint_score: Optional[np.ndarray] = None,
@@ -141,15 +143,16 @@ class MotionStream:
         points = points[here]
         self._frame = frame
         if person is None:
-            person = self._tracker.update(points[..., :2], points[..., 2], frame)
+            coco = convert(points[..., :2], points[..., 2], self.inferencer.layout.name)
+            person = self._tracker.update(*coco, frame)
         slots = self._store(person, points, frame)
         return self._predict(slots[self._full(slots)])
 
     def _points(self, keypoint, score) -> np.ndarray:
-        """(N, 17, 3) x, y and score, 0 for missing joints."""
+        """(N, J, 3) x, y and score, 0 for missing joints, in the layout of the model."""
         keypoint = np.asarray(keypoint, np.float32)
         if not keypoint.size:
-            return np.zeros((0, 17, 3), np.float32)
+            return np.zeros((0, self.inferencer.layout.num_joints, 3), np.float32)
         joints = self.layout.num_joints
         if keypoint.ndim != 3 or keypoint.shape[1:] != (joints, 2):
             raise ValueError(f'keypoint: found shape {keypoint.shape}, expected (N, {joints}, 2) '
@@ -161,7 +164,8 @@ class MotionStream:
                              f'{keypoint.shape[:2]}')
         there = np.isfinite(keypoint).all(-1) & keypoint.any(-1) & (score >= SCORE_THRESHOLD)
         keypoint = np.where(there[..., None], keypoint, 0)
-        keypoint, score = convert(keypoint, np.where(there, score, 0), self.layout.name)
+        keypoint, score = convert(keypoint, np.where(there, score, 0), self.layout.name,
+                                  self.inferencer.layout.name)
         return np.concatenate([keypoint, np.clip(score, 0, 1)[..., None]], -1)
 
     def _store(self, person, points, frame) -> np.ndarray:
@@ -195,7 +199,7 @@ class MotionStream:
         if not len(slots):
             return []
         order = (self._count[slots, None] + np.arange(self.window)) % self.window
-        rows = self._rows[slots[:, None], order]  # (N, window, 17, 3)
+        rows = self._rows[slots[:, None], order]  # (N, window, J, 3)
         inds = self._inds[slots[:, None], order]
         clips = [dict(frame_dir=f'person {p}', label=0, img_shape=self.img_shape,
                       total_frames=self.window, frame_inds=i - i[0], keypoint=r[None, ..., :2],

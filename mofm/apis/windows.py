@@ -24,6 +24,8 @@ class ClipWindows:
 
     Attributes:
         frames (np.ndarray): (W, 2) first and last frame of each window.
+        starts (np.ndarray): (W,) first row of each window.
+        size (int): Rows of a window.
 
     Raises:
         AnnotationError: If no window is left, which takes a stride of more than a window.
@@ -31,28 +33,76 @@ class ClipWindows:
 
     def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
         total = ann['total_frames']
-        self._size = min(window or total, total)
-        last = total - self._size
-        starts = np.append(np.arange(0, last, stride or max(self._size // 2, 1)), last)
+        self.size = min(window or total, total)
+        last = total - self.size
+        starts = np.append(np.arange(0, last, stride or max(self.size // 2, 1)), last)
         seen = np.append(0, visible(ann).any((0, 2)).cumsum())
-        self._starts = starts[seen[starts + self._size] > seen[starts]]
-        if not len(self._starts):
+        self.starts = starts[seen[starts + self.size] > seen[starts]]
+        if not len(self.starts):
             raise AnnotationError(Problem(
                 ann['frame_dir'], None, 'windows', f'nobody in any of {len(starts)}',
                 f'a person; take a smaller stride than {stride}'))
         inds = ann.get('frame_inds', np.arange(total))
-        self.frames = inds[self._starts[:, None] + (0, self._size - 1)]
+        self.frames = inds[self.starts[:, None] + (0, self.size - 1)]
         self._ann = ann
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.starts)
 
     def get_data_info(self, idx: int) -> dict:
         """One window as an annotation."""
-        rows = slice(self._starts[idx], self._starts[idx] + self._size)
+        rows = slice(self.starts[idx], self.starts[idx] + self.size)
         return dict(frame_dir=self._ann['frame_dir'], img_shape=self._ann['img_shape'],
-                    total_frames=self._size, keypoint=self._ann['keypoint'][:, rows],
+                    total_frames=self.size, keypoint=self._ann['keypoint'][:, rows],
                     keypoint_score=self._ann['keypoint_score'][:, rows])
+
+
+class PersonWindows:
+    """Runs of frames of one person, from where the person is first seen to where last.
+
+    Missing joints have score 0.
+
+    Args:
+        ann (dict): A valid annotation with a visible person.
+        window (int, optional): Frames of a window. None, or more than there are: all in one.
+        stride (int, optional): Frames between the starts of two windows. None is a window; the
+            last one ends with the person.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window.
+        rows (list[tuple]): W pairs: the person's index, and a slice of the rows.
+
+    Raises:
+        AnnotationError: If a person has no window, which takes a stride of more than a window.
+    """
+
+    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+        inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+        self._windows, self.rows = [], []
+        seen = visible(ann)  # (M, T, V)
+        score = np.where(seen, ann['keypoint_score'], 0)
+        for person, frames in enumerate(seen.any(2)):
+            if not frames.any():
+                continue
+            first, last = np.flatnonzero(frames)[[0, -1]]
+            own = np.s_[person:person + 1, first:last + 1]
+            clips = ClipWindows(
+                dict(frame_dir=ann['frame_dir'], img_shape=ann['img_shape'],
+                     total_frames=last + 1 - first, frame_inds=inds[own[1]],
+                     keypoint=ann['keypoint'][own], keypoint_score=score[own]),
+                window, stride or window)
+            for i, start in enumerate(first + clips.starts):
+                self._windows.append((clips, i))
+                self.rows.append((person, slice(start, start + clips.size)))
+        self.frames = np.stack([clips.frames[i] for clips, i in self._windows])
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window as an annotation."""
+        clips, i = self._windows[idx]
+        return clips.get_data_info(i)
 
 
 class TrackWindows(TrackWindowDataset):

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mofm.keypoints import LAYOUTS, convert, get_layout
+from mofm.keypoints import convert, get_layout
 from mofm.registry import DATASETS
 
 from .annotation import (
@@ -21,8 +21,6 @@ from .annotation import (
 )
 from .arrow import ArrowFile
 from .label_names import LABEL_NAMES
-
-_COCO = LAYOUTS['coco17']
 
 
 def _release_freed_memory():
@@ -41,8 +39,9 @@ class MotionDataset(BaseDataset):
     once (:func:`mofm.datasets.annotation.validate`). An ``.arrow`` file stays on the disk, where
     all processes share it: lengths and labels are checked at the start, and the values of an
     annotation when it is read. The pipeline gets the annotation with its
-    joints in COCO-17 order and ``sample_idx``; :attr:`metainfo` holds ``layout``, ``left_kp``,
-    ``right_kp`` and, if the file or ``class_names`` names them, ``classes``.
+    joints in the order of ``to_layout`` and ``sample_idx``; :attr:`metainfo` holds ``layout``,
+    which is that one, ``left_kp``, ``right_kp`` and, if the file or ``class_names`` names them,
+    ``classes``.
 
     Clips without a visible joint are skipped in training and kept in tests
     (``test_mode=True``), where leaving them out would flatter the result.
@@ -56,6 +55,7 @@ class MotionDataset(BaseDataset):
             They are added to ``split``, and all samples get ``exemplar`` (bool). None of them may
             be bad.
         layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
+        to_layout (str): Joint layout that the pipeline gets, COCO-17 by default.
         classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
         num_classes (int, optional): Number of classes of the file. None takes it from the
             class names where there are any, else the labels have no upper limit.
@@ -76,14 +76,13 @@ class MotionDataset(BaseDataset):
             annotation is bad and ``on_error='raise'``.
     """
 
-    METAINFO = dict(layout=_COCO.name, left_kp=list(_COCO.left), right_kp=list(_COCO.right))
-
     def __init__(self,
                  ann_file: str,
                  pipeline: Sequence[Union[dict, Callable]] = (),
                  split: Optional[str] = None,
                  exemplar_split: Optional[str] = None,
                  layout: str = 'coco17',
+                 to_layout: str = 'coco17',
                  classes: Optional[Sequence[int]] = None,
                  num_classes: Optional[int] = None,
                  class_names: Optional[str] = None,
@@ -107,6 +106,7 @@ class MotionDataset(BaseDataset):
         self.split = split
         self.exemplar_split = exemplar_split
         self.layout = get_layout(layout)
+        self.to_layout = get_layout(to_layout)
         self.classes = classes
         # new label of each label to keep; None if all stay as they are
         self._new_labels = None if classes is None else {c: i for i, c in enumerate(classes)}
@@ -117,6 +117,8 @@ class MotionDataset(BaseDataset):
         self.problems: List[Problem] = []
         self._store: Optional[ArrowFile] = None
         super().__init__(ann_file, pipeline=pipeline, data_prefix={}, **kwargs)
+        self._metainfo = {**dict(layout=to_layout, left_kp=list(self.to_layout.left),
+                                 right_kp=list(self.to_layout.right)), **self._metainfo}
 
     def load_data_list(self) -> List[dict]:
         """Read, select, check and convert the annotations.
@@ -279,7 +281,7 @@ class MotionDataset(BaseDataset):
             ann['keypoint'] = np.zeros((*shape, 2), np.float16)
             ann['keypoint_score'] = np.zeros(shape, np.float16)
         ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
-                                                         self.layout.name)
+                                                         self.layout.name, self.to_layout.name)
 
     def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
         """As in ``BaseDataset``, which would hold the clips three times meanwhile."""

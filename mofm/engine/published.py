@@ -27,7 +27,8 @@ from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 #: What is fetched from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
 #: Settings of a test data set that an inference needs.
-DATASET_KEYS = ('type', 'pipeline', 'layout', 'seg_len', 'stride', 'max_missing', 'min_len')
+DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout', 'seg_len', 'stride', 'max_missing',
+                'min_len')
 #: Settings of a metric that an inference needs.
 METRIC_KEYS = ('type', 'smoothing')
 

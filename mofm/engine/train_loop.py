@@ -65,17 +65,47 @@ class SeededDataset(_Wrapper):
 class SeededBatchSampler(_Wrapper):
     """Batches of keys for :class:`SeededDataset`, from any batch on."""
 
-    def set_place(self, seed: int, epoch: int, start: int):
-        """What the next iteration over the batches yields: those of an epoch after ``start``."""
+    def set_place(self, seed: int, epoch: int, start: int, offset: int = 0):
+        """What the next iteration over the batches yields: those of an epoch after ``start``.
+
+        Args:
+            seed (int): Seed of the training.
+            epoch (int): Number of the epoch.
+            start (int): The first batch.
+            offset (int): Batches of other loaders that the epoch has before. Defaults to 0.
+        """
         self.seed = seed
         self.epoch = epoch
         self.start = start
+        self.offset = offset
 
     def __iter__(self):
         for batch, indices in enumerate(self.wrapped):
             if batch >= self.start:
                 yield list(zip(indices, draw_seeds(
-                    self.seed, get_rank(), self.epoch, batch, count=len(indices))))
+                    self.seed, get_rank(), self.epoch, self.offset + batch, count=len(indices))))
+
+
+def make_resumable(loader: DataLoader) -> DataLoader:
+    """The same loader, whose batches can be made without those before them.
+
+    Args:
+        loader (DataLoader): Batches of a data set with ``__getitem__``.
+
+    Returns:
+        DataLoader: Its ``batch_sampler`` is a :class:`SeededBatchSampler`, to be told the place
+        before each iteration.
+
+    Raises:
+        TypeError: If the data set is an iterable one, or is not read in batches.
+    """
+    if getattr(loader, 'batch_sampler', None) is None:
+        raise TypeError(f'train_dataloader: found {type(loader.dataset).__name__} without '
+                        'a batch sampler, expected a data set with __getitem__ and a '
+                        'batch_size')
+    return DataLoader(
+        SeededDataset(loader.dataset), batch_sampler=SeededBatchSampler(loader.batch_sampler),
+        **{name: getattr(loader, name) for name in _LOADING})
 
 
 @LOOPS.register_module()
@@ -104,15 +134,15 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     def __init__(self, runner, dataloader: Union[DataLoader, Dict], max_epochs: int, **kwargs):
         super().__init__(runner, dataloader, max_epochs, **kwargs)
-        loader = self.dataloader
-        if getattr(loader, 'batch_sampler', None) is None:
-            raise TypeError(f'train_dataloader: found {type(loader.dataset).__name__} without '
-                            'a batch sampler, expected a data set with __getitem__ and a '
-                            'batch_size')
-        self.batches = SeededBatchSampler(loader.batch_sampler)
-        self.dataloader = DataLoader(
-            SeededDataset(loader.dataset), batch_sampler=self.batches,
-            **{name: getattr(loader, name) for name in _LOADING})
+        self.dataloader = make_resumable(self.dataloader)
+
+    def iters_before(self, epoch: int) -> int:
+        """Iterations of the training before an epoch."""
+        return epoch * len(self.dataloader)
+
+    def set_place(self, start: int):
+        """What the next iteration over the loader yields: this epoch's batches after ``start``."""
+        self.dataloader.batch_sampler.set_place(self.runner.seed, self._epoch, start)
 
     def run(self) -> torch.nn.Module:
         """Train; returns the model."""
@@ -134,23 +164,23 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def _check_epoch_length(self):
         """Start the epoch of a resumed checkpoint anew if it has another number of batches."""
         info = self.runner.message_hub.get_info
-        batches = len(self.dataloader)
-        saved = info('max_iters', self._max_iters) // info('max_epochs', self._max_epochs)
-        if self._iter and saved != batches:
-            resumed, self._iter = self._iter, self._epoch * batches
+        epochs = info('max_epochs', self._max_epochs)
+        found, saved = self.iters_before(epochs), info('max_iters', self._max_iters)
+        if self._iter and found != saved:
+            resumed, self._iter = self._iter, self.iters_before(self._epoch)
             self.runner.optim_wrapper.initialize_count_status(
                 self.runner.model, self._iter, self._max_iters)
             self.runner.logger.warning(
-                f'train_dataloader: found {batches} batches in an epoch, {saved} in the '
-                f'checkpoint; epoch {self._epoch + 1} starts with its first batch, as iteration '
-                f'{self._iter} instead of {resumed}')
+                f'train_dataloader: found {found / epochs:g} batches in an epoch, '
+                f'{saved / epochs:g} in the checkpoint; epoch {self._epoch + 1} starts with its '
+                f'first batch, as iteration {self._iter} instead of {resumed}')
 
     def run_epoch(self) -> None:
         """One epoch, or what is left of it."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        start = self._iter - self._epoch * len(self.dataloader)
-        self.batches.set_place(self.runner.seed, self._epoch, start)
+        start = self._iter - self.iters_before(self._epoch)
+        self.set_place(start)
         for idx, data_batch in enumerate(self.dataloader, start):
             self.run_iter(idx, data_batch)
             if self.stop_training:

@@ -82,14 +82,15 @@ _KINECT = ('pelvis', 'spine', 'neck', 'head', 'left_shoulder', 'left_elbow', 'le
            'left_knee', 'left_ankle', 'left_foot', 'right_hip', 'right_knee', 'right_ankle',
            'right_foot')
 _HIPS, _SHOULDERS = ('left_hip', 'right_hip'), ('left_shoulder', 'right_shoulder')
-_FACE = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
+_EYES = ('left_eye', 'right_eye')
+_FACE = ('nose', *_EYES, 'left_ear', 'right_ear')
 
 _LAYOUTS = (
     # Means as in MotionBERT's and UNIK's tools.
     Layout(
         'coco17', _COCO, _COCO_EDGES,
         stand_in={'pelvis': _HIPS, 'neck': _SHOULDERS, 'spine': (*_HIPS, *_SHOULDERS),
-                  'head': ('left_eye', 'right_eye'), 'unik17.head': 'nose',
+                  'head': _EYES, 'unik17.head': 'nose',
                   'mouth': ('nose', 'nose', *_SHOULDERS)}),
     # In the files of Penn Action the first joint of every pair is on the person's right: it lies
     # on the image's left in front views, strums the guitars and does most of the throwing.
@@ -100,7 +101,8 @@ _LAYOUTS = (
          'left_ankle'),
         ((0, 1), (0, 2), (1, 3), (3, 5), (2, 4), (4, 6), (1, 7), (2, 8), (7, 8), (7, 9), (9, 11),
          (8, 10), (10, 12)),
-        stand_in={'nose': 'head'}),
+        stand_in={'nose': 'head', 'h36m17.pelvis': _HIPS, 'h36m17.neck': _SHOULDERS,
+                  'h36m17.spine': (*_HIPS, *_SHOULDERS)}),
     Layout(
         'h36m17',
         ('pelvis', 'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee',
@@ -132,14 +134,17 @@ _LAYOUTS = (
          'right_heel'),
         ((1, 8), (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (10, 11),
          (8, 12), (12, 13), (13, 14), (1, 0), (0, 15), (15, 17), (0, 16), (16, 18), (14, 19),
-         (19, 20), (14, 21), (11, 22), (22, 23), (11, 24))),
+         (19, 20), (14, 21), (11, 22), (22, 23), (11, 24)),
+        stand_in={'h36m17.spine': ('neck', 'pelvis'), 'h36m17.head': _EYES}),
     Layout(
         'coco18',
         ('nose', 'neck', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder',
          'left_elbow', 'left_wrist', 'right_hip', 'right_knee', 'right_ankle', 'left_hip',
          'left_knee', 'left_ankle', 'right_eye', 'left_eye', 'right_ear', 'left_ear'),
         ((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11),
-         (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17))),
+         (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
+        stand_in={'h36m17.pelvis': _HIPS, 'h36m17.spine': (*_HIPS, 'neck', 'neck'),
+                  'h36m17.head': _EYES}),
     Layout(
         'halpe26',
         (*_COCO, 'head', 'neck', 'pelvis', 'left_big_toe', 'right_big_toe', 'left_small_toe',
@@ -154,7 +159,8 @@ _LAYOUTS = (
          'left_knee', 'left_ankle', 'right_shoulder', 'right_elbow', 'right_wrist', 'right_hip',
          'right_knee', 'right_ankle', 'left_eye', 'left_ear', 'right_eye', 'right_ear'),
         ((0, 1), (0, 2), (0, 3), (3, 4), (4, 5), (2, 6), (6, 7), (7, 8), (0, 9), (9, 10),
-         (10, 11), (2, 12), (12, 13), (13, 14), (1, 15), (15, 16), (1, 17), (17, 18))),
+         (10, 11), (2, 12), (12, 13), (13, 14), (1, 15), (15, 16), (1, 17), (17, 18)),
+        stand_in={'h36m17.spine': ('neck', 'pelvis'), 'h36m17.head': _EYES}),
     # PoseTrack 2018; the neck is called head_bottom there, the head head_top.
     Layout(
         'posetrack17',

@@ -4,6 +4,7 @@ from .alphapose import AlphaPose
 from .arrays import JointsNPZ
 from .base import FolderSource, Source
 from .bvh import BVH
+from .bvh_writer import write_bvh
 from .detections import DetectionSource
 from .mmpose import MMPoseJSON
 from .ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
@@ -21,5 +22,5 @@ __all__ = [
     'AlphaPose', 'BVH', 'DetectionSource', 'FolderSource', 'JointsNPZ', 'Kinetics', 'MMPoseJSON',
     'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'OpenPose', 'PYSKL', 'PYSKL3D',
     'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'Source', 'Source3D',
-    'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed'
+    'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed', 'write_bvh'
 ]

@@ -18,7 +18,7 @@ from typing import (
 import numpy as np
 
 from mofm.datasets.annotation import SCORE_THRESHOLD
-from mofm.keypoints import LAYOUTS, convert, fill_gaps, track_poses
+from mofm.keypoints import LAYOUTS, convert, fill_gaps, get_layout, track_poses
 
 from .base import FolderSource, Item
 
@@ -37,8 +37,8 @@ class Detections(NamedTuple):
         name (str): The recording, unique.
         frames (np.ndarray): (T,) int, number of every frame that was looked at, ascending.
         frame (np.ndarray): (N,) int, the frame of each pose.
-        keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
-        score (np.ndarray): (N, 17), clipped to [0, 1] later.
+        keypoint (np.ndarray): (N, J, 2) pixels, in the order that the reader was asked for.
+        score (np.ndarray): (N, J), clipped to [0, 1] later.
         track_id (np.ndarray, optional): (N,) int, who it is; None if the file does not tell.
         img_shape (tuple[int, int], optional): Height and width, likewise.
     """
@@ -71,16 +71,18 @@ class DetectionSource(FolderSource):
         path (str or Path): A folder, a zip file, or one native file.
         max_gap (int): Frames in a row without the person that are interpolated; 0 for none.
         min_frames (int): Shorter tracks are left out, after interpolation.
-        min_score (float): Poses with a lower mean score over the 17 joints are left out.
+        min_score (float): Poses with a lower mean score over the joints are left out.
         tracks (bool): One annotation per person.
         max_person (int): Persons of an annotation, those with the highest summed scores.
         img_shape (tuple[int, int], optional): Height and width of videos whose files do not tell.
             By default they end at the last joint, rounded up.
+        to_layout (str): Layout of the annotations, into which joints are converted directly.
+            Defaults to 'coco17'.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
         AnnotationError: If the path holds no such files.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range or the layout is unknown.
     """
 
     suffix = '.json'
@@ -88,7 +90,8 @@ class DetectionSource(FolderSource):
 
     def __init__(self, path: Union[str, Path], max_gap: int = 5, min_frames: int = 1,
                  min_score: float = 0, tracks: bool = False, max_person: int = 10,
-                 img_shape: Optional[Tuple[int, int]] = None, **kwargs):
+                 img_shape: Optional[Tuple[int, int]] = None, to_layout: str = 'coco17',
+                 **kwargs):
         if min(max_gap, min_score) < 0 or min(min_frames, max_person, *(img_shape or (1,))) < 1:
             raise ValueError(
                 f'found max_gap={max_gap}, min_score={min_score}, min_frames={min_frames}, '
@@ -101,6 +104,7 @@ class DetectionSource(FolderSource):
         self.tracks = tracks
         self.max_person = max_person
         self.img_shape = img_shape and tuple(img_shape)
+        self.to_layout = get_layout(to_layout)
 
     @classmethod
     def add_options(cls, parser: ArgumentParser):
@@ -141,7 +145,7 @@ class DetectionSource(FolderSource):
 
     def poses(self, name: str, field: str, values: Sequence,
               layouts: Mapping[int, str]) -> Tuple[np.ndarray, np.ndarray]:
-        """COCO-17 poses from flat lists ``x, y, score`` of each joint.
+        """Poses from flat lists ``x, y, score`` of each joint.
 
         Args:
             name (str): The native file.
@@ -151,7 +155,7 @@ class DetectionSource(FolderSource):
                 left out.
 
         Returns:
-            tuple: keypoint (N, 17, 2) and score (N, 17).
+            tuple: keypoint (N, J, 2) and score (N, J) in ``to_layout``.
 
         Raises:
             AnnotationError: If the lists are anything else.
@@ -159,18 +163,23 @@ class DetectionSource(FolderSource):
         lengths = {len(v) if isinstance(v, list) else type(v).__name__ for v in values}
         known = {3 * count: layout for count, layout in layouts.items()}
         if not lengths:
-            return np.zeros((0, 17, 2)), np.zeros((0, 17))
+            return self.nobody()
         if len(lengths) > 1 or not lengths <= known.keys():
             raise self.error(name, field, f'lists of {sorted(map(str, lengths))} values',
                              f'the same length for all, one of {sorted(known)}')
         length, = lengths
         array = self.array(name, field, values, (None, length)).reshape(len(values), -1, 3)
         array = array[:, :LAYOUTS[known[length]].num_joints]
-        return convert(array[..., :2], array[..., 2], known[length])
+        return convert(array[..., :2], array[..., 2], known[length], self.to_layout.name)
+
+    def nobody(self) -> Tuple[np.ndarray, np.ndarray]:
+        """What :meth:`poses` returns for no lists."""
+        joints = self.to_layout.num_joints
+        return np.zeros((0, joints, 2)), np.zeros((0, joints))
 
     def _annotations(self, name, video):
         number, rows, keypoint, score = self._tracked(name, video)
-        pieces = []  # (person, index, keypoint (t, 17, 2), score (t, 17), frame_inds (t,))
+        pieces = []  # (person, index, keypoint (t, J, 2), score (t, J), frame_inds (t,))
         for person in np.split(rows, np.flatnonzero(np.diff(number[rows])) + 1):
             if len(person):
                 parts = fill_gaps(keypoint[person], score[person], video.frame[person],
@@ -210,8 +219,9 @@ class DetectionSource(FolderSource):
                 raise self.error(name, 'persons', f'{most} in one frame',
                                  f'at most {_MAX_PERSONS}; a higher --min-score may help')
             number = np.zeros(len(score), np.int64)
+            coco = convert(keypoint, score, self.to_layout.name)  # OKS is about COCO's joints
             number[rows] = np.concatenate(track_poses(
-                [(keypoint[frame], score[frame]) for frame in frames], video.frames))
+                [(coco[0][frame], coco[1][frame]) for frame in frames], video.frames))
         else:
             number = video.track_id
             pairs = np.stack([video.frame, number], 1)[rows]
@@ -228,7 +238,7 @@ class DetectionSource(FolderSource):
         if len(best) * len(inds) > _MAX_DENSE:
             raise self.error(name, 'persons', f'{len(best)} in {len(inds)} frames',
                              f'at most {_MAX_DENSE} poses in one annotation; use --tracks')
-        keypoint = np.zeros((len(best), len(inds), 17, 2), np.float16)
+        keypoint = np.zeros((len(best), len(inds), *video.keypoint.shape[1:]), np.float16)
         score = np.zeros(keypoint.shape[:3], np.float16)
         for person, _, points, scores, frames in pieces:
             if person in best:

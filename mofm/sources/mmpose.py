@@ -138,13 +138,13 @@ class MMPoseJSON(DetectionSource):
         return np.array(ids) - first, [item.get('instances') for item in data], info
 
     def _instances(self, file, frames):
-        """Poses in COCO-17, score and whether it is the whole image of each box, and counts."""
+        """Poses, score and whether it is the whole image of each box, and counts."""
         if not all(isinstance(f, list) and all(isinstance(i, dict) for i in f) for f in frames):
             raise self.error(file, 'instances', 'other values', 'a list of dicts for every frame')
         counts = np.array([len(frame) for frame in frames])
         instances = [instance for frame in frames for instance in frame]
         if not instances:
-            return np.zeros((0, 17, 2)), np.zeros((0, 17)), np.zeros(0), np.zeros(0, bool), counts
+            return *self.nobody(), np.zeros(0), np.zeros(0, bool), counts
         keypoint = self._numbers(file, instances, 'keypoints', (None, None, 2))
         score = self._numbers(file, instances, 'keypoint_scores', (None, keypoint.shape[1]))
         layout = self.layout or _LAYOUTS.get(keypoint.shape[1])
@@ -162,7 +162,8 @@ class MMPoseJSON(DetectionSource):
             box_score = self._numbers(file, instances, 'bbox_score', (None,))
             alone = np.repeat(counts, counts) == 1
             whole = (box_score == 1) & (box[:, :2] == 0).all(-1) & alone
-        return *convert(keypoint, score, layout), box_score, whole, counts
+        keypoint, score = convert(keypoint, score, layout, self.to_layout.name)
+        return keypoint, score, box_score, whole, counts
 
     def _numbers(self, file, instances, field, shape):
         return self.array(file, field, [instance.get(field) for instance in instances], shape)

@@ -10,6 +10,7 @@ from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
 from .layouts import draw_layouts
 from .overlay import draw_poses, score_colours, write_video
 from .pose import draw_pose_clip, draw_skeleton
+from .pose_3d import animate_clip_3d, draw_clip_3d
 from .report import Report
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores, read_scalars
 from .sample import draw_sample
@@ -18,11 +19,11 @@ from .visualizer import MotionVisualizer, figure_to_image
 from .wandb_backend import WandbVisBackend
 
 __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'animate_clip',
-           'animate_contact_sheet', 'attention_rollout', 'clip_attention', 'collect_atlas',
-           'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
-           'draw_calibration', 'draw_class_accuracy', 'draw_confusion', 'draw_contact_sheet',
-           'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms', 'draw_jigsaw',
-           'draw_joint_heat', 'draw_layouts', 'draw_pose_clip', 'draw_poses', 'draw_roc',
-           'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_tokenized_clip', 'draw_tokens',
-           'embed_in_plane', 'figure_to_image', 'read_scalars', 'save_animation', 'score_colours',
-           'write_video']
+           'animate_clip_3d', 'animate_contact_sheet', 'attention_rollout', 'clip_attention',
+           'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
+           'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d', 'draw_confusion',
+           'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms',
+           'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_pose_clip', 'draw_poses',
+           'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_tokenized_clip',
+           'draw_tokens', 'embed_in_plane', 'figure_to_image', 'read_scalars', 'save_animation',
+           'score_colours', 'write_video']

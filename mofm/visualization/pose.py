@@ -19,6 +19,12 @@ def joint_colours(layout: Layout) -> np.ndarray:
     return colours
 
 
+def bone_colours(layout: Layout) -> np.ndarray:
+    """Colour of each bone: that of its side if both its ends are on it."""
+    first, second = joint_colours(layout)[np.array(layout.edges)].T
+    return np.where(first == second, first, MIDDLE)
+
+
 def _faded(colours: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return to_rgba_array(colours, .15 + .85 * confidence)  # (N, 4)
 
@@ -38,9 +44,7 @@ class Skeletons:
     def __init__(self, axis, layout: Layout, width: float = 2.2):
         self._edges = np.array(layout.edges)
         self._colours = joint_colours(layout)
-        first, second = self._colours[self._edges].T
-        # a bone has the colour of a side if both its ends are on it
-        self._bone_colours = np.where(first == second, first, MIDDLE)
+        self._bone_colours = bone_colours(layout)
         self._bones = axis.add_collection(LineCollection([], linewidths=width, capstyle='round'))
         self._joints = axis.scatter([], [], s=4 * width, linewidths=0, zorder=2)
 

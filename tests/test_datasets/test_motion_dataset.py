@@ -9,7 +9,7 @@ from test_annotation import BAD, assert_same, clip
 from torch.utils.data import DataLoader
 
 from mofm.datasets import AnnotationError, MotionDataset, dump_annotations, motion_dataset
-from mofm.keypoints import convert
+from mofm.keypoints import convert, get_layout
 from mofm.registry import DATASETS
 
 
@@ -156,6 +156,24 @@ def test_other_layouts_arrive_as_coco(tmp_path, layout, joints):
     np.testing.assert_array_equal(item['keypoint_score'], score)
     with pytest.raises(AnnotationError, match=f'{joints}, 2.*17 joints'):
         MotionDataset(path)
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
+def test_joints_arrive_in_another_layout_directly(tmp_path, suffix):
+    if suffix == '.arrow':
+        pytest.importorskip('pyarrow')
+    ann, path = clip(), str(tmp_path / f'a{suffix}')
+    dump_annotations(dict(split={}, annotations=[ann]), path)
+    dataset = MotionDataset(path, layout='posetrack17', to_layout='h36m17')
+    joints = get_layout('posetrack17').joints
+    neck, *hips = (ann['keypoint'][..., joints.index(name), :].astype(np.float64)
+                   for name in ('neck', 'left_hip', 'right_hip'))
+    item = dataset[0]['keypoint']
+    np.testing.assert_array_equal(item[..., 8, :], neck)  # COCO-17 has none
+    np.testing.assert_allclose(item[..., 7, :], neck / 2 + sum(hips) / 4, rtol=2e-3)
+    assert dataset.metainfo['layout'] == 'h36m17'
+    assert dataset.metainfo['left_kp'] == [4, 5, 6, 11, 12, 13]
+    assert dataset.metainfo['right_kp'] == [1, 2, 3, 14, 15, 16]
 
 
 def test_metainfo_names_layout_and_sides(ann_file):

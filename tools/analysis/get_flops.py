@@ -2,7 +2,8 @@
 
 What counts is in :mod:`mofm.apis.profiling`. Only occupied cubes are embedded (and, with
 ``tokens='occupied'``, attend), so the FLOPs depend on the clip: the typical one is synthetic
-motion of median occupancy, through the pipeline of the test.
+motion of median occupancy, through the pipeline of the test. Models that read coordinates cost the
+same for every clip.
 
 Memory is what is held at most beyond what was held before the model was built, weights included.
 The training step is the first one, which makes the state of the optimizer.
@@ -27,7 +28,7 @@ from _launch import add_arguments, load_config  # noqa: E402
 from mofm.apis.model import init_model  # noqa: E402
 from mofm.apis.profiling import Memory, count_flops, parts, predict  # noqa: E402
 from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate  # noqa: E402
-from mofm.models import CubeGrid  # noqa: E402
+from mofm.models import CubeGrid, ThermalCubes  # noqa: E402
 from mofm.registry import MODELS, TRANSFORMS  # noqa: E402
 
 
@@ -94,6 +95,8 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
     if share is None:
         inputs = dict(keypoints=[s['inputs']['keypoints'] for s in samples])
         rendered = MODELS.build(cfg.model.data_preprocessor)(dict(inputs=inputs))['inputs']
+        if not isinstance(rendered, ThermalCubes):
+            return motion_collate(samples[:batch_size])
         occupied = rendered.occupied().view(len(samples), -1).float().mean(1)
         ranks = np.linspace(0, len(samples) - 1, batch_size + 2)[1:-1].round().astype(int)
         samples = [samples[i] for i in occupied.argsort()[ranks]]
@@ -118,7 +121,7 @@ def main():
 
     memory = Memory(device)
     model = init_model(cfg, device=device)
-    predict(model, batch)
+    cubes = isinstance(predict(model, batch), ThermalCubes)
     peaks = {'forward': memory.peak()}
     if any(p.requires_grad for p in model.parameters()):
         optim_wrapper = build_optim_wrapper(model.train(), cfg.optim_wrapper)
@@ -129,8 +132,8 @@ def main():
             print(f'no training step with --batch-size {args.batch_size}: {error}')
     model.eval()
 
-    clips = dict(empty=0., typical=None, full=1.)
-    if args.occupied is not None:
+    clips = dict(empty=0., typical=None, full=1.) if cubes else dict(any=None)
+    if cubes and args.occupied is not None:
         clips[f'{args.occupied:g}'] = args.occupied
     rows = {name: count_flops(model, batch if share is None
                               else make_batch(cfg, args.batch_size, share))
@@ -138,7 +141,7 @@ def main():
 
     console = Console()
     table = Table('part', 'parameters', 'trained', *rows,
-                  title=f'{type(model).__name__}; GFLOPs of an empty, a typical and a full clip')
+                  title=f'{type(model).__name__}; GFLOPs of clips: {", ".join(clips)}')
     for column in table.columns[1:]:
         column.justify = 'right'
     modules = dict(parts(model), total=model)
@@ -147,7 +150,8 @@ def main():
         table.add_row(name, f'{sum(p.numel() for p in module.parameters()):,}', f'{trained:,}',
                       *(f'{flops[name] / 1e9:.4g}' for _, flops in rows.values()),
                       style='bold' if name == 'total' else None)
-    table.add_row('occupied cubes', '', '', *(f'{share:.1%}' for share, _ in rows.values()))
+    if cubes:
+        table.add_row('occupied cubes', '', '', *(f'{share:.1%}' for share, _ in rows.values()))
     console.print(table)
     for name, peak in peaks.items():
         print(f'memory, {name} of {args.batch_size} on {device}: {peak / 2**20:.0f} MiB')

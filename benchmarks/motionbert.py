@@ -1,0 +1,117 @@
+"""A training step of DSTformer next to the same formulas written out, with explicit softmax.
+
+python benchmarks/motionbert.py                      # CPU
+python benchmarks/motionbert.py --device cuda --batch 32
+
+Both have the same weights and give the same result. A step is forward, MPJPE, backward and AdamW.
+They take turns; the medians count.
+"""
+
+import argparse
+import statistics
+import sys
+
+import torch
+import torch.nn.functional as F
+from common import ROOT, machine, take_turns, timed
+
+sys.path.insert(0, str(ROOT))
+
+from projects.motionbert.dstformer import DSTformer  # noqa: E402
+
+#: Width and the like, batch on the CPU.
+SIZES = dict(mb=(dict(), 2), lite=(dict(embed_dims=256, mlp_ratio=4), 2),
+             tiny=(dict(embed_dims=64, rep_dims=64, depth=2, num_heads=2, max_frames=16), 32))
+
+
+def transcription(w: dict, x: torch.Tensor, num_heads: int) -> torch.Tensor:
+    """MotionBERT, Sec. 3.3 and the names of its checkpoints, step by step.
+
+    Args:
+        w (dict): Weights by name.
+        x (Tensor): (B, T, J, 3).
+        num_heads (int): Attention heads.
+
+    Returns:
+        Tensor: (B, T, J, 3).
+    """
+    def linear(x, name):
+        return F.linear(x, w[f'{name}.weight'], w[f'{name}.bias'])
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], w[f'{name}.weight'], w[f'{name}.bias'], 1e-6)
+
+    def attention(x, name, axis):
+        b, t, j, c = x.shape
+        qkv = linear(x, f'{name}.qkv').view(b, t, j, 3, num_heads, c // num_heads)
+        # (B, T, heads, J, d) over joints, (B, J, heads, T, d) over frames
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5) if axis == 's' else qkv.permute(3, 0, 2, 4, 1, 5)
+        weight = (q @ k.transpose(-2, -1) * q.shape[-1]**-.5).softmax(-1)
+        x = weight @ v
+        x = x.permute(0, 1, 3, 2, 4) if axis == 's' else x.permute(0, 3, 1, 2, 4)
+        return linear(x.reshape(b, t, j, c), f'{name}.proj')
+
+    def half(x, name, axis):
+        x = x + attention(norm(x, f'{name}.norm1_{axis}'), f'{name}.attn_{axis}', axis)
+        hidden = F.gelu(linear(norm(x, f'{name}.norm2_{axis}'), f'{name}.mlp_{axis}.fc1'))
+        return x + linear(hidden, f'{name}.mlp_{axis}.fc2')
+
+    x = linear(x, 'joints_embed') + w['pos_embed'][:, None] + w['temp_embed'][:, :x.shape[1]]
+    for i in range(sum(name.startswith('ts_attn') for name in w) // 2):
+        st = half(half(x, f'blocks_st.{i}', 's'), f'blocks_st.{i}', 't')
+        ts = half(half(x, f'blocks_ts.{i}', 't'), f'blocks_ts.{i}', 's')
+        alpha = linear(torch.cat([st, ts], -1), f'ts_attn.{i}').softmax(-1)
+        x = st * alpha[..., 0:1] + ts * alpha[..., 1:2]
+    return linear(torch.tanh(linear(norm(x, 'norm'), 'pre_logits.fc')), 'head')
+
+
+def step(forward, parameters, x, target):
+    """A training step as a function, and what forward gives before it."""
+    optimizer = torch.optim.AdamW(parameters, lr=5e-4, weight_decay=.01, fused=True)
+
+    def run():
+        optimizer.zero_grad()
+        (forward(x) - target).norm(dim=-1).mean().backward()
+        optimizer.step()
+
+    return run
+
+
+def measure(size: str, args: argparse.Namespace) -> str:
+    """One line of the table."""
+    kwargs, batch = SIZES[size]
+    batch, device = args.batch or batch, torch.device(args.device)
+    torch.manual_seed(0)
+    model = DSTformer(**kwargs).to(device)
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    frames, heads = model.temp_embed.shape[1], kwargs.get('num_heads', 8)
+    x, target = torch.randn(2, batch, frames, 17, 3, device=device)
+    with torch.no_grad():
+        difference = (model(x) - transcription(weights, x, heads)).abs().max().item()
+    steps = dict(ours=step(model, model.parameters(), x, target),
+                 plain=step(lambda x: transcription(weights, x, heads), weights.values(), x,
+                            target))
+    seconds = {name: statistics.median(times) for name, times in take_turns(
+        {name: timed(run, device) for name, run in steps.items()}, args.repeats, size).items()}
+    return (f'| {size} | {batch} x {frames} | {batch / seconds["ours"]:.2f} | '
+            f'{batch / seconds["plain"]:.2f} | {seconds["plain"] / seconds["ours"]:.2f}x | '
+            f'{difference:.1e} |')
+
+
+def main():
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--batch', type=int, help='clips of a step')
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--size', choices=SIZES, nargs='+', default=list(SIZES))
+    args = parser.parse_args()
+    print(f'{machine(torch.device(args.device))}\n')
+    print('| size | clips x frames | clips/s | written out | ratio | difference |\n'
+          '|---|---|---|---|---|---|')
+    for size in args.size:
+        print(measure(size, args), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,142 @@
+"""BVH files from positions of joints, for animation programs.
+
+The writer is our own: bvhio and pybvh write rotations that one has to have; pymotion finds them
+from positions, but turns the bones of a joint that has several together.
+"""
+import warnings
+from os import PathLike
+from pathlib import Path
+from textwrap import indent
+from typing import Dict, List, Union
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from mofm.datasets.annotation import written_at_once
+from mofm.keypoints import Layout, get_layout
+
+_UP, _DOWN, _FORWARD, _LEFT = np.array([[0, 1, 0], [0, -1, 0], [0, 0, 1], [1, 0, 0]])
+_REST = dict(knee=_DOWN, ankle=_DOWN, foot=_FORWARD, heel=-_FORWARD, big_toe=_FORWARD,
+             small_toe=_FORWARD)
+_POSITION = 'Xposition Yposition Zposition'
+_ROTATION = 'Zrotation Xrotation Yrotation'
+
+
+def write_bvh(path: Union[str, PathLike], joints: np.ndarray, layout: Union[str, Layout],
+              fps: float):
+    """Write the motion of one person; the file appears complete or not at all.
+
+    The first joint of the layout is the root. Bones keep one length, the median over the frames,
+    and have their direction in every frame. In the rest pose the person stands upright, the arms
+    to the sides, and looks along z. A bone turns from there by the smallest rotation relative to
+    the bone before it. A joint with several bones turns by the rotation that fits them best, and
+    each of them by the rest, about a joint at the same place that is called after both ends, e.g.
+    ``neck_nose``.
+
+    Args:
+        path (str or Path): File to write.
+        joints (np.ndarray): (T, J, 3) finite positions, y up, in the unit that the file has then.
+        layout (str or Layout): Joints and bones.
+        fps (float): Frames per second.
+
+    Raises:
+        ValueError: If the joints are not as expected.
+    """
+    layout = get_layout(layout) if isinstance(layout, str) else layout
+    joints, path = np.asarray(joints, np.float64), Path(path)
+    if joints.ndim != 3 or joints.shape[1:] != (layout.num_joints, 3) or not len(joints):
+        raise ValueError(f'{path}: found joints of shape {joints.shape}, expected (T, '
+                         f'{layout.num_joints}, 3) for layout {layout.name!r}')
+    if not np.isfinite(joints).all() or not 0 < fps < np.inf:
+        raise ValueError(f'{path}: found joints that are NaN or infinite, or fps={fps}, expected '
+                         'numbers, and a positive frame rate')
+    children, columns = _children(layout), [joints[:, 0]]
+
+    def turned(frame: Rotation, bone: np.ndarray, rest: np.ndarray) -> Rotation:
+        return frame * _swing(rest, frame.inv().apply(bone))
+
+    def write(name: str, offset: np.ndarray, frame: Rotation, turn: Rotation, inner) -> str:
+        """A joint in the frame of its parent, and what hangs on it."""
+        channels = f'6 {_POSITION}' if len(columns) == 1 else '3'
+        kind = 'ROOT' if len(columns) == 1 else 'JOINT'
+        columns.append(_angles(frame.inv() * turn))
+        return (f'{kind} {name}\n{{\n\tOFFSET {_numbers(offset)}\n\tCHANNELS {channels} '
+                f'{_ROTATION}\n{indent(inner(), chr(9))}}}\n')
+
+    def visit(joint: int, offset: np.ndarray, frame: Rotation) -> str:
+        name, ends = layout.joints[joint], children[joint]
+        rest = np.array([_rest(layout.joints[end]) for end in ends])  # (K, 3)
+        bones = joints[:, ends] - joints[:, [joint]]  # (T, K, 3)
+        offsets = rest * np.median(np.linalg.norm(bones, axis=-1), 0)[:, None]
+        if not ends:
+            return write(name, offset, frame, frame,
+                         lambda: f'End Site\n{{\n\tOFFSET {_numbers(np.zeros(3))}\n}}\n')
+        if len(ends) == 1:
+            turn = turned(frame, bones[:, 0], rest[0])
+            return write(name, offset, frame, turn, lambda: visit(ends[0], offsets[0], turn))
+        together = _fit(rest, bones)
+
+        def bone(i: int) -> str:
+            turn = turned(together, bones[:, i], rest[i])
+            return write(f'{name}_{layout.joints[ends[i]]}', np.zeros(3), together, turn,
+                         lambda: visit(ends[i], offsets[i], turn))
+
+        return write(name, offset, frame, together,
+                     lambda: ''.join(bone(i) for i in range(len(ends))))
+
+    hierarchy = visit(0, np.zeros(3), Rotation.identity(len(joints)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_at_once(path) as f:
+        f.write(f'HIERARCHY\n{hierarchy}MOTION\nFrames: {len(joints)}\n'
+                f'Frame Time: {1 / fps:.8f}\n'.encode())
+        np.savetxt(f, np.concatenate(columns, 1), '%.6f')
+
+
+def _children(layout: Layout) -> Dict[int, List[int]]:
+    """Joints by the joint before them on the way from the first one."""
+    children, found = {0: []}, [0]
+    for joint in found:  # grows
+        for pair in layout.edges:
+            for a, b in (pair, pair[::-1]):
+                if a == joint and b not in children:
+                    children[a].append(b)
+                    children[b] = []
+                    found.append(b)
+    return children
+
+
+def _rest(name: str) -> np.ndarray:
+    """Where the bone to a joint points in the rest pose."""
+    side, _, part = name.partition('_')
+    if side not in ('left', 'right'):
+        return _UP
+    return _REST.get(part, _LEFT if side == 'left' else -_LEFT)
+
+
+def _swing(rest: np.ndarray, bone: np.ndarray) -> Rotation:
+    """Smallest rotations of an axis (3,) to T directions (T, 3)."""
+    axis = np.cross(rest, bone)
+    length = np.linalg.norm(axis, axis=-1)
+    angle = np.arctan2(length, bone @ rest)
+    axis[length == 0] = np.roll(rest, 1)  # half a turn about any other axis, or no turn
+    return Rotation.from_rotvec(
+        axis * (angle / np.linalg.norm(axis, axis=-1))[:, None])
+
+
+def _fit(rest: np.ndarray, bones: np.ndarray) -> Rotation:
+    """Rotations that bring K axes (K, 3) nearest to T x K directions (T, K, 3): Kabsch, 1976."""
+    length = np.linalg.norm(bones, axis=-1, keepdims=True)
+    u, _, vt = np.linalg.svd(np.swapaxes(bones / np.where(length, length, 1), 1, 2) @ rest)
+    u[..., 2] *= np.linalg.det(u @ vt)[:, None]
+    return Rotation.from_matrix(u @ vt)
+
+
+def _angles(rotation: Rotation) -> np.ndarray:
+    """(T, 3) degrees in the order of the channels, without jumps of a full turn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', UserWarning)  # at a gimbal lock any choice is right
+        return np.unwrap(rotation.as_euler('ZXY', degrees=True), period=360, axis=0)
+
+
+def _numbers(values: np.ndarray) -> str:
+    return ' '.join(f'{value:.6f}' for value in values)

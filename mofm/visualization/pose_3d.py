@@ -1,0 +1,142 @@
+"""3D skeletons as strips of frames and in motion, the 2D key points that they come from beside."""
+from typing import Optional, Union
+
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
+from mofm.keypoints import Layout, get_layout
+
+from .animation import ClipPanel
+from .pose import MIDDLE, bone_colours
+
+# Degrees: a little from above, and from the side, or there would be no depth to see.
+_ELEVATION, _AZIMUTH = 12, -60
+_FRONT = -90
+
+
+class ClipPanel3D:
+    """All persons of a clip in 3D, at a time that can change; colours as in `draw_pose_clip`.
+
+    The first joint, the root, stays where it is; persons stand side by side. One scale holds for
+    all persons, frames and axes. The grey floor is as low as the lowest joint of the clip.
+
+    Args:
+        axis (Axes3D): Where to.
+        joints (np.ndarray): (M, T, J, 3), x to the right, y down, z away from the camera. NaN are
+            left out.
+        layout (str or Layout): Joint layout.
+        width (float): Of the bones, in points.
+
+    Raises:
+        ValueError: If the joints are not those of the layout.
+    """
+
+    def __init__(self, axis, joints: np.ndarray, layout: Union[str, Layout], width: float = 2):
+        layout = get_layout(layout) if isinstance(layout, str) else layout
+        joints = np.asarray(joints, np.float32)
+        if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3):
+            raise ValueError(f'joints {joints.shape}: expected (M, T, {layout.num_joints}, 3) for '
+                             f'layout {layout.name}')
+        persons = len(joints)
+        pose = (joints - joints[..., :1, :])[..., [0, 2, 1]] * (1, 1, -1)
+        reach = max(np.nanmax(np.abs(pose[..., :2]), initial=0), 1)  # of a person to any side
+        low, high = (extreme(pose[..., 2], initial=0) for extreme in (np.nanmin, np.nanmax))
+        high = max(high, low + reach)
+        pose[..., 0] += 2 * reach * np.arange(persons)[:, None, None]
+        axis.set(xlim=(-reach, (2 * persons - 1) * reach), ylim=(-reach, reach), zlim=(low, high))
+        axis.set_box_aspect((2 * persons * reach, 2 * reach, high - low),
+                            zoom=1.1 if persons == 1 else .85)
+        axis.set_axis_off()
+        axis.computed_zorder = False  # the floor is never in front
+        x, y = np.meshgrid(np.linspace(-1, 2 * persons - 1, 4 * persons + 1),
+                           np.linspace(-1, 1, 5))
+        axis.plot_wireframe(x * reach, y * reach, np.full_like(x, low), color='#D0D0D0',
+                            linewidth=.6)
+        self._axis = axis
+        self._lines = axis.add_collection3d(Line3DCollection(
+            np.zeros((1, 2, 3)), linewidths=width, capstyle='round',
+            colors=np.tile(bone_colours(layout), persons)))
+        self._bones = pose[:, :, np.array(layout.edges)]  # (M, T, E, 2, 3)
+        self.show(0)
+
+    def show(self, time: float, azimuth: float = _AZIMUTH):
+        """Move to a time in [0, 1], from the first frame to the last.
+
+        Args:
+            time (float): The time.
+            azimuth (float): Where from, in degrees; -90 is the camera.
+        """
+        self._axis.view_init(_ELEVATION, azimuth)
+        frame = round(time * (self._bones.shape[1] - 1))
+        self._lines.set_segments(self._bones[:, frame].reshape(-1, 2, 3))
+
+
+def draw_clip_3d(joints: np.ndarray, layout: Union[str, Layout], clip: Optional[dict] = None,
+                 num: int = 6) -> Figure:
+    """Frames of 3D skeletons, evenly spaced from the first to the last.
+
+    Args:
+        joints (np.ndarray): (M, T, J, 3), see :class:`ClipPanel3D`.
+        layout (str or Layout): Joint layout.
+        clip (dict, optional): Annotation of the same frames with ``keypoint`` (M, T, J, 2) and
+            ``keypoint_score``, drawn above.
+        num (int): Number of frames to draw, at most T.
+
+    Returns:
+        Figure: A column a frame.
+    """
+    total = joints.shape[1]
+    frames = np.unique(np.linspace(0, total - 1, num).round().astype(int))
+    rows = 1 + (clip is not None)
+    figure = Figure(figsize=(2 * len(frames), 2.1 * rows + .25), dpi=150, layout='constrained')
+    for column, frame in enumerate(frames):
+        time = frame / max(total - 1, 1)
+        if clip is not None:
+            axis = figure.add_subplot(2, len(frames), column + 1)
+            ClipPanel(axis, clip, layout).show(time)
+            axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+        axis = figure.add_subplot(rows, len(frames), (rows - 1) * len(frames) + column + 1,
+                                  projection='3d')
+        ClipPanel3D(axis, joints, layout).show(time)
+        if clip is None:
+            axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+    return figure
+
+
+def animate_clip_3d(joints: np.ndarray, layout: Union[str, Layout], clip: Optional[dict] = None,
+                    num: int = 32, title: str = '', size: float = 2.6,
+                    swing: float = 45) -> FuncAnimation:
+    """3D skeletons in motion, brought to a given number of frames.
+
+    The view starts at the camera and swings to both sides, which shows the depth.
+
+    Args:
+        joints (np.ndarray): (M, T, J, 3), see :class:`ClipPanel3D`.
+        layout (str or Layout): Joint layout.
+        clip (dict, optional): Annotation of the same frames, drawn on the left.
+        num (int): Frames of the animation.
+        title (str): Written above.
+        size (float): Side of a panel in inches of 80 pixels.
+        swing (float): Degrees to either side; 0 stays with one view.
+
+    Returns:
+        FuncAnimation: For :func:`save_animation`.
+    """
+    head = .19 * (title.count('\n') + 1) + .03 if title else 0
+    columns = 1 + (clip is not None)
+    figure = Figure(figsize=(size * columns, size + head), dpi=80)
+    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top')
+    grid = figure.add_gridspec(1, columns, left=.01, right=.99, bottom=.01, wspace=.02,
+                               top=.99 * size / (size + head))
+    panel = ClipPanel3D(figure.add_subplot(grid[-1], projection='3d'), joints, layout)
+    flat = clip and ClipPanel(figure.add_subplot(grid[0]), clip, layout)
+
+    def show(frame: int):
+        time = frame / max(num - 1, 1)
+        panel.show(time, _FRONT + swing * np.sin(2 * np.pi * time) if swing else _AZIMUTH)
+        if flat:
+            flat.show(time)
+
+    return FuncAnimation(figure, show, num)

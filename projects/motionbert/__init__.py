@@ -1,0 +1,5 @@
+"""MotionBERT (arXiv 2210.06551) as a plug-in: ``custom_imports=['projects.motionbert']``."""
+
+from . import actions, dstformer, lifting, mesh
+
+__all__ = ['actions', 'dstformer', 'lifting', 'mesh']

@@ -1,0 +1,91 @@
+"""Heads on the representation of each joint (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mofm.models.backbones import MotionFeatures
+from mofm.models.heads import ActionClsHead, OneShotHead
+from mofm.models.heads.cls_head import _BatchNorm
+from mofm.registry import MODELS
+
+
+def pool(tokens: Tensor, num_joints: int, dropout: nn.Module) -> Tensor:
+    """Dropout on every token, then the mean over persons and frames of each joint.
+
+    Args:
+        tokens (Tensor): (B, M * T * J, C), joints innermost; persons that fill up a clip count.
+        num_joints (int): J.
+        dropout (nn.Module): As its name says.
+
+    Returns:
+        Tensor: (B, J * C).
+    """
+    return dropout(tokens).unflatten(1, (-1, num_joints)).mean(1).flatten(1)
+
+
+@MODELS.register_module()
+class MotionBERTClsHead(ActionClsHead):
+    """Two layers with batch norm between them on the joints' mean representations.
+
+    Args:
+        num_classes (int): K.
+        in_channels (int): C. Defaults to 512.
+        num_joints (int): J. Defaults to 17.
+        hidden_channels (int): Width between the layers. Defaults to 2048.
+        dropout (float): Defaults to 0.5.
+        **kwargs: Label smoothing, ... of :class:`ActionClsHead`.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int = 512,
+                 num_joints: int = 17,
+                 hidden_channels: int = 2048,
+                 dropout: float = 0.5,
+                 **kwargs):
+        super().__init__(num_classes, hidden_channels, dropout, **kwargs)
+        self.num_joints = num_joints
+        self.fc1 = nn.Linear(num_joints * in_channels, hidden_channels)
+        self.bn = _BatchNorm(hidden_channels)
+        self.fc2 = self.fc  # its name in the released checkpoints
+        del self.fc
+
+    def init_weights(self):
+        """The released models start from what PyTorch gives a layer."""
+
+    def forward(self, features: MotionFeatures) -> Tensor:
+        """Class scores (B, K)."""
+        x = self.fc1(pool(features.tokens, self.num_joints, self.dropout))
+        return self.fc2(F.relu(self.bn(x)))
+
+
+@MODELS.register_module()
+class MotionBERTOneShotHead(OneShotHead):
+    """One layer on the joints' mean representations, and division by the length.
+
+    Args:
+        in_channels (int): C. Defaults to 512.
+        num_joints (int): J. Defaults to 17.
+        out_channels (int, optional): E. None takes the representations themselves. Defaults to
+            2048.
+        dropout (float): Defaults to 0.1.
+        loss (dict, optional): As of :class:`OneShotHead`.
+    """
+
+    def __init__(self,
+                 in_channels: int = 512,
+                 num_joints: int = 17,
+                 out_channels: int | None = 2048,
+                 dropout: float = 0.1,
+                 loss: dict | None = None):
+        super().__init__(num_joints * in_channels, out_channels, dropout, loss)
+        self.num_joints = num_joints
+        self.fc1 = self.fc  # its name in the released checkpoints
+        del self.fc
+
+    def init_weights(self):
+        """The released models start from what PyTorch gives a layer."""
+
+    def forward(self, features: MotionFeatures) -> Tensor:
+        """Embeddings (B, E) of length 1."""
+        return F.normalize(self.fc1(pool(features.tokens, self.num_joints, self.dropout)), dim=1)

@@ -1,0 +1,9 @@
+# AdamW, learning rates falling by 1 % an epoch: 1e-4 of the backbone, 1e-3 of the head.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, fused=True),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+param_scheduler = [dict(type='ExponentialLR', gamma=0.99)]
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=300, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()

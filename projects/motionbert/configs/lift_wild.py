@@ -1,0 +1,14 @@
+# Key points of any video to 3D by tools/demo.py or MotionInferencer (docs/inference.md), with the
+# checkpoint of pose3d_h36m_global_lite.py. The box of a person becomes [-1, 1]; with
+# --cfg-options test_dataloader.dataset.pipeline.0.type=NormalizeByShortSide the image does.
+_base_ = 'pose3d_h36m_global_lite.py'
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='MotionDataset',
+        to_layout='h36m17',
+        pipeline=[
+            dict(type='CropScale'),
+            dict(type='ZeroMissing'),
+            dict(type='PackLiftingInputs')
+        ]))

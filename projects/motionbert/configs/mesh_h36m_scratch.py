@@ -1,0 +1,6 @@
+# mesh_h36m.py without pre-training.
+_base_ = 'mesh_h36m.py'
+model = dict(backbone=dict(init_cfg=None))
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-4), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.))))
+train_cfg = dict(max_epochs=100)

@@ -1,0 +1,206 @@
+"""DSTformer, the dual-stream transformer of MotionBERT (arXiv 2210.06551, Sec. 3.3).
+
+The order of norm and residual is that of the released code, pre-norm; the paper's text has it
+post-norm. Parameters carry the names of the released checkpoints.
+"""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mofm.models.backbones import MotionFeatures
+from mofm.registry import MODELS
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention within sequences (N, L, C)."""
+
+    def __init__(self, dims: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dims, 3 * dims)
+        self.proj = nn.Linear(dims, dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend, (N, L, C) to the same."""
+        n, length, c = x.shape
+        qkv = self.qkv(x).view(n, length, 3, self.num_heads, c // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (N, heads, L, d), views
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape))
+
+
+class MLP(nn.Module):
+    """Two linear layers with GELU in between."""
+
+    def __init__(self, dims: int, hidden: int):
+        super().__init__()
+        self.fc1 = nn.Linear(dims, hidden)
+        self.fc2 = nn.Linear(hidden, dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each token for itself, (..., C) to the same."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """One stream of a level: attention and MLP over the joints (s), and over the frames (t)."""
+
+    def __init__(self, dims: int, num_heads: int, mlp_ratio: float):
+        super().__init__()
+        for axis in 'st':
+            self.add_module(f'norm1_{axis}', nn.LayerNorm(dims, eps=1e-6))
+            self.add_module(f'attn_{axis}', Attention(dims, num_heads))
+            self.add_module(f'norm2_{axis}', nn.LayerNorm(dims, eps=1e-6))
+            self.add_module(f'mlp_{axis}', MLP(dims, int(dims * mlp_ratio)))
+
+    def spatial(self, x: Tensor) -> Tensor:
+        """Over the joints of each frame, (B, T, J, C) to the same."""
+        shape, x = x.shape, x.flatten(0, 1)
+        x = x + self.attn_s(self.norm1_s(x))
+        return (x + self.mlp_s(self.norm2_s(x))).view(shape)
+
+    def temporal(self, x: Tensor) -> Tensor:
+        """Over the frames of each joint, (B, T, J, C) to the same."""
+        # one copy for the whole half, instead of one for each of query, key, value and result
+        x = x.transpose(1, 2)  # (B, J, T, C)
+        shape, x = x.shape, x.flatten(0, 1)
+        x = x + self.attn_t(self.norm1_t(x))
+        return (x + self.mlp_t(self.norm2_t(x))).view(shape).transpose(1, 2)
+
+
+def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
+    """Mean of the streams, weighted by ``softmax(scores([x_st, x_ts]))`` (eq. 4).
+
+    Softmax over two scores is the sigmoid of their difference, so nothing is concatenated.
+    """
+    (w_st, w_ts), bias = (scores.weight[0] - scores.weight[1]).chunk(2), scores.bias
+    alpha = (x_st @ w_st + x_ts @ w_ts + (bias[0] - bias[1])).sigmoid()
+    return torch.lerp(x_ts, x_st, alpha[..., None].type_as(x_st))
+
+
+@MODELS.register_module()
+class DSTformer(BaseModule):
+    """2D key points of one person to 3D positions, or to a representation of the motion.
+
+    A level has two streams that read the same input: space, then time (ST), and time, then space
+    (TS). Weights that each joint of each frame computes from both mix them (eq. 4).
+
+    The released models are ``DSTformer()``, 42,466,317 parameters, and, called Lite,
+    ``DSTformer(embed_dims=256, mlp_ratio=4)``, 16,001,549.
+
+    Args:
+        in_channels (int): Numbers a joint: x, y and confidence. Defaults to 3.
+        out_channels (int): Numbers of a result: x, y and z. Defaults to 3.
+        embed_dims (int): C, width of the streams. Defaults to 512.
+        rep_dims (int): Width of the representation. Defaults to 512.
+        depth (int): Levels. Defaults to 5.
+        num_heads (int): Attention heads; divides C. Defaults to 8.
+        mlp_ratio (float): Hidden width of the MLPs over C. Defaults to 2.
+        num_joints (int): J. Defaults to 17, layout ``h36m17``.
+        max_frames (int): Longest clip. Defaults to 243.
+        att_fuse (bool): Mix the streams by computed weights; False takes their mean. Defaults to
+            True.
+        init_cfg (dict, optional): Weights to start from.
+
+    Raises:
+        ValueError: If C is not a multiple of ``num_heads``.
+    """
+
+    def __init__(self,
+                 in_channels: int = 3,
+                 out_channels: int = 3,
+                 embed_dims: int = 512,
+                 rep_dims: int = 512,
+                 depth: int = 5,
+                 num_heads: int = 8,
+                 mlp_ratio: float = 2,
+                 num_joints: int = 17,
+                 max_frames: int = 243,
+                 att_fuse: bool = True,
+                 init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        if embed_dims % num_heads:
+            raise ValueError(f'embed_dims: found {embed_dims}, expected a multiple of num_heads='
+                             f'{num_heads}')
+        self.joints_embed = nn.Linear(in_channels, embed_dims)
+        self.pos_embed = nn.Parameter(torch.zeros(1, num_joints, embed_dims))
+        self.temp_embed = nn.Parameter(torch.zeros(1, max_frames, 1, embed_dims))
+        self.blocks_st, self.blocks_ts = (
+            nn.ModuleList(Block(embed_dims, num_heads, mlp_ratio) for _ in range(depth))
+            for _ in range(2))
+        self.ts_attn = nn.ModuleList(
+            nn.Linear(2 * embed_dims, 2) for _ in range(depth)) if att_fuse else None
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.pre_logits = nn.Sequential()
+        self.pre_logits.add_module('fc', nn.Linear(embed_dims, rep_dims))
+        self.pre_logits.add_module('act', nn.Tanh())
+        self.head = nn.Linear(rep_dims, out_channels)
+        self._init()
+
+    def _init(self):
+        """As published: truncated normal of std 0.02; the streams are averaged at first."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        for embedding in (self.pos_embed, self.temp_embed):
+            trunc_normal_(embedding, std=0.02)
+        for fuse in self.ts_attn or ():
+            nn.init.zeros_(fuse.weight)
+            nn.init.constant_(fuse.bias, 0.5)
+
+    def get_representation(self, x: Tensor) -> Tensor:
+        """What the network knows of each joint in each frame.
+
+        Args:
+            x (Tensor): (B, T, J, 3) x, y about in [-1, 1], and confidence; T up to
+                ``max_frames``.
+
+        Returns:
+            Tensor: (B, T, J, ``rep_dims``) in (-1, 1).
+
+        Raises:
+            ValueError: If there are more frames, or another number of joints.
+        """
+        frames, joints = self.temp_embed.shape[1], self.pos_embed.shape[1]
+        if x.ndim != 4 or x.shape[1] > frames or x.shape[2] != joints:
+            raise ValueError(f'x: found shape {tuple(x.shape)}, expected (B, T, {joints}, 3) with '
+                             f'T up to max_frames={frames}')
+        x = self.joints_embed(x) + self.pos_embed + self.temp_embed[:, :x.shape[1]]
+        for i, (st, ts) in enumerate(zip(self.blocks_st, self.blocks_ts)):
+            x_st = st.temporal(st.spatial(x))
+            x_ts = ts.spatial(ts.temporal(x))
+            x = (x_st + x_ts) / 2 if self.ts_attn is None else _fuse(self.ts_attn[i], x_st, x_ts)
+        return self.pre_logits(self.norm(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Positions (B, T, J, 3) in the units of the input, (B, T, J, 3) as above."""
+        return self.head(self.get_representation(x))
+
+
+@MODELS.register_module()
+class DSTformerBackbone(DSTformer):
+    """DSTformer for heads on its representation, e.g. in a :class:`MotionRecognizer`.
+
+    The head for 3D positions is there, so that checkpoints fit, and stays as it is.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.head.requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> MotionFeatures:
+        """Features of clips.
+
+        Args:
+            inputs (Tensor): (B, M, T, J, 3) of M persons.
+
+        Returns:
+            MotionFeatures: ``tokens`` (B, M * T * J, C), persons outermost; ``pooled`` (B, C),
+            their mean; ``encoded`` (B, M * T * J), all true.
+        """
+        tokens = self.get_representation(inputs.flatten(0, 1)).float()
+        tokens = tokens.reshape(len(inputs), -1, tokens.shape[-1])
+        return MotionFeatures(tokens, tokens.mean(1), torch.ones_like(tokens[..., 0], dtype=bool))

@@ -1,0 +1,198 @@
+"""Key points arrive on the device here, and are corrupted here for the pre-training.
+
+Noise and masks follow MotionBERT (arXiv 2210.06551, Sec. 3.2 and 4.1) and its released code; the
+model of detection errors is that of arXiv 1812.03595, Sec. 4.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor, nn
+
+from mofm.models.data_preprocessor import stack_inputs
+from mofm.registry import MODELS
+
+
+@MODELS.register_module()
+class SkeletonDataPreprocessor(BaseDataPreprocessor):
+    """Stack the key points of a batch on the device, for models that read coordinates.
+
+    Samples with fewer persons are padded with missing ones; the clips of a sample are put behind
+    each other in the batch.
+    """
+
+    def __init__(self):
+        super().__init__(non_blocking=True)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
+
+        Args:
+            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, T, 3), or a list of the
+                same without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack
+                theirs.
+            training (bool): Unused.
+
+        Returns:
+            dict: ``inputs`` (B * clips, M, T, J, 3), a view, and ``data_samples``.
+        """
+        data = self._receive(data)
+        return dict(inputs=_joints_last(data['inputs']['keypoints']),
+                    data_samples=data.get('data_samples'))
+
+    def _receive(self, data: dict) -> dict:
+        """The batch on the device, its labels in their samples."""
+        if not isinstance(data['inputs']['keypoints'], Tensor):
+            data = dict(data, inputs=stack_inputs(data['inputs']))
+        data = self.cast_data(data)
+        for sample, label in zip(data.get('data_samples') or (), data.get('labels', ())):
+            sample.set_gt_label(label[None])
+        return data
+
+
+def _joints_last(keypoints: Tensor) -> Tensor:
+    """(B, [clips,] M, J, T, 3) to (B * clips, M, T, J, 3)."""
+    return keypoints.view(-1, *keypoints.shape[-4:]).transpose(2, 3)
+
+
+@MODELS.register_module()
+class LiftingDataPreprocessor(SkeletonDataPreprocessor):
+    """Corrupts the key points of the training, as a detector does and by masks.
+
+    Which samples get noise and which masks they say themselves (``noise`` and ``masked`` of
+    :class:`PackLiftingInputs`).
+
+    Args:
+        noise (dict, optional): Options of :class:`KeypointNoise`. Defaults to no noise.
+        joint_mask (float): Share of joints that are masked, each for itself; 0.05 in the paper's
+            code. Defaults to 0.
+        frame_mask (float): Share of frames that are masked, the same ones in the whole batch; 0.1
+            in the paper's code. Without one of both there are no masks at all. Defaults to 0.
+
+    Raises:
+        ValueError: If a share is not in [0, 1).
+    """
+
+    def __init__(self, noise: dict | None = None, joint_mask: float = 0.,
+                 frame_mask: float = 0.):
+        super().__init__()
+        for name, value in (('joint_mask', joint_mask), ('frame_mask', frame_mask)):
+            if not 0 <= value < 1:
+                raise ValueError(f'{name}: found {value}, expected a share in [0, 1)')
+        self.noise = None if noise is None else KeypointNoise(**noise)
+        self.joint_mask = joint_mask
+        self.frame_mask = frame_mask
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collated samples of :class:`PackLiftingInputs` to the arguments of a lifter.
+
+        Args:
+            data (dict): As above; ``inputs`` also with ``target`` (B, T, J, 3) for 3D data, and
+                for the training ``noise`` (B,) and ``masked`` (B,) bool.
+            training (bool): Corrupt the key points. Defaults to False.
+
+        Returns:
+            dict: ``inputs`` and ``clean`` (B, M, T, J, 3), the key points with and without
+            corruption; ``target`` (B, T, J, 3) or None; ``data_samples``.
+        """
+        data = self._receive(data)
+        given = data['inputs']
+        inputs = clean = _joints_last(given['keypoints'])
+        if training and self.noise is not None:
+            inputs = torch.where(given['noise'].view(-1, 1, 1, 1, 1), self.noise(clean), clean)
+        if training and self.joint_mask and self.frame_mask:
+            inputs = inputs * (self._keep(inputs) | ~given['masked'].view(-1, 1, 1, 1))[..., None]
+        return dict(inputs=inputs, clean=clean, target=given.get('target'),
+                    data_samples=data.get('data_samples'))
+
+    def _keep(self, x: Tensor) -> Tensor:
+        """What masks leave of (B, M, T, J, 3): (B, M, T, J) bool."""
+        joints = torch.rand(x.shape[:-1], device=x.device) >= self.joint_mask
+        frames = torch.rand(x.shape[2], 1, device=x.device) >= self.frame_mask
+        return joints & frames
+
+
+# How many bones a joint is away from the root, in the order of h36m17.
+_BONES = torch.tensor([0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 3, 4, 5, 3, 4, 5.])
+
+
+class KeypointNoise(nn.Module):
+    """Errors of a detector of 2D key points, and the confidences that it would give them.
+
+    At key frames that are evenly apart in time a joint is off by a Gaussian of its own, or, less
+    often, by a uniform error; frames between them interpolate linearly. On top comes a small
+    jitter of each frame, the same for the whole batch. Joints that are missing stay so.
+
+    The file ``params/synthetic_noise.pth`` of MotionBERT has a Gaussian for each joint, fitted to
+    a detector. Without it a stand-in is taken, which keeps to the range of the fitted values and
+    guesses which joint has which: no bias; from the root to the wrists, bone by bone, the standard
+    deviation grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from 0.999 to
+    0.703.
+
+    Args:
+        num_keyframes (int): Key frames of a clip. Defaults to 27, for 243 frames.
+        params_file (str, optional): File with tensors ``mean`` (J, 2), ``std`` (J, 2), ``weight``
+            (J,), in the units of the key points, and, if not 0.06, ``uniform_range``.
+        jitter (float): Standard deviation. Defaults to 0.002.
+        confidence (tuple): a, b, m and s. An error of length d has confidence
+            ``a / (d + a) + b d + N(m, s^2)``, clipped to [0, 1].
+
+    Raises:
+        ValueError: If there are no key frames, or the file is not as described.
+    """
+
+    def __init__(self, num_keyframes: int = 27, params_file: str | None = None,
+                 jitter: float = 0.002,
+                 confidence: tuple = (0.028, 1.1, -0.0045857, 0.143106)):
+        super().__init__()
+        if num_keyframes < 1:
+            raise ValueError(f'num_keyframes: found {num_keyframes}, expected at least 1')
+        self.num_keyframes = num_keyframes
+        self.jitter = jitter
+        self.confidence = confidence
+        params = _read_params(params_file) if params_file else dict(
+            mean=torch.zeros(17, 2), std=(0.0034 + 0.0061 * _BONES[:, None] / 5).expand(17, 2),
+            weight=0.999 - 0.296 * _BONES / 5)
+        self.uniform_range = float(params.get('uniform_range', 0.06))
+        for name in ('mean', 'std', 'weight'):
+            self.register_buffer(name, params[name].float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Key points (..., T, J, 3) with noise, and with the confidences that belong to it."""
+        *batch, frames, joints, _ = x.shape
+
+        def draw(sample, axes=2):
+            return sample(*batch, joints, axes, self.num_keyframes, device=x.device)
+
+        gaussian = draw(torch.randn) * self.std[..., None] + self.mean[..., None]
+        uniform = (draw(torch.rand) - 0.5) * self.uniform_range
+        error = torch.where(draw(torch.rand, 1) < self.weight[:, None, None], gaussian, uniform)
+        error = F.interpolate(error.flatten(0, -4).flatten(1, 2), frames, mode='linear',
+                              align_corners=True)  # (N, J * 2, T)
+        error = error.view(*batch, joints, 2, frames).movedim(-1, -3)  # (..., T, J, 2)
+        error = error + self.jitter * torch.randn(error.shape[-3:], device=x.device)
+        a, b, m, s = self.confidence
+        distance = error.norm(dim=-1, keepdim=True)
+        score = a / (distance + a) + b * distance + m + s * torch.randn_like(distance)
+        noisy = torch.cat([x[..., :2] + error, score.clamp(0, 1)], -1)
+        return noisy * (x[..., 2:] > 0)
+
+
+def _read_params(path: str) -> dict:
+    """Parameters of the noise; checked."""
+    if not Path(path).is_file():
+        raise ValueError(f'params_file: found no file {path}, expected synthetic_noise.pth of '
+                         'MotionBERT; leave params_file out for the stand-in')
+    try:
+        params = torch.load(path, map_location='cpu', weights_only=True)
+        shapes = {name: tuple(params[name].shape) for name in ('mean', 'std', 'weight')}
+    except Exception as error:  # damaged bytes raise nearly anything
+        raise ValueError(f'{path}: no tensors called mean, std and weight to be read '
+                         f'({type(error).__name__}), expected those of synthetic_noise.pth of '
+                         'MotionBERT') from error
+    if shapes != dict(mean=(17, 2), std=(17, 2), weight=(17, )):
+        raise ValueError(f'{path}: found the shapes {shapes}, expected mean (17, 2), std (17, 2) '
+                         'and weight (17,)')
+    return params

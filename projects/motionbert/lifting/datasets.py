@@ -1,0 +1,327 @@
+"""Windows of 3D motion: Human3.6M seen by cameras, and motion capture without.
+
+Both cut recordings into windows as MotionBERT does (arXiv 2210.06551, Sec. 4.1). The arrays stay
+in one block of memory, which the workers of a DataLoader share; a window is a row of frame
+indices.
+"""
+
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from mmengine.dataset import BaseDataset, force_full_init
+
+from mofm.datasets import AnnotationError
+from mofm.datasets.unpickling import RefusedPickle, RestrictedUnpickler
+from mofm.keypoints import get_layout
+from mofm.registry import DATASETS
+
+LAYOUT = get_layout('h36m17')
+METAINFO = dict(layout=LAYOUT.name, left_kp=list(LAYOUT.left), right_kp=list(LAYOUT.right))
+#: Image width and height of the cameras of Human3.6M.
+H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
+                '58860488': (1000, 1000)}
+
+
+def resample(length: int, num_frames: int,
+             rng: Optional[np.random.Generator] = None) -> np.ndarray:
+    """Spread frames evenly over a recording; with a generator, at random around these places.
+
+    Args:
+        length (int): T, frames of the recording.
+        num_frames (int): n.
+        rng (np.random.Generator, optional): For T < n, rounds each of the n places up or down at
+            random; else moves it by U(0, T / n). None rounds down.
+
+    Returns:
+        np.ndarray: (n,) ascending indices in [0, T).
+    """
+    places = np.linspace(0, length, num_frames, endpoint=False)
+    if rng is not None and length < num_frames:
+        up = rng.integers(2, size=num_frames) == 1
+        places = np.sort(np.where(up, np.ceil(places), places))
+    elif rng is not None:
+        places = places + rng.random(num_frames) * length / num_frames
+    return np.minimum(places, length - 1).astype(np.int64)
+
+
+def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
+                rng: Optional[np.random.Generator] = None) -> np.ndarray:
+    """Sliding windows inside each recording; a shorter recording is resampled to one window.
+
+    Args:
+        lengths (Sequence[int]): Frames of the recordings, which follow each other.
+        clip_len (int): n, frames of a window.
+        stride (int): Frames from one start to the next.
+        rng (np.random.Generator, optional): For the resampling, see :func:`resample`.
+
+    Returns:
+        np.ndarray: (windows, n) indices into the frames of all recordings.
+    """
+    lengths = np.asarray(lengths)
+    first = np.cumsum(lengths) - lengths
+    count = np.maximum(lengths - clip_len, -stride) // stride + 1  # 0 for the shorter ones
+    video = np.repeat(np.arange(len(lengths)), count)
+    number = np.arange(len(video)) - np.repeat(np.cumsum(count) - count, count)
+    start = first[video] + number * stride
+    windows = start[:, None] + np.arange(clip_len)
+    short = np.flatnonzero(count == 0)
+    if not len(short):
+        return windows
+    extra = [first[i] + resample(lengths[i], clip_len, rng) for i in short]
+    order = np.argsort(np.concatenate([video, short]), kind='stable')
+    return np.concatenate([windows, extra])[order]
+
+
+class WindowDataset(BaseDataset):
+    """Windows of recordings that follow each other on the frame axis of some arrays.
+
+    A subclass reads the arrays and returns the lengths of the recordings from
+    :meth:`load_arrays`.
+
+    Args:
+        ann_file (str): File with the recordings.
+        pipeline (Sequence): Transforms, or configs of transforms.
+        clip_len (int): Frames of a window.
+        stride (int): Frames from the start of a window to that of the next; Human3.6M is trained
+            with 81 and tested with 243.
+        seed (int): Of the resampling of recordings shorter than a window, which is drawn once. In
+            test mode they are resampled evenly.
+        **kwargs: Arguments of mmengine's ``BaseDataset``, e.g. ``test_mode``, ``indices``.
+
+    Raises:
+        ValueError: If a number is out of range.
+        AnnotationError: If the file cannot be used.
+    """
+
+    METAINFO = METAINFO
+
+    def __init__(self, ann_file: str, pipeline: Sequence[Union[dict, Callable]] = (),
+                 clip_len: int = 243, stride: int = 81, seed: int = 0, **kwargs):
+        for name, value in (('clip_len', clip_len), ('stride', stride)):
+            if value < 1:
+                raise ValueError(f'{name}: found {value}, expected at least 1')
+        self.clip_len = clip_len
+        self.stride = stride
+        self.seed = seed
+        super().__init__(ann_file, pipeline=pipeline, data_prefix={}, serialize_data=False,
+                         **kwargs)
+
+    def load_arrays(self) -> np.ndarray:
+        """Read the file; returns the lengths (V,) of its recordings."""
+        raise NotImplementedError
+
+    def load_data_list(self) -> np.ndarray:
+        """Indices (windows, clip_len) of the frames of every window."""
+        lengths = self.load_arrays()
+        rng = None if self.test_mode else np.random.default_rng(self.seed)
+        return split_clips(lengths, self.clip_len, self.stride, rng)
+
+    def _get_unserialized_subset(self, indices) -> np.ndarray:
+        """Windows, see mmengine."""
+        return np.asarray(super()._get_unserialized_subset(indices))
+
+
+@DATASETS.register_module()
+class Human36MDataset(WindowDataset):
+    """Human3.6M, or other recordings in its format: 2D key points and 3D labels in pixels.
+
+    The file, e.g. ``h36m_sh_conf_cam_source_final.pkl``, is a pickle of a dict per split, whose
+    frames lie one after the other: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]) (1 if
+    absent), ``joint3d_image`` (N, 17, 3) px with z relative to the root, ``camera_name`` (N) and
+    ``source`` (N), the recording and camera. Tests need ``action`` (N), ``2.5d_factor`` (N), mm
+    per pixel at the depth of the root, and ``joints_2.5d_image`` (N, 17, 3), the labels in mm.
+    Cameras other than Human3.6M's have their size in ``cameras``, ``{name: (width, height)}``,
+    beside the splits.
+
+    The pipeline gets ``keypoint`` (T, 17, 2), ``keypoint_score`` (T, 17), ``keypoint_3d``
+    (T, 17, 3), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,), the frames within the split,
+    ``sample_idx``, and, in test mode, ``action``, ``factor`` (T,) and ``target_3d`` (T, 17, 3) mm.
+
+    Args:
+        ann_file (str): The pickle; nothing but arrays and plain containers is read of it.
+        split (str): Key of the split, ``'train'`` or ``'test'``.
+        **kwargs: Those of :class:`WindowDataset`.
+
+    Raises:
+        AnnotationError: If the file or one of its fields is not as described.
+    """
+
+    def __init__(self, ann_file: str, split: str = 'train', **kwargs):
+        self.split = split
+        super().__init__(ann_file, **kwargs)
+
+    def load_arrays(self) -> np.ndarray:
+        """See the base class."""
+        data, cameras = _load_split(self.ann_file, self.split)
+        file = f'{self.ann_file}: split {self.split!r}'
+        count = _count(data, file)
+        self.keypoint = _numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])[..., :2]
+        self.keypoint_3d = _numbers(data, 'joint3d_image', file, [(count, 17, 3)])
+        self.score = np.ones((count, 17), np.float32)
+        if 'confidence' in data:
+            self.score = _numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)]
+                                  ).reshape(count, 17)
+        source = _texts(data, 'source', file, count)
+        first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
+        self.video = np.repeat(np.arange(len(first), dtype=np.int32),
+                               np.diff(np.r_[first, count]))
+        self.sources = source[first]
+        names = self._per_video(data, 'camera_name', file, first)
+        unknown = sorted(set(names.tolist()) - set(cameras))
+        if unknown:
+            raise _error(file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}; the '
+                         "size of others belongs into the file's 'cameras'")
+        self.sizes = np.array([cameras[name] for name in names.tolist()])  # (V, 2)
+        if self.test_mode:
+            self.actions = self._per_video(data, 'action', file, first)
+            self.factor = _numbers(data, '2.5d_factor', file, [(count, )])
+            self.target_3d = _numbers(data, 'joints_2.5d_image', file, [(count, 17, 3)])
+        return np.diff(np.r_[first, count])
+
+    def _per_video(self, data: dict, field: str, file: str, first: np.ndarray) -> np.ndarray:
+        """A text of each recording, which must be the same in all of its frames."""
+        values = _texts(data, field, file, len(self.video))
+        changes = np.flatnonzero(values != values[first][self.video])
+        if len(changes):
+            at = changes[0]
+            raise _error(file, field, f'{values[at]!r} at frame {at}',
+                         f'one for the whole recording {self.sources[self.video[at]]!r}')
+        return values[first]
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """One window, a copy."""
+        frames = self.data_list[idx]
+        video = self.video[frames[0]]
+        width, height = self.sizes[video].tolist()
+        info = dict(
+            keypoint=self.keypoint[frames], keypoint_score=self.score[frames],
+            keypoint_3d=self.keypoint_3d[frames], img_shape=(height, width),
+            source=str(self.sources[video]), frame_inds=frames.copy(), sample_idx=idx)
+        if self.test_mode:
+            info.update(action=str(self.actions[video]), factor=self.factor[frames],
+                        target_3d=self.target_3d[frames])
+        return info
+
+
+@DATASETS.register_module()
+class MotionCaptureDataset(WindowDataset):
+    """3D joints without cameras, e.g. of AMASS, as ``tools/prepare_mocap.py`` writes them.
+
+    The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3), metres along the axes of an image (x
+    to the right, y down, z forward), ``length`` (V,), the frames of the recordings, which follow
+    each other, and ``name`` (V,). The pipeline gets ``keypoint_3d`` (T, 17, 3), ``source``,
+    ``frame_inds`` (T,) and ``sample_idx``; :class:`SyntheticKeypoints` makes the 2D input.
+    """
+
+    def load_arrays(self) -> np.ndarray:
+        """See the base class."""
+        try:
+            with np.load(self.ann_file, allow_pickle=False) as file:
+                data = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise _missing(self.ann_file) from None
+        except Exception as error:  # damaged bytes make the parser raise nearly anything
+            raise AnnotationError(f'{self.ann_file}: cannot be read as .npz '
+                                  f'({type(error).__name__}: {error}); make it again') from None
+        count = _count(data, self.ann_file, 'keypoint_3d')
+        self.keypoint_3d = _numbers(data, 'keypoint_3d', self.ann_file, [(count, 17, 3)])
+        length = _field(data, 'length', self.ann_file)
+        if length.dtype.kind not in 'iu' or length.ndim != 1 or not length.size or (
+                length.min() < 1 or length.sum() != count):
+            raise _error(self.ann_file, 'length', f'{length.dtype} of shape {length.shape}',
+                         f'positive integers that sum to {count}')
+        self.sources = _texts(data, 'name', self.ann_file, len(length))
+        self.video = np.repeat(np.arange(len(length), dtype=np.int32), length)
+        return length.astype(np.int64)
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """One window, a copy."""
+        frames = self.data_list[idx]
+        return dict(
+            keypoint_3d=self.keypoint_3d[frames], source=str(self.sources[self.video[frames[0]]]),
+            frame_inds=frames.copy(), sample_idx=idx)
+
+
+def _error(file: str, field: str, found: object, expected: object) -> AnnotationError:
+    return AnnotationError(f'{file}: {field}: found {found}, expected {expected}')
+
+
+def _missing(file: str) -> AnnotationError:
+    return AnnotationError(f'{file}: no such file; make it with tools/prepare_mocap.py of this '
+                           'project, or correct ann_file')
+
+
+def _load_split(path: str, split: str) -> Tuple[dict, Dict[str, Tuple[int, int]]]:
+    """One split of a pickle, and the sizes of the cameras by name."""
+    if not Path(path).is_file():
+        raise _missing(path)
+    try:
+        with open(path, 'rb') as f:
+            data = RestrictedUnpickler(f).load()
+    except RefusedPickle as error:
+        raise AnnotationError(f'{path}: {error}') from None
+    except Exception as error:  # damaged bytes make the parser raise nearly anything
+        raise AnnotationError(f'{path}: cannot be read, it may be truncated or no pickle '
+                              f'({type(error).__name__}: {error}); fetch or make it again'
+                              ) from None
+    splits = sorted(set(map(str, data)) - {'cameras'}) if isinstance(data, dict) else []
+    if split not in splits or not isinstance(data[split], dict):
+        raise _error(path, 'splits', splits or type(data).__name__, f'a dict with {split!r}')
+    cameras = data.get('cameras', {})
+    if not isinstance(cameras, dict) or not all(
+            isinstance(size, (tuple, list)) and len(size) == 2
+            and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
+            for size in cameras.values()):
+        raise _error(path, 'cameras', repr(cameras)[:200], '{name: (width, height)}')
+    return data[split], {**H36M_CAMERAS, **cameras}
+
+
+def _field(data: dict, field: str, file: str) -> np.ndarray:
+    value = data.get(field)
+    try:
+        value = np.array(value) if isinstance(value, list) else value
+    except ValueError:  # rows of different length
+        pass
+    if not isinstance(value, np.ndarray):
+        raise _error(file, field, type(value).__name__ if field in data else 'nothing',
+                     'an array')
+    return value.view(np.ndarray)
+
+
+def _count(data: dict, file: str, field: str = 'joint_2d') -> int:
+    """N, the frames of the file."""
+    shape = _field(data, field, file).shape
+    if not shape or not shape[0]:
+        raise _error(file, field, f'shape {shape}', 'at least one frame')
+    return shape[0]
+
+
+def _numbers(data: dict, field: str, file: str, shapes: List[tuple]) -> np.ndarray:
+    """A field as float32."""
+    value = _field(data, field, file)
+    if value.dtype.kind not in 'fiu' or value.shape not in shapes:
+        raise _error(file, field, f'{value.dtype} of shape {value.shape}',
+                     'numbers of shape ' + ' or '.join(map(str, shapes)))
+    value = np.ascontiguousarray(value, np.float32)
+    finite = np.isfinite(value)
+    if not finite.all():
+        raise _error(file, field, f'{value.size - finite.sum()} values that are NaN or infinite',
+                     'finite numbers')
+    return value
+
+
+def _texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
+    """A field of N texts (Human3.6M's are lists) as an array."""
+    value = data.get(field)
+    found = type(value).__name__ if field in data else 'nothing'
+    if isinstance(value, (list, tuple)):
+        found = f'{len(value)} values, of which some are no texts'
+        value = np.array(value) if all(isinstance(v, str) for v in value) else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind != 'U' or value.shape != (count, ):
+        if isinstance(value, np.ndarray):
+            found = f'{value.dtype} of shape {value.shape}'
+        raise _error(file, field, found, f'{count} texts, one for each frame or recording')
+    return value.view(np.ndarray)

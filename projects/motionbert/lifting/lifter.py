@@ -1,0 +1,89 @@
+"""MotionLifter: 3D poses from 2D key points, for pre-training, 3D pose and use in the wild."""
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mofm.keypoints.layouts import get_layout
+from mofm.models.precision import full_precision
+from mofm.registry import MODELS
+
+
+@MODELS.register_module()
+class MotionLifter(BaseModel):
+    """Lift every person of a clip (MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.2).
+
+    Args:
+        backbone (dict): Network from (N, T, J, 3) key points to (N, T, J, 3) positions.
+            ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` makes it
+            fine-tuning.
+        loss (dict): As :class:`LiftingLoss`.
+        root_relative (bool): Positions are relative to the root of their frame. Otherwise x and y
+            are where the key points are, and z is relative to the root of the first frame.
+            Defaults to True.
+        flip_test (bool): Average the predictions of a clip and of its mirror image. Defaults to
+            True.
+        data_preprocessor (dict, optional): As :class:`LiftingDataPreprocessor`.
+    """
+
+    def __init__(self, backbone: dict, loss: dict, root_relative: bool = True,
+                 flip_test: bool = True, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
+        self.backbone = MODELS.build(backbone)
+        self.loss = MODELS.build(loss)
+        self.root_relative = root_relative
+        self.flip_test = flip_test
+        self._flip_index = get_layout('h36m17').flip_index.tolist()
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
+                target: Tensor | None = None, clean: Tensor | None = None):
+        """Losses ('loss'), data samples ('predict') or positions ('tensor').
+
+        Args:
+            inputs (Tensor): (B, M, T, J, 3) normalised x, y and confidence.
+            data_samples (list, optional): B samples; each gets ``pred_keypoints_3d``
+                (M, T, J, 3) float32 in normalised units.
+            mode (str): 'loss', 'predict' or 'tensor'.
+            target (Tensor, optional): (B, T, J, 3) positions of the only person; without them
+                the loss is that of the projection.
+            clean (Tensor, optional): (B, M, T, J, 3) key points before any corruption, for the
+                projection.
+
+        Returns:
+            dict, list or Tensor: (B, M, T, J, 3).
+        """
+        if mode == 'predict':
+            for sample, pred in zip(data_samples, self.lift(inputs)):
+                sample.set_field(pred, 'pred_keypoints_3d')
+            return data_samples
+        pred = self.backbone(inputs.flatten(0, 1)).view(inputs.shape)
+        if mode == 'tensor':
+            return pred
+        with full_precision(pred):
+            if target is not None:
+                return self.loss(pred.float()[:, 0], self.centre(target))
+            points, score = clean[..., :2], clean[..., 2]
+            if self.root_relative:  # nothing is known about a frame without a root
+                score = score * (score[..., :1] > 0)
+                points = points - points[..., :1, :]
+            return self.loss.project(pred.float(), points, score)
+
+    def centre(self, positions: Tensor) -> Tensor:
+        """Positions (..., T, J, 3) as the backbone predicts them."""
+        if self.root_relative:
+            return positions - positions[..., :1, :]
+        origin = positions[..., :1, :1, :] * positions.new_tensor([0, 0, 1])
+        return positions - origin
+
+    def lift(self, inputs: Tensor) -> Tensor:
+        """Predict, (B, M, T, J, 3) key points to centred positions of the same shape, float32."""
+        pred = self(inputs).float()
+        if self.flip_test:
+            pred = (pred + self._mirror(self(self._mirror(inputs)).float())) / 2
+        if self.root_relative:
+            return pred * (torch.arange(pred.shape[-2], device=pred.device) > 0)[:, None]
+        return self.centre(pred)
+
+    def _mirror(self, x: Tensor) -> Tensor:
+        """Swap left and right, and x with -x."""
+        return x[..., self._flip_index, :] * x.new_tensor([-1, 1, 1])

@@ -1,0 +1,181 @@
+"""Errors of 3D poses, and the protocol of Human3.6M.
+
+MPJPE and its aligned and temporal variants, in the unit of the poses, usually mm (MotionBERT,
+arXiv 2210.06551, Sec. 4.2; N-MPJPE: arXiv 1804.01110, Sec. 3.3; MPJVE: VideoPose3D, arXiv
+1811.11742, Sec. 5; acceleration error: arXiv 1812.01601, Sec. 4).
+"""
+
+from typing import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from mofm.registry import METRICS
+
+#: Clips of Human3.6M whose labels are wrong; the video's name goes on with ``_ca_<camera>``.
+H36M_BLOCKED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
+
+
+def mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean per-joint position error of each frame, ``mean_j |p_j - t_j|``.
+
+    Args:
+        pred (np.ndarray): (..., J, 3), usually relative to the root.
+        target (np.ndarray): The same of the truth.
+
+    Returns:
+        np.ndarray: (...). The mean over all of it is the published number, here as below.
+    """
+    return np.linalg.norm(pred - target, axis=-1).mean(-1)
+
+
+def p_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """MPJPE after the best similarity transform of each frame: Procrustes without reflection.
+
+    Args:
+        pred (np.ndarray): (..., J, 3).
+        target (np.ndarray): The same of the truth.
+
+    Returns:
+        np.ndarray: (...).
+    """
+    x = target - target.mean(-2, keepdims=True)
+    y = pred - pred.mean(-2, keepdims=True)
+    u, s, vt = np.linalg.svd(np.swapaxes(y, -1, -2) @ x)  # (..., 3, 3)
+    mirrored = np.linalg.det(u @ vt) < 0
+    s[mirrored, -1] *= -1  # so that the rotation closest to the best orthogonal matrix is taken
+    vt[mirrored, -1] *= -1
+    norm = (y**2).sum((-1, -2))
+    scale = s.sum(-1) / np.where(norm > 0, norm, 1)
+    return mpjpe(scale[..., None, None] * (y @ u @ vt), x)
+
+
+def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """MPJPE after the best scale of each frame, ``sum <p, t> / sum |p|^2``.
+
+    Args:
+        pred (np.ndarray): (..., J, 3), relative to the root.
+        target (np.ndarray): The same of the truth.
+
+    Returns:
+        np.ndarray: (...).
+    """
+    norm = (pred**2).sum((-1, -2))
+    scale = (pred * target).sum((-1, -2)) / np.where(norm > 0, norm, 1)
+    return mpjpe(scale[..., None, None] * pred, target)
+
+
+def mpjve(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean per-joint velocity error, of the differences of neighbouring frames.
+
+    Args:
+        pred (np.ndarray): (..., T, J, 3).
+        target (np.ndarray): The same of the truth.
+
+    Returns:
+        np.ndarray: (..., T - 1), unit per frame.
+    """
+    return mpjpe(np.diff(pred, axis=-3), np.diff(target, axis=-3))
+
+
+def acceleration_error(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean per-joint error of the second differences ``p_{t+1} - 2 p_t + p_{t-1}``.
+
+    Args:
+        pred (np.ndarray): (..., T, J, 3).
+        target (np.ndarray): The same of the truth.
+
+    Returns:
+        np.ndarray: (..., T - 2), unit per squared frame.
+    """
+    return mpjpe(np.diff(pred, 2, axis=-3), np.diff(target, 2, axis=-3))
+
+
+@METRICS.register_module()
+class PoseAccuracy3D(BaseMetric):
+    """Errors of root-relative poses in mm, by the protocol of Human3.6M.
+
+    Frames seen in several clips count once, with the mean of their errors. Every value is the mean
+    over the actions of the mean over an action's frames: ``mpjpe`` (protocol 1), ``p_mpjpe``
+    (protocol 2) and ``n_mpjpe`` in mm, and over neighbouring frames of a video, across its clips,
+    ``mpjve`` in mm/frame and ``acceleration`` in mm/frame^2. ``mpjpe_<action>`` and
+    ``p_mpjpe_<action>`` are those of the actions.
+
+    Samples need ``pred_keypoints_3d`` (1, T, J, 3) in normalised units, ``norm_scale``, pixels per
+    such unit, ``factor`` (T,), mm per pixel, ``target_3d`` (T, J, 3) mm, ``frame_inds`` (T,),
+    unique over all videos, ``source`` and ``action``.
+
+    Args:
+        blocked (Sequence[str]): Sources that are left out, without their last six characters,
+            ``_ca_01``. Defaults to the three of Human3.6M with wrong labels.
+        collect_device, prefix: As in MMEngine.
+
+    Raises:
+        ValueError: In a test, if a sample lacks its labels, a prediction is not finite, or every
+            clip is blocked.
+    """
+
+    default_prefix = 'pose3d'
+
+    def __init__(self, blocked: Sequence[str] = H36M_BLOCKED, collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        self.blocked = tuple(blocked)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]):
+        """Keep the errors of every clip."""
+        for sample in data_samples:
+            source = sample['source']
+            if 'target_3d' not in sample:
+                raise ValueError(f'target_3d of {source!r}: found nothing, expected labels in mm; '
+                                 'set test_mode=True of the data set')
+            scale = sample['norm_scale'] * np.asarray(sample['factor'], float)[:, None, None]
+            pred = sample['pred_keypoints_3d'][0].double().cpu().numpy() * scale  # (T, J, 3)
+            if not np.isfinite(pred).all():
+                raise ValueError(f'pred_keypoints_3d of {source!r}: found NaN or infinite values, '
+                                 'expected finite numbers')
+            pred = pred - pred[:, :1]
+            target = np.asarray(sample['target_3d'], float)
+            target = target - target[:, :1]
+            errors = np.stack([metric(pred, target) for metric in (mpjpe, p_mpjpe, n_mpjpe)], 1)
+            self.results.append((source, sample['action'], np.asarray(sample['frame_inds']),
+                                 errors.astype(np.float32), (pred - target).astype(np.float32)))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Errors in mm."""
+        results = [clip for clip in results if clip[0][:-6] not in self.blocked]
+        if not results:
+            raise ValueError('samples: found none but those of blocked sources, expected others')
+        source, action, frames, errors, difference = zip(*results)
+        actions, action = np.unique(action, return_inverse=True)
+        video, action = (np.repeat(index, list(map(len, frames)))
+                         for index in (np.unique(source, return_inverse=True)[1], action))
+        order = np.argsort(np.concatenate(frames), kind='stable')
+        frames, first, seen = np.unique(np.concatenate(frames)[order], return_index=True,
+                                        return_counts=True)
+        video, action = video[order][first], action[order][first]  # (F,)
+
+        def mean_of_clips(values) -> np.ndarray:
+            total = np.add.reduceat(np.concatenate(values)[order], first, dtype=float)
+            return total / seen.reshape(-1, *[1] * (total.ndim - 1))
+
+        def mean_of_action(values, frames=slice(None)) -> np.ndarray:
+            count = np.bincount(action[frames], minlength=len(actions))
+            with np.errstate(invalid='ignore'):  # no neighbouring frames
+                return np.bincount(action[frames], values, len(actions)) / count
+
+        errors = mean_of_clips(errors)
+        table = {name: mean_of_action(column)
+                 for name, column in zip(('mpjpe', 'p_mpjpe', 'n_mpjpe'), errors.T)}
+        difference = mean_of_clips(difference)  # (F, J, 3); velocities are linear
+        joined = (np.diff(frames) == 1) & (video[1:] == video[:-1])
+        twice = joined[1:] & joined[:-1]
+        zero = np.zeros(3)
+        table['mpjve'] = mean_of_action(
+            mpjpe(np.diff(difference, axis=0)[joined], zero), np.flatnonzero(joined) + 1)
+        table['acceleration'] = mean_of_action(
+            mpjpe(np.diff(difference, 2, axis=0)[twice], zero), np.flatnonzero(twice) + 1)
+        out = {name: float(np.nanmean(values)) for name, values in table.items()}
+        out.update((f'{name}_{act}', float(value)) for name in ('mpjpe', 'p_mpjpe')
+                   for act, value in zip(actions.tolist(), table[name]))
+        return out

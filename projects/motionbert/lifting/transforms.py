@@ -1,0 +1,310 @@
+"""From windows of key points in pixels or metres to the normalised input and target of a lifter.
+
+Every normalisation is affine, the same for x and y: ``v = (p - norm_center) / norm_scale``, and
+``z / norm_scale`` of 3D labels, so that whoever shows a result can invert it. They write both
+into the sample. The axes are those of an image, x to the right, y down, z forward. All take
+key points with any leading axes, (..., 17, 2), scores (..., 17) and labels (..., 17, 3), in
+Human3.6M's order (layout ``h36m17``). MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.1.
+"""
+
+from typing import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mofm.datasets.transforms import PackMotionInputs
+from mofm.datasets.transforms.utils import is_number, is_range, require
+from mofm.registry import TRANSFORMS
+
+from .datasets import LAYOUT
+
+_FLIP = LAYOUT.flip_index
+
+
+def _normalise(results: dict, center: np.ndarray, scale: float):
+    """Apply ``v = (p - center) / scale`` and write it down."""
+    results['keypoint'] = ((results['keypoint'] - center) / scale).astype(np.float32)
+    if 'keypoint_3d' in results:
+        label = results['keypoint_3d'] / scale
+        label[..., :2] -= np.asarray(center) / scale
+        results['keypoint_3d'] = label.astype(np.float32)
+    results['norm_center'] = np.asarray(center, np.float32)
+    results['norm_scale'] = float(scale)
+    return results
+
+
+@TRANSFORMS.register_module()
+class NormalizeByWidth(BaseTransform):
+    """Camera normalisation of Human3.6M: the width of the image becomes [-1, 1].
+
+    ``x' = 2 x / w - 1``, ``y' = 2 y / w - h / w``, ``z' = 2 z / w``. Modified keys: ``keypoint``
+    and, if present, ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Normalise by ``img_shape`` (h, w)."""
+        height, width = results['img_shape']
+        return _normalise(results, np.array([width / 2, height / 2]), width / 2)
+
+
+@TRANSFORMS.register_module()
+class NormalizeByShortSide(BaseTransform):
+    """Normalisation in the wild that keeps pixels: the shorter side becomes [-1, 1].
+
+    ``(x, y)' = ((x, y) - (w, h) / 2) / (min(w, h) / 2)``. Keys as in :class:`NormalizeByWidth`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Normalise by ``img_shape`` (h, w)."""
+        height, width = results['img_shape']
+        return _normalise(results, np.array([width / 2, height / 2]), min(height, width) / 2)
+
+
+def _box(points: np.ndarray) -> tuple:
+    """Middle (2,) and longer side of the tight box of points (N, 2)."""
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2, (high - low).max()
+
+
+@TRANSFORMS.register_module()
+class NormalizeByBox(BaseTransform):
+    """Bring the box of the key points of a clip into [-1, 1], and its 3D labels likewise.
+
+    For people of different sizes in the image. Joints without a score do not count; a box without
+    size leaves the pixels as they are, about its middle. Keys as in :class:`NormalizeByWidth`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Normalise by the square box of all frames."""
+        valid = results['keypoint'][results['keypoint_score'] != 0]  # (points, 2)
+        middle, side = _box(valid) if len(valid) else (np.zeros(2), 0)
+        return _normalise(results, middle, side / 2 or 1.)
+
+
+@TRANSFORMS.register_module()
+class CropScale(BaseTransform):
+    """Bring the tight box of all key points with a score into [-1, 1].
+
+    The box becomes a square with the same middle and the longer side times a random ratio; the
+    square becomes [-1, 1], and whatever lies outside is clipped. The box is that of all persons
+    and frames. All key points become 0 if fewer than 4 have a score or the box has no size.
+
+    Modified keys: ``keypoint`` (..., 2), ``keypoint_score`` (...), which is clipped to [-1, 1] as
+    in MotionBERT. Added keys: ``norm_center``, ``norm_scale``. Key points that the image clips
+    cannot be brought back.
+
+    Args:
+        scale_range (tuple[float, float]): Of the ratio; above 1 leaves a margin. Defaults to
+            (1, 1).
+
+    Raises:
+        ValueError: If the range is not one of positive numbers.
+    """
+
+    def __init__(self, scale_range: Sequence[float] = (1, 1)):
+        require(is_range(scale_range, 1e-6), self, 'scale_range', scale_range,
+                'a pair (low, high) with 0 < low <= high')
+        self.scale_range = tuple(scale_range)
+
+    def transform(self, results: dict) -> dict:
+        """Normalise by the box."""
+        require('keypoint_3d' not in results, self, 'keypoint_3d', '3D labels',
+                'key points alone; CropScale3D is for labels')
+        keypoint, score = (np.asarray(results[key], np.float32)
+                           for key in ('keypoint', 'keypoint_score'))
+        ratio = np.random.uniform(*self.scale_range)
+        valid = keypoint[score != 0]  # (points, 2)
+        middle, side = _box(valid) if len(valid) >= 4 else (np.zeros(2), 0)
+        side = side * ratio
+        if side == 0:
+            results['keypoint'] = np.zeros(keypoint.shape, np.float32)
+            results['keypoint_score'] = np.zeros(score.shape, np.float32)
+            results['norm_center'], results['norm_scale'] = np.zeros(2, np.float32), 1.
+            return results
+        _normalise(results, middle, side / 2)
+        np.clip(results['keypoint'], -1, 1, out=results['keypoint'])
+        results['keypoint_score'] = np.clip(score, -1, 1)
+        return results
+
+
+@TRANSFORMS.register_module()
+class CropScale3D(BaseTransform):
+    """Bring the tight box of the x and y of 3D labels into [-1, 1], as :class:`CropScale` does.
+
+    With s the longer side divided by a random ratio: x and y as there, without clipping, and
+    ``z' = 2 (z - z_0) / s - 1`` with the depth z_0 of the first root. Labels whose box has no size
+    become 0. Modified key: ``keypoint_3d`` (..., T, 17, 3). Added keys: ``norm_center``,
+    ``norm_scale``.
+
+    Args:
+        scale_range (tuple[float, float]): Of the ratio; below 1 leaves a margin. Defaults to
+            (1, 1).
+
+    Raises:
+        ValueError: If the range is not one of positive numbers.
+    """
+
+    def __init__(self, scale_range: Sequence[float] = (1, 1)):
+        require(is_range(scale_range, 1e-6), self, 'scale_range', scale_range,
+                'a pair (low, high) with 0 < low <= high')
+        self.scale_range = tuple(scale_range)
+
+    def transform(self, results: dict) -> dict:
+        """Normalise by the box."""
+        label = results['keypoint_3d']
+        middle, side = _box(label[..., :2].reshape(-1, 2))
+        half = side / np.random.uniform(*self.scale_range) / 2
+        results['norm_center'] = np.asarray(middle, np.float32)
+        results['norm_scale'] = float(half) or 1.
+        offset = np.append(middle, label[..., 0, 0, 2].flat[0])
+        results['keypoint_3d'] = np.zeros(label.shape, np.float32)
+        if half > 0:
+            results['keypoint_3d'] = ((label - offset) / half - (0, 0, 1)).astype(np.float32)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ScaleMotion(BaseTransform):
+    """Metres to the units of the network by one constant; the place in the room stays.
+
+    Modified key: ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
+
+    Args:
+        scale (float): Of AMASS, so that people are as large as in the images of Human3.6M.
+            Defaults to 0.298.
+    """
+
+    def __init__(self, scale: float = 0.298):
+        require(is_number(scale, 1e-6), self, 'scale', scale, 'a positive number')
+        self.scale = scale
+
+    def transform(self, results: dict) -> dict:
+        """Multiply."""
+        results['keypoint_3d'] = (results['keypoint_3d'] * self.scale).astype(np.float32)
+        results['norm_center'], results['norm_scale'] = np.zeros(2, np.float32), 1 / self.scale
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomYaw(BaseTransform):
+    """Turn 3D labels about the vertical through the middle of the root's path.
+
+    For recordings whose directions mean nothing, e.g. motion capture. Modified key:
+    ``keypoint_3d`` (T, 17, 3).
+
+    Args:
+        angle (tuple[float, float]): Range in degrees. Defaults to (-180, 180).
+    """
+
+    def __init__(self, angle: Sequence[float] = (-180, 180)):
+        require(is_range(angle, -360), self, 'angle', angle, 'a pair (low, high) of degrees')
+        self.angle = tuple(angle)
+
+    def transform(self, results: dict) -> dict:
+        """Rotate about the y axis."""
+        turn = np.deg2rad(np.random.uniform(*self.angle))
+        c, s = np.cos(turn), np.sin(turn)
+        label = results['keypoint_3d']
+        middle = label[:, 0].mean(0) * (1, 0, 1)
+        rotation = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])  # of rows
+        results['keypoint_3d'] = ((label - middle) @ rotation + middle).astype(np.float32)
+        return results
+
+
+@TRANSFORMS.register_module()
+class SyntheticKeypoints(BaseTransform):
+    """2D input from 3D labels by orthographic projection, in place of any detected one.
+
+    Required key: ``keypoint_3d`` (..., 17, 3). Added keys: ``keypoint``, its x and y, and
+    ``keypoint_score``, all 1.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Project along z."""
+        label = results['keypoint_3d']
+        results['keypoint'] = label[..., :2].copy()
+        results['keypoint_score'] = np.ones(label.shape[:-1], np.float32)
+        return results
+
+
+@TRANSFORMS.register_module()
+class LiftingFlip(BaseTransform):
+    """Mirror normalised key points and labels: ``x <- -x``, and left joints become right ones.
+
+    Modified keys: ``keypoint`` (..., 17, 2), ``keypoint_score`` (..., 17) and, if present,
+    ``keypoint_3d`` (..., 17, 3). Added key: ``flip``.
+
+    Args:
+        prob (float): Probability. Defaults to 0.5.
+    """
+
+    def __init__(self, prob: float = 0.5):
+        require(is_number(prob, 0, 1), self, 'prob', prob, 'a number in [0, 1]')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Flip all frames, or none."""
+        results['flip'] = np.random.rand() < self.prob
+        if results['flip']:
+            for key in ('keypoint', 'keypoint_3d'):
+                if key in results:
+                    results[key] = results[key][..., _FLIP, :]  # a new array
+                    results[key][..., 0] *= -1
+            results['keypoint_score'] = results['keypoint_score'][..., _FLIP]
+        return results
+
+
+@TRANSFORMS.register_module()
+class ZeroMissing(BaseTransform):
+    """Put joints with score 0 to the origin, where normalisation has moved them from.
+
+    Modified key: ``keypoint`` (..., 17, 2).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Set them to 0."""
+        results['keypoint'] = results['keypoint'] * (results['keypoint_score'] != 0)[..., None]
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackLiftingInputs(PackMotionInputs):
+    """Pack normalised key points and their 3D labels for MMEngine's collate functions.
+
+    Required keys: ``keypoint`` ([M,] T, 17, 2), ``keypoint_score`` ([M,] T, 17). Optional key:
+    ``keypoint_3d`` (T, 17, 3).
+
+    Args:
+        noise (bool): Whether the data preprocessor adds the noise of a detector to these samples
+            in training. Defaults to False.
+        masked (bool): Whether it masks joints and frames. Defaults to False.
+        meta_keys (Sequence[str]): Entries that go to the meta information if present.
+    """
+
+    def __init__(self, noise: bool = False, masked: bool = False,
+                 meta_keys: Sequence[str] = ('frame_dir', 'sample_idx', 'img_shape', 'flip',
+                                             'clip', 'track_id', 'frame', 'exemplar', 'source',
+                                             'action', 'frame_inds', 'norm_center', 'norm_scale',
+                                             'factor', 'target_3d')):
+        super().__init__(tuple(meta_keys))
+        self.noise = noise
+        self.masked = masked
+
+    def transform(self, results: dict) -> dict:
+        """Return the packed sample.
+
+        Returns:
+            dict: ``inputs`` with ``keypoints`` (M, 17, T, 3) float32, x, y and score, ``noise``
+            and ``masked`` bool () and, with labels, ``target`` (T, 17, 3) float32;
+            ``data_samples`` as of :class:`PackMotionInputs`.
+        """
+        score = results['keypoint_score'][..., None]
+        keypoints = np.concatenate([results['keypoint'], score], -1, dtype=np.float32)
+        keypoints = keypoints.reshape(-1, *keypoints.shape[-3:])  # (M, T, 17, 3)
+        packed = super().transform(dict(results, keypoints=keypoints.swapaxes(1, 2)))
+        packed['inputs'].update(noise=torch.tensor(self.noise), masked=torch.tensor(self.masked))
+        if 'keypoint_3d' in results:
+            packed['inputs']['target'] = torch.from_numpy(
+                np.ascontiguousarray(results['keypoint_3d'], np.float32))
+        return packed

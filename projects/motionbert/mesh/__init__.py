@@ -1,0 +1,13 @@
+"""Recovery of human meshes from 2D key points."""
+
+from .body_model import SMPL, Mesh
+from .datasets import MeshDataset, MeshFlip, PackMeshInputs
+from .head import SMPLHead
+from .losses import MeshLoss
+from .metrics import MeshAccuracy
+from .model import MeshDataPreprocessor, MeshRecoverer
+
+__all__ = [
+    'Mesh', 'MeshAccuracy', 'MeshDataPreprocessor', 'MeshDataset', 'MeshFlip', 'MeshLoss',
+    'MeshRecoverer', 'PackMeshInputs', 'SMPL', 'SMPLHead'
+]

@@ -1,0 +1,122 @@
+"""2D key points with the SMPL parameters of the person, and their transforms."""
+
+from pathlib import Path
+from typing import Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine.dataset import force_full_init
+
+from mofm.datasets import AnnotationError
+from mofm.registry import DATASETS, TRANSFORMS
+
+from ..lifting.datasets import WindowDataset, _count, _error, _load_split, _numbers, _texts
+from ..lifting.transforms import LiftingFlip, PackLiftingInputs
+from .rotations import flip_axis_angle
+
+
+@DATASETS.register_module()
+class MeshDataset(WindowDataset):
+    """Windows of videos, or images, with the SMPL parameters of the one person.
+
+    The file, e.g. ``mesh_det_h36m.pkl`` of MotionBERT, is a pickle of a dict per split, whose
+    frames lie one after the other: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]),
+    ``smpl_pose`` (N, 72) axis-angle, ``smpl_shape`` (N, 10) and ``source`` (N), the video.
+
+    The pipeline gets ``keypoint`` (T, 17, 2), ``keypoint_score`` (T, 17) in [0, 1], ``smpl_pose``
+    (T, 24, 3), ``smpl_shape`` (T, 10), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,), the
+    frames within the split, and ``sample_idx``.
+
+    Args:
+        ann_file (str): The pickle; nothing but arrays and plain containers is read of it.
+        split (str): Key of the split, ``'train'`` or ``'test'``.
+        img_shape (tuple[int, int], optional): Height and width of all images. By default they are
+            those of the cameras of Human3.6M in ``camera_name`` (N) of the file.
+        **kwargs: Those of :class:`WindowDataset`.
+
+    Raises:
+        AnnotationError: If the file or one of its fields is not as described.
+    """
+
+    def __init__(self, ann_file: str, split: str = 'train',
+                 img_shape: Optional[Tuple[int, int]] = None, **kwargs):
+        self.split = split
+        self.img_shape = img_shape
+        super().__init__(ann_file, **kwargs)
+
+    def load_arrays(self) -> np.ndarray:
+        """See the base class."""
+        if not Path(self.ann_file).is_file():
+            raise AnnotationError(
+                f'{self.ann_file}: no such file; ann_file expects the mesh data of MotionBERT, '
+                'https://github.com/Walter0807/MotionBERT/blob/main/docs/mesh.md')
+        data, cameras = _load_split(self.ann_file, self.split)
+        file = f'{self.ann_file}: split {self.split!r}'
+        count = _count(data, file)
+        self.keypoint = _numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])[..., :2]
+        score = _numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)])
+        self.score = score.reshape(count, 17).clip(0, 1)
+        self.pose = _numbers(data, 'smpl_pose', file, [(count, 72)]).reshape(count, 24, 3)
+        self.shape = _numbers(data, 'smpl_shape', file, [(count, 10)])
+        source = _texts(data, 'source', file, count)
+        first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
+        lengths = np.diff(np.r_[first, count])
+        self.video = np.repeat(np.arange(len(first), dtype=np.int32), lengths)
+        self.sources = source[first]
+        self.img_shapes = [self.img_shape] * len(first)
+        if self.img_shape is None:
+            names = _texts(data, 'camera_name', file, count)[first].tolist()
+            unknown = sorted(set(names) - set(cameras))
+            if unknown:
+                raise _error(file, 'camera_name', repr(unknown[0]),
+                             f'one of {sorted(cameras)}; or set img_shape')
+            self.img_shapes = [cameras[name][::-1] for name in names]  # (h, w)
+        return lengths
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """One window, a copy."""
+        frames = self.data_list[idx]
+        video = self.video[frames[0]]
+        return dict(
+            keypoint=self.keypoint[frames], keypoint_score=self.score[frames],
+            smpl_pose=self.pose[frames], smpl_shape=self.shape[frames],
+            img_shape=self.img_shapes[video], source=str(self.sources[video]),
+            frame_inds=frames.copy(), sample_idx=idx)
+
+
+@TRANSFORMS.register_module()
+class MeshFlip(LiftingFlip):
+    """Mirror normalised key points and the pose of SMPL.
+
+    Modified keys: those of :class:`LiftingFlip` and ``smpl_pose`` (..., 24, 3). The shape stays:
+    it is that of a symmetric body.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Flip all frames, or none."""
+        results = super().transform(results)
+        if results['flip']:
+            results['smpl_pose'] = flip_axis_angle(torch.from_numpy(results['smpl_pose'])).numpy()
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackMeshInputs(PackLiftingInputs):
+    """Pack normalised key points and the parameters of SMPL for MMEngine's collate functions.
+
+    Required keys: those of :class:`PackLiftingInputs`, ``smpl_pose`` (T, 24, 3) and
+    ``smpl_shape`` (T, 10).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Return the packed sample.
+
+        Returns:
+            dict: As of :class:`PackLiftingInputs`; ``inputs`` also with ``theta`` (1, T, 82).
+        """
+        packed = super().transform(results)
+        pose = results['smpl_pose'].reshape(-1, 72)
+        theta = np.concatenate([pose, results['smpl_shape']], 1, dtype=np.float32)
+        packed['inputs']['theta'] = torch.from_numpy(theta[None])
+        return packed

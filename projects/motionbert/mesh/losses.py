@@ -1,0 +1,57 @@
+"""Loss of mesh recovery (MotionBERT, arXiv 2210.06551, Sec. 3.4, and its released configs)."""
+
+from torch import nn
+
+from mofm.registry import MODELS
+
+from ..lifting.losses import velocity_error
+from .body_model import Mesh
+
+
+@MODELS.register_module()
+class MeshLoss(nn.Module):
+    """Weighted sum over joints, their velocity, rotations, shape and the size of the parameters.
+
+    Args:
+        joints (float): Weight of the distance of the joints in mm, relative to the root. Defaults
+            to 0.5.
+        velocity (float): Weight of the distance of their differences between frames. Defaults to
+            10.
+        pose (float): Weight of the absolute difference of the rotation matrices. Defaults to
+            1000.
+        shape (float): Weight of the absolute difference of the betas. Defaults to 1.
+        norm (float): Weight of the length of the 82 predicted parameters of a frame, axis-angle
+            and betas. Defaults to 20; the paper has none.
+        joint_norm (int): Which norm the distance of the joints is. Defaults to 2; 1 in the paper.
+    """
+
+    def __init__(self,
+                 joints: float = 0.5,
+                 velocity: float = 10.,
+                 pose: float = 1000.,
+                 shape: float = 1.,
+                 norm: float = 20.,
+                 joint_norm: int = 2):
+        super().__init__()
+        self.weights = dict(joints=joints, velocity=velocity, pose=pose, shape=shape, norm=norm)
+        self.joint_norm = joint_norm
+
+    def forward(self, pred: Mesh, target: Mesh) -> dict:
+        """Losses of clips.
+
+        Args:
+            pred (Mesh): Bodies (N, T).
+            target (Mesh): The same of the truth.
+
+        Returns:
+            dict: ``loss_joints``, ``loss_velocity`` (0 for one frame), ``loss_pose``,
+            ``loss_shape`` and ``loss_norm``, weighted.
+        """
+        joints, target_joints = pred.local_joints, target.local_joints  # (N, T, 17, 3)
+        losses = dict(
+            joints=(joints - target_joints).norm(self.joint_norm, -1).mean(),
+            velocity=velocity_error(joints, target_joints),
+            pose=(pred.rotations - target.rotations).abs().mean(),
+            shape=(pred.betas - target.betas).abs().mean(),
+            norm=pred.theta.norm(dim=-1).mean())
+        return {f'loss_{name}': self.weights[name] * loss for name, loss in losses.items()}

@@ -1,0 +1,128 @@
+"""MeshRecoverer: meshes of people from 2D key points."""
+
+from typing import Tuple
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mofm.keypoints import get_layout
+from mofm.models.precision import full_precision
+from mofm.registry import MODELS
+
+from ..lifting.data_preprocessor import SkeletonDataPreprocessor
+from .body_model import Mesh
+from .rotations import flip_axis_angle, mean_axis_angle
+
+
+@MODELS.register_module()
+class MeshDataPreprocessor(SkeletonDataPreprocessor):
+    """Key points and, where they are known, the parameters of the bodies on the device."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collated samples of :class:`PackMeshInputs` to the arguments of a model.
+
+        Args:
+            data (dict): As in the base class; ``inputs`` may have ``theta`` (B, M, T, 82).
+            training (bool): Unused.
+
+        Returns:
+            dict: ``inputs`` (B, M, T, J, 3), ``theta`` or None, and ``data_samples``.
+        """
+        data = self._receive(data)
+        return dict(super().forward(data), theta=data['inputs'].get('theta'))
+
+
+@MODELS.register_module()
+class MeshRecoverer(BaseModel):
+    """Body of every person in every frame (MotionBERT, arXiv 2210.06551, Sec. 3.4).
+
+    Args:
+        backbone (dict): Network with ``get_representation``, (N, T, J, 3) to (N, T, J, C).
+            ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` makes it
+            fine-tuning.
+        head (dict): As :class:`SMPLHead`.
+        body_model (dict): As :class:`SMPL`.
+        loss (dict): As :class:`MeshLoss`.
+        flip_test (bool): Average the predictions of a clip and of its mirror image. Defaults to
+            True.
+        data_preprocessor (dict, optional): As :class:`MeshDataPreprocessor`.
+    """
+
+    def __init__(self, backbone: dict, head: dict, body_model: dict, loss: dict,
+                 flip_test: bool = True, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
+        self.backbone = MODELS.build(backbone)
+        self.head = MODELS.build(head)
+        self.body_model = MODELS.build(body_model)
+        self.loss = MODELS.build(loss)
+        self.flip_test = flip_test
+        self._flip_index = get_layout('h36m17').flip_index.tolist()
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
+                theta: Tensor | None = None):
+        """Losses ('loss'), data samples ('predict') or :class:`Mesh` ('tensor').
+
+        Args:
+            inputs (Tensor): (B, M, T, J, 3) normalised x, y and confidence.
+            data_samples (list, optional): B samples. Each gets ``pred_theta`` (M, T, 82), radians
+                and betas, ``pred_vertices`` (M, T, V, 3) and ``pred_keypoints_3d``
+                (M, T, 17, 3), mm in the directions of the camera around the origin of the body
+                model, and, if ``theta`` is given, ``gt_vertices`` and ``gt_keypoints_3d``.
+            mode (str): 'loss', 'predict' or 'tensor'.
+            theta (Tensor, optional): (B, M, T, 82) true parameters.
+        """
+        if mode == 'tensor':
+            return self._recover(inputs)
+        target = theta if theta is None else self._bodies(theta.float())
+        if mode == 'loss':
+            pred = self._recover(inputs)
+            with full_precision(inputs):
+                return self.loss(*(Mesh(*(x.flatten(0, 1) for x in mesh))
+                                   for mesh in (pred, target)))
+        fields = dict(zip(('pred_theta', 'pred_vertices', 'pred_keypoints_3d'),
+                          self.recover(inputs)))
+        if target is not None:
+            fields.update(gt_vertices=target.vertices, gt_keypoints_3d=target.joints)
+        for name, values in fields.items():
+            for sample, value in zip(data_samples, values):
+                sample.set_field(value, name)
+        return data_samples
+
+    def _recover(self, inputs: Tensor) -> Mesh:
+        """Bodies (B, M, T) by one run of the network."""
+        representation = self.backbone.get_representation(inputs.flatten(0, 1))
+        with full_precision(representation):
+            rotations, betas = self.head(representation.float())
+            batch = inputs.shape[:2]
+            return self.body_model(rotations.unflatten(0, batch), betas.unflatten(0, batch))
+
+    @torch.no_grad()
+    def _bodies(self, theta: Tensor) -> Mesh:
+        """Bodies (...) of parameters (..., 82)."""
+        with full_precision(theta):
+            return self.body_model.from_theta(theta)
+
+    @torch.no_grad()
+    def recover(self, inputs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Predict the bodies, averaged with those of the mirror image.
+
+        Args:
+            inputs (Tensor): (B, M, T, J, 3).
+
+        Returns:
+            tuple: Parameters (B, M, T, 82), vertices (B, M, T, V, 3) and joints
+            (B, M, T, 17, 3), both in mm. They are averaged each for itself, as published, so the
+            vertices are not exactly those of the parameters.
+        """
+        mesh = self._recover(inputs)
+        theta = mesh.theta
+        if not self.flip_test:
+            return theta, mesh.vertices, mesh.joints
+        mirrored = inputs[..., self._flip_index, :] * inputs.new_tensor([-1, 1, 1])
+        pose, betas = self._recover(mirrored).theta.split((72, 10), -1)
+        pose = flip_axis_angle(pose.unflatten(-1, (24, 3))).flatten(-2)
+        other = self._bodies(torch.cat([pose, betas], -1))
+        pose = mean_axis_angle(*(x[..., :72].unflatten(-1, (24, 3)) for x in (theta, pose)))
+        return (torch.cat([pose.flatten(-2), (theta[..., 72:] + betas) / 2], -1),
+                (mesh.vertices + other.vertices) / 2, (mesh.joints + other.joints) / 2)

@@ -1,0 +1,153 @@
+"""What lifting reaches without a network: mean depth, and linear maps of one frame or a window.
+
+python projects/motionbert/tools/lifting_floor.py data/bandai_h36m.pkl
+
+All see the true 2D key points, and are measured by the metric and on the windows of the configs.
+The penalty of a linear map is chosen on a part of the training split, or, as a stronger floor than
+a model may have, on the tested split itself.
+"""
+import argparse
+import sys
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from mofm.datasets import AnnotationError  # noqa: E402
+from projects.motionbert.lifting.datasets import LAYOUT, Human36MDataset  # noqa: E402
+from projects.motionbert.lifting.metrics import PoseAccuracy3D  # noqa: E402
+from projects.motionbert.lifting.transforms import NormalizeByWidth  # noqa: E402
+
+Lifter = Callable[[np.ndarray], np.ndarray]
+_PENALTIES = tuple(10.**np.arange(6))
+
+
+def arrays(dataset: Human36MDataset) -> Tuple[np.ndarray, np.ndarray]:
+    """Windows relative to the root: key points (N, T, 17, 2) and labels (N, T, 17, 3)."""
+    samples = [dataset[i] for i in range(len(dataset))]
+    return tuple(np.stack([s[key] - s[key][:, :1] for s in samples])
+                 for key in ('keypoint', 'keypoint_3d'))
+
+
+def size(keypoint: np.ndarray) -> np.ndarray:
+    """Root mean square of the coordinates (N, T, 17, 2) of a window, (N, 1, 1, 1)."""
+    return np.sqrt((keypoint**2).mean((1, 2, 3), keepdims=True))
+
+
+def mirrored(x: np.ndarray) -> np.ndarray:
+    """An array (..., 17, C) and its mirror image behind it."""
+    return np.concatenate([x, x[..., LAYOUT.flip_index, :] * np.array([-1, 1, 1])[:x.shape[-1]]])
+
+
+def mean_depth(keypoint: np.ndarray, label: np.ndarray) -> Lifter:
+    """Depth of each joint relative to the body's size in the image, as in the training."""
+    depth = (mirrored(label)[..., 2] / size(mirrored(keypoint))[..., 0]).mean((0, 1))  # (17,)
+
+    def lift(x: np.ndarray) -> np.ndarray:
+        z = np.broadcast_to(depth * size(x)[..., 0], x.shape[:-1])
+        return np.concatenate([x, z[..., None]], -1)
+
+    return lift
+
+
+def linear(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> List[Lifter]:
+    """Ridge regressions from all key points of a window to all of its labels, both scaled.
+
+    Args:
+        keypoint (np.ndarray): (N, T, 17, 2) relative to the root.
+        label (np.ndarray): (N, T, 17, 3) relative to the root.
+        penalties (Sequence[float]): Weights of the penalty.
+
+    Returns:
+        list[Callable]: For each penalty, from key points (N, T, 17, 2) to positions
+        (N, T, 17, 3).
+    """
+    keypoint, label = mirrored(keypoint), mirrored(label)
+    scale = size(keypoint)
+    x, y = ((v / scale).reshape(len(v), -1) for v in (keypoint, label))
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    x, y = x - mean_x, y - mean_y
+    gram, cross = x.T @ x, x.T @ y  # once for all penalties, which scikit-learn does not offer
+
+    def lifter(penalty: float) -> Lifter:
+        weight = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
+
+        def lift(x: np.ndarray) -> np.ndarray:
+            scale = size(x)
+            y = ((x / scale).reshape(len(x), -1) - mean_x) @ weight + mean_y
+            return y.reshape(*x.shape[:-1], 3) * scale
+
+        return lift
+
+    return [lifter(penalty) for penalty in penalties]
+
+
+def choose(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> float:
+    """The penalty that is best for the last fifth of the windows if fitted on the others.
+
+    The fifth has other recordings, as the files are in the order of their contents. Arguments are
+    those of :func:`linear`.
+    """
+    cut = len(keypoint) * 4 // 5
+    x, y = keypoint[cut:], label[cut:]
+    errors = [(np.linalg.norm(lift(x) - y, axis=-1) / size(x)[..., 0]).mean()
+              for lift in linear(keypoint[:cut], label[:cut], penalties)]
+    return penalties[int(np.argmin(errors))]
+
+
+def frames(x: np.ndarray) -> np.ndarray:
+    """Windows (N, T, 17, C) as windows of one frame, (N * T, 1, 17, C)."""
+    return x.reshape(-1, 1, *x.shape[2:])
+
+
+def by_frame(lift: Lifter) -> Lifter:
+    """A lifter of windows from one of windows of one frame."""
+    return lambda x: lift(frames(x)).reshape(*x.shape[:-1], 3)
+
+
+def evaluate(lift: Lifter, samples: List[dict]) -> Dict[str, float]:
+    """Errors of a lifter in mm, as in the configs."""
+    metric = PoseAccuracy3D()
+    predictions = lift(np.stack([s['keypoint'] - s['keypoint'][:, :1] for s in samples]))
+    metric.process({}, [dict(s, pred_keypoints_3d=torch.from_numpy(p[None]))
+                        for s, p in zip(samples, predictions)])
+    return metric.compute_metrics(metric.results)
+
+
+def main(argv=None):
+    """Fit on the training split and print a table for each test split."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('ann_file', help="file in Human3.6M's format")
+    parser.add_argument('--splits', nargs='+', default=['test', 'test_seen'], metavar='SPLIT')
+    parser.add_argument('--clip-len', type=int, default=16, help='frames of a window')
+    parser.add_argument('--stride', type=int, default=9, help='of the training windows')
+    args = parser.parse_args(argv)
+    pipeline = [NormalizeByWidth()]
+    train = arrays(Human36MDataset(args.ann_file, clip_len=args.clip_len, stride=args.stride,
+                                   pipeline=pipeline))
+    single = [frames(x) for x in train]
+    window = f'linear, {args.clip_len} frames'
+    floors = {'mean depth': [by_frame(mean_depth(*single))]}
+    for suffix, penalties in (('', None), (', penalty chosen on this split', _PENALTIES)):
+        floors['linear, one frame' + suffix] = [by_frame(lift) for lift in linear(
+            *single, penalties or [choose(*single, _PENALTIES)])]
+        floors[window + suffix] = linear(*train, penalties or [choose(*train, _PENALTIES)])
+    names = ('mpjpe', 'p_mpjpe', 'n_mpjpe', 'mpjve', 'acceleration')
+    for split in args.splits:
+        test = Human36MDataset(args.ann_file, split=split, clip_len=args.clip_len,
+                               stride=args.clip_len, test_mode=True, pipeline=pipeline)
+        test = [test[i] for i in range(len(test))]
+        print(f'\n| {split} (mm) |', ' | '.join(names), '|\n|' + '---|' * (len(names) + 1))
+        for title, lifters in floors.items():
+            errors = min((evaluate(lift, test) for lift in lifters), key=lambda e: e['mpjpe'])
+            print(f'| {title} |', ' | '.join(f'{errors[name]:.1f}' for name in names), '|')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except AnnotationError as error:
+        sys.exit(f'error: {error}')

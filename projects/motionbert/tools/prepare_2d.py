@@ -1,0 +1,44 @@
+"""Turn the 2D motion of the pre-training into an annotation file.
+
+python projects/motionbert/tools/prepare_2d.py posetrack18 posetrack18/train data/posetrack18.pkl
+python projects/motionbert/tools/prepare_2d.py instavariety InstaVariety data/instavariety.pkl
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from mofm.datasets import AnnotationError, dump_annotations  # noqa: E402
+from mofm.datasets.annotation import summarise  # noqa: E402
+from mofm.registry import SOURCES  # noqa: E402
+from projects.motionbert.lifting import sources  # noqa: E402, F401
+
+
+def main(argv=None):
+    """Read, write and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('source', choices=('posetrack18', 'instavariety'))
+    parser.add_argument('input', type=Path, help='folder or zip file of the native files')
+    parser.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
+    args = parser.parse_args(argv)
+    source = SOURCES.get(args.source)(args.input)
+    annotations = [ann for ann, _ in tqdm(iter(source), 'Tracks', mininterval=1)]
+    if source.problems:
+        print(f'{len(source.problems)} of {len(source.files)} files skipped\n'
+              f'{summarise(source.problems, limit=50)}')
+    if not annotations:
+        raise AnnotationError(f'{args.input}: found no track in {len(source.files)} files')
+    dump_annotations(dict(split={}, annotations=annotations, metainfo=dict(layout='h36m17')),
+                     args.output)
+    print(f'{args.output}: {len(annotations)} tracks, '
+          f'{sum(ann["total_frames"] for ann in annotations)} frames')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except AnnotationError as error:
+        sys.exit(f'error: {error}')

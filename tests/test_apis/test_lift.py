@@ -1,0 +1,403 @@
+"""task='lift': from 2D key points to 3D skeletons in pixels, with models whose 3D is known."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor, BaseModel
+
+from mofm.apis import LiftResult, MotionInferencer, MotionStream
+from mofm.keypoints import LAYOUTS, convert
+from mofm.registry import MODELS, TRANSFORMS
+from mofm.sources.bvh import forward_kinematics, parse_hierarchy
+
+QUIET = dict(progress=False)
+H36M = LAYOUTS['h36m17']
+
+
+@TRANSFORMS.register_module(force=True)
+class BoxOfAClip(BaseTransform):
+    """The box of all joints becomes [-1, 1]; joints with score 0 are left alone."""
+
+    def transform(self, results):
+        points = results['keypoint'].astype(np.float32)
+        seen = points[results['keypoint_score'] > 0]
+        center, scale = (seen.min(0) + seen.max(0)) / 2, float(np.ptp(seen, axis=0).max() / 2)
+        score = results['keypoint_score'][..., None]
+        keypoints = np.concatenate([(points - center) / scale, score], -1, dtype=np.float32)
+        return dict(results, keypoints=keypoints.swapaxes(1, 2), norm_center=center,
+                    norm_scale=scale)
+
+
+@MODELS.register_module(force=True)
+class JointsLast(BaseDataPreprocessor):
+
+    def forward(self, data, training=False):
+        return dict(inputs=data['inputs']['keypoints'].transpose(2, 3),
+                    data_samples=data['data_samples'])
+
+
+@MODELS.register_module(force=True)
+class PlainLifter(BaseModel):
+    """x and y of the input, z = x + 2 y - 1 + frame of the clip; or all of it about the root."""
+
+    def __init__(self, root_relative=False, backbone=None, fields=('pred_keypoints_3d', )):
+        super().__init__(JointsLast())
+        self.root_relative, self.fields = root_relative, fields
+        self.weight = torch.nn.Parameter(torch.tensor(2.))
+        self.sizes = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        xy = inputs[..., :2]
+        frame = torch.arange(inputs.shape[2])[:, None]
+        z = xy[..., 0] + self.weight * xy[..., 1] - 1 + frame
+        pred = torch.cat([xy, z[..., None]], -1)
+        if self.root_relative:
+            pred = pred - pred[..., :1, :]
+        self.sizes.append(tuple(inputs.shape[:3]))
+        if mode == 'tensor':
+            return pred
+        for sample, joints in zip(data_samples, pred):
+            for field in self.fields:
+                sample.set_field(joints, field)
+        return data_samples
+
+
+def lifter(max_frames=8, batch_size=32, meta=('norm_center', 'norm_scale'), **model):
+    return MotionInferencer(Config(dict(
+        model=dict(type='PlainLifter', backbone=dict(max_frames=max_frames), **model),
+        test_dataloader=dict(dataset=dict(
+            type='MotionDataset', to_layout='h36m17',
+            pipeline=[dict(type='BoxOfAClip'), dict(type='PackMotionInputs', meta_keys=meta)])))),
+        batch_size=batch_size, device='cpu')
+
+
+def people(persons, frames, seed=0, joints=17):
+    """(M, T, J, 3) random key points around persons of different places and sizes."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, 200, (persons, frames, joints, 2))
+    points *= rng.uniform(.5, 2, (persons, 1, 1, 1))
+    points += rng.uniform(100, 1500, (persons, 1, 1, 2))
+    return np.concatenate([points, rng.uniform(.1, 1, points.shape[:3])[..., None]], -1)
+
+
+def expected_z(points, starts, size):
+    """Of one person in float64: mean over the windows that a frame is in."""
+    total, count = np.zeros(points.shape[:2]), np.zeros((len(points), 1))
+    for start in starts:
+        window = points[start:start + size, :, :2]
+        flat = window.reshape(-1, 2)
+        center, scale = (flat.min(0) + flat.max(0)) / 2, np.ptp(flat, axis=0).max() / 2
+        unit = (window - center) / scale
+        z = unit[..., 0] + 2 * unit[..., 1] - 1 + np.arange(len(window))[:, None]
+        total[start:start + size] += z * scale
+        count[start:start + size] += 1
+    return total / count
+
+
+# --------------------------------------------------------------------------------- coordinates
+def test_windows_of_single_persons_in_pixels():
+    """The last window ends with the recording; each person is normalised alone."""
+    points = people(2, 20)
+    result, = lifter()(points, layout='h36m17', **QUIET)
+    assert isinstance(result, LiftResult) and result.joints.dtype == np.float32
+    assert result.joints.shape == (2, 20, 17, 3) and result.layout == 'h36m17'
+    assert result.frames.tolist() == [[0, 7], [8, 15], [12, 19]] * 2
+    np.testing.assert_allclose(result.joints[..., :2], points[..., :2], atol=2e-3)
+    for person, mine in enumerate(points):
+        np.testing.assert_allclose(result.joints[person, ..., 2],
+                                   expected_z(mine, (0, 8, 12), 8), rtol=1e-4, atol=.02)
+    np.testing.assert_allclose(result.score, points[..., 2], rtol=1e-6)
+    np.testing.assert_array_equal(result.frame, np.arange(20))
+
+
+def test_window_and_stride():
+    points = people(1, 20)
+    model = lifter()
+    result, = model(points, window=6, stride=5, layout='h36m17', **QUIET)
+    assert result.frames[:, 0].tolist() == [0, 5, 10, 14]
+    np.testing.assert_allclose(result.joints[0, ..., 2],
+                               expected_z(points[0], (0, 5, 10, 14), 6), rtol=1e-4, atol=.02)
+    with pytest.raises(ValueError, match='window: found 0'):
+        model(points, window=0, layout='h36m17', **QUIET)
+
+
+def test_recordings_of_all_lengths_in_batches():
+    """Clips of one length go together, up to the batch size; results do not depend on it."""
+    clips = [people(m, t, seed) for seed, (m, t) in enumerate([(1, 3), (3, 8), (1, 8), (2, 21),
+                                                               (1, 1)])]
+    model = lifter(batch_size=4)
+    model.model.sizes.clear()
+    found = model(clips, layout='h36m17', **QUIET)
+    assert model.model.sizes == [(1, 1, 3), (3, 1, 8), (4, 1, 8), (3, 1, 8), (1, 1, 1)]
+    alone = lifter(batch_size=1)
+    for clip, result in zip(clips, found):
+        same, = alone(clip, layout='h36m17', **QUIET)
+        np.testing.assert_allclose(result.joints, same.joints, atol=1e-4)
+        assert result.joints.shape == clip.shape and np.isfinite(result.joints).all()
+
+
+def test_persons_of_a_batch_are_padded_and_cut():
+    """The lowest layer takes clips of several persons."""
+    clips = [dict(keypoint=p[..., :2], keypoint_score=p[..., 2], img_shape=(9, 9))
+             for p in (people(1, 5), people(3, 5), people(2, 4))]
+    model = lifter()
+    model.model.sizes.clear()
+    outputs = model.predict_clips(clips, 'lift')
+    assert model.model.sizes == [(2, 3, 5), (1, 2, 4)]
+    for clip, output in zip(clips, outputs):
+        np.testing.assert_allclose(output['joints'][..., :2], clip['keypoint'], atol=2e-3)
+
+
+def test_poses_about_the_root_are_put_at_the_root_of_the_input():
+    points = people(2, 11)
+    points[0, 3, 0] = 0  # no root: all other joints tell where
+    points[1, 4, 5] = 0  # any other joint does not matter
+    result, = lifter(root_relative=True)(points, layout='h36m17', **QUIET)
+    seen = points[..., 2] > 0
+    assert (result.score[~seen] == 0).all()
+    np.testing.assert_allclose(result.joints[seen][:, :2], points[seen][:, :2], atol=5e-3)
+    np.testing.assert_allclose(result.joints[..., 0, 2], 0, atol=1e-3)
+
+
+def test_who_comes_and_goes():
+    """Windows begin with a person; frames without are NaN, whoever never comes is, too."""
+    points = people(3, 30)
+    points[0, :7] = points[0, 13:15] = points[0, 25:] = 0
+    points[1] = 0
+    result, = lifter(max_frames=10)(points, layout='h36m17', **QUIET)
+    assert result.frames.tolist() == [[7, 16], [15, 24], [0, 9], [10, 19], [20, 29]]
+    gone = np.ones((3, 30), bool)
+    gone[0, 7:13] = gone[0, 15:25] = gone[2] = False
+    np.testing.assert_array_equal(np.isnan(result.joints).all((2, 3)), gone)
+    np.testing.assert_array_equal(np.isnan(result.joints).any((2, 3)), gone)
+    assert (result.score[gone] == 0).all()
+
+
+def test_joints_that_are_missing_do_not_stretch_the_box():
+    """Annotations without scores have them at (0, 0)."""
+    points = people(1, 6)[..., :2]
+    points[0, 2, 9] = 0
+    result, = lifter()(dict(keypoint=points), layout='h36m17', **QUIET)
+    flat = points[points.any(-1)]
+    scale = np.ptp(flat, axis=0).max() / 2
+    unit = (points - (flat.min(0) + flat.max(0)) / 2) / scale
+    expected = (unit[..., 0] + 2 * unit[..., 1] - 1 + np.arange(6)[:, None]) * scale
+    np.testing.assert_allclose(result.joints[0, 0, :, 2], expected[0, 0], atol=.02)
+
+
+def test_other_frame_rates():
+    """Rows are at the rate of the model, and tell which frames they are."""
+    line = np.linspace(0, 40, 21)[None, :, None, None]
+    points = np.concatenate([people(1, 1)[..., :2] + line, np.ones((1, 21, 17, 1))], -1)
+    half, = lifter(99)(points, fps=60, model_fps=30, layout='h36m17', **QUIET)
+    assert half.fps == 60 and half.frame.tolist() == list(range(0, 21, 2))
+    np.testing.assert_allclose(half.joints[..., :2], points[:, ::2, :, :2], atol=2e-3)
+    twice, = lifter(99)(points, fps=30, model_fps=60, layout='h36m17', **QUIET)
+    assert twice.frame.tolist() == (np.arange(41) / 2).tolist()
+
+
+# ---------------------------------------------------------------------------------- layouts
+def whole_pixels(frames, joints):
+    """A person who stands still, in numbers that float16 holds, also the means of two."""
+    points = np.round(people(1, 1, joints=joints).repeat(frames, 1) / 4) * 2
+    points[..., 2] = .5
+    return points
+
+
+def test_halpe_is_converted_directly(tmp_path):
+    """Head, neck and pelvis are the detector's own; by way of COCO-17 they would be means."""
+    points = whole_pixels(6, 26)
+    path = tmp_path / 'walk.json'
+    path.write_text(json.dumps([
+        dict(image_id=f'{t}.jpg', category_id=1, idx=1, score=1., keypoints=row.ravel().tolist())
+        for t, row in enumerate(points[0])]))
+    result, = lifter()(path, **QUIET)
+    joints = result.joints[0]
+    for name, source in dict(head=17, neck=18, pelvis=19, nose=0, left_wrist=9).items():
+        np.testing.assert_allclose(joints[:, H36M.joints.index(name), :2],
+                                   points[0, :, source, :2], atol=2e-3)
+    np.testing.assert_allclose(joints[:, 7, :2], points[0, :, 18:20, :2].mean(1), atol=2e-3)
+
+
+def test_openpose_and_mmpose(tmp_path):
+    points = whole_pixels(4, 25)
+    folder = tmp_path / 'walk'
+    folder.mkdir()
+    for t, row in enumerate(points[0]):
+        (folder / f'walk_{t:012}_keypoints.json').write_text(json.dumps(dict(
+            people=[dict(person_id=[-1], pose_keypoints_2d=row.ravel().tolist())])))
+    result, = lifter()(folder, **QUIET)
+    body, _ = convert(points[..., :2], None, 'body25', 'h36m17')
+    np.testing.assert_allclose(result.joints[..., :2], body, atol=2e-3)
+    np.testing.assert_array_equal(body[..., 8, :], points[..., 1, :2])  # its own neck
+    halpe = whole_pixels(4, 26)
+    path = tmp_path / 'mmpose.json'
+    path.write_text(json.dumps([dict(frame_id=t, instances=[dict(
+        keypoints=row[:, :2].tolist(), keypoint_scores=[.5] * 26)]) for t, row in
+        enumerate(halpe[0])]))
+    result, = lifter()(path, **QUIET)
+    np.testing.assert_allclose(result.joints[..., 10, :2], halpe[..., 17, :2], atol=2e-3)
+
+
+def test_persons_are_tracked_as_ever(tmp_path):
+    """Identities do not depend on the layout that the model wants."""
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(0, 150, (3, 26, 2)) + np.array([[0, 0], [400, 0], [800, 300]])[:, None]
+    content = []
+    for t in range(12):
+        for person in rng.permutation(3):
+            row = np.concatenate([pose[person] + 3 * t, np.full((26, 1), .5)], 1)
+            content.append(dict(image_id=f'{t}.jpg', category_id=1, score=1.,
+                                keypoints=row.ravel().tolist()))
+    path = tmp_path / 'walk.json'
+    path.write_text(json.dumps(content))
+    result, = lifter(99)(path, **QUIET)
+    assert result.joints.shape == (3, 12, 17, 3) and np.isfinite(result.joints).all()
+    step = np.diff(result.joints[..., :2], axis=1)
+    np.testing.assert_allclose(step, 3, atol=1.1)  # float16 pixels
+    head = result.joints[:, 0, 10, :2]
+    assert sorted(np.abs(pose[:, 17] - h).max(1).argmin() for h in head) == [0, 1, 2]
+
+
+def test_a_stream_lifts_too():
+    points = people(1, 9)
+    stream = MotionStream(lifter(4), (2000, 2000), 'lift', layout='h36m17')
+    assert stream.window == 4
+    found = [r for t in range(9)
+             for r in stream.push(points[:, t, :, :2], points[:, t, :, 2], person=[5])]
+    assert [r.frames for r in found] == [(t, t + 3) for t in range(6)]
+    np.testing.assert_allclose(found[2].output['joints'][..., :2], points[:, 2:6, :, :2],
+                               atol=2e-3)
+
+
+# ----------------------------------------------------------------------------------- results
+def moving(frames, seed=0):
+    """A body of constant bones that moves: (T, 17, 3) in pixels, y down."""
+    rng = np.random.default_rng(seed)
+    joints = np.zeros((frames, 17, 3))
+    joints[:, 0, :2] = 500 + np.cumsum(rng.normal(size=(frames, 2)), 0)
+    for a, b in H36M.edges:
+        bone = rng.normal(size=3) + np.cumsum(rng.normal(size=(frames, 3)), 0) / 10
+        joints[:, b] = joints[:, a] + 50 * bone / np.linalg.norm(bone, axis=1, keepdims=True)
+    return joints
+
+
+def result_of(joints, frame=None, fps=25.):
+    frame = np.arange(joints.shape[1]) if frame is None else frame
+    return LiftResult('walk', np.array([[0, 4]]), fps, joints=joints.astype(np.float32),
+                      score=np.isfinite(joints[..., 0]).astype(np.float32), layout='h36m17',
+                      frame=frame.astype(float))
+
+
+def read_bvh(path):
+    head, tail = path.read_text().split('MOTION\n')
+    _, time, *rows = tail.splitlines()
+    skeleton = parse_hierarchy(head)
+    joints = forward_kinematics(skeleton, np.loadtxt(rows, ndmin=2))
+    order = [skeleton.names.index(name) for name in H36M.joints]
+    return joints[:, order], float(time.split(':')[1])
+
+
+def test_saved_files(tmp_path):
+    joints = moving(12)[None]
+    joints[:, 5] = np.nan
+    result = result_of(joints)
+    assert result.save(tmp_path / 'a.json') == [tmp_path / 'a.json']
+    data = json.loads((tmp_path / 'a.json').read_text())
+    assert data['task'] == 'lift' and data['layout'] == 'h36m17' and data['fps'] == 25
+    assert data['joints'][0][5][3] == [None] * 3
+    np.testing.assert_array_equal(np.array(data['joints'][0][4], np.float32), result.joints[0, 4])
+    result.save(tmp_path / 'a.npz')
+    with np.load(tmp_path / 'a.npz') as arrays:
+        np.testing.assert_array_equal(arrays['joints'], result.joints)
+        assert arrays['layout'] == 'h36m17'
+    with pytest.raises(ValueError, match=r"found suffix '.fbx', expected .*'.npz' or '.bvh'"):
+        result.save(tmp_path / 'a.fbx')
+
+
+def test_bvh_of_a_person(tmp_path):
+    """Pixels, y up and z towards the camera, at the rate of the input."""
+    joints = moving(12)
+    assert result_of(joints[None]).save(tmp_path / 'a.bvh') == [tmp_path / 'a.bvh']
+    found, seconds = read_bvh(tmp_path / 'a.bvh')
+    np.testing.assert_allclose(found * (1, -1, -1), joints, atol=2e-3)
+    assert seconds == pytest.approx(1 / 25)
+    result_of(joints[None], np.arange(12) / 2, None).save(tmp_path / 'b.bvh')
+    assert read_bvh(tmp_path / 'b.bvh')[1] == pytest.approx(1 / 60, abs=1e-7)  # 30 if unknown
+
+
+def test_bvh_closes_gaps_and_has_a_file_per_person(tmp_path):
+    """Rows that miss, and frames that the file has not."""
+    joints = np.stack([moving(12, seed) for seed in range(3)])
+    joints[0, [0, 1, 4, 5, 11]] = np.nan
+    joints[1] = np.nan
+    inds = np.r_[:8, 10:14]
+    written = result_of(joints, inds).save(tmp_path / 'a.bvh')
+    assert [path.name for path in written] == ['a_0.bvh', 'a_2.bvh']
+    first, _ = read_bvh(written[0])
+    root = first[:, 0] * (1, -1, -1)  # frames 2 to 12
+    assert len(first) == 11
+    np.testing.assert_allclose(root[:2], joints[0, 2:4, 0], atol=2e-3)
+    np.testing.assert_allclose(root[2], joints[0, 3, 0] / 3 * 2 + joints[0, 6, 0] / 3, atol=2e-3)
+    np.testing.assert_allclose(root[6], (2 * joints[0, 7, 0] + joints[0, 8, 0]) / 3, atol=2e-3)
+    assert len(read_bvh(written[1])[0]) == 14
+
+
+# ------------------------------------------------------------------------------------ models
+def test_tasks_of_a_lifter():
+    model = lifter()
+    assert model.tasks == ('lift', ) and model.layout is H36M
+    with pytest.raises(ValueError, match="task: found 'action'.*lift only"):
+        model.iter(people(1, 3), 'action')
+    with pytest.raises(ValueError, match='PlainLifter: found a model without output'):
+        lifter(fields=())
+
+
+def test_bad_models():
+    model = lifter(meta=())
+    with pytest.raises(ValueError, match='norm_center and norm_scale: found none'):
+        model(people(1, 3), layout='h36m17', **QUIET)
+    model = lifter()
+    model.model.weight.data.fill_(np.nan)
+    with pytest.raises(ValueError, match='joints: the model gives NaN'):
+        model(people(1, 3), layout='h36m17', **QUIET)
+
+
+def test_bad_recordings():
+    model = lifter()
+    with pytest.raises(ValueError, match='17 of layout'):
+        model(people(1, 3, joints=26), **QUIET)
+    found = model([np.zeros((4, 17, 3)), people(1, 4)], **QUIET)
+    assert len(found) == len(model.problems) == 1
+    assert 'no person in 4 frames' in str(model.problems[0])
+    feet = people(1, 4, joints=26)
+    feet[..., :20, :] = 0  # the model knows none of the rest
+    with pytest.raises(ValueError, match="no person in 4 .* one visible joint of 'h36m17'"):
+        model(feet, layout='halpe26', **QUIET)
+
+
+def test_demo(tmp_path, capsys):
+    """Data, pictures and a file for animation programs of every recording."""
+    spec = importlib.util.spec_from_file_location(
+        'demo', Path(__file__).resolve().parents[2] / 'tools/demo.py')
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    lifter().model.cfg.dump(tmp_path / 'lift.py')
+    np.savez(tmp_path / 'clips.npz', walk=people(1, 3), run=people(2, 3))
+    out = tmp_path / 'out'
+    demo.main([str(tmp_path / 'clips.npz'), '--config', str(tmp_path / 'lift.py'),
+               '--task', 'lift', '--layout', 'h36m17', '--out', str(out), '--device', 'cpu',
+               '--pictures', '1'])
+    lines = capsys.readouterr().out.splitlines()
+    files = sorted(out.iterdir())
+    assert [f.name for f in files] == [
+        'clips_run.json', 'clips_run_0.bvh', 'clips_run_1.bvh', 'clips_walk.bvh',
+        'clips_walk.gif', 'clips_walk.json', 'clips_walk.png']
+    assert sorted(Path(line.strip()) for line in lines if line.startswith('  ')) == files
+    assert 'clips/run: 2 persons, 3 frames, 17 joints' in lines

@@ -1,0 +1,238 @@
+"""DSTformer against its formulas and the published counts; checkpoints of its authors."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
+from projects.motionbert.released import from_released, read_released, to_released
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_frames=7)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = DSTformer(**SMALL)
+    for parameter in model.parameters():  # sharp enough to matter
+        torch.nn.init.normal_(parameter, std=0.5)
+    return model.eval()
+
+
+@pytest.mark.parametrize('options, count', [
+    (dict(), 42_466_317), (dict(embed_dims=256, mlp_ratio=4), 16_001_549)])
+def test_released_sizes(options, count):
+    with torch.device('meta'):
+        state = DSTformer(**options).state_dict()
+    assert sum(tensor.numel() for tensor in state.values()) == count
+    c = options.get('embed_dims', 512)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert len(shapes) == 260
+    assert shapes['temp_embed'] == (1, 243, 1, c) and shapes['pos_embed'] == (1, 17, c)
+    assert shapes['joints_embed.weight'] == (c, 3) and shapes['ts_attn.4.weight'] == (2, 2 * c)
+    assert shapes['blocks_st.0.attn_s.qkv.weight'] == (3 * c, c)
+    assert shapes['blocks_ts.4.mlp_t.fc1.weight'] == (1024, c)
+    assert shapes['pre_logits.fc.weight'] == (512, c) and shapes['head.weight'] == (3, 512)
+    for block in ('blocks_st', 'blocks_ts'):
+        for norm in ('norm1_s', 'norm1_t', 'norm2_s', 'norm2_t'):
+            assert shapes[f'{block}.2.{norm}.bias'] == (c, )
+
+
+def formula(w, x, depth, heads):
+    """Output (T, J, 3) and representation for one clip (T, J, 3), token by token in float64."""
+    def linear(x, name):
+        return x @ w[f'{name}.weight'].T + w[f'{name}.bias']
+
+    def norm(x, name):
+        mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+        return (x - mean) / np.sqrt(var + 1e-6) * w[f'{name}.weight'] + w[f'{name}.bias']
+
+    def attention(x, name):  # (L, C)
+        q, k, v = np.split(linear(x, f'{name}.qkv'), 3, -1)
+        out = []
+        for part in np.split(np.arange(x.shape[1]), heads):
+            scores = q[:, part] @ k[:, part].T / np.sqrt(len(part))
+            weight = np.exp(scores)
+            out.append(weight / weight.sum(1, keepdims=True) @ v[:, part])
+        return linear(np.concatenate(out, 1), f'{name}.proj')
+
+    def mlp(x, name):
+        x = linear(x, f'{name}.fc1')
+        return linear(x * (1 + erf(x / np.sqrt(2))) / 2, f'{name}.fc2')
+
+    def half(x, block, axis):
+        x = x.copy()
+        sequences = range(len(x)) if axis == 's' else range(x.shape[1])
+        for i in sequences:
+            where = (i, ) if axis == 's' else (slice(None), i)
+            x[where] += attention(norm(x[where], f'{block}.norm1_{axis}'), f'{block}.attn_{axis}')
+        return x + mlp(norm(x, f'{block}.norm2_{axis}'), f'{block}.mlp_{axis}')
+
+    x = linear(x, 'joints_embed') + w['pos_embed'][0] + w['temp_embed'][0, :len(x)]
+    for i in range(depth):
+        st = half(half(x, f'blocks_st.{i}', 's'), f'blocks_st.{i}', 't')
+        ts = half(half(x, f'blocks_ts.{i}', 't'), f'blocks_ts.{i}', 's')
+        a = np.exp(linear(np.concatenate([st, ts], -1), f'ts_attn.{i}'))
+        a /= a.sum(-1, keepdims=True)
+        x = a[..., :1] * st + a[..., 1:] * ts
+    representation = np.tanh(linear(norm(x, 'norm'), 'pre_logits.fc'))
+    return linear(representation, 'head'), representation
+
+
+def test_forward_is_the_formula(model):
+    x = torch.randn(3, 5, 17, 3)
+    weights = {name: p.detach().double().numpy() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        out, representation = model(x), model.get_representation(x)
+    for i in range(3):
+        expected = formula(weights, x[i].double().numpy(), SMALL['depth'], SMALL['num_heads'])
+        np.testing.assert_allclose(out[i], expected[0], atol=2e-5)
+        np.testing.assert_allclose(representation[i], expected[1], atol=1e-5)
+
+
+def test_released_size_is_the_transcription(monkeypatch):
+    """The one of the benchmark, with 512 channels."""
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    from motionbert import transcription
+    torch.manual_seed(0)
+    model = DSTformer(depth=1)
+    x = torch.randn(1, 30, 17, 3)
+    with torch.no_grad():
+        expected = transcription(dict(model.named_parameters()), x, 8)
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-5)
+
+
+def test_streams_are_averaged_at_first():
+    torch.manual_seed(0)
+    fused, mean = DSTformer(**SMALL), DSTformer(**SMALL, att_fuse=False)
+    mean.load_state_dict({k: v for k, v in fused.state_dict().items() if 'ts_attn' not in k})
+    x = torch.randn(2, 7, 17, 3)
+    torch.testing.assert_close(fused(x), mean(x))
+
+
+def test_wrong_shapes(model):
+    for shape in ((1, 8, 17, 3), (1, 7, 16, 3), (7, 17, 3)):
+        with pytest.raises(ValueError, match=r'expected \(B, T, 17, 3\) with T up to max_frames'):
+            model(torch.zeros(shape))
+    with pytest.raises(ValueError, match='found 9, expected a multiple of num_heads=2'):
+        DSTformer(embed_dims=9, num_heads=2)
+
+
+def test_backbone_features(model):
+    backbone = DSTformerBackbone(**SMALL)
+    backbone.load_state_dict(model.state_dict())
+    inputs = torch.randn(2, 3, 4, 17, 3)
+    features = backbone(inputs)
+    for b, m, t, j in ((0, 0, 0, 0), (1, 2, 3, 16), (1, 0, 2, 5)):
+        expected = model.get_representation(inputs[b, m][None])[0, t, j]
+        torch.testing.assert_close(features.tokens[b, (m * 4 + t) * 17 + j], expected)
+    torch.testing.assert_close(features.pooled, features.tokens.mean(1))
+    assert features.encoded.all() and features.encoded.shape == features.tokens.shape[:2]
+    features.pooled.sum().backward()
+    untrained = [name for name, p in backbone.named_parameters() if p.grad is None]
+    assert untrained == ['head.weight', 'head.bias']
+
+
+class _Schedule:
+    """What only the program that wrote a file knows."""
+
+
+class _Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path), )
+
+
+def heads(kind):
+    shapes = dict(
+        lifter={}, one_shot={'fc1.weight': (4, 102), 'fc1.bias': (4, )},
+        action={'fc1.weight': (4, 102), 'fc1.bias': (4, ), 'bn.weight': (4, ), 'bn.bias': (4, ),
+                'bn.running_mean': (4, ), 'bn.running_var': (4, ), 'bn.num_batches_tracked': (),
+                'fc2.weight': (3, 4), 'fc2.bias': (3, )},
+        mesh={'init_pose': (1, 144), 'init_shape': (1, 10), 'head_pose.weight': (144, 4),
+              'head_pose.bias': (144, ), 'head_shape.weight': (10, 4), 'head_shape.bias': (10, ),
+              **{f'{n}.{k}': (4, ) for n in ('bn1', 'bn2') for k in (
+                  'weight', 'bias', 'running_mean', 'running_var')},
+              'bn1.num_batches_tracked': (), 'bn2.num_batches_tracked': (),
+              **{f'{n}.weight': (4, 102) for n in ('fc1', 'fc2')},
+              'fc1.bias': (4, ), 'fc2.bias': (4, ), 'smpl.v_template': (5, 3)})
+    return {name: torch.rand(shape) for name, shape in shapes[kind].items()}
+
+
+@pytest.mark.parametrize('kind', ['lifter', 'action', 'one_shot', 'mesh'])
+def test_released_layouts_and_back(tmp_path, model, kind):
+    """As the authors' programs write them: DataParallel names, optimizer, other objects."""
+    weights = model.state_dict()
+    if kind == 'lifter':
+        weights = {f'module.{name}': tensor for name, tensor in weights.items()}
+    else:
+        weights = {f'module.backbone.{name}': tensor for name, tensor in weights.items()}
+        weights.update({f'module.head.{name}': tensor for name, tensor in heads(kind).items()})
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.randn(1, 4, 17, 3)).sum().backward()
+    optimizer.step()
+    key = 'model_pos' if kind == 'lifter' else 'model'
+    path = tmp_path / 'best_epoch.bin'
+    torch.save({'epoch': 60, 'lr': _Schedule(), 'optimizer': optimizer.state_dict(),
+                'min_loss': np.float64(37.2), key: weights}, path)
+
+    state = read_released(path)
+    ours = DSTformer(**SMALL)
+    ours.load_state_dict({name.removeprefix('backbone.'): tensor for name, tensor in
+                          state.items() if name.startswith('backbone.')})
+    for name, tensor in ours.state_dict().items():
+        prefix = 'module.' if kind == 'lifter' else 'module.backbone.'
+        assert torch.equal(tensor, weights[prefix + name])
+    back = to_released(state)
+    expected = {name: tensor for name, tensor in weights.items() if '.smpl.' not in name}
+    assert list(back) == [key] and back[key].keys() == expected.keys()
+    assert all(torch.equal(back[key][name], expected[name]) for name in expected)
+
+
+def test_what_is_no_released_checkpoint(tmp_path, model):
+    path = tmp_path / 'best_epoch.bin'
+    marker = tmp_path / 'executed'
+    weights = {f'module.{name}': tensor for name, tensor in model.state_dict().items()}
+    torch.save(dict(model_pos=weights, lr=_Hostile(marker)), path)
+    with pytest.raises(ValueError, match='best_epoch.bin: not a readable checkpoint'):
+        read_released(path)
+    assert not marker.exists()
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match='truncated'):
+        read_released(path)
+    with pytest.raises(ValueError, match=r"found \['state_dict'\], expected .*'model_pos'"):
+        from_released(dict(state_dict={}))
+    del weights['module.temp_embed']
+    with pytest.raises(ValueError, match=r"1 missing ones \['backbone.temp_embed'\]"):
+        from_released(dict(model_pos=weights))
+    weights['module.temporal_embed'] = torch.zeros(1)
+    with pytest.raises(ValueError, match=r"1 unknown parameters \['backbone.temporal_embed'\]"):
+        from_released(dict(model_pos=weights))
+    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+        read_released(tmp_path / 'none.bin')
+
+
+def test_convert_tool(tmp_path, model):
+    sys.path.insert(0, str(ROOT / 'projects/motionbert/tools'))
+    try:
+        from convert_checkpoint import main
+    finally:
+        sys.path.pop(0)
+    source, ours, back = (tmp_path / name for name in ('a.bin', 'b.pth', 'c.bin'))
+    torch.save(dict(model_pos={f'module.{name}': tensor for name, tensor in
+                               model.state_dict().items()}), source)
+    main([str(source), str(ours)])
+    main([str(ours), str(back)])
+    before, after = (torch.load(path, weights_only=True)['model_pos'] for path in (source, back))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(ValueError, match='expected one .bin'):
+        main([str(source), str(back)])

@@ -1,0 +1,139 @@
+"""Errors of 3D poses against their definitions, and the protocol of Human3.6M by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from projects.motionbert.lifting.metrics import (
+    PoseAccuracy3D,
+    acceleration_error,
+    mpjpe,
+    mpjve,
+    n_mpjpe,
+    p_mpjpe,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def poses(*shape):
+    return RNG.normal(0, 300, (*shape, 17, 3))
+
+
+def distance(a, b):
+    """Mean over joints, with scalars only."""
+    return sum(math.dist(p, q) for p, q in zip(a.tolist(), b.tolist())) / len(a)
+
+
+def aligned(pred, target):
+    """Kabsch's rotation by another library, scale by least squares."""
+    y, x = pred - pred.mean(0), target - target.mean(0)
+    y = Rotation.align_vectors(x, y)[0].apply(y)
+    return (x * y).sum() / (y * y).sum() * y, x
+
+
+def scaled(pred, target):
+    scale = np.linalg.lstsq(pred.reshape(-1, 1), target.ravel(), rcond=None)[0]
+    return scale * pred, target
+
+
+@pytest.mark.parametrize('metric, align', [
+    (mpjpe, lambda pred, target: (pred, target)), (p_mpjpe, aligned), (n_mpjpe, scaled)])
+def test_error_of_frames(metric, align):
+    pred, target = poses(4, 6), poses(4, 6)
+    target[:2] = pred[:2] + 0.1 * poses(2, 6)  # where the best orthogonal map is no reflection
+    found = metric(pred, target)
+    assert found.shape == (4, 6)
+    for clip in range(4):
+        for frame in range(6):
+            expected = distance(*align(pred[clip, frame], target[clip, frame]))
+            assert found[clip, frame] == pytest.approx(expected, rel=1e-9)
+    assert metric(pred[0, 0], target[0, 0]) == pytest.approx(found[0, 0])
+
+
+def test_error_of_steps():
+    pred, target = poses(2, 5), poses(2, 5)
+    velocity, acceleration = mpjve(pred, target), acceleration_error(pred, target)
+    assert velocity.shape == (2, 4) and acceleration.shape == (2, 3)
+    for clip in range(2):
+        p, q = pred[clip], target[clip]
+        for t in range(4):
+            assert velocity[clip, t] == pytest.approx(distance(p[t + 1] - p[t], q[t + 1] - q[t]))
+        for t in range(1, 4):
+            assert acceleration[clip, t - 1] == pytest.approx(
+                distance(p[t + 1] - 2 * p[t] + p[t - 1], q[t + 1] - 2 * q[t] + q[t - 1]))
+
+
+def test_what_alignment_takes_away():
+    target = poses(8)
+    turned = 0.3 * target @ Rotation.random(random_state=1).as_matrix() + [9, 8, 7]
+    assert p_mpjpe(turned, target).max() < 1e-9 < 1 < n_mpjpe(turned, target).min()
+    assert n_mpjpe(0.3 * target, target).max() < 1e-9 < 1 < mpjpe(0.3 * target, target).min()
+    assert p_mpjpe(target * [-1, 1, 1], target).min() > 50  # a mirror image is another pose
+    nothing = np.zeros((17, 3))
+    assert p_mpjpe(nothing, target[0]) == pytest.approx(
+        np.linalg.norm(target[0] - target[0].mean(0), axis=1).mean())
+    assert n_mpjpe(nothing, target[0]) == pytest.approx(mpjpe(nothing, target[0]))
+
+
+SCALE, FACTOR = 500., 2.5  # pixels per unit, mm per pixel
+
+
+def sample(frames, error, source='s_09_act_02_subact_01_ca_01', action='Walk'):
+    """A clip whose joints but the root are off by ``error`` (T,) mm along x."""
+    target = np.random.default_rng(5).normal(0, 300, (99, 17, 3))[frames].astype(np.float32)
+    pred = target + 1000.  # where the root is does not matter
+    pred[:, 1:, 0] += np.asarray(error, np.float32)[:, None]
+    return dict(pred_keypoints_3d=torch.from_numpy(pred / (SCALE * FACTOR))[None],
+                norm_scale=SCALE, factor=np.full(len(frames), FACTOR, np.float32),
+                target_3d=target, frame_inds=np.array(frames), source=source, action=action)
+
+
+def evaluate(*clips, **options):
+    metric = PoseAccuracy3D(**options)
+    metric.process({}, clips)
+    return metric.evaluate(len(clips))
+
+
+def test_protocol_by_hand():
+    """Frame 2 is in two clips; actions weigh the same whatever their length."""
+    out = evaluate(
+        sample([0, 1, 2], [17, 34, 34]), sample([2, 3], [68, 17]),
+        sample([4, 5], [170, 170], 's_11_act_03_subact_02_ca_03', 'Eat'),
+        # neither neighbours of frame 5 nor of each other
+        sample([8, 6], [0, 34], 's_11_act_03_subact_02_ca_04', 'Eat'),
+        sample([10, 11], [999, 999], 's_09_act_05_subact_02_ca_02', 'Sit'))
+    joints = 16 / 17
+    walk, eat = (17 + 34 + (34 + 68) / 2 + 17) / 4, (170 + 170 + 0 + 34) / 4
+    assert out['pose3d/mpjpe_Walk'] == pytest.approx(walk * joints, rel=1e-5)
+    assert out['pose3d/mpjpe_Eat'] == pytest.approx(eat * joints, rel=1e-5)
+    assert out['pose3d/mpjpe'] == pytest.approx((walk + eat) / 2 * joints, rel=1e-5)
+    # the mean error of frame 2 is 51: Walk steps 17, 17, -34; Eat 0, over neighbours only
+    assert out['pose3d/mpjve'] == pytest.approx((68 / 3 + 0) / 2 * joints, rel=1e-4)
+    # Walk 0 and -51; no action Eat has three frames in a row
+    assert out['pose3d/acceleration'] == pytest.approx(51 / 2 * joints, rel=1e-4)
+    assert 'pose3d/mpjpe_Sit' not in out
+    assert 0 < out['pose3d/p_mpjpe'] < out['pose3d/n_mpjpe'] < out['pose3d/mpjpe']
+    assert (out['pose3d/p_mpjpe_Walk'] + out['pose3d/p_mpjpe_Eat']) / 2 == pytest.approx(
+        out['pose3d/p_mpjpe'])
+
+
+def test_blocked_sources_are_an_option():
+    clips = [sample([0, 1, 2], [17] * 3),
+             sample([3, 4], [51, 51], 's_09_act_13_subact_01_ca_01', 'Eat')]
+    assert evaluate(*clips)['pose3d/mpjpe'] == pytest.approx(16, rel=1e-5)
+    assert evaluate(*clips, blocked=())['pose3d/mpjpe'] == pytest.approx(32, rel=1e-5)
+    with pytest.raises(ValueError, match='found none but those of blocked sources'):
+        evaluate(clips[1])
+
+
+def test_bad_samples_are_named():
+    clip = sample([0, 1], [1, 1])
+    with pytest.raises(ValueError, match='s_09_act_02_subact_01_ca_01.*found NaN'):
+        evaluate(dict(clip, pred_keypoints_3d=clip['pred_keypoints_3d'] * math.nan))
+    del clip['target_3d']
+    with pytest.raises(ValueError, match='expected labels in mm; set test_mode=True'):
+        evaluate(clip)

@@ -1,0 +1,66 @@
+"""Configs for key points of any video: the normalisations of MotionBERT, and back to pixels."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mofm.apis import MotionInferencer
+from mofm.keypoints import convert
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs'
+SMALL = {'model.backbone.depth': 1}
+PIXELS = {**SMALL, 'test_dataloader.dataset.pipeline.0.type': 'NormalizeByShortSide'}
+
+
+def person(frames):
+    """A person in Halpe-26, one of whose joints is missing."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(200, 400, (1, frames, 26, 2)) + rng.normal(size=(1, frames, 26, 2))
+    score = rng.uniform(.2, 1, (1, frames, 26))
+    score[0, 1, 9] = 0
+    return np.concatenate([points, score[..., None]], -1)
+
+
+@pytest.mark.parametrize('name, options, root_relative', [
+    ('lift_wild', SMALL, False), ('lift_wild_tiny', SMALL, True), ('lift_wild', PIXELS, False)])
+def test_configs(name, options, root_relative):
+    """Against the formulas of the box and of the shorter side, for one window."""
+    torch.manual_seed(0)
+    lifter = MotionInferencer(CONFIGS / f'{name}.py', device='cpu', cfg_options=options)
+    assert lifter.tasks == ('lift', ) and lifter.clip_len == (16 if 'tiny' in name else 243)
+    assert lifter.model.root_relative is root_relative
+    points = person(4)
+    result, = lifter(points, layout='halpe26', img_shape=(480, 640), progress=False)
+
+    points, score = convert(points[0, ..., :2], points[0, ..., 2], 'halpe26', 'h36m17')
+    seen = score > 0
+    if options is PIXELS:
+        center, scale = np.array([320, 240]), 240
+    else:
+        low, high = points[seen].min(0), points[seen].max(0)
+        center, scale = (low + high) / 2, (high - low).max() / 2
+    unit = np.concatenate([(points - center) / scale * seen[..., None], score[..., None]], -1)
+    with torch.no_grad():
+        pred = lifter.model.lift(torch.tensor(unit[None, None], dtype=torch.float32))[0, 0].numpy()
+    expected = pred * scale
+    expected[..., :2] += points[:, :1] if root_relative else center
+    np.testing.assert_allclose(result.joints[0], expected, atol=.02)
+    np.testing.assert_allclose(result.joints[0, 0, 0, 2], 0, atol=1e-4)
+
+
+def test_real_poses(real_data, tmp_path):
+    """Halpe-26 of AlphaPose as published, with its own neck and pelvis."""
+    with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
+        path = Path(archive.extract('alphapose_halpe26.json', tmp_path))
+    lifter = MotionInferencer(CONFIGS / 'lift_wild_tiny.py', device='cpu')
+    result, = lifter(path, window=16, stride=810, progress=False)
+    assert result.joints.shape[1:] == (809, 17, 3) and result.layout == 'h36m17'
+    main = result.joints[0]
+    assert np.isfinite(main[[*range(16), *range(793, 809)]]).all()
+    assert np.isnan(main[16:793]).all()
+    first = np.reshape(json.loads(path.read_text())[0]['keypoints'], (26, 3))
+    np.testing.assert_allclose(main[0, 0, :2], first[19, :2], atol=.3)  # stored as float16
