@@ -1,28 +1,15 @@
 # The derived one-shot protocol of configs/dt2_penn_tiny.py: every third class of Penn Action is
 # novel, and pretrain_tiny.py has not seen them either.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/datasets/action_tiny.py',
-    '_base_/schedules/action.py'
+    '../../../configs/_base_/default_runtime.py', '_base_/models/recognizer_tiny.py',
+    '_base_/datasets/action_tiny.py', '_base_/schedules/action.py'
 ]
 custom_imports = dict(imports=['projects.motionbert'])
 ann_file = 'data/penn_action.pkl'
 model = dict(
-    type='MotionRecognizer',
-    backbone=dict(
-        type='DSTformerBackbone',
-        embed_dims=64,
-        rep_dims=64,
-        depth=2,
-        num_heads=2,
-        max_frames=16,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/motionbert_pretrain_tiny/epoch_60.pth',
-            prefix='backbone.')),
     cls_head=dict(
         type='MotionBERTOneShotHead', in_channels=64, out_channels=256, dropout=0.1,
-        loss=dict(type='SupConLoss', temperature=0.1)),
-    data_preprocessor=dict(type='SkeletonDataPreprocessor'))
+        loss=dict(type='SupConLoss', temperature=0.1)))
 train_dataloader = dict(
     batch_size=80,
     sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=80, per_class=8),

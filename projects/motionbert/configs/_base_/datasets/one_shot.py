@@ -1,40 +1,13 @@
 # action.py with 100 frames, pairs of clips of a class, and recognition by the nearest exemplar, as
 # the released model of NTU-120 was trained. A config sets ann_file and splits.
-train_pipeline = [
-    dict(type='PersonTracking'),
-    dict(type='ResampleFrames', num_frames=100, random=True),
-    dict(type='NormalizeByLongSide'),
-    dict(type='CocoToH36M'),
-    dict(type='PadPersons', num_persons=2),
-    dict(type='RandomMove', angle=10, scale=(0.9, 1.1), shift=0.1),
-    dict(type='CropScale', scale_range=(1, 3)),
-    dict(type='PackLiftingInputs')
-]
-val_pipeline = [
-    dict(type='PersonTracking'),
-    dict(type='ResampleFrames', num_frames=100),
-    dict(type='NormalizeByLongSide'),
-    dict(type='CocoToH36M'),
-    dict(type='PadPersons', num_persons=2),
-    dict(type='CropScale', scale_range=(2, 2)),
-    dict(type='PackLiftingInputs')
-]
+_base_ = 'action.py'
+train_pipeline, val_pipeline = _base_.train_pipeline, _base_.val_pipeline
+for pipeline in (train_pipeline, val_pipeline):
+    pipeline[1].update(num_frames=100)
 train_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    pin_memory=True,
-    sampler=dict(type='ClassBalancedSampler', batch_size=32, per_class=2),
-    dataset=dict(type='MotionDataset', pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='MotionDataset', pipeline=val_pipeline, test_mode=True))
+    sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=32, per_class=2),
+    dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='OneShotAccuracy')
+val_evaluator = dict(_delete_=True, type='OneShotAccuracy')
 test_evaluator = val_evaluator
-auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -1,0 +1,10 @@
+# MotionRecognizer on the released DSTformer, 42.5 M parameters. A config sets the head.
+model = dict(
+    type='MotionRecognizer',
+    backbone=dict(
+        type='DSTformerBackbone',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/motionbert_pretrain/epoch_90.pth',
+            prefix='backbone.')),
+    data_preprocessor=dict(type='SkeletonDataPreprocessor'))
