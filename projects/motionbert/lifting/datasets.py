@@ -5,22 +5,27 @@ in one block of memory, which the workers of a DataLoader share; a window is a r
 indices.
 """
 
-from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Optional, Sequence, Union
 
 import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
 from mofm.datasets import AnnotationError
-from mofm.datasets.unpickling import RefusedPickle, RestrictedUnpickler
 from mofm.keypoints import get_layout
 from mofm.registry import DATASETS
 
+from .files import (
+    count_frames,
+    file_error,
+    load_split,
+    missing_file,
+    read_field,
+    read_numbers,
+    read_texts,
+)
+
 LAYOUT = get_layout('h36m17')
 METAINFO = dict(layout=LAYOUT.name, left_kp=list(LAYOUT.left), right_kp=list(LAYOUT.right))
-#: Image width and height of the cameras of Human3.6M.
-H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
-                '58860488': (1000, 1000)}
 
 
 def resample(length: int, num_frames: int,
@@ -153,16 +158,17 @@ class Human36MDataset(WindowDataset):
 
     def load_arrays(self) -> np.ndarray:
         """See the base class."""
-        data, cameras = _load_split(self.ann_file, self.split)
+        data, cameras = load_split(self.ann_file, self.split)
         file = f'{self.ann_file}: split {self.split!r}'
-        count = _count(data, file)
-        self.keypoint = _numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])[..., :2]
-        self.keypoint_3d = _numbers(data, 'joint3d_image', file, [(count, 17, 3)])
+        count = count_frames(data, file)
+        keypoint = read_numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])
+        self.keypoint = keypoint[..., :2]
+        self.keypoint_3d = read_numbers(data, 'joint3d_image', file, [(count, 17, 3)])
         self.score = np.ones((count, 17), np.float32)
         if 'confidence' in data:
-            self.score = _numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)]
+            self.score = read_numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)]
                                   ).reshape(count, 17)
-        source = _texts(data, 'source', file, count)
+        source = read_texts(data, 'source', file, count)
         first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
         self.video = np.repeat(np.arange(len(first), dtype=np.int32),
                                np.diff(np.r_[first, count]))
@@ -170,22 +176,23 @@ class Human36MDataset(WindowDataset):
         names = self._per_video(data, 'camera_name', file, first)
         unknown = sorted(set(names.tolist()) - set(cameras))
         if unknown:
-            raise _error(file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}; the '
-                         "size of others belongs into the file's 'cameras'")
+            raise file_error(
+                file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}; the size of '
+                "others belongs into the file's 'cameras'")
         self.sizes = np.array([cameras[name] for name in names.tolist()])  # (V, 2)
         if self.test_mode:
             self.actions = self._per_video(data, 'action', file, first)
-            self.factor = _numbers(data, '2.5d_factor', file, [(count, )])
-            self.target_3d = _numbers(data, 'joints_2.5d_image', file, [(count, 17, 3)])
+            self.factor = read_numbers(data, '2.5d_factor', file, [(count, )])
+            self.target_3d = read_numbers(data, 'joints_2.5d_image', file, [(count, 17, 3)])
         return np.diff(np.r_[first, count])
 
     def _per_video(self, data: dict, field: str, file: str, first: np.ndarray) -> np.ndarray:
         """A text of each recording, which must be the same in all of its frames."""
-        values = _texts(data, field, file, len(self.video))
+        values = read_texts(data, field, file, len(self.video))
         changes = np.flatnonzero(values != values[first][self.video])
         if len(changes):
             at = changes[0]
-            raise _error(file, field, f'{values[at]!r} at frame {at}',
+            raise file_error(file, field, f'{values[at]!r} at frame {at}',
                          f'one for the whole recording {self.sources[self.video[at]]!r}')
         return values[first]
 
@@ -221,18 +228,18 @@ class MotionCaptureDataset(WindowDataset):
             with np.load(self.ann_file, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}
         except FileNotFoundError:
-            raise _missing(self.ann_file) from None
+            raise missing_file(self.ann_file) from None
         except Exception as error:  # damaged bytes make the parser raise nearly anything
             raise AnnotationError(f'{self.ann_file}: cannot be read as .npz '
                                   f'({type(error).__name__}: {error}); make it again') from None
-        count = _count(data, self.ann_file, 'keypoint_3d')
-        self.keypoint_3d = _numbers(data, 'keypoint_3d', self.ann_file, [(count, 17, 3)])
-        length = _field(data, 'length', self.ann_file)
+        count = count_frames(data, self.ann_file, 'keypoint_3d')
+        self.keypoint_3d = read_numbers(data, 'keypoint_3d', self.ann_file, [(count, 17, 3)])
+        length = read_field(data, 'length', self.ann_file)
         if length.dtype.kind not in 'iu' or length.ndim != 1 or not length.size or (
                 length.min() < 1 or length.sum() != count):
-            raise _error(self.ann_file, 'length', f'{length.dtype} of shape {length.shape}',
+            raise file_error(self.ann_file, 'length', f'{length.dtype} of shape {length.shape}',
                          f'positive integers that sum to {count}')
-        self.sources = _texts(data, 'name', self.ann_file, len(length))
+        self.sources = read_texts(data, 'name', self.ann_file, len(length))
         self.video = np.repeat(np.arange(len(length), dtype=np.int32), length)
         return length.astype(np.int64)
 
@@ -243,85 +250,3 @@ class MotionCaptureDataset(WindowDataset):
         return dict(
             keypoint_3d=self.keypoint_3d[frames], source=str(self.sources[self.video[frames[0]]]),
             frame_inds=frames.copy(), sample_idx=idx)
-
-
-def _error(file: str, field: str, found: object, expected: object) -> AnnotationError:
-    return AnnotationError(f'{file}: {field}: found {found}, expected {expected}')
-
-
-def _missing(file: str) -> AnnotationError:
-    return AnnotationError(f'{file}: no such file; make it with tools/prepare_mocap.py of this '
-                           'project, or correct ann_file')
-
-
-def _load_split(path: str, split: str) -> Tuple[dict, Dict[str, Tuple[int, int]]]:
-    """One split of a pickle, and the sizes of the cameras by name."""
-    if not Path(path).is_file():
-        raise _missing(path)
-    try:
-        with open(path, 'rb') as f:
-            data = RestrictedUnpickler(f).load()
-    except RefusedPickle as error:
-        raise AnnotationError(f'{path}: {error}') from None
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
-        raise AnnotationError(f'{path}: cannot be read, it may be truncated or no pickle '
-                              f'({type(error).__name__}: {error}); fetch or make it again'
-                              ) from None
-    splits = sorted(set(map(str, data)) - {'cameras'}) if isinstance(data, dict) else []
-    if split not in splits or not isinstance(data[split], dict):
-        raise _error(path, 'splits', splits or type(data).__name__, f'a dict with {split!r}')
-    cameras = data.get('cameras', {})
-    if not isinstance(cameras, dict) or not all(
-            isinstance(size, (tuple, list)) and len(size) == 2
-            and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
-            for size in cameras.values()):
-        raise _error(path, 'cameras', repr(cameras)[:200], '{name: (width, height)}')
-    return data[split], {**H36M_CAMERAS, **cameras}
-
-
-def _field(data: dict, field: str, file: str) -> np.ndarray:
-    value = data.get(field)
-    try:
-        value = np.array(value) if isinstance(value, list) else value
-    except ValueError:  # rows of different length
-        pass
-    if not isinstance(value, np.ndarray):
-        raise _error(file, field, type(value).__name__ if field in data else 'nothing',
-                     'an array')
-    return value.view(np.ndarray)
-
-
-def _count(data: dict, file: str, field: str = 'joint_2d') -> int:
-    """N, the frames of the file."""
-    shape = _field(data, field, file).shape
-    if not shape or not shape[0]:
-        raise _error(file, field, f'shape {shape}', 'at least one frame')
-    return shape[0]
-
-
-def _numbers(data: dict, field: str, file: str, shapes: List[tuple]) -> np.ndarray:
-    """A field as float32."""
-    value = _field(data, field, file)
-    if value.dtype.kind not in 'fiu' or value.shape not in shapes:
-        raise _error(file, field, f'{value.dtype} of shape {value.shape}',
-                     'numbers of shape ' + ' or '.join(map(str, shapes)))
-    value = np.ascontiguousarray(value, np.float32)
-    finite = np.isfinite(value)
-    if not finite.all():
-        raise _error(file, field, f'{value.size - finite.sum()} values that are NaN or infinite',
-                     'finite numbers')
-    return value
-
-
-def _texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
-    """A field of N texts (Human3.6M's are lists) as an array."""
-    value = data.get(field)
-    found = type(value).__name__ if field in data else 'nothing'
-    if isinstance(value, (list, tuple)):
-        found = f'{len(value)} values, of which some are no texts'
-        value = np.array(value) if all(isinstance(v, str) for v in value) else None
-    if not isinstance(value, np.ndarray) or value.dtype.kind != 'U' or value.shape != (count, ):
-        if isinstance(value, np.ndarray):
-            found = f'{value.dtype} of shape {value.shape}'
-        raise _error(file, field, found, f'{count} texts, one for each frame or recording')
-    return value.view(np.ndarray)

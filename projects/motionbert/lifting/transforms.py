@@ -129,7 +129,7 @@ class CropScale(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class CropScale3D(BaseTransform):
+class CropScale3D(CropScale):
     """Bring the tight box of the x and y of 3D labels into [-1, 1], as :class:`CropScale` does.
 
     With s the longer side divided by a random ratio: x and y as there, without clipping, and
@@ -140,15 +140,7 @@ class CropScale3D(BaseTransform):
     Args:
         scale_range (tuple[float, float]): Of the ratio; below 1 leaves a margin. Defaults to
             (1, 1).
-
-    Raises:
-        ValueError: If the range is not one of positive numbers.
     """
-
-    def __init__(self, scale_range: Sequence[float] = (1, 1)):
-        require(is_range(scale_range, 1e-6), self, 'scale_range', scale_range,
-                'a pair (low, high) with 0 < low <= high')
-        self.scale_range = tuple(scale_range)
 
     def transform(self, results: dict) -> dict:
         """Normalise by the box."""

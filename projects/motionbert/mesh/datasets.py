@@ -10,7 +10,8 @@ from mmengine.dataset import force_full_init
 from mofm.datasets import AnnotationError
 from mofm.registry import DATASETS, TRANSFORMS
 
-from ..lifting.datasets import WindowDataset, _count, _error, _load_split, _numbers, _texts
+from ..lifting.datasets import WindowDataset
+from ..lifting.files import count_frames, file_error, load_split, read_numbers, read_texts
 from ..lifting.transforms import LiftingFlip, PackLiftingInputs
 from .rotations import flip_axis_angle
 
@@ -50,25 +51,26 @@ class MeshDataset(WindowDataset):
             raise AnnotationError(
                 f'{self.ann_file}: no such file; ann_file expects the mesh data of MotionBERT, '
                 'https://github.com/Walter0807/MotionBERT/blob/main/docs/mesh.md')
-        data, cameras = _load_split(self.ann_file, self.split)
+        data, cameras = load_split(self.ann_file, self.split)
         file = f'{self.ann_file}: split {self.split!r}'
-        count = _count(data, file)
-        self.keypoint = _numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])[..., :2]
-        score = _numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)])
+        count = count_frames(data, file)
+        keypoint = read_numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])
+        self.keypoint = keypoint[..., :2]
+        score = read_numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)])
         self.score = score.reshape(count, 17).clip(0, 1)
-        self.pose = _numbers(data, 'smpl_pose', file, [(count, 72)]).reshape(count, 24, 3)
-        self.shape = _numbers(data, 'smpl_shape', file, [(count, 10)])
-        source = _texts(data, 'source', file, count)
+        self.pose = read_numbers(data, 'smpl_pose', file, [(count, 72)]).reshape(count, 24, 3)
+        self.shape = read_numbers(data, 'smpl_shape', file, [(count, 10)])
+        source = read_texts(data, 'source', file, count)
         first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
         lengths = np.diff(np.r_[first, count])
         self.video = np.repeat(np.arange(len(first), dtype=np.int32), lengths)
         self.sources = source[first]
         self.img_shapes = [self.img_shape] * len(first)
         if self.img_shape is None:
-            names = _texts(data, 'camera_name', file, count)[first].tolist()
+            names = read_texts(data, 'camera_name', file, count)[first].tolist()
             unknown = sorted(set(names) - set(cameras))
             if unknown:
-                raise _error(file, 'camera_name', repr(unknown[0]),
+                raise file_error(file, 'camera_name', repr(unknown[0]),
                              f'one of {sorted(cameras)}; or set img_shape')
             self.img_shapes = [cameras[name][::-1] for name in names]  # (h, w)
         return lengths

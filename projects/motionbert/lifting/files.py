@@ -1,0 +1,103 @@
+"""Fields of files with recordings, read without trusting them.
+
+A file is a dict of arrays, or one for each split, with the frames of all recordings end to end.
+Functions raise :class:`mofm.datasets.AnnotationError` with the file, the field, what was found and
+what was expected.
+"""
+
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from mofm.datasets import AnnotationError
+from mofm.datasets.unpickling import RefusedPickle, RestrictedUnpickler
+
+#: Image width and height of the cameras of Human3.6M.
+H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
+                '58860488': (1000, 1000)}
+
+
+def file_error(file: str, field: str, found: object, expected: object) -> AnnotationError:
+    """An error that says what is wrong with a field of a file."""
+    return AnnotationError(f'{file}: {field}: found {found}, expected {expected}')
+
+
+def missing_file(file: str) -> AnnotationError:
+    """An error about a file that is not there."""
+    return AnnotationError(f'{file}: no such file; make it with tools/prepare_mocap.py of this '
+                           'project, or correct ann_file')
+
+
+def load_split(path: str, split: str) -> Tuple[dict, Dict[str, Tuple[int, int]]]:
+    """One split of a pickle, and the sizes of the cameras by name."""
+    if not Path(path).is_file():
+        raise missing_file(path)
+    try:
+        with open(path, 'rb') as f:
+            data = RestrictedUnpickler(f).load()
+    except RefusedPickle as error:
+        raise AnnotationError(f'{path}: {error}') from None
+    except Exception as error:  # damaged bytes make the parser raise nearly anything
+        raise AnnotationError(f'{path}: cannot be read, it may be truncated or no pickle '
+                              f'({type(error).__name__}: {error}); fetch or make it again'
+                              ) from None
+    splits = sorted(set(map(str, data)) - {'cameras'}) if isinstance(data, dict) else []
+    if split not in splits or not isinstance(data[split], dict):
+        raise file_error(path, 'splits', splits or type(data).__name__, f'a dict with {split!r}')
+    cameras = data.get('cameras', {})
+    if not isinstance(cameras, dict) or not all(
+            isinstance(size, (tuple, list)) and len(size) == 2
+            and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
+            for size in cameras.values()):
+        raise file_error(path, 'cameras', repr(cameras)[:200], '{name: (width, height)}')
+    return data[split], {**H36M_CAMERAS, **cameras}
+
+
+def read_field(data: dict, field: str, file: str) -> np.ndarray:
+    """A field as an array; lists of equal rows are taken too."""
+    value = data.get(field)
+    try:
+        value = np.array(value) if isinstance(value, list) else value
+    except ValueError:  # rows of different length
+        pass
+    if not isinstance(value, np.ndarray):
+        raise file_error(file, field, type(value).__name__ if field in data else 'nothing',
+                     'an array')
+    return value.view(np.ndarray)
+
+
+def count_frames(data: dict, file: str, field: str = 'joint_2d') -> int:
+    """N, the frames of the file."""
+    shape = read_field(data, field, file).shape
+    if not shape or not shape[0]:
+        raise file_error(file, field, f'shape {shape}', 'at least one frame')
+    return shape[0]
+
+
+def read_numbers(data: dict, field: str, file: str, shapes: List[tuple]) -> np.ndarray:
+    """A field as float32."""
+    value = read_field(data, field, file)
+    if value.dtype.kind not in 'fiu' or value.shape not in shapes:
+        raise file_error(file, field, f'{value.dtype} of shape {value.shape}',
+                     'numbers of shape ' + ' or '.join(map(str, shapes)))
+    value = np.ascontiguousarray(value, np.float32)
+    finite = np.isfinite(value)
+    if not finite.all():
+        raise file_error(file, field, f'{value.size - finite.sum()} values that are NaN or '
+                         'infinite', 'finite numbers')
+    return value
+
+
+def read_texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
+    """A field of N texts (Human3.6M's are lists) as an array."""
+    value = data.get(field)
+    found = type(value).__name__ if field in data else 'nothing'
+    if isinstance(value, (list, tuple)):
+        found = f'{len(value)} values, of which some are no texts'
+        value = np.array(value) if all(isinstance(v, str) for v in value) else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind != 'U' or value.shape != (count, ):
+        if isinstance(value, np.ndarray):
+            found = f'{value.dtype} of shape {value.shape}'
+        raise file_error(file, field, found, f'{count} texts, one for each frame or recording')
+    return value.view(np.ndarray)
