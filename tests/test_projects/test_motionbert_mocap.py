@@ -45,6 +45,23 @@ def bandai(tmp_path):
     return file
 
 
+def test_nose_is_before_the_head(tools):
+    """Of a person who looks along z, and of the same one turned and tilted."""
+    tool = tools('prepare_mocap')
+    names = list(tool.LAYOUT.joints)
+    joints = np.zeros((1, 17, 3))
+    joints[0, names.index('left_shoulder')] = .2, 1.4, 0
+    joints[0, names.index('right_shoulder')] = -.2, 1.4, 0
+    joints[0, names.index('neck')] = 0, 1.4, 0
+    joints[0, [names.index('nose'), names.index('head')]] = 0, 1.5, 0
+    expected = joints.copy()
+    expected[0, names.index('nose')] = 0, 1.58, .12
+    expected[0, names.index('head')] = 0, 1.7, 0
+    turn = Rotation.from_euler('yxz', [[0, 0, 0], [120, 30, -20]], degrees=True)
+    turned, expected = (np.stack([r.apply(x[0]) for r in turn]) for x in (joints, expected))
+    np.testing.assert_allclose(tool.add_head(turned), expected, atol=1e-12)
+
+
 def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
     tool = tools('prepare_mocap')
     tool.main(['bandai', str(bandai), str(tmp_path / 'out'), '--views', '1', '3'])
@@ -57,7 +74,7 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
     assert sorted(set(data['test']['source'])) == [f'{BANDAI[2]}_ca_0{i}' for i in (1, 2, 3)]
     with np.load(bandai) as file:
         joints = np.split(file['xyz'].astype(float), np.cumsum(file['length'])[:-1])
-    # pelvis, right hip, right knee, right ankle, ...; nose and head are one joint
+    # pelvis, right hip, right knee, right ankle, ...; nose and head before they are put in place
     order = [1, 18, 19, 20, 14, 15, 16, 2, 4, 5, 5, 7, 8, 9, 11, 12, 13]
     for split in names:
         part = data[split]
@@ -69,7 +86,7 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
         assert (part['joint_2d'] >= 0).all() and (part['joint_2d'] < 1000).all()
         for source in sorted(set(part['source'])):
             rows = np.array(part['source']) == source
-            world = joints[BANDAI.index(source[:-6])][:, order]
+            world = tool.add_head(joints[BANDAI.index(source[:-6])][:, order])
             label = part['joints_2.5d_image'][rows].astype(float) / 1000
             label -= label[:, :1]
             # one rotation for the recording turns the world into the labels, in metres
@@ -88,8 +105,8 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
             np.testing.assert_allclose(u * (scale + dz * inverse_focal), x, atol=1e-3)
     clips = MotionCaptureDataset(str(tmp_path / 'out/bandai_clips.npz'), clip_len=25, stride=25)
     assert sorted({c['source'] for c in clips}) == sorted(BANDAI[:2])
-    np.testing.assert_allclose(clips[0]['keypoint_3d'], joints[0][:25, order] * [1, -1, -1],
-                               rtol=1e-6)
+    np.testing.assert_allclose(clips[0]['keypoint_3d'], tool.add_head(
+        joints[0][:25, order]) * [1, -1, -1], atol=1e-5)
     assert len(Human36MDataset(str(tmp_path / 'out/bandai_h36m.pkl'), clip_len=25,
                                stride=25)) == 2
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from mofm.datasets import AnnotationError
 from mofm.datasets.annotation import summarise, written_at_once
-from mofm.keypoints import Camera, CameraRange, convert
+from mofm.keypoints import Camera, CameraRange, convert, get_layout
 
 # As the cameras of Human3.6M: 1.15 image widths of focal length, 4 to 6 m away, at eye level.
 CAMERAS = CameraRange(distance=(4, 6), height=(0, 1), yaw=(-180, 180), pitch=(-3, 3),
@@ -27,6 +27,8 @@ CAMERAS = CameraRange(distance=(4, 6), height=(0, 1), yaw=(-180, 180), pitch=(-3
 _NEAR = 1  # metres between camera and the nearest joint, at least
 _BACK = 1.2  # how much farther away the next camera stands if one did not see everything
 _MM = 1000
+LAYOUT, SIDES = get_layout('h36m17'), ('left', 'right')
+_NOSE, _TOP = (.12, .08), .2  # metres
 # What MotionBERT takes of AMASS.
 _FPS, _LONGEST, _JOINTS, _BETAS, _DMPLS = 60, 2916, 52, 16, 8
 _BATCH = 256  # frames
@@ -103,11 +105,36 @@ def split_of(name: str) -> str:
     return 'test_seen' if content.split('-')[0] in _SEEN else 'test'
 
 
+def add_head(joints: np.ndarray) -> np.ndarray:
+    """Nose and top of the head, which the skeleton of Bandai-Namco lacks.
+
+    Its head joint is at the base of the skull. The head is taken to look where the shoulders do.
+
+    Args:
+        joints (np.ndarray): (T, 17, 3) metres, nose and head at the base of the skull.
+
+    Returns:
+        np.ndarray: The same with the nose 12 cm before and 8 cm above it, the top 20 cm above.
+    """
+    neck, base = (joints[:, LAYOUT.joints.index(name)] for name in ('neck', 'head'))
+    left, right = (joints[:, LAYOUT.joints.index(f'{side}_shoulder')] for side in SIDES)
+    up = _unit(base - neck)
+    forward = _unit(np.cross(left - right, up))  # right-handed axes: left is x, up is y
+    joints = joints.copy()
+    joints[:, LAYOUT.joints.index('nose')] = base + _NOSE[0] * forward + _NOSE[1] * up
+    joints[:, LAYOUT.joints.index('head')] = base + _TOP * up
+    return joints
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
 def read_bandai(path: Path) -> List[Tuple[str, np.ndarray]]:
     """Names and joints (T, 17, 3) of the recordings of ``bandai_namco_15fps.npz``, metres, y up.
 
-    The skeleton has no face: nose and head are both its head joint, at the base of the skull.
-    The root is its hips joint, 2 cm above the middle of the hip joints.
+    Nose and head are those of :func:`add_head`. The root is the hips joint of the skeleton, 2 cm
+    above the middle of the hip joints.
 
     Raises:
         AnnotationError: If the file is not as expected.
@@ -123,7 +150,7 @@ def read_bandai(path: Path) -> List[Tuple[str, np.ndarray]]:
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected the '
                               'arrays xyz (N, 22, 3), length (S,) and name (S,)') from None
-    return list(zip(names, np.split(joints, np.cumsum(length)[:-1])))
+    return list(zip(names, np.split(add_head(joints), np.cumsum(length)[:-1])))
 
 
 def bandai(args: argparse.Namespace):
