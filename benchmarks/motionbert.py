@@ -21,7 +21,7 @@ from projects.motionbert.dstformer import DSTformer  # noqa: E402
 
 #: Width and the like, batch on the CPU.
 SIZES = dict(mb=(dict(), 2), lite=(dict(embed_dims=256, mlp_ratio=4), 2),
-             tiny=(dict(embed_dims=64, rep_dims=64, depth=2, num_heads=2, max_frames=16), 32))
+             tiny=(dict(embed_dims=64, rep_dims=64, depth=2, num_heads=8, max_frames=16), 32))
 
 
 def transcription(w: dict, x: torch.Tensor, num_heads: int) -> torch.Tensor:

@@ -116,6 +116,16 @@ def test_streams_are_averaged_at_first():
     torch.testing.assert_close(fused(x), mean(x))
 
 
+@pytest.mark.parametrize('options, std', [({}, 0.02), (dict(init_std=0.2), 0.2)])
+def test_initial_weights(options, std):
+    torch.manual_seed(0)
+    model = DSTformer(**{**SMALL, 'embed_dims': 32, 'max_frames': 100}, **options)
+    for weight in (model.temp_embed, model.pos_embed, model.blocks_ts[1].mlp_t.fc2.weight):
+        assert abs(weight.std().item() / std - 1) < 0.1 and abs(weight.mean().item()) < std / 5
+    assert all((p == 0).all() for name, p in model.named_parameters()
+               if name.endswith('bias') and 'ts_attn' not in name)
+
+
 def test_wrong_shapes(model):
     for shape in ((1, 8, 17, 3), (1, 7, 16, 3), (7, 17, 3)):
         with pytest.raises(ValueError, match=r'expected \(B, T, 17, 3\) with T up to max_frames'):

@@ -5,6 +5,7 @@ model = dict(
         embed_dims=64,
         rep_dims=64,
         depth=2,
-        num_heads=2,
+        num_heads=8,
         max_frames=16,
+        init_std=0.125,
         init_cfg=dict(checkpoint='work_dirs/motionbert_pretrain_tiny/epoch_60.pth')))
