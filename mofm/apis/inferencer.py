@@ -21,6 +21,7 @@ from mofm.keypoints import get_layout
 from mofm.registry import DATASETS, METRICS
 
 from .gallery import Gallery
+from .lifting import lift_result, to_pixels
 from .model import init_model
 from .pose_extractor import PoseExtractor
 from .recordings import Inputs, Recording, RecordingReader
@@ -28,14 +29,13 @@ from .results import (
     ActionResult,
     AnomalyResult,
     FeaturesResult,
-    LiftResult,
     OneShotResult,
     ReconstructResult,
     Result,
     TokensResult,
     frame_scores,
 )
-from .windows import ClipWindows, PersonWindows, TrackWindows, visible
+from .windows import ClipWindows, PersonWindows, TrackWindows
 
 # What a model sets in 'predict' for each task, by the name it has in the outputs. A head that
 # tells normality has its classes as a means to that.
@@ -194,7 +194,8 @@ class MotionInferencer:
                                      'finite ones; check the checkpoint')
             rows = [dict(zip(fields, row)) for row in zip(*fields.values())]
             if task == 'lift':
-                rows = [dict(joints=self._to_pixels(row['joints'], sample, clip))
+                root_relative = getattr(self.model, 'root_relative', False)
+                rows = [dict(joints=to_pixels(row['joints'], sample, clip, root_relative))
                         for row, sample, clip in zip(rows, samples, batch)]
             outputs += rows
         return outputs
@@ -206,22 +207,6 @@ class MotionInferencer:
         for group in groups:
             for start in range(0, len(group), self.batch_size):
                 yield group[start:start + self.batch_size]
-
-    def _to_pixels(self, joints: np.ndarray, sample, clip: dict) -> np.ndarray:
-        """What the model gives (M or more, T, J, 3), in pixels and for the M persons of a clip."""
-        if 'norm_scale' not in sample or 'norm_center' not in sample:
-            raise ValueError('norm_center and norm_scale: found none in the data samples, '
-                             'expected what the test pipeline normalised the key points by')
-        joints = joints[:len(clip['keypoint'])] * np.float32(sample.norm_scale)
-        if not getattr(self.model, 'root_relative', False):
-            joints[..., :2] += sample.norm_center
-            return joints
-        seen = visible(clip)  # (M, T, J)
-        # where the root is missing, all other joints tell where the person is
-        weight = np.where(seen[..., :1], np.arange(seen.shape[-1]) == 0, seen)[..., None]
-        shift = (weight * (clip['keypoint'] - joints[..., :2])).sum(2, keepdims=True)
-        joints[..., :2] += shift / weight.sum(2, keepdims=True).clip(1)
-        return joints
 
     def _outputs(self, inputs, samples: list, task: str) -> Dict[str, torch.Tensor]:
         """Outputs of a batch, stacked."""
@@ -444,7 +429,7 @@ class MotionInferencer:
         if task == 'anomaly':
             return self._anomaly(head, group, windows, outputs['normality'])
         if task == 'lift':
-            return self._lift(head, first, windows, outputs['joints'])
+            return lift_result(head, first, windows, outputs['joints'], self.layout.name)
         if task == 'features':
             return FeaturesResult(**head, **{'tokens': None, **outputs})
         return dict(tokens=TokensResult, reconstruct=ReconstructResult)[task](**head, **outputs)
@@ -458,18 +443,3 @@ class MotionInferencer:
         head.update(name=last.video[1], frames=last.to_input(windows.frames))
         return AnomalyResult(**head, frame=last.to_input(windows.frame), person=windows.track_id,
                              normality=normality, score=score[place], smoothed=smoothed[place])
-
-    def _lift(self, head, recording, windows, joints) -> LiftResult:
-        ann = recording.ann
-        seen = visible(ann)  # (M, T, J)
-        total = np.zeros((*seen.shape, 3), np.float32)
-        count = np.zeros((*seen.shape[:2], 1, 1), np.float32)
-        for (person, rows), part in zip(windows.rows, joints):
-            total[person, rows] += part[0]
-            count[person, rows] += 1
-        known = (count > 0) & seen.any(2)[..., None, None]
-        return LiftResult(
-            **head, joints=np.where(known, total / count.clip(1), np.float32(np.nan)),
-            score=np.where(seen, ann['keypoint_score'], 0).astype(np.float32),
-            layout=self.layout.name,
-            frame=ann.get('frame_inds', np.arange(ann['total_frames'])) / recording.ratio)

@@ -103,8 +103,7 @@ class DSTformer(BaseModule):
         att_fuse (bool): Mix the streams by computed weights; False takes their mean. Defaults to
             True.
         init_std (float): Of the truncated normal that weights and embeddings are drawn from.
-            Defaults to 0.02; at C = 64 attention stays uniform for long with it, and 1 / sqrt(C)
-            learns depth many times faster.
+            Defaults to 0.02, the published one; the tiny configs have 1 / sqrt(C).
         init_cfg (dict, optional): Weights to start from.
 
     Raises:
