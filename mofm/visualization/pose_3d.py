@@ -19,8 +19,9 @@ _FRONT = -90
 class ClipPanel3D:
     """All persons of a clip in 3D, at a time that can change; colours as in `draw_pose_clip`.
 
-    The first joint, the root, stays where it is; persons stand side by side. One scale holds for
-    all persons, frames and axes. The grey floor is as low as the lowest joint of the clip.
+    The first joint, the root, stays where it is, and so does the size of a person, the mean length
+    of the bones: who walks away from the camera does not shrink. Persons stand side by side; one
+    scale holds for all axes. The grey floor is as low as the lowest joint of the clip.
 
     Args:
         axis (Axes3D): Where to.
@@ -41,6 +42,10 @@ class ClipPanel3D:
                              f'layout {layout.name}')
         persons = len(joints)
         pose = (joints - joints[..., :1, :])[..., [0, 2, 1]] * (1, 1, -1)
+        edges = np.array(layout.edges)  # (E, 2)
+        size = np.ma.masked_invalid(
+            np.linalg.norm(pose[:, :, edges[:, 0]] - pose[:, :, edges[:, 1]], axis=-1)).mean(-1)
+        pose *= (size.mean(1, keepdims=True) / size).filled(1)[..., None, None]
         reach = max(np.nanmax(np.abs(pose[..., :2]), initial=0), 1)  # of a person to any side
         low, high = (extreme(pose[..., 2], initial=0) for extreme in (np.nanmin, np.nanmax))
         high = max(high, low + reach)
@@ -58,7 +63,7 @@ class ClipPanel3D:
         self._lines = axis.add_collection3d(Line3DCollection(
             np.zeros((1, 2, 3)), linewidths=width, capstyle='round',
             colors=np.tile(bone_colours(layout), persons)))
-        self._bones = pose[:, :, np.array(layout.edges)]  # (M, T, E, 2, 3)
+        self._bones = pose[:, :, edges]  # (M, T, E, 2, 3)
         self.show(0)
 
     def show(self, time: float, azimuth: float = _AZIMUTH):

@@ -21,7 +21,11 @@ def clip_of(joints):
 
 @pytest.fixture
 def joints():
-    return np.random.default_rng(0).uniform(-100, 100, (2, 9, 17, 3)) + (900, 500, 0)
+    """Other poses in every frame, of one size."""
+    joints = np.random.default_rng(0).uniform(-100, 100, (2, 9, 17, 3))
+    start, end = np.array(H36M.edges).T
+    bones = np.linalg.norm(joints[:, :, start] - joints[:, :, end], axis=-1)  # (2, 9, E)
+    return joints / bones.mean(-1)[..., None, None] * 100 + (900, 500, 0)
 
 
 def panel_of(joints):
@@ -53,6 +57,13 @@ def test_seen_from_the_camera_it_is_the_image(joints):
         assert scale > 0
         np.testing.assert_allclose(screen, scale * image, atol=1e-3 * np.abs(screen).max())
     np.testing.assert_allclose(*(on_screen(axis, s[0, :1])[:, 1] for s in segments), atol=1e-6)
+
+
+def test_who_walks_away_does_not_shrink(joints):
+    distance = np.linspace(.5, 2, 9)[:, None, None]
+    (_, far), (_, near) = panel_of(joints / distance), panel_of(joints)
+    np.testing.assert_allclose(far._bones[0], near._bones[0] * (1 / distance).mean(), rtol=1e-4,
+                               atol=1e-3)
 
 
 def test_sides_and_one_scale(joints):
