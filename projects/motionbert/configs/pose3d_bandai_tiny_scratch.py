@@ -11,6 +11,6 @@ train_dataloader = dict(
         _delete_=True, type='ConcatDataset', datasets=[_base_.train_dataloader.dataset]))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=24)
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=48)
 ]
-train_cfg = dict(max_epochs=24, val_interval=12)
+train_cfg = dict(max_epochs=48, val_interval=24)
