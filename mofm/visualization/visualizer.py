@@ -18,6 +18,7 @@ from .attention import draw_attention
 from .embedding import draw_embedding
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
 from .pose import draw_pose_clip
+from .pose_3d import draw_clip_3d
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores
 from .sample import draw_sample
 from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
@@ -70,6 +71,7 @@ class MotionVisualizer(Visualizer):
     add_attention = _sent(draw_attention)
     add_calibration = _sent(draw_calibration)
     add_class_accuracy = _sent(draw_class_accuracy)
+    add_clip_3d = _sent(draw_clip_3d)
     add_confusion = _sent(draw_confusion)
     add_curves = _sent(draw_curves)
     add_embedding = _sent(draw_embedding)

@@ -550,7 +550,8 @@ def opened(tmp_path_factory):
 def test_every_reader_has_a_sample():
     readers = {reader for reader, _, _ in SAMPLES.values()}
     for name, reader in SOURCES.module_dict.items():
-        assert any(issubclass(r, reader) for r in readers), name
+        ours = reader.__module__.startswith('mofm.')  # not a plug-in that another test imported
+        assert not ours or any(issubclass(r, reader) for r in readers), name
     archives = sum(reader not in _TWO_PATHS for reader, _, _ in SAMPLES.values())
     assert len(SAMPLES) * FOLDERS + archives * ARCHIVES >= 2000
 

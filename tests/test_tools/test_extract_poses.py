@@ -36,6 +36,13 @@ SMALL = 'td-hm_shufflenetv2_8xb64-210e_coco-256x192'
 BOTTOM_UP = 'ae_hrnet-w32_8xb24-300e_coco-512x512'
 
 
+@pytest.fixture(autouse=True)
+def scope():
+    """MMPose's own functions leave its scope behind."""
+    with DefaultScope.overwrite_default_scope('mofm'):
+        yield
+
+
 @pytest.fixture(scope='session')
 def mmpose():
     pytest.importorskip('mmpose', reason='needs requirements/pose.txt')
