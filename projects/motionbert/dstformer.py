@@ -27,7 +27,8 @@ class Attention(nn.Module):
         """Attend, (N, L, C) to the same."""
         n, length, c = x.shape
         qkv = self.qkv(x).view(n, length, 3, self.num_heads, c // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (N, heads, L, d), views
+        # unbound along their own axis, so that the gradients are stacked in place
+        q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))  # (N, heads, L, d), views
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape))
 
 
