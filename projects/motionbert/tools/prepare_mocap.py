@@ -142,15 +142,17 @@ def read_bandai(path: Path) -> List[Tuple[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             xyz, length, names = file['xyz'], file['length'], file['name'].tolist()
-        joints = convert(xyz.astype(np.float32), None, 'bandai22', 'h36m17')[0]
-        if length.sum() != len(xyz) or len(names) != len(length) or not np.isfinite(xyz).all():
+        joints = add_head(convert(xyz.astype(np.float32), None, 'bandai22', 'h36m17')[0])
+        if length.sum() != len(xyz) or len(names) != len(length):
             raise ValueError(f'{len(xyz)} frames, {len(names)} names, lengths of {length.sum()}')
+        if not np.isfinite(joints).all():
+            raise ValueError('joints that are not finite, or shoulders or head without a size')
         if any(len(name.split('_')) != 4 for name in names):
             raise ValueError('names that are not dataset_content_style_number')
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected the '
                               'arrays xyz (N, 22, 3), length (S,) and name (S,)') from None
-    return list(zip(names, np.split(add_head(joints), np.cumsum(length)[:-1])))
+    return list(zip(names, np.split(joints, np.cumsum(length)[:-1])))
 
 
 def bandai(args: argparse.Namespace):
