@@ -4,6 +4,7 @@ The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'a
 [{...}, ...]}``, with ``frame_dir`` (id), ``label``, ``img_shape`` (h, w), ``total_frames`` T,
 ``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
 ``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
+Joints in space have ``keypoint`` (M, T, V, 3) in metres and need no image and no scores.
 
 Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
 share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
@@ -329,7 +330,7 @@ def _wrong_track_field(ann):
 
 def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[int] = None,
              allow_empty: bool = False, file: str = '',
-             index: Optional[int] = None) -> Optional[Problem]:
+             index: Optional[int] = None, dims: int = 2) -> Optional[Problem]:
     """Check one annotation; the first thing found wrong is returned.
 
     Any number of persons and frames is fine, and so are joints outside the image.
@@ -342,6 +343,7 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
             to learn from it, but leaving it out of a test set would flatter the result.
         file (str): Named in the problem.
         index (int, optional): Named in the problem.
+        dims (int): C, coordinates of a joint: 2 in pixels, or 3 in metres.
 
     Returns:
         Problem or None: None if the annotation can be used.
@@ -375,9 +377,9 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
         return problem(*wrong)
     if len(keypoint.shape) > 0 and len(keypoint) == 0:
         return None if allow_empty else problem('keypoint', 'no person', 'at least one person')
-    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, 2):
+    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, dims):
         return problem('keypoint', f'shape {keypoint.shape}',
-                       f'(persons, {total_frames} frames, {num_joints} joints, 2)')
+                       f'(persons, {total_frames} frames, {num_joints} joints, {dims})')
     if score.shape != keypoint.shape[:3]:
         return problem('keypoint_score', f'shape {score.shape}', keypoint.shape[:3])
     for name in ('keypoint', 'keypoint_score'):
@@ -389,6 +391,22 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
     if not (allow_empty or _visible(keypoint[:, :1], score[:, :1]) or _visible(keypoint, score)):
         return problem('keypoint', 'all joints missing in all frames', 'at least one joint')
     return None
+
+
+def complete_3d(ann: Dict[str, Any]) -> Dict[str, Any]:
+    """An annotation of 3D joints with the fields that published files lack.
+
+    Args:
+        ann (dict): ``keypoint`` is (M, T, V, 3) in metres.
+
+    Returns:
+        dict: With ``keypoint_score``, 1 for joints that are not at the origin, and ``img_shape``
+        (1, 1), for there is no image.
+    """
+    keypoint = ann.get('keypoint')
+    if isinstance(keypoint, np.ndarray) and keypoint.ndim:
+        ann = {'keypoint_score': keypoint.any(-1).astype(np.float16), **ann}
+    return {'img_shape': (1, 1), **ann}
 
 
 def summarise(problems: Sequence, limit: int = 5) -> str:

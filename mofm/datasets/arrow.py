@@ -106,6 +106,7 @@ class ArrowFile:
 
     Attributes:
         metainfo (dict): Class names and the like.
+        dims (np.ndarray): (N,) coordinates of a joint, 2 or 3.
 
     Raises:
         ValueError: If it is no such file, or damaged.
@@ -164,7 +165,8 @@ class ArrowFile:
         # Together, so that a row takes one look
         self._numbers = np.stack(list(columns.values()), 1).astype(np.int64)  # (N, 7)
         poses = self._numbers[:, 3] * columns['total_frames'] * columns['num_joints']
-        if (poses < 0).any() or (rows['keypoint'] != 2 * poses).any() or (
+        self.dims = np.where(rows['keypoint'] > 2 * poses, 3, 2)
+        if (poses < 0).any() or (rows['keypoint'] != self.dims * poses).any() or (
                 rows['keypoint_score'] != poses).any():
             raise ValueError('keypoint or keypoint_score does not have the length that '
                              'num_person, total_frames and num_joints say')
@@ -198,13 +200,14 @@ class ArrowFile:
         i = int(row - self._first[index])
         lists = self._lists[index]
         label, height, width, persons, frames, _, joints = self._numbers[row].tolist()
+        poses = (persons, frames, joints)
         ann = dict(
             frame_dir=self._ids[index][i].as_py(),
             label=label,
             img_shape=(height, width),
             total_frames=frames,
-            keypoint=_cut(lists['keypoint'], i).reshape(persons, frames, joints, 2),
-            keypoint_score=_cut(lists['keypoint_score'], i).reshape(persons, frames, joints))
+            keypoint=_cut(lists['keypoint'], i).reshape(*poses, self.dims[row]),
+            keypoint_score=_cut(lists['keypoint_score'], i).reshape(poses))
         for name, column in self._optional[index].items():
             value = column[i]
             if value.is_valid:

@@ -14,6 +14,7 @@ from mofm.registry import DATASETS
 from .annotation import (
     AnnotationError,
     Problem,
+    complete_3d,
     load_annotations,
     open_arrow,
     summarise,
@@ -56,6 +57,9 @@ class MotionDataset(BaseDataset):
             be bad.
         layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
         to_layout (str): Joint layout that the pipeline gets, COCO-17 by default.
+        dims (int): Coordinates of a joint: 2, or 3 for files of joints in space, e.g.
+            ``ntu60_3danno.pkl``, whose ``keypoint`` is (M, T, V, 3) in metres. They need no
+            scores and no image.
         classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
         num_classes (int, optional): Number of classes of the file. None takes it from the
             class names where there are any, else the labels have no upper limit.
@@ -83,6 +87,7 @@ class MotionDataset(BaseDataset):
                  exemplar_split: Optional[str] = None,
                  layout: str = 'coco17',
                  to_layout: str = 'coco17',
+                 dims: int = 2,
                  classes: Optional[Sequence[int]] = None,
                  num_classes: Optional[int] = None,
                  class_names: Optional[str] = None,
@@ -91,6 +96,8 @@ class MotionDataset(BaseDataset):
                  **kwargs):
         if on_error not in ('skip', 'raise'):
             raise ValueError(f"on_error: found {on_error!r}, expected 'skip' or 'raise'")
+        if dims not in (2, 3):
+            raise ValueError(f'dims: found {dims}, expected 2 or 3')
         if repeat < 1:
             raise ValueError(f'repeat: found {repeat}, expected at least 1')
         if classes is not None and len(set(classes)) != len(classes):
@@ -107,6 +114,7 @@ class MotionDataset(BaseDataset):
         self.exemplar_split = exemplar_split
         self.layout = get_layout(layout)
         self.to_layout = get_layout(to_layout)
+        self.dims = dims
         self.classes = classes
         # new label of each label to keep; None if all stay as they are
         self._new_labels = None if classes is None else {c: i for i, c in enumerate(classes)}
@@ -136,8 +144,9 @@ class MotionDataset(BaseDataset):
         data.clear()  # frees the annotations of other splits
         data_list = []
         for index, ann in selected:
+            ann = complete_3d(ann) if self.dims == 3 else ann
             problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
-                               self.ann_file, index)
+                               self.ann_file, index, self.dims)
             if problem is not None:
                 if self.exemplar_split is not None and ann['exemplar']:
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
@@ -186,6 +195,9 @@ class MotionDataset(BaseDataset):
                 ('keypoint', (joints != self.layout.num_joints)
                  & (self._store.column('num_person') > 0), joints,
                  f'{self.layout.num_joints} joints'),
+                ('keypoint', (self._store.dims != self.dims)
+                 & (self._store.column('num_person') > 0), self._store.dims,
+                 f'{self.dims} coordinates'),
                 ('keypoint', ~(self._store.column('visible') | self.test_mode), None,
                  'at least one joint')):
             for row in np.flatnonzero(keep & bad).tolist():
@@ -218,7 +230,7 @@ class MotionDataset(BaseDataset):
         """
         ann = self._store[row]
         problem = validate(ann, self.layout.num_joints, self.num_classes, True, self.ann_file,
-                           int(row))
+                           int(row), self.dims)
         if problem is not None:
             raise AnnotationError(problem)
         if self.exemplar_split is not None:
@@ -278,7 +290,7 @@ class MotionDataset(BaseDataset):
             ann['label'] = self._new_labels[ann['label']]
         if len(ann['keypoint']) == 0:
             shape = (0, ann['total_frames'], self.layout.num_joints)
-            ann['keypoint'] = np.zeros((*shape, 2), np.float16)
+            ann['keypoint'] = np.zeros((*shape, self.dims), np.float16)
             ann['keypoint_score'] = np.zeros(shape, np.float16)
         ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
                                                          self.layout.name, self.to_layout.name)

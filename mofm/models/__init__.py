@@ -1,7 +1,7 @@
 """Models: thermal cubes, tokenizers, backbones, heads, losses and what joins them."""
 
 from .backbones import *  # noqa: F401,F403
-from .data_preprocessor import MotionDataPreprocessor
+from .data_preprocessor import MotionDataPreprocessor, SkeletonDataPreprocessor
 from .heads import *  # noqa: F401,F403
 from .jigsaw_detector import JigsawDetector
 from .losses import *  # noqa: F401,F403
@@ -12,5 +12,5 @@ from .tokenizers import *  # noqa: F401,F403
 
 __all__ = [
     'CubeGrid', 'JigsawDetector', 'MotionDataPreprocessor', 'MotionPretrainer',
-    'MotionRecognizer', 'RenderedCubes', 'ThermalCubes'
+    'MotionRecognizer', 'RenderedCubes', 'SkeletonDataPreprocessor', 'ThermalCubes'
 ]

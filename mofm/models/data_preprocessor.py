@@ -26,8 +26,50 @@ def stack_inputs(inputs: dict) -> dict:
             for name, field in inputs.items()}
 
 
+def joints_last(keypoints: torch.Tensor) -> torch.Tensor:
+    """(B, [clips,] M, J, T, C) to (B * clips, M, T, J, C), a view."""
+    return keypoints.view(-1, *keypoints.shape[-4:]).transpose(2, 3)
+
+
 @MODELS.register_module()
-class MotionDataPreprocessor(BaseDataPreprocessor):
+class SkeletonDataPreprocessor(BaseDataPreprocessor):
+    """Stack the key points of a batch on the device, for models that read coordinates.
+
+    Samples with fewer persons are padded with missing ones; the clips of a sample are put behind
+    each other in the batch.
+    """
+
+    def __init__(self):
+        super().__init__(non_blocking=True)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
+
+        Args:
+            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, T, C), or a list of the
+                same without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack
+                theirs.
+            training (bool): Unused.
+
+        Returns:
+            dict: ``inputs`` (B * clips, M, T, J, C), a view, and ``data_samples``.
+        """
+        data = self._receive(data)
+        return dict(inputs=joints_last(data['inputs']['keypoints']),
+                    data_samples=data.get('data_samples'))
+
+    def _receive(self, data: dict) -> dict:
+        """The batch on the device, its labels in their samples."""
+        if not isinstance(data['inputs']['keypoints'], torch.Tensor):
+            data = dict(data, inputs=stack_inputs(data['inputs']))
+        data = self.cast_data(data)
+        for sample, label in zip(data.get('data_samples') or (), data.get('labels', ())):
+            sample.set_gt_label(label[None])
+        return data
+
+
+@MODELS.register_module()
+class MotionDataPreprocessor(SkeletonDataPreprocessor):
     """Stack the samples of a batch on the device as :class:`ThermalCubes`.
 
     Samples with fewer persons are padded with missing ones; the clips of a sample (``num_clips``
@@ -45,7 +87,7 @@ class MotionDataPreprocessor(BaseDataPreprocessor):
                  patch: int = 4,
                  sigma: float = 0.6,
                  use_score: bool = False):
-        super().__init__(non_blocking=True)
+        super().__init__()
         self.grid = CubeGrid(num_frames, canvas, patch)
         self.sigma = sigma
         self.use_score = use_score
@@ -62,13 +104,8 @@ class MotionDataPreprocessor(BaseDataPreprocessor):
         Returns:
             dict: ``inputs`` (ThermalCubes), ``data_samples`` and, if given, ``mask`` (B, K).
         """
-        if not isinstance(data['inputs']['keypoints'], torch.Tensor):
-            data = dict(data, inputs=stack_inputs(data['inputs']))
-        data = self.cast_data(data)
+        data = self._receive(data)
         inputs, out = data['inputs'], dict(data_samples=data.get('data_samples'))
-        if 'labels' in data:
-            for sample, label in zip(data['data_samples'], data['labels']):
-                sample.set_gt_label(label[None])
         if 'heatmap' in inputs:
             volume = inputs['heatmap']  # (B, [clips,] J, F, H, W)
             out['inputs'] = RenderedCubes(volume.view(-1, *volume.shape[-4:]), self.grid)

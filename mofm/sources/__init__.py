@@ -5,6 +5,7 @@ from .arrays import JointsNPZ
 from .base import FolderSource, Source
 from .bvh import BVH
 from .bvh_writer import write_bvh
+from .charades import Charades
 from .detections import DetectionSource
 from .mmpose import MMPoseJSON
 from .ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
@@ -12,6 +13,7 @@ from .nw_ucla import NWUCLA
 from .openpose import OpenPose
 from .panoptic import Panoptic
 from .penn_action import PennAction
+from .pku_mmd import PKUMMD
 from .pyskl import PYSKL, PYSKL3D, Kinetics
 from .source_3d import Source3D
 from .stg_nf import ShanghaiTech, UBnormal
@@ -19,8 +21,8 @@ from .tsu import TSU, Smarthome
 from .utkinect import UTKinect, UTKinectUntrimmed
 
 __all__ = [
-    'AlphaPose', 'BVH', 'DetectionSource', 'FolderSource', 'JointsNPZ', 'Kinetics', 'MMPoseJSON',
-    'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'OpenPose', 'PYSKL', 'PYSKL3D',
-    'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'Source', 'Source3D',
-    'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed', 'write_bvh'
+    'AlphaPose', 'BVH', 'Charades', 'DetectionSource', 'FolderSource', 'JointsNPZ', 'Kinetics',
+    'MMPoseJSON', 'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'OpenPose', 'PKUMMD',
+    'PYSKL', 'PYSKL3D', 'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'Source',
+    'Source3D', 'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed', 'write_bvh'
 ]

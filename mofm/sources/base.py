@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from mofm.datasets.annotation import AnnotationError, Problem, validate
+from mofm.keypoints import LAYOUTS
 
 Item = Tuple[dict, Tuple[str, ...]]
 
@@ -41,6 +42,9 @@ class Source:
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
     classes: Tuple[str, ...] = ()
+    #: Layout and coordinates of the joints in the annotations.
+    out_layout: str = 'coco17'
+    dims: int = 2
 
     def __init__(self, path: Union[str, Path], strict: bool = False,
                  lists: Union[Mapping[str, Union[str, Path]], Sequence, None] = None):
@@ -246,6 +250,11 @@ class Source:
                              f'a readable .npz file of numbers, at most {self.max_size} bytes'
                              ) from None
 
+    def check(self, ann: dict, file: str, index: Optional[int] = None) -> Optional[Problem]:
+        """What is wrong with an annotation of this reader, see :func:`validate`."""
+        return validate(ann, LAYOUTS[self.out_layout].num_joints, len(self.classes) or None, True,
+                        file, index, self.dims)
+
     def _content(self, name: str, archive) -> bytes:
         file = self.path / name if name else self.path
         try:
@@ -279,9 +288,7 @@ class Source:
                     items = list(self.annotations(name, self.load(name, archive)))
                     for ann, _ in items:
                         self.check_path(name, 'frame_dir', ann['frame_dir'])
-                        problem = validate(ann, num_classes=len(self.classes) or None,
-                                           allow_empty=True, file=f'{self.path}:{name}',
-                                           index=None)
+                        problem = self.check(ann, f'{self.path}:{name}')
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:

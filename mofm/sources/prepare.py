@@ -93,7 +93,7 @@ def prepare(source: Source, path: Union[str, Path], workers: Optional[int] = Non
         _start(source, folder)
         for i in todo:
             progress(_convert(i, parts[i]))
-    metainfo = dict(classes=list(source.classes), layout='coco17')
+    metainfo = dict(classes=list(source.classes), layout=source.out_layout)
     if not source.classes:
         del metainfo['classes']
     problems = [json.loads((folder / f'{i}.json').read_text()) for i in range(len(parts))]

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem, validate
+from mofm.datasets.annotation import AnnotationError, Problem
 from mofm.datasets.unpickling import RestrictedUnpickler
 from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import SOURCES
@@ -104,12 +104,6 @@ class _Fields:
             keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
         return dict(keypoint=keypoint, keypoint_score=score)
 
-    def validated(self, annotation: dict) -> dict:
-        problem = validate(annotation, allow_empty=True, file=self.file, index=self.index)
-        if problem is not None:
-            raise AnnotationError(problem)
-        return annotation
-
 
 class _Pickles:
     """Pickles from untrusted places; an annotation that cannot be used is left out alone.
@@ -144,7 +138,9 @@ class _Pickles:
                     header['label'], names = found
                 items = list(self.items(fields, header, tuple(names)))
                 for annotation, _ in items:
-                    fields.validated(annotation)
+                    problem = self.check(annotation, where, index)
+                    if problem is not None:
+                        raise AnnotationError(problem)
             except AnnotationError as error:
                 self._report(error)
             else:
@@ -251,8 +247,8 @@ class PYSKL3D(_Pickles, Source3D):
         if (np.abs(joints[np.isfinite(joints)]) >= FARTHEST).any():
             raise fields.error('keypoint', f'values up to {np.nanmax(np.abs(joints))}',
                                f'metres below {FARTHEST}')
-        for view in range(self.views):
-            yield self._see(dict(header, joints=joints), view), splits
+        for annotation in self.views_of(dict(header, joints=joints)):
+            yield annotation, splits
 
 
 @SOURCES.register_module('kinetics')

@@ -2,10 +2,11 @@
 import zlib
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Iterable, Tuple, Union
+from typing import Iterable, Iterator, Tuple, Union
 
 import numpy as np
 
+from mofm.datasets.annotation import complete_3d
 from mofm.keypoints import CameraRange, convert, detect
 
 from .base import Item, Source
@@ -39,17 +40,22 @@ class Source3D(Source):
     Without noise every joint in front of the camera has score 1, also outside of the image.
     Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
 
+    With ``keep_3d`` an annotation is the recording ``a`` itself: ``keypoint`` (M, T, J, 3) in
+    metres, in the layout of the reader. :class:`MotionDataset` reads it with ``dims=3``.
+
     Args:
         path (str or Path): A folder, a zip file, or one native file.
         views (int): Cameras per recording.
         cameras (CameraRange): Where they stand, around the mean of all joints.
         seed (int): Non-negative.
         noise (bool): Add the errors of a detector (:func:`mofm.keypoints.detect`).
+        keep_3d (bool): Keep the joints in space instead of views of them.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
         AnnotationError: If the path holds no such files.
-        ValueError: If there are no views, or the seed is negative.
+        ValueError: If there are no views, the seed is negative, or ``keep_3d`` is combined with
+            views or noise.
     """
 
     #: Layout of the joints.
@@ -57,14 +63,20 @@ class Source3D(Source):
 
     def __init__(self, path: Union[str, Path], views: int = 1,
                  cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
-                 **kwargs):
+                 keep_3d: bool = False, **kwargs):
         if views < 1 or seed < 0:
             raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
+        if keep_3d and (views > 1 or noise):
+            raise ValueError(f'keep_3d: found it with views={views} and noise={noise}, expected '
+                             'neither; they are about cameras')
         super().__init__(path, **kwargs)
         self.views = views
         self.cameras = cameras
         self.seed = seed
         self.noise = noise
+        self.keep_3d = keep_3d
+        if keep_3d:
+            self.out_layout, self.dims = self.layout, 3
 
     @classmethod
     def add_options(cls, parser: ArgumentParser):
@@ -80,6 +92,8 @@ class Source3D(Source):
                             metavar='WIDTHxHEIGHT', help='one of them is drawn')
         parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
         parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
+        parser.add_argument('--keep-3d', action='store_true',
+                            help='keep the joints in metres instead of views of them')
 
     @classmethod
     def from_options(cls, path: Union[str, Path], **options) -> 'Source3D':
@@ -106,8 +120,28 @@ class Source3D(Source):
     def annotations(self, name: str, content: bytes) -> Iterable[Item]:
         """Every view of every recording."""
         for recording, splits in self.recordings(name, content):
+            for annotation in self.views_of(recording):
+                yield annotation, splits
+
+    def views_of(self, recording: dict) -> Iterator[dict]:
+        """Annotations of one recording, as :meth:`read` returns it."""
+        if self.keep_3d:
+            yield self._keep(recording)
+        else:
             for view in range(self.views):
-                yield self._see(recording, view), splits
+                yield self._see(recording, view)
+
+    def _keep(self, recording: dict) -> dict:
+        """The joints in space as an annotation."""
+        recording = dict(recording)
+        joints = recording.pop('joints')
+        joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
+        known = np.isfinite(joints).all(-1)
+        return complete_3d(dict(
+            recording,
+            total_frames=joints.shape[1],
+            keypoint=np.where(known[..., None], joints, 0).astype(np.float16),
+            keypoint_score=known.astype(np.float16)))
 
     def _see(self, recording: dict, view: int) -> dict:
         """One view as an annotation."""

@@ -12,7 +12,9 @@ from mofm.datasets.label_names import LABEL_NAMES
     ('ntu120', 120, {42: 'falling', 60: 'put on headphone', 111: 'high-five'}),
     ('penn_action', 15, {0: 'baseball_pitch', 14: 'tennis_serve'}),
     ('nw_ucla', 10, {2: 'drop_trash', 9: 'carry'}),
-    ('utkinect', 10, {0: 'walk', 9: 'clapHands'}), ('tsu', 51, {}), ('smarthome', 31, {})])
+    ('utkinect', 10, {0: 'walk', 9: 'clapHands'}), ('tsu', 51, {}), ('smarthome', 31, {}),
+    ('pku_mmd', 51, {0: 'bow', 50: 'writing'}),
+    ('charades', 157, {59: 'Sitting in a chair', 97: 'Walking through a doorway'})])
 def test_names_are_those_of_the_papers(name, count, known):
     names = LABEL_NAMES[name]
     assert len(names) == len(set(names)) == count

@@ -12,13 +12,10 @@ from mmengine.config import Config
 from torch import nn
 
 from mofm.datasets import motion_collate
+from mofm.models import SkeletonDataPreprocessor
 from mofm.registry import MODELS
 from projects.motionbert.dstformer import DSTformer  # noqa: F401
-from projects.motionbert.lifting.data_preprocessor import (
-    KeypointNoise,
-    LiftingDataPreprocessor,
-    SkeletonDataPreprocessor,
-)
+from projects.motionbert.lifting.data_preprocessor import KeypointNoise, LiftingDataPreprocessor
 from projects.motionbert.lifting.lifter import MotionLifter
 from projects.motionbert.lifting.losses import LiftingLoss
 

@@ -22,6 +22,7 @@ import written_a
 import written_b
 import written_c
 import written_d
+import written_e
 from scipy.io import loadmat
 
 from mofm.datasets import AnnotationError
@@ -30,14 +31,16 @@ from mofm.datasets.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
 
-SAMPLES = {**written_a.SAMPLES, **written_b.SAMPLES, **written_c.SAMPLES, **written_d.SAMPLES}
+SAMPLES = {**written_a.SAMPLES, **written_b.SAMPLES, **written_c.SAMPLES, **written_d.SAMPLES,
+           **written_e.SAMPLES}
 #: Damaged folders and damaged zip files of every sample.
 FOLDERS, ARCHIVES = 40, 10
 SECONDS = 5
 # Readers that take more than one path, here folders inside of one.
 _TWO_PATHS = (written_a.KineticsFolder, written_d.UBnormalFolder)
 # Files that say something about several recordings.
-_SHARED = ('actionLabel.txt', 'k400.pkl', 'smarthome_CS_51.json')
+_SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt', 'cross-subject.txt',
+           'k400.pkl', 'smarthome_CS_51.json')
 
 
 # ------------------------------------------------------------------------------------- mutations

@@ -1,13 +1,21 @@
 """Transforms of key points, NumPy only: sampling, geometry, canvas, mask and packing."""
 
 from .formatting import PackMotionInputs
-from .geometry import FrameDropout, JointDropout, PoseAffine, PoseCompact, PoseFlip, PoseJitter
+from .geometry import (
+    FrameDropout,
+    JointDropout,
+    PadPersons,
+    PoseAffine,
+    PoseCompact,
+    PoseFlip,
+    PoseJitter,
+)
 from .masking import KeypointMaskGenerator
 from .sampling import TemporalCrop, UniformSampleFrames
 from .thermal_cube import ThermalCubeFormat
 
 __all__ = [
-    'FrameDropout', 'JointDropout', 'KeypointMaskGenerator', 'PackMotionInputs', 'PoseAffine',
-    'PoseCompact', 'PoseFlip', 'PoseJitter', 'TemporalCrop', 'ThermalCubeFormat',
+    'FrameDropout', 'JointDropout', 'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
+    'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'TemporalCrop', 'ThermalCubeFormat',
     'UniformSampleFrames'
 ]

@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from mofm.keypoints import LAYOUTS
 from mofm.registry import TRANSFORMS
 
-from .utils import is_number, is_range, read_joints, require
+from .utils import is_int, is_number, is_range, read_joints, require
 
 
 @TRANSFORMS.register_module()
@@ -265,3 +265,30 @@ def _drop(results: dict, keypoint: np.ndarray, score: np.ndarray, drop: np.ndarr
     score[drop] = 0
     results.update(keypoint=keypoint, keypoint_score=score)
     return results
+
+
+@TRANSFORMS.register_module()
+class PadPersons(BaseTransform):
+    """Keep the first persons, and add empty ones where there are fewer.
+
+    Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V), both 0 for those added.
+
+    Args:
+        num_persons (int): M. Defaults to 2.
+
+    Raises:
+        ValueError: If there are to be none.
+    """
+
+    def __init__(self, num_persons: int = 2):
+        require(is_int(num_persons, 1), self, 'num_persons', num_persons,
+                'an integer of at least 1')
+        self.num_persons = num_persons
+
+    def transform(self, results: dict) -> dict:
+        """Cut or fill the axis of persons."""
+        for key in ('keypoint', 'keypoint_score'):
+            persons = results[key][:self.num_persons]
+            empty = np.zeros((self.num_persons - len(persons), *persons.shape[1:]), persons.dtype)
+            results[key] = np.concatenate([persons, empty])
+        return results

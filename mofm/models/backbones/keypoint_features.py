@@ -28,7 +28,7 @@ class KeypointFeatures(BaseModule):
 
         Returns:
             MotionFeatures: Pooled (B, J * F * 2), x and y of every joint and frame, and the same
-            as the only token (B, 1, J * F * 2).
+            as the only token (B, 1, J * F * 2), and frame by frame (B, F, J * 2).
         """
         if isinstance(inputs, RenderedCubes):
             raise ValueError("clips: found heat maps, expected key points; use render='device' in "
@@ -42,6 +42,7 @@ class KeypointFeatures(BaseModule):
         count = visible.sum((1, 2)).clamp(min=1)[:, None, None, None]
         xy = (xy - xy.sum((1, 2), keepdim=True) / count) * visible[..., None]
         size = (xy.square().sum((1, 2, 3), keepdim=True) / count).sqrt()
-        pooled = (xy / size.clamp(min=1e-6)).flatten(1)
+        xy = xy / size.clamp(min=1e-6)
+        pooled = xy.flatten(1)
         encoded = torch.ones(len(pooled), 1, dtype=torch.bool, device=inputs.device)
-        return MotionFeatures(pooled[:, None], pooled, encoded)
+        return MotionFeatures(pooled[:, None], pooled, encoded, xy.transpose(1, 2).flatten(2))

@@ -4,7 +4,6 @@ from .heads import MotionBERTClsHead, MotionBERTOneShotHead
 from .transforms import (
     CocoToH36M,
     NormalizeByLongSide,
-    PadPersons,
     PersonTracking,
     RandomMove,
     ResampleFrames,
@@ -12,5 +11,5 @@ from .transforms import (
 
 __all__ = [
     'CocoToH36M', 'MotionBERTClsHead', 'MotionBERTOneShotHead', 'NormalizeByLongSide',
-    'PadPersons', 'PersonTracking', 'RandomMove', 'ResampleFrames'
+    'PersonTracking', 'RandomMove', 'ResampleFrames'
 ]

@@ -1,7 +1,7 @@
 """Clips of key points as MotionBERT recognises actions in them (arXiv 2210.06551, Sec. 4.4).
 
 The order in a pipeline is :class:`PersonTracking`, :class:`ResampleFrames`,
-:class:`NormalizeByLongSide`, :class:`CocoToH36M`, :class:`PadPersons`, :class:`RandomMove` in
+:class:`NormalizeByLongSide`, :class:`CocoToH36M`, ``PadPersons``, :class:`RandomMove` in
 training, then ``CropScale`` and ``PackLiftingInputs`` of the lifting. Joints of score 0 are
 missing. Wherever they lie, they move with the others, and so do the persons that fill up a clip:
 the released models know them so.
@@ -129,33 +129,6 @@ class CocoToH36M(BaseTransform):
                                              'coco17', 'h36m17')
         if self.fix_conf_order:
             results['keypoint_score'] = score
-        return results
-
-
-@TRANSFORMS.register_module()
-class PadPersons(BaseTransform):
-    """Keep the first persons, and add empty ones where there are fewer.
-
-    Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V), both 0 for those added.
-
-    Args:
-        num_persons (int): M. Defaults to 2.
-
-    Raises:
-        ValueError: If there are to be none.
-    """
-
-    def __init__(self, num_persons: int = 2):
-        require(is_int(num_persons, 1), self, 'num_persons', num_persons,
-                'an integer of at least 1')
-        self.num_persons = num_persons
-
-    def transform(self, results: dict) -> dict:
-        """Cut or fill the axis of persons."""
-        for key in ('keypoint', 'keypoint_score'):
-            persons = results[key][:self.num_persons]
-            empty = np.zeros((self.num_persons - len(persons), *persons.shape[1:]), persons.dtype)
-            results[key] = np.concatenate([persons, empty])
         return results
 
 

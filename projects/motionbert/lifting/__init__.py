@@ -1,7 +1,7 @@
 """Lifting 2D key points to 3D: data, model, losses and metrics."""
 
 from .curriculum import CurriculumTrainLoop
-from .data_preprocessor import LiftingDataPreprocessor, SkeletonDataPreprocessor
+from .data_preprocessor import LiftingDataPreprocessor
 from .datasets import Human36MDataset, MotionCaptureDataset
 from .lifter import MotionLifter
 from .losses import LiftingLoss
@@ -24,6 +24,6 @@ __all__ = [
     'CropScale', 'CropScale3D', 'CurriculumTrainLoop', 'Human36MDataset',
     'LiftingDataPreprocessor', 'LiftingFlip', 'LiftingLoss', 'MotionCaptureDataset',
     'MotionLifter', 'NormalizeByBox', 'NormalizeByShortSide', 'NormalizeByWidth',
-    'PackLiftingInputs', 'PoseAccuracy3D', 'RandomYaw', 'ScaleMotion', 'SkeletonDataPreprocessor',
+    'PackLiftingInputs', 'PoseAccuracy3D', 'RandomYaw', 'ScaleMotion',
     'SyntheticKeypoints', 'ZeroMissing'
 ]

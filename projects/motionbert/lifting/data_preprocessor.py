@@ -8,53 +8,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
-from mofm.models.data_preprocessor import stack_inputs
+from mofm.models.data_preprocessor import SkeletonDataPreprocessor, joints_last
 from mofm.registry import MODELS
-
-
-@MODELS.register_module()
-class SkeletonDataPreprocessor(BaseDataPreprocessor):
-    """Stack the key points of a batch on the device, for models that read coordinates.
-
-    Samples with fewer persons are padded with missing ones; the clips of a sample are put behind
-    each other in the batch.
-    """
-
-    def __init__(self):
-        super().__init__(non_blocking=True)
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
-
-        Args:
-            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, T, 3), or a list of the
-                same without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack
-                theirs.
-            training (bool): Unused.
-
-        Returns:
-            dict: ``inputs`` (B * clips, M, T, J, 3), a view, and ``data_samples``.
-        """
-        data = self._receive(data)
-        return dict(inputs=_joints_last(data['inputs']['keypoints']),
-                    data_samples=data.get('data_samples'))
-
-    def _receive(self, data: dict) -> dict:
-        """The batch on the device, its labels in their samples."""
-        if not isinstance(data['inputs']['keypoints'], Tensor):
-            data = dict(data, inputs=stack_inputs(data['inputs']))
-        data = self.cast_data(data)
-        for sample, label in zip(data.get('data_samples') or (), data.get('labels', ())):
-            sample.set_gt_label(label[None])
-        return data
-
-
-def _joints_last(keypoints: Tensor) -> Tensor:
-    """(B, [clips,] M, J, T, 3) to (B * clips, M, T, J, 3)."""
-    return keypoints.view(-1, *keypoints.shape[-4:]).transpose(2, 3)
 
 
 @MODELS.register_module()
@@ -99,7 +56,7 @@ class LiftingDataPreprocessor(SkeletonDataPreprocessor):
         """
         data = self._receive(data)
         given = data['inputs']
-        inputs = clean = _joints_last(given['keypoints'])
+        inputs = clean = joints_last(given['keypoints'])
         if training and self.noise is not None:
             inputs = torch.where(given['noise'].view(-1, 1, 1, 1, 1), self.noise(clean), clean)
         if training and self.joint_mask and self.frame_mask:

@@ -7,10 +7,10 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mofm.keypoints import get_layout
+from mofm.models import SkeletonDataPreprocessor
 from mofm.models.precision import full_precision
 from mofm.registry import MODELS
 
-from ..lifting.data_preprocessor import SkeletonDataPreprocessor
 from .body_model import Mesh
 from .rotations import flip_axis_angle, mean_axis_angle
 

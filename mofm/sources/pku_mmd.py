@@ -1,0 +1,109 @@
+"""PKU-MMD: untrimmed recordings of actions with a Kinect v2 (Liu et al., ACM MM Workshop 2017).
+
+A file of joints is text: a line per frame, x, y and z of 25 joints of two persons in metres, 0
+for nobody. A file of labels has lines ``label,first,last,confidence`` with labels from 1.
+"""
+import io
+import re
+from pathlib import PurePosixPath
+from typing import List, Tuple
+
+import numpy as np
+
+from mofm.datasets.label_names import LABEL_NAMES
+from mofm.keypoints import LAYOUTS
+from mofm.registry import SOURCES
+
+from .base import Item
+from .source_3d import Source3D
+
+_RECORDING = re.compile(r'\d{4}-[LMR]')
+_SPLITS = 'cross-subject.txt'
+_COLUMNS = 2 * 3 * LAYOUTS['kinect25'].num_joints
+
+
+@SOURCES.register_module('pku_mmd')
+class PKUMMD(Source3D):
+    """Reader of the skeletons, ``XXXX-V.skeleton`` or ``.txt``, with labels ``XXXX-V.txt``.
+
+    Files of labels are in a folder with ``label`` in its name, or next to ``.skeleton`` files.
+    Splits: ``cs_train`` and ``cs_test`` as listed in ``cross-subject.txt``, inside or beside;
+    ``cv_train`` (cameras M and R) and ``cv_test`` (camera L). An annotation is a whole recording
+    with ``label`` 0 and ``segments``, the actions as annotated; label 1 of the files is 0.
+    """
+
+    max_size = 2**26
+    classes = LABEL_NAMES['pku_mmd']
+    layout = 'kinect25'
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        #: Recording -> split of the cross-subject protocol.
+        self.cross_subject = self._read_splits(self.companion(_SPLITS).decode(errors='replace'))
+
+    def find(self) -> List[str]:
+        """Files of joints; those of labels are kept in ``labels``."""
+        files = {}
+        for self.suffix in ('.skeleton', '.txt'):
+            files[self.suffix] = [f for f in super().find()
+                                  if _RECORDING.fullmatch(PurePosixPath(f).stem)]
+        labels = [f for f in files['.txt'] if files['.skeleton']
+                  or 'label' in PurePosixPath(f).parent.as_posix().lower()]
+        self.labels = {PurePosixPath(f).stem: f for f in labels}
+        return files['.skeleton'] or sorted(set(files['.txt']) - set(labels))
+
+    def _read_splits(self, text: str) -> dict:
+        """Split of each recording, from two lists with a heading each."""
+        splits = {}
+        for heading, names in re.findall(r'(\w+) videos:([^:]*)(?=\n|$)', text):
+            split = 'cs_train' if heading.lower().startswith('train') else 'cs_test'
+            splits.update(dict.fromkeys(_RECORDING.findall(names), split))
+        if set(splits.values()) != {'cs_train', 'cs_test'}:
+            raise self.error(_SPLITS, 'file', sorted(set(splits.values())),
+                             "names such as 0291-L below 'Training videos:' and 'Validation "
+                             "videos:'")
+        return splits
+
+    def load(self, name: str, archive) -> Tuple[bytes, bytes]:
+        """Content of the files of joints and of labels."""
+        stem = PurePosixPath(name).stem
+        if stem not in self.labels:
+            raise self.error(name, 'labels', 'no file', f'{stem}.txt in a folder of labels')
+        return self._content(name, archive), self._content(self.labels[stem], archive)
+
+    def read(self, name: str, content: Tuple[bytes, bytes]) -> Item:
+        """See :class:`Source3D`."""
+        stem = PurePosixPath(name).stem
+        if stem not in self.cross_subject:
+            raise self.error(name, _SPLITS, f'no recording {stem}', 'its split')
+        rows = self._numbers(name, content[0], None, _COLUMNS)
+        self.check_metres(name, 'rows', rows)
+        joints = rows.reshape(len(rows), 2, -1, 3).swapaxes(0, 1)  # (2, T, 25, 3)
+        joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # nobody
+        persons = np.isfinite(joints).any((1, 2, 3))
+        persons[0] = True
+        actions = self._numbers(self.labels[stem], content[1], ',', 4)
+        label, first, last = actions.T[:3]
+        if (actions[:, :3] % 1).any() or (label < 1).any() or (label > len(self.classes)).any() \
+                or (first < 0).any() or (first > last).any() or (last >= 2**31).any():
+            raise self.error(self.labels[stem], 'rows', 'other numbers',
+                             f'a label in [1, {len(self.classes)}], the first and the last frame')
+        segments = np.stack([label - 1, first, last], 1).astype(np.int64)
+        camera = 'cv_test' if stem.endswith('L') else 'cv_train'
+        return dict(frame_dir=stem, label=0, joints=joints[persons], segments=segments), (
+            self.cross_subject[stem], camera)
+
+    def _numbers(self, name: str, content: bytes, delimiter, columns: int) -> np.ndarray:
+        """Rows of a text file, finite numbers."""
+        try:
+            if not content.strip():
+                raise ValueError('no text')
+            rows = np.loadtxt(io.BytesIO(content), delimiter=delimiter, comments=None, ndmin=2)
+        except ValueError as error:
+            raise self.error(name, 'rows', str(error)[:200], f'{columns} numbers in each') \
+                from None
+        if rows.shape[1] != columns:
+            raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} in each')
+        if not np.isfinite(rows).all():
+            raise self.error(name, 'rows', 'NaN or infinite values', 'finite numbers')
+        return rows
