@@ -1,0 +1,14 @@
+# Actions of NTU-120, X-Sub, joints in space, from scratch.
+_base_ = [
+    '../../../configs/_base_/default_runtime.py', '_base_/models/unik.py',
+    '_base_/datasets/skeleton_3d.py', '_base_/schedules/unik.py'
+]
+custom_imports = dict(imports=['projects.tmor'])
+data = dict(ann_file='data/ntu120_3danno.pkl', num_classes=120, class_names='ntu120')
+model = dict(
+    backbone=dict(in_channels=3, num_joints=25, num_heads=12), cls_head=dict(num_classes=120))
+train_dataloader = dict(dataset=dict(**data, split='xsub_train'))
+val_dataloader = dict(dataset=dict(**data, split='xsub_val'))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=60)
+param_scheduler = [dict(type='MultiStepLR', milestones=[30, 50], gamma=0.1)]

@@ -1,0 +1,141 @@
+"""Which frames of a skeleton sequence become a clip, for :mod:`projects.tmor.transforms`."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mofm.datasets.transforms.utils import is_int, is_range, require
+from mofm.registry import TRANSFORMS
+
+
+class _Frames(BaseTransform):
+    """Common part of crop and padding."""
+
+    def __init__(self, num_frames: int, random: bool = True):
+        require(is_int(num_frames, 1), self, 'num_frames', num_frames,
+                'an integer of at least 1')
+        self.num_frames = num_frames
+        self.random = random
+
+    def _place(self, space: int) -> int:
+        return np.random.randint(space + 1) if self.random else space // 2
+
+
+@TRANSFORMS.register_module()
+class CropFrames(_Frames):
+    """Keep T consecutive frames of a longer recording.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        num_frames (int): T.
+        random (bool): Whether the place is drawn, or in the middle. Defaults to True.
+
+    Raises:
+        ValueError: If there are to be none.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Cut."""
+        space = results['keypoint'].shape[1] - self.num_frames
+        if space > 0:
+            start = self._place(space)
+            for key in ('keypoint', 'keypoint_score'):
+                if key in results:
+                    results[key] = results[key][:, start:start + self.num_frames]
+        return results
+
+
+@TRANSFORMS.register_module()
+class FillFrames(BaseTransform):
+    """Empty frames at the start of a person go, those at the end repeat the person from the start.
+
+    As in the data of UNIK (arXiv 2107.08580). Empty frames in between stay.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Move and repeat frames."""
+        keypoint = results['keypoint']
+        there = keypoint.any((2, 3))  # (M, T)
+        first, behind = there.argmax(1), there.shape[1] - there[:, ::-1].argmax(1)
+        length = (behind - first)[:, None]  # all frames, of a person who is never there
+        source = first[:, None] + np.arange(there.shape[1]) % length
+        rows = np.arange(len(there))[:, None]
+        for key in ('keypoint', 'keypoint_score'):
+            if key in results:
+                results[key] = results[key][rows, source]
+        return results
+
+
+@TRANSFORMS.register_module()
+class PadFrames(_Frames):
+    """Empty frames before and after a recording of less than T.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        num_frames (int): T.
+        random (bool): Whether the place is drawn, or in the middle. Defaults to True.
+
+    Raises:
+        ValueError: If there are to be none.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Fill."""
+        frames = results['keypoint'].shape[1]
+        if frames < self.num_frames:
+            start = self._place(self.num_frames - frames)
+            for key in ('keypoint', 'keypoint_score'):
+                if key in results:
+                    value = results[key]
+                    out = np.zeros((len(value), self.num_frames, *value.shape[2:]), value.dtype)
+                    out[:, start:start + frames] = value
+                    results[key] = out
+        return results
+
+
+@TRANSFORMS.register_module()
+class ResampleCrop(BaseTransform):
+    """A random run of frames, brought to T frames.
+
+    Between two frames joints are interpolated linearly; where one is missing in either, it is
+    taken from the nearer frame. ``ratio=(1, 1)`` resamples the whole recording, for tests.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        num_frames (int): T. Defaults to 150.
+        ratio (tuple[float, float]): Range of the share of frames that is kept, in (0, 1].
+            Defaults to (0.5, 1).
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+
+    def __init__(self, num_frames: int = 150, ratio: tuple = (0.5, 1.)):
+        require(is_int(num_frames, 1), self, 'num_frames', num_frames,
+                'an integer of at least 1')
+        require(is_range(ratio, 1e-6, 1), self, 'ratio', ratio,
+                'a pair (low, high) with 0 < low <= high <= 1')
+        self.num_frames = num_frames
+        self.ratio = tuple(ratio)
+
+    def transform(self, results: dict) -> dict:
+        """Crop and resample."""
+        keypoint = results['keypoint']
+        total = keypoint.shape[1]
+        length = max(1, round(total * np.random.uniform(*self.ratio)))
+        start = np.random.randint(total - length + 1)
+        place = start + np.linspace(0, length - 1, self.num_frames)
+        low, near = place.astype(int), (place + .5).astype(int)
+        high = np.minimum(low + 1, total - 1)
+        weight = (place - low).astype(np.float32)[:, None, None]
+        before, after = keypoint[:, low], keypoint[:, high]
+        known = before.any(-1, keepdims=True) & after.any(-1, keepdims=True)
+        results['keypoint'] = np.where(known, before + weight * (after - before),
+                                       keypoint[:, near])
+        if 'keypoint_score' in results:
+            results['keypoint_score'] = results['keypoint_score'][:, near]
+        return results

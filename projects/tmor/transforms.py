@@ -1,0 +1,255 @@
+"""Skeleton sequences as UNIK and T-MOR read them (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
+
+A pipeline starts with :class:`NormalizeSkeleton`, which puts missing joints at the origin, where
+the others leave them, and ends with :class:`PackSkeleton`. ``keypoint`` is (M, T, V, C), with two
+coordinates or three.
+"""
+
+import copy
+
+import numpy as np
+from mmcv.transforms import BaseTransform, Compose
+from scipy.spatial.transform import Rotation
+
+from mofm.datasets.transforms import PackMotionInputs
+from mofm.datasets.transforms.utils import is_int, is_number, require
+from mofm.keypoints import LAYOUTS
+from mofm.models.thermal_cubes import MIN_SCORE
+from mofm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class NormalizeSkeleton(BaseTransform):
+    """Coordinates about in [-1, 1]; missing joints are 0.
+
+    ========= ===================================== ======================
+    joints    the origin is the centre of           the unit is
+    ========= ===================================== ======================
+    2D        the image                             half its longer side
+    3D        all joints of the clip, their mean    a metre, as before
+    ``box``   the box around the clip               half its longest side
+    ========= ===================================== ======================
+
+    A joint is missing if its score is below 1e-4, a coordinate is not finite, or all are 0.
+
+    Modified keys: ``keypoint`` (M, T, V, C) float32, ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        box (bool): Normalise by the box around all joints of the clip. Defaults to False.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+
+    def __init__(self, box: bool = False):
+        self.box = box
+
+    def transform(self, results: dict) -> dict:
+        """Shift and scale."""
+        keypoint = np.array(results['keypoint'], np.float32)
+        shape, score = keypoint.shape, results.get('keypoint_score')
+        clip = results.get('frame_dir', 'unnamed')
+        require(len(shape) == 4 and shape[-1] in (2, 3), self, f'keypoint of clip {clip!r}', shape,
+                'shape (persons, frames, joints, 2 or 3)')
+        present = np.isfinite(keypoint).all(-1) & keypoint.any(-1)
+        if score is not None:
+            require(np.shape(score) == shape[:-1], self, f'keypoint_score of clip {clip!r}',
+                    np.shape(score), f'shape {shape[:-1]}, keypoint without its last axis')
+            present &= np.asarray(score) >= MIN_SCORE
+            results['keypoint_score'] = np.where(present, score, 0).astype(np.float32)
+        points = keypoint[present]
+        if len(points):
+            centre, half = self._frame(points, results)
+            keypoint = (keypoint - centre) / half
+        keypoint[~present] = 0
+        results['keypoint'] = keypoint
+        return results
+
+    def _frame(self, points: np.ndarray, results: dict) -> tuple:
+        """Origin (C,) and unit of present joints (N, C)."""
+        if self.box:
+            low, high = points.min(0), points.max(0)
+            return (low + high) / 2, max((high - low).max() / 2, 1e-6)
+        if points.shape[1] == 3:
+            return points.mean(0), np.float32(1)
+        size = np.array(results['img_shape'][::-1], np.float32)
+        return size / 2, size.max() / 2
+
+
+@TRANSFORMS.register_module()
+class SelectPersons(BaseTransform):
+    """Keep the persons that move most, and add empty ones where there are fewer.
+
+    A person's motion is the sum of the standard deviations of the coordinates over present joints.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        num_persons (int): M. Defaults to 2.
+
+    Raises:
+        ValueError: If there are to be none.
+    """
+
+    def __init__(self, num_persons: int = 2):
+        require(is_int(num_persons, 1), self, 'num_persons', num_persons,
+                'an integer of at least 1')
+        self.num_persons = num_persons
+
+    def transform(self, results: dict) -> dict:
+        """Sort, cut and fill the axis of persons."""
+        keypoint = results['keypoint']
+        present = keypoint.any(-1, keepdims=True)
+        count = present.sum((1, 2)).clip(1)  # (M, 1)
+        mean = keypoint.sum((1, 2)) / count
+        spread = np.square((keypoint - mean[:, None, None]) * present).sum((1, 2)) / count
+        order = np.argsort(-np.sqrt(spread).sum(-1), kind='stable')[:self.num_persons]
+        for key in ('keypoint', 'keypoint_score'):
+            if key in results:
+                persons = results[key][order]
+                out = np.zeros((self.num_persons, *persons.shape[1:]), persons.dtype)
+                out[:len(persons)] = persons
+                results[key] = out
+        return results
+
+
+@TRANSFORMS.register_module()
+class SkeletonMove(BaseTransform):
+    """A camera that moves: rotation, scale and shift change linearly from a start to an end.
+
+    In frame t it is ``p' = s_t R(a_t) p + d_t`` in the plane of the first two coordinates, for all
+    persons. Starts and ends are drawn from a few values. Missing joints stay 0; in the code of
+    UNIK's authors they move.
+
+    Modified key: ``keypoint`` (M, T, V, C).
+
+    Args:
+        angles (Sequence[float]): Of a, in degrees. Defaults to (-10, -5, 0, 5, 10).
+        scales (Sequence[float]): Of s. Defaults to (0.9, 1, 1.1).
+        shifts (Sequence[float]): Of both components of d. Defaults to (-0.2, -0.1, 0, 0.1, 0.2).
+    """
+
+    def __init__(self, angles: tuple = (-10, -5, 0, 5, 10), scales: tuple = (.9, 1, 1.1),
+                 shifts: tuple = (-.2, -.1, 0, .1, .2)):
+        self.choices = [angles, scales, shifts, shifts]
+
+    def transform(self, results: dict) -> dict:
+        """Move the clip."""
+        keypoint = results['keypoint'].copy()
+        start, end = np.array([np.random.choice(values, 2) for values in self.choices]).T
+        a, s, *shift = np.linspace(start, end, keypoint.shape[1], axis=1, dtype=np.float32)
+        cos, sin = s * np.cos(np.deg2rad(a)), s * np.sin(np.deg2rad(a))
+        turn = np.stack([cos, sin, -sin, cos], -1).reshape(-1, 2, 2)  # of rows p, (T, 2, 2)
+        moved = keypoint[..., :2] @ turn + np.stack(shift, -1)[:, None]
+        keypoint[..., :2] = moved * keypoint.any(-1, keepdims=True)
+        results['keypoint'] = keypoint
+        return results
+
+
+@TRANSFORMS.register_module()
+class SkeletonRotate(BaseTransform):
+    """Turn the clip about the origin: in the plane, or about three axes one after the other.
+
+    Modified key: ``keypoint`` (M, T, V, C).
+
+    Args:
+        angle (float): Angles are drawn from [-angle, angle] degrees. Defaults to 30.
+        vertical (float, optional): The same of the second axis, which points up, for 3D. Defaults
+            to ``angle``.
+
+    Raises:
+        ValueError: If an angle is not in [0, 180].
+    """
+
+    def __init__(self, angle: float = 30., vertical: float | None = None):
+        vertical = angle if vertical is None else vertical
+        for name, value in (('angle', angle), ('vertical', vertical)):
+            require(is_number(value, 0, 180), self, name, value, 'degrees in [0, 180]')
+        self.limits = (angle, vertical, angle)  # about x, y and z
+
+    def transform(self, results: dict) -> dict:
+        """Rotate."""
+        keypoint = results['keypoint']
+        dims = keypoint.shape[-1]
+        angles = np.random.uniform(-1, 1, 3) * self.limits
+        if dims == 2:
+            angles[:2] = 0
+        turn = Rotation.from_euler('xyz', angles, degrees=True).as_matrix()[:dims, :dims]
+        results['keypoint'] = keypoint @ turn.T.astype(keypoint.dtype)
+        return results
+
+
+@TRANSFORMS.register_module()
+class SkeletonFlip(BaseTransform):
+    """Mirror the clip: x becomes -x, left and right joints change places.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        prob (float): Probability, in [0, 1]. Defaults to 0.5.
+        layout (str): Of the joints, a key of ``mofm.keypoints.LAYOUTS``. Defaults to 'unik17'.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+
+    def __init__(self, prob: float = 0.5, layout: str = 'unik17'):
+        require(is_number(prob, 0, 1), self, 'prob', prob, 'a number in [0, 1]')
+        require(layout in LAYOUTS, self, 'layout', layout, f'one of {sorted(LAYOUTS)}')
+        self.prob = prob
+        self.order = LAYOUTS[layout].flip_index
+
+    def transform(self, results: dict) -> dict:
+        """Flip with the given probability."""
+        if np.random.rand() < self.prob:
+            keypoint = results['keypoint'][:, :, self.order].copy()
+            keypoint[..., 0] *= -1
+            results['keypoint'] = keypoint
+            if 'keypoint_score' in results:
+                results['keypoint_score'] = results['keypoint_score'][:, :, self.order]
+        return results
+
+
+@TRANSFORMS.register_module()
+class TwoViews(BaseTransform):
+    """A sample in two versions, for contrastive learning: ``keypoint`` (2, M, T, V, C).
+
+    Both pipelines start from the same sample and see the same ``sample_idx``; other entries are
+    those of the query.
+
+    Args:
+        query (Sequence[dict]): Transforms of the first version.
+        key (Sequence[dict]): Transforms of the second version.
+
+    Raises:
+        ValueError: If the versions do not have the same shape.
+    """
+
+    def __init__(self, query: list, key: list):
+        self.query, self.key = (Compose([TRANSFORMS.build(cfg) for cfg in pipeline])
+                                for pipeline in (query, key))
+
+    def transform(self, results: dict) -> dict:
+        """Run both pipelines."""
+        key = self.key(copy.copy(results))
+        results = self.query(results)
+        shapes = results['keypoint'].shape, key['keypoint'].shape
+        require(shapes[0] == shapes[1], self, 'keypoint', shapes,
+                'two equal shapes; end both pipelines with the same persons and frames')
+        for name in ('keypoint', 'keypoint_score'):
+            if name in results:
+                results[name] = np.stack([results[name], key[name]])
+        return dict(results, num_clips=2)
+
+
+@TRANSFORMS.register_module()
+class PackSkeleton(PackMotionInputs):
+    """Pack ``keypoint`` ([2,] M, T, V, C) for a model that reads coordinates.
+
+    The tensor is ([2,] M, V, T, C) float32, in the order of :class:`PackMotionInputs`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """See :class:`PackMotionInputs`."""
+        keypoints = np.asarray(results['keypoint'], np.float32).swapaxes(-3, -2)
+        return super().transform(dict(results, keypoints=keypoints))

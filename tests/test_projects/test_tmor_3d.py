@@ -1,0 +1,168 @@
+"""Recordings in space, from native files through the data set to UNIK."""
+
+import json
+import pickle
+import runpy
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mofm.datasets import AnnotationError, MotionDataset, dump_annotations, motion_collate
+from mofm.datasets.annotation import validate
+from mofm.registry import DATASETS, MODELS
+from mofm.sources import NWUCLA, PYSKL3D
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / 'projects/tmor/configs'
+OTHERS = ('detect', 'pretrain', 'zero_shot')  # tested with what they are about
+CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith(OTHERS))
+SPLITS = ('train', 'val', 'test', 'cs_train', 'cs_test', 'cv2_train', 'cv_test', 'xsub_train',
+          'xsub_val')
+
+
+def skeletons(joints, dims, persons=1, frames=12, count=4):
+    rng = np.random.default_rng(0)
+    return [dict(
+        frame_dir=f'clip{i}', label=5 + i % 2, total_frames=frames,
+        keypoint=(2 + rng.normal(0, .1, (persons, frames, joints, dims)).cumsum(1)
+                  ).astype(np.float32)) for i in range(count)]
+
+
+def published(path, annotations):
+    """As ``ntu60_3danno.pkl``: neither scores nor an image."""
+    ids = [ann['frame_dir'] for ann in annotations]
+    path.write_bytes(pickle.dumps(dict(split=dict.fromkeys(SPLITS, ids),
+                                       annotations=annotations)))
+    return str(path)
+
+
+def test_published_3d_annotations(tmp_path):
+    annotations = skeletons(25, 3, persons=2)
+    annotations[1]['keypoint'][1, 4] = 0  # nobody
+    annotations[2]['keypoint'] = annotations[2]['keypoint'][..., :2]
+    path = published(tmp_path / 'a.pkl', annotations)
+    options = dict(split='train', layout='kinect25', to_layout='kinect25', dims=3)
+    dataset = MotionDataset(path, **options)
+    assert len(dataset) == 3 and 'expected (persons, 12 frames, 25 joints, 3)' in str(
+        dataset.problems[0])
+    ann = dataset[1]
+    np.testing.assert_array_equal(ann['keypoint'], annotations[1]['keypoint'])
+    assert not ann['keypoint_score'][1, 4].any()
+    assert ann['keypoint_score'].sum() == 2 * 12 * 25 - 25
+    with pytest.raises(AnnotationError, match='none of 4'):
+        MotionDataset(path, **dict(options, dims=2))
+    with pytest.raises(ValueError, match='dims: found 4'):
+        MotionDataset(path, dims=4)
+    coco = MotionDataset(path, split='train', layout='kinect25', dims=3)[0]['keypoint']
+    np.testing.assert_array_equal(coco[:, :, 5], annotations[0]['keypoint'][:, :, 4])  # shoulder
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
+def test_3d_annotations_survive_every_kind_of_file(tmp_path, suffix):
+    if suffix == '.arrow':
+        pytest.importorskip('pyarrow')
+    annotations = [dict(ann, img_shape=(1, 1), keypoint=ann['keypoint'].astype(np.float16),
+                        keypoint_score=np.ones(ann['keypoint'].shape[:3], np.float16))
+                   for ann in skeletons(20, 3)]
+    flat = [dict(ann, keypoint=ann['keypoint'][..., :2]) for ann in annotations]
+    for dims, part in ((3, annotations), (2, flat)):
+        path = str(tmp_path / f'{dims}{suffix}')
+        dump_annotations(dict(split={}, annotations=part), path)
+        options = dict(layout='kinect20', to_layout='kinect20')
+        dataset = MotionDataset(path, **options, dims=dims)
+        np.testing.assert_array_equal(dataset[3]['keypoint'], part[3]['keypoint'])
+        with pytest.raises(AnnotationError):
+            MotionDataset(path, **options, dims=5 - dims)[0]
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Files of NW-UCLA."""
+    joints = np.random.default_rng(0).uniform(1, 2, (6, 20, 3)).round(3)
+    joints[2, 3] = 0  # at the sensor: missing
+    path = tmp_path / 'ucla.zip'
+    with zipfile.ZipFile(path, 'w') as out:
+        for view in '123':
+            out.writestr(f'a01_s01_e00_v0{view}.json', json.dumps(dict(skeletons=joints.tolist())))
+    return path
+
+
+def test_source_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys):
+    source = NWUCLA(recordings, strict=True, keep_3d=True)
+    found = list(source)
+    assert len(found) == len(source) == 3
+    ann, splits = found[2]
+    assert ann['frame_dir'] == 'a01_s01_e00_v03' and splits == ('test', )
+    assert ann['keypoint'].shape == (1, 6, 20, 3)
+    assert validate(ann, 20, dims=3) is None and not ann['keypoint_score'][0, 2, 3]
+    expected, _ = NWUCLA(recordings).read('a01_s01_e00_v03.json', zipfile.ZipFile(recordings).read(
+        'a01_s01_e00_v03.json'))
+    known = np.isfinite(expected['joints']).all(-1)
+    np.testing.assert_allclose(ann['keypoint'][0][known], expected['joints'][known], atol=2e-3)
+    np.testing.assert_array_equal(ann['keypoint_score'][0], known)
+
+    out = tmp_path / 'ucla_3d.pkl'
+    arguments = ['prepare.py', 'nw_ucla', str(recordings), str(out), '--keep-3d', '--workers', '0']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    runpy.run_path(str(ROOT / 'tools/data/prepare.py'), run_name='__main__')
+    assert '3 clips' in capsys.readouterr().out
+    dataset = MotionDataset(str(out), split='train', layout='kinect20', to_layout='kinect20',
+                            dims=3)
+    assert len(dataset) == 2 and dataset[0]['keypoint'].shape == (1, 6, 20, 3)
+    with pytest.raises(ValueError, match='keep_3d: found it with views=2'):
+        NWUCLA(recordings, keep_3d=True, views=2)
+
+
+def test_published_pickle_is_kept_in_space(tmp_path):
+    annotations = skeletons(25, 3)
+    path = published(tmp_path / 'ntu60_3danno.pkl', annotations)
+    found = [ann for ann, _ in PYSKL3D(path, strict=True, keep_3d=True)]
+    assert [ann['frame_dir'] for ann in found] == [ann['frame_dir'] for ann in annotations]
+    np.testing.assert_allclose(found[1]['keypoint'], annotations[1]['keypoint'], atol=2e-3)
+
+
+# ----------------------------------------------------------------------------------- configs
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """A file of each kind, by the coordinates of its joints."""
+    folder = tmp_path_factory.mktemp('files')
+    plane = [dict(ann, img_shape=(480, 640), keypoint=100 * ann['keypoint'],
+                  keypoint_score=np.ones(ann['keypoint'].shape[:3], np.float32))
+             for ann in skeletons(17, 2)]
+    return {2: published(folder / '2d.pkl', plane),
+            3: published(folder / '3d.pkl', skeletons(25, 3, persons=2))}
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_reads_learns_and_predicts(name, files):
+    init_default_scope('mofm')
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg.model.backbone.init_cfg = None
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).train()
+    assert sum(p.numel() for p in model.backbone.parameters()) > 3_440_000  # full width
+    assert model.cls_head.fc.out_features == len(
+        cfg.train_dataloader.dataset.get('classes') or range(
+            cfg.train_dataloader.dataset.num_classes))
+
+    def batch(part):
+        for cut in part.pipeline:  # the same chain in a fraction of the time
+            if 'num_frames' in cut:
+                cut.num_frames = 16
+        dataset = DATASETS.build(dict(part, ann_file=files[part.get('dims', 2)]))
+        return model.data_preprocessor(motion_collate([dataset[0], dataset[1]]))
+
+    loss, _ = model.parse_losses(model(**batch(cfg.train_dataloader.dataset), mode='loss'))
+    loss.backward()
+    trained = {key for key, p in model.named_parameters() if p.grad is not None}
+    assert loss.isfinite() and ('backbone.l2.s_unit.DepM' in trained) == (
+        not name.startswith('probe'))
+    with torch.no_grad():
+        samples = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')
+    assert len(samples) == 2 and samples[0].pred_score.shape == (model.cls_head.fc.out_features, )
