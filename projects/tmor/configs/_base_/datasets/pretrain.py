@@ -1,0 +1,46 @@
+# Skeletons with videos and texts, as projects/tmor/tools/build_triplets.py makes them. The query
+# is the sequence itself, the key a part of it, turned.
+query_pipeline = [
+    dict(type='CropFrames', num_frames=150, random=False),
+    dict(type='PadFrames', num_frames=150, random=False)
+]
+key_pipeline = [
+    dict(type='ResampleCrop', num_frames=150, ratio=(0.5, 1.)),
+    dict(type='SkeletonRotate', angle=30)
+]
+train_pipeline = [
+    dict(type='NormalizeSkeleton'),
+    dict(type='SelectPersons', num_persons=2),
+    dict(type='TwoViews', query=query_pipeline, key=key_pipeline),
+    dict(type='PackSkeleton')
+]
+val_pipeline = [
+    dict(type='NormalizeSkeleton'),
+    dict(type='SelectPersons', num_persons=2), *query_pipeline,
+    dict(type='PackSkeleton')
+]
+train_dataloader = dict(
+    batch_size=256,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    collate_fn=dict(type='mofm.motion_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='MotionDataset', ann_file='data/posecap.arrow', to_layout='unik17',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    collate_fn=dict(type='mofm.motion_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='MotionDataset', ann_file='data/penn_action.pkl', split='test', to_layout='unik17',
+        pipeline=val_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+# how near clips of an action are, without any training on labels
+val_evaluator = dict(type='OneShotAccuracy', draws=1000)
+test_evaluator = val_evaluator
+auto_scale_lr = dict(enable=False, base_batch_size=256)

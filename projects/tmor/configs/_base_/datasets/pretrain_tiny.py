@@ -1,0 +1,38 @@
+# pretrain.py on the motion corpus, without videos and texts: one person, its place and size taken
+# out. Both versions are parts of a clip at about the frame rate of whole clips of 64 frames, and
+# both are changed, as there are few clips.
+_base_ = ['pretrain.py', '../../../../../configs/_base_/datasets/motion_corpus.py']
+view_pipeline = [
+    dict(type='ResampleCrop', num_frames=32, ratio=(0.35, 0.65)),
+    dict(type='SkeletonRotate', angle=30),
+    dict(type='SkeletonFlip', prob=0.5),
+    dict(type='SkeletonMove')
+]
+train_pipeline = [
+    dict(type='NormalizeSkeleton', box=True),
+    dict(type='SelectPersons', num_persons=1),
+    dict(type='TwoViews', query=view_pipeline, key=view_pipeline),
+    dict(type='PackSkeleton')
+]
+val_pipeline = [
+    dict(type='NormalizeSkeleton', box=True),
+    dict(type='SelectPersons', num_persons=1),
+    dict(type='ResampleCrop', num_frames=64, ratio=(1., 1.)),
+    dict(type='PackSkeleton')
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    pin_memory=False,
+    sampler=dict(
+        _delete_=True, type='MixtureSampler', weights=_base_.corpus_weights, num_samples=2048),
+    dataset=dict(
+        _delete_=True,
+        type='IndexedConcatDataset',
+        ignore_keys=['classes'],
+        datasets=[
+            dict(**data, to_layout='unik17', pipeline=train_pipeline) for data in _base_.corpus
+        ]))
+val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
+auto_scale_lr = dict(base_batch_size=32)

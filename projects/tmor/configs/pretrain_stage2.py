@@ -1,0 +1,16 @@
+# Stage 2 of T-MOR: texts as well, from the weights of stage 1.
+_base_ = 'pretrain_stage1.py'
+stage1 = dict(type='Pretrained', checkpoint='work_dirs/pretrain_stage1/epoch_100.pth')
+model = dict(
+    backbone=dict(init_cfg=dict(**stage1, prefix='backbone.')),
+    heads=dict(
+        motion=dict(init_cfg=dict(**stage1, prefix='heads.motion.')),
+        visual=dict(init_cfg=dict(**stage1, prefix='heads.visual.')),
+        text=dict(type='ProjectionHead', in_channels=768)),
+    tables=dict(text='data/posecap_txt.npz'))
+optim_wrapper = dict(optimizer=dict(lr=0.01))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0, begin=5, end=50, convert_to_iter_based=True)
+]
+train_cfg = dict(max_epochs=50)

@@ -1,0 +1,12 @@
+"""Contrast of motions with motions, videos and texts, guided by clusters (T-MOR, Sec. II)."""
+
+from .clustering import BlockwiseDBSCAN, ClusterDBSCAN
+from .hooks import ClusterHook, IndexedConcatDataset
+from .losses import ClusterContrastLoss, cluster_pairs
+from .model import MotionContrast, ProjectionHead
+from .queue import ContrastMemory
+
+__all__ = [
+    'BlockwiseDBSCAN', 'ClusterContrastLoss', 'ClusterDBSCAN', 'ClusterHook', 'ContrastMemory',
+    'IndexedConcatDataset', 'MotionContrast', 'ProjectionHead', 'cluster_pairs'
+]

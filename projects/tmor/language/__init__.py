@@ -1,0 +1,1 @@
+"""Text and video beside the motion (arXiv 2606.21607): features, triplets, zero-shot."""

@@ -1,0 +1,230 @@
+"""Tables of features that a frozen encoder gave once: rows keyed by sample id.
+
+Video and text encoders do not learn in T-MOR (arXiv 2606.21607, Sec. II), so that nothing of them
+is needed in a training but one vector a sample.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import List, Sequence, Union
+
+import numpy as np
+
+from mofm.datasets.annotation import AnnotationError, Problem, summarise, written_at_once
+
+
+def _error(path, field: str, found, expected: str) -> AnnotationError:
+    return AnnotationError(Problem(str(path), None, field, str(found), expected))
+
+
+class FeatureTable:
+    """Rows of features by id, in a file ``.npz`` without pickles.
+
+    The file has the arrays ``ids`` (N,) text, ``features`` (N, D) float16 and ``meta``, JSON text
+    that says where they are from.
+
+    Args:
+        ids (Sequence[str]): N ids, no two the same.
+        features (np.ndarray): (N, D) finite numbers.
+        meta (dict, optional): Encoder and the like.
+        path (str or Path): Named in errors.
+
+    Attributes:
+        ids (list[str]): The N ids.
+        features (np.ndarray): (N, D) float16.
+        meta (dict): As above.
+
+    Raises:
+        AnnotationError: If ids and features do not fit, an id is there twice, or a number is not
+            finite in float16.
+    """
+
+    def __init__(self, ids: Sequence[str], features: np.ndarray, meta: dict | None = None,
+                 path: Union[str, Path] = 'table'):
+        self.path, self.ids, self.meta = str(path), list(ids), dict(meta or {})
+        features = np.asarray(features)
+        if features.dtype.kind not in 'fiu' or features.ndim != 2 or not features.shape[1] or len(
+                features) != len(self.ids):
+            raise _error(path, 'features', f'{features.dtype} of shape {features.shape}',
+                         f'numbers of shape ({len(self.ids)}, D), a row for each id')
+        with np.errstate(over='ignore'):
+            self.features = features.astype(np.float16)
+        bad = np.flatnonzero(~np.isfinite(self.features).all(1))
+        if len(bad):
+            raise _error(path, 'features', f'NaN or infinite values (as float16) in {len(bad)} '
+                         f'rows, e.g. that of {self.ids[bad[0]]!r}', 'finite numbers')
+        self._row = {name: row for row, name in enumerate(self.ids)}
+        if len(self._row) < len(self.ids):
+            twice = next(n for row, n in enumerate(self.ids) if self._row[n] != row)
+            raise _error(path, 'ids', f'{twice!r} twice', 'one row for each id')
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def load(cls, path: Union[str, Path]) -> 'FeatureTable':
+        """Read a table, which may come from anywhere.
+
+        Raises:
+            AnnotationError: If the file is missing, damaged or of another structure.
+        """
+        if not Path(path).is_file():
+            raise _error(path, 'file', 'nothing', 'a table; make it with text_features.py or '
+                         'video_features.py of projects/tmor/tools')
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                ids, features, meta = (file[name] for name in ('ids', 'features', 'meta'))
+            meta = json.loads(str(meta))
+        except Exception as error:  # damaged bytes make the parsers raise nearly anything
+            raise _error(path, 'file', f'{type(error).__name__}: {error}',
+                         'a readable .npz with ids, features and meta; make it again') from None
+        if ids.dtype.kind != 'U' or ids.ndim != 1 or not isinstance(meta, dict):
+            raise _error(path, 'ids', f'{ids.dtype} of shape {ids.shape}', 'texts (N,), and a '
+                         'dict in meta')
+        return cls(ids.tolist(), features, meta, path)
+
+    def save(self, path: Union[str, Path]):
+        """Write the table; the file appears complete or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_at_once(path) as f:
+            np.savez(f, ids=np.array(self.ids, str), features=self.features,
+                     meta=json.dumps(self.meta))
+
+    def lookup(self, ids: Sequence[str]) -> np.ndarray:
+        """Rows of samples.
+
+        Args:
+            ids (Sequence[str]): N ids in any order, e.g. ``frame_dir`` of annotations.
+
+        Returns:
+            np.ndarray: (N, D) float16.
+
+        Raises:
+            AnnotationError: If some have no row.
+        """
+        missing = [name for name in ids if name not in self._row]
+        if missing:
+            raise _error(self.path, 'ids', f'no row for {len(missing)} of {len(ids)} samples, '
+                         f'e.g. {missing[:3]} (it has e.g. {self.ids[:3]})', 'a row for each '
+                         'sample; complete it with the command that made it')
+        return self.features[[self._row[name] for name in ids]]
+
+
+class TableWriter:
+    """A table that is made in parts, by several processes, and goes on after a stop.
+
+    Parts lie in the folder ``<path>.parts``. The rows of the table itself count, too, so that the
+    same command with more ids computes only theirs. What was made with other settings is made
+    anew.
+
+    Args:
+        path (str or Path): The table, ``.npz``.
+        settings (dict): What the features depend on, kept as ``meta`` of the table.
+
+        block (int): Rows of a part. A context (``with``) writes the last ones when it ends, also
+            by an error; a process that is killed loses them. Defaults to 1024.
+
+    Attributes:
+        done (set[str]): Ids that have their features.
+
+    Raises:
+        AnnotationError: If the suffix is another one.
+    """
+
+    def __init__(self, path: Union[str, Path], settings: dict, block: int = 1024):
+        self.path, self.settings = Path(path), json.loads(json.dumps(settings))
+        if self.path.suffix != '.npz':
+            raise _error(path, 'suffix', repr(self.path.suffix), "'.npz'")
+        self.folder = self.path.with_name(self.path.name + '.parts')
+        self.block = block
+        self._ids, self._rows = [], []
+        self._refresh()
+
+    def _refresh(self):
+        """Look for rows of an earlier call or of other processes; useless parts are removed."""
+        self.done, self._parts, problems = set(), [], []
+        for file in (*sorted(self.folder.glob('*.npz')), *[self.path] * self.path.exists()):
+            try:
+                part = FeatureTable.load(file)
+            except AnnotationError as error:
+                problems.append(error)
+            else:
+                if part.meta == self.settings:
+                    self.done.update(part.ids)
+                    self._parts.append(file)
+                    continue
+            if file != self.path:
+                file.unlink(missing_ok=True)
+        if problems:
+            print(f'made again:\n{summarise(problems)}')
+
+    def add(self, ids: Sequence[str], features: np.ndarray):
+        """Keep rows.
+
+        Args:
+            ids (Sequence[str]): N ids.
+            features (np.ndarray): (N, D).
+
+        Raises:
+            AnnotationError: As :class:`FeatureTable`.
+        """
+        part = FeatureTable(ids, features, self.settings, self.path)
+        self._ids += part.ids
+        self._rows.append(part.features)
+        if len(self._ids) >= self.block:
+            self._flush()
+
+    def _flush(self):
+        if self._ids:
+            name = hashlib.sha256('\0'.join(self._ids).encode()).hexdigest()[:16]
+            FeatureTable(self._ids, np.concatenate(self._rows), self.settings, self.path).save(
+                self.folder / f'{name}.npz')
+            self.done.update(self._ids)
+            self._ids, self._rows = [], []
+
+    def __enter__(self) -> 'TableWriter':
+        return self
+
+    def __exit__(self, *_):
+        self._flush()
+
+    def finish(self, ids: Sequence[str], last: bool = True) -> List[str]:
+        """Write the table.
+
+        Args:
+            ids (Sequence[str]): What it should hold, in this order.
+            last (bool): Whether to write it although rows are missing. Defaults to True.
+
+        Returns:
+            list[str]: Ids that have no features.
+
+        Raises:
+            AnnotationError: If there is no row at all, or rows have several widths.
+        """
+        self._flush()
+        self._refresh()
+        missing = [name for name in ids if name not in self.done]
+        if missing and not last:
+            return missing
+        ids = [name for name in ids if name in self.done]
+        if not ids:
+            raise _error(self.path, 'features', 'none', 'some')
+        parts = [FeatureTable.load(file) for file in self._parts]
+        widths = sorted({part.features.shape[1] for part in parts})
+        if len(widths) > 1:
+            raise _error(self.folder, 'features', f'parts of widths {widths}', 'those of one '
+                         'encoder; remove the folder')
+        row = {name: (i, j) for i, part in enumerate(parts) for j, name in enumerate(part.ids)}
+        features = np.stack([parts[i].features[j] for i, j in (row[name] for name in ids)])
+        FeatureTable(ids, features, self.settings, self.path).save(self.path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return missing
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Rows divided by their lengths, (N, D) to float32 of length 1; rows of 0 stay 0."""
+    x = np.asarray(x, np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
