@@ -1,0 +1,15 @@
+"""Temporal action detection in untrimmed recordings (T-MOR, arXiv 2606.21607, Sec. IV)."""
+
+from .datasets import UntrimmedDataset
+from .events import event_ap
+from .heads import FrameBCELoss, FrameCELoss, FrameHead, SDTCNHead
+from .metrics import EventMAP, FrameMAP
+from .model import MotionDetector
+from .segments import argmax_segments, threshold_segments
+from .timeline import draw_timeline
+
+__all__ = [
+    'EventMAP', 'FrameBCELoss', 'FrameCELoss', 'FrameHead', 'FrameMAP', 'MotionDetector',
+    'SDTCNHead', 'UntrimmedDataset', 'argmax_segments', 'draw_timeline', 'event_ap',
+    'threshold_segments'
+]

@@ -1,0 +1,202 @@
+"""Windows of untrimmed recordings with the actions of every frame."""
+
+import logging
+
+import numpy as np
+from mmengine.logging import print_log
+
+from mofm.datasets.annotation import SCORE_THRESHOLD, AnnotationError, Problem, summarise
+from mofm.datasets.motion_dataset import MotionDataset
+from mofm.registry import DATASETS
+
+
+def label_segments(frame_label: np.ndarray, frame_inds: np.ndarray) -> np.ndarray:
+    """Runs of rows with the same label.
+
+    Args:
+        frame_label (np.ndarray): (T,) or (M, T) label of each row; below 0 none.
+        frame_inds (np.ndarray): (T,) frame of the video behind each row.
+
+    Returns:
+        np.ndarray: (N, 3) label, first and last frame; a label of two persons counts once.
+    """
+    frame_label = np.atleast_2d(frame_label)
+    segments = [np.zeros((0, 3), np.int64)]
+    for label in np.unique(frame_label[frame_label >= 0]):
+        first, last = runs((frame_label == label).any(0))
+        segments.append(np.stack([np.full(len(first), label), frame_inds[first],
+                                  frame_inds[last]], 1))
+    return np.concatenate(segments)
+
+
+def runs(active: np.ndarray) -> tuple:
+    """First and last index (N,) each of every run of true values in (T,) bool."""
+    edges = np.flatnonzero(np.diff(active, prepend=False, append=False)).reshape(-1, 2)
+    return edges[:, 0], edges[:, 1] - 1
+
+
+@DATASETS.register_module()
+class UntrimmedDataset(MotionDataset):
+    """Windows of S consecutive frames of the video, with all its persons.
+
+    Windows start at frames 0, ``stride``, ... until one reaches the end of the recording, and are
+    padded behind it. Frames without a row in the annotation have no person. Training leaves out
+    windows in which no joint is visible.
+
+    Actions come from ``segments`` or, without these, from ``frame_label`` (-1 is no action); a
+    recording with neither has none. A recording with a label that is no class is reported and
+    left out.
+
+    The pipeline gets ``keypoint`` (M, S, V, C) and ``keypoint_score`` (M, S, V) float32,
+    ``total_frames`` S, ``img_shape``, ``frame_dir``, ``sample_idx`` and
+
+    ================= ===============================================================
+    ``frame``         first frame of the window
+    ``num_frames``    frames of the recording
+    ``valid``         (S,) bool, false for padding
+    ``frame_targets`` (S, K) bool, actions of each frame
+    ``segments``      (N, 3) label, first and last frame of all actions of the recording
+    ================= ===============================================================
+
+    Args:
+        ann_file (str): Annotations, see :mod:`mofm.datasets.annotation`.
+        window (int): S. Defaults to 300.
+        stride (int, optional): Frames between the starts of two windows, at most S. Defaults to
+            S, windows that do not overlap.
+        strict_ends (bool): The first and the last frame of a segment do not count as frames of
+            the action, as in the evaluation of TSU. Defaults to False.
+        **kwargs: ``pipeline``, ``split``, ``num_classes`` (K, if the file does not name the
+            classes), ``on_error``, ``test_mode`` and the other arguments of
+            :class:`MotionDataset`. ``serialize_data`` has no effect.
+
+    Raises:
+        AnnotationError: As :class:`MotionDataset`, and if the number of classes is unknown, or no
+            recording has actions.
+        ValueError: If window or stride is out of range.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 window: int = 300,
+                 stride: int | None = None,
+                 strict_ends: bool = False,
+                 **kwargs):
+        stride = window if stride is None else stride
+        if not 1 <= stride <= window:
+            raise ValueError(f'window={window} and stride={stride}: expected 1 <= stride <= '
+                             'window, so that every frame is in a window')
+        if kwargs.get('classes') is not None:
+            raise ValueError(f'classes: found {kwargs["classes"]}, expected None; choose actions '
+                             'when the annotation file is made')
+        self.window = window
+        self.stride = stride
+        self.strict_ends = strict_ends
+        super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
+
+    def load_data_list(self) -> np.ndarray:
+        """Read the recordings and cut them.
+
+        Returns:
+            np.ndarray: (number of windows, 2) int32, recording and first frame of each.
+        """
+        annotations = super().load_data_list()
+        if isinstance(annotations, np.ndarray):
+            annotations = [self._read_row(row) for row in annotations]
+        where = f'{self.ann_file}, split {self.split!r}'
+        if self.num_classes is None:
+            raise AnnotationError(f'{where}: found no names of classes, expected these in the '
+                                  'file; or set num_classes or class_names')
+        if not any({'segments', 'frame_label'} & ann.keys() for ann in annotations):
+            raise AnnotationError(f'{where}: none of {len(annotations)} annotations has segments '
+                                  'or frame_label, expected the actions of untrimmed recordings')
+        before = len(self.problems)
+        self._recordings = [ann for ann in annotations if self._name_actions(ann)]
+        bad = self.problems[before:]
+        if bad:
+            print_log(f'{where}: skipped {len(bad)} of {len(annotations)} recordings:\n'
+                      f'{summarise(bad)}', 'current', logging.WARNING)
+        windows = [self._cut(i, ann) for i, ann in enumerate(self._recordings)]
+        if not sum(map(len, windows)):
+            raise AnnotationError(f'{where}: none of {len(annotations)} recordings has a window '
+                                  f'with a person\n{summarise(bad)}')
+        return np.concatenate(windows)
+
+    def _name_actions(self, ann: dict) -> bool:
+        """Set frame numbers and segments of a recording; whether its labels are classes."""
+        field = 'segments' if 'segments' in ann else 'frame_label'
+        label = ann[field][:, 0] if 'segments' in ann else ann.get(field, np.array([-1]))
+        low = 0 if 'segments' in ann else -1
+        wrong = label[(label < low) | (label >= self.num_classes)]
+        if len(wrong):
+            self._report(Problem(self.ann_file, None, f'{field} of {ann["frame_dir"]!r}',
+                                 f'label {wrong[0]}', f'labels in [{low}, {self.num_classes})'))
+            return False
+        inds = ann.setdefault('frame_inds', np.arange(ann['total_frames']))
+        if 'segments' not in ann:
+            ann['segments'] = label_segments(ann.get('frame_label', np.full(len(inds), -1)), inds)
+        return True
+
+    def _cut(self, number: int, ann: dict) -> np.ndarray:
+        """(N, 2) number of the recording and first frame of its windows."""
+        inds = ann['frame_inds']
+        length = int(inds[-1]) + 1
+        count = max(-(-(length - self.window) // self.stride), 0) + 1
+        first = np.arange(count) * self.stride
+        if not self.test_mode:
+            seen = ann['keypoint'].any(-1)
+            if ann.get('keypoint_score') is not None:
+                seen &= ann['keypoint_score'] >= SCORE_THRESHOLD
+            seen = inds[seen.any((0, 2))]
+            first = first[np.searchsorted(seen, first)
+                          < np.searchsorted(seen, first + self.window)]
+        return np.stack([np.full(len(first), number), first], 1).astype(np.int32)
+
+    def _get_unserialized_subset(self, indices) -> np.ndarray:
+        """Windows (N, 2) of ``indices``, see mmengine."""
+        return np.array(super()._get_unserialized_subset(indices), np.int32).reshape(-1, 2)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window, a copy.
+
+        Args:
+            idx (int): Index in [0, len(self)).
+
+        Returns:
+            dict: See the head of the class.
+        """
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'index {idx} is out of range for {len(self)} windows')
+        idx %= len(self.data_list)
+        number, start = self.data_list[idx].tolist()
+        ann = self._recordings[number]
+        low, high = np.searchsorted(ann['frame_inds'], [start, start + self.window])
+        rows = ann['frame_inds'][low:high] - start
+        num_frames = int(ann['frame_inds'][-1]) + 1
+        frames = start + np.arange(self.window)
+        info = dict(
+            total_frames=self.window,
+            img_shape=ann['img_shape'],
+            frame_dir=ann['frame_dir'],
+            frame=start,
+            num_frames=num_frames,
+            valid=frames < num_frames,
+            frame_targets=self._targets(ann['segments'], frames, num_frames),
+            segments=ann['segments'],
+            sample_idx=idx)
+        for name in ('keypoint', 'keypoint_score'):
+            if ann.get(name) is not None:
+                persons, _, *rest = ann[name].shape
+                info[name] = np.zeros((persons, self.window, *rest), np.float32)
+                info[name][:, rows] = ann[name][:, low:high]
+        return info
+
+    def _targets(self, segments: np.ndarray, frames: np.ndarray, num_frames: int) -> np.ndarray:
+        """Actions (S, K) bool of frames (S,)."""
+        label, first, last = segments.T
+        active = ((frames[:, None] >= first + self.strict_ends)
+                  & (frames[:, None] <= last - self.strict_ends)
+                  & (frames < num_frames)[:, None])  # (S, N)
+        row, number = active.nonzero()
+        targets = np.zeros((len(frames), self.num_classes), bool)
+        targets[row, label[number]] = True
+        return targets

@@ -1,0 +1,228 @@
+"""Per-frame and per-event average precision of temporal action detection."""
+
+import logging
+import re
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Dict, NamedTuple, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from sklearn.metrics import average_precision_score
+
+from mofm.registry import FUNCTIONS, METRICS
+
+from .events import event_ap
+from .timeline import draw_timeline
+
+_FIELDS = ('frame_dir', 'frame', 'num_frames', 'valid', 'frame_targets', 'segments',
+           'frame_scores')
+
+
+class Recording(NamedTuple):
+    """A whole recording, put together from its windows.
+
+    Attributes:
+        scores (np.ndarray): (T, K) float32, means of the windows that overlap.
+        targets (np.ndarray): (T, K) bool.
+        segments (np.ndarray): (N, 3) label, first and last frame of the annotated actions.
+    """
+
+    scores: np.ndarray
+    targets: np.ndarray
+    segments: np.ndarray
+
+
+class _RecordingMetric(BaseMetric):
+    """Collects the windows of :class:`UntrimmedDataset`."""
+
+    default_prefix = 'detection'
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]):
+        """Keep scores and truth of the valid frames of every window."""
+        missing = set(_FIELDS) - data_samples[0].keys()
+        if missing:
+            raise ValueError(f'data sample without {sorted(missing)}: expected windows of '
+                             'UntrimmedDataset, these in meta_keys of the packing transform, and '
+                             'a model that sets frame_scores')
+        for s in data_samples:
+            valid = s['valid']
+            self.results.append((s['frame_dir'], int(s['frame']), int(s['num_frames']),
+                                 s['frame_scores'].float().cpu().numpy()[valid],
+                                 s['frame_targets'][valid], s['segments']))
+
+    def recordings(self, results: list) -> Dict[str, Recording]:
+        """Windows put together by recording, in the order of their names.
+
+        Raises:
+            ValueError: If a score is not finite.
+        """
+        windows = defaultdict(list)
+        for name, *window in results:
+            windows[name].append(window)
+        out = {}
+        for name, parts in sorted(windows.items()):
+            _, num_frames, scores, targets, segments = parts[0]
+            total = np.zeros((num_frames, scores.shape[1]), np.float32)
+            truth = np.zeros(total.shape, bool)
+            count = np.zeros((num_frames, 1), np.float32)
+            for first, _, scores, targets, _ in parts:
+                frames = slice(first, first + len(scores))
+                total[frames] += scores
+                truth[frames] = targets
+                count[frames] += 1
+            if not np.isfinite(total).all():
+                raise ValueError(f'frame_scores of {name!r}: found NaN or infinite values, '
+                                 'expected probabilities; look at the loss of the training')
+            out[name] = Recording(total / np.maximum(count, 1), truth, segments)
+        return out
+
+    def class_names(self, num_classes: int) -> Sequence[str]:
+        """Names of the classes; numbers where there are none."""
+        names = (self.dataset_meta or {}).get('classes')
+        return names if names and len(names) == num_classes else list(
+            map(str, range(num_classes)))
+
+
+@METRICS.register_module()
+class FrameMAP(_RecordingMetric):
+    """Per-frame mean average precision of Toyota Smarthome Untrimmed and of Charades.
+
+    The frames of all recordings are sorted by the score of a class; its AP is the mean over the
+    frames with the action of the precision at their ranks, without interpolation; frames of
+    equal score have the rank of the last of them. Classes that no frame has are left out.
+
+    Args:
+        convention (str): ``'tsu'``, the mean over classes whose AP is not 0, or ``'charades'``,
+            the mean over all. Defaults to ``'tsu'``.
+        num_points (int, optional): So many equally spaced frames of each recording count, 25 in
+            the official localisation task of Charades. Defaults to None, all.
+        out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<recording>/score``
+            (T, K) float16 and ``<recording>/target`` (T, K), and pictures of predictions against
+            ground truth. Characters that do not belong into a file name become ``_``.
+        num_pictures (int): How many recordings are drawn. Defaults to 40.
+        collect_device, prefix: As in MMEngine.
+
+    Attributes:
+        average_precision (np.ndarray): (K,) of the last evaluation, NaN for classes without
+            frames.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
+
+    def __init__(self,
+                 convention: str = 'tsu',
+                 num_points: int | None = None,
+                 out_dir: str | None = None,
+                 num_pictures: int = 40,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        if convention not in ('tsu', 'charades'):
+            raise ValueError(f"convention: found {convention!r}, expected 'tsu' or 'charades'")
+        if num_points is not None and num_points < 1:
+            raise ValueError(f'num_points: found {num_points}, expected at least 1, or None')
+        self.convention = convention
+        self.num_points = num_points
+        self.out_dir = out_dir and Path(out_dir)
+        self.num_pictures = num_pictures
+
+    def compute_metrics(self, results: list) -> dict:
+        """``frame_mAP``; NaN and a warning if no frame has an action."""
+        recordings = self.recordings(results)
+        chosen = [self._points(len(r.scores)) for r in recordings.values()]
+        scores = np.concatenate([r.scores[i] for r, i in zip(recordings.values(), chosen)])
+        targets = np.concatenate([r.targets[i] for r, i in zip(recordings.values(), chosen)])
+        self.average_precision = ap = np.array([
+            average_precision_score(target, score) if target.any() else np.nan
+            for target, score in zip(targets.T, scores.T)])
+        if self.out_dir:
+            self._write(recordings)
+        known = ap[~np.isnan(ap)]
+        names = self.class_names(len(ap))
+        if len(known) < len(ap):
+            print_log(f'no frame of {[n for n, a in zip(names, ap) if np.isnan(a)]}: left out of '
+                      'the mean', 'current', logging.WARNING)
+        print_log('AP by class: ' + ', '.join(
+            f'{n} {a:.3f}' for n, a in zip(names, ap) if not np.isnan(a)), 'current')
+        if self.convention == 'tsu':
+            known = known[known != 0]
+        return dict(frame_mAP=float(known.mean()) if len(known) else float('nan'))
+
+    def _points(self, length: int):
+        """The frames of a recording that count."""
+        if self.num_points is None:
+            return slice(None)
+        return np.linspace(0, length - 1, self.num_points).round().astype(int)
+
+    def _write(self, recordings: Dict[str, Recording]):
+        """Scores of all recordings, pictures of the first ones."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        arrays = {}
+        for i, (name, recording) in enumerate(recordings.items()):
+            file = f'{i:04d}_' + re.sub(r'[^\w.-]', '_', name)[:100]  # no two the same
+            arrays[f'{file}/score'] = recording.scores.astype(np.float16)
+            arrays[f'{file}/target'] = recording.targets
+            if i < self.num_pictures:
+                figure = draw_timeline(recording.scores, recording.targets, self.class_names(
+                    recording.scores.shape[1]), title=name)
+                figure.savefig(self.out_dir / f'{file}.png')
+        np.savez_compressed(self.out_dir / 'scores.npz', **arrays)
+
+
+@METRICS.register_module()
+class EventMAP(_RecordingMetric):
+    """Mean average precision of segments at several overlaps, by the protocol of PKU-MMD.
+
+    ``mAP_action`` is the mean over the classes of :func:`event_ap` in all recordings,
+    ``mAP_video`` the mean over the recordings of that of all their segments together. A class or
+    recording without true segments counts 0. Starts and ends are the first and the last frame.
+
+    Args:
+        segments (dict): How frames become segments: ``type``, :func:`argmax_segments` or
+            :func:`threshold_segments`, and its options. Defaults to the latter.
+        iou (Sequence[float]): Defaults to (0.1, 0.3, 0.5).
+        skip_unmatched (bool): See :func:`event_ap`. Defaults to False.
+        collect_device, prefix: As in MMEngine.
+
+    Raises:
+        ValueError: If an overlap is not in (0, 1].
+    """
+
+    def __init__(self,
+                 segments: dict | None = None,
+                 iou: Sequence[float] = (0.1, 0.3, 0.5),
+                 skip_unmatched: bool = False,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        if not all(0 < value <= 1 for value in iou):
+            raise ValueError(f'iou: found {tuple(iou)}, expected numbers in (0, 1]')
+        options = dict(segments or dict(type='threshold_segments'))
+        self.to_segments = partial(FUNCTIONS.get(options.pop('type')), **options)
+        self.iou = tuple(iou)
+        self.skip_unmatched = skip_unmatched
+
+    def compute_metrics(self, results: list) -> dict:
+        """``mAP_action@θ`` and ``mAP_video@θ`` for each overlap θ."""
+        proposals, truth = [np.zeros((0, 5))], [np.zeros((0, 4))]
+        recordings = self.recordings(results)
+        for i, recording in enumerate(recordings.values()):
+            found = self.to_segments(recording.scores)
+            proposals.append(np.insert(found, 0, i, 1))
+            truth.append(np.insert(recording.segments.astype(np.float64), 0, i, 1))
+        proposals, truth = np.concatenate(proposals), np.concatenate(truth)
+        num_classes = recording.scores.shape[1]
+        print_log(f'{len(proposals)} segments found, {len(truth)} annotated, in '
+                  f'{len(recordings)} recordings', 'current')
+        out = {}
+        for kind, column, groups in (('action', 1, num_classes), ('video', 0, len(recordings))):
+            parts = [(proposals[proposals[:, column] == g], truth[truth[:, column] == g])
+                     for g in range(groups)]
+            for iou in self.iou:
+                out[f'mAP_{kind}@{iou:g}'] = float(np.mean(
+                    [event_ap(p, t, iou, self.skip_unmatched) for p, t in parts]))
+        return out

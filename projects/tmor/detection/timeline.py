@@ -1,0 +1,67 @@
+"""Actions of a recording over time: what was predicted, and what is true."""
+
+from typing import Sequence
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from mofm.visualization.pose import LEFT, MIDDLE, RIGHT
+
+_PROBABILITY = LinearSegmentedColormap.from_list('probability', ['#FFFFFF', LEFT])
+_TRUTH = LinearSegmentedColormap.from_list('truth', ['#FFFFFF', RIGHT])
+
+
+def draw_timeline(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str],
+                  title: str = '', max_classes: int = 16) -> Figure:
+    """A row for each action: annotated frames above, predicted probability below.
+
+    Args:
+        scores: (T, K) probabilities.
+        targets: (T, K) bool, the truth.
+        classes: K names.
+        title: Written above.
+        max_classes: So many actions are drawn, those with most annotated frames, then those with
+            the highest probability; only such as occur or reach 0.5.
+
+    Returns:
+        Figure: One axes; its rows go from the top in the order of the classes.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+    """
+    scores, targets = np.asarray(scores, np.float32), np.asarray(targets, bool)
+    if scores.ndim != 2 or not len(scores) or not (
+            scores.shape == targets.shape == (len(scores), len(classes))):
+        raise ValueError(f'scores {scores.shape}, targets {targets.shape} and {len(classes)} '
+                         'names: expected (T, K) twice, T >= 1, and K')
+    peak = scores.max(0)
+    order = np.lexsort((-peak, -targets.sum(0)))
+    shown = [k for k in order if targets[:, k].any() or peak[k] >= .5] or [int(peak.argmax())]
+    shown = np.sort(shown[:max_classes])
+    names = [classes[k] if len(classes[k]) <= 40 else classes[k][:39] + '…' for k in shown]
+    left = .03 + .0065 * max(map(len, names))  # the width of a letter in the figure
+    inches = 1.1 + .34 * len(shown)
+    figure = Figure(figsize=(12, inches), dpi=110)
+    axis = figure.add_axes((left, .5 / inches, .98 - left, 1 - 1. / inches))
+    for row, k in enumerate(shown):
+        for values, colours, top, bottom in ((targets[:, k], _TRUTH, .08, .36),
+                                             (scores[:, k], _PROBABILITY, .42, .92)):
+            axis.imshow(values[None].astype(np.float32), cmap=colours, vmin=0, vmax=1,
+                        aspect='auto', interpolation='nearest',
+                        extent=(-.5, len(scores) - .5, row + bottom, row + top))
+    axis.hlines(np.arange(1, len(shown)), -.5, len(scores) - .5, color='#D0D0D0', linewidth=.6)
+    axis.set(xlim=(-.5, len(scores) - .5), ylim=(len(shown), 0), xlabel='frame',
+             yticks=np.arange(len(shown)) + .5)
+    axis.set_yticklabels([name.replace('$', r'\$') for name in names], color=MIDDLE)
+    axis.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    axis.tick_params(labelsize=9, left=False)
+    axis.spines[['top', 'right', 'left']].set_visible(False)
+    figure.text(left, 1 - .15 / inches, title.replace('$', r'\$'), fontsize=11, va='top')
+    figure.legend(handles=[Patch(color=RIGHT, label='annotated'),
+                           Patch(color=LEFT, label='predicted probability')],
+                  loc='upper right', bbox_to_anchor=(.98, 1 - .06 / inches), ncols=2, fontsize=9,
+                  frameon=False, handlelength=1.2, borderaxespad=.3)
+    return figure
