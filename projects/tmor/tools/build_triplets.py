@@ -1,0 +1,149 @@
+"""Make a set of (skeleton, video, text) out of videos or poses and captions.
+
+python projects/tmor/tools/build_triplets.py videos captions.csv data/mine.pkl \
+    --video-encoder viclip.py:load --text-encoder viclip.py:load
+python projects/tmor/tools/build_triplets.py poses captions.json data/mine.pkl --from alphapose
+python projects/tmor/tools/build_triplets.py data/poses.pkl captions.csv data/mine.pkl \
+    --videos videos --video-encoder viclip.py:load
+
+Writes OUT, an annotation file with ``text``, and beside it the feature tables OUT_txt.npz and,
+with a video encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions are a .csv with the columns id
+(name of the clip or video) and text, or a .json {id: text}; the first one of an id counts. Clips
+without a caption, without a person, or with nearly the caption of another video are left out and
+counted.
+
+Poses of videos come from tools/data/extract_poses.py, which takes the options that are not known
+here (--whole-frame, --boxes, --checkpoint, --tracks, ...). After a stop the same command goes on;
+--shard I/N shares poses and videos between processes, and the same command without it ends it.
+"""
+
+import argparse
+import runpy
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).resolve().parent)]
+from mmengine.config import DictAction  # noqa: E402
+from text_features import text_table  # noqa: E402
+from video_features import add_encoder, clips_of, make_table  # noqa: E402
+
+from mofm.datasets import dump_annotations, load_annotations  # noqa: E402
+from mofm.datasets.annotation import AnnotationError  # noqa: E402
+from projects.tmor.language.prompts import read_texts  # noqa: E402
+from projects.tmor.language.tables import FeatureTable, unit_rows  # noqa: E402
+from projects.tmor.language.triplets import join_captions, unique_captions  # noqa: E402
+
+_EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
+
+
+def parse_args(argv=None):
+    """The command line, and what of it is for the poses."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument('input', type=Path,
+                        help='folder of videos; poses, with --from; or annotation file')
+    parser.add_argument('captions', type=Path, help='.csv or .json')
+    parser.add_argument('out', type=Path, help='annotation file, .pkl')
+    parser.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
+                        help='the input is poses that this program made')
+    parser.add_argument('--videos', type=Path,
+                        help='folder of the videos; default: the input, if it is none of poses')
+    text = parser.add_argument_group('text encoder')
+    text.add_argument('--text-encoder', default='minilm', metavar='NAME',
+                      help='as of text_features.py; default: %(default)s')
+    text.add_argument('--text-encoder-options', nargs='+', action=DictAction, default={},
+                      metavar='KEY=VALUE', help='its arguments')
+    text.add_argument('--max-similarity', type=float, default=0.95, metavar='COSINE',
+                      help='captions above it are nearly the same; default: %(default)s')
+    text.add_argument('--keep-duplicates', action='store_true',
+                      help='for captions that repeat, such as names of classes')
+    add_encoder(parser, required=False)
+    return parser.parse_known_args(argv)
+
+
+def is_annotated(args) -> bool:
+    """Whether the input is an annotation file."""
+    return args.input.suffix in ('.pkl', '.arrow', '.npz')
+
+
+def find_poses(args, options: list):
+    """Annotations of the input, by the network if they are videos; None if shards are missing."""
+    if is_annotated(args):
+        return load_annotations(args.input)
+    poses = args.out.with_name(f'{args.out.stem}_raw.pkl')
+    before = poses.exists() and poses.stat().st_mtime_ns
+    index, shards = args.shard
+    which = ['--from', args.reader] if args.reader else ['--shard', f'{index}/{shards}']
+    extract = runpy.run_path(str(_EXTRACT))
+    extract['main']([str(args.input), '--out', str(poses), *which, *options])
+    written = poses.exists() and poses.stat().st_mtime_ns != before
+    return load_annotations(poses) if written else None
+
+
+def main(argv=None):
+    """Poses, then captions, then videos; what is there is not done again."""
+    args, options = parse_args(argv)
+    if args.out.suffix != '.pkl':
+        raise AnnotationError(f'{args.out}: found suffix {args.out.suffix!r}, expected .pkl, '
+                              'which keeps the text')
+    if is_annotated(args) and options:
+        raise ValueError(f'found options {options}, expected none for the poses of {args.input}')
+    captions = {name: texts[0] for name, texts in read_texts(args.captions).items()}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    data = find_poses(args, options)
+    if data is None:
+        return
+    counts, total = Counter(), len(data['annotations'])
+    annotations = join_captions(data['annotations'], captions, counts)
+    if not annotations:
+        raise AnnotationError(f'{args.captions}: found no caption of the {total} clips, e.g. of '
+                              f'{data["annotations"][0].get("frame_dir")!r} ({dict(counts)}); it '
+                              f'has e.g. {list(captions)[:3]}')
+    table = args.out.with_name(f'{args.out.stem}_txt.npz')
+    text_table(table, {ann['frame_dir']: [ann['text']] for ann in annotations}, ('{}', ),
+               args.text_encoder, args.text_encoder_options)
+    if not args.keep_duplicates:
+        rows = FeatureTable.load(table).lookup([ann['frame_dir'] for ann in annotations])
+        keep = unique_captions(annotations, unit_rows(rows), args.max_similarity, counts)
+        annotations = [ann for ann, kept in zip(annotations, keep) if kept]
+    if args.video_encoder:
+        videos = args.videos
+        if videos is None and not args.reader and not is_annotated(args):
+            videos = args.input
+        if videos is None:
+            raise ValueError('--videos: found none, expected the folder of the videos for '
+                             '--video-encoder')
+        annotations = add_videos(args, annotations, videos, counts)
+        if annotations is None:
+            return
+    kept = {ann['frame_dir'] for ann in annotations}
+    split = {name: [i for i in ids if i in kept] for name, ids in data['split'].items()}
+    dump_annotations(dict(data, split=split, annotations=annotations), args.out)
+    reasons = ''.join(f'\n  {count:7} {reason}' for reason, count in (+counts).most_common())
+    print(f'{args.out}: {len(annotations)} of {total} clips' +
+          (f'; left out:{reasons}' if reasons else ''))
+
+
+def add_videos(args, annotations: list, videos: Path, counts: Counter):
+    """Table of the videos, and the annotations that are in it; None if shards are missing."""
+    clips, lost = clips_of(videos, annotations)
+    counts['without a video'] += len(lost)
+    if not clips:
+        raise AnnotationError(f'{videos}: found no video of the {len(annotations)} clips, e.g. '
+                              f'of {lost[0]!r}')
+    missing = make_table(args.out.with_name(f'{args.out.stem}_vis.npz'), clips,
+                         args.video_encoder, args.video_encoder_options, args)
+    if missing and args.shard[1] > 1:
+        return None
+    counts['with a video that cannot be read'] += len(missing)
+    left_out = {*lost, *missing}
+    return [ann for ann in annotations if ann['frame_dir'] not in left_out]
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('stopped; the same command goes on from here')

@@ -1,0 +1,105 @@
+"""Turn texts into a feature table, by a frozen text encoder.
+
+python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
+    data/penn_text.npz
+python projects/tmor/tools/text_features.py captions.csv data/mine_txt.npz \
+    --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
+python projects/tmor/tools/text_features.py tsu data/tsu_text.npz --template 'a person {}.'
+python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
+    data/penn_txt.npz --annotations data/penn_action.pkl  # the label is the text of a clip
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).resolve().parents[3]))
+from mofm.datasets import load_annotations  # noqa: E402
+from mofm.datasets.annotation import AnnotationError  # noqa: E402
+from mofm.datasets.label_names import LABEL_NAMES  # noqa: E402
+from projects.tmor.language.encoders import load_encoder  # noqa: E402
+from projects.tmor.language.prompts import (  # noqa: E402
+    TEMPLATES,
+    class_phrase,
+    encode_groups,
+    read_texts,
+)
+from projects.tmor.language.tables import TableWriter  # noqa: E402
+
+_BLOCK = 20000  # ids between two saves
+
+
+def parse_args(argv=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('texts', help='.json {id: text or texts}, .csv with the columns id and '
+                        'text, or a data set whose class names are to be prompts: '
+                        f'{", ".join(sorted(LABEL_NAMES))}')
+    parser.add_argument('out', type=Path, help='table, .npz')
+    parser.add_argument('--template', nargs='+', metavar='TEXT',
+                        help="where '{}' is the text; several are averaged. Default: the text "
+                        f'itself; for class names {" ".join(map(repr, TEMPLATES))}')
+    parser.add_argument('--each', action='store_true',
+                        help='a row for each text, ID#0, ID#1, ..., not their mean')
+    parser.add_argument('--annotations', metavar='FILE',
+                        help='a row for each clip of this file, for the texts of its class')
+    parser.add_argument('--encoder', default='minilm', metavar='NAME',
+                        help='minilm, package.module:attribute or file.py:attribute; '
+                        'default: %(default)s')
+    parser.add_argument('--encoder-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='its arguments')
+    return parser.parse_args(argv)
+
+
+def text_table(out: Path, texts: dict, templates, encoder: str, options: dict):
+    """Encode what is missing, then write the table of texts by id."""
+    digest = hashlib.sha256(json.dumps([texts, templates]).encode()).hexdigest()[:16]
+    writer = TableWriter(out, dict(encoder=encoder, options=options, texts=digest))
+    todo = [name for name in texts if name not in writer.done]
+    call = load_encoder(encoder, **options) if todo else None
+    with writer:
+        for i in tqdm(range(0, len(todo), _BLOCK), 'texts', disable=len(todo) <= _BLOCK):
+            names = todo[i:i + _BLOCK]
+            writer.add(names, encode_groups(call, [texts[name] for name in names], templates))
+    writer.finish(list(texts))
+    print(f'{out}: {len(texts)} rows of {sum(map(len, texts.values()))} texts, '
+          f'{len(texts) - len(todo)} of them from before')
+
+
+def by_clip(path: str, texts: dict) -> dict:
+    """Texts of the classes as those of the clips of an annotation file."""
+    data = load_annotations(path)
+    classes = data['metainfo'].get('classes', [])
+    missing = [name for name in classes if name not in texts]
+    if missing or not len(classes):
+        raise AnnotationError(f'{path}: metainfo.classes: found {missing or "none"}, expected '
+                              f'classes that have texts, e.g. {list(texts)[:3]}')
+    return {ann['frame_dir']: texts[classes[ann['label']]] for ann in data['annotations']}
+
+
+def main(argv=None):
+    """Read the texts and encode them."""
+    args = parse_args(argv)
+    if args.texts in LABEL_NAMES:
+        texts = {name: [class_phrase(name)] for name in LABEL_NAMES[args.texts]}
+        templates = args.template or TEMPLATES
+    else:
+        texts, templates = read_texts(args.texts), args.template or ('{}', )
+    if args.each:
+        texts = {f'{name}#{i}': [text] for name, group in texts.items()
+                 for i, text in enumerate(group)}
+    if args.annotations:
+        texts = by_clip(args.annotations, texts)
+    text_table(args.out, texts, templates, args.encoder, args.encoder_options)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

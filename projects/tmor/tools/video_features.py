@@ -1,0 +1,124 @@
+"""Turn videos into a feature table, by a frozen video encoder with the interface of ViCLIP.
+
+python projects/tmor/tools/video_features.py videos data/mine_vis.npz --annotations data/mine.pkl \
+    --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
+
+A row is keyed by the ``frame_dir`` of an annotation, whose frames are looked at; without
+annotations by the name of the video. After a stop the same command goes on; with --shard I/N
+several processes share the work.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import DictAction
+from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).resolve().parents[3]))
+from mofm.apis import find_videos  # noqa: E402
+from mofm.datasets import load_annotations  # noqa: E402
+from mofm.datasets.annotation import AnnotationError, summarise  # noqa: E402
+from projects.tmor.language.encoders import (  # noqa: E402
+    by_name,
+    encode_videos,
+    load_encoder,
+    video_of,
+)
+from projects.tmor.language.tables import TableWriter  # noqa: E402
+
+
+def shard(text: str) -> tuple:
+    """I/N as two integers."""
+    match = re.fullmatch(r'(\d{1,6})/(\d{1,6})', text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f'found {text!r}, expected I/N with I from 0 to N - 1')
+    return int(match[1]), int(match[2])
+
+
+def add_encoder(parser: argparse.ArgumentParser, required: bool = True):
+    """Options of the video encoder."""
+    group = parser.add_argument_group('video encoder')
+    prefix = '' if required else 'video-'
+    group.add_argument(f'--{prefix}encoder', required=required, metavar='NAME',
+                       help='package.module:attribute or file.py:attribute, what makes an object '
+                       'with encode_vision(x, test=True), x (B, T, 3, H, W)')
+    group.add_argument(f'--{prefix}encoder-options', nargs='+', action=DictAction, default={},
+                       metavar='KEY=VALUE', help='its arguments')
+    group.add_argument('--num-frames', type=int, default=8, help='T; default: %(default)s')
+    group.add_argument('--size', type=int, default=224, help='H and W; default: %(default)s')
+    group.add_argument('--clips', type=int, default=8, help='B; default: %(default)s')
+    group.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
+                       help='take every N-th clip, from the I-th on (0 to N - 1)')
+
+
+def clips_of(videos: Path, annotations=None) -> tuple:
+    """Id, file and frames of every clip, and the ids of annotations whose video is not there."""
+    if annotations is None:
+        return [(name, file, None) for name, file in find_videos(videos).items()], []
+    names, clips, lost = by_name(videos), [], []
+    for ann in annotations:
+        file = video_of(names, ann.get('clip', ''), ann['frame_dir'])
+        frames = ann.get('frame_inds')
+        if file is None:
+            lost.append(ann['frame_dir'])
+        else:
+            frames = np.arange(ann['total_frames']) if frames is None else np.asarray(frames)
+            clips.append((ann['frame_dir'], file, frames))
+    return clips, lost
+
+
+def make_table(out: Path, clips: list, encoder: str, options: dict, args) -> list:
+    """Encode the clips of the shard that are missing, then write the table.
+
+    A shard writes it only if all clips are there.
+
+    Returns:
+        list[str]: Clips without features.
+    """
+    writer = TableWriter(out, dict(encoder=encoder, options=options, num_frames=args.num_frames,
+                                   size=args.size))
+    index, shards = args.shard
+    todo = [clip for clip in clips[index::shards] if clip[0] not in writer.done]
+    problems = []
+    if todo:
+        with tqdm(total=len(todo), desc='clips') as bar, writer:
+            for names, rows in encode_videos(
+                    load_encoder(encoder, **options), todo, problems, args.clips, args.num_frames,
+                    args.size, lambda done: bar.update(done - bar.n)):
+                writer.add(names, rows)
+    missing = writer.finish([name for name, *_ in clips], last=shards == 1)
+    print(f'{out}: {len(clips) - len(missing)} of {len(clips)} rows, {len(problems)} clips '
+          'cannot be read')
+    if problems:
+        print(summarise(problems))
+    if missing and shards > 1:
+        print('run the other shards; at the end, or if these clips cannot be read, the same '
+              f'command without --shard writes {out}')
+    return missing
+
+
+def main(argv=None):
+    """Encode what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('videos', type=Path, help='folder with videos or folders of images')
+    parser.add_argument('out', type=Path, help='table, .npz')
+    parser.add_argument('--annotations', type=Path, help='annotation file')
+    add_encoder(parser)
+    args = parser.parse_args(argv)
+    annotations = args.annotations and load_annotations(args.annotations)['annotations']
+    clips, lost = clips_of(args.videos, annotations)
+    if lost:
+        print(f'{len(lost)} annotations without a video in {args.videos}, e.g. {lost[:3]}')
+    if not clips:
+        raise AnnotationError(f'{args.videos}: found no video of {args.annotations}')
+    make_table(args.out, clips, args.encoder, args.encoder_options, args)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -1,0 +1,122 @@
+"""Zero-shot accuracy of a backbone over random splits into seen and unseen classes.
+
+python projects/tmor/tools/zero_shot_splits.py projects/tmor/configs/zero_shot_penn.py CHECKPOINT
+
+The backbone must not have seen labels. Its features are computed once; for each split the
+projections of motion and text are trained on the training clips of the seen classes. The table has
+the mean and standard deviation over the splits: zero-shot (clips of unseen classes, which are the
+only answers) and generalized zero-shot (all classes are answers).
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / 'tools'))
+from _launch import add_arguments, load_config, require_checkpoint  # noqa: E402
+
+from mofm.registry import MODELS  # noqa: E402
+from projects.tmor.language.splits import (  # noqa: E402
+    SplitTrainer,
+    draw_splits,
+    evaluate_splits,
+)
+
+_COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
+
+
+def parse_args(argv=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help="backbone of a pre-training, or 'none' for random "
+                        'weights')
+    parser.add_argument('--num-seen', type=int, default=10, help='default: %(default)s')
+    parser.add_argument('--splits', default='50', help="number of splits, or 'all'; default: "
+                        '%(default)s')
+    parser.add_argument('--seed', type=int, default=0,
+                        help='of splits and projections; default: %(default)s')
+    parser.add_argument('--epochs', type=int, default=20, help='default: %(default)s')
+    parser.add_argument('--out', type=Path, metavar='FILE.csv', help='values of each split')
+    return parser.parse_args(argv)
+
+
+@torch.no_grad()
+def features(cfg, preprocessor, backbone, name: str) -> tuple:
+    """Features (N, D) and labels (N,) of all classes of the training or test set."""
+    loader = cfg.test_dataloader.copy()
+    loader.update(num_workers=0, persistent_workers=False)
+    loader.dataset = cfg[f'{name}_dataloader'].dataset.copy()
+    loader.dataset.update(pipeline=cfg.test_dataloader.dataset.pipeline, classes=None)
+    loader = Runner.build_dataloader(loader)
+    rows, labels = [], []
+    for batch in tqdm(loader, f'{name} clips'):
+        data = preprocessor(dict(batch))
+        samples = data['data_samples']
+        pooled = backbone(data['inputs']).pooled.float()
+        rows.append(pooled.view(len(samples), -1, pooled.shape[1]).mean(1).cpu().numpy())
+        labels += [int(sample.gt_label) for sample in samples]
+    return (np.concatenate(rows), np.array(labels)), loader.dataset.metainfo.get('classes')
+
+
+def show(rows: dict, num_splits: int):
+    """Print the table in percent."""
+    titles = ('zero-shot top-1', 'mean class', 'generalized: seen', 'unseen', 'harmonic mean')
+    print(f'\n| {num_splits} splits |', ' | '.join(titles), '|\n|' + '---|' * (len(titles) + 1))
+    for name in ('chance', 'nearest seen class', 'phi_m, phi_t'):
+        cells = (f'{100 * values.mean():.1f} ± {100 * values.std():.1f}' if values is not None
+                 else '–' for values in map(rows[name].get, _COLUMNS))
+        print(f'| {name} |', ' | '.join(cells), '|')
+
+
+def main(argv=None):
+    """Compute features, train on each split, print."""
+    args = parse_args(argv)
+    cfg = load_config(args)
+    init_default_scope(cfg.default_scope)
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    init_cfg = None
+    if args.checkpoint != 'none':
+        require_checkpoint(args.checkpoint)
+        init_cfg = dict(cfg.model.backbone.get('init_cfg') or
+                        dict(type='Pretrained', prefix='backbone.'), checkpoint=args.checkpoint)
+    torch.manual_seed(args.seed)
+    backbone = MODELS.build(dict(cfg.model.backbone, init_cfg=init_cfg))
+    backbone.init_weights()
+    backbone.eval()
+    train, classes = features(cfg, preprocessor, backbone, 'train')
+    test, _ = features(cfg, preprocessor, backbone, 'test')
+    if not classes:
+        raise ValueError(f'{cfg.train_dataloader.dataset.ann_file}: found no names of classes, '
+                         'expected metainfo.classes; set class_names of the data set')
+    head = {key: cfg.model.cls_head[key] for key in ('class_table', 'out_channels', 'temperature')
+            if key in cfg.model.cls_head}
+    splits = draw_splits(len(classes), args.num_seen,
+                         None if args.splits == 'all' else int(args.splits), args.seed)
+    rows = evaluate_splits(splits, train, test,
+                           SplitTrainer(head, classes, args.epochs, seed=args.seed),
+                           lambda splits: tqdm(splits, 'splits'))
+    show(rows, len(splits))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with args.out.open('w', newline='') as file:
+            writer = csv.writer(file)
+            writer.writerow(['seen', 'row', *_COLUMNS])
+            for name in ('nearest seen class', 'phi_m, phi_t'):
+                for i, seen in enumerate(splits):
+                    writer.writerow([' '.join(map(str, seen)), name,
+                                     *(f'{rows[name][c][i]:.4f}' for c in _COLUMNS)])
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
