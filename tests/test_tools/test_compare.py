@@ -1,0 +1,66 @@
+"""The table of models and tasks, with trainings that only write what a training logs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tool_runner import ROOT
+
+sys.path.append(str(ROOT / 'tools/analysis'))
+import compare  # noqa: E402
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Commands so far; accuracy is 0.5 + seed / 10, and ``bad.py`` fails."""
+    commands = []
+
+    def run(command, stdout, stderr):
+        command = command[2:]
+        commands.append(command)
+        config, _, seed, _, folder, _ = command
+        log = f'{folder}/a/vis_data/scalars.json'
+        lines = [dict(loss=1., lr=1., time=.1, step=1), {'acc/top1': .1, 'step': 1},
+                 {'acc/top1': .5 + int(seed) / 10, 'step': 2}]
+        compare.put_text('\n'.join(map(json.dumps, lines)), log)
+        return subprocess.CompletedProcess(command, int('bad' in config))
+
+    monkeypatch.setattr(compare.subprocess, 'run', run)
+    return commands
+
+
+def table(text):
+    """Cells by their row's first two columns."""
+    rows = (line.strip('| ').split(' | ') for line in text.splitlines() if line.startswith('|'))
+    return {tuple(row[:2]): row[2:] for row in rows}
+
+
+def main(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, arguments)])
+    compare.main()
+
+
+def test_table_of_all_seeds_is_finished_and_extended(tmp_path, monkeypatch, trainings, config):
+    """Mean and standard deviation; what is done is not trained again; a failure is no figure."""
+    bad, spec, out = tmp_path / 'bad.py', tmp_path / 'spec.py', tmp_path / 'out'
+    bad.write_text(config.read_text())
+    spec.write_text(f"""
+pretraining = dict(ours=[], theirs=[])
+tasks = {{'actions': dict(metric='acc/top1', scale=100,
+                        configs=dict(ours={str(config)!r}, theirs={str(bad)!r}))}}
+""")
+    with pytest.raises(SystemExit, match='theirs/bad_seed0'):
+        main(monkeypatch, spec, '--out', out, '--seeds', 0)
+    assert table((out / 'table.md').read_text())['actions', 'acc/top1'] == ['50.0', 'failed']
+    assert len(trainings) == 2
+
+    with pytest.raises(SystemExit, match='theirs/bad_seed1'):
+        main(monkeypatch, spec, '--out', out, '--seeds', 0, 1)
+    assert len(trainings) == 5  # ours with seed 0 was done
+    rows = table((out / 'table.md').read_text())
+    assert rows['actions', 'acc/top1'][0] == '55.0 ± 7.1'
+    parameters = float(rows['actions', 'ours'][0]) * 1e6
+    assert 1e4 < parameters < 1e6
+    record = json.loads((out / 'ours/dt1_seed1/comparison.json').read_text())
+    assert record['metrics']['acc/top1'] == .6 and record['seconds'] >= 0

@@ -1,0 +1,167 @@
+"""Train models on tasks with several seeds, and put them into one table.
+
+python tools/analysis/compare.py projects/comparison_tiny.py --out work_dirs/comparison
+
+The file has ``pretraining``, ``{model: [config, ...]}``, what is trained once and in this order,
+each into the folder that its config names; and ``tasks``, ``{title: dict(metric=..., scale=...,
+configs={model: config})}``. What is done already is not done again, and what was interrupted goes
+on, so the same command finishes an interrupted table, or adds seeds to it.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.fileio import put_text
+from mmengine.registry import init_default_scope
+from rich.progress import track
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for projects/
+from get_flops import make_batch  # noqa: E402
+
+from mofm.apis.model import init_model  # noqa: E402
+from mofm.apis.profiling import count_flops  # noqa: E402
+from mofm.visualization import read_scalars  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+_RECORD = 'comparison.json'
+
+
+def train(config: str, seed: int, folder: Path) -> dict:
+    """Train, or go on with it.
+
+    Args:
+        config (str): Config file.
+        seed (int): Random seed.
+        folder (Path): Work directory; the output goes to its ``train.log``.
+
+    Returns:
+        dict: ``done``; ``seconds`` of processor time so far; ``metrics``, the last value of all
+        that was logged.
+    """
+    record = dict(config=config, seed=seed, done=False, seconds=0, metrics={})
+    path = folder / _RECORD
+    if path.is_file():
+        record = json.loads(path.read_text())
+        if record['config'] != config:
+            raise SystemExit(f'{path}: config: found {record["config"]}, expected {config}; '
+                             'remove the folder or take another --out')
+    if record['done']:
+        return record
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(ROOT / 'tools/train.py'), config, '--seed', str(seed),
+               '--work-dir', str(folder), '--resume']
+    before = _children()
+    with open(folder / 'train.log', 'a') as log:
+        record['done'] = not subprocess.run(command, stdout=log, stderr=log).returncode
+    record['seconds'] += _children() - before
+    if record['done']:
+        record['metrics'] = {name: float(values[-1])
+                             for name, (_, values) in read_scalars(folder).items()}
+    put_text(json.dumps(record, indent=1), path)
+    return record
+
+
+def _children() -> float:
+    """Processor seconds of the processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def cost(config: str) -> dict:
+    """Parameters, and FLOPs of the prediction of a clip, see ``get_flops.py``."""
+    cfg = Config.fromfile(config)
+    init_default_scope(cfg.default_scope)
+    np.random.seed(0)
+    model = init_model(cfg, device='cpu')
+    _, flops = count_flops(model, make_batch(cfg, 1))
+    return dict(parameters=sum(p.numel() for p in model.parameters()), flops=flops['total'])
+
+
+def cell(records: list, metric: str, scale: float) -> str:
+    """Mean and standard deviation over the seeds that were trained to the end."""
+    values = [scale * r['metrics'][metric] for r in records if metric in r['metrics']]
+    if not values:
+        return 'failed'
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.1f}{spread}'
+
+
+def minutes(records: list) -> float:
+    """Mean processor time of a training."""
+    return statistics.mean(r['seconds'] for r in records) / 60
+
+
+def table(head: list, rows: list) -> str:
+    """Markdown."""
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+
+
+def report(cfg: Config, results: dict, seeds: list) -> str:
+    """The figures, and below what they took."""
+    models = list(cfg.pretraining)
+    rows, costs = [], []
+    for title, task in cfg.tasks.items():
+        cells = {m: results[title][m] for m in models if m in task.configs}
+        rows.append([title, task.metric, *(
+            cell(cells[m]['records'], task.metric, task.scale) if m in cells else ''
+            for m in models)])
+        costs += [[title, m, f'{c["parameters"] / 1e6:.2f}', f'{c["flops"] / 1e9:.2f}',
+                   f'{minutes(c["records"]):.1f}', task.configs[m]] for m, c in cells.items()]
+    costs += [['pre-training', m, '', '', f'{minutes([r]):.1f}', r['config']]
+              for m in models for r in results['pretraining'][m]]
+    return '\n\n'.join([
+        f'Seeds {", ".join(map(str, seeds))}, {date.today()}. Mean ± standard deviation of the '
+        'last validation.', table(['task', 'metric', *models], rows),
+        table(['task', 'model', 'M parameters', 'GFLOP a clip', 'processor minutes', 'config'],
+              costs)]) + '\n'
+
+
+def main():
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='pre-training and tasks')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/comparison'),
+                        help='folder of the trainings and of table.md, table.json [%(default)s]')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    args = parser.parse_args()
+    cfg = Config.fromfile(args.config)
+
+    results = dict(pretraining={})
+    for model, configs in cfg.pretraining.items():
+        results['pretraining'][model] = [
+            train(c, 0, Path(Config.fromfile(c).get('work_dir') or f'work_dirs/{Path(c).stem}'))
+            for c in track(configs, f'Pre-training of {model}')]
+    jobs = [(title, model, config, seed) for seed in args.seeds
+            for title, task in cfg.tasks.items() for model, config in task.configs.items()]
+    for title, model, config, seed in track(jobs, 'Tasks'):
+        folder = args.out / model / f'{Path(config).stem}_seed{seed}'
+        entry = results.setdefault(title, {}).setdefault(model, dict(records=[]))
+        entry['records'].append(train(config, seed, folder))
+        print(f'{title}, {model}, seed {seed}: '
+              f'{cell(entry["records"][-1:], cfg.tasks[title].metric, cfg.tasks[title].scale)}')
+    for title, task in cfg.tasks.items():
+        for model, config in task.configs.items():
+            results[title][model].update(cost(config))
+
+    text = report(cfg, results, args.seeds)
+    put_text(text, args.out / 'table.md')
+    put_text(json.dumps(results, indent=1), args.out / 'table.json')
+    print(text)
+    failed = [str(path.parent) for path in sorted(args.out.rglob(_RECORD))
+              if not json.loads(path.read_text())['done']]
+    if failed:
+        sys.exit(f'error: not trained to the end, see train.log in {", ".join(failed)}')
+
+
+if __name__ == '__main__':
+    main()
