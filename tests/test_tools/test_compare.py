@@ -19,7 +19,7 @@ def trainings(monkeypatch):
     def run(command, stdout, stderr):
         command = command[2:]
         commands.append(command)
-        config, _, seed, _, folder, _ = command
+        config, _, seed, _, folder, *_ = command
         log = f'{folder}/a/vis_data/scalars.json'
         lines = [dict(loss=1., lr=1., time=.1, step=1), {'acc/top1': .1, 'step': 1},
                  {'acc/top1': .5 + int(seed) / 10, 'step': 2}]
@@ -47,6 +47,7 @@ def test_table_of_all_seeds_is_finished_and_extended(tmp_path, monkeypatch, trai
     bad.write_text(config.read_text())
     spec.write_text(f"""
 pretraining = dict(ours=[], theirs=[])
+checkpoints = dict(ours='a.pth', theirs='b.pth')
 tasks = {{'actions': dict(metric='acc/top1', scale=100,
                         configs=dict(ours={str(config)!r}, theirs={str(bad)!r}))}}
 """)
@@ -58,6 +59,7 @@ tasks = {{'actions': dict(metric='acc/top1', scale=100,
     with pytest.raises(SystemExit, match='theirs/bad_seed1'):
         main(monkeypatch, spec, '--out', out, '--seeds', 0, 1)
     assert len(trainings) == 5  # ours with seed 0 was done
+    assert [command[-1][-5:] for command in trainings[:2]] == ['a.pth', 'b.pth']
     rows = table((out / 'table.md').read_text())
     assert rows['actions', 'acc/top1'][0] == '55.0 ± 7.1'
     parameters = float(rows['actions', 'ours'][0]) * 1e6

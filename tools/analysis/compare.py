@@ -3,9 +3,10 @@
 python tools/analysis/compare.py projects/comparison_tiny.py --out work_dirs/comparison
 
 The file has ``pretraining``, ``{model: [config, ...]}``, what is trained once and in this order,
-each into the folder that its config names; and ``tasks``, ``{title: dict(metric=..., scale=...,
-configs={model: config})}``. What is done already is not done again, and what was interrupted goes
-on, so the same command finishes an interrupted table, or adds seeds to it.
+each into the folder that its config names; ``checkpoints``, ``{model: path}``, what the backbones
+of all its tasks start from; and ``tasks``, ``{title: dict(metric=..., scale=..., configs={model:
+config})}``. What is done already is not done again, and what was interrupted goes on, so the same
+command finishes an interrupted table, or adds seeds to it.
 """
 
 import argparse
@@ -35,13 +36,14 @@ ROOT = Path(__file__).resolve().parents[2]
 _RECORD = 'comparison.json'
 
 
-def train(config: str, seed: int, folder: Path) -> dict:
+def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -> dict:
     """Train, or go on with it.
 
     Args:
         config (str): Config file.
         seed (int): Random seed.
         folder (Path): Work directory; the output goes to its ``train.log``.
+        checkpoint (str, optional): What the backbone starts from.
 
     Returns:
         dict: ``done``; ``seconds`` of processor time so far; ``metrics``, the last value of all
@@ -59,6 +61,8 @@ def train(config: str, seed: int, folder: Path) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(ROOT / 'tools/train.py'), config, '--seed', str(seed),
                '--work-dir', str(folder), '--resume']
+    if checkpoint:
+        command += ['--cfg-options', f'model.backbone.init_cfg.checkpoint={checkpoint}']
     before = _children()
     with open(folder / 'train.log', 'a') as log:
         record['done'] = not subprocess.run(command, stdout=log, stderr=log).returncode
@@ -146,7 +150,7 @@ def main():
     for title, model, config, seed in track(jobs, 'Tasks'):
         folder = args.out / model / f'{Path(config).stem}_seed{seed}'
         entry = results.setdefault(title, {}).setdefault(model, dict(records=[]))
-        entry['records'].append(train(config, seed, folder))
+        entry['records'].append(train(config, seed, folder, cfg.checkpoints[model]))
         print(f'{title}, {model}, seed {seed}: '
               f'{cell(entry["records"][-1:], cfg.tasks[title].metric, cfg.tasks[title].scale)}')
     for title, task in cfg.tasks.items():

@@ -7,5 +7,5 @@ custom_imports = dict(imports=['projects.tmor'])
 model = dict(
     backbone=dict(
         num_persons=1,
-        init_cfg=dict(checkpoint='work_dirs/pretrain_stage1_tiny/epoch_16.pth')),
+        init_cfg=dict(checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth')),
     head=dict(num_classes=10))

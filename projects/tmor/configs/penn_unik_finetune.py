@@ -4,6 +4,6 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_16.pth',
+            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
             prefix='backbone.')))
 optim_wrapper = dict(optimizer=dict(lr=0.02))

@@ -1,15 +1,15 @@
 # Stage 1 with UNIK of full width on the motion corpus, which has no videos: L_mm only. An epoch is
-# a part of the data.
+# a part of the data. Clusters come late: those of features that are not trained yet mix actions.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/contrast.py',
     '_base_/datasets/pretrain_tiny.py', '_base_/schedules/pretrain.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 model = dict(backbone=dict(num_persons=1), momentum=0.99, queue_size=1024)
-custom_hooks = [*_base_.custom_hooks, _base_.cluster_hook]
+custom_hooks = [*_base_.custom_hooks, dict(_base_.cluster_hook, warmup_epochs=8)]
 optim_wrapper = dict(optimizer=dict(lr=0.03))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0, begin=1, end=16, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', eta_min=0, begin=1, end=12, convert_to_iter_based=True)
 ]
-train_cfg = dict(max_epochs=16, val_interval=4)
+train_cfg = dict(max_epochs=12, val_interval=4)

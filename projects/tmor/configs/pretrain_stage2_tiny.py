@@ -1,7 +1,7 @@
 # Stage 2 on the training clips of Penn Action, with the descriptions of their classes as texts,
 # made by projects/tmor/tools/text_features.py --annotations.
 _base_ = 'pretrain_stage1_tiny.py'
-stage1 = dict(type='Pretrained', checkpoint='work_dirs/pretrain_stage1_tiny/epoch_16.pth')
+stage1 = dict(type='Pretrained', checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth')
 model = dict(
     backbone=dict(init_cfg=dict(**stage1, prefix='backbone.')),
     heads=dict(

@@ -12,7 +12,7 @@ model = dict(
         frozen=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_penn_aux/epoch_60.pth',
+            checkpoint='work_dirs/pretrain_aux_tiny/epoch_60.pth',
             prefix='backbone.')),
     cls_head=dict(**_base_.zero_shot_head, in_channels=128),
     data_preprocessor=_base_.data_preprocessor)

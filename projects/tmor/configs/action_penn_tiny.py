@@ -1,0 +1,18 @@
+# Actions of Penn Action in 16 frames: data, batch size and epochs are those of
+# configs/dt1_penn_tiny.py.
+_base_ = [
+    '../../../configs/_base_/default_runtime.py', '_base_/models/unik_tiny.py',
+    '_base_/datasets/skeleton_16.py', '_base_/schedules/unik.py'
+]
+custom_imports = dict(imports=['projects.tmor'])
+data = dict(ann_file='data/penn_action.pkl', num_classes=15)
+model = dict(cls_head=dict(num_classes=15, label_smooth=0.1))
+train_dataloader = dict(dataset=dict(**data, split='train'))
+val_dataloader = dict(dataset=dict(**data, split='test'))
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(lr=0.03, weight_decay=5e-4))
+train_cfg = dict(max_epochs=16, val_interval=16)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=16, convert_to_iter_based=True)
+]

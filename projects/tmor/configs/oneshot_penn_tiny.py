@@ -1,0 +1,27 @@
+# The derived one-shot protocol of configs/dt2_penn_tiny.py: every third class of Penn Action is
+# novel, and pretrain_stage1_tiny.py has not seen them either.
+_base_ = [
+    '../../../configs/_base_/default_runtime.py', '_base_/models/unik_tiny.py',
+    '_base_/datasets/skeleton_16.py', '_base_/schedules/unik.py'
+]
+custom_imports = dict(imports=['projects.tmor'])
+ann_file = 'data/penn_action.pkl'
+model = dict(
+    cls_head=dict(
+        _delete_=True, type='OneShotHead', in_channels=256, out_channels=256, dropout=0.1,
+        loss=dict(type='SupConLoss', temperature=0.1)))
+train_dataloader = dict(
+    batch_size=80,
+    sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=80, per_class=8),
+    dataset=dict(ann_file=ann_file, classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]))
+val_dataloader = dict(dataset=dict(ann_file=ann_file, classes=[0, 3, 6, 9, 12]))
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type='OneShotAccuracy', draws=1000)
+test_evaluator = val_evaluator
+auto_scale_lr = dict(base_batch_size=80)
+optim_wrapper = dict(optimizer=dict(lr=0.03, weight_decay=5e-4))
+train_cfg = dict(max_epochs=5, val_interval=5)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=0.3, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=0.3, end=5, convert_to_iter_based=True)
+]
