@@ -211,6 +211,36 @@ class SkeletonFlip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class DropJoints(BaseTransform):
+    """Take joints out of the whole clip, each with the same probability, which is drawn too.
+
+    Detectors and annotators miss the same joints all through a recording. Without this, two parts
+    of it are easily told from others by what is missing.
+
+    Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
+
+    Args:
+        max_share (float): The probability is drawn from [0, max_share]. Defaults to 0.5.
+
+    Raises:
+        ValueError: If it is not in [0, 1].
+    """
+
+    def __init__(self, max_share: float = 0.5):
+        require(is_number(max_share, 0, 1), self, 'max_share', max_share, 'a number in [0, 1]')
+        self.max_share = max_share
+
+    def transform(self, results: dict) -> dict:
+        """Drop joints of each person."""
+        persons, _, joints, _ = results['keypoint'].shape
+        keep = np.random.rand(persons, 1, joints) >= np.random.uniform(0, self.max_share)
+        results['keypoint'] = results['keypoint'] * keep[..., None]
+        if 'keypoint_score' in results:
+            results['keypoint_score'] = results['keypoint_score'] * keep
+        return results
+
+
+@TRANSFORMS.register_module()
 class TwoViews(BaseTransform):
     """A sample in two versions, for contrastive learning: ``keypoint`` (2, M, T, V, C).
 

@@ -197,7 +197,7 @@ def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     cfg.custom_hooks = [*cfg.custom_hooks[:-1], clusters]
     for data in cfg.train_dataloader.dataset.datasets:
         views = data.pipeline[2]
-        views.key = views.query  # equal poses stay equal
+        views.key = views.query = views.query[:1]  # equal poses stay equal
     whole = Runner.from_cfg(cfg.copy())
     whole.train()
     memory = whole.model.memory

@@ -82,7 +82,8 @@ def test_empty_clips_pass():
                          ('SelectPersons', {}), ('FillFrames', {}),
                          ('CropFrames', dict(num_frames=5)),
                          ('ResampleCrop', dict(num_frames=6)), ('PadFrames', dict(num_frames=9)),
-                         ('SkeletonMove', {}), ('SkeletonRotate', {}), ('SkeletonFlip', {})):
+                         ('SkeletonMove', {}), ('SkeletonRotate', {}), ('SkeletonFlip', {}),
+                         ('DropJoints', {})):
         ann = apply(name, ann, **kwargs)
     assert ann['keypoint'].shape == (2, 9, JOINTS, 2) and not ann['keypoint'].any()
     assert ann['keypoint_score'].shape == (2, 9, JOINTS)
@@ -248,10 +249,24 @@ def test_transforms_leave_the_sample_alone():
                          ('CropFrames', dict(num_frames=5)),
                          ('PadFrames', dict(num_frames=20)), ('ResampleCrop', {}),
                          ('SkeletonMove', {}), ('SkeletonRotate', {}), ('NormalizeSkeleton', {}),
-                         ('SkeletonFlip', dict(prob=1))):
+                         ('SkeletonFlip', dict(prob=1)), ('DropJoints', {})):
         apply(name, ann, **kwargs)
         for key, value in before.items():
             np.testing.assert_array_equal(ann[key], value, err_msg=name)
+
+
+def test_dropped_joints_miss_all_through_the_clip():
+    ann = normal(persons=2, frames=9)
+    ann['keypoint'][:] = 1
+    ann['keypoint_score'][:] = .5
+    shares = []
+    for _ in range(300):
+        out = apply('DropJoints', ann, max_share=.6)
+        gone = ~out['keypoint'].any((1, 3))  # (M, V)
+        assert np.array_equal(out['keypoint'].any((1, 3)), out['keypoint'].all((1, 3)))
+        np.testing.assert_array_equal(out['keypoint_score'] == 0, gone[:, None].repeat(9, 1))
+        shares.append(gone.mean())
+    assert .25 < np.mean(shares) < .35 and np.min(shares) < .1 and np.max(shares) > .5
 
 
 # ----------------------------------------------------------------------------------- packing

@@ -6,7 +6,10 @@ _base_ = ['pretrain.py', '../../../../../configs/_base_/datasets/motion_corpus.p
 corpus = [
     dict(**_base_.corpus[0], classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]), *_base_.corpus[1:]
 ]
-query_pipeline = [dict(type='ResampleCrop', num_frames=32, ratio=(0.35, 0.65))]
+query_pipeline = [
+    dict(type='ResampleCrop', num_frames=32, ratio=(0.35, 0.65)),
+    dict(type='DropJoints', max_share=0.5)
+]
 key_pipeline = [
     *query_pipeline,
     dict(type='SkeletonRotate', angle=30),
