@@ -2,42 +2,34 @@
 
 python tools/analysis/compare.py projects/comparison_tiny.py
 
-The pre-trainings leave out the novel classes of the one-shot and zero-shot tasks.
+The pre-trainings leave out the novel classes of the one-shot and zero-shot tasks. MoFM and stage 1
+of T-MOR need key points only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts,
+here those of the classes of Penn Action and NW-UCLA.
 """
 
 mofm, motionbert, tmor = 'configs/', 'projects/motionbert/configs/', 'projects/tmor/configs/'
 pretraining = dict(
     mofm=[mofm + f'mofm/{name}_aux_tiny.py' for name in ('kmeans', 'dved', 'pretrain')],
     motionbert=[motionbert + 'pretrain_tiny.py'],
-    tmor=[tmor + 'pretrain_stage1_tiny.py'])
+    tmor_stage1=[tmor + 'pretrain_stage1_tiny.py'],
+    tmor_stage2=[tmor + 'pretrain_stage2_tiny.py'])
 checkpoints = dict(
     mofm='work_dirs/pretrain_aux_tiny/epoch_60.pth',
     motionbert='work_dirs/motionbert_pretrain_tiny/epoch_60.pth',
-    tmor='work_dirs/pretrain_stage1_tiny/epoch_12.pth')
+    tmor_stage1='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
+    tmor_stage2='work_dirs/pretrain_stage2_tiny/epoch_12.pth')
 tasks = {
-    'actions, Penn Action': dict(
-        metric='acc/top1', scale=100, configs=dict(
-            mofm=mofm + 'dt1_penn_tiny.py',
-            motionbert=motionbert + 'action_penn_tiny.py',
-            tmor=tmor + 'action_penn_tiny.py')),
-    'one-shot, Penn Action': dict(
-        metric='one_shot/top1', scale=100, configs=dict(
-            mofm=mofm + 'dt2_penn_tiny.py',
-            motionbert=motionbert + 'oneshot_penn_tiny.py',
-            tmor=tmor + 'oneshot_penn_tiny.py')),
-    'zero-shot, Penn Action': dict(
-        metric='zero_shot/unseen_mean_class', scale=100, configs=dict(
-            mofm=tmor + 'zero_shot_penn_mofm.py',
-            motionbert=tmor + 'zero_shot_penn_motionbert.py',
-            tmor=tmor + 'zero_shot_penn.py')),
-    'detection, UTKinect': dict(
-        metric='detection/frame_mAP', scale=100, configs=dict(
-            mofm=tmor + 'detect_utkinect_mofm.py',
-            motionbert=tmor + 'detect_utkinect_motionbert.py',
-            tmor=tmor + 'detect_utkinect.py')),
-    'anomaly, UTKinect': dict(
-        metric='anomaly/micro_auc', scale=100, configs=dict(
-            mofm=mofm + 'dt4_utkinect_tiny.py',
-            motionbert=motionbert + 'anomaly_utkinect_tiny.py',
-            tmor=tmor + 'anomaly_utkinect_tiny.py')),
+    title: dict(metric=metric, scale=100, configs=dict(
+        mofm=of_mofm, motionbert=of_motionbert, tmor_stage1=of_tmor, tmor_stage2=of_tmor))
+    for title, metric, of_mofm, of_motionbert, of_tmor in (
+        ('actions, Penn Action', 'acc/top1', mofm + 'dt1_penn_tiny.py',
+         motionbert + 'action_penn_tiny.py', tmor + 'action_penn_tiny.py'),
+        ('one-shot, Penn Action', 'one_shot/top1', mofm + 'dt2_penn_tiny.py',
+         motionbert + 'oneshot_penn_tiny.py', tmor + 'oneshot_penn_tiny.py'),
+        ('zero-shot, Penn Action', 'zero_shot/unseen_mean_class', tmor + 'zero_shot_penn_mofm.py',
+         tmor + 'zero_shot_penn_motionbert.py', tmor + 'zero_shot_penn.py'),
+        ('detection, UTKinect', 'detection/frame_mAP', tmor + 'detect_utkinect_mofm.py',
+         tmor + 'detect_utkinect_motionbert.py', tmor + 'detect_utkinect.py'),
+        ('anomaly, UTKinect', 'anomaly/micro_auc', mofm + 'dt4_utkinect_tiny.py',
+         motionbert + 'anomaly_utkinect_tiny.py', tmor + 'anomaly_utkinect_tiny.py'))
 }

@@ -139,7 +139,7 @@ def files(tmp_path_factory):
         dump_annotations(dict(split=dict(train=[ann['frame_dir'] for ann in anns]),
                               annotations=anns), folder / f'{name}.pkl')
     ids = [f'{name}{i}' for name, count in (('a', 12), ('b', 9)) for i in range(count)]
-    for name, width in (('posecap_vis', 768), ('posecap_txt', 768), ('penn_txt', 384)):
+    for name, width in (('posecap_vis', 768), ('posecap_txt', 768), ('motion_txt', 384)):
         FeatureTable(ids, rng.normal(size=(len(ids), width))).save(folder / f'{name}.npz')
     return folder
 
@@ -163,7 +163,8 @@ def config(name, files, **kwargs) -> Config:
 def test_config_builds_and_learns(name, files):
     """Full UNIK on some of the frames."""
     init_default_scope('mofm')
-    cfg = config(name, files, **{'model.queue_size': 8})
+    cfg = config(name, files)
+    cfg.model.queue_size = min(cfg.model.queue_size, 8)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
@@ -188,7 +189,8 @@ def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     clusters = dict(
         type='ClusterHook', clustering=dict(type='ClusterDBSCAN', eps=0.3, max_share=1))
     cfg = config('pretrain_stage1_tiny', files, **{
-        'model.backbone': dict(_delete_=True, type='MeanPoseEncoder'), 'model.queue_size': 12,
+        'model.backbone': dict(_delete_=True, type='MeanPoseEncoder'),
+        'model.momentum': 0.99, 'model.queue_size': 12,
         'train_dataloader': dict(batch_size=4, num_workers=0, persistent_workers=False),
         'train_dataloader.sampler.num_samples': 32, 'val_dataloader': None, 'val_cfg': None,
         'val_evaluator': None, 'test_dataloader': None, 'test_cfg': None, 'test_evaluator': None,

@@ -15,6 +15,7 @@ from torch import nn
 from mofm.models.backbones import MotionFeatures
 from mofm.registry import MODELS
 from projects.tmor.contrast import ContrastMemory, MotionContrast
+from projects.tmor.contrast import model as contrast_model
 from projects.tmor.language.tables import FeatureTable
 
 SAMPLES, WIDTH = 12, 6
@@ -197,6 +198,19 @@ def test_queue_is_first_in_first_out():
         keys, stored = memory.entries()
         assert sorted(stored.tolist()) == sorted(expected)
         assert keys[:, 0].tolist() == stored.tolist()
+
+
+def test_one_process_with_queue_and_batch_norm_is_warned(monkeypatch):
+    printed = []
+    monkeypatch.setattr(contrast_model, 'print_log', lambda text, *_: printed.append(text))
+    build().prepare(IDS)  # no batch norm
+    build(norm=True, momentum=None, queue_size=0).prepare(IDS)
+    monkeypatch.setattr(contrast_model, 'get_world_size', lambda: 2)
+    build(norm=True).prepare(IDS)
+    assert not printed
+    monkeypatch.setattr(contrast_model, 'get_world_size', lambda: 1)
+    build(norm=True).prepare(IDS)
+    assert len(printed) == 1 and 'momentum=None' in printed[0]
 
 
 def test_bad_input(tables, tmp_path):

@@ -191,9 +191,10 @@ def test_texts_of_files(tmp_path):
             read_texts(tmp_path / name)
 
 
-def test_descriptions_of_penn_action_are_several_and_different():
-    texts = read_texts(ROOT / 'projects/tmor/descriptions/penn_action.json')
-    assert tuple(texts) == LABEL_NAMES['penn_action']
+@pytest.mark.parametrize('name', ['penn_action', 'nw_ucla'])
+def test_descriptions_of_classes_are_several_and_different(name):
+    texts = read_texts(ROOT / f'projects/tmor/descriptions/{name}.json')
+    assert tuple(texts) == LABEL_NAMES[name]
     assert min(map(len, texts.values())) >= 5
     sentences = [normal_text(text) for group in texts.values() for text in group]
     assert len(set(sentences)) == len(sentences)
@@ -233,6 +234,29 @@ def test_texts_of_the_classes_of_clips(tmp_path, encoder):
     path.write_text(json.dumps(dict(annotations=clips, metainfo=dict(classes=['walk', 'fly']))))
     with pytest.raises(AnnotationError, match=r"clips.json: metainfo.classes: found \['fly'\]"):
         tool('text_features')(command)
+
+
+def test_texts_of_the_clips_of_several_sets(tmp_path, encoder):
+    name, log = encoder
+    texts, clips, out = [], [], tmp_path / 'text.npz'
+    for part, word in (('a', 'sit'), ('b', 'walk')):
+        texts.append(tmp_path / f'{part}_texts.json')
+        texts[-1].write_text(json.dumps({word: [word]}))
+        clips.append(tmp_path / f'{part}_clips.json')
+        clips[-1].write_text(json.dumps(dict(
+            annotations=[dict(frame_dir=f'{part}0', label=0)], metainfo=dict(classes=[word]))))
+    options = ['--encoder', name, '--encoder-options', f'log={log}']
+    tool('text_features')([*map(str, texts), str(out), *options, '--annotations',
+                           *map(str, clips)])
+    table = FeatureTable.load(out)
+    assert table.ids == ['a0', 'b0']
+    np.testing.assert_allclose(table.features, unit(np.eye(8)[[3, 0]] * 3 + .1 * np.eye(8)[7]),
+                               atol=1e-3)
+    for command in ([*map(str, texts), str(texts[0]), str(out), *options],
+                    [*map(str, texts), str(out), *options, '--annotations', str(clips[0]),
+                     str(clips[0])]):
+        with pytest.raises(AnnotationError, match=r"id: found \['(sit|a0)'\] again"):
+            tool('text_features')(command)
 
 
 # ----------------------------------------------------------------------------------- encoders

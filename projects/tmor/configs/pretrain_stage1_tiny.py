@@ -5,9 +5,13 @@ _base_ = [
     '_base_/datasets/pretrain_tiny.py', '_base_/schedules/pretrain.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
-model = dict(backbone=dict(num_persons=1), momentum=0.99, queue_size=1024)
+# Keys are those of the batch: in one process, a queue would be told from them by the statistics of
+# batch norm, which query and key share.
+model = dict(backbone=dict(num_persons=1), momentum=None, queue_size=0)
 custom_hooks = [*_base_.custom_hooks, dict(_base_.cluster_hook, warmup_epochs=8)]
-optim_wrapper = dict(optimizer=dict(lr=0.03))
+optim_wrapper = dict(
+    optimizer=dict(
+        _delete_=True, type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=0, begin=1, end=12, convert_to_iter_based=True)

@@ -1,12 +1,15 @@
 """MotionContrast: learning which motions, videos and texts belong together (T-MOR, Sec. II)."""
 
+import logging
 from typing import Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
+from mmengine.logging import print_log
 from mmengine.model import BaseModel, ModuleDict, Sequential
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mofm.engine.partial_loading import load_init_cfg
@@ -59,7 +62,9 @@ class MotionContrast(BaseModel):
     Samples have two views as clips: the query and the key. Keys come from a slow average of
     encoder and head (MoCo, arXiv 1911.05722), whose batches are shuffled over the processes, and
     wait in a queue to be compared with; its features are kept for the clustering. Without that
-    average, keys are those of the batch (SimCLR, arXiv 2002.05709).
+    average, keys are those of the batch (SimCLR, arXiv 2002.05709): better in a single process,
+    where a key of the queue is told from the own one by the statistics of batch norm, which query
+    and key share then.
 
     :class:`ClusterHook` calls :meth:`prepare` before a training.
 
@@ -148,6 +153,11 @@ class MotionContrast(BaseModel):
                 raise ValueError(f'{path}: found features of width {rows.shape[1]}, expected '
                                  f'{width}, in_channels of heads.{name}')
             self.register_buffer(f'{name}_table', rows.to(device), persistent=False)
+        if self.queue_size and get_world_size() == 1 and any(
+                isinstance(module, _BatchNorm) for module in self.backbone.modules()):
+            print_log('one process: query and key share the statistics of batch norm, which tells '
+                      'them from the queue (MoCo, Sec. 3.3); use several processes, or '
+                      'momentum=None and queue_size=0', 'current', logging.WARNING)
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
         """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').

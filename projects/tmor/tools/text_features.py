@@ -6,7 +6,8 @@ python projects/tmor/tools/text_features.py captions.csv data/mine_txt.npz \
     --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
 python projects/tmor/tools/text_features.py tsu data/tsu_text.npz --template 'a person {}.'
 python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
-    data/penn_txt.npz --annotations data/penn_action.pkl  # the label is the text of a clip
+    projects/tmor/descriptions/nw_ucla.json data/motion_txt.npz \
+    --annotations data/penn_action.pkl data/nw_ucla.pkl  # the text of a clip is that of its class
 """
 
 import argparse
@@ -14,6 +15,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Iterable
 
 from mmengine.config import DictAction
 from tqdm import tqdm
@@ -37,8 +39,10 @@ _BLOCK = 20000  # ids between two saves
 def parse_args(argv=None):
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('texts', help='.json {id: text or texts}, .csv with the columns id and '
-                        'text, or a data set whose class names are to be prompts: '
+    parser.add_argument('texts', nargs='+',
+                        help='.json {id: text or texts}, .csv with the columns id and text, '
+                        'several with different ids; or a data set whose class names are to be '
+                        'prompts: '
                         f'{", ".join(sorted(LABEL_NAMES))}')
     parser.add_argument('out', type=Path, help='table, .npz')
     parser.add_argument('--template', nargs='+', metavar='TEXT',
@@ -46,8 +50,8 @@ def parse_args(argv=None):
                         f'itself; for class names {" ".join(map(repr, TEMPLATES))}')
     parser.add_argument('--each', action='store_true',
                         help='a row for each text, ID#0, ID#1, ..., not their mean')
-    parser.add_argument('--annotations', metavar='FILE',
-                        help='a row for each clip of this file, for the texts of its class')
+    parser.add_argument('--annotations', nargs='+', metavar='FILE',
+                        help='a row for each clip of these files, for the texts of its class')
     parser.add_argument('--encoder', default='minilm', metavar='NAME',
                         help='minilm, package.module:attribute or file.py:attribute; '
                         'default: %(default)s')
@@ -82,19 +86,32 @@ def by_clip(path: str, texts: dict) -> dict:
     return {ann['frame_dir']: texts[classes[ann['label']]] for ann in data['annotations']}
 
 
+def _merge(paths: list, parts: Iterable) -> dict:
+    """Texts of several files in one."""
+    texts = {}
+    for path, part in zip(paths, parts):
+        twice = sorted(texts.keys() & part)
+        if twice:
+            raise AnnotationError(f'{path}: id: found {twice[:3]} again, expected ids that no '
+                                  'other file has')
+        texts |= part
+    return texts
+
+
 def main(argv=None):
     """Read the texts and encode them."""
     args = parse_args(argv)
-    if args.texts in LABEL_NAMES:
-        texts = {name: [class_phrase(name)] for name in LABEL_NAMES[args.texts]}
+    if args.texts[0] in LABEL_NAMES:
+        texts = {name: [class_phrase(name)] for name in LABEL_NAMES[args.texts[0]]}
         templates = args.template or TEMPLATES
     else:
-        texts, templates = read_texts(args.texts), args.template or ('{}', )
+        texts = _merge(args.texts, map(read_texts, args.texts))
+        templates = args.template or ('{}', )
     if args.each:
         texts = {f'{name}#{i}': [text] for name, group in texts.items()
                  for i, text in enumerate(group)}
     if args.annotations:
-        texts = by_clip(args.annotations, texts)
+        texts = _merge(args.annotations, (by_clip(path, texts) for path in args.annotations))
     text_table(args.out, texts, templates, args.encoder, args.encoder_options)
 
 
