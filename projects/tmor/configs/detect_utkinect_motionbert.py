@@ -31,5 +31,3 @@ model = dict(
 train_dataloader = dict(dataset=dict(to_layout='h36m17', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(to_layout='h36m17', pipeline=val_pipeline))
 test_dataloader = val_dataloader
-# at 1e-3 it forgets the input: all windows get the same scores
-optim_wrapper = dict(optimizer=dict(lr=3e-4), clip_grad=dict(max_norm=1.))
