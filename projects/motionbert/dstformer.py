@@ -203,11 +203,11 @@ class DSTformerBackbone(DSTformer):
 
         Returns:
             MotionFeatures: ``tokens`` (B, M * T * J, C), persons outermost; ``pooled`` (B, C),
-            their mean; ``encoded`` (B, M * T * J), all true; ``frames`` (B, T, C), the means over
-            persons and joints.
+            their mean; ``encoded`` (B, M * T * J), all true; ``frames`` (B, T, J * C), the means
+            over persons, joints side by side as in the paper's heads.
         """
         rep = self.get_representation(inputs.flatten(0, 1)).float()
         rep = rep.reshape(*inputs.shape[:-1], -1)  # (B, M, T, J, C)
         tokens = rep.flatten(1, 3)
         return MotionFeatures(tokens, tokens.mean(1), torch.ones_like(tokens[..., 0], dtype=bool),
-                              rep.mean((1, 3)))
+                              rep.mean(1).flatten(2))

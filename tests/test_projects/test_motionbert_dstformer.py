@@ -142,6 +142,8 @@ def test_backbone_features(model):
     for b, m, t, j in ((0, 0, 0, 0), (1, 2, 3, 16), (1, 0, 2, 5)):
         expected = model.get_representation(inputs[b, m][None])[0, t, j]
         torch.testing.assert_close(features.tokens[b, (m * 4 + t) * 17 + j], expected)
+    persons = model.get_representation(inputs[1])[:, 2]  # (M, J, C)
+    torch.testing.assert_close(features.frames[1, 2], persons.mean(0).flatten())
     torch.testing.assert_close(features.pooled, features.tokens.mean(1))
     assert features.encoded.all() and features.encoded.shape == features.tokens.shape[:2]
     features.pooled.sum().backward()

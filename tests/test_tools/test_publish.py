@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import sys
+from collections import OrderedDict
 from functools import partial
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 from huggingface_hub import ModelCard
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from safetensors.torch import load_file
 from tool_runner import ROOT, metrics
 
@@ -30,6 +33,8 @@ def run(monkeypatch, capfd):
         monkeypatch.syspath_prepend(ROOT / 'tools')
         monkeypatch.setenv('LOCAL_RANK', '0')
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        for kind in (MMLogger, MessageHub, Visualizer):  # runners of one second share a name
+            monkeypatch.setattr(kind, '_instance_dict', OrderedDict())
         runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
         return capfd.readouterr().out
 

@@ -26,7 +26,7 @@ model = dict(
     _delete_=True,
     type='MotionDetector',
     backbone=_base_.model.backbone,
-    head=dict(type='FrameHead', in_channels=64, num_classes=10),
+    head=dict(type='FrameHead', in_channels=17 * 64, num_classes=10),
     data_preprocessor=dict(type='SkeletonDataPreprocessor'))
 train_dataloader = dict(dataset=dict(to_layout='h36m17', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(to_layout='h36m17', pipeline=val_pipeline))
