@@ -4,6 +4,7 @@ python tools/demo.py walk.mp4 --config CONFIG --checkpoint CHECKPOINT --task ano
 python tools/demo.py poses.json --config PUBLISHED_FOLDER --task action --out demo
 python tools/demo.py data/mine.pkl --config FOLDER --gallery exemplars.npz --out demo
 python tools/demo.py poses.json --config CONFIG --checkpoint CHECKPOINT --task lift --out demo
+python tools/demo.py day.mp4 --config CONFIG --checkpoint CHECKPOINT --task detect --out demo
 """
 
 import argparse
@@ -30,6 +31,7 @@ from mofm.visualization import (
     draw_clip_3d,
     draw_heat,
     draw_poses,
+    draw_timeline,
     draw_tokenized_clip,
     save_animation,
     score_colours,
@@ -52,14 +54,14 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='config file, or what tools/publish.py wrote: folder or hub id')
     parser.add_argument('--checkpoint', help='weights for a config file')
     parser.add_argument('--task', choices=['action', 'anomaly', 'one_shot', 'tokens', 'features',
-                                           'reconstruct', 'lift'],
+                                           'reconstruct', 'lift', 'detect'],
                         help='default: what the model is for')
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',
                         help='draw the first N recordings [%(default)s]')
     windows = parser.add_argument_group('recordings')
     windows.add_argument('--window', type=int, help='frames of a window [the whole recording; '
-                         'anomaly, lift: as in the config]')
+                         'anomaly, lift, detect: as in the config]')
     windows.add_argument('--stride', type=int, help='frames between two windows')
     windows.add_argument('--fps', type=float, help='frame rate of the input; videos know theirs')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
@@ -115,6 +117,9 @@ def summary(result) -> str:
     if result.task == 'anomaly':
         frame = int(result.smoothed.argmin())
         return f'least normal: frame {frame} ({result.smoothed[frame]:.3f})'
+    if result.task == 'detect':
+        return ', '.join(f'{name} {first}-{last}' for name, first, last, _ in result.actions()) \
+            or 'no action'
     if result.task == 'tokens':
         return f'{len(np.unique(result.tokens[result.occupied]))} different tokens'
     if result.task == 'lift':
@@ -142,6 +147,8 @@ def draw(inferencer: MotionInferencer, result) -> dict:
         normal = np.zeros(len(result.score), bool)
         return {'.png': draw_anomaly_curve(result.score, result.smoothed, normal,
                                            thumbnails(result), result.name)}
+    if result.task == 'detect':
+        return {'.png': draw_timeline(result.scores, None, result.classes, result.name)}
     if result.task == 'reconstruct':
         return {'.png': draw_heat(result.heat[0], result.reconstruction[0])}
     if result.task == 'tokens':
@@ -198,6 +205,9 @@ def overlay(result, video: Video, path: Path):
     def title(frame):
         if result.task == 'anomaly':
             return f'normality {result.smoothed[min(frame, len(result.smoothed) - 1)]:.2f}'
+        if result.task == 'detect':
+            return ', '.join(name for name, first, last, _ in result.actions()
+                             if first <= frame <= last)
         window = max(np.searchsorted(result.frames[:, 0], frame, 'right') - 1, 0)
         return '{} {:.2f}'.format(*result.top(1, window)[0])
 
@@ -248,7 +258,8 @@ def main(argv=None):
             written.append(args.out / f'{name}{suffix}')
             save_animation(picture, written[-1], RATE) if suffix == '.gif' \
                 else picture.savefig(written[-1])
-        if result.name in sources and result.task in ('action', 'one_shot', 'anomaly'):
+        if result.name in sources and result.task in (
+                'action', 'one_shot', 'anomaly', 'detect'):
             written.append(args.out / f'{name}.mp4')
             overlay(result, Video(sources[result.name]), written[-1])
     print(f'\n{len(written)} files:')

@@ -7,6 +7,7 @@ import argparse
 import ast
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
@@ -15,6 +16,7 @@ from mmengine.model import BaseModule
 from safetensors.torch import save
 
 import mofm
+from mofm.apis.inferencer import MotionInferencer
 from mofm.apis.model import init_model, load_config
 from mofm.engine.checkpoint import load_local
 from mofm.engine.published import DATASET_KEYS, METRIC_KEYS, check_config
@@ -27,6 +29,8 @@ from mofm.models import (
     OneShotHead,
 )
 from mofm.registry import METRICS, MODELS
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 
 # What training adds to a checkpoint.
 TRAINING = ('optimizer', 'param_schedulers', 'message_hub', 'ema_state_dict')
@@ -156,7 +160,7 @@ def read_metrics(files) -> list:
     return rows
 
 
-def task_of(model) -> tuple:
+def task_of(model, checkpoint: str) -> tuple:
     """Sentence about the task, and the task of the inferencer."""
     head = getattr(model, 'cls_head', None)
     if isinstance(model, MotionTokenizer):
@@ -173,7 +177,12 @@ def task_of(model) -> tuple:
         return f'Action classification, {classes} classes (DT1)', 'action'
     if isinstance(head, OneShotHead):
         return 'One-shot action recognition (DT2)', 'one_shot'
-    return f'{type(model).__name__} with {type(head).__name__}', 'features'
+    try:  # of a project
+        inference = MotionInferencer(model.cfg, checkpoint, 'cpu').tasks[0]
+    except ValueError:  # a pre-training has no test
+        inference = 'features'
+    head = head or getattr(model, 'head', None)
+    return f'{type(model).__name__} with {type(head).__name__}', inference
 
 
 def data_of(dataset: dict) -> str:
@@ -221,9 +230,9 @@ def grid_of(model):
     return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
 
 
-def write_card(args, model, state: dict, weights: Path, content: dict, rows: list) -> str:
+def write_card(args, model, state: dict, weights: Path, content: dict, rows: list, task: str,
+               inference: str) -> str:
     """Text of the model card; what is not known is said to be so."""
-    task, inference = task_of(model)
     meta = content.get('meta', {})
     cfg = read_dump(meta['cfg']) if 'cfg' in meta else {}
     data = (cfg.get('train_dataloader') or {}).get('dataset')
@@ -258,7 +267,7 @@ def write_card(args, model, state: dict, weights: Path, content: dict, rows: lis
         'classes': 'Class names: the checkpoint does not hold them; labels are numbers.',
     }
     stated = {k for k, v in dict(facts, metrics=rows).items() if v}
-    stated |= {'classes'} if inference != 'action' else set()
+    stated |= {'classes'} if inference not in ('action', 'detect') else set()
     front = ModelCardData(
         license=args.licence, library_name='mofm', model_name=args.name,
         tags=['human-motion', 'skeleton', 'keypoints', inference.replace('_', '-')])
@@ -304,10 +313,13 @@ def main():
     weights.write_bytes(blob)
     (args.out / 'config.json').write_text(json.dumps(described, indent=2) + '\n')
     labels = model.dataset_meta.get('classes')
-    if isinstance(getattr(model, 'cls_head', None), ActionClsHead) and labels:
+    task, inference = task_of(model, args.checkpoint)
+    if labels and (isinstance(getattr(model, 'cls_head', None), ActionClsHead)
+                   or inference == 'detect'):
         (args.out / 'labels.txt').write_text('\n'.join(labels) + '\n', encoding='utf-8')
     (args.out / 'README.md').write_text(
-        write_card(args, model, state, weights, content, rows), encoding='utf-8')
+        write_card(args, model, state, weights, content, rows, task, inference),
+        encoding='utf-8')
     init_model(args.out, device='cpu')  # what was written can be read
     before, after = (Path(p).stat().st_size / 2**20 for p in (args.checkpoint, weights))
     left = [name for name in TRAINING if name in content]

@@ -10,6 +10,7 @@ from .pretrained import from_pretrained
 from .results import (
     ActionResult,
     AnomalyResult,
+    DetectResult,
     FeaturesResult,
     LiftResult,
     OneShotResult,
@@ -20,8 +21,8 @@ from .results import (
 from .stream import MotionStream, StreamResult
 from .video import Video, find_videos
 
-__all__ = ['ActionResult', 'AnomalyResult', 'DETECTOR', 'ExportableModel', 'FeaturesResult',
-           'Gallery', 'LiftResult', 'MODEL', 'MotionInferencer', 'MotionStream', 'OneShotResult',
-           'PersonDetector', 'PoseExtractor', 'ReconstructResult', 'Result', 'StreamResult',
-           'TokensResult', 'Video', 'export_onnx', 'extract_video', 'extracted', 'find_videos',
-           'from_pretrained', 'init_model', 'read_boxes', 'whole_frame']
+__all__ = ['ActionResult', 'AnomalyResult', 'DETECTOR', 'DetectResult', 'ExportableModel',
+           'FeaturesResult', 'Gallery', 'LiftResult', 'MODEL', 'MotionInferencer', 'MotionStream',
+           'OneShotResult', 'PersonDetector', 'PoseExtractor', 'ReconstructResult', 'Result',
+           'StreamResult', 'TokensResult', 'Video', 'export_onnx', 'extract_video', 'extracted',
+           'find_videos', 'from_pretrained', 'init_model', 'read_boxes', 'whole_frame']

@@ -2,10 +2,10 @@
 import hashlib
 import inspect
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from mofm.datasets import TrackWindowDataset, motion_collate
 from mofm.datasets.annotation import AnnotationError, Problem, summarise
 from mofm.datasets.transforms.utils import is_int
 from mofm.keypoints import get_layout
-from mofm.registry import DATASETS, METRICS
+from mofm.registry import DATASETS, FUNCTIONS, METRICS
 
 from .gallery import Gallery
 from .lifting import lift_result, to_pixels
@@ -28,6 +28,7 @@ from .recordings import Inputs, Recording, RecordingReader
 from .results import (
     ActionResult,
     AnomalyResult,
+    DetectResult,
     FeaturesResult,
     OneShotResult,
     ReconstructResult,
@@ -35,7 +36,7 @@ from .results import (
     TokensResult,
     frame_scores,
 )
-from .windows import ClipWindows, PersonWindows, TrackWindows
+from .windows import ClipWindows, FrameWindows, PersonWindows, TrackWindows
 
 # What a model sets in 'predict' for each task, by the name it has in the outputs. A head that
 # tells normality has its classes as a means to that.
@@ -43,6 +44,7 @@ _PREDICTED = dict(
     anomaly=dict(normality='normality'),
     action=dict(scores='pred_score'),
     one_shot=dict(embedding='embedding'),
+    detect=dict(scores='frame_scores'),
     tokens=dict(tokens='tokens', occupied='occupied'),
     reconstruct=dict(heat='heat', reconstruction='reconstruction'),
     lift=dict(joints='pred_keypoints_3d'))
@@ -60,6 +62,7 @@ class MotionInferencer:
     ``action``      :class:`ActionResult`, classes and their probabilities
     ``anomaly``     :class:`AnomalyResult`, normality of every person and of every frame
     ``one_shot``    :class:`OneShotResult`, classes of the exemplars in :attr:`gallery`
+    ``detect``      :class:`DetectResult`, actions of every frame
     ``tokens``      :class:`TokensResult`, motion tokens
     ``features``    :class:`FeaturesResult`, features of the backbone, pooled and per token
     ``reconstruct`` :class:`ReconstructResult`, heat and what the tokenizer makes of it
@@ -76,7 +79,8 @@ class MotionInferencer:
     Attributes:
         model (nn.Module): The model.
         tasks (tuple[str]): What it can do; the first is what it was trained for.
-        classes (tuple[str]): Names of its classes, empty if unknown.
+        classes (tuple[str]): Names of its classes, from the head or the data of the training,
+            empty if unknown.
         layout (Layout): Joints of the clips.
         gallery (Gallery): Exemplars for ``one_shot``.
         problems (list[Problem]): Recordings that the last call left out, and why.
@@ -101,7 +105,8 @@ class MotionInferencer:
         self.pipeline = Compose(self._dataset.pipeline)
         self.layout = get_layout(self._dataset.get('to_layout', 'coco17'))
         self.batch_size = batch_size
-        self.classes = tuple(self.model.dataset_meta.get('classes', ()))
+        names = getattr(getattr(self.model, 'cls_head', None), 'classes', None)
+        self.classes = tuple(names or self.model.dataset_meta.get('classes', ()))
         self.gallery = Gallery(self)
         self.problems: List[Problem] = []
         self.tasks = self._find_tasks()
@@ -117,7 +122,7 @@ class MotionInferencer:
         points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
         inputs, samples = self._prepare([dict(
             keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
-            img_shape=(100, 100))])
+            img_shape=(100, 100), valid=np.ones(1, bool))])
         tasks = []
         if not hasattr(self.model, 'tokenizer'):  # a pre-training predicts masked tokens only
             sample, = self.model(inputs, data_samples=samples, mode='predict')
@@ -212,7 +217,7 @@ class MotionInferencer:
         """Outputs of a batch, stacked."""
         clips = len(inputs) // len(samples)
         # the heads of other tasks take the mean
-        if clips > 1 and task in ('features', 'tokens', 'reconstruct', 'lift'):
+        if clips > 1 and task in ('features', 'tokens', 'reconstruct', 'lift', 'detect'):
             raise ValueError(f'num_clips: found {clips} in the test pipeline, expected 1 for '
                              f'{task!r}')
         if task == 'features':
@@ -266,8 +271,11 @@ class MotionInferencer:
                 The windows of ``lift`` are of single persons, too, from where they are first seen
                 to where last; None makes them as long as the config's
                 ``model.backbone.max_frames``. Frames in several windows get the mean.
+
+                The windows of ``detect`` are those of the test of the config, whose ``window``
+                and ``stride`` these replace.
             stride (int, optional): Frames between the starts of two windows. By default half a
-                window; for ``anomaly`` that of the config; for ``lift`` a window.
+                window; for ``anomaly`` and ``detect`` that of the config; for ``lift`` a window.
             top_k (int): Classes that the result names. Defaults to 5.
             per_token (bool): Whether ``features`` keeps the features of the tokens, K times as
                 much as the pooled ones. Defaults to True.
@@ -378,6 +386,10 @@ class MotionInferencer:
                                            **self._rules(group, window, stride))
                 elif task == 'lift':
                     windows = PersonWindows(group[0].ann, window or self.clip_len, stride)
+                elif task == 'detect':
+                    windows = FrameWindows(
+                        group[0].ann, window or self._dataset.get('window'),
+                        stride or (None if window else self._dataset.get('stride')))
                 else:
                     windows = ClipWindows(group[0].ann, window, stride)
             except AnnotationError as error:
@@ -405,10 +417,24 @@ class MotionInferencer:
         return self.model.cfg.model.get('backbone', {}).get('max_frames')
 
     @cached_property
+    def _metrics(self) -> Sequence[dict]:
+        """Metrics of the test of the config."""
+        metrics = self.model.cfg.get('test_evaluator') or ()
+        return [metrics] if isinstance(metrics, dict) else metrics
+
+    @cached_property
+    def _to_segments(self) -> Optional[Callable]:
+        """How the metric of the config makes segments of scores (T, K)."""
+        for metric in self._metrics:
+            if 'segments' in metric:
+                options = dict(metric['segments'])
+                return partial(FUNCTIONS.get(options.pop('type')), **options)
+        return None
+
+    @cached_property
     def _smoothing(self) -> Sequence[float]:
         """Sigmas in frames, of the metric of the config or of the protocol."""
-        evaluators = self.model.cfg.get('test_evaluator', ())
-        for metric in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        for metric in self._metrics:
             if metric['type'].endswith('FrameAUC') and 'smoothing' in metric:
                 return metric['smoothing']
         return inspect.signature(METRICS.get('FrameAUC')).parameters['smoothing'].default
@@ -420,9 +446,10 @@ class MotionInferencer:
         head = dict(name=first.name, frames=first.to_input(windows.frames), fps=first.fps,
                     poses=[recording.ann for recording in group])
         if task == 'action':
-            count = outputs['scores'].shape[1]
-            classes = self.classes if len(self.classes) == count else tuple(map(str, range(count)))
-            return ActionResult(**head, **outputs, classes=classes, top_k=top_k)
+            return ActionResult(**head, **outputs, top_k=top_k,
+                                classes=self._names(outputs['scores'].shape[-1]))
+        if task == 'detect':
+            return self._detect(head, first, windows, outputs['scores'])
         if task == 'one_shot':
             return OneShotResult(**head, **outputs, classes=self.gallery.classes, top_k=top_k,
                                  scores=self.gallery.similarity(outputs['embedding']))
@@ -433,6 +460,26 @@ class MotionInferencer:
         if task == 'features':
             return FeaturesResult(**head, **{'tokens': None, **outputs})
         return dict(tokens=TokensResult, reconstruct=ReconstructResult)[task](**head, **outputs)
+
+    def _names(self, count: int) -> Tuple[str, ...]:
+        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+
+    def _detect(self, head, recording, windows, scores) -> DetectResult:
+        """Mean of the windows of each frame, and segments of it."""
+        total = np.zeros((windows.frames.max() + 1, scores.shape[-1]), np.float32)
+        count = np.zeros((len(total), 1), np.float32)
+        for (first, last), part in zip(windows.frames, scores):
+            total[first:last + 1] += part[:last + 1 - first]
+            count[first:last + 1] += 1
+        total /= count
+        segments = None
+        if self._to_segments:
+            segments = self._to_segments(total)
+            segments[:, 1:3] = recording.to_input(segments[:, 1:3])
+            segments = segments[np.argsort(segments[:, 1], kind='stable')]
+        place = np.round(np.arange(recording.num_frames) * recording.ratio).astype(int)
+        return DetectResult(**head, scores=total[place.clip(max=len(total) - 1)],
+                            segments=segments, classes=self._names(scores.shape[-1]))
 
     def _anomaly(self, head, group, windows, normality) -> AnomalyResult:
         last = max(group, key=lambda recording: recording.num_frames)

@@ -99,7 +99,8 @@ def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> n
                          f'{str(error)[:300]})') from error
     finally:
         handle.remove()
-    classes = config.model.get('cls_head', {}).get('num_classes')
+    head = config.model.get('cls_head') or config.model.get('head') or {}
+    classes = head.get('num_classes')
     names = meta.get('classes')
     if None not in (classes, names) and len(names) != classes:
         raise ValueError(f'{folder / "labels.txt"}: found {len(names)} names, expected {classes}, '

@@ -158,6 +158,34 @@ class AnomalyResult(Result):
 
 
 @dataclass
+class DetectResult(Result):
+    """Actions in a recording over time, any number in a frame.
+
+    Attributes:
+        scores (np.ndarray): (T, K) float32, probability of every class in each of the T frames.
+        segments (np.ndarray or None): (N, 4) float64, class, first and last frame and confidence
+            of the actions, by their first frames. None if no metric of the config says how frames
+            become segments.
+        classes (tuple[str]): Names of the K classes; their numbers if the model has none.
+    """
+
+    task = 'detect'
+    scores: np.ndarray
+    segments: Optional[np.ndarray]
+    classes: Tuple[str, ...]
+
+    def actions(self) -> List[Tuple[str, int, int, float]]:
+        """Name, first and last frame and confidence of every segment, in order of time."""
+        return [(self.classes[int(label)], int(first), int(last), confidence)
+                for label, first, last, confidence in
+                (() if self.segments is None else self.segments.tolist())]
+
+    def to_dict(self) -> dict:
+        """Also ``actions``."""
+        return dict(super().to_dict(), actions=[list(action) for action in self.actions()])
+
+
+@dataclass
 class TokensResult(Result):
     """Motion tokens.
 

@@ -4,6 +4,7 @@ from typing import List, Optional
 import numpy as np
 
 from mofm.datasets.annotation import SCORE_THRESHOLD, AnnotationError, Problem
+from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.track_windows import TrackWindowDataset
 
 
@@ -55,6 +56,39 @@ class ClipWindows:
         return dict(frame_dir=self._ann['frame_dir'], img_shape=self._ann['img_shape'],
                     total_frames=self.size, keypoint=self._ann['keypoint'][:, rows],
                     keypoint_score=self._ann['keypoint_score'][:, rows])
+
+
+class FrameWindows:
+    """Runs of consecutive frames of the video with all persons, padded behind its end.
+
+    Args:
+        ann (dict): A valid annotation.
+        window (int, optional): Frames of a window. None makes them all one.
+        stride (int, optional): Frames between the starts of two windows, at most a window, the
+            default.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window, without padding.
+
+    Raises:
+        ValueError: If the stride is out of range.
+    """
+
+    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+        inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+        num_frames = int(inds[-1]) + 1
+        window = window or num_frames
+        starts = window_starts(num_frames, window, stride or window)
+        self.frames = np.stack([starts, np.minimum(starts + window - 1, inds[-1])], 1)
+        self._ann = dict(ann, frame_inds=inds)
+        self._size = window
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window, see :func:`cut_window`."""
+        return cut_window(self._ann, int(self.frames[idx, 0]), self._size)
 
 
 class PersonWindows:

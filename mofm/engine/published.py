@@ -22,15 +22,15 @@ from typing import Any, List, Optional, Union
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
 
 #: What is fetched from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
 #: Settings of a test data set that an inference needs.
 DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout', 'seg_len', 'stride', 'max_missing',
-                'min_len')
+                'min_len', 'window')
 #: Settings of a metric that an inference needs.
-METRIC_KEYS = ('type', 'smoothing')
+METRIC_KEYS = ('type', 'smoothing', 'segments')
 
 _HUB_ID = re.compile(r'\w[\w.-]{0,95}/\w[\w.-]{0,95}', re.ASCII)
 _FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors', '.py', '.json', '.yaml', '.yml')
@@ -194,7 +194,8 @@ def check_config(content: Any, where: str):
     metrics = content.get('test_evaluator', [])
     for metric in metrics if isinstance(metrics, list) else [metrics]:
         _check_keys(metric, where, METRIC_KEYS, 'test_evaluator')
-        _check(metric, where, 'test_evaluator', METRICS)
+        _check({k: metric[k] for k in metric if k != 'segments'}, where, 'test_evaluator', METRICS)
+        _check(metric.get('segments'), where, 'test_evaluator.segments', FUNCTIONS)
 
 
 def _error(where: str, field: str, found: Any, expected: str) -> ValueError:

@@ -15,6 +15,7 @@ from .report import Report
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores, read_scalars
 from .sample import draw_sample
 from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .timeline import draw_timeline
 from .visualizer import MotionVisualizer, figure_to_image
 from .wandb_backend import WandbVisBackend
 
@@ -24,6 +25,6 @@ __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'anima
            'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d', 'draw_confusion',
            'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms',
            'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_pose_clip', 'draw_poses',
-           'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_tokenized_clip',
-           'draw_tokens', 'embed_in_plane', 'figure_to_image', 'read_scalars', 'save_animation',
-           'score_colours', 'write_video']
+           'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_timeline',
+           'draw_tokenized_clip', 'draw_tokens', 'embed_in_plane', 'figure_to_image',
+           'read_scalars', 'save_animation', 'score_colours', 'write_video']

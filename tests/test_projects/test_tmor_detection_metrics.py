@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mofm.visualization import draw_timeline
 from projects.tmor.detection import (
     EventMAP,
     FrameMAP,
     argmax_segments,
-    draw_timeline,
     event_ap,
     threshold_segments,
 )
@@ -251,6 +251,8 @@ def test_timeline_shows_what_occurs():
     np.testing.assert_allclose(np.array(predicted).T, scores[:, [1, 3, 4]], rtol=1e-6)
     axis, = draw_timeline(scores, targets, list('abcde'), max_classes=1).axes
     assert [t.get_text() for t in axis.get_yticklabels()] == ['d']  # most annotated frames
+    axis, = draw_timeline(scores, None, list('abcde')).axes  # nobody knows the truth
+    assert [t.get_text() for t in axis.get_yticklabels()] == ['e'] and len(axis.images) == 1
     with pytest.raises(ValueError, match='expected'):
         draw_timeline(scores, targets[:-1], list('abcde'))
 

@@ -287,3 +287,9 @@ def test_splits_tool_prints_a_table(files, tmp_path, capsys):
     mean = np.mean([float(row.split(',')[3]) for row in rows[1:] if 'phi_m' not in row])
     floor, = (line for line in lines if line.startswith('| nearest seen class |'))
     assert f'| {100 * mean:.1f} ±' in floor
+
+
+def test_names_of_the_classes(table):
+    """Those of the texts, which data of the training need not know."""
+    assert build(table).classes == tuple(CLASSES)
+    assert build(table, classes=['jump', 'walk']).classes == ('jump', 'walk')

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
@@ -17,6 +18,8 @@ from tqdm import tqdm
 
 from mofm.apis.model import init_model, load_config
 from mofm.registry import DATASETS
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for projects/
 
 
 def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentParser:

@@ -37,7 +37,12 @@ def load(args: argparse.Namespace) -> tuple:
         phases = [p for p in ('train', 'val', 'test') if cfg.get(f'{p}_dataloader')]
         raise SystemExit(f'{args.config}: found no {args.phase}_dataloader, expected --phase to '
                          f'be one of {phases}')
-    return DATASETS.build(loader.dataset), MODELS.build(cfg.model.data_preprocessor)
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    if not hasattr(preprocessor, 'grid'):
+        raise SystemExit(f'{args.config}: model.data_preprocessor: found '
+                         f'{type(preprocessor).__name__}, expected one of thermal cubes; a model '
+                         'that reads coordinates has no heat to draw')
+    return DATASETS.build(loader.dataset), preprocessor
 
 
 def stack(*pictures: np.ndarray) -> Image.Image:

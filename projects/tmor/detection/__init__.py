@@ -6,10 +6,9 @@ from .heads import FrameBCELoss, FrameCELoss, FrameHead, SDTCNHead
 from .metrics import EventMAP, FrameMAP
 from .model import MotionDetector
 from .segments import argmax_segments, threshold_segments
-from .timeline import draw_timeline
 
 __all__ = [
     'EventMAP', 'FrameBCELoss', 'FrameCELoss', 'FrameHead', 'FrameMAP', 'MotionDetector',
-    'SDTCNHead', 'UntrimmedDataset', 'argmax_segments', 'draw_timeline', 'event_ap',
+    'SDTCNHead', 'UntrimmedDataset', 'argmax_segments', 'event_ap',
     'threshold_segments'
 ]

@@ -6,6 +6,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mofm.datasets.annotation import SCORE_THRESHOLD, AnnotationError, Problem, summarise
+from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.motion_dataset import MotionDataset
 from mofm.registry import DATASETS
 
@@ -82,9 +83,7 @@ class UntrimmedDataset(MotionDataset):
                  strict_ends: bool = False,
                  **kwargs):
         stride = window if stride is None else stride
-        if not 1 <= stride <= window:
-            raise ValueError(f'window={window} and stride={stride}: expected 1 <= stride <= '
-                             'window, so that every frame is in a window')
+        window_starts(window, window, stride)  # before the file is read
         if kwargs.get('classes') is not None:
             raise ValueError(f'classes: found {kwargs["classes"]}, expected None; choose actions '
                              'when the annotation file is made')
@@ -139,9 +138,7 @@ class UntrimmedDataset(MotionDataset):
     def _cut(self, number: int, ann: dict) -> np.ndarray:
         """(N, 2) number of the recording and first frame of its windows."""
         inds = ann['frame_inds']
-        length = int(inds[-1]) + 1
-        count = max(-(-(length - self.window) // self.stride), 0) + 1
-        first = np.arange(count) * self.stride
+        first = window_starts(int(inds[-1]) + 1, self.window, self.stride)
         if not self.test_mode:
             seen = ann['keypoint'].any(-1)
             if ann.get('keypoint_score') is not None:
@@ -169,33 +166,16 @@ class UntrimmedDataset(MotionDataset):
         idx %= len(self.data_list)
         number, start = self.data_list[idx].tolist()
         ann = self._recordings[number]
-        low, high = np.searchsorted(ann['frame_inds'], [start, start + self.window])
-        rows = ann['frame_inds'][low:high] - start
-        num_frames = int(ann['frame_inds'][-1]) + 1
+        window = cut_window(ann, start, self.window)
         frames = start + np.arange(self.window)
-        info = dict(
-            total_frames=self.window,
-            img_shape=ann['img_shape'],
-            frame_dir=ann['frame_dir'],
-            frame=start,
-            num_frames=num_frames,
-            valid=frames < num_frames,
-            frame_targets=self._targets(ann['segments'], frames, num_frames),
-            segments=ann['segments'],
-            sample_idx=idx)
-        for name in ('keypoint', 'keypoint_score'):
-            if ann.get(name) is not None:
-                persons, _, *rest = ann[name].shape
-                info[name] = np.zeros((persons, self.window, *rest), np.float32)
-                info[name][:, rows] = ann[name][:, low:high]
-        return info
+        return dict(window, segments=ann['segments'], sample_idx=idx,
+                    frame_targets=self._targets(ann['segments'], frames, window['valid']))
 
-    def _targets(self, segments: np.ndarray, frames: np.ndarray, num_frames: int) -> np.ndarray:
-        """Actions (S, K) bool of frames (S,)."""
+    def _targets(self, segments: np.ndarray, frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Actions (S, K) bool of frames (S,), none of those that are not valid (S,)."""
         label, first, last = segments.T
         active = ((frames[:, None] >= first + self.strict_ends)
-                  & (frames[:, None] <= last - self.strict_ends)
-                  & (frames < num_frames)[:, None])  # (S, N)
+                  & (frames[:, None] <= last - self.strict_ends) & valid[:, None])  # (S, N)
         row, number = active.nonzero()
         targets = np.zeros((len(frames), self.num_classes), bool)
         targets[row, label[number]] = True

@@ -13,9 +13,9 @@ from mmengine.logging import print_log
 from sklearn.metrics import average_precision_score
 
 from mofm.registry import FUNCTIONS, METRICS
+from mofm.visualization import draw_timeline
 
 from .events import event_ap
-from .timeline import draw_timeline
 
 _FIELDS = ('frame_dir', 'frame', 'num_frames', 'valid', 'frame_targets', 'segments',
            'frame_scores')

@@ -42,6 +42,9 @@ class ZeroShotHead(BaseModule):
             cosines. Defaults to 0.07.
         init_cfg (dict, optional): Weights to start from.
 
+    Attributes:
+        classes (tuple[str]): Their names.
+
     Raises:
         AnnotationError: If a table cannot be read, or has no row for a class.
         ValueError: If there are fewer classes than ``num_seen``.
@@ -58,7 +61,8 @@ class ZeroShotHead(BaseModule):
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
         table = FeatureTable.load(class_table)
-        texts = torch.from_numpy(table.lookup(classes or table.ids)).float()  # (C, D)
+        self.classes = tuple(classes or table.ids)
+        texts = torch.from_numpy(table.lookup(self.classes)).float()  # (C, D)
         if not 0 <= num_seen <= len(texts):
             raise ValueError(f'num_seen: found {num_seen}, expected 0 to {len(texts)}, the number '
                              'of classes')

@@ -8,19 +8,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mofm.visualization.pose import LEFT, MIDDLE, RIGHT
+from .pose import LEFT, MIDDLE, RIGHT
 
 _PROBABILITY = LinearSegmentedColormap.from_list('probability', ['#FFFFFF', LEFT])
 _TRUTH = LinearSegmentedColormap.from_list('truth', ['#FFFFFF', RIGHT])
 
 
-def draw_timeline(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str],
+def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Sequence[str],
                   title: str = '', max_classes: int = 16) -> Figure:
-    """A row for each action: annotated frames above, predicted probability below.
+    """A row for each action: annotated frames, if there are, above the predicted probability.
 
     Args:
         scores: (T, K) probabilities.
-        targets: (T, K) bool, the truth.
+        targets: (T, K) bool, the truth; None if it is not known.
         classes: K names.
         title: Written above.
         max_classes: So many actions are drawn, those with most annotated frames, then those with
@@ -32,7 +32,9 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str
     Raises:
         ValueError: If the shapes do not belong together.
     """
-    scores, targets = np.asarray(scores, np.float32), np.asarray(targets, bool)
+    known = targets is not None
+    scores = np.asarray(scores, np.float32)
+    targets = np.asarray(targets, bool) if known else np.zeros(scores.shape, bool)
     if scores.ndim != 2 or not len(scores) or not (
             scores.shape == targets.shape == (len(scores), len(classes))):
         raise ValueError(f'scores {scores.shape}, targets {targets.shape} and {len(classes)} '
@@ -47,8 +49,9 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str
     figure = Figure(figsize=(12, inches), dpi=110)
     axis = figure.add_axes((left, .5 / inches, .98 - left, 1 - 1. / inches))
     for row, k in enumerate(shown):
-        for values, colours, top, bottom in ((targets[:, k], _TRUTH, .08, .36),
-                                             (scores[:, k], _PROBABILITY, .42, .92)):
+        bands = [(targets[:, k], _TRUTH, .08, .36)] * known + [
+            (scores[:, k], _PROBABILITY, .42 if known else .08, .92)]
+        for values, colours, top, bottom in bands:
             axis.imshow(values[None].astype(np.float32), cmap=colours, vmin=0, vmax=1,
                         aspect='auto', interpolation='nearest',
                         extent=(-.5, len(scores) - .5, row + bottom, row + top))
@@ -60,8 +63,8 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str
     axis.tick_params(labelsize=9, left=False)
     axis.spines[['top', 'right', 'left']].set_visible(False)
     figure.text(left, 1 - .15 / inches, title.replace('$', r'\$'), fontsize=11, va='top')
-    figure.legend(handles=[Patch(color=RIGHT, label='annotated'),
-                           Patch(color=LEFT, label='predicted probability')],
+    handles = [Patch(color=RIGHT, label='annotated')] * known
+    figure.legend(handles=[*handles, Patch(color=LEFT, label='predicted probability')],
                   loc='upper right', bbox_to_anchor=(.98, 1 - .06 / inches), ncols=2, fontsize=9,
                   frameon=False, handlelength=1.2, borderaxespad=.3)
     return figure
