@@ -1,5 +1,6 @@
 """Clips to measure on, fair timing, and a line about the machine; used by the benchmarks."""
 
+import argparse
 import os
 import platform
 import statistics
@@ -81,6 +82,36 @@ def timed(function: Callable, device: torch.device) -> Callable:
         synchronize(device)
         return now() - start
     return run
+
+
+def against_formulas(doc: str, sizes: dict, prepare: Callable):
+    """Command line and table: training steps of a model next to its formulas written out.
+
+    Args:
+        doc (str): Docstring of the benchmark.
+        sizes (dict): Names of the sizes and what ``prepare`` needs for each.
+        prepare (Callable): Gets a size, a batch size or None, and the device; returns the batch
+            size, frames of a clip, largest difference of both results, and the steps ``ours``
+            and ``plain``, functions.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--batch', type=int, help='clips of a step')
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--size', choices=sizes, nargs='+', default=list(sizes))
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    print(f'{machine(device)}\n')
+    print('| size | clips x frames | clips/s | written out | ratio | difference |\n'
+          '|---|---|---|---|---|---|')
+    for size in args.size:
+        torch.manual_seed(0)
+        batch, frames, difference, steps = prepare(sizes[size], args.batch, device)
+        ours, plain = (statistics.median(times) for times in take_turns(
+            {name: timed(steps[name], device) for name in ('ours', 'plain')}, args.repeats,
+            size).values())
+        print(f'| {size} | {batch} x {frames} | {batch / ours:.2f} | {batch / plain:.2f} | '
+              f'{plain / ours:.2f}x | {difference:.1e} |', flush=True)
 
 
 def spread(values: list, samples: int) -> dict:

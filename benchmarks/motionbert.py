@@ -7,13 +7,11 @@ Both have the same weights and give the same result. A step is forward, MPJPE, b
 They take turns; the medians count.
 """
 
-import argparse
-import statistics
 import sys
 
 import torch
 import torch.nn.functional as F
-from common import ROOT, machine, take_turns, timed
+from common import ROOT, against_formulas
 
 sys.path.insert(0, str(ROOT))
 
@@ -77,41 +75,20 @@ def step(forward, parameters, x, target):
     return run
 
 
-def measure(size: str, args: argparse.Namespace) -> str:
-    """One line of the table."""
-    kwargs, batch = SIZES[size]
-    batch, device = args.batch or batch, torch.device(args.device)
-    torch.manual_seed(0)
+def prepare(size: tuple, batch: int | None, device: torch.device) -> tuple:
+    """See :func:`against_formulas`."""
+    kwargs, usual = size
+    batch = batch or usual
     model = DSTformer(**kwargs).to(device)
     weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
     frames, heads = model.temp_embed.shape[1], kwargs.get('num_heads', 8)
     x, target = torch.randn(2, batch, frames, 17, 3, device=device)
     with torch.no_grad():
         difference = (model(x) - transcription(weights, x, heads)).abs().max().item()
-    steps = dict(ours=step(model, model.parameters(), x, target),
-                 plain=step(lambda x: transcription(weights, x, heads), weights.values(), x,
-                            target))
-    seconds = {name: statistics.median(times) for name, times in take_turns(
-        {name: timed(run, device) for name, run in steps.items()}, args.repeats, size).items()}
-    return (f'| {size} | {batch} x {frames} | {batch / seconds["ours"]:.2f} | '
-            f'{batch / seconds["plain"]:.2f} | {seconds["plain"] / seconds["ours"]:.2f}x | '
-            f'{difference:.1e} |')
-
-
-def main():
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--batch', type=int, help='clips of a step')
-    parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--size', choices=SIZES, nargs='+', default=list(SIZES))
-    args = parser.parse_args()
-    print(f'{machine(torch.device(args.device))}\n')
-    print('| size | clips x frames | clips/s | written out | ratio | difference |\n'
-          '|---|---|---|---|---|---|')
-    for size in args.size:
-        print(measure(size, args), flush=True)
+    return batch, frames, difference, dict(
+        ours=step(model, model.parameters(), x, target),
+        plain=step(lambda x: transcription(weights, x, heads), weights.values(), x, target))
 
 
 if __name__ == '__main__':
-    main()
+    against_formulas(__doc__, SIZES, prepare)

@@ -7,13 +7,11 @@ Both have the same weights and give the same result. A step is forward, cross en
 SGD. They take turns; the medians count.
 """
 
-import argparse
-import statistics
 import sys
 
 import torch
 import torch.nn.functional as F
-from common import ROOT, machine, take_turns, timed
+from common import ROOT, against_formulas
 
 sys.path.insert(0, str(ROOT))
 
@@ -84,11 +82,10 @@ def step(forward, parameters, x, labels):
     return run
 
 
-def measure(size: str, args: argparse.Namespace) -> str:
-    """One line of the table."""
-    kwargs, frames, batch = SIZES[size]
-    batch, device = args.batch or batch, torch.device(args.device)
-    torch.manual_seed(0)
+def prepare(size: tuple, batch: int | None, device: torch.device) -> tuple:
+    """See :func:`against_formulas`."""
+    kwargs, frames, usual = size
+    batch = batch or usual
     model = UNIK(**kwargs).to(device)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     names = [name for name, p in model.named_parameters() if p.requires_grad]
@@ -97,31 +94,11 @@ def measure(size: str, args: argparse.Namespace) -> str:
     labels = torch.arange(batch, device=device) % kwargs['num_classes']
     with torch.no_grad():
         difference = (model(x) - transcription(weights, x)).abs().max().item()
-    steps = dict(
+    return batch, frames, difference, dict(
         ours=step(model, [p for p in model.parameters() if p.requires_grad], x, labels),
         plain=step(lambda x: transcription(weights, x),
                    [weights[name].requires_grad_() for name in names], x, labels))
-    seconds = {name: statistics.median(times) for name, times in take_turns(
-        {name: timed(run, device) for name, run in steps.items()}, args.repeats, size).items()}
-    return (f'| {size} | {batch} x {frames} | {batch / seconds["ours"]:.2f} | '
-            f'{batch / seconds["plain"]:.2f} | {seconds["plain"] / seconds["ours"]:.2f}x | '
-            f'{difference:.1e} |')
-
-
-def main():
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--batch', type=int, help='clips of a step')
-    parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--size', choices=SIZES, nargs='+', default=list(SIZES))
-    args = parser.parse_args()
-    print(f'{machine(torch.device(args.device))}\n')
-    print('| size | clips x frames | clips/s | written out | ratio | difference |\n'
-          '|---|---|---|---|---|---|')
-    for size in args.size:
-        print(measure(size, args), flush=True)
 
 
 if __name__ == '__main__':
-    main()
+    against_formulas(__doc__, SIZES, prepare)
