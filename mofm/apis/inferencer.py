@@ -82,6 +82,7 @@ class MotionInferencer:
         classes (tuple[str]): Names of its classes, from the head or the data of the training,
             empty if unknown.
         layout (Layout): Joints of the clips.
+        dataset (ConfigDict): Data set of the config's test.
         gallery (Gallery): Exemplars for ``one_shot``.
         problems (list[Problem]): Recordings that the last call left out, and why.
 
@@ -101,9 +102,9 @@ class MotionInferencer:
         if 'pipeline' not in cfg.get('test_dataloader', {}).get('dataset', {}):
             raise ValueError(f'{config}: found no test_dataloader.dataset.pipeline, expected the '
                              'transforms of a test')
-        self._dataset = cfg.test_dataloader.dataset
-        self.pipeline = Compose(self._dataset.pipeline)
-        self.layout = get_layout(self._dataset.get('to_layout', 'coco17'))
+        self.dataset = cfg.test_dataloader.dataset
+        self.pipeline = Compose(self.dataset.pipeline)
+        self.layout = get_layout(self.dataset.get('to_layout', 'coco17'))
         self.batch_size = batch_size
         names = getattr(getattr(self.model, 'cls_head', None), 'classes', None)
         self.classes = tuple(names or self.model.dataset_meta.get('classes', ()))
@@ -122,7 +123,7 @@ class MotionInferencer:
         points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
         inputs, samples = self._prepare([dict(
             keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
-            img_shape=(100, 100), valid=np.ones(1, bool))])
+            img_shape=(100, 100))])
         tasks = []
         if not hasattr(self.model, 'tokenizer'):  # a pre-training predicts masked tokens only
             sample, = self.model(inputs, data_samples=samples, mode='predict')
@@ -161,7 +162,9 @@ class MotionInferencer:
 
     def _prepare(self, clips: Sequence[dict]) -> tuple:
         """Clips as the ThermalCubes and the data samples of a model."""
-        batch = motion_collate([self.pipeline(dict(clip)) for clip in clips])
+        batch = motion_collate([
+            self.pipeline({'valid': np.ones(clip['keypoint'].shape[1], bool), **clip})
+            for clip in clips])
         batch.pop('labels', None)
         data = self.model.data_preprocessor(batch, False)
         return data['inputs'], data['data_samples']
@@ -181,7 +184,8 @@ class MotionInferencer:
             ``normality``, a number in [0, 1]; ``tokens``: ``tokens`` (K,) and ``occupied`` (K,)
             bool; ``features``: ``pooled`` (D,), ``tokens`` (K, D) and ``encoded`` (K,) bool;
             ``one_shot``: ``embedding`` (E,); ``reconstruct``: ``heat`` and ``reconstruction``
-            (F, H, W); ``lift``: ``joints`` (M, T, J, 3) in the units of :class:`LiftResult`.
+            (F, H, W); ``lift``: ``joints`` (M, T, J, 3) in the units of :class:`LiftResult`;
+            ``detect``: ``scores`` (T, K), all frames but those with ``valid`` (T,) false.
 
         Raises:
             ValueError: If the model cannot do the task, a clip has other shapes, or the model
@@ -206,8 +210,8 @@ class MotionInferencer:
         return outputs
 
     def _batches(self, clips: Sequence[dict], task: str) -> Iterator[Sequence[dict]]:
-        """Clips that go through the model together; those of ``lift`` keep all their frames."""
-        groups = [clips] if task != 'lift' else [
+        """Clips that go through the model together; some tasks keep all their frames."""
+        groups = [clips] if task not in ('lift', 'detect') else [
             list(group) for _, group in groupby(clips, lambda clip: clip['keypoint'].shape[1])]
         for group in groups:
             for start in range(0, len(group), self.batch_size):
@@ -388,8 +392,8 @@ class MotionInferencer:
                     windows = PersonWindows(group[0].ann, window or self.clip_len, stride)
                 elif task == 'detect':
                     windows = FrameWindows(
-                        group[0].ann, window or self._dataset.get('window'),
-                        stride or (None if window else self._dataset.get('stride')))
+                        group[0].ann, window or self.dataset.get('window'),
+                        stride or (None if window else self.dataset.get('stride')))
                 else:
                     windows = ClipWindows(group[0].ann, window, stride)
             except AnnotationError as error:
@@ -400,9 +404,9 @@ class MotionInferencer:
     def _rules(self, group: List[Recording], window, stride) -> dict:
         """How tracks are cut."""
         longest = max(recording.ann['total_frames'] for recording in group)
-        if issubclass(DATASETS.get(self._dataset.type), TrackWindowDataset):
+        if issubclass(DATASETS.get(self.dataset.type), TrackWindowDataset):
             names = ('seg_len', 'stride', 'max_missing', 'min_len')
-            rules = {name: self._dataset[name] for name in names if name in self._dataset}
+            rules = {name: self.dataset[name] for name in names if name in self.dataset}
         else:  # trained with whole recordings
             rules = dict(seg_len=longest, min_len=1, max_missing=longest)
         if window is not None:

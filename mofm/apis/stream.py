@@ -41,8 +41,8 @@ class MotionStream:
         img_shape (tuple[int, int]): Height and width of the image in pixels.
         task (str, optional): One of ``inferencer.tasks``, by default the first.
         window (int, optional): Frames of a window at the frame rate of the model. By default
-            ``seg_len`` of the config's data set, ``max_frames`` of its backbone, or the frames of
-            the model's clips.
+            ``seg_len`` or ``window`` of the config's data set, ``max_frames`` of its backbone, or
+            the frames of the model's clips.
         stride (int): Frames of the camera between two windows of a person. Defaults to 1.
         max_missing (int): How many frames of a window may miss. Defaults to 2.
         fps (float, optional): Frame rate of the camera.
@@ -69,8 +69,12 @@ class MotionStream:
                  max_lost: int = 30):
         model = inferencer.model
         if window is None:
-            window = model.cfg.test_dataloader.dataset.get('seg_len') or \
-                inferencer.clip_len or model.data_preprocessor.grid.num_frames
+            dataset, grid = inferencer.dataset, getattr(model.data_preprocessor, 'grid', None)
+            window = dataset.get('seg_len') or dataset.get('window') or inferencer.clip_len or (
+                grid and grid.num_frames)
+            if window is None:
+                raise ValueError('window: found nothing, expected the frames of a window, which '
+                                 f'a config of {type(model.backbone).__name__} does not tell')
         for name, value, low in (
                 ('window', window, 1), ('stride', stride, 1), ('max_missing', max_missing, 0),
                 ('max_lost', max_lost, 0), ('height', img_shape[0], 1),

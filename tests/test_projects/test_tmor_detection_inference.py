@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mofm.apis import MotionInferencer, Video
+from mofm.apis import MotionInferencer, MotionStream, Video
 from mofm.datasets import dump_annotations, motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.visualization import write_video
@@ -122,6 +122,28 @@ def test_frame_rate_window_and_json(inferencer, model, tmp_path):
     assert written['actions'] == [list(action) for action in fast.actions()]
     with pytest.raises(ValueError, match='window=10 and stride=11'):
         inferencer([half], window=10, stride=11, progress=False)
+
+
+def test_camera(inferencer):
+    """Each person by themselves, in windows of the config."""
+    ann = recording('a', 20, 2)
+    stream = MotionStream(inferencer, (480, 640))
+    found = [result for frame in range(20) for result in stream.push(
+        ann['keypoint'][:, frame], ann['keypoint_score'][:, frame], person=[4, 9])]
+    assert len(found) == 2 * (20 - WINDOW + 1)
+    for result in found:
+        first, last = result.frames
+        assert last - first == WINDOW - 1
+        clip = dict(ann, keypoint=ann['keypoint'][[int(result.person == 9)], first:last + 1],
+                    keypoint_score=np.ones((1, WINDOW, 17), np.float32), total_frames=WINDOW)
+        expected, = inferencer.predict_clips([clip])
+        np.testing.assert_allclose(result.output['scores'], expected['scores'], atol=1e-5)
+
+
+def test_camera_needs_a_window():
+    cfg = Config.fromfile(CONFIGS / 'penn_unik.py')
+    with pytest.raises(ValueError, match='window: found nothing, .* UNIKBackbone'):
+        MotionStream(MotionInferencer(cfg, device='cpu'), (480, 640))
 
 
 def test_without_segments(model):
