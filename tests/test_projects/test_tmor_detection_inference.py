@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mofm.apis import MotionInferencer, MotionStream, Video
 from mofm.datasets import dump_annotations, motion_collate
+from mofm.keypoints import convert
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.visualization import write_video
 
@@ -134,8 +135,10 @@ def test_camera(inferencer):
     for result in found:
         first, last = result.frames
         assert last - first == WINDOW - 1
-        clip = dict(ann, keypoint=ann['keypoint'][[int(result.person == 9)], first:last + 1],
-                    keypoint_score=np.ones((1, WINDOW, 17), np.float32), total_frames=WINDOW)
+        points, score = convert(ann['keypoint'][[int(result.person == 9)], first:last + 1],
+                                np.ones((1, WINDOW, 17), np.float32), 'coco17',
+                                inferencer.layout.name)
+        clip = dict(ann, keypoint=points, keypoint_score=score, total_frames=WINDOW)
         expected, = inferencer.predict_clips([clip])
         np.testing.assert_allclose(result.output['scores'], expected['scores'], atol=1e-5)
 
