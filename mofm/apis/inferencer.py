@@ -432,7 +432,11 @@ class MotionInferencer:
         for metric in self._metrics:
             if 'segments' in metric:
                 options = dict(metric['segments'])
-                return partial(FUNCTIONS.get(options.pop('type')), **options)
+                name = options.pop('type', None)
+                if not isinstance(name, str) or FUNCTIONS.get(name) is None:
+                    raise ValueError(f'test_evaluator: segments.type: found {name!r}, expected a '
+                                     'registered function, e.g. threshold_segments')
+                return partial(FUNCTIONS.get(name), **options)
         return None
 
     @cached_property

@@ -155,6 +155,10 @@ def test_without_segments(model):
     cfg.test_evaluator = dict(type='FrameMAP')
     found, = MotionInferencer(cfg, model / 'model.pth', device='cpu')(
         [recording('a', 20)], progress=False)
+    cfg.test_evaluator = dict(type='EventMAP', segments=dict(type='nothing'))
+    with pytest.raises(ValueError, match="segments.type: found 'nothing'"):
+        MotionInferencer(cfg, model / 'model.pth', device='cpu')(
+            [recording('a', 20)], progress=False)
     assert found.segments is None and found.actions() == [] and found.scores.shape == (20, 10)
 
 
