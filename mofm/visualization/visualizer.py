@@ -22,6 +22,7 @@ from .pose_3d import draw_clip_3d
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores
 from .sample import draw_sample
 from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .timeline import draw_timeline
 
 
 def figure_to_image(figure: Figure, dpi: float = 80) -> np.ndarray:
@@ -83,6 +84,7 @@ class MotionVisualizer(Visualizer):
     add_roc = _sent(draw_roc)
     add_sample = _sent(draw_sample)
     add_scores = _sent(draw_scores)
+    add_timeline = _sent(draw_timeline)
     add_tokenized_clip = _sent(draw_tokenized_clip)
     add_tokens = _sent(draw_tokens)
 

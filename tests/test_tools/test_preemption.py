@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,11 +52,20 @@ def train(random_config, monkeypatch):
 
 def preempt(work_dir, command, after):
     """Start a training, send SIGTERM after a number of iterations; returns the ended process."""
-    command = [*map(str, command), '--work-dir', str(work_dir), *OPTIONS]
+    config, = (part for part in command if str(part).endswith('random.py'))
+    waits = work_dir.with_suffix('.py')
+    waits.write_text(f"""
+_base_ = {str(config)!r}
+custom_imports = dict(imports=['pause_hook'])
+custom_hooks = [*_base_.custom_hooks, dict(type='PauseHook', after={after})]
+""")
+    command = [str(waits if part == config else part) for part in command]
+    command += ['--work-dir', str(work_dir), *OPTIONS]
     out, err = (work_dir.with_suffix(suffix) for suffix in ('.out', '.err'))
     with open(out, 'w') as stdout, open(err, 'w') as stderr:
-        process = subprocess.Popen(command, env=environment(), stdout=stdout, stderr=stderr,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            command, env=environment(PYTHONPATH=str(Path(__file__).parent)), stdout=stdout,
+            stderr=stderr, start_new_session=True)
     end = time.monotonic() + 200
     while after not in losses(work_dir):
         if process.poll() is not None or time.monotonic() > end:
