@@ -202,12 +202,13 @@ def overlay(result, video: Video, path: Path):
             known = np.flatnonzero(np.isfinite(score))
             values[person] = np.interp(np.arange(len(score)), known, score[known])
 
+    actions = result.actions() if result.task == 'detect' else ()
+
     def title(frame):
         if result.task == 'anomaly':
             return f'normality {result.smoothed[min(frame, len(result.smoothed) - 1)]:.2f}'
         if result.task == 'detect':
-            return ', '.join(name for name, first, last, _ in result.actions()
-                             if first <= frame <= last)
+            return ', '.join(name for name, first, last, _ in actions if first <= frame <= last)
         window = max(np.searchsorted(result.frames[:, 0], frame, 'right') - 1, 0)
         return '{} {:.2f}'.format(*result.top(1, window)[0])
 

@@ -2,7 +2,7 @@
 import hashlib
 import inspect
 import logging
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from mofm.datasets import TrackWindowDataset, motion_collate
 from mofm.datasets.annotation import AnnotationError, Problem, summarise
+from mofm.datasets.frame_windows import join_windows
 from mofm.datasets.transforms.utils import is_int
 from mofm.keypoints import get_layout
-from mofm.registry import DATASETS, FUNCTIONS, METRICS
+from mofm.registry import DATASETS, METRICS
 
 from .gallery import Gallery
 from .lifting import lift_result, to_pixels
@@ -430,13 +431,8 @@ class MotionInferencer:
     def _to_segments(self) -> Optional[Callable]:
         """How the metric of the config makes segments of scores (T, K)."""
         for metric in self._metrics:
-            if 'segments' in metric:
-                options = dict(metric['segments'])
-                name = options.pop('type', None)
-                if not isinstance(name, str) or FUNCTIONS.get(name) is None:
-                    raise ValueError(f'test_evaluator: segments.type: found {name!r}, expected a '
-                                     'registered function, e.g. threshold_segments')
-                return partial(FUNCTIONS.get(name), **options)
+            if hasattr(METRICS.get(metric['type']), 'to_segments'):
+                return METRICS.build(metric).to_segments
         return None
 
     @cached_property
@@ -474,12 +470,7 @@ class MotionInferencer:
 
     def _detect(self, head, recording, windows, scores) -> DetectResult:
         """Mean of the windows of each frame, and segments of it."""
-        total = np.zeros((windows.frames.max() + 1, scores.shape[-1]), np.float32)
-        count = np.zeros((len(total), 1), np.float32)
-        for (first, last), part in zip(windows.frames, scores):
-            total[first:last + 1] += part[:last + 1 - first]
-            count[first:last + 1] += 1
-        total /= count
+        total = join_windows(windows.frames[:, 0], scores, windows.frames.max() + 1)
         segments = None
         if self._to_segments:
             segments = self._to_segments(total)

@@ -1,5 +1,7 @@
 """Windows of consecutive frames of a video with all its persons."""
 
+from typing import Sequence
+
 import numpy as np
 
 
@@ -44,3 +46,24 @@ def cut_window(ann: dict, start: int, size: int) -> dict:
             window[name] = np.zeros((persons, size, *rest), np.float32)
             window[name][:, rows] = ann[name][:, low:high]
     return window
+
+
+def join_windows(starts: Sequence[int], scores: Sequence[np.ndarray],
+                 num_frames: int) -> np.ndarray:
+    """Scores of a recording; frames in several windows get the mean.
+
+    Args:
+        starts (Sequence[int]): First frame of each window.
+        scores (Sequence[np.ndarray]): (S, K) of each; what lies behind the end does not count.
+        num_frames (int): T.
+
+    Returns:
+        np.ndarray: (T, K) float32, 0 in frames without a window.
+    """
+    total = np.zeros((num_frames, scores[0].shape[1]), np.float32)
+    count = np.zeros((num_frames, 1), np.float32)
+    for start, part in zip(starts, scores):
+        part = part[:num_frames - start]
+        total[start:start + len(part)] += part
+        count[start:start + len(part)] += 1
+    return total / np.maximum(count, 1)

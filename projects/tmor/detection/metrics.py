@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from sklearn.metrics import average_precision_score
 
+from mofm.datasets.frame_windows import join_windows
 from mofm.registry import FUNCTIONS, METRICS
 from mofm.visualization import draw_timeline
 
@@ -64,19 +65,15 @@ class _RecordingMetric(BaseMetric):
             windows[name].append(window)
         out = {}
         for name, parts in sorted(windows.items()):
-            _, num_frames, scores, targets, segments = parts[0]
-            total = np.zeros((num_frames, scores.shape[1]), np.float32)
-            truth = np.zeros(total.shape, bool)
-            count = np.zeros((num_frames, 1), np.float32)
-            for first, _, scores, targets, _ in parts:
-                frames = slice(first, first + len(scores))
-                total[frames] += scores
-                truth[frames] = targets
-                count[frames] += 1
-            if not np.isfinite(total).all():
+            starts, (num_frames, *_), parts_scores, parts_targets, (segments, *_) = zip(*parts)
+            scores = join_windows(starts, parts_scores, num_frames)
+            truth = np.zeros(scores.shape, bool)
+            for first, targets in zip(starts, parts_targets):
+                truth[first:first + len(targets)] = targets
+            if not np.isfinite(scores).all():
                 raise ValueError(f'frame_scores of {name!r}: found NaN or infinite values, '
                                  'expected probabilities; look at the loss of the training')
-            out[name] = Recording(total / np.maximum(count, 1), truth, segments)
+            out[name] = Recording(scores, truth, segments)
         return out
 
     def class_names(self, num_classes: int) -> Sequence[str]:
@@ -189,7 +186,7 @@ class EventMAP(_RecordingMetric):
         collect_device, prefix: As in MMEngine.
 
     Raises:
-        ValueError: If an overlap is not in (0, 1].
+        ValueError: If an overlap is not in (0, 1], or there is no such function.
     """
 
     def __init__(self,
@@ -202,9 +199,18 @@ class EventMAP(_RecordingMetric):
         if not all(0 < value <= 1 for value in iou):
             raise ValueError(f'iou: found {tuple(iou)}, expected numbers in (0, 1]')
         options = dict(segments or dict(type='threshold_segments'))
-        self.to_segments = partial(FUNCTIONS.get(options.pop('type')), **options)
+        name = options.pop('type', None)
+        function = FUNCTIONS.get(name) if isinstance(name, str) else None
+        if function is None:
+            raise ValueError(f'segments.type: found {name!r}, expected a registered function, '
+                             'e.g. threshold_segments')
+        self._segments = partial(function, **options)
         self.iou = tuple(iou)
         self.skip_unmatched = skip_unmatched
+
+    def to_segments(self, scores: np.ndarray) -> np.ndarray:
+        """Segments (N, 4) of a recording, see :func:`threshold_segments`, for scores (T, K)."""
+        return self._segments(scores)
 
     def compute_metrics(self, results: list) -> dict:
         """``mAP_action@θ`` and ``mAP_video@θ`` for each overlap θ."""
