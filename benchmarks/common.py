@@ -5,9 +5,9 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
 
 import mmengine
 import numpy as np

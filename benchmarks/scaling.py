@@ -14,11 +14,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Callable
 
 import torch
 import torch.distributed as dist
@@ -141,8 +141,8 @@ def measure(args: argparse.Namespace, folder: Path) -> list:
         pass
     rows, number = [], args.processes
     results = json.loads((folder / 'results.json').read_text())
-    for size, batch, times, result in zip(args.sizes, batches, alone, results):
-        together, reduces = zip(*result['together'])
+    for size, batch, times, result in zip(args.sizes, batches, alone, results, strict=True):
+        together, reduces = zip(*result['together'], strict=True)
         one, all_, reduce = (median(t[1:]) for t in (times, together, reduces))  # first: warm-up
         rows.append({
             'size': size, 'clips a process': batch, 'samples/s of 1': batch / one,

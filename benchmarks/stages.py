@@ -1,9 +1,10 @@
 """What the stages of a step cost: time, FLOPs and memory, next to what the machine can do."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from statistics import median
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 import torch

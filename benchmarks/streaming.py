@@ -80,8 +80,8 @@ def main():
                     found[name].append(push(stream, points, frame))
             # the start, in which windows fill for the first time, and a warm-up
             counted = args.stride * args.windows
-            seconds, count = (np.array(v) for v in zip(*found['all'][-counted:]))
-            alone, number = (np.array(v) for v in zip(*found['one'][-counted:]))
+            seconds, count = (np.array(v) for v in zip(*found['all'][-counted:], strict=True))
+            alone, number = (np.array(v) for v in zip(*found['one'][-counted:], strict=True))
             assert count.sum() == number.sum() > 0
             full = seconds[count > 0] * 1e3
             rate, other = count.sum() / seconds.sum(), number.sum() / alone.sum()

@@ -37,7 +37,7 @@ sample = np.arange(frames) % total if total < frames else np.arange(0.5, frames)
 points = points[:, sample.astype(int)].swapaxes(1, 2)[None]  # (1, M, J, F, 3)
 results = session.run(None, dict(keypoints=points.astype(np.float32),
                                  img_shape=np.array([img_shape], np.int64)))
-for output, result in zip(session.get_outputs(), results):
+for output, result in zip(session.get_outputs(), results, strict=True):
     if output.name != 'scores':
         print(output.name, result[0])
         continue

@@ -98,4 +98,5 @@ def test_config_builds_and_learns(path):
     val = model.eval().data_preprocessor(random_batch(pipeline_of(cfg.val_dataloader), 1))
     with torch.no_grad():
         out = model(**val, mode='predict')
-    assert len(out) == 1 and isinstance(out[0], ActionDataSample)
+    assert len(out) == 1
+    assert isinstance(out[0], ActionDataSample)

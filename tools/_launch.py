@@ -6,8 +6,8 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction

@@ -187,7 +187,8 @@ def tracks(result):
     """Person, frames (T,), key points (T, 17, 2) and scores (T, 17) of everybody."""
     for ann in result.poses:
         inds = ann.get('frame_inds', np.arange(ann['total_frames']))
-        for row, (points, score) in enumerate(zip(ann['keypoint'], ann['keypoint_score'])):
+        for row, (points,
+                  score) in enumerate(zip(ann['keypoint'], ann['keypoint_score'], strict=True)):
             yield ann.get('track_id', row), inds, points, score
 
 
@@ -222,10 +223,13 @@ def overlay(result, video: Video, path: Path):
                 yield draw_poses(image, np.zeros((0, 17, 2)), np.zeros((0, 17)), WHITE[:0],
                                  title=title(frame))
                 continue
-            persons, points, scores = zip(*here)
+            persons, points, scores = zip(*here, strict=True)
             known = [values.get(p, [np.nan])[min(frame, len(values.get(p, [0])) - 1)]
                      for p in persons]
-            texts = [f'{p}' if np.isnan(v) else f'{p}: {v:.2f}' for p, v in zip(persons, known)]
+            texts = [
+                f'{p}' if np.isnan(v) else f'{p}: {v:.2f}'
+                for p, v in zip(persons, known, strict=True)
+            ]
             yield draw_poses(image, np.stack(points), np.stack(scores),
                              score_colours(known, low, high), texts, title(frame))
 

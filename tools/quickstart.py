@@ -237,7 +237,7 @@ def stack(paths: list, path: Path, width: int = 1000):
     images = [Image.open(p).convert('RGB') for p in paths]
     widths = [width] * (len(images) - 1) + [3 * width // 4]
     images = [im.resize((w, round(im.height * w / im.width)), Image.Resampling.LANCZOS)
-              for im, w in zip(images, widths)]
+              for im, w in zip(images, widths, strict=True)]
     sheet = Image.new('RGB', (width, sum(im.height for im in images)), 'white')
     top = 0
     for im in images:

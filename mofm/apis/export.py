@@ -380,7 +380,7 @@ def _compare(path: Path, exportable: ExportableModel, model: nn.Module) -> dict:
     for batch in (clips[:1], clips[1:]):
         results = session.run(exportable.outputs, to_inputs(batch))
         cubes, expected = _ordinary(model, batch)
-        for name, result in zip(exportable.outputs, map(torch.from_numpy, results)):
+        for name, result in zip(exportable.outputs, map(torch.from_numpy, results), strict=True):
             gap = (result.double() - expected[name].double()).abs()
             if name == 'tokens':  # two may fit equally well
                 scores = exportable.token_scores(cubes)

@@ -7,8 +7,8 @@ import fcntl
 import itertools
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .pose_extractor import PoseExtractor
 from .video import Video, file_error
 
 
-def read_boxes(path: Union[str, Path]) -> Dict[int, np.ndarray]:
+def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
     """Boxes of persons from a file ``{"FRAME": [[x1, y1, x2, y2, score], ...], ...}``.
 
     Args:
@@ -61,14 +61,14 @@ def read_boxes(path: Union[str, Path]) -> Dict[int, np.ndarray]:
     return out
 
 
-def _instances(poses: Mapping[str, np.ndarray]) -> List[dict]:
+def _instances(poses: Mapping[str, np.ndarray]) -> list[dict]:
     """Poses of a frame as in the files: 2 decimals of pixels, 4 of scores."""
     columns = [poses['keypoints'].astype(float).round(2).tolist(),
                poses['keypoint_scores'].astype(float).round(4).tolist(),
                poses['bboxes'].astype(float).round(2).tolist(),
                poses['bbox_scores'].astype(float).round(4).tolist()]
     names = ('keypoints', 'keypoint_scores', 'bbox', 'bbox_score')
-    return [dict(zip(names, values)) for values in zip(*columns)]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _line(value: dict) -> bytes:
@@ -104,7 +104,7 @@ def _done_frames(part, file: Path, settings: dict) -> int:
     return frames
 
 
-def extracted(output: Union[str, Path], settings: dict) -> Optional[dict]:
+def extracted(output: str | Path, settings: dict) -> dict | None:
     """What a complete pose file says about its video.
 
     Args:
@@ -130,8 +130,8 @@ def extracted(output: Union[str, Path], settings: dict) -> Optional[dict]:
     return meta
 
 
-def extract_video(extractor: PoseExtractor, video: Video, output: Union[str, Path],
-                  settings: dict, boxes: Optional[Mapping[int, np.ndarray]] = None,
+def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
+                  settings: dict, boxes: Mapping[int, np.ndarray] | None = None,
                   progress: Callable[[int], None] = lambda frames: None) -> dict:
     """Write the poses of a video.
 

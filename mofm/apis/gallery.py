@@ -1,7 +1,6 @@
 """Exemplars of one-shot recognition, added while the program runs."""
 from os import PathLike
 from pathlib import Path
-from typing import List, Tuple, Union
 
 import numpy as np
 
@@ -17,7 +16,7 @@ class Gallery:
 
     def __init__(self, inferencer):
         self._inferencer = inferencer
-        self._names: List[str] = []
+        self._names: list[str] = []
         self._embedding = np.zeros((0, 0), np.float32)
 
     def __len__(self) -> int:
@@ -25,7 +24,7 @@ class Gallery:
         return len(self._names)
 
     @property
-    def classes(self) -> Tuple[str, ...]:
+    def classes(self) -> tuple[str, ...]:
         """Names of the C classes, in the order in which they came."""
         return tuple(dict.fromkeys(self._names))
 
@@ -89,7 +88,7 @@ class Gallery:
             raise ValueError('gallery: found no exemplar, expected at least one; add some with '
                              'gallery.add(NAME, INPUTS) or gallery.load(FILE)')
 
-    def save(self, path: Union[str, PathLike]):
+    def save(self, path: str | PathLike):
         """Write the gallery and the fingerprint of the model.
 
         Args:
@@ -107,7 +106,7 @@ class Gallery:
             np.savez_compressed(f, name=np.array(self._names), embedding=self._embedding,
                                 model=self._inferencer.fingerprint)
 
-    def load(self, path: Union[str, PathLike]):
+    def load(self, path: str | PathLike):
         """Replace the exemplars by those of a file.
 
         Args:

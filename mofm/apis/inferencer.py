@@ -2,10 +2,10 @@
 import hashlib
 import inspect
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -92,9 +92,9 @@ class MotionInferencer:
         ValueError: If the checkpoint is not of this model, or the config has no test pipeline.
     """
 
-    def __init__(self, config: Union[str, Path, Config],
-                 checkpoint: Optional[Union[str, Path]] = None, device: Optional[str] = None,
-                 batch_size: int = 32, cfg_options: Optional[dict] = None):
+    def __init__(self, config: str | Path | Config,
+                 checkpoint: str | Path | None = None, device: str | None = None,
+                 batch_size: int = 32, cfg_options: dict | None = None):
         if not is_int(batch_size, 1):
             raise ValueError(f'batch_size: found {batch_size}, expected an integer of at '
                              'least 1')
@@ -110,7 +110,7 @@ class MotionInferencer:
         names = getattr(getattr(self.model, 'cls_head', None), 'classes', None)
         self.classes = tuple(names or self.model.dataset_meta.get('classes', ()))
         self.gallery = Gallery(self)
-        self.problems: List[Problem] = []
+        self.problems: list[Problem] = []
         self.tasks = self._find_tasks()
         if not self.tasks:
             raise ValueError(f'{type(self.model).__name__}: found a model without output that is '
@@ -118,7 +118,7 @@ class MotionInferencer:
                              "samples, or gives features in mode='tensor'")
 
     @torch.no_grad()
-    def _find_tasks(self) -> Tuple[str, ...]:
+    def _find_tasks(self) -> tuple[str, ...]:
         """Tasks, from what the model does with one clip."""
         joints = self.layout.num_joints
         points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
@@ -153,7 +153,7 @@ class MotionInferencer:
             digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def _require(self, task: Optional[str]) -> str:
+    def _require(self, task: str | None) -> str:
         task = task or self.tasks[0]
         if task not in self.tasks:
             raise ValueError(f'task: found {task!r}, but {type(self.model).__name__} with these '
@@ -171,7 +171,7 @@ class MotionInferencer:
         return data['inputs'], data['data_samples']
 
     @torch.no_grad()
-    def predict_clips(self, clips: Sequence[dict], task: Optional[str] = None) -> List[dict]:
+    def predict_clips(self, clips: Sequence[dict], task: str | None = None) -> list[dict]:
         """Outputs of the model for clips of one window each, the lowest layer.
 
         Args:
@@ -202,11 +202,13 @@ class MotionInferencer:
                 if not np.isfinite(values).all():
                     raise ValueError(f'{name}: the model gives NaN or infinite values, expected '
                                      'finite ones; check the checkpoint')
-            rows = [dict(zip(fields, row)) for row in zip(*fields.values())]
+            rows = [
+                dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True)
+            ]
             if task == 'lift':
                 root_relative = getattr(self.model, 'root_relative', False)
                 rows = [dict(joints=to_pixels(row['joints'], sample, clip, root_relative))
-                        for row, sample, clip in zip(rows, samples, batch)]
+                        for row, sample, clip in zip(rows, samples, batch, strict=True)]
             outputs += rows
         return outputs
 
@@ -218,7 +220,7 @@ class MotionInferencer:
             for start in range(0, len(group), self.batch_size):
                 yield group[start:start + self.batch_size]
 
-    def _outputs(self, inputs, samples: list, task: str) -> Dict[str, torch.Tensor]:
+    def _outputs(self, inputs, samples: list, task: str) -> dict[str, torch.Tensor]:
         """Outputs of a batch, stacked."""
         clips = len(inputs) // len(samples)
         # the heads of other tasks take the mean
@@ -234,8 +236,8 @@ class MotionInferencer:
         return {name: torch.stack([sample.get(field) for sample in samples])
                 for name, field in _PREDICTED[task].items()}
 
-    def __call__(self, inputs: Inputs, task: Optional[str] = None,
-                 **options) -> List[Result]:
+    def __call__(self, inputs: Inputs, task: str | None = None,
+                 **options) -> list[Result]:
         """Results of one or more recordings, see :meth:`iter` for the arguments.
 
         Returns:
@@ -243,12 +245,12 @@ class MotionInferencer:
         """
         return list(self.iter(inputs, task, **options))
 
-    def iter(self, inputs: Inputs, task: Optional[str] = None,
-             window: Optional[int] = None, stride: Optional[int] = None, top_k: int = 5,
-             per_token: bool = True, fps: Optional[float] = None,
-             model_fps: Optional[float] = None, layout: str = 'coco17',
-             img_shape: Optional[Tuple[int, int]] = None, split: Optional[str] = None,
-             pose_extractor: Optional[PoseExtractor] = None,
+    def iter(self, inputs: Inputs, task: str | None = None,
+             window: int | None = None, stride: int | None = None, top_k: int = 5,
+             per_token: bool = True, fps: float | None = None,
+             model_fps: float | None = None, layout: str = 'coco17',
+             img_shape: tuple[int, int] | None = None, split: str | None = None,
+             pose_extractor: PoseExtractor | None = None,
              progress: bool = True) -> Iterator[Result]:
         """Results one after the other, for more recordings than fit into memory.
 
@@ -316,8 +318,8 @@ class MotionInferencer:
                             drop=() if per_token else ('tokens', ))
         return (self._result(task, *found, top_k) for found in results)
 
-    def embed(self, inputs: Inputs, window: Optional[int] = None,
-              stride: Optional[int] = None, progress: bool = False, **options) -> np.ndarray:
+    def embed(self, inputs: Inputs, window: int | None = None,
+              stride: int | None = None, progress: bool = False, **options) -> np.ndarray:
         """Embeddings for one-shot recognition.
 
         Args:
@@ -350,8 +352,8 @@ class MotionInferencer:
         self.problems = reader.problems
         return reader
 
-    def _run(self, reader: RecordingReader, inputs, task: str, window: Optional[int],
-             stride: Optional[int], progress: bool, drop: Sequence[str] = ()) -> Iterator[tuple]:
+    def _run(self, reader: RecordingReader, inputs, task: str, window: int | None,
+             stride: int | None, progress: bool, drop: Sequence[str] = ()) -> Iterator[tuple]:
         """Persons, windows and stacked outputs of every recording; batches span recordings."""
         pairs = ((group, windows, i) for group, windows in self._windows(
             reader, inputs, task, window, stride) for i in range(len(windows)))
@@ -360,12 +362,13 @@ class MotionInferencer:
             while batch := list(islice(pairs, self.batch_size)):
                 outputs = self.predict_clips([w.get_data_info(i) for _, w, i in batch], task)
                 bar.update(len(batch))
-                for (group, windows, i), row in zip(batch, outputs):
+                for (group, windows, i), row in zip(batch, outputs, strict=True):
                     rows.append([row[name] for name in row if name not in drop])
                     if i == len(windows) - 1:
                         names = [name for name in row if name not in drop]
                         stack = list if task == 'lift' else np.stack
-                        yield group, windows, dict(zip(names, map(stack, zip(*rows))))
+                        yield group, windows, dict(
+                            zip(names, map(stack, zip(*rows, strict=True)), strict=True))
                         total, rows = total + 1, []
         if not total:
             if not reader.count:
@@ -402,7 +405,7 @@ class MotionInferencer:
             else:
                 yield group, windows
 
-    def _rules(self, group: List[Recording], window, stride) -> dict:
+    def _rules(self, group: list[Recording], window, stride) -> dict:
         """How tracks are cut."""
         longest = max(recording.ann['total_frames'] for recording in group)
         if issubclass(DATASETS.get(self.dataset.type), TrackWindowDataset):
@@ -417,7 +420,7 @@ class MotionInferencer:
         return rules
 
     @property
-    def clip_len(self) -> Optional[int]:
+    def clip_len(self) -> int | None:
         """Frames of the longest clip that the config allows, None if it does not tell."""
         return self.model.cfg.model.get('backbone', {}).get('max_frames')
 
@@ -428,7 +431,7 @@ class MotionInferencer:
         return [metrics] if isinstance(metrics, dict) else metrics
 
     @cached_property
-    def _to_segments(self) -> Optional[Callable]:
+    def _to_segments(self) -> Callable | None:
         """How the metric of the config makes segments of scores (T, K)."""
         for metric in self._metrics:
             if hasattr(METRICS.get(metric['type']), 'to_segments'):
@@ -443,7 +446,7 @@ class MotionInferencer:
                 return metric['smoothing']
         return inspect.signature(METRICS.get('FrameAUC')).parameters['smoothing'].default
 
-    def _result(self, task: str, group: List[Recording], windows, outputs: dict,
+    def _result(self, task: str, group: list[Recording], windows, outputs: dict,
                 top_k: int) -> Result:
         """The result of a recording, in frames of the input."""
         first = group[0]
@@ -465,7 +468,7 @@ class MotionInferencer:
             return FeaturesResult(**head, **{'tokens': None, **outputs})
         return dict(tokens=TokensResult, reconstruct=ReconstructResult)[task](**head, **outputs)
 
-    def _names(self, count: int) -> Tuple[str, ...]:
+    def _names(self, count: int) -> tuple[str, ...]:
         return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
 
     def _detect(self, head, recording, windows, scores) -> DetectResult:

@@ -1,5 +1,5 @@
 """From what a lifter gives for windows to 3D skeletons of a recording."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmaction.structures import ActionDataSample
@@ -58,7 +58,7 @@ def lift_result(head: dict, recording: Recording, windows: PersonWindows,
     seen = visible(ann)  # (M, T, J)
     total = np.zeros((*seen.shape, 3), np.float32)
     count = np.zeros((*seen.shape[:2], 1, 1), np.float32)
-    for (person, rows), part in zip(windows.rows, joints):
+    for (person, rows), part in zip(windows.rows, joints, strict=True):
         total[person, rows] += part[0]
         count[person, rows] += 1
     known = (count > 0) & seen.any(2)[..., None, None]

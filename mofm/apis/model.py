@@ -1,6 +1,5 @@
 """Models for inference, from a config and a checkpoint, or as published."""
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -15,7 +14,7 @@ from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 
 
-def load_config(path: Union[str, Path], cfg_options: Optional[dict] = None) -> Config:
+def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
     """A config of ``tools/train.py``, with settings to override.
 
     Raises:
@@ -31,8 +30,8 @@ def load_config(path: Union[str, Path], cfg_options: Optional[dict] = None) -> C
     return config
 
 
-def init_model(config: Union[str, Path, Config], checkpoint: Optional[Union[str, Path]] = None,
-               device: Optional[str] = None, cfg_options: Optional[dict] = None) -> nn.Module:
+def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
+               device: str | None = None, cfg_options: dict | None = None) -> nn.Module:
     """Build the model of a config, with the weights of a checkpoint.
 
     Args:

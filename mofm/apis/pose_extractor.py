@@ -2,8 +2,8 @@
 import difflib
 import itertools
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ def _mmpose():
     return mmpose
 
 
-def _find_model(package, name: str) -> Tuple[Path, Optional[str]]:
+def _find_model(package, name: str) -> tuple[Path, str | None]:
     """Config file and URL of the weights, if any, of a model of an OpenMMLab package."""
     root = Path(package.__file__).parent / '.mim'
     configs = {file.stem: file for file in (root / 'configs').rglob('*.py')}
@@ -72,7 +72,7 @@ def _find_model(package, name: str) -> Tuple[Path, Optional[str]]:
                      f'{package.__version__} of this name, expected e.g. {", ".join(close)}')
 
 
-def _config(package, model: str, checkpoint: Optional[str]) -> Tuple[str, str]:
+def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
     """Config file and checkpoint, as path or URL, of a model."""
     config, url = (model, None) if Path(model).is_file() else _find_model(package, str(model))
     if not (checkpoint or url):
@@ -111,8 +111,8 @@ class PersonDetector:
         ValueError: If there is no such model.
     """
 
-    def __init__(self, model: str = DETECTOR, checkpoint: Optional[str] = None,
-                 device: Optional[str] = None, min_score: float = .3, max_overlap: float = .3):
+    def __init__(self, model: str = DETECTOR, checkpoint: str | None = None,
+                 device: str | None = None, min_score: float = .3, max_overlap: float = .3):
         _mmpose()
         from mmpose.evaluation.functional import nms
         try:
@@ -164,8 +164,8 @@ class PoseExtractor:
             checkpoint is not one of it.
     """
 
-    def __init__(self, model: str = MODEL, checkpoint: Optional[str] = None,
-                 device: Optional[str] = None, boxes: Boxes = whole_frame, batch_size: int = 32):
+    def __init__(self, model: str = MODEL, checkpoint: str | None = None,
+                 device: str | None = None, boxes: Boxes = whole_frame, batch_size: int = 32):
         if batch_size < 1:
             raise ValueError(f'found batch_size={batch_size}, expected at least 1')
         mmpose = _mmpose()
@@ -188,7 +188,7 @@ class PoseExtractor:
         self.batch_size = batch_size
 
     def extract(self, frames: Iterable[np.ndarray],
-                boxes: Optional[Iterable[np.ndarray]] = None) -> Iterator[Dict[str, np.ndarray]]:
+                boxes: Iterable[np.ndarray] | None = None) -> Iterator[dict[str, np.ndarray]]:
         """Find the poses in images, a batch of persons from one or more of them at a time.
 
         Args:

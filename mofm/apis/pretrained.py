@@ -1,6 +1,5 @@
 """Published models, or a part of one, in one call."""
 from pathlib import Path
-from typing import Optional, Union
 
 from torch import nn
 
@@ -10,8 +9,8 @@ from mofm.models import MotionTokenizer
 from .model import init_model
 
 
-def from_pretrained(path_or_hub_id: Union[str, Path], part: str = 'model',
-                    device: Optional[str] = None, revision: Optional[str] = None) -> nn.Module:
+def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
+                    device: str | None = None, revision: str | None = None) -> nn.Module:
     """Load a model that ``tools/publish.py`` wrote.
 
     Nothing that is loaded can run code: weights are safetensors, and the config is data.

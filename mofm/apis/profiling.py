@@ -8,10 +8,10 @@ heat do not.
 import ctypes
 import math
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Callable, Iterator
 
 import torch
 from torch import nn

@@ -1,9 +1,10 @@
 """Recordings from what people have: annotations, pose files, videos, arrays."""
 import re
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Union
 
 import numpy as np
 from tqdm import tqdm
@@ -55,7 +56,7 @@ class Recording:
     ann: dict
     video: tuple
     num_frames: int
-    fps: Optional[float] = None
+    fps: float | None = None
     ratio: float = 1.
 
     @property
@@ -94,9 +95,9 @@ class RecordingReader:
     """
 
     def __init__(self, layout: str = 'coco17', to_layout: str = 'coco17',
-                 fps: Optional[float] = None, model_fps: Optional[float] = None,
-                 img_shape: Optional[Tuple[int, int]] = None, split: Optional[str] = None,
-                 pose_extractor: Optional[PoseExtractor] = None, device: Optional[str] = None,
+                 fps: float | None = None, model_fps: float | None = None,
+                 img_shape: tuple[int, int] | None = None, split: str | None = None,
+                 pose_extractor: PoseExtractor | None = None, device: str | None = None,
                  progress: bool = False):
         for name, value in (('fps', fps), ('model_fps', model_fps)):
             if value is not None and not 0 < value < np.inf:  # NaN fails too
@@ -110,7 +111,7 @@ class RecordingReader:
         self.pose_extractor = pose_extractor
         self.device = device
         self.progress = progress
-        self.problems: List[Problem] = []
+        self.problems: list[Problem] = []
         self.count = 0
 
     def report(self, error: AnnotationError, name: str = 'inputs'):
@@ -381,9 +382,9 @@ def _without_nan(ann: dict) -> dict:
                 keypoint_score=np.where(finite, score, 0).astype(score.dtype))
 
 
-def _by_video(items: Sequence) -> List[Tuple[int, object]]:
+def _by_video(items: Sequence) -> list[tuple[int, object]]:
     """Items with their indices, those of one video one after the other."""
-    first: Dict[object, int] = {}
+    first: dict[object, int] = {}
 
     def place(pair):
         index, item = pair

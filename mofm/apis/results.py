@@ -3,10 +3,11 @@
 W is the number of windows of a recording. Frames are those of the input, counted from 0.
 """
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar, Dict, List, Optional, Sequence, Tuple, Union
+from typing import ClassVar
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -38,11 +39,11 @@ class Result:
     """
 
     task: ClassVar[str]
-    _suffixes: ClassVar[Tuple[str, ...]] = ('.json', '.npz')
+    _suffixes: ClassVar[tuple[str, ...]] = ('.json', '.npz')
     name: str
     frames: np.ndarray
-    fps: Optional[float]
-    poses: List[dict] = field(default_factory=list, repr=False, kw_only=True)
+    fps: float | None
+    poses: list[dict] = field(default_factory=list, repr=False, kw_only=True)
 
     def _values(self) -> dict:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
@@ -52,7 +53,7 @@ class Result:
         return dict(task=self.task,
                     **{name: _plain(value) for name, value in self._values().items()})
 
-    def save(self, path: Union[str, PathLike]) -> List[Path]:
+    def save(self, path: str | PathLike) -> list[Path]:
         """Write the result.
 
         Args:
@@ -90,11 +91,11 @@ class ActionResult(Result):
 
     task = 'action'
     scores: np.ndarray
-    classes: Tuple[str, ...]
+    classes: tuple[str, ...]
     top_k: int
 
-    def top(self, k: Optional[int] = None, window: Optional[int] = None
-            ) -> List[Tuple[str, float]]:
+    def top(self, k: int | None = None, window: int | None = None
+            ) -> list[tuple[str, float]]:
         """The best classes.
 
         Args:
@@ -148,7 +149,7 @@ class AnomalyResult(Result):
     score: np.ndarray
     smoothed: np.ndarray
 
-    def per_person(self) -> Dict[int, np.ndarray]:
+    def per_person(self) -> dict[int, np.ndarray]:
         """Normality (T,) of every person, NaN in frames without a window."""
         out = {int(person): np.full(len(self.score), np.nan) for person in np.unique(self.person)}
         for person, values in out.items():
@@ -171,10 +172,10 @@ class DetectResult(Result):
 
     task = 'detect'
     scores: np.ndarray
-    segments: Optional[np.ndarray]
-    classes: Tuple[str, ...]
+    segments: np.ndarray | None
+    classes: tuple[str, ...]
 
-    def actions(self) -> List[Tuple[str, int, int, float]]:
+    def actions(self) -> list[tuple[str, int, int, float]]:
         """Name, first and last frame and confidence of every segment, in order of time."""
         return [(self.classes[int(label)], int(first), int(last), confidence)
                 for label, first, last, confidence in
@@ -211,7 +212,7 @@ class FeaturesResult(Result):
 
     task = 'features'
     pooled: np.ndarray
-    tokens: Optional[np.ndarray]
+    tokens: np.ndarray | None
     encoded: np.ndarray
 
 
@@ -254,7 +255,7 @@ class LiftResult(Result):
     layout: str
     frame: np.ndarray
 
-    def save(self, path: Union[str, PathLike]) -> List[Path]:
+    def save(self, path: str | PathLike) -> list[Path]:
         """Write the result.
 
         Args:
@@ -288,7 +289,7 @@ class LiftResult(Result):
 
 
 def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
-                 smoothing: Sequence[float], stride: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+                 smoothing: Sequence[float], stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Scores of frames from windows, by the rules of :class:`mofm.evaluation.FrameAUC`.
 
     Args:

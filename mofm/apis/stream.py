@@ -1,6 +1,6 @@
 """MotionStream: scores of the persons in front of a camera, as their windows fill."""
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class StreamResult:
     """
 
     person: int
-    frames: Tuple[int, int]
+    frames: tuple[int, int]
     frame: int
     output: dict
 
@@ -58,13 +58,13 @@ class MotionStream:
 
     def __init__(self,
                  inferencer: MotionInferencer,
-                 img_shape: Tuple[int, int],
-                 task: Optional[str] = None,
-                 window: Optional[int] = None,
+                 img_shape: tuple[int, int],
+                 task: str | None = None,
+                 window: int | None = None,
                  stride: int = 1,
                  max_missing: int = 2,
-                 fps: Optional[float] = None,
-                 model_fps: Optional[float] = None,
+                 fps: float | None = None,
+                 model_fps: float | None = None,
                  layout: str = 'coco17',
                  max_lost: int = 30):
         model = inferencer.model
@@ -112,9 +112,9 @@ class MotionStream:
         self._rows = np.zeros((0, self.window, joints, 3), np.float32)  # newest at count % window
         self._inds = np.full((0, self.window), -1)  # frames of the rows
 
-    def push(self, keypoint: np.ndarray, keypoint_score: Optional[np.ndarray] = None,
-             frame: Optional[int] = None,
-             person: Optional[Sequence[int]] = None) -> List[StreamResult]:
+    def push(self, keypoint: np.ndarray, keypoint_score: np.ndarray | None = None,
+             frame: int | None = None,
+             person: Sequence[int] | None = None) -> list[StreamResult]:
         """Add the poses of the next frame.
 
         Args:
@@ -198,7 +198,7 @@ class MotionStream:
         last = max(self.window - 1 - self.max_missing, 0)
         return due & (inds[:, last] < inds[:, 0] + self.window)
 
-    def _predict(self, slots) -> List[StreamResult]:
+    def _predict(self, slots) -> list[StreamResult]:
         """Results of full windows, in one batch."""
         if not len(slots):
             return []
@@ -208,12 +208,12 @@ class MotionStream:
         clips = [dict(frame_dir=f'person {p}', label=0, img_shape=self.img_shape,
                       total_frames=self.window, frame_inds=i - i[0], keypoint=r[None, ..., :2],
                       keypoint_score=r[None, ..., 2])
-                 for p, i, r in zip(self._person[slots], inds, rows)]
+                 for p, i, r in zip(self._person[slots], inds, rows, strict=True)]
         if self.ratio != 1:
             clips = [self._resampled(clip) for clip in clips]
         outputs = self.inferencer.predict_clips(clips, self.task)
         return [StreamResult(int(p), (int(i[0]), int(i[-1])), int(i[0]) + self.window // 2, output)
-                for p, i, output in zip(self._person[slots], inds, outputs)]
+                for p, i, output in zip(self._person[slots], inds, outputs, strict=True)]
 
     def _resampled(self, clip: dict) -> dict:
         """A window at the frame rate of the model."""

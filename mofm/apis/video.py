@@ -1,7 +1,7 @@
 """Videos: where they are, and their frames."""
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Union
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ def _by_number(path: Path) -> list:
     return [int(t) if t.isdecimal() else t for t in re.split(r'(\d+)', path.name)]
 
 
-def find_videos(path: Union[str, Path]) -> Dict[str, Path]:
+def find_videos(path: str | Path) -> dict[str, Path]:
     """Videos in a folder and below it, or the one that the path is.
 
     Args:
@@ -66,9 +66,9 @@ class Video:
             be an estimate.
     """
 
-    def __init__(self, path: Union[str, Path]):
+    def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.images: List[Path] = []
+        self.images: list[Path] = []
         if self.path.is_dir():
             self.images = sorted((f for f in self.path.iterdir() if f.suffix.lower() in IMAGES
                                   and not f.name.startswith('.')), key=_by_number)

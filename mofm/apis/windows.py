@@ -1,5 +1,4 @@
 """Windows of recordings."""
-from typing import List, Optional
 
 import numpy as np
 
@@ -32,7 +31,7 @@ class ClipWindows:
         AnnotationError: If no window is left, which takes a stride of more than a window.
     """
 
-    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
         total = ann['total_frames']
         self.size = min(window or total, total)
         last = total - self.size
@@ -74,7 +73,7 @@ class FrameWindows:
         ValueError: If the stride is out of range.
     """
 
-    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
         inds = ann.get('frame_inds', np.arange(ann['total_frames']))
         num_frames = int(inds[-1]) + 1
         window = window or num_frames
@@ -110,7 +109,7 @@ class PersonWindows:
         AnnotationError: If a person has no window, which takes a stride of more than a window.
     """
 
-    def __init__(self, ann: dict, window: Optional[int] = None, stride: Optional[int] = None):
+    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
         inds = ann.get('frame_inds', np.arange(ann['total_frames']))
         self._windows, self.rows = [], []
         seen = visible(ann)  # (M, T, V)
@@ -156,7 +155,7 @@ class TrackWindows(TrackWindowDataset):
         AnnotationError: If no track is long enough.
     """
 
-    def __init__(self, name: str, annotations: List[dict], **rules):
+    def __init__(self, name: str, annotations: list[dict], **rules):
         self._annotations = annotations
         super().__init__(name, test_mode=True, **rules)
         tracks, (track, row) = self._tracks, self.data_list.T

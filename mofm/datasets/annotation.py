@@ -22,10 +22,11 @@ import json
 import os
 import pickle
 import tempfile
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Collection, Dict, Iterator, Optional, Sequence, Union
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Problem:
     """
 
     file: str
-    index: Optional[int]
+    index: int | None
     field: str
     found: str
     expected: str
@@ -94,7 +95,7 @@ def _read_npz(path):
     keypoint, score = data['keypoint'], data['keypoint_score']
     rows = [data[name].tolist() for name in _COLUMNS]
     annotations, start = [], 0
-    for frame_dir, label, img_shape, total_frames, num_person in zip(*rows):
+    for frame_dir, label, img_shape, total_frames, num_person in zip(*rows, strict=True):
         stop, shape = start + num_person * total_frames, (num_person, total_frames)
         annotations.append(dict(
             frame_dir=frame_dir, label=label, img_shape=tuple(img_shape),
@@ -109,7 +110,7 @@ def _read_npz(path):
     return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
 
 
-def open_arrow(path: Union[str, os.PathLike]) -> ArrowFile:
+def open_arrow(path: str | os.PathLike) -> ArrowFile:
     """Open an ``.arrow`` file without reading it.
 
     Raises:
@@ -152,7 +153,7 @@ def _read_arrow(path):
 _READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz, '.arrow': _read_arrow}
 
 
-def load_annotations(path: Union[str, os.PathLike]) -> Dict[str, Any]:
+def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
     """Read an annotation file without trusting it.
 
     Args:
@@ -242,7 +243,7 @@ def _write_arrow(data, f):
 _WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz, '.arrow': _write_arrow}
 
 
-def dump_annotations(data: Dict[str, Any], path: Union[str, os.PathLike]) -> None:
+def dump_annotations(data: dict[str, Any], path: str | os.PathLike) -> None:
     """Write valid annotations; the file appears complete or not at all.
 
     Args:
@@ -328,9 +329,9 @@ def _wrong_track_field(ann):
     return None
 
 
-def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[int] = None,
+def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None = None,
              allow_empty: bool = False, file: str = '',
-             index: Optional[int] = None, dims: int = 2) -> Optional[Problem]:
+             index: int | None = None, dims: int = 2) -> Problem | None:
     """Check one annotation; the first thing found wrong is returned.
 
     Any number of persons and frames is fine, and so are joints outside the image.
@@ -393,7 +394,7 @@ def validate(ann: Dict[str, Any], num_joints: int = 17, num_classes: Optional[in
     return None
 
 
-def complete_3d(ann: Dict[str, Any]) -> Dict[str, Any]:
+def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
     """An annotation of 3D joints with the fields that published files lack.
 
     Args:

@@ -4,8 +4,9 @@ One row per annotation, in the IPC file format (Feather version 2): scalars in c
 own, arrays as flat lists. Coordinates and scores are float16, like those of published files.
 """
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Sequence, Tuple, Union
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -48,10 +49,10 @@ class ArrowWriter:
         _require_arrow()
         self._schema = _schema(metainfo)
         self._file = pa.ipc.new_file(file, self._schema)
-        self._rows: List[dict] = []
+        self._rows: list[dict] = []
         self._size = 0
 
-    def write(self, ann: Dict[str, Any], splits: Sequence[str]):
+    def write(self, ann: dict[str, Any], splits: Sequence[str]):
         """Add a valid annotation (:func:`mofm.datasets.annotation.validate`).
 
         Args:
@@ -113,7 +114,7 @@ class ArrowFile:
         OSError: If it cannot be opened.
     """
 
-    def __init__(self, path: Union[str, Path]):
+    def __init__(self, path: str | Path):
         _require_arrow()
         self.path = str(path)
         self._file = pa.ipc.open_file(pa.memory_map(self.path))
@@ -171,10 +172,10 @@ class ArrowFile:
             raise ValueError('keypoint or keypoint_score does not have the length that '
                              'num_person, total_frames and num_joints say')
 
-    def splits(self) -> Dict[str, np.ndarray]:
+    def splits(self) -> dict[str, np.ndarray]:
         """Ascending rows of every split."""
-        out: Dict[str, List[np.ndarray]] = {}
-        for batch, first in zip(self._batches, self._first):
+        out: dict[str, list[np.ndarray]] = {}
+        for batch, first in zip(self._batches, self._first, strict=True):
             column = batch.column('split')
             names = column.flatten().dictionary_encode()
             parents = column.value_parent_indices().to_numpy(zero_copy_only=False)
@@ -183,11 +184,11 @@ class ArrowFile:
                 out.setdefault(name, []).append(first + parents[codes == code])
         return {name: np.concatenate(rows) for name, rows in out.items()}
 
-    def ids(self) -> List[str]:
+    def ids(self) -> list[str]:
         """``frame_dir`` of every annotation."""
         return [name for names in self._ids for name in names.to_pylist()]
 
-    def __getitem__(self, row: int) -> Dict[str, Any]:
+    def __getitem__(self, row: int) -> dict[str, Any]:
         """One annotation, its arrays copied from the file.
 
         Args:
@@ -219,12 +220,12 @@ class ArrowFile:
         return ann
 
 
-def _offsets_and_values(column) -> Tuple[np.ndarray, np.ndarray]:
+def _offsets_and_values(column) -> tuple[np.ndarray, np.ndarray]:
     """Of a list column: where each row starts and ends (N + 1,), and all values."""
     return column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
 
 
-def _cut(column: Tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:
+def _cut(column: tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:
     """A copy of row ``i``."""
     offsets, values = column
     return values[offsets[i]:offsets[i + 1]].copy()

@@ -1,6 +1,6 @@
 """Windows of consecutive frames of a video with all its persons."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def join_windows(starts: Sequence[int], scores: Sequence[np.ndarray],
     """
     total = np.zeros((num_frames, scores[0].shape[1]), np.float32)
     count = np.zeros((num_frames, 1), np.float32)
-    for start, part in zip(starts, scores):
+    for start, part in zip(starts, scores, strict=True):
         part = part[:num_frames - start]
         total[start:start + len(part)] += part
         count[start:start + len(part)] += 1

@@ -4,7 +4,6 @@ The readers of :mod:`mofm.sources` write them into the files they make. For file
 such as those of PYSKL, ``MotionDataset(..., class_names='ntu60')`` supplies them.
 """
 
-from typing import Dict, Tuple
 
 _NTU60 = (
     'drink water', 'eat meal/snack', 'brushing teeth', 'brushing hair', 'drop', 'pickup', 'throw',
@@ -42,7 +41,7 @@ _NTU120 = (
     'support somebody with hand', 'finger-guessing game (playing rock-paper-scissors)')
 
 #: Data set to the names of its labels 0, 1, ...
-LABEL_NAMES: Dict[str, Tuple[str, ...]] = dict(
+LABEL_NAMES: dict[str, tuple[str, ...]] = dict(
     ntu60=_NTU60,
     ntu120=_NTU120,
     penn_action=(

@@ -2,7 +2,7 @@
 import ctypes
 import logging
 import pickle
-from typing import Callable, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -82,15 +82,15 @@ class MotionDataset(BaseDataset):
 
     def __init__(self,
                  ann_file: str,
-                 pipeline: Sequence[Union[dict, Callable]] = (),
-                 split: Optional[str] = None,
-                 exemplar_split: Optional[str] = None,
+                 pipeline: Sequence[dict | Callable] = (),
+                 split: str | None = None,
+                 exemplar_split: str | None = None,
                  layout: str = 'coco17',
                  to_layout: str = 'coco17',
                  dims: int = 2,
-                 classes: Optional[Sequence[int]] = None,
-                 num_classes: Optional[int] = None,
-                 class_names: Optional[str] = None,
+                 classes: Sequence[int] | None = None,
+                 num_classes: int | None = None,
+                 class_names: str | None = None,
                  repeat: int = 1,
                  on_error: str = 'skip',
                  **kwargs):
@@ -122,13 +122,13 @@ class MotionDataset(BaseDataset):
         self.class_names = names
         self.repeat = repeat
         self.on_error = on_error
-        self.problems: List[Problem] = []
-        self._store: Optional[ArrowFile] = None
+        self.problems: list[Problem] = []
+        self._store: ArrowFile | None = None
         super().__init__(ann_file, pipeline=pipeline, data_prefix={}, **kwargs)
         self._metainfo = {**dict(layout=to_layout, left_kp=list(self.to_layout.left),
                                  right_kp=list(self.to_layout.right)), **self._metainfo}
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read, select, check and convert the annotations.
 
         Returns:
@@ -215,7 +215,7 @@ class MotionDataset(BaseDataset):
         self.serialize_data = False  # there is nothing to keep in memory
         return np.flatnonzero(keep)
 
-    def _rows_of(self, split: Optional[str]) -> np.ndarray:
+    def _rows_of(self, split: str | None) -> np.ndarray:
         """Mask (N,) of the rows of a split, all for None."""
         rows = self._ids(split, self._store.splits())
         mask = np.full(len(self._store), rows is None)
@@ -238,7 +238,7 @@ class MotionDataset(BaseDataset):
         self._prepare(ann)
         return ann
 
-    def _select(self, data: dict) -> List[Tuple[int, dict]]:
+    def _select(self, data: dict) -> list[tuple[int, dict]]:
         """Pairs of index and annotation of the split; each has its id in ``frame_dir``."""
         annotations = data['annotations']
         ids = self._ids(self.split, data['split'])
@@ -265,7 +265,7 @@ class MotionDataset(BaseDataset):
                                  f'{name!r} without annotation', 'an annotation of each id'))
         return selected
 
-    def _ids(self, split: Optional[str], splits: dict) -> Optional[dict]:
+    def _ids(self, split: str | None, splits: dict) -> dict | None:
         """Ids of a split as keys; None for None."""
         if split is None:
             return None
@@ -295,7 +295,7 @@ class MotionDataset(BaseDataset):
         ann['keypoint'], ann['keypoint_score'] = convert(ann['keypoint'], ann['keypoint_score'],
                                                          self.layout.name, self.to_layout.name)
 
-    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         """As in ``BaseDataset``, which would hold the clips three times meanwhile."""
         block, ends = bytearray(), []
         self.data_list.reverse()
@@ -322,7 +322,7 @@ class MotionDataset(BaseDataset):
             return super().get_data_info(idx)
         return dict(self._read_row(self.data_list[idx]), sample_idx=idx)
 
-    def prepare_data(self, idx: int) -> Optional[dict]:
+    def prepare_data(self, idx: int) -> dict | None:
         """One sample after the pipeline; None if it is damaged (``.arrow`` only), see mmengine."""
         try:
             return super().prepare_data(idx)
@@ -337,7 +337,7 @@ class MotionDataset(BaseDataset):
         subset = super()._get_unserialized_subset(indices)
         return subset if self._store is None else np.array(subset, np.int64)
 
-    def get_cat_ids(self, idx: int) -> List[int]:
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Label of one sample as a list, for mmengine's class-balanced wrapper."""
         return [self.get_data_info(idx)['label']]
 

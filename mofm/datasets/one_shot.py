@@ -1,7 +1,7 @@
 """One-shot protocol of NTU RGB+D 120 (Liu et al., arXiv 1905.04757, Sec. 4.2)."""
 
 import re
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from .annotation import AnnotationError
 
@@ -13,7 +13,7 @@ NTU120_EXEMPLARS = tuple(f'S{1 if label < 60 else 18:03}C003P008R001A{label + 1:
 _NAME = re.compile(r'S\d{3}C\d{3}P\d{3}R\d{3}A(\d{3})')
 
 
-def ntu120_one_shot(annotations: Sequence[dict]) -> Dict[str, List[str]]:
+def ntu120_one_shot(annotations: Sequence[dict]) -> dict[str, list[str]]:
     """Splits of the protocol.
 
     Args:

@@ -1,6 +1,6 @@
 """Which samples form a batch."""
 
-from typing import Iterator, Optional, Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 
 import numpy as np
 from mmengine.dataset import ConcatDataset
@@ -32,7 +32,7 @@ class ClassBalancedSampler(Sampler):
     """
 
     def __init__(self, dataset: Sized, batch_size: int = 16, per_class: int = 2,
-                 seed: Optional[int] = None):
+                 seed: int | None = None):
         if per_class < 1 or batch_size < per_class or batch_size % per_class:
             raise ValueError(f'batch_size: found {batch_size}, expected a positive multiple of '
                              f'per_class={per_class}')
@@ -101,7 +101,7 @@ class MixtureSampler(Sampler):
     """
 
     def __init__(self, dataset: ConcatDataset, weights: Sequence[float],
-                 num_samples: Optional[int] = None, seed: Optional[int] = None):
+                 num_samples: int | None = None, seed: int | None = None):
         weights = np.array(weights, dtype=np.float64)
         ends = np.array(dataset.cumulative_sizes)
         if weights.shape != ends.shape or not (weights >= 0).all() or not weights.sum() > 0:
@@ -121,7 +121,7 @@ class MixtureSampler(Sampler):
         """Indices of this rank, in random order."""
         rng = np.random.default_rng([self.seed, self.epoch])
         parts = []
-        for start, size, share in zip(self.starts, self.sizes, self.shares):
+        for start, size, share in zip(self.starts, self.sizes, self.shares, strict=True):
             rounds = [rng.permutation(size) for _ in range(-(-share // size))]
             parts += [start + indices for indices in rounds[:-1]]
             parts += [start + rounds[-1][:share - size * (len(rounds) - 1)]] if rounds else []

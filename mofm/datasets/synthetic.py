@@ -7,7 +7,7 @@ detector. World axes: x forward, y to the person's left, z up; metres, degrees, 
 """
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mofm.registry import DATASETS
 
 from .motion_dataset import MotionDataset
 
-Angles = Dict[str, np.ndarray]
+Angles = dict[str, np.ndarray]
 
 FPS = 30.0
 IMG_SHAPE = (1080, 1920)
@@ -27,7 +27,7 @@ IMG_SHAPE = (1080, 1920)
 _LIMB_RANGES = dict(
     shoulder=(-60, 180), abduct=(-40, 175), rotate=(-90, 100), elbow=(0, 150),
     hip=(-30, 130), spread=(-15, 60), turnout=(-30, 45), knee=(0, 150))
-RANGES: Dict[str, Tuple[float, float]] = dict(
+RANGES: dict[str, tuple[float, float]] = dict(
     pitch=(-95, 95), roll=(-95, 95), yaw=(-180, 180), bend=(-25, 110), side=(-35, 35),
     twist=(-50, 50), nod=(-40, 40), turn=(-70, 70),
     **{f'{side}_{name}': span for side in 'lr' for name, span in _LIMB_RANGES.items()})
@@ -65,7 +65,7 @@ def _rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
     return out
 
 
-def forward_kinematics(angles: Angles, segments: Dict[str, float]) -> np.ndarray:
+def forward_kinematics(angles: Angles, segments: dict[str, float]) -> np.ndarray:
     """Joint positions of the body with the pelvis at the origin.
 
     Args:
@@ -91,7 +91,7 @@ def forward_kinematics(angles: Angles, segments: Dict[str, float]) -> np.ndarray
     joints[:, _FACE] = skull[:, None] + np.einsum('tij,vj->tvi', head, face)
 
     def limb(first: int, base: np.ndarray, start: np.ndarray, side: str, names: Sequence[str],
-             fold: int, lengths: Tuple[float, float]) -> None:
+             fold: int, lengths: tuple[float, float]) -> None:
         """Two-bone limb whose joints are `first`, `first + 2`, `first + 4`."""
         lift, away, turn, hinge = (angles[f'{side}_{name}'] for name in names)
         sign = 1 if side == 'l' else -1
@@ -117,8 +117,8 @@ def _smoothstep(x: np.ndarray) -> np.ndarray:
     return x * x * (3 - 2 * x)
 
 
-def _keyframes(tau: np.ndarray, rest: Dict[str, float],
-               *frames: Tuple[float, Dict[str, float]]) -> Angles:
+def _keyframes(tau: np.ndarray, rest: dict[str, float],
+               *frames: tuple[float, dict[str, float]]) -> Angles:
     """Ease from pose to pose; an angle that a pose does not name is at rest in it."""
     times = [time for time, _ in frames]
     names = sorted({name for _, pose in frames for name in pose})
@@ -126,7 +126,7 @@ def _keyframes(tau: np.ndarray, rest: Dict[str, float],
     for name in names:
         values = [pose.get(name, rest.get(name, 0.0)) for _, pose in frames]
         value = np.full(len(tau), float(values[0]))
-        for t0, t1, v0, v1 in zip(times, times[1:], values, values[1:]):
+        for t0, t1, v0, v1 in zip(times, times[1:], values, values[1:], strict=False):
             if v0 != v1:
                 value += (v1 - v0) * _smoothstep((tau - t0) / (t1 - t0))
         out[name] = value
@@ -174,7 +174,7 @@ def _run(t, rest, rng):
     return out
 
 
-def _both(**angles: float) -> Dict[str, float]:
+def _both(**angles: float) -> dict[str, float]:
     return {f'{side}_{name}': value for side in 'lr' for name, value in angles.items()}
 
 
@@ -326,16 +326,16 @@ def _drink(t, rest, rng):
                       (1, cup))
 
 
-_MOTIONS: Dict[str, Callable] = dict(
+_MOTIONS: dict[str, Callable] = dict(
     walk=_walk, run=_run, jump=_jump, wave=_wave, clap=_clap, punch=_punch, kick=_kick,
     squat=_squat, sit_down=_sit_down, stand_up=_stand_up, throw=_throw, fall=_fall,
     jumping_jack=_jumping_jack, pick_up=_pick_up, drink=_drink)
-ACTIONS: Tuple[str, ...] = tuple(_MOTIONS)
+ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
 _ARMS_FREE = ('wave', 'kick', 'sit_down', 'stand_up', 'throw', 'drink')
 _HANDS_MEET = ('clap', 'drink')  # a goal that a larger or smaller movement would miss
 
 
-def _action_name(action: Union[str, int]) -> str:
+def _action_name(action: str | int) -> str:
     if isinstance(action, (int, np.integer)) and 0 <= action < len(ACTIONS):
         return ACTIONS[action]
     if action in _MOTIONS:
@@ -359,12 +359,12 @@ def _moving_average(x: np.ndarray, width: int) -> np.ndarray:
     return (total[high] - total[low]) / (high - low)[:, None]
 
 
-def _random_segments(rng: np.random.Generator) -> Dict[str, float]:
+def _random_segments(rng: np.random.Generator) -> dict[str, float]:
     height = rng.uniform(.86, 1.12)
     return {name: length * height * rng.uniform(.93, 1.07) for name, length in _SEGMENTS.items()}
 
 
-def animate(action: Union[str, int], rng: np.random.Generator, num_frames: int) -> np.ndarray:
+def animate(action: str | int, rng: np.random.Generator, num_frames: int) -> np.ndarray:
     """One performance of an action by a random person.
 
     Limb lengths, tempo, phase, amplitude, posture, handedness and sway are drawn from `rng`. The
@@ -432,7 +432,7 @@ def animate(action: Union[str, int], rng: np.random.Generator, num_frames: int) 
 
 
 # ----------------------------------------------------------------------------------------- camera
-def project(joints: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+def project(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """See the body through a random camera that holds the whole clip in its 1920 x 1080 image.
 
     Args:
@@ -467,8 +467,8 @@ def project(joints: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, n
     return pixels + size / 2 + slack * rng.uniform(-.9, .9, 2), camera[..., 2]
 
 
-def synthesize(action: Union[str, int], rng: np.random.Generator,
-               num_frames: Optional[int] = None) -> dict:
+def synthesize(action: str | int, rng: np.random.Generator,
+               num_frames: int | None = None) -> dict:
     """One clip in the PYSKL annotation schema.
 
     Args:
@@ -519,8 +519,8 @@ class SyntheticMotion(MotionDataset):
     """
 
     def __init__(self, num_clips: int = 1200, seed: int = 0,
-                 actions: Optional[Sequence[str]] = None, num_frames: Tuple[int, int] = (40, 120),
-                 pipeline: Sequence = (), metainfo: Optional[dict] = None, **kwargs) -> None:
+                 actions: Sequence[str] | None = None, num_frames: tuple[int, int] = (40, 120),
+                 pipeline: Sequence = (), metainfo: dict | None = None, **kwargs) -> None:
         self.actions = tuple(_action_name(a) for a in (ACTIONS if actions is None else actions))
         if num_clips < 1:
             raise ValueError(f'num_clips is {num_clips}, expected at least 1')

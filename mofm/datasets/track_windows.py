@@ -3,8 +3,8 @@
 The rules are those of STG-NF (Hirschorn and Avidan, ICCV 2023) and its predecessors.
 """
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -19,7 +19,7 @@ from .motion_dataset import MotionDataset
 class _Tracks:
     """R rows of all tracks, one after the other in a few arrays that workers share."""
 
-    clips: List[str]
+    clips: list[str]
     clip: np.ndarray  # (N,) index in clips
     track_id: np.ndarray  # (N,)
     img_shape: np.ndarray  # (N, 2)
@@ -84,7 +84,7 @@ class TrackWindowDataset(MotionDataset):
                  abnormal_labels: Sequence[int] = (1, ),
                  normal_only: bool = False,
                  label_at: str = 'centre',
-                 balance: Optional[float] = None,
+                 balance: float | None = None,
                  **kwargs):
         for name, value, low in (('seg_len', seg_len, 1), ('stride', stride, 1),
                                  ('min_len', min_len, 1), ('max_missing', max_missing, 0)):
@@ -102,7 +102,7 @@ class TrackWindowDataset(MotionDataset):
         self.normal_only = normal_only
         self.label_at = label_at
         self.balance = balance
-        self.clips_left_out: List[str] = []
+        self.clips_left_out: list[str] = []
         super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
 
     def load_data_list(self) -> np.ndarray:
@@ -133,7 +133,7 @@ class TrackWindowDataset(MotionDataset):
             windows = windows.repeat(np.where(abnormal, max(int(times), 1), 1), axis=0)
         return windows
 
-    def _join(self, annotations: List[dict]) -> _Tracks:
+    def _join(self, annotations: list[dict]) -> _Tracks:
         """The tracks of all annotations; their dense arrays are freed on the way."""
         clips, parts, tracks = {}, [], []
         annotations.reverse()
@@ -149,7 +149,7 @@ class TrackWindowDataset(MotionDataset):
             clip = clips.setdefault(ann.get('clip', ann['frame_dir']), len(clips))
             tracks += [(clip, ann.get('track_id', m), *ann['img_shape'], length)
                        for m, length in enumerate(seen.sum(1)) if length]
-        keypoint, score, frame, abnormal = map(np.concatenate, zip(*parts))
+        keypoint, score, frame, abnormal = map(np.concatenate, zip(*parts, strict=True))
         tracks = np.array(tracks, np.int64).reshape(-1, 5)
         length = tracks[:, 4]
         return _Tracks(list(clips), tracks[:, 0], tracks[:, 1], tracks[:, 2:4],
@@ -226,7 +226,7 @@ class TrackWindowDataset(MotionDataset):
             frame=int(tracks.frame[start]) + size // 2,
             sample_idx=idx)
 
-    def get_cat_ids(self, idx: int) -> List[int]:
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Label of one window as a list, for mmengine's class-balanced wrapper."""
         num_windows = len(self) // self.repeat
         return [int(self._labels(self.data_list[idx % num_windows]))]

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Union
 
 from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend, register_backend
@@ -16,7 +15,7 @@ class AtomicLocalBackend(LocalBackend):
     What a killed process leaves is overwritten by the next one.
     """
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to a file, whose folder is made if needed."""
         path = os.path.realpath(filepath)  # a link stays one
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe, /dev/stdout
@@ -34,7 +33,7 @@ class AtomicLocalBackend(LocalBackend):
             Path(unfinished).unlink(missing_ok=True)
             raise
 
-    def put_text(self, obj: str, filepath: Union[str, Path], encoding: str = 'utf-8') -> None:
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text to a file, whose folder is made if needed."""
         self.put(obj.encode(encoding), filepath)
 

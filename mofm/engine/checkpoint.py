@@ -9,7 +9,6 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
-from typing import List, Optional, Union
 
 import numpy as np
 import torch
@@ -71,7 +70,7 @@ def check_state(model: nn.Module, state: dict, source: str):
             'num_frames, canvas, patch, width, depth, vocabulary and classes).')
 
 
-def find_checkpoint(source: Union[str, Path]) -> Path:
+def find_checkpoint(source: str | Path) -> Path:
     """The file to read for a file, a published folder or the id of one.
 
     Raises:
@@ -86,7 +85,7 @@ def find_checkpoint(source: Union[str, Path]) -> Path:
     return path
 
 
-def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
+def find_resumable(work_dir: str | Path) -> str | None:
     """The newest whole checkpoint of a training.
 
     First comes the one that ``last_checkpoint`` names, then the others by the time they were
@@ -112,7 +111,7 @@ def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
     return found[0]
 
 
-def _saved(work_dir: Path) -> List[Path]:
+def _saved(work_dir: Path) -> list[Path]:
     """Checkpoints that can be resumed, which the best and published ones cannot; newest first."""
     saved = [path for path in work_dir.glob('*.pth')
              if re.fullmatch(r'(epoch|iter)_\d+\.pth|preempted\.pth', path.name)]
@@ -125,7 +124,7 @@ def _saved(work_dir: Path) -> List[Path]:
     return saved
 
 
-def _newest_whole(paths: List[Path]) -> Optional[str]:
+def _newest_whole(paths: list[Path]) -> str | None:
     """The first checkpoint that is whole."""
     for path in paths:
         if _is_whole(path):

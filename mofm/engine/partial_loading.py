@@ -4,9 +4,9 @@ The position table is resized, as ViT does for another image size (arXiv 2010.11
 its rows are a grid of cubes, which bicubic interpolation brings to another grid.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -35,12 +35,12 @@ class LoadReport:
     """
 
     source: str
-    matched: List[str] = field(default_factory=list)
-    resized: Dict[str, str] = field(default_factory=dict)
-    new: Dict[str, str] = field(default_factory=dict)
-    unused: List[str] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
-    sizes: Dict[str, int] = field(default_factory=dict)
+    matched: list[str] = field(default_factory=list)
+    resized: dict[str, str] = field(default_factory=dict)
+    new: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def share(self, kind: str) -> float:
         """Share of the elements of the model that are 'matched', 'resized' or 'new'."""
@@ -91,8 +91,8 @@ def resize_positions(table: Tensor, source: CubeGrid, target: Tensor, grid: Cube
     return resized
 
 
-def load_partial(model: nn.Module, source: Union[str, Path], prefix: str = '',
-                 source_grid: Optional[dict] = None) -> LoadReport:
+def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
+                 source_grid: dict | None = None) -> LoadReport:
     """Load what fits into a model, which keeps its values elsewhere.
 
     The position table of a backbone is resized where canvas or patch differ. Its cube embedding
@@ -145,14 +145,14 @@ def load_partial(model: nn.Module, source: Union[str, Path], prefix: str = '',
     return report
 
 
-def _with_positions(model: nn.Module) -> Iterator[Tuple[str, nn.Module]]:
+def _with_positions(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Prefix and module of everything with a position table over a grid of cubes."""
     for name, module in model.named_modules():
         if isinstance(getattr(module, 'grid', None), CubeGrid) and hasattr(module, 'pos_embed'):
             yield f'{name}.' if name else '', module
 
 
-def _published_grid(file: Union[str, Path], path: str) -> Optional[dict]:
+def _published_grid(file: str | Path, path: str) -> dict | None:
     """Geometry of a part of a published model, None for any other checkpoint."""
     file = Path(file)
     if file.suffix != '.safetensors' or not file.with_name('config.json').is_file():
@@ -164,7 +164,7 @@ def _published_grid(file: Union[str, Path], path: str) -> Optional[dict]:
             for name in ('num_frames', 'canvas', 'patch')}
 
 
-def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: Optional[dict]):
+def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: dict | None):
     """Resize the position table in ``state``, and leave out a cube embedding of other cubes."""
     name = f'{path}pos_embed'
     if name not in state:

@@ -17,7 +17,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, List, Optional, Union
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -44,13 +44,13 @@ _TEXT = re.compile(r'[\w-]{0,64}', re.ASCII)
 _FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file', 'url')
 
 
-def is_hub_id(source: Union[str, Path]) -> bool:
+def is_hub_id(source: str | Path) -> bool:
     """Whether ``source`` reads as ``user/model`` and not as a file."""
     source = str(source)
     return bool(_HUB_ID.fullmatch(source)) and not source.endswith(_FILE_SUFFIXES)
 
 
-def find_published(source: Union[str, Path], revision: Optional[str] = None) -> Path:
+def find_published(source: str | Path, revision: str | None = None) -> Path:
     """Folder of a published model, downloaded if it is neither local nor in the cache.
 
     Args:
@@ -121,7 +121,7 @@ def read_weights(path: Path) -> dict:
                          f'{error}); it may be truncated, fetch it again') from error
 
 
-def read_labels(folder: Path) -> Optional[List[str]]:
+def read_labels(folder: Path) -> list[str] | None:
     """Class names of a published folder, None if it has none.
 
     Raises:

@@ -5,7 +5,6 @@ training only, so there is nothing to save and nothing to replay.
 """
 
 import random
-from typing import Dict, List, Union
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ _LOADING = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_f
             'multiprocessing_context', 'generator', 'prefetch_factor', 'persistent_workers')
 
 
-def draw_seeds(seed: int, *place: int, count: int = 1) -> List[List[int]]:
+def draw_seeds(seed: int, *place: int, count: int = 1) -> list[list[int]]:
     """Seeds for ``random``, NumPy and PyTorch.
 
     Args:
@@ -82,8 +81,14 @@ class SeededBatchSampler(_Wrapper):
     def __iter__(self):
         for batch, indices in enumerate(self.wrapped):
             if batch >= self.start:
-                yield list(zip(indices, draw_seeds(
-                    self.seed, get_rank(), self.epoch, self.offset + batch, count=len(indices))))
+                yield list(
+                    zip(indices,
+                        draw_seeds(self.seed,
+                                   get_rank(),
+                                   self.epoch,
+                                   self.offset + batch,
+                                   count=len(indices)),
+                        strict=True))
 
 
 def make_resumable(loader: DataLoader) -> DataLoader:
@@ -132,7 +137,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         TypeError: If the data set is an iterable one, or is not read in batches.
     """
 
-    def __init__(self, runner, dataloader: Union[DataLoader, Dict], max_epochs: int, **kwargs):
+    def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs):
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.dataloader = make_resumable(self.dataloader)
 

@@ -1,8 +1,8 @@
 """Clip-level AUC of anomaly detection, for data sets of trimmed clips."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class ClipAUC(BaseMetric):
         """Keep name, label and normality of every clip."""
         normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
         self.results += [(sample.get('frame_dir', ''), int(sample['gt_label']), value)
-                         for sample, value in zip(data_samples, normality)]
+                         for sample, value in zip(data_samples, normality, strict=True)]
 
     def compute_metrics(self, results: list) -> dict:
         """AUC over clips; writes the scores if there is a folder for them."""
@@ -43,5 +43,5 @@ class ClipAUC(BaseMetric):
             self.out_dir.mkdir(parents=True, exist_ok=True)
             with (self.out_dir / 'scores.csv').open('w', newline='') as file:
                 csv.writer(file).writerows([('name', 'label', 'normality'), *results])
-        _, label, normality = map(np.array, zip(*results))
+        _, label, normality = map(np.array, zip(*results, strict=True))
         return dict(clip_auc=roc_auc(np.isin(label, self.normal_labels), normality))

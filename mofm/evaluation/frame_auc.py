@@ -2,8 +2,8 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, Sequence, Union
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class FrameAUC(BaseMetric):
     def __init__(self,
                  gt: dict,
                  smoothing: Sequence[float] = (1, 2, 3, 4, 5, 6),
-                 clips_left_out: Union[Sequence[str], str] = (),
+                 clips_left_out: Sequence[str] | str = (),
                  out_dir: str | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None):
@@ -116,7 +116,7 @@ class FrameAUC(BaseMetric):
                              'TrackWindowDataset, meta_keys of PackMotionInputs with clip and '
                              'frame, and a model that sets normality')
         normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
-        for i, (sample, score) in enumerate(zip(data_samples, normality)):
+        for i, (sample, score) in enumerate(zip(data_samples, normality, strict=True)):
             points = None
             if self.out_dir:
                 points = data_batch['inputs']['keypoints'][i]  # (..., M, J, F, 3)
@@ -132,7 +132,9 @@ class FrameAUC(BaseMetric):
         with np.errstate(invalid='ignore'):  # NaN is an error below
             np.minimum.at(raw, index, normality)
         seen = np.split(raw < np.inf, start[1:-1])
-        without = [clip for clip, frames in zip(self.labels, seen) if not frames.any()]
+        without = [
+            clip for clip, frames in zip(self.labels, seen, strict=True) if not frames.any()
+        ]
         if without:
             print_log(f'{len(without)} of {len(seen)} clips have no window, so all their frames '
                       f'get the highest score, e.g. {without[:5]}', 'current', logging.WARNING)
@@ -142,8 +144,11 @@ class FrameAUC(BaseMetric):
                              f'be scored by {type(self).__name__}')
         raw = np.clip(raw, finite.min(), finite.max())
 
-        scores = {clip: dict(score=part, smoothed=self._smooth(part), label=label)
-                  for (clip, label), part in zip(self.labels.items(), np.split(raw, start[1:-1]))}
+        scores = {
+            clip: dict(score=part, smoothed=self._smooth(part), label=label)
+            for (clip,
+                 label), part in zip(self.labels.items(), np.split(raw, start[1:-1]), strict=True)
+        }
         self.scores = scores
         smoothed = np.concatenate([s['smoothed'] for s in scores.values()])
         normal = ~np.concatenate(list(self.labels.values()))
@@ -183,7 +188,7 @@ class FrameAUC(BaseMetric):
             score = gaussian_filter1d(score, sigma)
         return score
 
-    def _write(self, scores: Dict[str, dict], results: list):
+    def _write(self, scores: dict[str, dict], results: list):
         """Scores and pictures of all clips."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         names = _file_names(scores)
@@ -201,7 +206,7 @@ class FrameAUC(BaseMetric):
             figure.savefig(self.out_dir / f'{names[clip]}.png')
 
 
-def _file_names(clips) -> Dict[str, str]:
+def _file_names(clips) -> dict[str, str]:
     """A name for the files of each clip: inside the folder, and no two the same."""
     names, used = {}, set()
     for clip in clips:
@@ -213,7 +218,7 @@ def _file_names(clips) -> Dict[str, str]:
     return names
 
 
-def _thumbnails(smoothed: np.ndarray, windows: list) -> Dict[int, np.ndarray]:
+def _thumbnails(smoothed: np.ndarray, windows: list) -> dict[int, np.ndarray]:
     """Key points (J, 3) of the least normal person about each of the deepest minima, by frame."""
     minima, _ = find_peaks(np.pad(-smoothed, 1, constant_values=-np.inf),
                            distance=max(len(smoothed) / (2 * _NUM_THUMBNAILS), 1))

@@ -1,8 +1,8 @@
 """Frame-level ground truth of anomaly detection: which frames of a clip are abnormal."""
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Dict, Optional, Sequence, Union
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class _LabelFiles(Source):
         return labels
 
 
-def read_shanghaitech(path: Union[str, Path]) -> Dict[str, np.ndarray]:
+def read_shanghaitech(path: str | Path) -> dict[str, np.ndarray]:
     """Masks of ShanghaiTech (Luo et al., ICCV 2017), ``test_frame_mask/<clip>.npy``.
 
     Args:
@@ -71,7 +71,7 @@ def read_shanghaitech(path: Union[str, Path]) -> Dict[str, np.ndarray]:
     return _LabelFiles(path, '.npy').arrays('.npy')
 
 
-def read_ubnormal(path: Union[str, Path]) -> Dict[str, np.ndarray]:
+def read_ubnormal(path: str | Path) -> dict[str, np.ndarray]:
     """Labels of UBnormal's test clips (Acsintoae et al., CVPR 2022), ``<clip>_tracks.txt``.
 
     In spite of their name these are NumPy arrays, with 1 for normal frames. The files of the other
@@ -90,8 +90,8 @@ def read_ubnormal(path: Union[str, Path]) -> Dict[str, np.ndarray]:
     return {clip: ~normal for clip, normal in labels.items()}
 
 
-def read_annotations(path: Union[str, Path], split: Optional[str] = None, layout: str = 'coco17',
-                     abnormal_labels: Sequence[int] = (1, )) -> Dict[str, np.ndarray]:
+def read_annotations(path: str | Path, split: str | None = None, layout: str = 'coco17',
+                     abnormal_labels: Sequence[int] = (1, )) -> dict[str, np.ndarray]:
     """Labels of an annotation file: a frame is abnormal if it is so for any person.
 
     A clip ends with the last frame of its annotations.
@@ -130,7 +130,7 @@ _READERS = dict(shanghaitech=read_shanghaitech, ubnormal=read_ubnormal,
                 annotations=read_annotations)
 
 
-def read_frame_labels(type: str, path: Union[str, Path], **options) -> Dict[str, np.ndarray]:
+def read_frame_labels(type: str, path: str | Path, **options) -> dict[str, np.ndarray]:
     """Ground truth by its kind, as a config names it.
 
     Args:

@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import torch
@@ -51,8 +50,8 @@ class OneShotAccuracy(BaseMetric):
 
     default_prefix = 'one_shot'
 
-    def __init__(self, draws: Optional[int] = None, seed: int = 0, out_dir: Optional[str] = None,
-                 collect_device: str = 'cpu', prefix: Optional[str] = None):
+    def __init__(self, draws: int | None = None, seed: int = 0, out_dir: str | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None):
         super().__init__(collect_device, prefix)
         if draws is not None and draws < 1:
             raise ValueError(f'draws: found {draws}, expected at least 1, or None for given '
@@ -70,7 +69,7 @@ class OneShotAccuracy(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Accuracies in [0, 1]."""
-        embedding, labels, exemplar, names = zip(*results)
+        embedding, labels, exemplar, names = zip(*results, strict=True)
         embedding = np.stack(embedding)  # (N, E)
         bad = np.flatnonzero(~np.isfinite(embedding).all(1))
         if len(bad):
@@ -105,7 +104,11 @@ class OneShotAccuracy(BaseMetric):
                 writer = csv.writer(file)
                 writer.writerow(['name', 'label', 'prediction',
                                  *(f'similarity_{label}' for label in self.labels)])
-                for row in zip(names, self.labels[target], self.labels[predicted], similarity.T):
+                for row in zip(names,
+                               self.labels[target],
+                               self.labels[predicted],
+                               similarity.T,
+                               strict=True):
                     writer.writerow([*row[:3], *(f'{s:.6g}' for s in row[3])])
         return _accuracies(np.diag(confusion), confusion.sum(1))
 

@@ -2,7 +2,7 @@
 
 One function a task; :class:`mofm.engine.ReportHook` chooses it.
 """
-from typing import Iterable, List, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, roc_auc_score
@@ -34,7 +34,7 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
             scores, and the score of the true class.
         num_mistakes (int): How many mistakes are shown.
     """
-    index, label, best, scores, true = zip(*rows)
+    index, label, best, scores, true = zip(*rows, strict=True)
     index, label, true = np.array(index), np.array(label), np.array(true)
     best, scores = np.array(best), np.array(scores)  # (N, 3)
     names = _names(dataset, 1 + max(label.max(), best.max()))
@@ -50,10 +50,10 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
     wrong = wrong[np.argsort(true[wrong], kind='stable')]
 
     def facts(i):
-        guesses = [f'{names[c]}, {score:.1%}' for c, score in zip(best[i], scores[i])
+        guesses = [f'{names[c]}, {score:.1%}' for c, score in zip(best[i], scores[i], strict=True)
                    if c != label[i]]
         return list(zip(('true', 'predicted', '', ''),
-                        [f'{names[label[i]]}, {true[i]:.1%}', *guesses]))
+                        [f'{names[label[i]]}, {true[i]:.1%}', *guesses], strict=True))
 
     wrong = wrong[:num_mistakes]
     _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong),
@@ -114,8 +114,10 @@ def report_frames(report: Report, dataset, rows: Iterable[tuple], metric: FrameA
         metric (FrameAUC): After the test.
         num_mistakes (int): How many mistakes are shown.
     """
-    index, _, normality, clip, frame = zip(*(r for r in rows if r[3] in metric.scores))
-    abnormal = np.array([metric.scores[c]['label'][f] for c, f in zip(clip, frame)], bool)
+    index, _, normality, clip, frame = zip(*(r for r in rows if r[3] in metric.scores),
+                                           strict=True)
+    abnormal = np.array([metric.scores[c]['label'][f] for c, f in zip(clip, frame, strict=True)],
+                        bool)
     label, smoothed, score = (np.concatenate([s[name] for s in metric.scores.values()])
                               for name in ('label', 'smoothed', 'score'))
     normality = np.array(normality).clip(score.min(), score.max())  # finite
@@ -174,13 +176,13 @@ def ranking_errors(abnormal: np.ndarray, normality: np.ndarray) -> np.ndarray:
     return error
 
 
-def _names(dataset, num: int) -> List[str]:
+def _names(dataset, num: int) -> list[str]:
     """Names of at least ``num`` classes, numbers where the data set has none."""
     names = [str(name) for name in dataset.metainfo.get('classes', ())]
     return names + [str(c) for c in range(len(names), num)]
 
 
-def _drawable(names: Sequence[str]) -> List[str]:
+def _drawable(names: Sequence[str]) -> list[str]:
     """Names that fit into a figure and that matplotlib does not take for mathematics."""
     return [(n if len(n) <= 32 else n[:31] + '…').replace('$', r'\$') for n in names]
 
@@ -260,7 +262,7 @@ def _add_wrong_side(report, dataset, index, abnormal, normality, unit, num):
                      (side, f'{error[i]:.1%}')] for i in wrong), note)
 
 
-def _apart(dataset, index: Iterable[int], num: int) -> List[int]:
+def _apart(dataset, index: Iterable[int], num: int) -> list[int]:
     """Where the first samples are of which no two show the same person at the same time."""
     shown, out = [], []
     for position, i in enumerate(index):
@@ -281,5 +283,5 @@ def _add_clips(report, title, dataset, index, facts, note):
         report.add(title, 'None.')
         return
     annotations = [dataset.get_data_info(int(i)) for i in index]
-    report.add_clips(title, [(a, a['frame_dir'], lines) for a, lines in zip(annotations, facts)],
-                     note)
+    report.add_clips(title, [(a, a['frame_dir'], lines)
+                             for a, lines in zip(annotations, facts, strict=True)], note)

@@ -67,6 +67,6 @@ class MaskedTokenMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Micro average over masked cubes."""
-        pred, gt = (np.concatenate(part) for part in zip(*results))
+        pred, gt = (np.concatenate(part) for part in zip(*results, strict=True))
         return dict(
             acc=float((pred == gt).mean()), majority_acc=float(np.bincount(gt).max() / len(gt)))

@@ -4,11 +4,10 @@ World axes: metres, right-handed, y up. A camera at yaw 0 looks along +z, as the
 whose axes these are: x then points to the left of the image. Image axes: x to the right, y down.
 """
 from dataclasses import dataclass, fields
-from typing import Tuple, Union
 
 import numpy as np
 
-Range = Tuple[float, float]
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +25,9 @@ class Camera:
     rotation: np.ndarray
     translation: np.ndarray
     focal: float
-    img_shape: Tuple[int, int]
+    img_shape: tuple[int, int]
 
-    def project(self, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See points of the world.
 
         Args:
@@ -93,10 +92,10 @@ class CameraRange:
     pitch: Range = (-3, 3)
     roll: Range = (-3, 3)
     focal: Range = (.55, .75)
-    img_shape: Union[Tuple[int, int], Tuple[Tuple[int, int], ...]] = (1080, 1920)
+    img_shape: tuple[int, int] | tuple[tuple[int, int], ...] = (1080, 1920)
 
     @property
-    def sizes(self) -> Tuple[Tuple[int, int], ...]:
+    def sizes(self) -> tuple[tuple[int, int], ...]:
         """The sizes of the image, also if there is only one."""
         several = isinstance(self.img_shape[0], (tuple, list))
         return self.img_shape if several else (self.img_shape, )

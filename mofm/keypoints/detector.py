@@ -1,5 +1,4 @@
 """The errors of a 2D pose detector, put on exact COCO-17 key points."""
-from typing import Tuple
 
 import numpy as np
 
@@ -33,14 +32,14 @@ def _occlusion(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _swaps(rng: np.random.Generator, frames: int, num_joints: int, rate: float) -> np.ndarray:
     """Index of the joint that is reported for each joint: (T, 17)."""
     index = np.tile(np.arange(num_joints), (frames, 1))
-    for (left, right), draw in zip(_LIMBS, _runs(rng, frames, len(_LIMBS)).T):
+    for (left, right), draw in zip(_LIMBS, _runs(rng, frames, len(_LIMBS)).T, strict=True):
         index[np.ix_(draw < rate, left + right)] = right + left
     return index
 
 
 def detect(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
-           img_shape: Tuple[int, int], far: float = 0,
-           swap: float = 0) -> Tuple[np.ndarray, np.ndarray]:
+           img_shape: tuple[int, int], far: float = 0,
+           swap: float = 0) -> tuple[np.ndarray, np.ndarray]:
     """What a 2D pose detector would report.
 
     Jitter grows with speed, distance and for hidden joints, confidence falls with the error, and

@@ -3,9 +3,9 @@
 Joints carry the same name in every layout, so the map between two layouts follows from their
 names. Left and right are the person's own. COCO-17 is the layout that everything else works in.
 """
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Dict, Mapping, Optional, Tuple, Union
+from functools import cache
 
 import numpy as np
 
@@ -24,9 +24,9 @@ class Layout:
     """
 
     name: str
-    joints: Tuple[str, ...]
-    edges: Tuple[Tuple[int, int], ...]
-    stand_in: Mapping[str, Union[str, Tuple[str, ...]]] = field(default_factory=dict, hash=False)
+    joints: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    stand_in: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def num_joints(self) -> int:
@@ -34,12 +34,12 @@ class Layout:
         return len(self.joints)
 
     @property
-    def left(self) -> Tuple[int, ...]:
+    def left(self) -> tuple[int, ...]:
         """Indices of the joints on the person's left."""
         return tuple(i for i, j in enumerate(self.joints) if j.startswith('left_'))
 
     @property
-    def right(self) -> Tuple[int, ...]:
+    def right(self) -> tuple[int, ...]:
         """Indices of the mirror partners of :attr:`left`, in the same order."""
         return tuple(self.joints.index('right_' + self.joints[i][5:]) for i in self.left)
 
@@ -61,7 +61,7 @@ class Layout:
         """
         return np.array([self._sources(joint, dst.name) for joint in dst.joints])
 
-    def _sources(self, joint: str, dst: str) -> Tuple[int, ...]:
+    def _sources(self, joint: str, dst: str) -> tuple[int, ...]:
         """Four indices of joints."""
         if f'{dst}.{joint}' in self.stand_in:
             joint = self.stand_in[f'{dst}.{joint}']
@@ -219,7 +219,7 @@ _LAYOUTS = (
 )
 
 #: Every layout by name.
-LAYOUTS: Dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
 
 
 def get_layout(name: str) -> Layout:
@@ -233,13 +233,13 @@ def get_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _gather_index(src: str, dst: str) -> np.ndarray:
     return get_layout(src).gather_index(get_layout(dst))
 
 
-def convert(keypoint: np.ndarray, score: Optional[np.ndarray], src: str,
-            dst: str = 'coco17') -> Tuple[np.ndarray, Optional[np.ndarray]]:
+def convert(keypoint: np.ndarray, score: np.ndarray | None, src: str,
+            dst: str = 'coco17') -> tuple[np.ndarray, np.ndarray | None]:
     """Rearrange joints from one layout to another; joints without a source become missing.
 
     The mean of several joints has the lowest of their scores.

@@ -4,7 +4,7 @@ Object keypoint similarity (OKS) is that of the COCO evaluation: the mean over t
 of exp(-d^2 / (2 s^2 k^2)), with the distance d, the area of the person s^2 and k twice the
 standard deviation of annotators at that joint (Ronchi and Perona, ICCV 2017).
 """
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -104,9 +104,9 @@ class PoseTracker:
         return number
 
 
-def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
-                frame_inds: Optional[Sequence[int]] = None, min_oks: float = .2,
-                max_lost: int = 30) -> List[np.ndarray]:
+def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
+                frame_inds: Sequence[int] | None = None, min_oks: float = .2,
+                max_lost: int = 30) -> list[np.ndarray]:
     """All frames of a recording through a :class:`PoseTracker`.
 
     Args:
@@ -122,7 +122,7 @@ def track_poses(frames: Sequence[Tuple[np.ndarray, np.ndarray]],
     """
     tracker = PoseTracker(min_oks, max_lost)
     frame_inds = range(len(frames)) if frame_inds is None else frame_inds
-    return [tracker.update(*poses, frame) for frame, poses in zip(frame_inds, frames)]
+    return [tracker.update(*poses, frame) for frame, poses in zip(frame_inds, frames, strict=True)]
 
 
 def _velocity(tracks, track, frame, keypoint, score):
@@ -135,7 +135,7 @@ def _velocity(tracks, track, frame, keypoint, score):
 
 
 def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
-              max_gap: int) -> List[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
+              max_gap: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Interpolate short gaps of a track and split it at the long ones.
 
     Joints move on straight lines through a gap, with the lower score of both ends; a joint that
@@ -154,7 +154,7 @@ def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
     first = np.flatnonzero(np.diff(frame_inds, prepend=-np.inf) > max_gap + 1)
     last = np.append(first[1:], len(frame_inds)) - 1
     pieces = []
-    for begin, end in zip(first, last):
+    for begin, end in zip(first, last, strict=True):
         inds = np.arange(frame_inds[begin], frame_inds[end] + 1)
         after = np.searchsorted(frame_inds, inds)  # (t,) the row at or after each frame
         before = after - (frame_inds[after] > inds)

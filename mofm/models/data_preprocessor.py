@@ -63,7 +63,9 @@ class SkeletonDataPreprocessor(BaseDataPreprocessor):
         if not isinstance(data['inputs']['keypoints'], torch.Tensor):
             data = dict(data, inputs=stack_inputs(data['inputs']))
         data = self.cast_data(data)
-        for sample, label in zip(data.get('data_samples') or (), data.get('labels', ())):
+        for sample, label in zip(data.get('data_samples') or (),
+                                 data.get('labels', ()),
+                                 strict=False):
             sample.set_gt_label(label[None])
         return data
 

@@ -91,7 +91,10 @@ class MotionPretrainer(BaseModel):
                 return self.head.loss(tokens, ids)
         counts = mask.sum(1).tolist()
         predicted = self.head(tokens).argmax(1)
-        for sample, pred, gt in zip(data_samples, predicted.split(counts), ids.split(counts)):
+        for sample, pred, gt in zip(data_samples,
+                                    predicted.split(counts),
+                                    ids.split(counts),
+                                    strict=True):
             sample.set_field(pred, 'pred_tokens')
             sample.set_field(gt, 'gt_tokens')
         return data_samples

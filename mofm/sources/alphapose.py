@@ -5,8 +5,8 @@ the persons of every image (``cmu``, ``open``), which the folder ``sep-json`` re
 per image.
 """
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class AlphaPose(DetectionSource):
     Without tracking AlphaPose writes lists of zeros.
     """
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Files, and folders with a file per image unless the same is in one file beside it."""
         return [name for name in super().find()
                 if PurePosixPath(name).name != _SEPARATE
@@ -57,10 +57,10 @@ class AlphaPose(DetectionSource):
             return path.relative_to(root).as_posix()
         return path.stem if path.is_file() else path.name
 
-    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
         """See :meth:`DetectionSource.videos`."""
-        images: Dict[str, Dict[str, list]] = {}  # folder -> image -> persons
-        for file, (_, text) in zip(self.members[name], content):
+        images: dict[str, dict[str, list]] = {}  # folder -> image -> persons
+        for file, (_, text) in zip(self.members[name], content, strict=True):
             for image, persons in self._images(file, self.json(file, text)):
                 path = PurePosixPath(image)
                 if not path.name or path.is_absolute() or '..' in path.parts or (
@@ -96,7 +96,7 @@ class AlphaPose(DetectionSource):
                    for p in data):
             raise self.error(file, 'category_id', 'other values', '1, a person')
         return [(str(image), [(person.get('keypoints'), self._idx(file, person.get('idx')))])
-                for image, person in zip(ids, data)]
+                for image, person in zip(ids, data, strict=True)]
 
     def _bodies(self, file, image, item):
         """Of an image in the formats of other tools, which have no ``idx``."""
@@ -107,7 +107,7 @@ class AlphaPose(DetectionSource):
         raise self.error(file, f'image {image[:80]!r}', type(item).__name__,
                          f'a dict with a list of persons, one of {list(_FORMS)}')
 
-    def _idx(self, file, idx) -> Optional[int]:
+    def _idx(self, file, idx) -> int | None:
         """The person, None if ``idx`` does not tell."""
         listed = isinstance(idx, list)
         values = [v for part in idx for v in (part if isinstance(part, list) else [part])] \

@@ -1,7 +1,7 @@
 """Joint positions of motion capture in ``.npz`` files, e.g. of AMASS, Human3.6M and HumanEva."""
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class JointsNPZ(MotionCapture):
     suffix = '.npz'
     max_size = 2**29
 
-    def __init__(self, path: Union[str, Path], layout: Optional[str] = None,
-                 joint_map: Union[str, Path, None] = None, key: Optional[str] = None, **kwargs):
+    def __init__(self, path: str | Path, layout: str | None = None,
+                 joint_map: str | Path | None = None, key: str | None = None, **kwargs):
         if (layout is None) == (joint_map is None):
             raise ValueError(f'found layout={layout} and joint_map={joint_map}, expected one of '
                              'them: which joint is which')
@@ -79,7 +79,7 @@ class JointsNPZ(MotionCapture):
             joints = self.metres(name, key, joints)
             yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
-    def _names(self, name, arrays) -> List[str]:
+    def _names(self, name, arrays) -> list[str]:
         """The text array ``joints``, empty if there is none."""
         value = arrays.get('joints')
         is_text = value is not None and value.dtype.kind == 'U'
@@ -106,7 +106,7 @@ class JointsNPZ(MotionCapture):
                 return True
         return False
 
-    def _split(self, name, arrays) -> Iterator[Tuple[str, str, np.ndarray]]:
+    def _split(self, name, arrays) -> Iterator[tuple[str, str, np.ndarray]]:
         """Name, key and (T, J, 3) of each recording."""
         if self.key is not None and self.key not in arrays:
             raise self.error(name, self.key, sorted(arrays), 'an array of this name')
@@ -134,10 +134,10 @@ class JointsNPZ(MotionCapture):
             raise self.error(name, 'length', keys, 'one array that is so divided, see --key')
         titles, lengths = self._lengths(name, arrays, len(arrays[keys[0]]))
         parts = np.split(arrays[keys[0]], np.cumsum(lengths)[:-1])
-        for title, part in zip(titles, parts):
+        for title, part in zip(titles, parts, strict=True):
             yield f'{stem}/{title}', keys[0], part
 
-    def _lengths(self, name, arrays, total) -> Tuple[List[str], List[int]]:
+    def _lengths(self, name, arrays, total) -> tuple[list[str], list[int]]:
         """Names and lengths of recordings that lie one after the other."""
         lengths = arrays['length']
         if (lengths.dtype.kind not in 'iu' or lengths.ndim != 1 or not lengths.size
@@ -151,7 +151,7 @@ class JointsNPZ(MotionCapture):
                              f'{len(lengths)} different names without slashes')
         return titles, lengths.tolist()
 
-    def _texts(self, name, field, value) -> List[str]:
+    def _texts(self, name, field, value) -> list[str]:
         """A text array with one axis as a list."""
         try:
             if value.dtype.kind != 'U' or value.ndim != 1:

@@ -6,15 +6,16 @@ import re
 import zipfile
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any
 
 import numpy as np
 
 from mofm.datasets.annotation import AnnotationError, Problem, validate
 from mofm.keypoints import LAYOUTS
 
-Item = Tuple[dict, Tuple[str, ...]]
+Item = tuple[dict, tuple[str, ...]]
 
 
 class Source:
@@ -41,16 +42,16 @@ class Source:
     #: Larger files are refused, in bytes.
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
-    classes: Tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     #: Layout and coordinates of the joints in the annotations.
     out_layout: str = 'coco17'
     dims: int = 2
 
-    def __init__(self, path: Union[str, Path], strict: bool = False,
-                 lists: Union[Mapping[str, Union[str, Path]], Sequence, None] = None):
+    def __init__(self, path: str | Path, strict: bool = False,
+                 lists: Mapping[str, str | Path] | Sequence | None = None):
         self.path = Path(path)
         self.strict = strict
-        self.problems: List[AnnotationError] = []
+        self.problems: list[AnnotationError] = []
         self._lists = lists and _read_lists(lists)
         self.files = self.find()
         if not self.files:
@@ -68,7 +69,7 @@ class Source:
                                 help='text file with lines NAME LABEL; once for every split')
 
     @classmethod
-    def from_options(cls, path: Union[str, Path], **options) -> 'Source':
+    def from_options(cls, path: str | Path, **options) -> 'Source':
         """Make the reader from the parsed options of :meth:`add_options`.
 
         Raises:
@@ -77,7 +78,7 @@ class Source:
         """
         return cls(path, **options)
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Paths of the native files inside the folder or zip file, sorted.
 
         Raises:
@@ -126,7 +127,7 @@ class Source:
         path = PurePosixPath(name or self.path.name)
         return path.with_suffix('').as_posix()
 
-    def listed(self, name: str) -> Optional[Tuple[int, Tuple[str, ...]]]:
+    def listed(self, name: str) -> tuple[int, tuple[str, ...]] | None:
         """Label and splits of a recording of a reader without classes.
 
         Args:
@@ -196,7 +197,7 @@ class Source:
                              'a readable JSON file') from None
 
     def array(self, name: str, field: str, values: object,
-              shape: Tuple[Optional[int], ...]) -> np.ndarray:
+              shape: tuple[int | None, ...]) -> np.ndarray:
         """Numbers of a parsed file as an array.
 
         Args:
@@ -218,13 +219,14 @@ class Source:
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(name, field, error, f'numbers of shape {shape}') from None
-        if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape)):
+        if array.ndim != len(shape) or any(n not in (None, m)
+                                           for n, m in zip(shape, array.shape, strict=True)):
             raise self.error(name, field, f'shape {array.shape}', f'shape {shape}')
         if not np.isfinite(array).all():
             raise self.error(name, field, 'NaN or infinite values', 'finite numbers')
         return array
 
-    def npz(self, name: str, content: bytes) -> Dict[str, np.ndarray]:
+    def npz(self, name: str, content: bytes) -> dict[str, np.ndarray]:
         """Arrays of an ``.npz`` file.
 
         Raises:
@@ -250,7 +252,7 @@ class Source:
                              f'a readable .npz file of numbers, at most {self.max_size} bytes'
                              ) from None
 
-    def check(self, ann: dict, file: str, index: Optional[int] = None) -> Optional[Problem]:
+    def check(self, ann: dict, file: str, index: int | None = None) -> Problem | None:
         """What is wrong with an annotation of this reader, see :func:`validate`."""
         return validate(ann, LAYOUTS[self.out_layout].num_joints, len(self.classes) or None, True,
                         file, index, self.dims)
@@ -317,9 +319,9 @@ class FolderSource(Source):
     comes.
     """
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Folders with native files."""
-        self.members: Dict[str, List[str]] = {}
+        self.members: dict[str, list[str]] = {}
         for file in super().find():
             self.members.setdefault(self.folder(file) if file else '', []).append(file)
         return sorted(self.members)
@@ -332,11 +334,11 @@ class FolderSource(Source):
         """Name of the recording: its folder, or the path if that is one recording."""
         return self.path.absolute().stem if name in ('', '.') else name
 
-    def annotations(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterable[Item]:
+    def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[Item]:
         """All annotations of one folder."""
         raise NotImplementedError
 
-    def load(self, name: str, archive) -> Iterator[Tuple[str, bytes]]:
+    def load(self, name: str, archive) -> Iterator[tuple[str, bytes]]:
         """Names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
             yield PurePosixPath(file).name, self._content(file, archive)
@@ -352,7 +354,7 @@ def is_inside(name: str) -> bool:
     return not path.anchor and '..' not in path.parts
 
 
-def unique(pairs: Sequence[Tuple[str, Any]]) -> dict:
+def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
     """A dict, unless a name comes twice."""
     out = dict(pairs)
     if len(out) < len(pairs):
@@ -367,7 +369,7 @@ def holds_bool(values) -> bool:
         type(v) is bool or holds_bool(v) for v in values)
 
 
-def _read_lists(lists) -> Dict[str, Tuple[int, List[str]]]:
+def _read_lists(lists) -> dict[str, tuple[int, list[str]]]:
     """Label and splits by name, from text files with lines ``NAME LABEL``."""
     out = {}
     for split, path in dict(lists).items():

@@ -5,9 +5,10 @@ expect 3 or 6 channels in a fixed order (pymotion), walk over frames in Python (
 no positions (bvh).
 """
 import re
+from collections.abc import Iterable
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Tuple, Union
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -34,10 +35,10 @@ class Skeleton(NamedTuple):
         channels (list[list[tuple[str, int]]]): Kind and axis of each joint's channels.
     """
 
-    names: List[str]
-    parents: List[int]
+    names: list[str]
+    parents: list[int]
     offsets: np.ndarray
-    channels: List[List[Tuple[str, int]]]
+    channels: list[list[tuple[str, int]]]
 
 
 def parse_hierarchy(text: str) -> Skeleton:
@@ -102,9 +103,9 @@ def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
     """
     frames = len(values)
     position = np.empty((frames, len(skeleton.names), 3))
-    rotation: Dict[int, Rotation] = {-1: Rotation.identity(frames)}
+    rotation: dict[int, Rotation] = {-1: Rotation.identity(frames)}
     column = 0
-    for joint, (parent, kinds) in enumerate(zip(skeleton.parents, skeleton.channels)):
+    for joint, (parent, kinds) in enumerate(zip(skeleton.parents, skeleton.channels, strict=True)):
         own = values[:, column:column + len(kinds)]
         column += len(kinds)
         shift = np.tile(skeleton.offsets[joint], (frames, 1))  # (T, 3)
@@ -142,7 +143,7 @@ class BVH(MotionCapture):
     suffix = '.bvh'
     default_unit = .01
 
-    def __init__(self, path: Union[str, Path], joint_map: Union[str, Path], **kwargs):
+    def __init__(self, path: str | Path, joint_map: str | Path, **kwargs):
         super().__init__(path, **kwargs)
         self.joint_map = load_map(joint_map)
 
@@ -169,7 +170,7 @@ class BVH(MotionCapture):
         joints = self.metres(name, 'MOTION', joints)
         yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
-    def _parse(self, name, content) -> Tuple[Skeleton, np.ndarray]:
+    def _parse(self, name, content) -> tuple[Skeleton, np.ndarray]:
         """The skeleton and the values (T, C) of its channels."""
         try:
             head, *tail = re.split(r'(?m)^[ \t]*MOTION[ \t]*\r?$', content.decode('utf-8-sig'))

@@ -7,7 +7,6 @@ import warnings
 from os import PathLike
 from pathlib import Path
 from textwrap import indent
-from typing import Dict, List, Union
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -22,7 +21,7 @@ _POSITION = 'Xposition Yposition Zposition'
 _ROTATION = 'Zrotation Xrotation Yrotation'
 
 
-def write_bvh(path: Union[str, PathLike], joints: np.ndarray, layout: Union[str, Layout],
+def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
               fps: float):
     """Write the motion of one person; the file appears complete or not at all.
 
@@ -92,7 +91,7 @@ def write_bvh(path: Union[str, PathLike], joints: np.ndarray, layout: Union[str,
         np.savetxt(f, np.concatenate(columns, 1), '%.6f')
 
 
-def _children(layout: Layout) -> Dict[int, List[int]]:
+def _children(layout: Layout) -> dict[int, list[int]]:
     """Joints by the joint before them on the way from the first one."""
     children, found = {0: []}, [0]
     for joint in found:  # grows

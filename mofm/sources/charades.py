@@ -8,7 +8,6 @@ import io
 import re
 from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
-from typing import Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _VIDEO = re.compile(r'[A-Z0-9]{5}')
 _ACTION = re.compile(r'c(\d{3}) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)')
 
 
-def _size(text: str) -> Tuple[int, int]:
+def _size(text: str) -> tuple[int, int]:
     width, height = map(int, text.split('x'))
     return height, width
 
@@ -50,12 +49,12 @@ class Charades(_LCRNet):
 
     classes = LABEL_NAMES['charades']
 
-    def __init__(self, path: Union[str, Path], img_shape: Tuple[int, int] = (480, 640),
+    def __init__(self, path: str | Path, img_shape: tuple[int, int] = (480, 640),
                  **kwargs):
         super().__init__(path, **kwargs)
         self.img_shape = tuple(img_shape)
         #: Video -> split, seconds, and actions (N, 3): label, start and end in seconds.
-        self.videos: Dict[str, Tuple[str, float, np.ndarray]] = {}
+        self.videos: dict[str, tuple[str, float, np.ndarray]] = {}
         for split, file in _FILES.items():
             self._read_table(split, file, self.companion(file))
 
@@ -67,7 +66,7 @@ class Charades(_LCRNet):
                             metavar='WIDTHxHEIGHT',
                             help='of the frames that the poses were found in')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Files of both kinds with the name of a video at the start of theirs."""
         suffixes = '.json', '.npz'
         if self.path.is_file() and self.path.suffix in suffixes:

@@ -1,18 +1,10 @@
 """What readers of pose detectors share: identities, gaps, and the persons of an annotation."""
 import re
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import (
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
     NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
 )
 
 import numpy as np
@@ -48,8 +40,8 @@ class Detections(NamedTuple):
     frame: np.ndarray
     keypoint: np.ndarray
     score: np.ndarray
-    track_id: Optional[np.ndarray] = None
-    img_shape: Optional[Tuple[int, int]] = None
+    track_id: np.ndarray | None = None
+    img_shape: tuple[int, int] | None = None
 
 
 class DetectionSource(FolderSource):
@@ -88,9 +80,9 @@ class DetectionSource(FolderSource):
     suffix = '.json'
     max_size = 2**29
 
-    def __init__(self, path: Union[str, Path], max_gap: int = 5, min_frames: int = 1,
+    def __init__(self, path: str | Path, max_gap: int = 5, min_frames: int = 1,
                  min_score: float = 0, tracks: bool = False, max_person: int = 10,
-                 img_shape: Optional[Tuple[int, int]] = None, to_layout: str = 'coco17',
+                 img_shape: tuple[int, int] | None = None, to_layout: str = 'coco17',
                  **kwargs):
         if min(max_gap, min_score) < 0 or min(min_frames, max_person, *(img_shape or (1,))) < 1:
             raise ValueError(
@@ -127,7 +119,7 @@ class DetectionSource(FolderSource):
         """Recording that a native file belongs to: the file itself, unless overridden."""
         return file
 
-    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterable[Detections]:
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[Detections]:
         """The videos of one recording, nearly always one.
 
         Raises:
@@ -135,7 +127,7 @@ class DetectionSource(FolderSource):
         """
         raise NotImplementedError
 
-    def annotations(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Item]:
+    def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """See :meth:`FolderSource.annotations`."""
         for video in self.videos(name, content):
             listed = self.listed(video.name)
@@ -144,7 +136,7 @@ class DetectionSource(FolderSource):
                     yield dict(ann, label=listed[0]), listed[1]
 
     def poses(self, name: str, field: str, values: Sequence,
-              layouts: Mapping[int, str]) -> Tuple[np.ndarray, np.ndarray]:
+              layouts: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
         """Poses from flat lists ``x, y, score`` of each joint.
 
         Args:
@@ -172,7 +164,7 @@ class DetectionSource(FolderSource):
         array = array[:, :LAYOUTS[known[length]].num_joints]
         return convert(array[..., :2], array[..., 2], known[length], self.to_layout.name)
 
-    def nobody(self) -> Tuple[np.ndarray, np.ndarray]:
+    def nobody(self) -> tuple[np.ndarray, np.ndarray]:
         """What :meth:`poses` returns for no lists."""
         joints = self.to_layout.num_joints
         return np.zeros((0, joints, 2)), np.zeros((0, joints))
@@ -231,7 +223,7 @@ class DetectionSource(FolderSource):
     def _dense(self, name, video, pieces):
         """The fields of persons x frames."""
         inds = np.unique(np.concatenate([video.frames, *(piece[-1] for piece in pieces)]))
-        total: Dict[int, float] = {}
+        total: dict[int, float] = {}
         for person, _, _, scores, _ in pieces:
             total[person] = total.get(person, 0) + scores.sum()
         best = sorted(total, key=lambda person: (-total[person], person))[:self.max_person]
@@ -268,7 +260,7 @@ def frame_numbers(names: Sequence[str]) -> np.ndarray:
     return np.argsort(order)
 
 
-def _natural(name: str) -> List[Tuple[int, str]]:
+def _natural(name: str) -> list[tuple[int, str]]:
     """Sorting key in which 10 comes after 9 and digits before letters."""
     parts = re.split('([0-9]+)', name)
     return [(len(part.lstrip('0')), part.lstrip('0')) if i % 2 else (-1, part)

@@ -2,8 +2,8 @@
 import re
 import zipfile
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class MMPoseJSON(DetectionSource):
         ValueError: If the layout is unknown.
     """
 
-    def __init__(self, path: Union[str, Path], layout: Optional[str] = None, **kwargs):
+    def __init__(self, path: str | Path, layout: str | None = None, **kwargs):
         self.layout = layout and get_layout(layout).name
         super().__init__(path, **kwargs)
 
@@ -55,7 +55,7 @@ class MMPoseJSON(DetectionSource):
         parser.add_argument('--layout', choices=sorted(LAYOUTS),
                             help='of the joints; by default the one of COCO or Halpe')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Videos, and folders with images."""
         files = Source.find(self)
         self.members = {}
@@ -98,18 +98,18 @@ class MMPoseJSON(DetectionSource):
         path = PurePosixPath(name or root.name)
         return path.with_name(path.stem.removeprefix('results_') or path.stem).as_posix()
 
-    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
         """See :meth:`DetectionSource.videos`."""
         files, info, parts = self.members[name], {}, []
         numbers = frame_numbers([PurePosixPath(file).stem for file in files])
-        for file, (_, text) in zip(files, content):
+        for file, (_, text) in zip(files, content, strict=True):
             data = self.json(file, text)
             if files == [name]:
                 numbers, frames, info = self._frames(name, data)
             else:
                 frames = [data]
             parts.append(self._instances(file, frames))
-        keypoint, score, box_score, whole, counts = map(np.concatenate, zip(*parts))
+        keypoint, score, box_score, whole, counts = map(np.concatenate, zip(*parts, strict=True))
         frame = np.repeat(numbers, counts)
         if (box_score < 1).any():
             keypoint, score, frame = keypoint[~whole], score[~whole], frame[~whole]

@@ -1,7 +1,7 @@
 """What readers of motion capture share: units, axes, and joints by name."""
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -17,15 +17,15 @@ _MAPS = Path(__file__).parent / 'joint_maps'
 _SMALLEST, _LARGEST = .5, 3
 _MAX_MAP = 2**16
 
-JointMap = Mapping[str, Tuple[str, ...]]
+JointMap = Mapping[str, tuple[str, ...]]
 
 
-def shipped_maps() -> List[str]:
+def shipped_maps() -> list[str]:
     """Names of the maps of :func:`load_map` that come with the package."""
     return sorted(file.stem for file in _MAPS.glob('*.json'))
 
 
-def load_map(path: Union[str, Path]) -> Dict[str, Tuple[str, ...]]:
+def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Which joints of a skeleton stand for those of COCO-17.
 
     Args:
@@ -80,7 +80,7 @@ class MotionCapture(Source3D):
     #: Unit of most files in metres.
     default_unit: float = 1
 
-    def __init__(self, path: Union[str, Path], unit: Optional[float] = None, up: str = 'y',
+    def __init__(self, path: str | Path, unit: float | None = None, up: str = 'y',
                  **kwargs):
         self.unit = self.default_unit if unit is None else unit
         if not 0 < self.unit < np.inf or up not in ('y', 'z'):

@@ -8,7 +8,6 @@ the colour image, an orientation and the tracking state.
 import re
 from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
-from typing import FrozenSet, List, Tuple, Union
 
 import numpy as np
 
@@ -38,7 +37,7 @@ _SUBJECTS_120 = _SUBJECTS_60 | frozenset((
     91, 92, 93, 94, 95, 97, 98, 100, 103))
 
 
-def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> List[int]:
+def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> list[int]:
     """The persons that move most, by the standard deviation of their points.
 
     The rule of 2s-AGCN and UNIK: the deviations of the coordinates, over all joints and frames of
@@ -55,7 +54,7 @@ def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> List[in
     order = np.argsort(person, kind='stable')
     numbers, first = np.unique(person[order], return_index=True)
     motion = {}
-    for number, rows in zip(numbers.tolist(), np.split(points[order], first[1:])):
+    for number, rows in zip(numbers.tolist(), np.split(points[order], first[1:]), strict=True):
         known = rows[np.isfinite(rows).all(-1)]  # (K, C)
         if len(known):
             with np.errstate(over='ignore', invalid='ignore'):
@@ -86,9 +85,9 @@ class _Skeletons:
     #: Setups and subjects 1, 2, ... of the release, and the subjects that train.
     setups: int = 0
     subjects: int = 0
-    train_subjects: FrozenSet[int] = frozenset()
+    train_subjects: frozenset[int] = frozenset()
 
-    def __init__(self, path: Union[str, Path], missing: Union[str, Path, None] = None, **kwargs):
+    def __init__(self, path: str | Path, missing: str | Path | None = None, **kwargs):
         self.missing = _read_missing(missing) if missing else frozenset()
         super().__init__(path, **kwargs)
 
@@ -99,7 +98,7 @@ class _Skeletons:
         parser.add_argument('--missing', metavar='FILE',
                             help='published list of samples with missing skeletons, left out')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Files of this release that are not missing."""
         return [file for file in super().find() if not self._left_out(self._sample(file))]
 
@@ -129,7 +128,7 @@ class _Skeletons:
         match = _NAME.fullmatch(sample)
         limits = (self.setups, 3, self.subjects, 2, len(self.classes))
         numbers = tuple(map(int, match.groups())) if match else (0, ) * 5
-        if not all(1 <= n <= limit for n, limit in zip(numbers, limits)):
+        if not all(1 <= n <= limit for n, limit in zip(numbers, limits, strict=True)):
             raise self.error(name, 'name', sample, 'SsssCcccPpppRrrrAaaa with numbers up to '
                              + ', '.join(map(str, limits)))
         setup, camera, subject, _, action = numbers
@@ -177,7 +176,7 @@ class _Skeletons:
             out[i, frame[person == number]] = rows[person == number]
         return out
 
-    def _lines(self, name, content) -> Tuple[int, List[str], List[int], List[str]]:
+    def _lines(self, name, content) -> tuple[int, list[str], list[int], list[str]]:
         """Number of frames, id and frame of each body, and the lines of their joints."""
         try:
             lines = content.decode('ascii').rstrip().split('\n')
@@ -213,7 +212,7 @@ class _Skeletons:
         return total_frames, body, frame, joints
 
 
-def _read_missing(path) -> FrozenSet[str]:
+def _read_missing(path) -> frozenset[str]:
     """Names of samples in a text file; it may have a heading."""
     try:
         names = re.findall(_NAME.pattern.replace('(', '').replace(')', ''),
@@ -247,7 +246,7 @@ class _Joints2D(_Skeletons, Source):
         ValueError: If there is no such image.
     """
 
-    def __init__(self, path: Union[str, Path], projection: str = 'colour', unmirror: bool = False,
+    def __init__(self, path: str | Path, projection: str = 'colour', unmirror: bool = False,
                  **kwargs):
         if projection not in _IMAGES:
             raise ValueError(f'projection: found {projection!r}, expected one of {list(_IMAGES)}')

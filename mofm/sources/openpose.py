@@ -1,6 +1,6 @@
 """OpenPose (Cao et al., TPAMI 2021): a folder with a JSON file per frame."""
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Iterator, List, Tuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class OpenPose(DetectionSource):
 
     max_size = 2**26
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Videos with files ``*_keypoints.json``."""
         videos = super().find()
         if videos == ['']:
@@ -46,13 +46,13 @@ class OpenPose(DetectionSource):
             return PurePosixPath(self.folder(root.name)).name
         return name if name != '.' else root.stem if root.is_file() else root.name
 
-    def videos(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Detections]:
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
         """See :meth:`DetectionSource.videos`."""
         files = self.members[name]
         numbers = frame_numbers([Path(file or self.path.name).name.removesuffix(_ENDING)
                                  for file in files])
         keypoint, score, ids, counts = [], [], [], []
-        for file, (_, text) in zip(files, content):
+        for file, (_, text) in zip(files, content, strict=True):
             persons = self._people(file, self.json(file, text))
             points, scores = self.poses(file, 'pose_keypoints_2d',
                                         [person.get('pose_keypoints_2d') for person in persons],

@@ -6,10 +6,10 @@ A sequence has ``hdPose3d_stage1_coco19/body3DScene_<frame>.json`` with ``{'bodi
 """
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class DomeCamera:
     distortion: np.ndarray
     rotation: np.ndarray
     translation: np.ndarray
-    img_shape: Tuple[int, int]
+    img_shape: tuple[int, int]
 
     @cached_property
     def reach(self) -> float:
@@ -126,8 +126,8 @@ class Panoptic(FolderSource):
     suffix = '.json'
     max_size = 2**22
 
-    def __init__(self, path: Union[str, Path], cameras: Sequence[str] = ('hd', ),
-                 num_cameras: Optional[int] = None, seed: int = 0, min_confidence: float = .1,
+    def __init__(self, path: str | Path, cameras: Sequence[str] = ('hd', ),
+                 num_cameras: int | None = None, seed: int = 0, min_confidence: float = .1,
                  min_visible: float = .8, min_height: float = 30, max_gap: int = 2,
                  min_frames: int = 1, max_frames: int = 300, val_share: float = .1, **kwargs):
         drawn = 1 if num_cameras is None else num_cameras
@@ -171,7 +171,7 @@ class Panoptic(FolderSource):
         parser.add_argument('--val-share', type=float, default=.1,
                             help='share of sequences in the split val')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """The folders with the poses of the sequences."""
         return [name for name in super().find()
                 if PurePosixPath(name).name == _POSES or name == '.']
@@ -182,7 +182,7 @@ class Panoptic(FolderSource):
             return self.path.absolute().parent.name
         return super().stem(PurePosixPath(name).parent.as_posix())
 
-    def annotations(self, name: str, content: Iterator[Tuple[str, bytes]]) -> Iterator[Item]:
+    def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """All annotations of one sequence, see :meth:`FolderSource.annotations`."""
         sequence = self.stem(name)
         listed = self.listed(sequence)
@@ -212,7 +212,7 @@ class Panoptic(FolderSource):
                     keypoint=keypoint[None].astype(np.float16),
                     keypoint_score=score[None].astype(np.float16)), splits
 
-    def _poses(self, name, content) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _poses(self, name, content) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frame (N,), person (N,) and x, y, z, confidence (N, 17, 4), by person, then frame."""
         frames, persons, poses = [], [], []
         for file, data in content:
@@ -234,7 +234,7 @@ class Panoptic(FolderSource):
         pose, _ = convert(pose, None, _LAYOUT.name)
         return frame[order], person[order], pose[order]
 
-    def _frame(self, name, file, data) -> Tuple[int, List[int], np.ndarray]:
+    def _frame(self, name, file, data) -> tuple[int, list[int], np.ndarray]:
         """Number of a frame, its persons and their joints (M, 76)."""
         match = re.fullmatch(r'body3DScene_(\d{8})\.json', file)
         if match is None:
@@ -258,7 +258,7 @@ class Panoptic(FolderSource):
                              f'{_FARTHEST:g}')
         return int(match[1]), ids, values
 
-    def _runs(self, frame, person) -> List[np.ndarray]:
+    def _runs(self, frame, person) -> list[np.ndarray]:
         """Rows of each run of one person."""
         breaks = (np.diff(person) != 0) | (np.diff(frame) > self.max_gap + 1)
         runs = np.split(np.arange(len(frame)), np.flatnonzero(breaks) + 1)
@@ -266,7 +266,7 @@ class Panoptic(FolderSource):
                   for i in range(0, len(run), self.max_frames)]
         return [piece for piece in pieces if len(piece) >= self.min_frames]
 
-    def _see(self, camera, pose) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    def _see(self, camera, pose) -> tuple[np.ndarray, np.ndarray] | None:
         """Keypoint (T, 17, 2) and score (T, 17) of a run; None if it is seen too little."""
         pixels, confidence = camera.project(pose[..., :3]), pose[..., 3]
         height, width = camera.img_shape
@@ -282,7 +282,7 @@ class Panoptic(FolderSource):
         return (np.where(visible[..., None], pixels, 0),
                 np.where(visible, confidence.clip(0, 1), 0))
 
-    def _calibration(self, name, sequence) -> Dict[str, DomeCamera]:
+    def _calibration(self, name, sequence) -> dict[str, DomeCamera]:
         """The chosen cameras of a sequence by name."""
         filename = f'calibration_{PurePosixPath(sequence).name}.json'
         where = (PurePosixPath(name).parent / filename).as_posix()

@@ -2,7 +2,6 @@
 import io
 import math
 from pathlib import PurePosixPath
-from typing import Tuple
 
 import numpy as np
 from scipy.io import loadmat, whosmat
@@ -33,7 +32,7 @@ class PennAction(Source):
     max_size = 2**16  # may unpack to a thousand times as much
     classes = LABEL_NAMES['penn_action']
 
-    def read(self, name: str, content: bytes) -> Tuple[dict, Tuple[str, ...]]:
+    def read(self, name: str, content: bytes) -> tuple[dict, tuple[str, ...]]:
         """See :meth:`Source.read`."""
         mat = self._load(name, content)
         x, y, visibility = (self._numbers(name, mat, f) for f in ('x', 'y', 'visibility'))

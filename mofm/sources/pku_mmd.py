@@ -6,7 +6,6 @@ for nobody. A file of labels has lines ``label,first,last,confidence`` with labe
 import io
 import re
 from pathlib import PurePosixPath
-from typing import List, Tuple
 
 import numpy as np
 
@@ -41,7 +40,7 @@ class PKUMMD(Source3D):
         #: Recording -> split of the cross-subject protocol.
         self.cross_subject = self._read_splits(self.companion(_SPLITS).decode(errors='replace'))
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Files of joints; those of labels are kept in ``labels``."""
         files = {}
         for self.suffix in ('.skeleton', '.txt'):
@@ -64,14 +63,14 @@ class PKUMMD(Source3D):
                              "videos:'")
         return splits
 
-    def load(self, name: str, archive) -> Tuple[bytes, bytes]:
+    def load(self, name: str, archive) -> tuple[bytes, bytes]:
         """Content of the files of joints and of labels."""
         stem = PurePosixPath(name).stem
         if stem not in self.labels:
             raise self.error(name, 'labels', 'no file', f'{stem}.txt in a folder of labels')
         return self._content(name, archive), self._content(self.labels[stem], archive)
 
-    def read(self, name: str, content: Tuple[bytes, bytes]) -> Item:
+    def read(self, name: str, content: tuple[bytes, bytes]) -> Item:
         """See :class:`Source3D`."""
         stem = PurePosixPath(name).stem
         if stem not in self.cross_subject:

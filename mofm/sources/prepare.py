@@ -6,10 +6,10 @@ import os
 import pickle
 import shutil
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from mofm.datasets.annotation import (
     AnnotationError,
@@ -42,11 +42,11 @@ class Prepared:
     clips: int = 0
     frames: int = 0
     counts: Counter = field(default_factory=Counter)
-    problems: List[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     resumed: int = 0
 
 
-def prepare(source: Source, path: Union[str, Path], workers: Optional[int] = None,
+def prepare(source: Source, path: str | Path, workers: int | None = None,
             progress: Callable[[int], None] = lambda files: None) -> Prepared:
     """Write the annotations of a source.
 
@@ -125,7 +125,7 @@ def _parts_folder(source: Source, path: Path) -> Path:
     return folder
 
 
-_worker: Tuple[Source, Path] = ()
+_worker: tuple[Source, Path] = ()
 
 
 def _start(source: Source, folder: Path):
@@ -133,7 +133,7 @@ def _start(source: Source, folder: Path):
     _worker = source, folder
 
 
-def _convert(index: int, names: List[str]) -> int:
+def _convert(index: int, names: list[str]) -> int:
     """Read one part; its problems are written first, so that a part is complete or not there."""
     source, folder = _worker
     file = folder / f'{index}.arrow'
@@ -146,12 +146,12 @@ def _convert(index: int, names: List[str]) -> int:
 
 
 def _items(source: Source, folder: Path, num_parts: int,
-           report: Prepared) -> Iterator[Tuple[dict, List[str]]]:
+           report: Prepared) -> Iterator[tuple[dict, list[str]]]:
     """Annotations of all parts and their splits, counted on the way."""
     seen = set()
     for i in range(num_parts):
         part = ArrowFile(folder / f'{i}.arrow')
-        splits: Dict[int, List[str]] = {}
+        splits: dict[int, list[str]] = {}
         for name, rows in part.splits().items():
             for row in rows.tolist():
                 splits.setdefault(row, []).append(name)
@@ -185,7 +185,7 @@ def _pickled(value) -> bytes:
 
 
 def _merge_pickle(path, metainfo, items):
-    split: Dict[str, List[str]] = {}
+    split: dict[str, list[str]] = {}
     with written_at_once(path) as f:
         f.write(pickle.PROTO + b'\3' + pickle.EMPTY_DICT + pickle.MARK)
         f.write(_pickled('annotations') + pickle.EMPTY_LIST + pickle.MARK)

@@ -8,9 +8,10 @@ pickle per video.
 import io
 import zipfile
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class _Fields:
     """An annotation in a pickle; what is asked for is checked, and never printed as a whole."""
 
     file: str
-    index: Optional[int] = None
+    index: int | None = None
     values: Any = None
 
     def error(self, field: str, found: object, expected: object) -> AnnotationError:
@@ -64,7 +65,7 @@ class _Fields:
     def header(self, key: str) -> dict:
         return dict(frame_dir=self.name(key), label=self.integer('label', self.get('label'), 0))
 
-    def img_shape(self) -> Tuple[int, int]:
+    def img_shape(self) -> tuple[int, int]:
         field = 'original_shape' if 'img_shape' not in self.values else 'img_shape'
         value = self.get(field)
         if isinstance(value, np.ndarray) and value.shape == (2, ):
@@ -73,12 +74,13 @@ class _Fields:
             raise self.error(field, type(value).__name__, 'two positive integers (h, w)')
         return tuple(self.integer(field, size, 1) for size in value)
 
-    def array(self, field: str, shape: Tuple[Optional[int], ...], kinds: str = 'fiu'):
+    def array(self, field: str, shape: tuple[int | None, ...], kinds: str = 'fiu'):
         value = self.get(field)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
             raise self.error(field, getattr(value, 'dtype', type(value).__name__),
                              'an array of numbers')
-        if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape)):
+        if value.ndim != len(shape) or any(n not in (None, m)
+                                           for n, m in zip(shape, value.shape, strict=True)):
             raise self.error(field, f'shape {value.shape}',
                              str(shape).replace('None', 'any number'))
         if np.isinf(value).any():
@@ -114,7 +116,7 @@ class _Pickles:
     suffix = '.pkl'
     max_size = 2**33
 
-    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+    def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
         """What becomes of one annotation."""
         raise NotImplementedError
 
@@ -164,7 +166,7 @@ def _load(file: _Fields, content: bytes):
                          'a pickle of NumPy arrays and plain containers') from None
 
 
-def _unpickle(file: _Fields, content: bytes) -> Tuple[list, Dict[str, List[str]], str]:
+def _unpickle(file: _Fields, content: bytes) -> tuple[list, dict[str, list[str]], str]:
     """Annotations of a pickle, the splits of each id, and the field that the ids are in."""
     data = _load(file, content)
     data = dict(annotations=data) if isinstance(data, list) else data
@@ -174,7 +176,7 @@ def _unpickle(file: _Fields, content: bytes) -> Tuple[list, Dict[str, List[str]]
     annotations, split = data['annotations'], data.get('split', {})
     if not isinstance(split, dict):
         raise file.error('split', type(split).__name__, 'a dict')
-    splits: Dict[str, List[str]] = {}
+    splits: dict[str, list[str]] = {}
     for title, ids in split.items():
         ids = ids.ravel().tolist() if isinstance(ids, np.ndarray) else ids
         if not isinstance(title, str) or not isinstance(
@@ -203,7 +205,7 @@ class PYSKL(_Pickles, Source):
         ValueError: If the layout is unknown.
     """
 
-    def __init__(self, path: Union[str, Path], layout: str = 'coco17', **kwargs):
+    def __init__(self, path: str | Path, layout: str = 'coco17', **kwargs):
         if layout not in LAYOUTS:
             raise ValueError(f'layout: found {layout!r}, expected one of {sorted(LAYOUTS)}')
         super().__init__(path, **kwargs)
@@ -216,7 +218,7 @@ class PYSKL(_Pickles, Source):
         parser.add_argument('--layout', choices=sorted(LAYOUTS), default='coco17',
                             help='of the joints in the file')
 
-    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+    def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
         """See the base class."""
         num_joints = LAYOUTS[self.layout].num_joints
         keypoint = fields.array('keypoint', (None, None, num_joints, 2))
@@ -236,7 +238,7 @@ class PYSKL3D(_Pickles, Source3D):
 
     layout = 'kinect25'
 
-    def items(self, fields: _Fields, header: dict, splits: Tuple[str, ...]) -> Iterator[Item]:
+    def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
         """See the base class."""
         joints = fields.array('keypoint', (None, None, LAYOUTS[self.layout].num_joints, 3))
         fields.total_frames(joints)
@@ -277,7 +279,7 @@ class Kinetics(Source):
 
     suffix = '.pkl'
 
-    def __init__(self, path: Union[str, Path], skeletons: Union[str, Path], squeeze: bool = True,
+    def __init__(self, path: str | Path, skeletons: str | Path, squeeze: bool = True,
                  valid_ratio: float = 0, box_thr: float = .5, max_person: int = 10, **kwargs):
         if not 0 <= valid_ratio <= 1 or box_thr not in _BOX_THRESHOLDS or max_person < 1:
             raise ValueError(f'found valid_ratio={valid_ratio}, box_thr={box_thr} and max_person='
@@ -305,7 +307,7 @@ class Kinetics(Source):
                             help='least score of a box, used with --valid-ratio')
         parser.add_argument('--max-person', type=int, default=10, help='persons per frame')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Ids of the videos with detections in enough frames, in the order of the file."""
         if not self.path.is_dir() and not zipfile.is_zipfile(self.path):
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
@@ -316,7 +318,7 @@ class Kinetics(Source):
             raise file.error('file', error, 'a readable pickle') from None
         annotations, splits, key = _unpickle(file, content)
         #: Annotation and splits of each id, or why the annotation cannot be used.
-        self.videos: Dict[str, Union[AnnotationError, Tuple[_Fields, Tuple[str, ...]]]] = {}
+        self.videos: dict[str, AnnotationError | tuple[_Fields, tuple[str, ...]]] = {}
         for index, values in enumerate(annotations):
             fields = _Fields(file.file, index, values)
             try:
@@ -348,7 +350,7 @@ class Kinetics(Source):
             raise self.videos[name]
         return self._content(f'{name}.pkl', archive)
 
-    def read(self, name: str, content: bytes) -> Optional[Item]:
+    def read(self, name: str, content: bytes) -> Item | None:
         """See :meth:`Source.read`; None for a video that is in no list."""
         fields, splits = self.videos[name]
         annotation = dict(frame_dir=name, label=fields.integer('label', fields.get('label'), 0),
@@ -379,7 +381,7 @@ class Kinetics(Source):
         return dict(annotation, total_frames=total_frames,
                     **file.pose(values[..., :2], values[..., 2], 'coco17')), splits
 
-    def annotations(self, name: str, content: bytes) -> List[Item]:
+    def annotations(self, name: str, content: bytes) -> list[Item]:
         """See :meth:`Source.annotations`."""
         item = self.read(name, content)
         return [] if item is None else [item]

@@ -1,8 +1,8 @@
 """What readers of 3D joints have in common: virtual cameras."""
 import zlib
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Iterable, Iterator, Tuple, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _CAMERA_OPTIONS = dict(
     roll='degrees about the line of sight', focal='focal length in image widths')
 
 
-def _size(text: str) -> Tuple[int, int]:
+def _size(text: str) -> tuple[int, int]:
     width, height = map(int, text.split('x'))
     return height, width
 
@@ -61,7 +61,7 @@ class Source3D(Source):
     #: Layout of the joints.
     layout: str = ''
 
-    def __init__(self, path: Union[str, Path], views: int = 1,
+    def __init__(self, path: str | Path, views: int = 1,
                  cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
                  keep_3d: bool = False, **kwargs):
         if views < 1 or seed < 0:
@@ -87,7 +87,7 @@ class Source3D(Source):
             default = getattr(CameraRange, name)
             parser.add_argument(f'--{name}', type=float, nargs=2, default=default,
                                 metavar=('LOW', 'HIGH'),
-                                help='%s, by default %s to %s' % (meaning, *default))
+                                help='{}, by default {} to {}'.format(meaning, *default))
         parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
                             metavar='WIDTHxHEIGHT', help='one of them is drawn')
         parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
@@ -96,7 +96,7 @@ class Source3D(Source):
                             help='keep the joints in metres instead of views of them')
 
     @classmethod
-    def from_options(cls, path: Union[str, Path], **options) -> 'Source3D':
+    def from_options(cls, path: str | Path, **options) -> 'Source3D':
         """See :meth:`Source.from_options`."""
         ranges = {name: tuple(options.pop(name)) for name in _CAMERA_OPTIONS}
         cameras = CameraRange(img_shape=tuple(options.pop('image_size')), **ranges)
@@ -161,8 +161,8 @@ class Source3D(Source):
         keypoint = coco[..., :2]  # (M, T, 17, 2)
         if self.noise:
             persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
-                       for pixels, depth in zip(keypoint, coco[..., 2])]
-            keypoint, score = map(np.stack, zip(*persons))
+                       for pixels, depth in zip(keypoint, coco[..., 2], strict=True)]
+            keypoint, score = map(np.stack, zip(*persons, strict=True))
         return dict(
             recording,
             frame_dir=f'{name}_v{view}',

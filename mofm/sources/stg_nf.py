@@ -7,8 +7,8 @@ import io
 import re
 import struct
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Callable, Dict, Iterator, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -46,11 +46,11 @@ class TrackedPersons(Source):
     max_size = 2**28
     classes = ('normal', 'abnormal')
     #: Splits of the files in each folder.
-    folders: Dict[str, Tuple[str, ...]] = {}
-    img_shape: Tuple[int, int] = (0, 0)
+    folders: dict[str, tuple[str, ...]] = {}
+    img_shape: tuple[int, int] = (0, 0)
 
-    def __init__(self, path: Union[str, Path], strict: bool = False,
-                 img_shape: Optional[Tuple[int, int]] = None):
+    def __init__(self, path: str | Path, strict: bool = False,
+                 img_shape: tuple[int, int] | None = None):
         super().__init__(path, strict)
         self.img_shape = img_shape or self.img_shape
         self.files = [name for name in self.files if name.endswith(_ENDING)]
@@ -92,7 +92,7 @@ class TrackedPersons(Source):
                     track[field] = track[field].astype(np.float16)
             yield track, self.folders[folder]
 
-    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: Dict[int, dict]):
+    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: dict[int, dict]):
         """Add ``frame_label`` to the annotations of one clip, where it is known."""
 
     def _parse(self, name, content):
@@ -179,9 +179,9 @@ class UBnormal(TrackedPersons):
                    validation=('validation', ), test=('test', ))
     img_shape = (720, 1280)
 
-    def __init__(self, path: Union[str, Path], strict: bool = False,
-                 img_shape: Optional[Tuple[int, int]] = None,
-                 gt: Union[str, Path, None] = None, masks: Union[str, Path, None] = None):
+    def __init__(self, path: str | Path, strict: bool = False,
+                 img_shape: tuple[int, int] | None = None,
+                 gt: str | Path | None = None, masks: str | Path | None = None):
         if (gt is None) != (masks is None):
             raise ValueError(f'found gt={gt} and masks={masks}, expected both or neither: labels '
                              'of persons need the abnormal objects and where they are')
@@ -200,7 +200,7 @@ class UBnormal(TrackedPersons):
         """See :meth:`TrackedPersons.label`."""
         return int(clip.startswith('abnormal'))
 
-    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: Dict[int, dict]):
+    def add_frame_labels(self, name: str, clip: str, folder: str, tracks: dict[int, dict]):
         """See :meth:`TrackedPersons.add_frame_labels`."""
         if self.gt is None or folder == 'test':
             return
@@ -210,7 +210,10 @@ class UBnormal(TrackedPersons):
             keypoint = np.concatenate([t['keypoint'][0] for t in tracks.values()])
             label = abnormal_rows(keypoint, frame, self._objects(clip), self._masks(name, clip))
         lengths = [t['total_frames'] for t in tracks.values()]
-        for track, part in zip(tracks.values(), np.split(label, np.cumsum(lengths)[:-1])):
+        for track, part in zip(tracks.values(),
+                               np.split(label,
+                                        np.cumsum(lengths)[:-1]),
+                               strict=True):
             track['frame_label'] = part
 
     def _objects(self, clip):
@@ -247,7 +250,7 @@ class UBnormal(TrackedPersons):
         return read
 
 
-def _read_mask(file: Path) -> Optional[np.ndarray]:
+def _read_mask(file: Path) -> np.ndarray | None:
     """A grey image (H, W) of usual size; None if it is none."""
     try:
         with open(file, 'rb') as f:

@@ -7,7 +7,6 @@ frame; a file ``*.npz`` of TSU has ``kpts`` (T, 17, 2) of one person.
 import re
 from argparse import ArgumentParser
 from pathlib import Path, PurePosixPath
-from typing import List, Tuple, Union
 
 import numpy as np
 
@@ -94,7 +93,7 @@ class TSU(_LCRNet):
     _splits = dict(training='train', testing='test')
     _video = re.compile(r'P\d\dT\d\dC\d\d')
 
-    def __init__(self, path: Union[str, Path], protocol: str = 'cs', **kwargs):
+    def __init__(self, path: str | Path, protocol: str = 'cs', **kwargs):
         if protocol not in ('cs', 'cv'):
             raise ValueError(f"protocol: found {protocol!r}, expected 'cs' or 'cv'")
         super().__init__(path, **kwargs)
@@ -111,7 +110,7 @@ class TSU(_LCRNet):
         parser.add_argument('--protocol', choices=('cs', 'cv'), default='cs',
                             help='whose splits: cross-subject or cross-view')
 
-    def find(self) -> List[str]:
+    def find(self) -> list[str]:
         """Files of both kinds with the name of a video in theirs."""
         suffixes = '.json', '.npz'
         if self.path.is_file() and self.path.suffix in suffixes:
@@ -151,7 +150,7 @@ class TSU(_LCRNet):
             annotation['segments'] = segments
         return annotation, (subset, )
 
-    def _actions(self, video: str) -> Tuple[str, float, np.ndarray]:
+    def _actions(self, video: str) -> tuple[str, float, np.ndarray]:
         """Split, number of frames and segments (N, 3) of a video."""
         entry = self.videos.get(video, {})
         subset, duration, actions = (

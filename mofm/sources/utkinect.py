@@ -1,8 +1,8 @@
 """UTKinect-Action3D: 20 recordings of 10 actions with a Kinect (Xia et al., CVPRW 2012)."""
 import io
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Dict, Iterable, Tuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class UTKinectUntrimmed(Source3D):
         #: Recording -> {label: (first, last) frame number}.
         self.intervals = self._read_labels(self.companion(_LABELS))
 
-    def _read_labels(self, content: bytes) -> Dict[str, Dict[int, Tuple[float, float]]]:
+    def _read_labels(self, content: bytes) -> dict[str, dict[int, tuple[float, float]]]:
         intervals, current = {}, None
         for number, line in enumerate(content.decode(errors='replace').split('\n'), 1):
             words = line.replace(':', ' ').split()
@@ -61,7 +61,7 @@ class UTKinectUntrimmed(Source3D):
                     current[label] = first, last
         return intervals
 
-    def _read(self, name: str, content: bytes) -> Tuple[str, np.ndarray, np.ndarray]:
+    def _read(self, name: str, content: bytes) -> tuple[str, np.ndarray, np.ndarray]:
         """Recording, frame numbers (T,) and joints (T, 20, 3)."""
         stem = PurePosixPath(name).stem[len(self.prefix):]
         if not _RECORDING.fullmatch(stem):
@@ -85,7 +85,7 @@ class UTKinectUntrimmed(Source3D):
         frames, first = np.unique(rows[:, 0], return_index=True)
         return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)
 
-    def _splits(self, recording: str) -> Tuple[str, ...]:
+    def _splits(self, recording: str) -> tuple[str, ...]:
         return ('train' if int(recording[1:3]) % 2 else 'test',)
 
     def read(self, name: str, content: bytes) -> Item:

@@ -2,7 +2,6 @@
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from matplotlib import rc_context
@@ -88,7 +87,7 @@ class _GifWriter(AbstractMovieWriter):
                    duration=round(1000 / self.fps))
 
 
-def save_animation(animation: FuncAnimation, path: Union[str, PathLike], fps: float = 12) -> None:
+def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 12) -> None:
     """Write a GIF, or an MP4 by the ffmpeg of imageio-ffmpeg.
 
     Args:

@@ -1,5 +1,5 @@
 """Normality of a video over time, beside what was abnormal and who looked so."""
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = .105, .55
 
 
 def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarray,
-                       thumbnails: Optional[Mapping[int, np.ndarray]] = None,
+                       thumbnails: Mapping[int, np.ndarray] | None = None,
                        title: str = '') -> Figure:
     """Frame scores of one clip, with abnormal frames shaded and skeletons of chosen frames.
 
@@ -57,7 +57,9 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
     axis.yaxis.set_major_locator(MaxNLocator(5))
     axis.spines[['top', 'right']].set_visible(False)
     axis.tick_params(labelsize=9)
-    for left, (frame, keypoint) in zip(_spread(list(thumbnails), len(score)), thumbnails.items()):
+    for left, (frame, keypoint) in zip(_spread(list(thumbnails), len(score)),
+                                       thumbnails.items(),
+                                       strict=True):
         panel = axis.inset_axes((left, 1.12, _WIDTH, _HEIGHT))
         _draw_person(panel, np.asarray(keypoint, np.float32))
         panel.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)

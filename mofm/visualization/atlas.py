@@ -1,6 +1,6 @@
 """Atlas of the MotionBook: what a motion token looks like, and where it is met."""
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Iterable, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -30,13 +30,13 @@ class AtlasEntry:
     token: int
     share: float
     patch: np.ndarray
-    examples: List[Tuple[float, int, np.ndarray]] = field(default_factory=list)
+    examples: list[tuple[float, int, np.ndarray]] = field(default_factory=list)
 
 
 @torch.no_grad()
 def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
                   num_examples: int = 3,
-                  min_heat: float = .49) -> Tuple[List[AtlasEntry], np.ndarray]:
+                  min_heat: float = .49) -> tuple[list[AtlasEntry], np.ndarray]:
     """Entries of the most frequent tokens of a data set.
 
     Cubes that are touched by the rim of a Gaussian only do not count: they are many and show
@@ -77,7 +77,7 @@ def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
     entries = [AtlasEntry(int(token), counts[token] / counts.sum(),
                           (total[token] / counts[token]).numpy())
                for token in order if counts[token]]
-    for ids, inputs in zip(all_ids, _rendered(tokenizer, batches)):
+    for ids, inputs in zip(all_ids, _rendered(tokenizer, batches), strict=True):
         heat = grid.split(inputs.union()).cpu()  # (B, K, F, p, p)
         keypoints = inputs.keypoints.cpu()
         for entry in entries:
@@ -119,16 +119,16 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
     figure = Figure(figsize=(1.36 * (len(frames) + examples) + 1.2, 1.52 * len(entries) + .25),
                     dpi=110, layout='constrained')
     axes = figure.subplots(len(entries), len(frames) + examples, squeeze=False)
-    for entry, row in zip(entries, axes):
+    for entry, row in zip(entries, axes, strict=True):
         top = float(entry.patch.max())
-        for axis, frame in zip(row, frames):
+        for axis, frame in zip(row, frames, strict=True):
             axis.imshow(entry.patch[frame], cmap='inferno', norm=Normalize(0, max(top, 1e-6)))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(f'token {entry.token}\n{100 * entry.share:.2f} %\nheat to {top:.2f}',
                           fontsize=9, rotation=0, ha='right', va='center')
         for axis in row[len(frames) + len(entry.examples):]:
             axis.set_axis_off()
-        for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples):
+        for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples, strict=True):
             _draw_example(axis, cube, keypoints, grid, layout)
     for i, frame in enumerate(frames):
         axes[0, i].set_title(f'frame {frame}', fontsize=9, color=MIDDLE)

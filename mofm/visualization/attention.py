@@ -1,6 +1,6 @@
 """Where the backbone looks: attention over the cubes, and over the joints that lie in them."""
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Mapping, Tuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ _ATTENTION = LinearSegmentedColormap.from_list(
 
 
 @torch.no_grad()
-def clip_attention(backbone, inputs) -> Tuple[Tensor, Tensor]:
+def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
     """Attention of every block and head for one clip.
 
     The weights are recomputed from what hooks see: softmax(q k^T / sqrt(d)).
@@ -134,19 +134,19 @@ def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], g
     figure = Figure(figsize=(12.9, (panel + .06) * len(attention) + .3), dpi=130,
                     layout='constrained')
     axes = figure.subplots(len(attention), len(frames) + 1, squeeze=False)
-    for row, (name, values) in zip(axes, attention.items()):
+    for row, (name, values) in zip(axes, attention.items(), strict=True):
         row[0].imshow(values.reshape(grid.rows, grid.cols), norm=norm,
                       cmap=_ATTENTION.with_extremes(bad='white'),
                       extent=(-.5, grid.canvas - .5, grid.canvas - .5, -.5))
         row[0].set_ylabel(name, fontsize=10)
-        for axis, frame in zip(row[1:], frames):
+        for axis, frame in zip(row[1:], frames, strict=True):
             _draw_frame(axis, keypoints[:, :, frame], values, norm, grid, layout)
         for axis in row:
             axis.set(xlim=(-.5, grid.canvas - .5), ylim=(grid.canvas - .5, -.5), xticks=[],
                      yticks=[], aspect='equal')
             axis.spines[:].set_color('#D0D0D0')
     axes[0, 0].set_title('cubes', fontsize=9, color=MIDDLE)
-    for axis, frame in zip(axes[0, 1:], frames):
+    for axis, frame in zip(axes[0, 1:], frames, strict=True):
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
     figure.colorbar(ScalarMappable(norm, _ATTENTION), ax=axes, fraction=.02, pad=.01,
                     extend='max', label='attention (1: equal share)')

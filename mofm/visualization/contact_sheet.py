@@ -1,5 +1,5 @@
 """Many clips at a glance."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -30,8 +30,8 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
     """
     figure = Figure(figsize=(1.5 * num + 1.8, 1.55 * len(clips)), dpi=100, layout='constrained')
     axes = figure.subplots(len(clips), num, squeeze=False)
-    for clip, row in zip(clips, axes):
-        for axis, time in zip(row, np.linspace(0, 1, num)):
+    for clip, row in zip(clips, axes, strict=True):
+        for axis, time in zip(row, np.linspace(0, 1, num), strict=True):
             ClipPanel(axis, clip, layout).show(time)
         row[0].set_ylabel(_title(clip, classes), fontsize=7, color=MIDDLE, rotation=0, ha='right',
                           va='center')
@@ -57,8 +57,8 @@ def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(clips):]:
         axis.set_axis_off()
-    panels = [ClipPanel(axis, clip, layout) for axis, clip in zip(axes, clips)]
-    for axis, clip in zip(axes, clips):
+    panels = [ClipPanel(axis, clip, layout) for axis, clip in zip(axes, clips, strict=True)]
+    for axis, clip in zip(axes, clips, strict=True):
         axis.set_title(_title(clip, classes), fontsize=7, color=MIDDLE)
 
     def show(frame):

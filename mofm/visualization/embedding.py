@@ -1,5 +1,5 @@
 """Map of clips: similar features lie close together."""
-from typing import Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) 
 
 
 def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
-                   thumbnails: Optional[Mapping[int, tuple]] = None,
+                   thumbnails: Mapping[int, tuple] | None = None,
                    layout: str = 'coco17') -> Figure:
     """Clips as points, coloured by class; the class names stand at the centres (medians).
 
@@ -80,10 +80,10 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
     boxes = _spread(np.array([np.median(cloud, axis=0) for cloud in labelled.values()]),
                     np.array([[.1 * len(name), .2] for name in names]) * inch)
     halo = [withStroke(linewidth=3, foreground='white')]
-    for label, name, (x, y, _, _) in zip(labelled, names, boxes):
+    for label, name, (x, y, _, _) in zip(labelled, names, boxes, strict=True):
         axis.text(x, y, name, fontsize=11, ha='center', va='center', fontweight='bold',
                   color=styles[label]['color'], path_effects=halo, zorder=6)
-    for label, (x, y, _, _) in zip(labelled, list(boxes)):
+    for label, (x, y, _, _) in zip(labelled, list(boxes), strict=True):
         box = np.array([x, y + .55 * inch, .8 * inch, .8 * inch])
         if label in (thumbnails or {}) and not any(_overlap(box, other) for other in boxes):
             _draw_thumbnail(axis, box, *thumbnails[label], get_layout(layout))

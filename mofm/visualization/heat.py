@@ -1,5 +1,4 @@
 """Thermal cubes: the heat of a clip, what the tokenizer makes of it, and the tokens."""
-from typing import Optional
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,7 +17,7 @@ _TIME = ListedColormap(colormaps['plasma'](np.linspace(0, .82, 256)))
 _EMPTY = '#E9E9E9'
 
 
-def draw_heat(union: np.ndarray, reconstruction: Optional[np.ndarray] = None,
+def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
               num: int = 8) -> Figure:
     """Evenly spaced frames of the heat, above the same frames of its reconstruction.
 
@@ -46,19 +45,19 @@ def draw_heat(union: np.ndarray, reconstruction: Optional[np.ndarray] = None,
     figure = Figure(figsize=(panel * len(frames) + .9, panel * len(rows) + .35), dpi=150,
                     layout='constrained')
     axes = figure.subplots(len(rows), len(frames), squeeze=False)
-    for axis_row, (name, clip) in zip(axes, rows):
-        for axis, frame in zip(axis_row, frames):
+    for axis_row, (name, clip) in zip(axes, rows, strict=True):
+        for axis, frame in zip(axis_row, frames, strict=True):
             image = axis.imshow(clip[frame], cmap=_HEAT, norm=PowerNorm(.6, 0, 1, clip=True))
             axis.set(xticks=[], yticks=[])
         axis_row[0].set_ylabel(name, fontsize=10)
-    for axis, frame in zip(axes[0], frames):
+    for axis, frame in zip(axes[0], frames, strict=True):
         axis.set_title(f'frame {frame}', fontsize=9)
     figure.colorbar(image, ax=axes, ticks=[0, .25, .5, 1], fraction=.02, pad=.01, label='heat')
     return figure
 
 
 def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
-                vocabulary: Optional[int] = None) -> Figure:
+                vocabulary: int | None = None) -> Figure:
     """Token map of a clip beside its heat summed over time, as in the paper's Figure 1.
 
     Low ids are blue and high ones red. Cubes without heat are grey: all of them hold the same
@@ -121,7 +120,7 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
 
 
 def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
-                        grid, vocabulary: Optional[int] = None,
+                        grid, vocabulary: int | None = None,
                         layout: str = 'coco17') -> Figure:
     """Nine frames of a clip beside its motion tokens, as in the paper's Figure 1.
 
@@ -155,7 +154,7 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
     axes = left.subplots(3, 3).ravel()
     for axis in axes[len(frames):]:
         axis.set_axis_off()
-    for axis, frame in zip(axes, frames):
+    for axis, frame in zip(axes, frames, strict=True):
         draw_on_canvas(axis, keypoints[:, :, frame], grid, layout)
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE, pad=3)
     _draw_grid(right.subplots(), token_ids.reshape(grid.rows, grid.cols),
@@ -193,7 +192,7 @@ def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> F
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.ravel()[len(volume):]:
         axis.set_axis_off()
-    for joint, axis in zip(range(len(volume)), axes.ravel()):
+    for joint, axis in zip(range(len(volume)), axes.ravel(), strict=False):
         axis.imshow(images[joint])
         draw_borders(axis, *volume.shape[2:], patch)
         name = layout.joints[joint].replace('_', ' ')

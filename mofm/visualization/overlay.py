@@ -1,6 +1,6 @@
 """Skeletons on the frames of a video."""
+from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Iterable, Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -50,7 +50,8 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colou
     size = max(image.shape) / 1600
     # far outside there is nothing to see, and OpenCV counts in 16 bits
     points = np.clip(np.nan_to_num(keypoint), -2**14, 2**14).round().astype(np.int32)
-    for i, (person, seen, colour) in enumerate(zip(points, np.asarray(score) > 0, colours)):
+    for i, (person, seen,
+            colour) in enumerate(zip(points, np.asarray(score) > 0, colours, strict=True)):
         colour = tuple(map(int, colour))
         shown = edges[seen[edges].all(1)]
         cv2.polylines(image, list(person[shown]), False, (0, 0, 0), 2 * width + 2, cv2.LINE_AA)
@@ -66,14 +67,15 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colou
 def _write(image, text, corner, size, colour):
     """Text with a dark rim; OpenCV has ASCII only."""
     text = text.encode('ascii', 'replace').decode()
-    corner = tuple(int(np.clip(c, 2, limit - 2)) for c, limit in zip(corner, image.shape[1::-1]))
+    corner = tuple(
+        int(np.clip(c, 2, limit - 2)) for c, limit in zip(corner, image.shape[1::-1], strict=True))
     width = max(round(1.6 * size), 1)
     cv2.putText(image, text, corner, _TEXT, size, (0, 0, 0), width + 3, cv2.LINE_AA)
     cv2.putText(image, text, corner, _TEXT, size, colour, width, cv2.LINE_AA)
 
 
-def write_video(frames: Iterable[np.ndarray], path: Union[str, PathLike],
-                fps: Optional[float] = None):
+def write_video(frames: Iterable[np.ndarray], path: str | PathLike,
+                fps: float | None = None):
     """Write an MP4 by the ffmpeg of imageio-ffmpeg.
 
     Args:

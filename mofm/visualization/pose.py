@@ -1,5 +1,4 @@
 """Skeletons as strips of frames."""
-from typing import Union
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -111,7 +110,7 @@ def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
     Skeletons(axis, layout, 1.8).show(keypoints[..., :2], keypoints[..., 2])
 
 
-def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, Layout] = 'coco17',
+def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout = 'coco17',
                    num: int = 8) -> Figure:
     """Frames of a clip, evenly spaced from the first to the last.
 
@@ -151,7 +150,7 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: Union[str, L
     figure = Figure(figsize=(panel * len(frames), (panel - .08) * ratio + .3), dpi=150,
                     layout='constrained')
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
-    for axis, frame in zip(axes, frames):
+    for axis, frame in zip(axes, frames, strict=True):
         Skeletons(axis, layout).show(keypoint[:, frame], score[:, frame])
         axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[],
                  aspect='equal')

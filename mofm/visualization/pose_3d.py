@@ -1,5 +1,4 @@
 """3D skeletons as strips of frames and in motion, the 2D key points that they come from beside."""
-from typing import Optional, Union
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -34,7 +33,7 @@ class ClipPanel3D:
         ValueError: If the joints are not those of the layout.
     """
 
-    def __init__(self, axis, joints: np.ndarray, layout: Union[str, Layout], width: float = 2):
+    def __init__(self, axis, joints: np.ndarray, layout: str | Layout, width: float = 2):
         layout = get_layout(layout) if isinstance(layout, str) else layout
         joints = np.asarray(joints, np.float32)
         if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3):
@@ -78,7 +77,7 @@ class ClipPanel3D:
         self._lines.set_segments(self._bones[:, frame].reshape(-1, 2, 3))
 
 
-def draw_clip_3d(joints: np.ndarray, layout: Union[str, Layout], clip: Optional[dict] = None,
+def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
                  num: int = 6) -> Figure:
     """Frames of 3D skeletons, evenly spaced from the first to the last.
 
@@ -110,7 +109,7 @@ def draw_clip_3d(joints: np.ndarray, layout: Union[str, Layout], clip: Optional[
     return figure
 
 
-def animate_clip_3d(joints: np.ndarray, layout: Union[str, Layout], clip: Optional[dict] = None,
+def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
                     num: int = 32, title: str = '', size: float = 2.6,
                     swing: float = 45) -> FuncAnimation:
     """3D skeletons in motion, brought to a given number of frames.

@@ -2,10 +2,10 @@
 import base64
 import re
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Iterable, Mapping, Sequence, Tuple, Union
 
 from matplotlib.figure import Figure
 
@@ -71,12 +71,12 @@ class Report:
             note (str): What the columns are.
         """
         rows = list(rows)
-        numbers = [all(map(_is_number, column)) for column in zip(*rows)]
+        numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
         self._sections.append(dict(title=title, note=note,
                                    table=dict(head=head, rows=rows, numbers=numbers)))
 
     def add_clips(self, title: str,
-                  clips: Iterable[Tuple[dict, str, Sequence[Tuple[str, str]]]], note: str = '',
+                  clips: Iterable[tuple[dict, str, Sequence[tuple[str, str]]]], note: str = '',
                   num_frames: int = 20):
         """Add a section with moving skeletons.
 
@@ -96,7 +96,7 @@ class Report:
                                   facts=facts))
         self._sections.append(dict(title=title, note=note, clips=items))
 
-    def save(self, path: Union[str, PathLike]):
+    def save(self, path: str | PathLike):
         """Write the page."""
         from jinja2 import Environment  # comes with torch
         template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding='utf-8'))

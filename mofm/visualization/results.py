@@ -1,8 +1,8 @@
 """Learning curves, confusion matrices, and what was found for single clips."""
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,13 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from .pose import LEFT, RIGHT
 
-Curves = Dict[str, Tuple[np.ndarray, np.ndarray]]
+Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 
 _LINE, _FAINT = LEFT, '#B4B4B4'
 _BOOKKEEPING = ('step', 'epoch', 'iter')
 
 
-def read_scalars(work_dir: Union[str, os.PathLike]) -> Curves:
+def read_scalars(work_dir: str | os.PathLike) -> Curves:
     """Everything mmengine logged into a work directory, as curves.
 
     All runs below the directory are joined in the order of their names (time stamps); where a
@@ -37,7 +37,7 @@ def read_scalars(work_dir: Union[str, os.PathLike]) -> Curves:
     if not files:
         raise FileNotFoundError(f'{work_dir}: no vis_data/scalars.json below it; expected the '
                                 'work_dir of a run of tools/train.py')
-    points: Dict[str, Dict[float, float]] = {}
+    points: dict[str, dict[float, float]] = {}
     for file in files:
         for line in file.read_text(encoding='utf-8').splitlines():
             try:
@@ -51,11 +51,11 @@ def read_scalars(work_dir: Union[str, os.PathLike]) -> Curves:
                 if not training and name in ('time', 'data_time'):
                     name = f'val/{name}'
                 points.setdefault(name, {})[record['step']] = value
-    return {name: tuple(np.array(column) for column in zip(*sorted(curve.items())))
+    return {name: tuple(np.array(column) for column in zip(*sorted(curve.items()), strict=True))
             for name, curve in points.items()}
 
 
-def draw_curves(curves: Mapping[str, Tuple[Sequence, Sequence]], columns: int = 3) -> Figure:
+def draw_curves(curves: Mapping[str, tuple[Sequence, Sequence]], columns: int = 3) -> Figure:
     """Learning curves as small multiples, each with its own scale and its last value.
 
     Args:
@@ -76,7 +76,7 @@ def draw_curves(curves: Mapping[str, Tuple[Sequence, Sequence]], columns: int = 
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(curves):]:
         axis.remove()
-    for axis, (name, (steps, values)) in zip(axes, curves.items()):
+    for axis, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
         steps, values = np.asarray(steps), np.asarray(values, dtype=float)
         if steps.shape != values.shape or steps.ndim != 1 or not len(steps):
             raise ValueError(f'{name}: steps {steps.shape} and values {values.shape}, expected '
@@ -132,7 +132,7 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: Optional[int] = None,
+def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: int | None = None,
                 num: int = 5) -> Figure:
     """The most likely classes of a clip; the bar of the true class is blue.
 

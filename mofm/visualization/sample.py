@@ -1,5 +1,5 @@
 """A clip before and after the pipeline: what the model is fed with."""
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ _MASKED = '#56B4E9'  # of Okabe and Ito's palette, far from the colours of heat
 
 
 def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,
-                mask: Optional[np.ndarray] = None, title: str = '', num: int = 8) -> Figure:
+                mask: np.ndarray | None = None, title: str = '', num: int = 8) -> Figure:
     """Moments of a clip as it is stored, above moments of the same on the canvas; its cubes.
 
     Args:
@@ -50,7 +50,7 @@ def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,
     return figure
 
 
-def draw_cubes(axis, union: np.ndarray, grid, mask: Optional[np.ndarray] = None):
+def draw_cubes(axis, union: np.ndarray, grid, mask: np.ndarray | None = None):
     """Heat of a clip over time, with the masked cubes framed.
 
     Args:
@@ -74,7 +74,7 @@ def draw_cubes(axis, union: np.ndarray, grid, mask: Optional[np.ndarray] = None)
 
 
 def draw_samples(unions: Sequence[np.ndarray], titles: Sequence[str], grid,
-                 masks: Sequence[Optional[np.ndarray]]) -> Figure:
+                 masks: Sequence[np.ndarray | None]) -> Figure:
     """Many samples at a glance: the heat of each over time.
 
     Args:
@@ -93,7 +93,7 @@ def draw_samples(unions: Sequence[np.ndarray], titles: Sequence[str], grid,
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(unions):]:
         axis.set_axis_off()
-    for axis, union, title, mask in zip(axes, unions, titles, masks):
+    for axis, union, title, mask in zip(axes, unions, titles, masks, strict=True):
         draw_cubes(axis, union, grid, mask)
         axis.set_xlabel(title, fontsize=8, parse_math=False)
     return figure

@@ -1,5 +1,5 @@
 """How good scores are: accuracy of the classes, calibration, ROC curves, distributions."""
-from typing import Mapping, Sequence, Tuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
     return figure
 
 
-def draw_roc(curves: Mapping[str, Tuple[np.ndarray, np.ndarray]]) -> Figure:
+def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """ROC curves of the detection of anomalies.
 
     Args:
@@ -103,7 +103,9 @@ def draw_roc(curves: Mapping[str, Tuple[np.ndarray, np.ndarray]]) -> Figure:
 
     figure, axis = _panel(4.2, 4.2)
     axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
-    for colour, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE), curves.items()):
+    for colour, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE),
+                                                     curves.items(),
+                                                     strict=False):
         false, true, _ = roc_curve(abnormal, -np.asarray(normality))
         axis.plot(false, true, color=colour, linewidth=1.6,
                   label=f'{name}, AUC {auc(false, true):.4f}')
@@ -127,7 +129,7 @@ def draw_histograms(values: Mapping[str, np.ndarray], label: str) -> Figure:
     joined = np.concatenate([np.asarray(v, float) for v in values.values()])
     low, high = joined.min(), joined.max()
     bins = np.linspace(low, high if high > low else low + 1, 31)
-    for colour, (name, part) in zip((LEFT, RIGHT, MIDDLE), values.items()):
+    for colour, (name, part) in zip((LEFT, RIGHT, MIDDLE), values.items(), strict=False):
         if len(part):
             axis.hist(part, bins, density=True, color=colour, alpha=.5,
                       label=f'{name} ({len(part)})')

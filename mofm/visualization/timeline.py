@@ -1,6 +1,6 @@
 """Actions of a recording over time: what was predicted, and what is true."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap

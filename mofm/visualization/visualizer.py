@@ -1,7 +1,7 @@
 """MMEngine's visualizer with the pictures of this package: files, TensorBoard, W&B by config."""
+from collections.abc import Callable
 from functools import wraps
 from math import isqrt
-from typing import Callable, List, Optional
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -89,8 +89,8 @@ class MotionVisualizer(Visualizer):
     add_tokens = _sent(draw_tokens)
 
     @master_only
-    def add_datasample(self, name: str, image: Optional[np.ndarray] = None,
-                       data_sample: Optional[BaseDataElement] = None, draw_gt: bool = True,
+    def add_datasample(self, name: str, image: np.ndarray | None = None,
+                       data_sample: BaseDataElement | None = None, draw_gt: bool = True,
                        draw_pred: bool = True, show: bool = False, wait_time: float = 0,
                        step: int = 0) -> None:
         """Send one picture of whatever a data sample holds.
@@ -126,7 +126,7 @@ class MotionVisualizer(Visualizer):
         else:
             self.add_image(name.replace('/', '_'), stacked, step)
 
-    def _figures(self, sample, draw_gt: bool, draw_pred: bool) -> List[Figure]:
+    def _figures(self, sample, draw_gt: bool, draw_pred: bool) -> list[Figure]:
         sample, figures = sample.cpu().detach().numpy(), []
         if 'heat' in sample:
             figures.append(draw_heat(sample.heat, sample.get('reconstruction')

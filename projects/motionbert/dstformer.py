@@ -173,7 +173,7 @@ class DSTformer(BaseModule):
             raise ValueError(f'x: found shape {tuple(x.shape)}, expected (B, T, {joints}, 3) with '
                              f'T up to max_frames={frames}')
         x = self.joints_embed(x) + self.pos_embed + self.temp_embed[:, :x.shape[1]]
-        for i, (st, ts) in enumerate(zip(self.blocks_st, self.blocks_ts)):
+        for i, (st, ts) in enumerate(zip(self.blocks_st, self.blocks_ts, strict=True)):
             x_st = st.temporal(st.spatial(x))
             x_ts = ts.spatial(ts.temporal(x))
             x = (x_st + x_ts) / 2 if self.ts_attn is None else _fuse(self.ts_attn[i], x_st, x_ts)

@@ -14,14 +14,13 @@ mesh                      ``model``            ``backbone.`` and ``head.`` of a
 """
 
 from pathlib import Path
-from typing import Dict, Union
 
 import torch
 from torch import Tensor
 
 from .dstformer import DSTformer
 
-State = Dict[str, Tensor]
+State = dict[str, Tensor]
 _PARALLEL = 'module.'  # what nn.DataParallel puts before the names
 _HEADS = dict(
     action={f'{layer}.{name}' for layer in ('fc1', 'fc2') for name in ('weight', 'bias')} | {
@@ -45,7 +44,7 @@ class _Ignored:
         pass
 
 
-def read_released(path: Union[str, Path]) -> State:
+def read_released(path: str | Path) -> State:
     """Read a released checkpoint without running what it may hold.
 
     Args:

@@ -5,7 +5,6 @@ parts are ``backbone.`` and ``cls_head.fc.`` of a :class:`MotionRecognizer`.
 """
 
 from pathlib import Path
-from typing import Dict, Union
 
 import torch
 from torch import Tensor
@@ -14,10 +13,10 @@ from mofm.engine.checkpoint import load_state
 
 from .unik import UNIK
 
-State = Dict[str, Tensor]
+State = dict[str, Tensor]
 
 
-def read_released(path: Union[str, Path]) -> State:
+def read_released(path: str | Path) -> State:
     """Read a released checkpoint without running what it may hold.
 
     Args:

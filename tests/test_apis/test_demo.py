@@ -46,7 +46,7 @@ def listed(lines):
     return sorted(Path(line.strip()) for line in lines if line.startswith('  '))
 
 
-@pytest.mark.parametrize('kind, task, data, picture', [
+@pytest.mark.parametrize(('kind', 'task', 'data', 'picture'), [
     ('action', 'action', '.json', '.gif'), ('clip_jigsaw', 'anomaly', '.json', '.png'),
     ('dved', 'tokens', '.json', '.png'), ('dved', 'reconstruct', '.npz', '.png'),
     ('pretrain', 'tokens', '.json', '.png'), ('action', 'features', '.npz', None)])
@@ -54,7 +54,8 @@ def test_files_of_a_task(run, motion, kind, task, data, picture):
     """Data of four clips, pictures of two, all of them listed and readable."""
     out, lines = run(kind, '--task', task, '--pictures', 2)
     files = sorted(out.iterdir())
-    assert listed(lines) == files and f'{len(files)} files:' in lines
+    assert listed(lines) == files
+    assert f'{len(files)} files:' in lines
     suffixes = [f.suffix for f in files]
     assert suffixes.count(data) == 4
     if picture:
@@ -108,7 +109,8 @@ def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
     frames = []
     while (pair := capture.read())[0]:
         frames.append(pair[1].astype(int))
-    assert len(frames) == 30 and capture.get(cv2.CAP_PROP_FPS) == 20
+    assert len(frames) == 30
+    assert capture.get(cv2.CAP_PROP_FPS) == 20
     drawn = [np.abs(f[25:] - 90).max(2) > 40 for f in frames]  # below the title
     assert all(d.sum() > 50 for d in drawn)
     centre = [np.argwhere(d)[:, 1].mean() for d in drawn]
@@ -117,14 +119,17 @@ def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
 
 def test_overlay_colours():
     red, blue, unknown = score_colours(np.array([0, 1, np.nan])).astype(int)
-    assert red[2] > red[0] + 50 and blue[0] > blue[2] + 50 and (unknown == 255).all()
+    assert red[2] > red[0] + 50
+    assert blue[0] > blue[2] + 50
+    assert (unknown == 255).all()
     image = np.zeros((100, 100, 3), np.uint8)
     points = np.random.default_rng(0).uniform(0, 99, (1, 17, 2))
     points[0, 0] = 1e30
     score = np.ones((1, 17))
     assert not draw_poses(image, points, 0 * score, [[255, 255, 255]]).any()
     shown = draw_poses(image, points, score, [[10, 20, 250]])
-    assert not image.any() and (shown == (10, 20, 250)).all(2).sum() > 100
+    assert not image.any()
+    assert (shown == (10, 20, 250)).all(2).sum() > 100
 
 
 def test_bad_input(run, demo, tmp_path):

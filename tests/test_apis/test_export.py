@@ -177,7 +177,8 @@ def test_heat_is_that_of_the_transforms(steps):
     inputs = [torch.from_numpy(value) for value in to_inputs(batch).values()]
     render = DenseRenderer(model.cfg.test_dataloader.dataset.pipeline, model.data_preprocessor)
     found, expected = render(*inputs), ordinary(model, batch)[0]
-    assert expected.occupied()[:-1].any(1).all() and not expected.occupied()[-1].any()
+    assert expected.occupied()[:-1].any(1).all()
+    assert not expected.occupied()[-1].any()
     torch.testing.assert_close(found.volume(), expected.volume(), rtol=0, atol=1e-6)
     assert torch.equal(found.occupied(), expected.occupied())
 

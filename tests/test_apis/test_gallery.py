@@ -19,7 +19,8 @@ def test_the_nearest_exemplar_of_a_class_counts(one_shot, motion):
     assert gallery.add('walk', motion[0]) == 1
     assert gallery.add('wave', [motion[1], motion[4]]) == 2
     assert gallery.add('walk', motion[3]) == 1
-    assert len(gallery) == 4 and gallery.classes == ('walk', 'wave')
+    assert len(gallery) == 4
+    assert gallery.classes == ('walk', 'wave')
     cosine = embedding @ embedding.T
     expected = np.stack([cosine[:, [0, 3]].max(1), cosine[:, [1, 4]].max(1)], 1)
     results = one_shot(motion, **QUIET)
@@ -39,7 +40,7 @@ def test_accuracy_is_that_of_the_metric(one_shot, motion):
     results = [(e, ann['label'], i in exemplars, '')
                for i, (ann, e) in enumerate(zip(motion, one_shot.embed(motion)))]
     assert np.mean(right) == pytest.approx(metric.compute_metrics(results)['top1'])
-    assert 0 < np.mean(right)
+    assert np.mean(right) > 0
 
 
 def test_every_window_is_an_exemplar(one_shot, motion):
@@ -52,7 +53,8 @@ def test_removed_classes_do_not_come_back(one_shot, motion):
     gallery.add('walk', motion[0])
     gallery.add('wave', motion[1])
     gallery.remove('walk')
-    assert gallery.classes == ('wave', ) and len(gallery) == 1
+    assert gallery.classes == ('wave', )
+    assert len(gallery) == 1
     assert one_shot(motion[0], **QUIET)[0].top()[0][0] == 'wave'
     with pytest.raises(ValueError, match=r"found 'walk', expected one of \['wave'\]"):
         gallery.remove('walk')
@@ -66,7 +68,8 @@ def test_save_and_load(one_shot, inferencer, motion, tmp_path):
     other = inferencer('one_shot')
     other.gallery.add('squat', motion[5])
     other.gallery.load(path)
-    assert other.gallery.classes == ('walk', 'wave') and len(other.gallery) == 3
+    assert other.gallery.classes == ('walk', 'wave')
+    assert len(other.gallery) == 3
     for a, b in zip(one_shot(motion, **QUIET), other(motion, **QUIET)):
         np.testing.assert_array_equal(a.scores, b.scores)
     with pytest.raises(ValueError, match="found suffix '.json', expected '.npz'"):

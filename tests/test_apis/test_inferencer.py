@@ -38,7 +38,7 @@ def clip_of(ann, rows=slice(None)):
 
 
 # ------------------------------------------------------------------------------------ tasks
-@pytest.mark.parametrize('kind, tasks', [
+@pytest.mark.parametrize(('kind', 'tasks'), [
     ('action', ('action', 'features')), ('one_shot', ('one_shot', 'features')),
     ('jigsaw', ('anomaly', 'features')), ('anomaly', ('anomaly', 'features')),
     ('dved', ('tokens', 'reconstruct')), ('kmeans', ('tokens', 'reconstruct')),
@@ -117,7 +117,8 @@ def test_predict_clips_gives_what_the_model_gives(inferencer, motion):
         logits = head(torch.from_numpy(mean)).detach()
         np.testing.assert_allclose(score['scores'], logits.softmax(0), rtol=1e-3)
     normality = inferencer('anomaly').predict_clips(clips)[0]['normality']
-    assert normality.shape == () and 0 <= normality <= 1
+    assert normality.shape == ()
+    assert 0 <= normality <= 1
     embedding = inferencer('one_shot').predict_clips(clips)[0]['embedding']
     np.testing.assert_allclose(np.linalg.norm(embedding), 1, rtol=1e-5)
 
@@ -163,7 +164,8 @@ def test_anomaly_scores_are_those_of_a_test(inferencer, tracks, tmp_path, kind):
             expected.setdefault(s.clip, []).append((s.frame, s.track_id, s.normality.item()))
 
     results = anomaly(tracks, **QUIET)
-    assert {r.name for r in results} == expected.keys() and len(results) == 4
+    assert {r.name for r in results} == expected.keys()
+    assert len(results) == 4
     for result in results:
         found = sorted(zip(result.frame.tolist(), result.person.tolist(),
                            result.normality.tolist()))
@@ -203,7 +205,8 @@ def test_tracks_shorter_than_the_test_wants(inferencer, motion):
     with pytest.raises(AnnotationError, match='long enough.*the longest has 9 frames'):
         anomaly(ann, **QUIET)
     result, = anomaly(ann, window=16, **QUIET)
-    assert result.frames.tolist() == [[0, 8]] and result.frame.tolist() == [4]
+    assert result.frames.tolist() == [[0, 8]]
+    assert result.frame.tolist() == [4]
 
 
 # ------------------------------------------------------------------------ windows and batches
@@ -218,7 +221,8 @@ def test_windows_cover_every_frame(total, window, data):
     for first, last in windows.frames:
         covered[first:last + 1] += 1
         assert last - first + 1 == min(window or total, total)
-    assert covered[5:].min() >= 1 and not covered[:5].any()
+    assert covered[5:].min() >= 1
+    assert not covered[:5].any()
     if window and stride and total > window:
         assert len(windows) == -(-(total - window) // stride) + 1
 
@@ -244,12 +248,15 @@ def test_a_long_recording_is_never_rendered_at_once(inferencer):
     array[..., 0] += 20 * np.sin(np.arange(100_000) / 9)[:, None]
     array[..., 2] = 1
     result, = anomaly(array, stride=1000, **QUIET)
-    assert max(sizes) == 16 and sum(sizes) == 100 == len(result.normality)
+    assert max(sizes) == 16
+    assert sum(sizes) == 100 == len(result.normality)
     assert result.score.shape == (100_000, )
     del sizes[:]
     result, = anomaly(array, 'features', window=32, stride=2000, per_token=False, **QUIET)
-    assert max(sizes) == 16 and sum(sizes) == 51 == len(result.pooled)
-    assert result.tokens is None and result.frames[-1].tolist() == [99_968, 99_999]
+    assert max(sizes) == 16
+    assert sum(sizes) == 51 == len(result.pooled)
+    assert result.tokens is None
+    assert result.frames[-1].tolist() == [99_968, 99_999]
 
 
 def test_recordings_are_read_when_their_turn_comes(inferencer, motion, monkeypatch):
@@ -259,7 +266,8 @@ def test_recordings_are_read_when_their_turn_comes(inferencer, motion, monkeypat
     monkeypatch.setattr(RecordingReader, '_annotation',
                         lambda self, *args: read.append(1) or convert_one(self, *args))
     results = action.iter(iter(motion), **QUIET)
-    assert next(results).name == motion[0]['frame_dir'] and len(read) == 2
+    assert next(results).name == motion[0]['frame_dir']
+    assert len(read) == 2
     assert len(list(results)) == 9
 
 
@@ -299,7 +307,8 @@ def test_other_frame_rates_give_the_same(inferencer, motion):
     expected, = action(ann, **QUIET)
     found, = action(doubled, fps=60, model_fps=30, **QUIET)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
-    assert found.fps == 60 and found.frames.tolist() == [[0, 2 * ann['total_frames'] - 2]]
+    assert found.fps == 60
+    assert found.frames.tolist() == [[0, 2 * ann['total_frames'] - 2]]
     expected, = anomaly(ann, **QUIET)
     found, = anomaly(doubled, fps=60, model_fps=30, **QUIET)
     np.testing.assert_allclose(found.normality, expected.normality, atol=1e-5)
@@ -471,7 +480,8 @@ def test_bad_videos(inferencer, video, tmp_path):
     with pytest.raises(AnnotationError, match='walk.mp4: keypoint: found no person in 20 frames'):
         action(video, pose_extractor=Extractor(0), **QUIET)
     result, = action(tmp_path, pose_extractor=Extractor(), **QUIET)
-    assert result.name == 'walk.mp4' and 'empty.mp4' in str(action.problems[0])
+    assert result.name == 'walk.mp4'
+    assert 'empty.mp4' in str(action.problems[0])
 
 
 def test_video_without_the_extra(inferencer, video, monkeypatch):
@@ -532,7 +542,7 @@ def test_the_good_ones_of_a_list_are_kept(inferencer, motion, caplog):
     assert action.problems == []
 
 
-@pytest.mark.parametrize('name, content, message', [
+@pytest.mark.parametrize(('name', 'content', 'message'), [
     ('a.json', '{"a": [1]}', 'JSON of another kind'),
     ('a.json', '[{"image_id": "1.jpg", "keypoints": [1, 2]}]', 'keypoints: found'),
     ('a.json', '{"annotations": []}', 'holds no annotations'),
@@ -600,7 +610,7 @@ def test_checkpoint_of_another_model(tiny):
 
 
 # ------------------------------------------------------------------------------- results
-@pytest.mark.parametrize('kind, task', [
+@pytest.mark.parametrize(('kind', 'task'), [
     ('action', None), ('anomaly', None), ('action', 'features'), ('dved', 'tokens'),
     ('dved', 'reconstruct')])
 def test_results_are_written(inferencer, motion, tmp_path, kind, task):
@@ -611,9 +621,11 @@ def test_results_are_written(inferencer, motion, tmp_path, kind, task):
     read_back = json.loads((tmp_path / 'new/a.json').read_text())
     assert (read_back['task'], read_back['fps']) == (task or kind, 30)
     with np.load(tmp_path / 'a.npz', allow_pickle=False) as arrays:
-        assert str(arrays['task']) == (task or kind) and str(arrays['name']) == result.name
+        assert str(arrays['task']) == (task or kind)
+        assert str(arrays['name']) == result.name
         values = {name: value for name, value in vars(result).items() if name != 'poses'}
-        assert 'poses' not in read_back and 'poses' not in arrays
+        assert 'poses' not in read_back
+        assert 'poses' not in arrays
         for name, value in values.items():
             np.testing.assert_array_equal(arrays[name], value)
             if isinstance(value, np.ndarray):
@@ -642,6 +654,7 @@ def test_top_of_windows(inferencer, motion):
     result, = inferencer('action')(motion[0], window=10, stride=10, top_k=2, **QUIET)
     mean = dict(zip(result.classes, result.scores.mean(0).tolist()))
     assert dict(result.top()).items() <= {k: pytest.approx(v) for k, v in mean.items()}.items()
-    assert len(result.top()) == 2 and result.top()[0][1] == pytest.approx(max(mean.values()))
+    assert len(result.top()) == 2
+    assert result.top()[0][1] == pytest.approx(max(mean.values()))
     assert result.top(1, window=1)[0][0] == result.classes[result.scores[1].argmax()]
     assert result.to_dict()['top'] == [list(pair) for pair in result.top()]

@@ -105,8 +105,10 @@ def test_windows_of_single_persons_in_pixels():
     """The last window ends with the recording; each person is normalised alone."""
     points = people(2, 20)
     result, = lifter()(points, layout='h36m17', **QUIET)
-    assert isinstance(result, LiftResult) and result.joints.dtype == np.float32
-    assert result.joints.shape == (2, 20, 17, 3) and result.layout == 'h36m17'
+    assert isinstance(result, LiftResult)
+    assert result.joints.dtype == np.float32
+    assert result.joints.shape == (2, 20, 17, 3)
+    assert result.layout == 'h36m17'
     assert result.frames.tolist() == [[0, 7], [8, 15], [12, 19]] * 2
     np.testing.assert_allclose(result.joints[..., :2], points[..., :2], atol=2e-3)
     for person, mine in enumerate(points):
@@ -139,7 +141,8 @@ def test_recordings_of_all_lengths_in_batches():
     for clip, result in zip(clips, found):
         same, = alone(clip, layout='h36m17', **QUIET)
         np.testing.assert_allclose(result.joints, same.joints, atol=1e-4)
-        assert result.joints.shape == clip.shape and np.isfinite(result.joints).all()
+        assert result.joints.shape == clip.shape
+        assert np.isfinite(result.joints).all()
 
 
 def test_persons_of_a_batch_are_padded_and_cut():
@@ -196,7 +199,8 @@ def test_other_frame_rates():
     line = np.linspace(0, 40, 21)[None, :, None, None]
     points = np.concatenate([people(1, 1)[..., :2] + line, np.ones((1, 21, 17, 1))], -1)
     half, = lifter(99)(points, fps=60, model_fps=30, layout='h36m17', **QUIET)
-    assert half.fps == 60 and half.frame.tolist() == list(range(0, 21, 2))
+    assert half.fps == 60
+    assert half.frame.tolist() == list(range(0, 21, 2))
     np.testing.assert_allclose(half.joints[..., :2], points[:, ::2, :, :2], atol=2e-3)
     twice, = lifter(99)(points, fps=30, model_fps=60, layout='h36m17', **QUIET)
     assert twice.frame.tolist() == (np.arange(41) / 2).tolist()
@@ -258,7 +262,8 @@ def test_persons_are_tracked_as_ever(tmp_path):
     path = tmp_path / 'walk.json'
     path.write_text(json.dumps(content))
     result, = lifter(99)(path, **QUIET)
-    assert result.joints.shape == (3, 12, 17, 3) and np.isfinite(result.joints).all()
+    assert result.joints.shape == (3, 12, 17, 3)
+    assert np.isfinite(result.joints).all()
     step = np.diff(result.joints[..., :2], axis=1)
     np.testing.assert_allclose(step, 3, atol=1.1)  # float16 pixels
     head = result.joints[:, 0, 10, :2]
@@ -310,7 +315,9 @@ def test_saved_files(tmp_path):
     result = result_of(joints)
     assert result.save(tmp_path / 'a.json') == [tmp_path / 'a.json']
     data = json.loads((tmp_path / 'a.json').read_text())
-    assert data['task'] == 'lift' and data['layout'] == 'h36m17' and data['fps'] == 25
+    assert data['task'] == 'lift'
+    assert data['layout'] == 'h36m17'
+    assert data['fps'] == 25
     assert data['joints'][0][5][3] == [None] * 3
     np.testing.assert_array_equal(np.array(data['joints'][0][4], np.float32), result.joints[0, 4])
     result.save(tmp_path / 'a.npz')
@@ -352,7 +359,8 @@ def test_bvh_closes_gaps_and_has_a_file_per_person(tmp_path):
 # ------------------------------------------------------------------------------------ models
 def test_tasks_of_a_lifter():
     model = lifter()
-    assert model.tasks == ('lift', ) and model.layout is H36M
+    assert model.tasks == ('lift', )
+    assert model.layout is H36M
     with pytest.raises(ValueError, match="task: found 'action'.*lift only"):
         model.iter(people(1, 3), 'action')
     with pytest.raises(ValueError, match='PlainLifter: found a model without output'):

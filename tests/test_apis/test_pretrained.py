@@ -84,7 +84,8 @@ def edit(folder, change):
 def test_weights_and_settings_survive(kind, tiny, published):
     cfg, checkpoint = tiny(kind)
     original, loaded = init_model(cfg, checkpoint, 'cpu'), from_pretrained(published(kind))
-    assert same(original, loaded) and not loaded.training
+    assert same(original, loaded)
+    assert not loaded.training
     assert loaded.cfg.test_dataloader.dataset.pipeline == json.loads(
         json.dumps(cfg.test_dataloader.dataset.pipeline))
     classes = ['walk', 'wave', 'squat'] if kind == 'action' else None
@@ -93,7 +94,7 @@ def test_weights_and_settings_survive(kind, tiny, published):
     assert not any(word in text for word in ('.pkl', '.pth', 'init_cfg', 'data/'))
 
 
-@pytest.mark.parametrize('kind, field', [('action', 'scores'), ('jigsaw', 'normality'),
+@pytest.mark.parametrize(('kind', 'field'), [('action', 'scores'), ('jigsaw', 'normality'),
                                          ('pretrain', 'tokens')])
 def test_predictions_are_the_same(kind, field, tiny, published):
     """Of the inferencer, which takes pipeline and metric from the config as well."""
@@ -112,7 +113,8 @@ def test_parts(tiny, published):
     cfg, checkpoint = tiny('pretrain')
     original = init_model(cfg, checkpoint, 'cpu')
     backbone = from_pretrained(published('pretrain'), 'backbone')
-    assert same(backbone, original.backbone) and backbone.cfg.model.type == 'MotionPretrainer'
+    assert same(backbone, original.backbone)
+    assert backbone.cfg.model.type == 'MotionPretrainer'
     teacher = init_model(*tiny('dved'), 'cpu')
     assert same(from_pretrained(published('pretrain'), 'tokenizer'), teacher)
     assert same(from_pretrained(published('dved'), 'tokenizer'), teacher)
@@ -147,7 +149,8 @@ def test_partial_loading_knows_the_grid(published):
         embed=dict(type='LinearCubeEmbed')))
     report = load_partial(model, published('action'), 'backbone.')
     assert report.resized == dict(pos_embed='9x9 cubes to 18x18, table of 96 rows to 384')
-    assert not report.new and not report.unused
+    assert not report.new
+    assert not report.unused
 
 
 def test_hub_cache_needs_no_network(tiny, hub):
@@ -184,7 +187,7 @@ def test_only_the_needed_files_are_downloaded(monkeypatch, published):
     assert find_published('someone/model', 'v1') == published('action')
 
 
-@pytest.mark.parametrize('source, expected', [
+@pytest.mark.parametrize(('source', 'expected'), [
     ('user/model', True), ('user/model-v1.0', True), ('/user/model', False), ('user', False),
     ('user/model/x', False), ('work_dirs/epoch_16.pth', False), ('../model', False),
     ('configs/none.py', False), ('user/model-01234567.safetensors', False), ('', False)])
@@ -284,7 +287,8 @@ def test_hostile_configs_do_nothing(folder, trap, index):
     for load in (from_pretrained, init_model, lambda f: init_model(f / 'config.json')):
         with pytest.raises(ValueError, match=r'config.json: .*found .*, expected'):
             load(folder)
-    assert not trap.exists() and sorted(trap.parent.iterdir()) == before
+    assert not trap.exists()
+    assert sorted(trap.parent.iterdir()) == before
     assert 'trap_module' not in sys.modules
 
 
@@ -351,7 +355,7 @@ def test_weights_of_another_model(folder):
         init_model(folder)
 
 
-@pytest.mark.parametrize('name, value', [
+@pytest.mark.parametrize(('name', 'value'), [
     ('embed_dims', 10**6), ('embed_dims', 2**15), ('embed_dims', 10**30), ('embed_dims', 1e999),
     ('embed_dims', '32'), ('embed_dims', None), ('embed_dims', [32]), ('embed_dims', -32),
     ('embed_dims', 0), ('depth', 10**6), ('depth', 1.5), ('max_tokens', 10**6),
@@ -365,7 +369,7 @@ def test_wrong_numbers(folder, name, value):
     assert len(str(error.value)) < 1000
 
 
-@pytest.mark.parametrize('text, words', [
+@pytest.mark.parametrize(('text', 'words'), [
     ('', 'not JSON'), ('{', 'not JSON'), ('[' * 10**5, 'not JSON'), ('[]', 'a dict with'),
     ('{"model": 1' + '0' * 5000 + '}', 'not JSON'), ('{"default_scope": "mofm"}', 'model'),
     ('{"default_scope": "mofm", "model": {"x": ' + '[' * 100 + ']' * 100 + '}}', 'levels'),
@@ -381,7 +385,7 @@ def test_broken_config(folder, text, words):
         init_model(folder)
 
 
-@pytest.mark.parametrize('text, words', [
+@pytest.mark.parametrize(('text', 'words'), [
     ('walk\nwave\n', r'labels.txt: found 2 names, expected 3'),
     ('walk\n\nwave\n', 'empty or unprintable'), ('a\nb\n\x1b[2J\n', 'empty or unprintable'),
     ('x' * 2**21, 'bytes, expected at most')])

@@ -30,7 +30,8 @@ def test_memory():
     held = np.ones(64 * MIB, np.uint8)[:1].copy()
     assert 60 * MIB < memory.peak() < 80 * MIB  # the kernel counts pages in batches
     memory.restart()
-    assert memory.peak() < 16 * MIB and held.size == 1
+    assert memory.peak() < 16 * MIB
+    assert held.size == 1
 
 
 def test_flops_of_attention():

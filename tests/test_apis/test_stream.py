@@ -64,7 +64,8 @@ def test_same_windows_and_scores_as_offline(inferencer, stride):
     live = {(r.person, r.frame): (r.frames, r.output['normality']) for r in found}
     assert len(live) == len(found)
     expected = list(zip(offline.person, offline.frame, offline.frames, offline.normality))
-    assert len(expected) >= 8 and len({e[0] for e in expected}) == 2
+    assert len(expected) >= 8
+    assert len({e[0] for e in expected}) == 2
     for person, frame, (first, last), normality in expected:
         window, output = live.pop((person, frame))
         assert window == (first, last)
@@ -118,7 +119,7 @@ def test_empty_frames_and_reset(inferencer):
     assert [len(stream.push(person, frame=i)) for i in range(WINDOW)] == [0] * (WINDOW - 1) + [1]
 
 
-@pytest.mark.parametrize('arguments, message', [
+@pytest.mark.parametrize(('arguments', 'message'), [
     (dict(window=0), 'window: found 0'),
     (dict(stride=0), 'stride: found 0'),
     (dict(task='action'), "task: found 'action', expected one of"),
@@ -131,7 +132,7 @@ def test_bad_settings(inferencer, arguments, message):
         MotionStream(inferencer, (100, 100), **arguments)
 
 
-@pytest.mark.parametrize('arguments, message', [
+@pytest.mark.parametrize(('arguments', 'message'), [
     ((np.ones((1, 16, 2)), ), r"shape \(1, 16, 2\), expected \(N, 17, 2\) for layout 'coco17'"),
     ((np.ones((1, 17, 2)), np.ones((2, 17))), r'keypoint_score: found shape \(2, 17\)'),
     ((np.ones((1, 17, 2)), None, 3), 'frame: found 3 after 5, expected ascending'),

@@ -46,8 +46,10 @@ def test_pickles_of_every_protocol_are_read(tmp_path, protocol):
     data = load_annotations(path)
     read = data['annotations'][0]
     assert data['split'] == {'train': ['a']}
-    assert type(read['keypoint']) is np.ndarray and read['keypoint'].dtype == np.float16
-    assert read['label'] == 3 and read['extra']['views'] == {1, 2}
+    assert type(read['keypoint']) is np.ndarray
+    assert read['keypoint'].dtype == np.float16
+    assert read['label'] == 3
+    assert read['extra']['views'] == {1, 2}
     np.testing.assert_array_equal(read['extra'].pop('box_score'), ann['extra'].pop('box_score'))
     assert read['extra'] == ann['extra']
     np.testing.assert_array_equal(read['keypoint'], ann['keypoint'])
@@ -80,7 +82,8 @@ def test_writing_and_reading_round_trips(tmp_path_factory, sizes, suffix):
     path = tmp_path_factory.mktemp('round') / f'a{suffix}'
     dump_annotations(data, path)
     read = load_annotations(path)
-    assert read['split'] == data['split'] and read['metainfo'] == data['metainfo']
+    assert read['split'] == data['split']
+    assert read['metainfo'] == data['metainfo']
     for a, b in zip(read['annotations'], anns):
         assert_same(a, b)
         assert validate(a) is None
@@ -92,7 +95,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     before = path.read_bytes()
     with pytest.raises(AttributeError):
         dump_annotations(dict(split={}, annotations=[object()]), path)
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ['a.json']
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ['a.json']
 
 
 class Hostile:
@@ -109,7 +113,7 @@ def test_hostile_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ['bad.pkl']
 
 
-@pytest.mark.parametrize('module, name', [
+@pytest.mark.parametrize(('module', 'name'), [
     ('builtins', 'eval'), ('builtins', 'getattr'), ('numpy', 'load'), ('numpy', 'memmap'),
     ('numpy.core.multiarray', 'fromfile'), ('collections', 'namedtuple'), ('os', 'system'),
     ('numpy.testing._private.utils', 'runstring')
@@ -188,7 +192,7 @@ def test_damaged_pickle_never_raises_anything_else(tmp_path_factory, data):
         assert 'a.pkl' in str(error)
 
 
-@pytest.mark.parametrize('content, words', [
+@pytest.mark.parametrize(('content', 'words'), [
     (3, 'found int at the top'),
     ({'a': 1}, r"found \['a'\] at the top"),
     ([], 'holds no annotations'),
@@ -274,7 +278,8 @@ def test_bad_annotations_are_described(name):
     problem = validate(ann, num_classes=5, file='x.pkl', index=7)
     assert problem is not None
     assert (problem.file, problem.index, problem.field) == ('x.pkl', 7, field)
-    assert found in problem.found and expected in problem.expected
+    assert found in problem.found
+    assert expected in problem.expected
     assert str(problem).startswith(f'x.pkl: annotation 7: {field}: found')
 
 

@@ -44,19 +44,22 @@ def file(data, tmp_path):
 
 def test_writing_and_reading_keeps_every_field(data, file):
     read = load_annotations(file)
-    assert read['split'] == data['split'] and read['metainfo'] == data['metainfo']
+    assert read['split'] == data['split']
+    assert read['metainfo'] == data['metainfo']
     for ann, expected in zip(read['annotations'], data['annotations']):
         assert ann.keys() == expected.keys()
         for name, value in expected.items():
             assert np.array_equal(ann[name], value), name
-        assert isinstance(ann['label'], int) and isinstance(ann['img_shape'], tuple)
+        assert isinstance(ann['label'], int)
+        assert isinstance(ann['img_shape'], tuple)
 
 
 def test_batches_of_any_size_hold_the_same_rows(data, tmp_path, monkeypatch):
     monkeypatch.setattr('mofm.datasets.arrow._ROWS', 2)
     dump_annotations(data, tmp_path / 'b.arrow')
     file = ArrowFile(tmp_path / 'b.arrow')
-    assert len(file._batches) == 5 and len(file) == 9
+    assert len(file._batches) == 5
+    assert len(file) == 9
     assert file.ids() == [ann['frame_dir'] for ann in data['annotations']]
     assert {k: v.tolist() for k, v in file.splits().items()} == dict(train=[1, 3, 6, 8],
                                                                      test=[0, 3])
@@ -73,7 +76,8 @@ def test_data_set_equals_that_of_a_pickle(data, file, tmp_path, options):
     dump_annotations(data, tmp_path / 'a.pkl')
     mapped, loaded = (MotionDataset(str(path), **options)
                       for path in (file, tmp_path / 'a.pkl'))
-    assert len(mapped) == len(loaded) and mapped.metainfo == loaded.metainfo
+    assert len(mapped) == len(loaded)
+    assert mapped.metainfo == loaded.metainfo
     for a, b in zip(mapped, loaded):
         assert a.keys() == b.keys()
         for name in a:
@@ -119,7 +123,7 @@ def test_opening_takes_no_memory(tmp_path):
     assert grown < 3e7
 
 
-@pytest.mark.parametrize('layout, num_classes, words', [
+@pytest.mark.parametrize(('layout', 'num_classes', 'words'), [
     ('coco17', 2, r'label: found 2, expected an integer in \[0, 2\)'),
     ('kinect20', 3, 'keypoint: found 17, expected 20 joints')
 ])

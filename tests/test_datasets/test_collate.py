@@ -22,7 +22,8 @@ def test_persons_are_padded_with_missing_ones():
     assert batch['inputs']['keypoints'].shape == (2, 3, 17, 8, 3)
     assert torch.equal(batch['inputs']['keypoints'][0, :1], samples[0]['inputs']['keypoints'])
     assert batch['inputs']['keypoints'][0, 1:].abs().sum() == 0
-    assert batch['inputs']['mask'].shape == (2, 36) and batch['labels'].tolist() == [1, 3]
+    assert batch['inputs']['mask'].shape == (2, 36)
+    assert batch['labels'].tolist() == [1, 3]
 
 
 def test_preprocessor_takes_both_collations_and_clips():

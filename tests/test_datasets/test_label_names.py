@@ -7,7 +7,7 @@ from mofm.datasets import MotionDataset, dump_annotations
 from mofm.datasets.label_names import LABEL_NAMES
 
 
-@pytest.mark.parametrize('name, count, known', [
+@pytest.mark.parametrize(('name', 'count', 'known'), [
     ('ntu60', 60, {0: 'drink water', 42: 'falling', 59: 'walking apart from each other'}),
     ('ntu120', 120, {42: 'falling', 60: 'put on headphone', 111: 'high-five'}),
     ('penn_action', 15, {0: 'baseball_pitch', 14: 'tennis_serve'}),
@@ -33,7 +33,8 @@ def ann_file(request, tmp_path):
 def test_a_file_without_names_gets_them(ann_file):
     dataset = MotionDataset(ann_file, class_names='penn_action')
     assert dataset.metainfo['classes'] == list(LABEL_NAMES['penn_action'])
-    assert dataset.num_classes == 15 and len(dataset) == 3
+    assert dataset.num_classes == 15
+    assert len(dataset) == 3
     chosen = MotionDataset(ann_file, class_names='penn_action', classes=[14, 0])
     assert chosen.metainfo['classes'] == ['tennis_serve', 'baseball_pitch']
     assert 'classes' not in MotionDataset(ann_file).metainfo
@@ -41,7 +42,8 @@ def test_a_file_without_names_gets_them(ann_file):
 
 def test_labels_beyond_the_names_are_bad(ann_file):
     dataset = MotionDataset(ann_file, class_names='utkinect')
-    assert len(dataset) == 2 and dataset.problems[0].found == '14'
+    assert len(dataset) == 2
+    assert dataset.problems[0].found == '14'
 
 
 def test_names_of_the_file_win(tmp_path):
@@ -49,7 +51,8 @@ def test_names_of_the_file_win(tmp_path):
     dump_annotations(dict(split={}, annotations=[clip(label=1)],
                           metainfo=dict(classes=['a', 'b'])), path)
     dataset = MotionDataset(str(path), class_names='ntu60')
-    assert dataset.metainfo['classes'] == ['a', 'b'] and dataset.num_classes == 2
+    assert dataset.metainfo['classes'] == ['a', 'b']
+    assert dataset.num_classes == 2
 
 
 def test_errors(ann_file):

@@ -59,6 +59,7 @@ def test_data_sample_as_mmaction2_makes_it():
     keypoints = np.zeros((1, 17, 48, 3), np.float32)
     sample = PackMotionInputs()(dict(meta, keypoints=keypoints, label=5))['data_samples']
     expected = ActionDataSample(metainfo=meta).set_gt_label(5)
-    assert sample.metainfo == expected.metainfo and sample.keys() == expected.keys()
+    assert sample.metainfo == expected.metainfo
+    assert sample.keys() == expected.keys()
     assert sample.gt_label.dtype == expected.gt_label.dtype
     assert sample.gt_label.tolist() == expected.gt_label.tolist() == [5]

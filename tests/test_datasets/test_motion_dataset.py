@@ -44,7 +44,8 @@ def test_items_are_the_annotations(ann_file, serialize):
     item = MotionDataset(ann_file, split='test', serialize_data=serialize)[1]
     assert item.pop('sample_idx') == 1
     assert_same(item, clip(2, 9, label=2, name='clip5'))
-    assert type(item['keypoint']) is np.ndarray and item['keypoint'].dtype == np.float16
+    assert type(item['keypoint']) is np.ndarray
+    assert item['keypoint'].dtype == np.float16
 
 
 def test_items_are_copies(ann_file):
@@ -99,14 +100,17 @@ def test_bad_annotations_are_skipped_and_counted(tmp_path, name, monkeypatch):
     dataset = MotionDataset(path, num_classes=5)
     assert len(dataset) == 2
     assert [p.index for p in dataset.problems] == [2]
-    assert len(printed) == 1 and 'skipped 1 of 3' in printed[0] and 'annotation 2' in printed[0]
+    assert len(printed) == 1
+    assert 'skipped 1 of 3' in printed[0]
+    assert 'annotation 2' in printed[0]
     with pytest.raises(AnnotationError, match='spoilt.pkl: annotation 2: '):
         MotionDataset(path, num_classes=5, on_error='raise')
 
 
 def test_first_annotation_may_be_the_bad_one(tmp_path):
     dataset = MotionDataset(spoil(tmp_path, [1], clip(name='good'), good=0))
-    assert len(dataset) == 1 and dataset.problems[0].index == 0
+    assert len(dataset) == 1
+    assert dataset.problems[0].index == 0
 
 
 def test_nothing_usable_is_an_error_with_the_reason(tmp_path):
@@ -126,7 +130,8 @@ def test_label_range_comes_from_the_class_names(tmp_path):
     dump_annotations(dict(split={}, annotations=[clip(label=1), clip(label=2)],
                           metainfo=dict(classes=['walk', 'run'])), path)
     dataset = MotionDataset(str(path))
-    assert len(dataset) == 1 and dataset.problems[0].found == '2'
+    assert len(dataset) == 1
+    assert dataset.problems[0].found == '2'
     assert dataset.metainfo['classes'] == ['walk', 'run']
 
 
@@ -146,7 +151,7 @@ def test_repeat_goes_round(ann_file):
         dataset[6]
 
 
-@pytest.mark.parametrize('layout, joints', [('penn13', 13), ('body25', 25)])
+@pytest.mark.parametrize(('layout', 'joints'), [('penn13', 13), ('body25', 25)])
 def test_other_layouts_arrive_as_coco(tmp_path, layout, joints):
     ann = clip(joints=joints)
     path = spoil(tmp_path, ann, good=0)
@@ -198,7 +203,7 @@ def test_builds_from_a_config_and_runs_in_workers(ann_file):
         'clip0', 'clip1', 'clip3', 'clip4']
 
 
-@pytest.mark.parametrize('options, words', [
+@pytest.mark.parametrize(('options', 'words'), [
     (dict(on_error='ignore'), "on_error: found 'ignore'"), (dict(repeat=0), 'repeat: found 0'),
     (dict(layout='coco16'), 'unknown joint layout'), (dict(classes=[1, 1]), 'a label twice')])
 def test_bad_options_are_named(ann_file, options, words):

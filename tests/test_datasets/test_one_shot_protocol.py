@@ -35,19 +35,22 @@ def annotations():
 
 def test_official_lists():
     assert list(NTU120_EXEMPLARS) == EXEMPLARS
-    assert NTU120_NOVEL[:3] == (0, 6, 12) and NTU120_NOVEL[-1] == 114 and len(NTU120_NOVEL) == 20
+    assert NTU120_NOVEL[:3] == (0, 6, 12)
+    assert NTU120_NOVEL[-1] == 114
+    assert len(NTU120_NOVEL) == 20
 
 
 def test_splits():
     splits = ntu120_one_shot(annotations())
     assert {k: len(v) for k, v in splits.items()} == dict(
         oneshot_train=4 * 2 * 50, oneshot_val=4 * 2 * 10 - 20, oneshot_exemplar=20)
-    assert sum(splits.values(), []) != names() and set(sum(splits.values(), [])) == set(names())
+    assert sum(splits.values(), []) != names()
+    assert set(sum(splits.values(), [])) == set(names())
     assert {int(n[-3:]) % 6 for n in splits['oneshot_train']} == {0, 2, 3, 4, 5}
     assert 'S001C002P008R001A001' in splits['oneshot_val']
 
 
-@pytest.mark.parametrize('change, words', [
+@pytest.mark.parametrize(('change', 'words'), [
     (lambda a: a.pop(names().index(EXEMPLARS[12])), r'exemplar S018C003P008R001A073: .*1 of 20'),
     (lambda a: a[5].update(label=4), "annotation 5: found name 'S001C002P008R001A006' with label"),
     (lambda a: a[7].update(frame_dir='0001'), "annotation 7: found name '0001'"),

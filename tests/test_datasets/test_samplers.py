@@ -41,13 +41,14 @@ def ranks(monkeypatch):
 
 def batches(sampler):
     indices = list(sampler)
-    assert len(indices) == len(sampler) and not len(indices) % sampler.batch_size
+    assert len(indices) == len(sampler)
+    assert not len(indices) % sampler.batch_size
     step = sampler.batch_size
     return [tuple(indices[i:i + step]) for i in range(0, len(indices), step)]
 
 
 @pytest.mark.parametrize('world_size', [1, 2, 3])
-@pytest.mark.parametrize('batch_size, per_class', [(6, 2), (4, 1), (2, 2), (10, 2)])
+@pytest.mark.parametrize(('batch_size', 'per_class'), [(6, 2), (4, 1), (2, 2), (10, 2)])
 def test_every_batch_of_every_rank_is_balanced(ranks, world_size, batch_size, per_class):
     for sampler in ranks(world_size, batch_size=batch_size, per_class=per_class):
         for batch in batches(sampler):
@@ -65,7 +66,8 @@ def test_ranks_share_the_stream_of_one(ranks):
     one = ranks(1, batch_size=4)[0]
     first, second = ranks(2, batch_size=4)
     mixed = [b for pair in zip(batches(first), batches(second)) for b in pair]
-    assert mixed[:one.num_batches] == batches(one) and set(batches(first)) != set(batches(second))
+    assert mixed[:one.num_batches] == batches(one)
+    assert set(batches(first)) != set(batches(second))
 
 
 def test_epochs_differ_and_come_back(ranks):
@@ -73,7 +75,8 @@ def test_epochs_differ_and_come_back(ranks):
     first = batches(sampler)
     sampler.set_epoch(1)
     again.set_epoch(1)
-    assert batches(sampler) != first and batches(sampler) == batches(again)
+    assert batches(sampler) != first
+    assert batches(sampler) == batches(again)
     sampler.set_epoch(0)
     assert batches(sampler) == first
 
@@ -86,7 +89,7 @@ def test_samples_take_turns(ranks):
     assert sorted(small.values()) == [3, 3]
 
 
-@pytest.mark.parametrize('options, words', [
+@pytest.mark.parametrize(('options', 'words'), [
     (dict(batch_size=5), 'batch_size: found 5, expected a positive multiple of per_class=2'),
     (dict(batch_size=2, per_class=4), 'batch_size: found 2'),
     (dict(per_class=0), 'per_class=0'),
@@ -106,7 +109,8 @@ def test_in_a_dataloader_of_joined_data_sets():
         dataset=dataset, batch_size=6, num_workers=0, collate_fn=dict(type='pseudo_collate'),
         sampler=dict(type='ClassBalancedSampler', batch_size=6, per_class=2)), seed=0)
     got = [sorted(int(label) for label in batch['label']) for batch in loader]
-    assert got == [[0, 0, 1, 1, 2, 2]] * 3 and len(loader) == 3
+    assert got == [[0, 0, 1, 1, 2, 2]] * 3
+    assert len(loader) == 3
     assert loader.sampler.seed == 0
 
 
@@ -122,15 +126,17 @@ def source(index):
     return (index >= 4) + (index >= 34)
 
 
-@pytest.mark.parametrize('weights, num_samples, shares', [
+@pytest.mark.parametrize(('weights', 'num_samples', 'shares'), [
     ((1, 2, 1), 40, (10, 20, 10)), ((0, 1, 1), 11, (0, 6, 5)), ((.2, .2, .6), None, (27, 27, 80)),
 ])
 def test_mixture_has_the_shares_of_its_weights(monkeypatch, weights, num_samples, shares):
     sampler = mixture(monkeypatch, weights, num_samples=num_samples)
     indices = list(sampler)
     count = Counter(map(source, indices))
-    assert [count[i] for i in range(3)] == list(shares) and len(sampler) == sum(shares)
-    assert 0 <= min(indices) and max(indices) < 134
+    assert [count[i] for i in range(3)] == list(shares)
+    assert len(sampler) == sum(shares)
+    assert min(indices) >= 0
+    assert max(indices) < 134
     # within a data set every sample comes as often as any other, up to one
     often = Counter(i for i in indices if i < 4)
     assert not often or max(often.values()) - min(often.values()) <= 1

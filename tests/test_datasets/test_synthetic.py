@@ -37,7 +37,8 @@ def test_body_is_rigid_and_stays_above_the_floor(action):
                  (11, 12), (3, 4)):
         length = np.linalg.norm(joints[:, :, a] - joints[:, :, b], axis=-1)  # (N, T)
         assert np.ptp(length, axis=1).max() < 1e-9
-        assert .05 < length.min() and length.max() < .6
+        assert length.min() > .05
+        assert length.max() < .6
     assert joints[..., 2].min() > 0
     assert np.linalg.norm(np.diff(joints, axis=1), axis=-1).max() * 30 < 25  # m/s
 
@@ -83,7 +84,8 @@ def test_sitting_lowers_the_hips_and_bends_the_knees():
 
 def test_actions_end_where_they_should():
     fallen = bodies('fall')[:, -1]
-    assert fallen[..., 2].max() < .8 and fallen[:, [5, 6, 11, 12], 2].mean() < .45
+    assert fallen[..., 2].max() < .8
+    assert fallen[:, [5, 6, 11, 12], 2].mean() < .45
     assert (bodies('jump')[:, :, ANKLES, 2].min(2).max(1) > .2).all()  # both feet in the air
     assert (bodies('kick')[:, :, ANKLES, 2].max((1, 2)) > .4).all()
     clap = bodies('clap')
@@ -117,12 +119,16 @@ def test_clip_is_valid(action):
         assert 40 <= clip['total_frames'] <= 120
         keypoint, score = clip['keypoint'], clip['keypoint_score']
         assert clip['frame_dir'].startswith(f'synthetic_{action}_')
-        assert clip['label'] == ACTIONS.index(action) and clip['img_shape'] == IMG_SHAPE
+        assert clip['label'] == ACTIONS.index(action)
+        assert clip['img_shape'] == IMG_SHAPE
         assert keypoint.shape == (1, clip['total_frames'], 17, 2)
         assert keypoint.dtype == score.dtype == np.float32
         missing = score == 0
-        assert (keypoint[missing] == 0).all() and (keypoint[~missing] > 0).all()
-        assert (keypoint < IMG_SHAPE[::-1]).all() and .2 < score.mean() and score.max() <= 1
+        assert (keypoint[missing] == 0).all()
+        assert (keypoint[~missing] > 0).all()
+        assert (keypoint < IMG_SHAPE[::-1]).all()
+        assert score.mean() > .2
+        assert score.max() <= 1
 
 
 def test_detector_misses_joints_and_is_less_sure_of_noisy_ones():
@@ -179,14 +185,16 @@ def test_dataset_is_deterministic_balanced_and_seeds_are_disjoint():
     train, again = DATASETS.build(config), DATASETS.build(config)
     longer = DATASETS.build(dict(config, num_clips=45))
     test = DATASETS.build(dict(config, seed=1))
-    assert isinstance(train, SyntheticMotion) and len(train) == 30
+    assert isinstance(train, SyntheticMotion)
+    assert len(train) == 30
     assert train.metainfo['classes'] == list(ACTIONS)
     assert train.metainfo['left_kp'] == list(LAYOUTS['coco17'].left)
     for i in range(30):
         clip = train[i]
         np.testing.assert_array_equal(clip['keypoint'], again[i]['keypoint'])
         np.testing.assert_array_equal(clip['keypoint'], longer[i]['keypoint'])
-        assert 20 <= clip['total_frames'] <= 30 and clip['sample_idx'] == i
+        assert 20 <= clip['total_frames'] <= 30
+        assert clip['sample_idx'] == i
         assert clip['label'] == i % len(ACTIONS)
     names = [{d[i]['frame_dir'] for i in range(30)} for d in (train, test)]
     assert len(names[0] | names[1]) == 60
@@ -201,7 +209,7 @@ def test_dataset_with_some_actions():
     assert dataset[1]['frame_dir'].startswith('synthetic_walk_')
 
 
-@pytest.mark.parametrize('kwargs, message', [
+@pytest.mark.parametrize(('kwargs', 'message'), [
     (dict(actions=('moonwalk',)), 'moonwalk'), (dict(num_clips=0), 'num_clips'),
     (dict(num_frames=(50, 40)), 'num_frames'), (dict(num_frames=(1, 40)), 'num_frames')])
 def test_bad_arguments(kwargs, message):

@@ -75,7 +75,7 @@ def test_windows_of_stg_nf(tmp_path_factory, steps, seg_len, stride, max_missing
     assert {d['total_frames'] for d in dataset} == {seg_len}
 
 
-@pytest.mark.parametrize('rows, windows', [
+@pytest.mark.parametrize(('rows', 'windows'), [
     (23, []), (24, [12]), (47, [23]), (48, [24]), (49, [24]), (54, [24]), (55, [24, 30])])
 def test_lengths_about_those_of_a_window(build, rows, windows):
     """Up to 48 rows: one window of all of them; beyond: ceil((T - 48) / 6) windows of 48."""
@@ -125,7 +125,7 @@ LABELS = np.zeros(30, int)
 LABELS[12:18], LABELS[25] = 1, 2
 
 
-@pytest.mark.parametrize('options, expected', [
+@pytest.mark.parametrize(('options', 'expected'), [
     (dict(), range(7, 13)), (dict(label_at='start'), range(12, 18)),
     (dict(abnormal_labels=[1, 2], label_at='start'), range(12, 18)),
     (dict(abnormal_labels=[2]), [20]),
@@ -142,8 +142,11 @@ def test_a_short_track_is_stretched(build):
     ann = track(25)
     item = build(ann, seg_len=48)[0]
     rows = [np.flatnonzero((ann['keypoint'][0] == k).all((1, 2)))[0] for k in item['keypoint'][0]]
-    assert rows[0] == 0 and rows[-1] == 24 and set(rows) == set(range(25))
-    assert set(np.diff(rows)) == {0, 1} and item['total_frames'] == 48
+    assert rows[0] == 0
+    assert rows[-1] == 24
+    assert set(rows) == set(range(25))
+    assert set(np.diff(rows)) == {0, 1}
+    assert item['total_frames'] == 48
 
 
 def test_label_of_a_short_track_is_that_of_its_middle(build):
@@ -165,17 +168,19 @@ def test_normal_only_drops_windows_with_any_abnormal_row(build):
         build(track(30, frame_label=np.ones(30, int)), seg_len=10, normal_only=True)
 
 
-@pytest.mark.parametrize('balance, times', [(.25, 1), (.5, 2), (1, 3), (2, 5)])
+@pytest.mark.parametrize(('balance', 'times'), [(.25, 1), (.5, 2), (1, 3), (2, 5)])
 def test_balance_repeats_abnormal_windows(build, balance, times):
     """6 of 20 windows are abnormal: ceil(balance * 14 / 6) times, the least that is enough."""
     dataset = build(track(30, frame_label=LABELS), seg_len=10, balance=balance)
     labels = [d['label'] for d in dataset]
-    assert labels.count(0) == 14 and labels.count(1) == 6 * times
-    assert 6 * times >= balance * 14 and (times == 1 or 6 * (times - 1) < balance * 14)
+    assert labels.count(0) == 14
+    assert labels.count(1) == 6 * times
+    assert 6 * times >= balance * 14
+    assert (times == 1 or 6 * (times - 1) < balance * 14)
     assert [d['sample_idx'] for d in dataset] == list(range(len(dataset)))
 
 
-@pytest.mark.parametrize('anns, options, words', [
+@pytest.mark.parametrize(('anns', 'options', 'words'), [
     ([track(20), track(23, 'w/0')], {}, 'none of 2 tracks is long enough.*seg_len=48.*min_len=24.*'
      'longest has 23 frames'),
     ([track(48)], dict(min_len=49), 'longest has 48 frames'),
@@ -192,7 +197,8 @@ def test_clips_without_a_window_are_counted(build, monkeypatch):
     empty = clip(0, 5, name='nobody')
     dataset = build(track(60), track(10, 'w/0'), track(5, 'v/1'), empty, test_mode=True)
     assert dataset.clips_left_out == ['w', 'nobody']
-    assert len(printed) == 1 and '2 of 3 clips have no window' in printed[0]
+    assert len(printed) == 1
+    assert '2 of 3 clips have no window' in printed[0]
 
 
 WRONG = {
@@ -218,7 +224,8 @@ def test_wrong_optional_fields_are_problems(build, name):
     fields = dict(fields)
     bad = clip(fields.pop('persons', 1), 60, **fields)
     dataset = build(bad, track(60))
-    assert len(dataset) == 12 and len(dataset.problems) == 1
+    assert len(dataset) == 12
+    assert len(dataset.problems) == 1
     with pytest.raises(AnnotationError, match=f'annotation 0: .*{words}'):
         build(bad, track(60), on_error='raise')
 
@@ -253,14 +260,17 @@ def test_layout_and_split(build, tmp_path):
 def test_mmengine_interface(build):
     dataset = build(track(70))
     lazy = build(track(70), lazy_init=True)
-    assert not lazy._fully_initialized and len(lazy) == len(dataset) == 22
+    assert not lazy._fully_initialized
+    assert len(lazy) == len(dataset) == 22
     assert lazy.get_cat_ids(0) == [0]
     assert starts(build(track(70), indices=3)) == [0, 1, 2]
     assert starts(build(track(70), indices=[5, 1])) == [5, 1]
     subset = dataset.get_subset([4, 2])
-    assert starts(subset) == [4, 2] and len(dataset) == 22
+    assert starts(subset) == [4, 2]
+    assert len(dataset) == 22
     assert starts(dataset.get_subset(-2)) == [20, 21]
-    assert dataset[-1]['frame'] == 21 + 24 and dataset[-1]['sample_idx'] == 21
+    assert dataset[-1]['frame'] == 21 + 24
+    assert dataset[-1]['sample_idx'] == 21
     assert len(build(track(70), repeat=2)) == 44
     with pytest.raises(IndexError, match='22 windows'):
         dataset[22]
@@ -272,7 +282,8 @@ def test_memory_is_one_block_and_eight_bytes_a_window(build):
         ann['keypoint'] = ann['keypoint'].astype(np.float16)
     dataset = build(*anns)
     tracks = dataset._tracks
-    assert tracks.keypoint.dtype == np.float16 and len(tracks.keypoint) == 12000
+    assert tracks.keypoint.dtype == np.float16
+    assert len(tracks.keypoint) == 12000
     assert dataset.data_list.nbytes == 8 * len(dataset)
     assert dataset.get_subset(10)._tracks is tracks
     assert len(pickle.dumps(dataset)) < 1.3 * (tracks.keypoint.nbytes + 17 * 4 * 12000)
@@ -297,7 +308,7 @@ def test_builds_from_a_config_and_feeds_the_model(build, tmp_path):
     np.testing.assert_allclose(batch['inputs']['keypoints'][1, 0, 0, 24, 0], 24 * scale, rtol=1e-5)
 
 
-@pytest.mark.parametrize('options, words', [
+@pytest.mark.parametrize(('options', 'words'), [
     (dict(seg_len=0), 'seg_len: found 0'), (dict(stride=0), 'stride: found 0'),
     (dict(max_missing=-1), 'max_missing: found -1'), (dict(label_at='end'), "found 'end'"),
     (dict(balance=0), 'balance: found 0')])

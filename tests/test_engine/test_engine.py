@@ -26,7 +26,8 @@ def test_message_hub_loads_with_weights_only(tmp_path):
     path = tmp_path / 'c.pth'
     torch.save(dict(hub=buffer, scalar=np.float64(3), array=np.arange(3)), path)
     loaded = torch.load(path, weights_only=True)
-    assert loaded['hub'].mean() == 0.75 and loaded['scalar'] == 3
+    assert loaded['hub'].mean() == 0.75
+    assert loaded['scalar'] == 3
 
 
 def test_other_classes_are_still_refused(tmp_path):

@@ -41,10 +41,14 @@ def test_same_grid_is_the_identity(tmp_path):
                           source_grid=dict(canvas=36, patch=4))
     assert all(torch.equal(v, source.state_dict()[k]) for k, v in model.state_dict().items())
     assert len(report.matched) == len(source.state_dict())
-    assert not (report.resized or report.new or report.unused or report.notes)
+    assert not (report.resized)
+    assert not (report.new)
+    assert not (report.unused)
+    assert not (report.notes)
     positions = source.pos_embed.detach()
     longer = resize_positions(positions, source.grid, torch.zeros(1, 200, 8), source.grid)
-    assert torch.equal(longer[:, :81], positions[:, :81]) and not longer[:, 81:].any()
+    assert torch.equal(longer[:, :81], positions[:, :81])
+    assert not longer[:, 81:].any()
 
 
 @pytest.mark.parametrize('canvas', [(36, 72), (72, 36), (72, 24), (40, 60)])
@@ -60,7 +64,7 @@ def test_resizing_is_that_of_pillow(canvas):
         assert np.abs(found.numpy() - expected).max() < 1e-5
 
 
-@pytest.mark.parametrize('canvas, patch', [((72, 36), (4, 4)), ((36, 72), (4, 4)),
+@pytest.mark.parametrize(('canvas', 'patch'), [((72, 36), (4, 4)), ((36, 72), (4, 4)),
                                            ((72, 72), (4, 8))])
 def test_linear_function_stays_linear(canvas, patch):
     """Position (x, y) in parts of the canvas has the same value on every grid, off the border."""
@@ -89,7 +93,8 @@ def test_class_token_and_rows_beyond_the_grid():
         assert torch.allclose(resized[:, 1:82], torch.tensor(5.))
         assert (resized[:, 82:] == -1).all()
     without = resize_positions(old, source, own, target, True, False)
-    assert torch.allclose(without[:, :81], torch.tensor(5.)) and (without[:, 81:] == -1).all()
+    assert torch.allclose(without[:, :81], torch.tensor(5.))
+    assert (without[:, 81:] == -1).all()
 
 
 def test_another_canvas(tmp_path):
@@ -97,14 +102,16 @@ def test_another_canvas(tmp_path):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     path = save(tmp_path / 'c.pth', source, 'backbone.')
     report = load_partial(model, path, 'backbone.', source_grid=dict(canvas=72, patch=4))
-    assert list(report.resized) == ['pos_embed'] and list(report.new) == ['cls_token']
+    assert list(report.resized) == ['pos_embed']
+    assert list(report.new) == ['cls_token']
     assert report.new['cls_token'] == 'not in the source'
     assert report.unused == sorted(k for k in source.state_dict() if k.startswith('blocks.1.'))
     assert torch.equal(model.embed.weight, source.embed.weight)
     assert torch.equal(model.cls_token, before['cls_token'])
     assert torch.equal(model.pos_embed[:, 0], before['pos_embed'][:, 0])  # of the class token
     total = sum(v.numel() for v in before.values())
-    assert report.share('resized') == 96 * 8 / total and report.share('new') == 8 / total
+    assert report.share('resized') == 96 * 8 / total
+    assert report.share('new') == 8 / total
     lines = str(report).splitlines()
     assert lines[0] == f'Weights from {path}, backbone.* into MoFMBackbone'
     assert lines[2].split() == ['matched', str(len(before) - 2), f'{report.share("matched"):.2%}']
@@ -128,7 +135,8 @@ def test_another_cube_is_embedded_anew(tmp_path):
 def test_unknown_grid_is_said_to_be_unknown(tmp_path):
     path = save(tmp_path / 'c.pth', make(0))
     report = load_partial(make(1), path)
-    assert 'pos_embed' in report.matched and 'source_grid=dict(' in report.notes[0]
+    assert 'pos_embed' in report.matched
+    assert 'source_grid=dict(' in report.notes[0]
     report = load_partial(make(1, canvas=72, max_tokens=384), path)
     assert report.new == dict(pos_embed='(1, 96, 8) in the source, whose grid is not known; '
                               'source_grid=dict(canvas=..., patch=...) would resize it')

@@ -271,7 +271,8 @@ def test_weights_and_biases(recipe, monkeypatch, tmp_path):
     record = file.read_bytes()
     for line in scalars(runner):
         for name in line.keys() & {'loss_cls', 'acc/top1'}:
-            assert name.encode() in record and str(line[name]).encode() in record
+            assert name.encode() in record
+            assert str(line[name]).encode() in record
     assert b'ThermalCubeFormat' in record  # the config
     assert b'mofm_backbone.py' not in record  # no code
 

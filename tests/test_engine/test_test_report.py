@@ -176,12 +176,18 @@ def test_classification(classified):
 def test_page_is_complete_and_harmless(classified):
     path, _, _ = classified
     text, page = path.read_text(encoding='utf-8'), read(path)
-    assert path.stat().st_size < 5e6 and text.startswith('<!DOCTYPE html>')
-    assert 'script' not in page.seen and 'b' not in page.seen and HOSTILE not in text
-    assert page.addresses and all(a.startswith('data:image/') for a in page.addresses)
+    assert path.stat().st_size < 5e6
+    assert text.startswith('<!DOCTYPE html>')
+    assert 'script' not in page.seen
+    assert 'b' not in page.seen
+    assert HOSTILE not in text
+    assert page.addresses
+    assert all(a.startswith('data:image/') for a in page.addresses)
     facts = dict(zip(page.all('table', 'tr', 'th'), page.all('table', 'tr', 'td')))
-    assert facts['samples'] == '29' and facts['data'] == 'HostileMotion'
-    assert facts['checkpoint'].startswith('none') and f'torch {torch.__version__}' in \
+    assert facts['samples'] == '29'
+    assert facts['data'] == 'HostileMotion'
+    assert facts['checkpoint'].startswith('none')
+    assert f'torch {torch.__version__}' in \
         facts['versions']
     moving = 0
     for address in page.addresses:
@@ -230,14 +236,18 @@ def test_browser(classified, browse):
     path, results, _ = classified
     text = path.read_text(encoding='utf-8')
     document, console = browse(text)
-    assert console == [] and f'<dd>{results["acc/top1"]:.4f}</dd>' in document
+    assert console == []
+    assert f'<dd>{results["acc/top1"]:.4f}</dd>' in document
     # the policy of the page forbids what we are looking for, so it has to go
     probed = re.sub('<meta http-equiv[^>]*>', PROBE, text)
     document, _ = browse(probed)
     found = json.loads(re.search("data-probe=['\"](.*?)['\"]>", document)[1]
                        .replace('&quot;', '"'))
-    assert found['wrong'] == [] and found['requests'] == [] and found['overflow'] <= 0
-    assert len(found['images']) == len(read(path).addresses) and min(found['images']) > 50
+    assert found['wrong'] == []
+    assert found['requests'] == []
+    assert found['overflow'] <= 0
+    assert len(found['images']) == len(read(path).addresses)
+    assert min(found['images']) > 50
 
 
 @pytest.mark.slow
@@ -271,7 +281,8 @@ def test_no_mistake(dataset, tmp_path):
     report = Report('a test', {}, {})
     report_classification(report, dataset, rows_of(dataset, np.eye(3)[np.arange(12) % 3]), 20)
     page = written(report, tmp_path)
-    assert page.all('section', 'p') == ['None.'] and not page.all('li')
+    assert page.all('section', 'p') == ['None.']
+    assert not page.all('li')
     assert [row[3] for row in page.rows('Classes')] == ['–'] * 3
 
 
@@ -329,7 +340,8 @@ def test_given_exemplars(dataset, embedding, tmp_path):
     similarity = embedding @ embedding[exemplar].T  # exemplar of class 0, 1, 2
     query = [i for i in range(12) if i not in exemplar]
     wrong = [i for i in query if similarity[i].argmax() != i % 3]
-    assert found['one_shot/top1'] == pytest.approx(1 - len(wrong) / 9) and wrong
+    assert found['one_shot/top1'] == pytest.approx(1 - len(wrong) / 9)
+    assert wrong
     worst = sorted(wrong, key=lambda i: similarity[i, i % 3] - similarity[i].max())
     names = [dataset.get_data_info(i)['frame_dir'] for i in worst]
     assert page.all('li', 'strong') == names
@@ -357,7 +369,8 @@ def test_drawn_exemplars(dataset, embedding, tmp_path):
     chance = right / times
     worst = [i for i in np.argsort(chance) if chance[i] < .5]
     shares = [text for text in page.all('li', 'dl', 'dd') if text.endswith('of draws')]
-    assert shares == [f'{chance[i]:.1%} of draws' for i in worst] and worst
+    assert shares == [f'{chance[i]:.1%} of draws' for i in worst]
+    assert worst
 
 
 def test_one_class(dataset, tmp_path):
@@ -378,7 +391,8 @@ def test_one_class(dataset, tmp_path):
     names = [dataset.get_data_info(i)['frame_dir'] for i in range(12)]
     shown = page.all('li', 'strong')
     assert shown[0] == names[np.flatnonzero(normal)[normality[normal].argmin()]]
-    assert shown[2] == names[1] and len(shown) == 4
+    assert shown[2] == names[1]
+    assert len(shown) == 4
 
 
 def recordings():

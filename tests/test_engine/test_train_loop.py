@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 # Everything that draws numbers: augmentation, masks, dropout, stochastic depth. 22 clips make five
 # batches of 4 and one of 2.
-TINY = """
-_base_ = '{root}/configs/mofm/pretrain_tiny.py'
+TINY = f"""
+_base_ = '{ROOT}/configs/mofm/pretrain_tiny.py'
 data = dict(_delete_=True, type='SyntheticMotion', actions=('walk', 'wave', 'squat'),
             num_frames=(16, 24), pipeline=_base_.train_pipeline)
 model = dict(
@@ -44,7 +44,7 @@ test_dataloader = val_dataloader
 default_hooks = dict(logger=dict(interval=1))
 train_cfg = dict(max_epochs=3, val_interval=1)
 param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=3, convert_to_iter_based=True)]
-""".format(root=ROOT)
+"""
 
 
 class Record(Hook):
@@ -142,7 +142,8 @@ def test_pretraining_resumes_bit_for_bit(train):
     assert len(set(unbroken.losses.values())) == 18
     workers = 'train_dataloader.num_workers'
     first = train(stop=8, **{workers: 1})
-    assert list(first.losses) == list(range(9)) and first.validations == [1]
+    assert list(first.losses) == list(range(9))
+    assert first.validations == [1]
     saved = load(train.folder / 'run/preempted.pth')
     assert (saved['meta']['epoch'], saved['meta']['iter']) == (1, 9)
     last = train.folder / 'run/last_checkpoint'
@@ -150,7 +151,8 @@ def test_pretraining_resumes_bit_for_bit(train):
     second = train(resume='preempted.pth',
                    **{workers: 2, 'train_dataloader.persistent_workers': True})
     assert first.losses | second.losses == unbroken.losses
-    assert list(second.losses) == list(range(9, 18)) and second.validations == [2, 3]
+    assert list(second.losses) == list(range(9, 18))
+    assert second.validations == [2, 3]
     assert second.places[9] == (1, 3)
     ends = [load(train.folder / folder / 'epoch_3.pth') for folder in ('unbroken', 'run')]
     for name in ('state_dict', 'optimizer', 'param_schedulers'):
@@ -175,7 +177,8 @@ def test_skipped_batches_are_not_read(train):
     before = CountedMotion.read[:]
     CountedMotion.read.clear()
     train(resume='preempted.pth', **options)
-    assert len(before) == 8 and len(CountedMotion.read) == 14
+    assert len(before) == 8
+    assert len(CountedMotion.read) == 14
     assert sorted(before + CountedMotion.read) == list(range(22))
 
 
@@ -206,7 +209,8 @@ LOADERS = {
     'own batches': {'batch_sampler': dict(type='ShrinkingBatches')}}
 
 
-@pytest.mark.parametrize('name, batches', [('mixture', 4), ('balanced', 6), ('own batches', 8)])
+@pytest.mark.parametrize(('name', 'batches'), [('mixture', 4), ('balanced', 6),
+                                               ('own batches', 8)])
 def test_any_sampler(train, name, batches):
     options = {f'train_dataloader.{key}': value for key, value in LOADERS[name].items()}
     if name == 'mixture':
@@ -226,8 +230,10 @@ def test_stopped_with_the_last_batch_of_an_epoch(train):
     """What belongs to the end of the epoch is made up for: its checkpoint, its validation."""
     options = {'train_cfg.max_epochs': 2}
     first, second = check_resumed(train, 5, **options)
-    assert first.validations == [] and list(second.losses) == list(range(6, 12))
-    assert second.validations == [1, 2] and (train.folder / 'run/epoch_1.pth').exists()
+    assert first.validations == []
+    assert list(second.losses) == list(range(6, 12))
+    assert second.validations == [1, 2]
+    assert (train.folder / 'run/epoch_1.pth').exists()
 
 
 def test_average_of_the_weights(train):
@@ -259,7 +265,8 @@ def test_epochs_of_another_length(train):
     assert ('train_dataloader: found 11 batches in an epoch, 6 in the checkpoint; epoch 2 starts '
             'with its first batch, as iteration 11 instead of 8') in log.read_text()
     last = train(resume='preempted.pth', **shorter)
-    assert last.places[14] == (1, 3) and list(last.losses) == list(range(14, 33))
+    assert last.places[14] == (1, 3)
+    assert list(last.losses) == list(range(14, 33))
 
 
 def test_stop_within_an_epoch(train):
@@ -280,7 +287,8 @@ def test_stop_within_an_epoch(train):
             calls.append(runner.iter)
 
     train(hooks=[Stop()])
-    assert calls == [3] and not list((train.folder / 'run').glob('*.pth'))
+    assert calls == [3]
+    assert not list((train.folder / 'run').glob('*.pth'))
 
 
 def test_seeds_of_places_differ():
@@ -314,7 +322,8 @@ def test_sample_has_all_generators_of_its_own():
         return list(loader)
 
     data = SeededDataset(Draws())
-    assert data.metainfo == dict(classes=('a', )) and not hasattr(data, 'other')
+    assert data.metainfo == dict(classes=('a', ))
+    assert not hasattr(data, 'other')
     whole = epoch()
     assert [s[0] for batch in whole for s in batch] == list(range(10))
     drawn = [number for batch in whole for sample in batch for number in sample[1:]]
@@ -382,4 +391,5 @@ def test_sigterm_to_all_processes(train):
     options = {f'{loader}_dataloader.{name}': value for loader in ('train', 'val')
                for name, value in (('num_workers', 1), ('persistent_workers', True))}
     record = train(hooks=[Kill()], **options)
-    assert alive == [True, True, False] and max(record.losses) == 7
+    assert alive == [True, True, False]
+    assert max(record.losses) == 7

@@ -53,7 +53,8 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(OSError, match='disk is full'):
         backend.put(b'new and longer', path)
-    assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.slow
@@ -89,7 +90,8 @@ def test_ranks_write_the_same_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, 'fsync', other_rank)
     backend.put(b'rank 0', path)
-    assert path.read_bytes() == b'rank 0' and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b'rank 0'
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_links_and_pipes(tmp_path):
@@ -98,17 +100,20 @@ def test_links_and_pipes(tmp_path):
     mmengine.fileio.put_text('old', target)
     link.symlink_to(target)
     mmengine.fileio.put_text('näw', link)
-    assert link.is_symlink() and target.read_text(encoding='utf-8') == 'näw'
+    assert link.is_symlink()
+    assert target.read_text(encoding='utf-8') == 'näw'
     pipe = tmp_path / 'pipe'
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     mmengine.fileio.put_text('through', pipe)
-    assert os.read(reader, 100) == b'through' and not pipe.is_file()
+    assert os.read(reader, 100) == b'through'
+    assert not pipe.is_file()
 
 
 def test_newest_first(tmp_path):
     """What last_checkpoint names, then by time; never the best, published or foreign ones."""
-    assert find_resumable(tmp_path) is None and find_resumable(tmp_path / 'none') is None
+    assert find_resumable(tmp_path) is None
+    assert find_resumable(tmp_path / 'none') is None
     for seconds, name in enumerate(('epoch_1', 'iter_5', 'epoch_2', 'best_acc_top1_epoch_2',
                                     'epoch_2-0a1b2c3d', 'weights'), start=1000):
         at(save(tmp_path / f'{name}.pth'), seconds)

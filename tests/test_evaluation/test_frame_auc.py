@@ -148,7 +148,8 @@ def test_clips_left_out_do_not_count(make, labels):
 def test_hr_shanghaitech(real_data):
     gt = dict(type='shanghaitech', path=real_data('shanghaitech_gt.zip'))
     metric = FrameAUC(gt, clips_left_out='hr_shanghaitech')
-    assert len(metric.labels) == 101 and sum(map(len, metric.labels.values())) == 38697
+    assert len(metric.labels) == 101
+    assert sum(map(len, metric.labels.values())) == 38697
     windows = [(clip, t, 1 - .5 * float(abnormal)) for clip, label in metric.labels.items()
                for t, abnormal in enumerate(label)]
     windows += [(clip, 10**6, 0.) for clip in CLIPS_LEFT_OUT['hr_shanghaitech']]
@@ -165,11 +166,12 @@ def test_clips_without_a_window_are_counted(make, labels, monkeypatch):
     printed = []
     monkeypatch.setattr(frame_auc, 'print_log', lambda text, *_: printed.append(text))
     run(make(labels), [w for w in windows_of(labels) if w[0] == 'b'])
-    assert "2 of 3 clips have no window" in printed[0] and "['a', 'c']" in printed[0]
+    assert "2 of 3 clips have no window" in printed[0]
+    assert "['a', 'c']" in printed[0]
     assert '82 windows on 41 of 261 frames in 3 clips' in printed[1]
 
 
-@pytest.mark.parametrize('window, words', [
+@pytest.mark.parametrize(('window', 'words'), [
     (('d', 0, .5), r"no ground truth of 1 clips with windows, e.g. \['d'\]; it has e.g. \['a'"),
     (('b', 41, .5), "clip 'b' has 41 frames, but a window counts for frame 41"),
     (('b', -1, .5), 'counts for frame -1'), (('b', 3, np.nan), 'NaN')])
@@ -182,7 +184,8 @@ def test_one_kind_of_label_has_no_auc(make, monkeypatch):
     printed = []
     monkeypatch.setattr(frame_auc, 'print_log', lambda text, *_: printed.append(text))
     out = run(make(dict(a=[0, 0])), [('a', 0, .5)])
-    assert np.isnan(out['anomaly/micro_auc']) and out['anomaly/macro_auc'] == 1
+    assert np.isnan(out['anomaly/micro_auc'])
+    assert out['anomaly/macro_auc'] == 1
     assert any('2 normal and 0 abnormal labels' in text for text in printed)
 
 
@@ -227,7 +230,8 @@ def test_result_files(make, labels, tmp_path, with_clips, monkeypatch):
         assert 1 <= len(thumbnails) <= 5
         for frame, points in thumbnails.items():
             lowest = min(w for w in windows if w[:2] == (clip, frame))
-            assert points.shape == (17, 3) and points[0, 0] == number[lowest] + 1
+            assert points.shape == (17, 3)
+            assert points[0, 0] == number[lowest] + 1
 
 
 def test_no_files_unless_asked_for(make, labels, tmp_path, monkeypatch):
@@ -239,7 +243,8 @@ def test_no_files_unless_asked_for(make, labels, tmp_path, monkeypatch):
 def test_file_names_stay_inside_and_apart():
     clips = ['../../etc/x', '/root', '..', 'a/b', 'a_b', 'A_b', 'ä b', 'x' * 300, 'x' * 299, '\0']
     names = frame_auc._file_names(clips)
-    assert names['../../etc/x'] == '_.._etc_x' and names['a/b'] == 'a_b'
+    assert names['../../etc/x'] == '_.._etc_x'
+    assert names['a/b'] == 'a_b'
     assert len({n.lower() for n in names.values()}) == len(clips)
     assert not any(c in n for n in names.values() for c in '/\\\0')
     assert not any(n.startswith('.') or not n or len(n) > 110 for n in names.values())
@@ -265,7 +270,8 @@ def test_thumbnails_are_of_minima_that_lie_apart():
     smoothed = 1 - .5 * np.exp(-((t - 50) / 9)**2) - .8 * np.exp(-((t - 200) / 9)**2)
     windows = [(float(smoothed[f]), int(f), np.full((17, 3), f)) for f in t[:250]]
     frames = list(frame_auc._thumbnails(smoothed, windows))
-    assert {50, 200} <= set(frames) and frames[0] == 200
+    assert {50, 200} <= set(frames)
+    assert frames[0] == 200
     assert np.diff(sorted(frames)).min() >= 20
     assert frame_auc._thumbnails(smoothed, []) == {}
 

@@ -114,7 +114,8 @@ def test_given_exemplars(tmp_path):
                    'one_shot/mean_class': pytest.approx((2 / 3 + 1) / 2)}
     rows = list(csv.DictReader((tmp_path / 'predictions.csv').open()))
     assert [r['prediction'] for r in rows] == ['4', '4', '9', '9', '9']
-    assert rows[2]['name'] == 'clip4' and rows[2]['label'] == '4'
+    assert rows[2]['name'] == 'clip4'
+    assert rows[2]['label'] == '4'
     assert float(rows[2]['similarity_9']) == pytest.approx(np.cos(np.deg2rad(40)), abs=1e-5)
     assert imread(tmp_path / 'confusion.png').std() > 0
 

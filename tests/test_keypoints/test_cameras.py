@@ -35,7 +35,8 @@ def test_camera_is_a_rigid_motion_within_the_ranges(seed):
     np.testing.assert_allclose(cam.rotation @ cam.rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(cam.rotation) > 0  # no mirror
     x, height, z = -cam.rotation.T @ cam.translation - target
-    assert 2.5 <= np.hypot(x, z) <= 5 and -.3 <= height <= 1.2
+    assert 2.5 <= np.hypot(x, z) <= 5
+    assert -.3 <= height <= 1.2
     assert abs(np.rad2deg(np.arctan2(-x, -z))) <= 60
     assert .55 <= cam.focal / 1920 <= .75
 
@@ -45,7 +46,8 @@ def test_target_is_in_the_middle_and_up_is_up(seed):
     target = np.array([1., .5, 2])
     pixels, depth = camera(seed, target, **STILL).project(target + [[0, 0, 0], [0, .3, 0]])
     np.testing.assert_allclose(pixels[0], [960, 540], atol=1e-6)
-    assert pixels[1, 1] < 540 and abs(pixels[1, 0] - 960) < 1e-6  # y points down
+    assert pixels[1, 1] < 540
+    assert abs(pixels[1, 0] - 960) < 1e-6
     assert (depth > 0).all()
 
 
@@ -55,10 +57,11 @@ def test_a_person_is_in_the_image():
     pixels = np.array([camera(seed, (0, 0, 0), height=(0, .5)).project(body)[0]
                        for seed in range(2000)])
     inside = ((pixels > 0) & (pixels < [1920, 1080])).all(-1).mean(1)
-    assert (inside == 1).mean() > .97 and inside.min() >= .5
+    assert (inside == 1).mean() > .97
+    assert inside.min() >= .5
 
 
-@pytest.mark.parametrize('yaw, right', [(0, [-1, 0, 0]), (90, [0, 0, 1]), (180, [1, 0, 0]),
+@pytest.mark.parametrize(('yaw', 'right'), [(0, [-1, 0, 0]), (90, [0, 0, 1]), (180, [1, 0, 0]),
                                         (-90, [0, 0, -1])])
 def test_yaw_turns_around_the_vertical(yaw, right):
     cam = camera(yaw=(yaw, yaw), height=(0, 0), **STILL)
@@ -87,7 +90,7 @@ def test_level_raises_a_head_that_a_sensor_above_sees_too_near():
     np.testing.assert_allclose(level(up, 20), [0, 1, 0], atol=1e-12)
 
 
-@pytest.mark.parametrize('field, value', [
+@pytest.mark.parametrize(('field', 'value'), [
     ('yaw', (60, -60)), ('height', (0, np.nan)), ('pitch', (1,)), ('distance', (0, 2)),
     ('focal', (-1, 1)), ('roll', (0, np.inf)), ('img_shape', (0, 1920))])
 def test_bad_range_is_named(field, value):
@@ -121,7 +124,8 @@ def test_one_size_draws_six_numbers():
     for img_shape in ((720, 1280), ((720, 1280), )):
         rng = np.random.default_rng(3)
         cam = CameraRange(img_shape=img_shape).sample(rng, np.zeros(3))
-        assert rng.random() == expected and cam.img_shape == (720, 1280)
+        assert rng.random() == expected
+        assert cam.img_shape == (720, 1280)
 
 
 @pytest.mark.parametrize('value', [(), ((1080, 1920), (0, 5)), ((1080, ), ), (1080, 1920, 3),

@@ -61,17 +61,22 @@ def test_unknown_joints_stay_missing_and_leave_the_others_alone():
     pixels[:, 1:5] = np.nan
     pixels[10:20] = np.nan
     keypoint, score = run(pixels, swap=.05, far=.001)
-    assert np.isfinite(keypoint).all() and np.isfinite(score).all()
-    assert not score[:, 1:5].any() and not score[10:20].any() and not keypoint[score == 0].any()
+    assert np.isfinite(keypoint).all()
+    assert np.isfinite(score).all()
+    assert not score[:, 1:5].any()
+    assert not score[10:20].any()
+    assert not keypoint[score == 0].any()
     assert (score[:10, 5:] > 0).mean() > .9
 
 
 @pytest.mark.parametrize('frames', [1, 2])
 def test_short_and_empty_clips(frames):
     _, score = run(body(frames))
-    assert score.shape == (frames, 17) and score.any()
+    assert score.shape == (frames, 17)
+    assert score.any()
     keypoint, score = run(np.full((frames, 17, 2), np.nan))
-    assert not keypoint.any() and not score.any()
+    assert not keypoint.any()
+    assert not score.any()
 
 
 def test_outside_of_the_image_nothing_is_seen():

@@ -62,7 +62,7 @@ def test_convert_gathers_the_published_indices(src):
     np.testing.assert_allclose(score[0, 0], expected / 100)
 
 
-@pytest.mark.parametrize('src, dst', sorted(MEANS))
+@pytest.mark.parametrize(('src', 'dst'), sorted(MEANS))
 def test_convert_takes_the_published_means(src, dst):
     rng = np.random.default_rng(0)
     joints = rng.normal(size=(2, 3, LAYOUTS[src].num_joints, 3)).astype(np.float32)
@@ -124,11 +124,13 @@ def test_edges_make_one_connected_skeleton(name):
 def test_convert_keeps_types_and_input():
     keypoint, score = np.ones((1, 2, 13, 2), np.float16), np.ones((1, 2, 13), np.float32)
     out, out_score = convert(keypoint, score, 'penn13')
-    assert out.dtype == np.float16 and out_score.dtype == np.float32
-    assert keypoint.all() and score.all()
+    assert out.dtype == np.float16
+    assert out_score.dtype == np.float32
+    assert keypoint.all()
+    assert score.all()
 
 
-@pytest.mark.parametrize('src, num_joints, words', [('coco99', 17, 'coco99.*coco17'),
+@pytest.mark.parametrize(('src', 'num_joints', 'words'), [('coco99', 17, 'coco99.*coco17'),
                                                     ('penn13', 17, '17 joints, expected 13')])
 def test_bad_layout_is_named(src, num_joints, words):
     with pytest.raises(ValueError, match=words):

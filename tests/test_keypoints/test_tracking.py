@@ -99,7 +99,8 @@ def test_cross_with_an_occlusion(seed):
     found = track(paths, present, np.random.default_rng(seed))
     assert [numbers(row) for row in found] in ([{0}, {1}], [{1}, {0}])
     late = track(paths, present, max_lost=14)
-    assert len(numbers(late[0])) == 1 and len(numbers(late[1])) == 2
+    assert len(numbers(late[0])) == 1
+    assert len(numbers(late[1])) == 2
 
 
 def walker(rng, frames, start, speed, size, floor):
@@ -134,7 +135,8 @@ def test_synthetic_walkers():
         persons += present.any(1).sum()
         switches += sum((np.diff(row[row >= 0]) != 0).sum() for row in found)
         lost += sum((np.diff(np.flatnonzero(row)) > 1).sum() for row in present)
-    assert persons == 32 and lost > 20
+    assert persons == 32
+    assert lost > 20
     assert switches <= 3  # of more than 20 occlusions
 
 
@@ -172,7 +174,9 @@ def test_real_poses_without_tracking(real_data):
     assert [len(i) for i in ids] == [len(pose) for pose in poses]
     assert all(len(np.unique(i)) == len(i) for i in ids)
     lengths = np.bincount(np.concatenate(ids))
-    assert len(poses) == 2048 and lengths.sum() == 2547 and lengths.all()
+    assert len(poses) == 2048
+    assert lengths.sum() == 2547
+    assert lengths.all()
     assert 15 <= len(lengths) <= 100
     assert np.sort(lengths)[-30:].sum() > .85 * 2547  # few long tracks hold nearly all
     assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames)))
@@ -196,12 +200,13 @@ def test_a_joint_without_both_ends_stays_missing():
     keypoint, score = np.stack([POSE, POSE + 10]) + 200, np.ones((2, 17))
     keypoint[1, 9] = score[1, 9] = 0
     (points, scores, _), = fill_gaps(keypoint, score, np.array([0, 2]), 1)
-    assert not points[1, 9].any() and scores[1, 9] == 0
+    assert not points[1, 9].any()
+    assert scores[1, 9] == 0
     assert (scores[1] > 0).sum() == 16
     np.testing.assert_allclose(points[1, 10], POSE[10] + 205)
 
 
-@pytest.mark.parametrize('max_gap, expected', [
+@pytest.mark.parametrize(('max_gap', 'expected'), [
     (0, [[0, 1], [3], [7], [9]]), (1, [[0, 1, 2, 3], [7, 8, 9]]),
     (2, [[0, 1, 2, 3], [7, 8, 9]]), (3, [list(range(10))])])
 def test_long_gaps_split(max_gap, expected):

@@ -38,7 +38,8 @@ def test_normality_is_the_probability_of_normal():
 
 def test_weights_travel_with_the_head_but_not_in_the_checkpoint():
     head = AnomalyClsHead(in_channels=8, class_weight=(1., 5.))
-    assert head.class_weight.tolist() == [1, 5] and 'class_weight' not in head.state_dict()
+    assert head.class_weight.tolist() == [1, 5]
+    assert 'class_weight' not in head.state_dict()
 
 
 def test_labels_are_checked():

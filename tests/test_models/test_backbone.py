@@ -79,13 +79,15 @@ def test_clip_without_heat():
 def test_class_token(clips):
     backbone = build(with_cls=True)
     features = backbone(clips())
-    assert features.tokens.shape == (2, 36, 32) and features.pooled.shape == (2, 32)
+    assert features.tokens.shape == (2, 36, 32)
+    assert features.pooled.shape == (2, 32)
     assert not torch.allclose(features.pooled, features.tokens.mean(1))
 
 
 def test_frozen_backbone_stays_in_eval():
     backbone = MODELS.build(dict(SMALL, frozen=True, drop_rate=0.5)).train()
-    assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
+    assert not backbone.training
+    assert not any(p.requires_grad for p in backbone.parameters())
 
 
 def test_clear_errors(clips):

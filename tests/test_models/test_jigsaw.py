@@ -39,7 +39,7 @@ def detector(tokens='all', **head):
     return model.eval()
 
 
-@pytest.mark.parametrize('grid, shape', [((6, 2), (3, 9)), ((2, 6), (9, 3))])
+@pytest.mark.parametrize(('grid', 'shape'), [((6, 2), (3, 9)), ((2, 6), (9, 3))])
 def test_pieces_are_rectangles(grid, shape):
     cubes = JigsawHead(grid=grid).cubes
     assert cubes.shape == (12, 27)
@@ -53,11 +53,12 @@ def test_pieces_are_rectangles(grid, shape):
 
 def test_raster_pieces_are_runs():
     cubes = JigsawHead(grid='raster').cubes
-    assert torch.equal(cubes.flatten(), torch.arange(324)) and cubes.shape == (12, 27)
+    assert torch.equal(cubes.flatten(), torch.arange(324))
+    assert cubes.shape == (12, 27)
 
 
-@pytest.mark.parametrize('grid, pieces', [((3, 4), 12), ((12, 1), 12), ('raster', 7), ('rows', 12),
-                                          ((6,), 12)])
+@pytest.mark.parametrize(('grid', 'pieces'), [((3, 4), 12), ((12, 1), 12), ('raster', 7),
+                                              ('rows', 12), ((6, ), 12)])
 def test_unequal_pieces_are_refused(grid, pieces):
     with pytest.raises(ValueError, match='expected'):
         JigsawHead(grid=grid, num_pieces=pieces)
@@ -130,7 +131,8 @@ def test_labels_name_the_piece_in_every_slot():
     head = Oracle(canvas=24, patch=4, grid=(3, 2))
     perm, full = head.shuffle(5), torch.ones(5, 6, dtype=torch.bool)
     solved = head.loss(piece_features(head, perm), perm, full)
-    assert solved['jigsaw_acc'] == 1 and solved['loss_jigsaw'] < 1e-3
+    assert solved['jigsaw_acc'] == 1
+    assert solved['loss_jigsaw'] < 1e-3
     other = perm.roll(1, dims=1)
     assert head.loss(piece_features(head, perm), other, full)['jigsaw_acc'] < 1
 
@@ -181,7 +183,8 @@ def test_empty_pieces_do_not_train():
     model = detector()
     inputs = clips(low=2., high=10.)  # the lower half and the right half stay empty
     occupied = model.head.occupied(inputs.peaks())
-    assert not occupied[:, -2:].any() and occupied[:, 0].all()
+    assert not occupied[:, -2:].any()
+    assert occupied[:, 0].all()
     perm = model.head.shuffle(3)
     features = model.backbone(inputs, order=model.head.order(perm))
     loss = model.head.loss(features, perm, occupied)['loss_jigsaw']

@@ -33,7 +33,7 @@ def loop(z, labels, t, base):
     return total / len(z)
 
 
-@pytest.mark.parametrize('t, base', [(0.1, 0.07), (0.5, 0.5)])
+@pytest.mark.parametrize(('t', 'base'), [(0.1, 0.07), (0.5, 0.5)])
 def test_supcon_is_the_formula(t, base):
     criterion = MODELS.build(dict(type='SupConLoss', temperature=t, base_temperature=base))
     z = embeddings()
@@ -44,7 +44,8 @@ def test_supcon_stays_finite_where_the_exponential_does_not():
     z = torch.eye(2).repeat_interleave(2, 0).requires_grad_()
     loss = MODELS.build(dict(type='SupConLoss', temperature=1e-3))(z, torch.tensor([0, 0, 1, 1]))
     loss.backward()
-    assert loss.item() == pytest.approx(0, abs=1e-6) and z.grad.isfinite().all()
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert z.grad.isfinite().all()
 
 
 def test_supcon_names_the_label_without_a_positive():
@@ -68,8 +69,10 @@ def features(batch):
 
 def test_head_has_the_size_of_the_paper():
     model = MODELS.build(dict(type='OneShotHead'))
-    assert model.fc.weight.shape == (2048, 768) and model.dropout.p == 0.4
-    assert model.criterion.temperature == 0.1 and model.criterion.base_temperature == 0.07
+    assert model.fc.weight.shape == (2048, 768)
+    assert model.dropout.p == 0.4
+    assert model.criterion.temperature == 0.1
+    assert model.criterion.base_temperature == 0.07
 
 
 def test_head_embeds_on_the_sphere_and_learns():
@@ -108,7 +111,8 @@ def test_warm_up_of_the_paper_ends_within_the_first_epoch():
         optimizer.step()
         for schedule in schedules:
             schedule.step()
-    assert rates[0] == pytest.approx(1e-8) and np.argmax(rates) in (29, 30)
+    assert rates[0] == pytest.approx(1e-8)
+    assert np.argmax(rates) in (29, 30)
     assert max(rates) == pytest.approx(1e-5)
     np.testing.assert_allclose(np.diff(rates[:30]), (1e-5 - 1e-8) / 29, rtol=1e-6)
     assert rates[265] == pytest.approx((1e-5 + 1e-8) / 2, rel=1e-2)  # halfway down the cosine
@@ -135,7 +139,8 @@ def floor(points, **kwargs):
 def test_floor_is_the_normalised_clip_of_the_best_seen_person():
     points = keypoints()
     out = floor(points)
-    assert out.pooled.shape == (2, 17 * 8 * 2) and out.tokens.shape == (2, 1, 17 * 8 * 2)
+    assert out.pooled.shape == (2, 17 * 8 * 2)
+    assert out.tokens.shape == (2, 1, 17 * 8 * 2)
     assert out.encoded.all()
     for clip, got in zip(points[:, 1].numpy(), out.pooled.view(2, 17, 8, 2).numpy()):
         seen = (clip[..., 2] > 0) & np.isfinite(clip).all(-1)

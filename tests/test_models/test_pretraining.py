@@ -76,7 +76,8 @@ def test_batch_without_any_key_point():
 def test_tensor_mode_and_features(clips):
     model, cubes = pretrainer(), clips()
     tokens, pooled, *_ = model(cubes)
-    assert tokens.shape == (2, 36, 32) and pooled.shape == (2, 32)
+    assert tokens.shape == (2, 36, 32)
+    assert pooled.shape == (2, 32)
     assert not model.extract_features(cubes).pooled.requires_grad
 
 

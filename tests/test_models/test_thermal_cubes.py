@@ -90,7 +90,8 @@ def test_missing_joints_render_nothing():
     points[0, 0, :, 0, 2] = 0
     points[0, 0, :, 1, 0] = torch.nan
     cubes = ThermalCubes(points, CubeGrid(2))
-    assert cubes.volume().sum() == 0 and not cubes.occupied().any()
+    assert cubes.volume().sum() == 0
+    assert not cubes.occupied().any()
     assert cubes.cubes().shape == (0, 17, 2, 4, 4)
 
 

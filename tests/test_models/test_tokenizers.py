@@ -34,7 +34,8 @@ def test_parameter_counts_of_the_paper():
 def test_encode_and_decode_shapes(clips):
     dved = build()
     ids = dved.encode(clips(3))
-    assert ids.shape == (3, 36) and ids.dtype == torch.long
+    assert ids.shape == (3, 36)
+    assert ids.dtype == torch.long
     assert dved.decode(ids).shape == (3, 8, 24, 24)
 
 
@@ -124,7 +125,8 @@ def test_kmeans_is_the_nearest_centre(clips):
     cubes = clips(4)
     kmeans = fitted_kmeans(cubes)
     ids, occupied = kmeans.encode(cubes), cubes.occupied()
-    assert ids.shape == (4, 36) and (ids[~occupied] == 0).all()
+    assert ids.shape == (4, 36)
+    assert (ids[~occupied] == 0).all()
     heat = cubes.grid.split(cubes.union())
     for b, k in occupied.nonzero()[::7]:
         distance = (kmeans.centers - heat[b, k].flatten()).square().sum(1)

@@ -59,7 +59,9 @@ def test_resampling_is_floor_of_even_positions(total, n):
 def test_random_resampling_stays_near_the_even_positions(total, n, number):
     ann = dict(clip(1, total), sample_idx=number)
     frames = apply('ResampleFrames', ann, num_frames=n, random=True)['frame_inds']
-    assert frames.shape == (n, ) and frames.min() >= 0 and frames.max() < total
+    assert frames.shape == (n, )
+    assert frames.min() >= 0
+    assert frames.max() < total
     assert (np.diff(frames) >= 0).all()
     for i, frame in enumerate(frames):
         low, high = i * total // n, -(-(i + (total >= n)) * total // n)
@@ -217,7 +219,7 @@ def test_clip_of_a_test_is_that_of_the_released_models(persons, frames):
     assert persons == 2 or abs(points[1, ..., :2]).min() > 0.1
 
 
-@pytest.mark.parametrize('persons, frames', [(0, 1), (1, 1), (1, 40), (2, 3), (5, 8)])
+@pytest.mark.parametrize(('persons', 'frames'), [(0, 1), (1, 1), (1, 40), (2, 3), (5, 8)])
 @pytest.mark.parametrize('train', [False, True])
 def test_any_clip_becomes_an_input(persons, frames, train):
     ann = clip(persons, frames)
@@ -226,8 +228,10 @@ def test_any_clip_becomes_an_input(persons, frames, train):
         ann['keypoint_score'][0, 0, 4] = 0
     out = run(ann, train=train, fix=True)
     points = out['inputs']['keypoints']
-    assert points.shape == (2, 17, 5, 3) and points.dtype == torch.float32
-    assert points.isfinite().all() and points.abs().max() <= 1
+    assert points.shape == (2, 17, 5, 3)
+    assert points.dtype == torch.float32
+    assert points.isfinite().all()
+    assert points.abs().max() <= 1
     assert points[:, ..., 2].any() == (persons > 0)
     assert 'gt_label' not in out['data_samples']
 
@@ -243,7 +247,7 @@ def test_missing_joints_have_no_confidence():
     assert torch.equal(points == 0, gone)
 
 
-@pytest.mark.parametrize('kwargs, message', [
+@pytest.mark.parametrize(('kwargs', 'message'), [
     (dict(type='ResampleFrames', num_frames=0), 'num_frames: found 0'),
     (dict(type='ResampleFrames', seed=-1), 'seed: found -1'),
     (dict(type='PadPersons', num_persons=0), 'num_persons: found 0'),
@@ -328,7 +332,8 @@ def test_published_sizes_and_names():
             cls_head=dict(type='MotionBERTClsHead', num_classes=60)))
         one_shot = MODELS.build(dict(type='MotionBERTOneShotHead'))
     assert sum(p.numel() for p in model.parameters()) == 60_421_193
-    assert model.cls_head.dropout.p == 0.5 and one_shot.dropout.p == 0.1
+    assert model.cls_head.dropout.p == 0.5
+    assert one_shot.dropout.p == 0.1
     assert {k: tuple(v.shape) for k, v in model.cls_head.state_dict().items()} == {
         'fc1.weight': (2048, 8704), 'fc1.bias': (2048, ), 'bn.weight': (2048, ),
         'bn.bias': (2048, ), 'bn.running_mean': (2048, ), 'bn.running_var': (2048, ),
@@ -338,7 +343,7 @@ def test_published_sizes_and_names():
 
 
 # ---------------------------------------------------------------------------------- configs
-@pytest.mark.parametrize('name, rates', [
+@pytest.mark.parametrize(('name', 'rates'), [
     ('action_ntu60_xsub', (1e-4, 1e-3)), ('action_ntu60_xview_scratch', (1e-4, 1e-4)),
     ('oneshot_ntu120', (1e-4, 1e-3))])
 def test_learning_rates_of_backbone_and_head(name, rates):
@@ -401,4 +406,5 @@ def test_inferencer_finds_the_exemplar(motion):
         model.gallery.add(ann['frame_dir'], ann)
     for ann, result in zip(motion, model(motion, task='one_shot', progress=False)):
         (name, score), = result.top(1)
-        assert name == ann['frame_dir'] and score == pytest.approx(1, abs=1e-5)
+        assert name == ann['frame_dir']
+        assert score == pytest.approx(1, abs=1e-5)

@@ -103,5 +103,6 @@ def test_config_reads_learns_and_predicts(name, files):
         with torch.no_grad():
             samples = model(**data, mode='predict')
         fields = ('pred_keypoints_3d', 'pred_score', 'embedding')
-        assert len(samples) == 2 and all(
+        assert len(samples) == 2
+        assert all(
             any(field in sample for field in fields) for sample in samples)

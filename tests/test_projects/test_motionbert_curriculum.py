@@ -108,7 +108,8 @@ def test_order_of_loaders(train):
     expected = [(epoch, i, len(sources), int(source)) for epoch, sources in enumerate(ORDER)
                 for i, source in enumerate(sources)]
     found = [(*place, int(samples[0][0])) for *place, samples in record.seen.values()]
-    assert found == expected and list(record.seen) == list(range(26))
+    assert found == expected
+    assert list(record.seen) == list(range(26))
     assert record.runner.max_iters == 26
     drawn = []
     for source, length in ((0, 6), (1, 3), (2, 7)):
@@ -144,7 +145,8 @@ def test_epochs_of_another_length(train):
     train(stop=5)
     extra = [loader(1, 3), loader(2, 7, batch_size=4, epochs=(1, 3))]
     again = train(resume=True, train_cfg=dict(LOADERS['train_cfg'], extra_dataloaders=extra))
-    assert list(again.seen) == list(range(3, 22)) and again.seen[3][:3] == (1, 0, 7)
+    assert list(again.seen) == list(range(3, 22))
+    assert again.seen[3][:3] == (1, 0, 7)
     log, = Path(again.runner.log_dir).glob('*.log')
     assert ('found 5.5 batches in an epoch, 6.5 in the checkpoint; epoch 2 starts with its first '
             'batch, as iteration 3 instead of 6') in log.read_text()

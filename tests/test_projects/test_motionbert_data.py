@@ -76,7 +76,7 @@ def windows_by_hand(lengths, n, stride):
     return out
 
 
-@pytest.mark.parametrize('n, stride', [(6, 2), (6, 6), (4, 9), (30, 1)])
+@pytest.mark.parametrize(('n', 'stride'), [(6, 2), (6, 6), (4, 9), (30, 1)])
 def test_windows_slide_inside_of_recordings(n, stride):
     lengths = [5, 12, 6, 1, 29, 7]
     expected = windows_by_hand(lengths, n, stride)
@@ -98,10 +98,13 @@ def test_resampling_at_random():
     assert (np.diff(draws, axis=1) >= 0).all()
     # floor or ceil of each place, sorted; the last ceil is beyond the end
     options = np.sort([np.floor(places), np.ceil(places)], 0)
-    assert (draws >= np.floor(places)).all() and (draws <= np.minimum(options[1], 4)).all()
-    assert (draws[:, 1] == 1).any() and (draws[:, 1] == 0).any()
+    assert (draws >= np.floor(places)).all()
+    assert (draws <= np.minimum(options[1], 4)).all()
+    assert (draws[:, 1] == 1).any()
+    assert (draws[:, 1] == 0).any()
     draws = np.stack([resample(20, 4, rng) for _ in range(200)])
-    assert (draws // 5 == np.arange(4)).all() and len(np.unique(draws)) == 20
+    assert (draws // 5 == np.arange(4)).all()
+    assert len(np.unique(draws)) == 20
 
 
 def test_samples_of_h36m(ann_file):
@@ -110,7 +113,8 @@ def test_samples_of_h36m(ann_file):
     assert len(dataset) == 1 + 3 + 1 + 2
     for sample in dataset:
         frames = sample['frame_inds']
-        assert len(frames) == 6 and {split['source'][i] for i in frames} == {sample['source']}
+        assert len(frames) == 6
+        assert {split['source'][i] for i in frames} == {sample['source']}
         np.testing.assert_array_equal(sample['keypoint'][:, 0, 0], frames)
         np.testing.assert_allclose(sample['keypoint'], split['joint_2d'][frames], rtol=1e-6)
         np.testing.assert_allclose(sample['keypoint_score'], split['confidence'][frames, :, 0],
@@ -152,7 +156,7 @@ def nan(x):
     return x
 
 
-@pytest.mark.parametrize('change, words', [
+@pytest.mark.parametrize(('change', 'words'), [
     (spoil('joint_2d', lambda x: x[:-1]), r'joint3d_image: found .*33, 17, 3\).*\(32,'),
     (spoil('joint3d_image', lambda x: x[..., :2]), 'joint3d_image.*found float32 of shape'),
     (spoil('joint3d_image', nan), 'joint3d_image: found 3 values that are NaN'),
@@ -285,12 +289,14 @@ def test_crop_scale_draws_the_ratio_and_gives_up_on_nobody():
     np.random.seed(0)
     spans = [np.ptp(CropScale((1, 3))(dict(keypoint=x, keypoint_score=np.ones((6, 17))))
                     ['keypoint'].reshape(-1, 2), 0).max() for _ in range(50)]
-    assert 2 / 3 - 1e-6 <= min(spans) < .8 and 1.7 < max(spans) <= 2 + 1e-6
+    assert 2 / 3 - 1e-6 <= min(spans) < .8
+    assert 1.7 < max(spans) <= 2 + 1e-6
     score = np.zeros((6, 17))
     score[0, :3] = 1
     for keypoint, confidence in ((x, score), (np.ones_like(x), np.ones((6, 17)))):
         out = CropScale()(dict(keypoint=keypoint, keypoint_score=confidence))
-        assert not out['keypoint'].any() and not out['keypoint_score'].any()
+        assert not out['keypoint'].any()
+        assert not out['keypoint_score'].any()
 
 
 def test_crop_scale_3d(sample):
@@ -359,14 +365,15 @@ def test_pack(sample):
     np.testing.assert_array_equal(np.delete(keypoint[..., :2].reshape(-1, 2), 2 * 17 + 3, 0),
                                   np.delete(sample['keypoint'].reshape(-1, 2), 2 * 17 + 3, 0))
     np.testing.assert_array_equal(inputs['target'], sample['keypoint_3d'])
-    assert inputs['noise'].item() is True and inputs['masked'].item() is False
+    assert inputs['noise'].item() is True
+    assert inputs['masked'].item() is False
     assert out['data_samples'].source == 'a'
     persons = dict(keypoint=np.zeros((3, 6, 17, 2)), keypoint_score=np.zeros((3, 6, 17)))
     assert PackLiftingInputs()(persons)['inputs'].keys() == {'keypoints', 'noise', 'masked'}
     assert PackLiftingInputs()(persons)['inputs']['keypoints'].shape == (3, 17, 6, 3)
 
 
-@pytest.mark.parametrize('make, words', [
+@pytest.mark.parametrize(('make', 'words'), [
     (lambda: CropScale((0, 1)), 'scale_range'), (lambda: CropScale3D((2, 1)), 'low <= high'),
     (lambda: ScaleMotion(0), 'positive'), (lambda: LiftingFlip(2), r'number in \[0, 1\]'),
     (lambda: RandomYaw(90), 'pair'),
@@ -423,4 +430,5 @@ def test_data_of_the_configs(name, tmp_path):
         if loader is train:  # orthographic: x and y of the label
             label = batch['inputs']['target'].permute(0, 2, 1, 3)[:, None]
             torch.testing.assert_close(clean[..., :2], label[..., :2])
-            assert batch['inputs']['noise'].all() and (clean[..., 2] == 1).all()
+            assert batch['inputs']['noise'].all()
+            assert (clean[..., 2] == 1).all()

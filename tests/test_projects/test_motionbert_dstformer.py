@@ -25,7 +25,7 @@ def model():
     return model.eval()
 
 
-@pytest.mark.parametrize('options, count', [
+@pytest.mark.parametrize(('options', 'count'), [
     (dict(), 42_466_317), (dict(embed_dims=256, mlp_ratio=4), 16_001_549)])
 def test_released_sizes(options, count):
     with torch.device('meta'):
@@ -34,11 +34,14 @@ def test_released_sizes(options, count):
     c = options.get('embed_dims', 512)
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     assert len(shapes) == 260
-    assert shapes['temp_embed'] == (1, 243, 1, c) and shapes['pos_embed'] == (1, 17, c)
-    assert shapes['joints_embed.weight'] == (c, 3) and shapes['ts_attn.4.weight'] == (2, 2 * c)
+    assert shapes['temp_embed'] == (1, 243, 1, c)
+    assert shapes['pos_embed'] == (1, 17, c)
+    assert shapes['joints_embed.weight'] == (c, 3)
+    assert shapes['ts_attn.4.weight'] == (2, 2 * c)
     assert shapes['blocks_st.0.attn_s.qkv.weight'] == (3 * c, c)
     assert shapes['blocks_ts.4.mlp_t.fc1.weight'] == (1024, c)
-    assert shapes['pre_logits.fc.weight'] == (512, c) and shapes['head.weight'] == (3, 512)
+    assert shapes['pre_logits.fc.weight'] == (512, c)
+    assert shapes['head.weight'] == (3, 512)
     for block in ('blocks_st', 'blocks_ts'):
         for norm in ('norm1_s', 'norm1_t', 'norm2_s', 'norm2_t'):
             assert shapes[f'{block}.2.{norm}.bias'] == (c, )
@@ -116,12 +119,13 @@ def test_streams_are_averaged_at_first():
     torch.testing.assert_close(fused(x), mean(x))
 
 
-@pytest.mark.parametrize('options, std', [({}, 0.02), (dict(init_std=0.2), 0.2)])
+@pytest.mark.parametrize(('options', 'std'), [({}, 0.02), (dict(init_std=0.2), 0.2)])
 def test_initial_weights(options, std):
     torch.manual_seed(0)
     model = DSTformer(**{**SMALL, 'embed_dims': 32, 'max_frames': 100}, **options)
     for weight in (model.temp_embed, model.pos_embed, model.blocks_ts[1].mlp_t.fc2.weight):
-        assert abs(weight.std().item() / std - 1) < 0.1 and abs(weight.mean().item()) < std / 5
+        assert abs(weight.std().item() / std - 1) < 0.1
+        assert abs(weight.mean().item()) < std / 5
     assert all((p == 0).all() for name, p in model.named_parameters()
                if name.endswith('bias') and 'ts_attn' not in name)
 
@@ -145,7 +149,8 @@ def test_backbone_features(model):
     persons = model.get_representation(inputs[1])[:, 2]  # (M, J, C)
     torch.testing.assert_close(features.frames[1, 2], persons.mean(0).flatten())
     torch.testing.assert_close(features.pooled, features.tokens.mean(1))
-    assert features.encoded.all() and features.encoded.shape == features.tokens.shape[:2]
+    assert features.encoded.all()
+    assert features.encoded.shape == features.tokens.shape[:2]
     features.pooled.sum().backward()
     untrained = [name for name, p in backbone.named_parameters() if p.grad is None]
     assert untrained == ['head.weight', 'head.bias']
@@ -205,7 +210,8 @@ def test_released_layouts_and_back(tmp_path, model, kind):
         assert torch.equal(tensor, weights[prefix + name])
     back = to_released(state)
     expected = {name: tensor for name, tensor in weights.items() if '.smpl.' not in name}
-    assert list(back) == [key] and back[key].keys() == expected.keys()
+    assert list(back) == [key]
+    assert back[key].keys() == expected.keys()
     assert all(torch.equal(back[key][name], expected[name]) for name in expected)
 
 

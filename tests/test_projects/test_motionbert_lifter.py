@@ -100,12 +100,14 @@ def test_noise_has_the_moments_of_the_mixture(tmp_path):
     inside = (6 * values['std'][0] / 0.03)[0]  # joint 0, x: std 0.001
     expected = 0.7 * (1 - inside)  # mean -0.02: the interval [-0.026, -0.014] lies in +-0.03
     assert far[:, 0, 0].double().mean() == pytest.approx(expected.item(), abs=0.015)
-    assert not far[:, 16].any() and error[far].abs().max() <= 0.03
+    assert not far[:, 16].any()
+    assert error[far].abs().max() <= 0.03
     # x and y come from the same component of the mixture
     assert (far[:, 0, 0] & ~far[:, 0, 1]).double().mean() < 0.7 * 0.5
     wide = KeypointNoise(9, params(tmp_path, uniform_range=0.2)[0], jitter=0.)
     error = (wide(x) - x)[..., :2].flatten(0, 2)[:, 0, 0].abs()
-    assert 0.095 < error.max() <= 0.1 and (error > 0.03).float().mean() == pytest.approx(
+    assert 0.095 < error.max() <= 0.1
+    assert (error > 0.03).float().mean() == pytest.approx(
         0.7 * 0.7, abs=0.02)
 
 
@@ -115,7 +117,8 @@ def test_noise_is_linear_between_key_frames():
     error = (noise(x) - x)[..., :2]
     bend = error.diff(n=2, dim=2).abs().amax((0, 1, 3, 4))  # of the frames 1 to 11
     kinks = torch.tensor([3, 7])  # key frames are 0, 4, 8 and 12
-    assert (bend[kinks] > 1e-3).all() and bend.sum() - bend[kinks].sum() < 1e-5
+    assert (bend[kinks] > 1e-3).all()
+    assert bend.sum() - bend[kinks].sum() < 1e-5
     assert (error[0] - error[1]).abs().max() > 1e-3
     assert noise(clips(1, 2)).shape == (1, 1, 2, 17, 3)  # fewer frames than key frames
 
@@ -140,7 +143,8 @@ def test_confidence_falls_with_the_error(tmp_path):
                      mean=torch.tensor([[length, 0]]).repeat(17, 1))
     score = KeypointNoise(3, path, jitter=0.)(clips(400, 9))[..., 2].double()
     mean = 0.028 / (length + 0.028) + 1.1 * length - 0.0045857
-    assert 0 <= score.min() and score.max() <= 1
+    assert score.min() >= 0
+    assert score.max() <= 1
     assert score.median().item() == pytest.approx(mean, abs=0.003)
     assert score.std().item() == pytest.approx(0.143106, rel=0.02)  # hardly ever clipped
     certain = KeypointNoise(3, path, jitter=0., confidence=(0.028, 0, 0.3, 0.143106))
@@ -160,7 +164,8 @@ def test_missing_joints_stay_missing():
 
 def test_stand_in_keeps_to_the_published_range():
     noise = KeypointNoise()
-    assert noise.num_keyframes == 27 and not noise.state_dict()
+    assert noise.num_keyframes == 27
+    assert not noise.state_dict()
     assert (noise.std.min().item(), noise.std.max().item()) == pytest.approx((0.0034, 0.0095))
     assert noise.weight[0].item() == pytest.approx(0.999) == noise.weight.max().item()
     assert noise.weight[13].item() == pytest.approx(0.703) == noise.weight.min().item()
@@ -365,7 +370,8 @@ def test_configs_have_the_published_values(name):
                   model.data_preprocessor.get('frame_mask'))
     if 'pretrain' in name:
         assert corruption == (dict(num_keyframes=27), 0.05, 0.1)
-        assert cfg.train_cfg.extra_begin == 30 and len(cfg.train_cfg.extra_dataloaders) == 2
+        assert cfg.train_cfg.extra_begin == 30
+        assert len(cfg.train_cfg.extra_dataloaders) == 2
     else:
         assert corruption == (None, None, None)
         start = model.backbone.get('init_cfg')

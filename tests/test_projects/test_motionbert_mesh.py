@@ -159,7 +159,8 @@ def test_aligned_metrics_ignore_similarity_and_move_with_noise():
     pred['joints'][..., 7, :] += 30  # of the 17 only
     found = evaluate(samples_of(pred, target))
     assert found['mesh/pa_mpjpe'] == pytest.approx(0, abs=1e-6)
-    assert found['mesh/pa_mpjpe_17'] > 1 and found['mesh/mpjpe'] > 100
+    assert found['mesh/pa_mpjpe_17'] > 1
+    assert found['mesh/mpjpe'] > 100
 
 
 def test_metric_needs_truth_and_numbers():
@@ -207,7 +208,8 @@ def test_dataset_cuts_videos_and_normalises_by_camera(tmp_path):
     for i in range(len(dataset)):
         sample = dataset[i]
         frames = sample['frame_inds']
-        assert frames.shape == (16, ) and len({data['source'][i] for i in frames}) == 1
+        assert frames.shape == (16, )
+        assert len({data['source'][i] for i in frames}) == 1
         height = 1002 if sample['source'].endswith('0') else 1000
         x, y = np.moveaxis(data['joint_2d'][frames].astype(float), -1, 0)
         expected = np.stack([x / 1000 * 2 - 1, y / 1000 * 2 - height / 1000], -1)
@@ -217,10 +219,11 @@ def test_dataset_cuts_videos_and_normalises_by_camera(tmp_path):
         np.testing.assert_allclose(sample['smpl_pose'].reshape(16, 72), data['smpl_pose'][frames],
                                    atol=1e-6)
     images = build_dataset(tmp_path / 'mesh.pkl', clip_len=1, stride=1, img_shape=(640, 640))
-    assert len(images) == 82 and images[0]['img_shape'] == (640, 640)
+    assert len(images) == 82
+    assert images[0]['img_shape'] == (640, 640)
 
 
-@pytest.mark.parametrize('field, value, message', [
+@pytest.mark.parametrize(('field', 'value', 'message'), [
     ('smpl_pose', np.zeros((20, 69)), r'smpl_pose: found float64 of shape \(20, 69\)'),
     ('smpl_shape', np.full((20, 10), np.inf), 'smpl_shape: found 200 values that are NaN'),
     ('confidence', None, 'confidence: found NoneType'),
@@ -253,7 +256,8 @@ def test_flip_mirrors_key_points_and_bodies_alike(tmp_path, files):
         transform = dict(type=name, prob=1.) if name == 'MeshFlip' else dict(type=name)
         results = TRANSFORMS.build(transform)(results)
     inputs = results['inputs']
-    assert inputs['theta'].shape == (1, 3, 82) and inputs['keypoints'].shape == (1, 17, 3, 3)
+    assert inputs['theta'].shape == (1, 3, 82)
+    assert inputs['keypoints'].shape == (1, 17, 3, 3)
     flipped = body.from_theta(inputs['theta'][0]).joints
     torch.testing.assert_close(inputs['keypoints'][0, ..., :2].transpose(0, 1),
                                flipped[..., :2] / 1000, atol=1e-4, rtol=0)
@@ -270,7 +274,8 @@ def test_prediction_of_the_mirror_image_is_the_mirrored_prediction(files):
         mirror = torch.tensor([-1., 1, 1])
         other = model.recover(x[..., H36M_PARTNER, :] * mirror)
         once, twice = model(x), model(x[..., H36M_PARTNER, :] * mirror)
-    assert theta.shape == (1, 2, 4, 82) and joints.shape == (1, 2, 4, 17, 3)
+    assert theta.shape == (1, 2, 4, 82)
+    assert joints.shape == (1, 2, 4, 17, 3)
     pairs = make_fields()[2]
     torch.testing.assert_close(other[1], vertices[..., pairs, :] * mirror, atol=0.2, rtol=0)
     torch.testing.assert_close(other[2], joints[..., H36M_PARTNER, :] * mirror, atol=0.2, rtol=0)
@@ -326,7 +331,7 @@ def test_training_through_a_config_reduces_error(tmp_path, files, monkeypatch):
     assert 500 < samples[0].gt_vertices.abs().max() < 5000  # mm
 
 
-@pytest.mark.parametrize('name, epochs, lr, backbone, clip, hidden', [
+@pytest.mark.parametrize(('name', 'epochs', 'lr', 'backbone', 'clip', 'hidden'), [
     ('h36m', 60, 5e-4, 5e-5, (16, 8), 1024), ('h36m_scratch', 100, 1e-4, 1e-4, (16, 8), 1024),
     ('pw3d', 60, 5e-4, 5e-5, (16, 8), 1024), ('pw3d_scratch', 60, 1e-4, 1e-4, (16, 8), 1024),
     ('h36m_paper', 140, 5e-4, 5e-5, (81, 27), 2048)])
@@ -338,7 +343,8 @@ def test_configs_have_the_published_values(name, epochs, lr, backbone, clip, hid
     factor = cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult
     assert factor * lr == pytest.approx(backbone)
     assert cfg.param_scheduler.gamma == 0.98
-    assert cfg.model.head.hidden_dims == hidden and cfg.model.head.dropout == 0.1
+    assert cfg.model.head.hidden_dims == hidden
+    assert cfg.model.head.dropout == 0.1
     assert ('scratch' in name) == (cfg.model.backbone.init_cfg is None)
     extra = cfg.train_cfg.get('extra_dataloaders', [])
     assert [loader.epochs for loader in extra] == ([(0, 20), (0, 100)] if 'pw3d' in name else [])

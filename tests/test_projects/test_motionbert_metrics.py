@@ -40,7 +40,7 @@ def scaled(pred, target):
     return scale * pred, target
 
 
-@pytest.mark.parametrize('metric, align', [
+@pytest.mark.parametrize(('metric', 'align'), [
     (mpjpe, lambda pred, target: (pred, target)), (p_mpjpe, aligned), (n_mpjpe, scaled)])
 def test_error_of_frames(metric, align):
     pred, target = poses(4, 6), poses(4, 6)
@@ -57,7 +57,8 @@ def test_error_of_frames(metric, align):
 def test_error_of_steps():
     pred, target = poses(2, 5), poses(2, 5)
     velocity, acceleration = mpjve(pred, target), acceleration_error(pred, target)
-    assert velocity.shape == (2, 4) and acceleration.shape == (2, 3)
+    assert velocity.shape == (2, 4)
+    assert acceleration.shape == (2, 3)
     for clip in range(2):
         p, q = pred[clip], target[clip]
         for t in range(4):

@@ -83,7 +83,8 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
                                    rtol=1e-5, atol=1e-2)
         np.testing.assert_allclose(part['joint_2d'][:, 0], part['joint3d_image'][:, 0, :2],
                                    rtol=1e-5)
-        assert (part['joint_2d'] >= 0).all() and (part['joint_2d'] < 1000).all()
+        assert (part['joint_2d'] >= 0).all()
+        assert (part['joint_2d'] < 1000).all()
         for source in sorted(set(part['source'])):
             rows = np.array(part['source']) == source
             world = tool.add_head(joints[BANDAI.index(source[:-6])][:, order])
@@ -123,7 +124,8 @@ def test_labels_have_no_error_in_the_protocol(tools, bandai, tmp_path):
             metric.process({}, [dict(s, pred_keypoints_3d=torch.from_numpy(
                 s['keypoint_3d'][None] * factor)) for s in samples])
             errors = metric.compute_metrics(metric.results)
-            assert errors['p_mpjpe'] < .02 and errors['n_mpjpe'] < .02
+            assert errors['p_mpjpe'] < .02
+            assert errors['n_mpjpe'] < .02
             local = np.concatenate([s['target_3d'] - s['target_3d'][:, :1] for s in samples])
             size = np.linalg.norm(local, axis=-1)
             if split == 'test':  # one action: the plain mean
@@ -149,7 +151,8 @@ def test_real_bandai(tools, real_data):
     assert [splits.count(s) for s in ('train', 'test', 'test_seen')] == [2902, 39, 135]
     joints = recordings['dataset-1_bow_active_001']
     up = joints[0, :, 1]
-    assert up[10] > up[8] > up[7] > up[0] > up[2] > up[3] and up[6] < up[5] < up[4]
+    assert up[10] > up[8] > up[7] > up[0] > up[2] > up[3]
+    assert up[6] < up[5] < up[4]
     thigh = np.linalg.norm(joints[:, 1] - joints[:, 2], axis=-1)
     np.testing.assert_allclose(thigh, .391, atol=4e-3)  # metres, of half precision
 
@@ -235,7 +238,8 @@ def test_amass(tools, body_models, tmp_path, capsys, monkeypatch):
                '--device', 'cpu'])
     printed = capsys.readouterr().out
     assert '2 of 4 files skipped' in printed
-    assert 'bad_poses.npz: trans: found NaN' in printed and 'cut_poses.npz: cannot be' in printed
+    assert 'bad_poses.npz: trans: found NaN' in printed
+    assert 'cut_poses.npz: cannot be' in printed
     with np.load(tmp_path / 'clips.npz') as file:
         assert file['name'].tolist() == [
             'CMU/01/jump_poses_0', 'CMU/01/walk_poses_0', 'CMU/01/walk_poses_1']
@@ -294,7 +298,8 @@ def test_posetrack(tools, tmp_path, capsys):
     (folder / '0002.json').write_text(json.dumps(bad))
     tools('prepare_2d').main(['posetrack18', str(folder), str(tmp_path / 'out.pkl')])
     printed = capsys.readouterr().out
-    assert '2 tracks, 11 frames' in printed and "0002.json: image_id: found 7" in printed
+    assert '2 tracks, 11 frames' in printed
+    assert "0002.json: image_id: found 7" in printed
     clips = MotionDataset(str(tmp_path / 'out.pkl'), layout='h36m17', to_layout='h36m17')
     assert [(c['frame_dir'], c['total_frames']) for c in clips] == [('0001_3', 6), ('0001_8', 5)]
     assert clips[1]['frame_inds'].tolist() == [0, 1, 3, 4, 5]
@@ -311,7 +316,7 @@ def test_posetrack(tools, tmp_path, capsys):
             np.testing.assert_array_equal(clip['keypoint_score'][0, row], h36m[:, 2])
 
 
-@pytest.mark.parametrize('change, words', [
+@pytest.mark.parametrize(('change', 'words'), [
     (lambda d: d['annotations'][0].pop('keypoints'), 'keypoints: found'),
     (lambda d: d['annotations'][0].update(keypoints=[1] * 50), 'keypoints: found'),
     (lambda d: d['annotations'][0].update(track_id=[]), 'track_id: found'),
@@ -346,7 +351,8 @@ def test_instavariety(tools, tmp_path):
     px = window['keypoint'][0]
     np.testing.assert_allclose((px / 500 - 1)[score > 0], motion[3:9, :, :2][score > 0],
                                atol=1e-6)
-    assert not px[score == 0].any() and dataset[0]['keypoint'][0, 0, 0].tolist() == [500, 500]
+    assert not px[score == 0].any()
+    assert dataset[0]['keypoint'][0, 0, 0].tolist() == [500, 500]
     assert len(dataset) == 2 + 1
     np.save(tmp_path / 'id_all.npy', np.arange(19))
     with pytest.raises(AnnotationError, match=r'\(20, 17, 3\), expected.*\(19, 17, 3\)'):

@@ -31,7 +31,8 @@ def test_conversions_agree_with_scipy(angle):
         matrices = matrix_from_axis_angle(torch.tensor(vectors, dtype=dtype))
         np.testing.assert_allclose(matrices, expected.as_matrix(), atol=atol)
         found = axis_angle_from_matrix(torch.tensor(expected.as_matrix(), dtype=dtype))
-        assert found.dtype == dtype and found.norm(dim=-1).max() <= np.pi + 1e-6
+        assert found.dtype == dtype
+        assert found.norm(dim=-1).max() <= np.pi + 1e-6
         # as rotations: at half a turn the sign of the axis is free
         error = (Rotation.from_rotvec(found.double().numpy()).inv() * expected).magnitude()
         assert error.max() < (1e-7 if dtype == torch.float64 else 2e-6)

@@ -62,10 +62,12 @@ def test_mesh_is_linear_blend_skinning(kind, tmp_path, smplx):
     expected = 1000 * np.stack([skin(fields, r, b) for r, b in zip(rotations, betas)])
     mesh = model(torch.tensor(rotations).float().unflatten(0, (2, 2)),
                  torch.tensor(betas).float().unflatten(0, (2, 2)))
-    assert mesh.vertices.shape == (2, 2, 64, 3) and mesh.joints.shape == (2, 2, 17, 3)
+    assert mesh.vertices.shape == (2, 2, 64, 3)
+    assert mesh.joints.shape == (2, 2, 17, 3)
     np.testing.assert_allclose(mesh.vertices.flatten(0, 1), expected, atol=2e-2, rtol=1e-5)
     np.testing.assert_allclose(mesh.joints.flatten(0, 1), regressor @ expected, atol=2e-2)
-    assert not model.state_dict() and not list(model.parameters())  # nothing that is licensed
+    assert not model.state_dict()
+    assert not list(model.parameters())
 
 
 def test_parameters_give_the_same_body_as_matrices(tmp_path, smplx):
@@ -106,7 +108,7 @@ def test_missing_package_is_named(tmp_path, monkeypatch):
         build(files)
 
 
-@pytest.mark.parametrize('read, field, origin', [
+@pytest.mark.parametrize(('read', 'field', 'origin'), [
     (read_smpl, 'model_path', r'SMPL_NEUTRAL\.pkl.*smplify\.is\.tue\.mpg\.de'),
     (lambda path: read_joint_regressor(path, 64), 'joint_regressor',
      r'J_regressor_h36m_correct\.npy.*MotionBERT'),
@@ -152,7 +154,7 @@ def test_sparse_matrices_that_point_elsewhere_are_refused(tmp_path):
             read_smpl(path)
 
 
-@pytest.mark.parametrize('change, message', [
+@pytest.mark.parametrize(('change', 'message'), [
     (dict(weights='heavy'), 'weights: found no array of numbers'),
     (dict(weights=np.ones((8, 23))), r'weights: found shape \(8, 23\), expected \(8, 24\)'),
     (dict(v_template=np.full((8, 3), np.nan)), 'v_template: found values that are not finite'),
@@ -193,5 +195,6 @@ def test_official_file_has_what_makes_it_hard(tmp_path):
     raw = (tmp_path / 'smpl.pkl').read_bytes()
     for name in (b'cchumpy.ch\nCh', b'cchumpy.reordering\nSelect', b'csc_matrix'):
         assert name in raw
-    assert b'_codecs' not in raw and raw[1] == 2  # data of arrays as text, protocol 2
+    assert b'_codecs' not in raw
+    assert raw[1] == 2
     assert PARTNER[1] == 2

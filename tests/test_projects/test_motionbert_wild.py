@@ -25,13 +25,14 @@ def person(frames):
     return np.concatenate([points, score[..., None]], -1)
 
 
-@pytest.mark.parametrize('name, options, root_relative', [
+@pytest.mark.parametrize(('name', 'options', 'root_relative'), [
     ('lift_wild', SMALL, False), ('lift_wild_tiny', SMALL, True), ('lift_wild', PIXELS, False)])
 def test_configs(name, options, root_relative):
     """Against the formulas of the box and of the shorter side, for one window."""
     torch.manual_seed(0)
     lifter = MotionInferencer(CONFIGS / f'{name}.py', device='cpu', cfg_options=options)
-    assert lifter.tasks == ('lift', ) and lifter.clip_len == (16 if 'tiny' in name else 243)
+    assert lifter.tasks == ('lift', )
+    assert lifter.clip_len == (16 if 'tiny' in name else 243)
     assert lifter.model.root_relative is root_relative
     points = person(4)
     result, = lifter(points, layout='halpe26', img_shape=(480, 640), progress=False)
@@ -58,7 +59,8 @@ def test_real_poses(real_data, tmp_path):
         path = Path(archive.extract('alphapose_halpe26.json', tmp_path))
     lifter = MotionInferencer(CONFIGS / 'lift_wild_tiny.py', device='cpu')
     result, = lifter(path, window=16, stride=810, progress=False)
-    assert result.joints.shape[1:] == (809, 17, 3) and result.layout == 'h36m17'
+    assert result.joints.shape[1:] == (809, 17, 3)
+    assert result.layout == 'h36m17'
     main = result.joints[0]
     assert np.isfinite(main[[*range(16), *range(793, 809)]]).all()
     assert np.isnan(main[16:793]).all()

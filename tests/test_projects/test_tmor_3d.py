@@ -49,7 +49,8 @@ def test_published_3d_annotations(tmp_path):
     path = published(tmp_path / 'a.pkl', annotations)
     options = dict(split='train', layout='kinect25', to_layout='kinect25', dims=3)
     dataset = MotionDataset(path, **options)
-    assert len(dataset) == 3 and 'expected (persons, 12 frames, 25 joints, 3)' in str(
+    assert len(dataset) == 3
+    assert 'expected (persons, 12 frames, 25 joints, 3)' in str(
         dataset.problems[0])
     ann = dataset[1]
     np.testing.assert_array_equal(ann['keypoint'], annotations[1]['keypoint'])
@@ -98,9 +99,11 @@ def test_source_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys)
     found = list(source)
     assert len(found) == len(source) == 3
     ann, splits = found[2]
-    assert ann['frame_dir'] == 'a01_s01_e00_v03' and splits == ('test', )
+    assert ann['frame_dir'] == 'a01_s01_e00_v03'
+    assert splits == ('test', )
     assert ann['keypoint'].shape == (1, 6, 20, 3)
-    assert validate(ann, 20, dims=3) is None and not ann['keypoint_score'][0, 2, 3]
+    assert validate(ann, 20, dims=3) is None
+    assert not ann['keypoint_score'][0, 2, 3]
     expected, _ = NWUCLA(recordings).read('a01_s01_e00_v03.json', zipfile.ZipFile(recordings).read(
         'a01_s01_e00_v03.json'))
     known = np.isfinite(expected['joints']).all(-1)
@@ -114,7 +117,8 @@ def test_source_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys)
     assert '3 clips' in capsys.readouterr().out
     dataset = MotionDataset(str(out), split='train', layout='kinect20', to_layout='kinect20',
                             dims=3)
-    assert len(dataset) == 2 and dataset[0]['keypoint'].shape == (1, 6, 20, 3)
+    assert len(dataset) == 2
+    assert dataset[0]['keypoint'].shape == (1, 6, 20, 3)
     with pytest.raises(ValueError, match='keep_3d: found it with views=2'):
         NWUCLA(recordings, keep_3d=True, views=2)
 
@@ -165,11 +169,13 @@ def test_config_reads_learns_and_predicts(name, files):
     loss, _ = model.parse_losses(model(**batch(cfg.train_dataloader.dataset), mode='loss'))
     loss.backward()
     trained = {key for key, p in model.named_parameters() if p.grad is not None}
-    assert loss.isfinite() and ('backbone.l2.s_unit.DepM' in trained) == (
+    assert loss.isfinite()
+    assert ('backbone.l2.s_unit.DepM' in trained) == (
         not name.startswith('probe'))
     with torch.no_grad():
         samples = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')
-    assert len(samples) == 2 and samples[0].pred_score.shape == (model.cls_head.fc.out_features, )
+    assert len(samples) == 2
+    assert samples[0].pred_score.shape == (model.cls_head.fc.out_features, )
 
 
 @pytest.mark.parametrize('name', ['anomaly_utkinect_tiny', 'oneshot_penn_tiny'])
@@ -191,7 +197,8 @@ def test_config_with_a_head_of_mofm(name, tmp_path):
 
     loss, _ = model.parse_losses(model(**batch(cfg.train_dataloader.dataset), mode='loss'))
     loss.backward()
-    assert loss.isfinite() and model.backbone.l2.s_unit.DepM.grad.abs().sum() > 0
+    assert loss.isfinite()
+    assert model.backbone.l2.s_unit.DepM.grad.abs().sum() > 0
     with torch.no_grad():
         sample = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')[0]
     assert sample.embedding.norm() == pytest.approx(1, abs=1e-4) if 'oneshot' in name else (

@@ -46,7 +46,8 @@ def test_blockwise_is_scikit_learns(seed, monkeypatch):
         assert core.nonzero()[:, 0].tolist() == expected.core_sample_indices_.tolist()
         kinds.add((int(labels.max()) > 0, bool((labels < 0).any()),
                    bool(((labels >= 0) & ~core).any())))
-    assert len(kinds) > 1 and (True, True, True) in kinds
+    assert len(kinds) > 1
+    assert (True, True, True) in kinds
 
 
 @pytest.mark.parametrize('cls', [ClusterDBSCAN, BlockwiseDBSCAN])
@@ -59,8 +60,10 @@ def test_radius_follows_the_distances(cls):
     found = cls(percentile=30, max_share=1)(bank)
     assert found.eps == pytest.approx(expected, rel=1e-6)
     labels = DBSCAN(eps=found.eps, min_samples=4).fit_predict(x.numpy())
-    assert found.labels[5:155].tolist() == labels.tolist() and labels.max() > 0
-    assert (found.labels[:5] == -1).all() and (found.labels[155:] == -1).all()
+    assert found.labels[5:155].tolist() == labels.tolist()
+    assert labels.max() > 0
+    assert (found.labels[:5] == -1).all()
+    assert (found.labels[155:] == -1).all()
 
 
 def test_a_subset_finds_the_same_clusters():
@@ -68,7 +71,8 @@ def test_a_subset_finds_the_same_clusters():
     torch.manual_seed(0)
     found = ClusterDBSCAN(eps=0.3, max_points=60, max_share=1)(x)
     groups = [set(part.tolist()) for part in found.labels.split([90, 70, 50])]
-    assert all(len(group) == 1 for group in groups) and set.union(*groups) == {0, 1, 2}
+    assert all(len(group) == 1 for group in groups)
+    assert set.union(*groups) == {0, 1, 2}
 
 
 def test_guards(monkeypatch):
@@ -83,13 +87,15 @@ def test_guards(monkeypatch):
     assert found.labels.tolist() == np.repeat(range(8), 10).tolist()
     # halved three times it is still one cluster
     one = ClusterDBSCAN(eps=1.5)(blobs([80], 0.02))
-    assert (one.labels == -1).all() and one.eps == pytest.approx(1.5 / 8)
+    assert (one.labels == -1).all()
+    assert one.eps == pytest.approx(1.5 / 8)
     for nothing in (ClusterDBSCAN(eps=0.1)(blobs([1] * 8, 0.01)),
                     ClusterDBSCAN()(torch.ones(50, 8).half()), ClusterDBSCAN()(torch.zeros(9, 8))):
         assert (nothing.labels == -1).all()
     text = '\n'.join(printed)
     assert 'found a cluster with 100% of the samples at eps 1.5, expected at most 20%' in text
-    assert 'collapsed' in text and 'features of 0 samples' in text
+    assert 'collapsed' in text
+    assert 'features of 0 samples' in text
     with pytest.raises(ValueError, match='percentile: found 101'):
         ClusterDBSCAN(percentile=101)
 
@@ -203,13 +209,15 @@ def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     whole = Runner.from_cfg(cfg.copy())
     whole.train()
     memory = whole.model.memory
-    assert len(memory.bank) == 12 + 9 + 12 and memory.bank.any(1).sum() > 25
+    assert len(memory.bank) == 12 + 9 + 12
+    assert memory.bank.any(1).sum() > 25
     found = [set(memory.clusters[i::3].tolist()) for i in range(3)]
     assert all(len(group - {-1}) == 1 for group in found), 'one cluster for each pose'
     scalars = {name: value.current() for name, value in whole.message_hub.log_scalars.items()}
     assert scalars['train/clusters'] == 3
     assert [scalars[f'train/{name}'] for name in ('purity', 'nmi')] == pytest.approx([1, 1])
-    assert scalars['train/noise'] == 0 and 0.3 < scalars['train/largest'] < 0.4
+    assert scalars['train/noise'] == 0
+    assert 0.3 < scalars['train/largest'] < 0.4
     bank = nn.functional.normalize(memory.bank[memory.bank.any(1)].double())
     pairs = (bank @ bank.T)[~torch.eye(len(bank)).bool()]
     assert scalars['train/cosine'] == pytest.approx(pairs.mean().item(), abs=1e-3)

@@ -161,9 +161,11 @@ def test_few_negatives(tables):
         model.prepare(IDS)
         model(*batch(range(8)), mode='loss')
         losses = model(*batch([8, 9], seed=1), mode='loss')
-        assert 'loss_mm' not in losses and 'loss_mt' not in losses
+        assert 'loss_mm' not in losses
+        assert 'loss_mt' not in losses
         values.append(losses['loss_mv'].item())
-    assert values[0] == pytest.approx(values[1]) and values[2] < values[0]
+    assert values[0] == pytest.approx(values[1])
+    assert values[2] < values[0]
 
 
 def test_slow_encoder():
@@ -210,7 +212,8 @@ def test_one_process_with_queue_and_batch_norm_is_warned(monkeypatch):
     assert not printed
     monkeypatch.setattr(contrast_model, 'get_world_size', lambda: 1)
     build(norm=True).prepare(IDS)
-    assert len(printed) == 1 and 'momentum=None' in printed[0]
+    assert len(printed) == 1
+    assert 'momentum=None' in printed[0]
 
 
 def test_bad_input(tables, tmp_path):

@@ -54,7 +54,8 @@ def test_windows_and_targets(write, strict):
     assert [dataset[i]['frame'] for i in range(len(dataset))] == [0, 5, 10, 15, 0]
     for i in range(4):
         sample = dataset[i]
-        assert sample['num_frames'] == 19 and sample['total_frames'] == 8
+        assert sample['num_frames'] == 19
+        assert sample['total_frames'] == 8
         for s in range(8):
             frame = sample['frame'] + s
             assert sample['valid'][s] == (frame < 19)
@@ -97,7 +98,8 @@ def test_labels_outside_the_list_are_reported(write, capsys):
         problem, = dataset.problems
         assert {dataset[i]['frame_dir'] for i in range(len(dataset))} == {'good'}
         name, = field
-        assert f"{name} of 'bad'" in str(problem) and 'label' in problem.found
+        assert f"{name} of 'bad'" in str(problem)
+        assert 'label' in problem.found
         with pytest.raises(AnnotationError, match=f"{name} of 'bad': found label"):
             write(good, recording('bad', 5, **field), on_error='raise')
 
@@ -129,7 +131,8 @@ def test_real_recordings(real_data, tmp_path):
         counts += dataset[i]['frame_targets'].sum(0)
     label = np.concatenate([ann['frame_label'] for ann in annotations])
     np.testing.assert_array_equal(counts, np.bincount(label[label >= 0], minlength=10))
-    assert len(dataset._recordings) == 2 and all(
+    assert len(dataset._recordings) == 2
+    assert all(
         len(ann['segments']) == 10 for ann in dataset._recordings)
 
 
@@ -141,7 +144,8 @@ def test_real_annotations_of_tsu(real_data, tmp_path):
     dump_annotations(dict(split={}, annotations=[annotation],
                           metainfo=dict(classes=list(source.classes))), tmp_path / 't.pkl')
     dataset = UntrimmedDataset(str(tmp_path / 't.pkl'), strict_ends=True, test_mode=True)
-    assert len(dataset) == 116 and dataset[115]['valid'].sum() == 34520 - 115 * 300
+    assert len(dataset) == 116
+    assert dataset[115]['valid'].sum() == 34520 - 115 * 300
     expected = [set() for _ in range(51)]
     for label, start, end in source.videos[annotation['frame_dir']]['actions']:
         expected[label] |= set(range(start + 1, min(end, 34520)))
@@ -170,12 +174,13 @@ def test_parameters():
     def count(head):
         return sum(p.numel() for p in head.parameters())
 
-    assert count(FrameHead(51)) == 13107 and count(FrameHead(157)) == 40349
+    assert count(FrameHead(51)) == 13107
+    assert count(FrameHead(157)) == 40349
     assert count(FrameHead(51, loss=dict(type='FrameCELoss'))) == 52 * 257
     assert count(SDTCNHead(51)) == 5405747
 
 
-@pytest.mark.parametrize('frames, length', [(4, 15), (5, 5), (1, 6), (7, 3)])
+@pytest.mark.parametrize(('frames', 'length'), [(4, 15), (5, 5), (1, 6), (7, 3)])
 def test_frame_head(frames, length):
     torch.manual_seed(0)
     head = FrameHead(3, in_channels=6)
@@ -248,7 +253,8 @@ def test_cross_entropy_with_a_background():
     criterion = FrameCELoss()
     assert float(criterion(logits, targets, valid)) == pytest.approx(total / 7, rel=1e-5)
     scores = criterion.scores(logits)
-    assert scores.shape == (2, 5, 3) and (scores.sum(-1) < 1).all()
+    assert scores.shape == (2, 5, 3)
+    assert (scores.sum(-1) < 1).all()
     np.testing.assert_allclose(1 - scores.sum(-1), logits.softmax(-1)[..., 0], atol=1e-6)
 
 
@@ -307,7 +313,8 @@ def test_probe_trains_the_head_only():
     model, (inputs, samples, _) = detector(frozen=True), windows(2)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 17 * 3
     model(inputs, samples, mode='loss')['loss_frame'].backward()
-    assert model.backbone.conv.weight.grad is None and model.head.fc.weight.grad.any()
+    assert model.backbone.conv.weight.grad is None
+    assert model.head.fc.weight.grad.any()
     assert isinstance(model(inputs), MotionFeatures)
 
 

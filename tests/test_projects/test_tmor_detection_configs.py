@@ -75,7 +75,8 @@ def test_config(name, files):
             outputs = model.eval()(**model.data_preprocessor(batch), mode='predict')
             evaluator.process(outputs)
     metrics = evaluator.evaluate(len(test))
-    assert all(0 <= value <= 1 for value in metrics.values()) and 'detection/frame_mAP' in metrics
+    assert all(0 <= value <= 1 for value in metrics.values())
+    assert 'detection/frame_mAP' in metrics
     assert outputs[0].frame_scores.shape == (test.window, classes)
 
 
@@ -97,7 +98,8 @@ def test_pretraining_is_all_that_differs():
     for backbone in ('', '_mofm', '_motionbert'):
         tuned, scratch, probe = (Config.fromfile(FOLDER / f'detect_utkinect{backbone}{kind}.py')
                                  for kind in ('', '_scratch', '_probe'))
-        assert tuned.model.backbone.init_cfg and scratch.model.backbone.init_cfg is None
+        assert tuned.model.backbone.init_cfg
+        assert scratch.model.backbone.init_cfg is None
         del tuned.model.backbone['init_cfg'], scratch.model.backbone['init_cfg']
         assert tuned.to_dict() == scratch.to_dict()
         for part in ('train_dataloader', 'test_dataloader', 'train_cfg', 'test_evaluator'):

@@ -88,7 +88,8 @@ def test_scores_and_segments_are_those_of_the_test(inferencer, expected, model):
     assert {r.name for r in results} == recordings.keys()
     for result in results:
         truth = recordings[result.name].scores
-        assert result.scores.shape == truth.shape and np.ptp(truth) > .1
+        assert result.scores.shape == truth.shape
+        assert np.ptp(truth) > .1
         np.testing.assert_allclose(result.scores, truth, atol=1e-5)
         segments = to_segments(truth)
         found = {(CLASSES.index(name), first, last): score
@@ -113,13 +114,15 @@ def test_frame_rate_window_and_json(inferencer, model, tmp_path):
     slow, = inferencer([half], window=10, progress=False)
     fast, = inferencer([twice], window=10, fps=20., model_fps=10., progress=False)
     assert slow.frames.tolist() == [[0, 9], [10, 19], [20, 24]]  # the stride of the config goes
-    assert fast.scores.shape == (50, 10) and fast.frames.tolist() == [[0, 18], [20, 38], [40, 48]]
+    assert fast.scores.shape == (50, 10)
+    assert fast.frames.tolist() == [[0, 18], [20, 38], [40, 48]]
     np.testing.assert_allclose(fast.scores[:49:2], slow.scores, atol=1e-5)
     assert [(n, 2 * a, 2 * b) for n, a, b, _ in slow.actions()] == [
         action[:3] for action in fast.actions()]
     fast.save(tmp_path / 'a.json')
     written = json.loads((tmp_path / 'a.json').read_text())
-    assert written['task'] == 'detect' and written['classes'] == CLASSES
+    assert written['task'] == 'detect'
+    assert written['classes'] == CLASSES
     assert written['actions'] == [list(action) for action in fast.actions()]
     with pytest.raises(ValueError, match='window=10 and stride=11'):
         inferencer([half], window=10, stride=11, progress=False)
@@ -159,7 +162,9 @@ def test_without_segments(model):
     with pytest.raises(ValueError, match="segments.type: found 'nothing'"):
         MotionInferencer(cfg, model / 'model.pth', device='cpu')(
             [recording('a', 20)], progress=False)
-    assert found.segments is None and found.actions() == [] and found.scores.shape == (20, 10)
+    assert found.segments is None
+    assert found.actions() == []
+    assert found.scores.shape == (20, 10)
 
 
 def test_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):

@@ -252,7 +252,8 @@ def test_timeline_shows_what_occurs():
     axis, = draw_timeline(scores, targets, list('abcde'), max_classes=1).axes
     assert [t.get_text() for t in axis.get_yticklabels()] == ['d']  # most annotated frames
     axis, = draw_timeline(scores, None, list('abcde')).axes  # nobody knows the truth
-    assert [t.get_text() for t in axis.get_yticklabels()] == ['e'] and len(axis.images) == 1
+    assert [t.get_text() for t in axis.get_yticklabels()] == ['e']
+    assert len(axis.images) == 1
     with pytest.raises(ValueError, match='expected'):
         draw_timeline(scores, targets[:-1], list('abcde'))
 

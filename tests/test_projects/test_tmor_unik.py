@@ -34,7 +34,8 @@ def test_published_names_and_shapes():
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     assert shapes['data_bn.running_mean'] == (150, )
     assert shapes['l1.s_unit.DepM'] == (3, 25, 25)  # whatever num_heads is
-    assert shapes['l2.s_unit.DepM'] == (12, 25, 25) and shapes['l2.s_unit.bias'] == (25, )
+    assert shapes['l2.s_unit.DepM'] == (12, 25, 25)
+    assert shapes['l2.s_unit.bias'] == (25, )
     assert shapes['l2.s_unit.conv_a.11.weight'] == (16, 64, 1, 1)
     assert shapes['l10.s_unit.conv_d.3.weight'] == (256, 256, 1, 1)
     assert shapes['l5.s_unit.down.0.weight'] == (128, 64, 1, 1)
@@ -42,14 +43,16 @@ def test_published_names_and_shapes():
     assert shapes['l9.t_unit.conv.weight'] == (256, 256, 9, 1)
     residuals = {name.split('.')[0] for name in shapes if '.residual.' in name}
     downs = {name.split('.')[0] for name in shapes if '.down.' in name}
-    assert residuals == {'l5', 'l8'} and downs == {'l1', 'l5', 'l8'}
+    assert residuals == {'l5', 'l8'}
+    assert downs == {'l1', 'l5', 'l8'}
 
 
 def test_published_initialisation():
     torch.manual_seed(0)
     model = UNIK(num_classes=60)
     unit = model.l9.s_unit
-    assert abs(unit.DepM).max() <= 1 / 17 and abs(unit.DepM.std() * 17 * math.sqrt(3) - 1) < .05
+    assert abs(unit.DepM).max() <= 1 / 17
+    assert abs(unit.DepM.std() * 17 * math.sqrt(3) - 1) < .05
     for weight, std in ((unit.conv_a[1].weight, math.sqrt(2 / 64)),
                         (unit.conv_d[2].weight, math.sqrt(2 / (256 * 256 * 3))),
                         (model.l9.t_unit.conv.weight, math.sqrt(2 / (256 * 9))),
@@ -145,7 +148,7 @@ def formula_temporal(x, state, name, stride, training):
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('channels, stride, residual, tau', [
+@pytest.mark.parametrize(('channels', 'stride', 'residual', 'tau'), [
     (3, 1, False, 1), (8, 1, True, 1), (4, 2, True, 1), (4, 2, True, 3)])
 def test_block_is_the_formula(channels, stride, residual, tau, training):
     block = shake(Block(channels, 8, stride, residual, num_joints=4, num_heads=2, tau=tau))
@@ -212,7 +215,8 @@ def test_backbone_features_are_those_of_the_model():
         features = backbone(inputs)
         joints = model.encode(inputs[..., :2])  # (B, M, V, T', C)
         pooled = model(inputs[..., :2].permute(0, 4, 2, 3, 1))
-    assert joints.shape == (2, 2, 17, 3, 256) and features.encoded.all()
+    assert joints.shape == (2, 2, 17, 3, 256)
+    assert features.encoded.all()
     for b, m, t, v in ((0, 0, 0, 0), (1, 1, 2, 16), (0, 1, 1, 5)):
         torch.testing.assert_close(features.tokens[b, (m * 3 + t) * 17 + v], joints[b, m, v, t])
     torch.testing.assert_close(features.pooled, pooled)

@@ -201,7 +201,8 @@ def test_unseen_classes_are_found_where_texts_tell(tmp_path):
     assert rows['chance']['unseen_mean_class'].tolist() == [.25, .25]
     learned = rows['phi_m, phi_t']
     assert learned['unseen_mean_class'].shape == (2, )
-    assert learned['unseen_mean_class'].mean() > .6 and learned['seen'].mean() > .6
+    assert learned['unseen_mean_class'].mean() > .6
+    assert learned['seen'].mean() > .6
     with pytest.raises(ValueError, match='test labels: found'):
         evaluate_splits(splits, train, (test[0][:13], test[1][:13]), trainer)
 
@@ -263,7 +264,8 @@ def test_config_learns_and_predicts(name, files):
         model.train()
         loss, _ = model.parse_losses(model(**batch, mode='loss'))
         loss.backward()
-        assert loss.isfinite() and model.cls_head.text[0].weight.grad.abs().sum() > 0
+        assert loss.isfinite()
+        assert model.cls_head.text[0].weight.grad.abs().sum() > 0
         assert all(p.grad is None for p in model.backbone.parameters()) or 'lr_mult' in str(
             cfg.optim_wrapper)
     batch = model.eval().data_preprocessor(motion_collate([test[0], test[1]]))
@@ -283,7 +285,8 @@ def test_splits_tool_prints_a_table(files, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert '| chance | – | 20.0 ± 0.0 | – | – | – |' in lines
     rows = (tmp_path / 'out/splits.csv').read_text().splitlines()
-    assert len(rows) == 5 and rows[0].endswith('unseen_mean_class,seen,unseen,harmonic')
+    assert len(rows) == 5
+    assert rows[0].endswith('unseen_mean_class,seen,unseen,harmonic')
     mean = np.mean([float(row.split(',')[3]) for row in rows[1:] if 'phi_m' not in row])
     floor, = (line for line in lines if line.startswith('| nearest seen class |'))
     assert f'| {100 * mean:.1f} ±' in floor

@@ -101,8 +101,10 @@ def test_ucla_counts_and_official_split(ucla_front, real_data):
         for ann, _ in ucla_front[::100]:
             raw = json.loads(zipped.read(f'all_sqe/{ann["frame_dir"][:-3]}.json'))
             assert len(raw['skeletons']) == ann['total_frames']
-    assert split['train'] == set(official['train_views_1_2']) and len(split['train']) == 1020
-    assert split['test'] == set(official['test_view_3']) and len(split['test']) == 464
+    assert split['train'] == set(official['train_views_1_2'])
+    assert len(split['train']) == 1020
+    assert split['test'] == set(official['test_view_3'])
+    assert len(split['test']) == 464
 
 
 def test_ucla_frames_with_lost_joints(ucla_front, real_data):
@@ -129,7 +131,8 @@ def test_utkinect_counts_and_splits(utkinect_front, real):
     for ann, (name, ) in utkinect_front + clips:
         assert name == ('train' if int(ann['frame_dir'][1:3]) % 2 else 'test')
     count = Counter(UTKinect.classes[ann['label']] for ann, _ in clips)
-    assert count.pop('carry') == 19 and set(count.values()) == {20}
+    assert count.pop('carry') == 19
+    assert set(count.values()) == {20}
     assert 's10_e02_carry_v0' not in {ann['frame_dir'] for ann, _ in clips}
 
 
@@ -170,7 +173,7 @@ def test_people_stand_upright_and_left_is_their_left(clips, request):
     assert 1.3 < metres < 1.7
 
 
-@pytest.mark.parametrize('reader, name', [(NWUCLA, 'nw_ucla.zip'),
+@pytest.mark.parametrize(('reader', 'name'), [(NWUCLA, 'nw_ucla.zip'),
                                           (UTKinectUntrimmed, 'utkinect.zip')])
 def test_people_do_not_lean_seen_from_the_side(real, reader, name):
     """The sensors look down by 8 to 17 degrees, which the readers undo."""
@@ -212,7 +215,8 @@ def test_a_view_depends_on_seed_name_and_number_only(tmp_path, reader, noise):
     assert len(three) == 3 * len(one) == len(reader(path, views=3)) > 0
     assert [ann['frame_dir'][-3:] for ann, _ in three[:3]] == ['_v0', '_v1', '_v2']
     for (a, split_a), (b, split_b) in zip(one, three[::3]):
-        assert same(a, b) and split_a == split_b
+        assert same(a, b)
+        assert split_a == split_b
         assert a.get('frame_label') is b.get('frame_label') or (
             a['frame_label'] == b['frame_label']).all()
     assert not np.array_equal(three[0][0]['keypoint'], three[1][0]['keypoint'])
@@ -232,7 +236,8 @@ def test_joints_outside_the_image_stay_and_those_behind_the_camera_are_missing(t
     path = archive(tmp_path, {'a01_s01_e01_v01.json': ucla(joints)})
     (ann, _), = NWUCLA(path, cameras=FRONT)
     assert ann['keypoint_score'][0, :, 9].tolist() == [1, 0, 0]
-    assert ann['keypoint'][0, 0, 9, 0] < 0 and not ann['keypoint'][0, 1:, 9].any()
+    assert ann['keypoint'][0, 0, 9, 0] < 0
+    assert not ann['keypoint'][0, 1:, 9].any()
     assert ann['keypoint_score'][0, :, 1:5].max() == 0  # Kinect has neither eyes nor ears
     assert ann['keypoint_score'].sum() == 3 * 13 - 2
 
@@ -270,7 +275,8 @@ def test_intervals_become_row_labels_and_clips(tmp_path):
     walk_, sit, push, pull = (UTKinect.classes.index(n) for n in ('walk', 'sitDown', 'push',
                                                                  'pull'))
     expected = [walk_] * 4 + [sit] * 4 + [-1] * 7 + [pull] * 3 + [push] * 5 + [-1] * 7
-    assert ann['frame_label'].tolist() == expected and ann['label'] == 0
+    assert ann['frame_label'].tolist() == expected
+    assert ann['label'] == 0
     clips = {ann['frame_dir']: ann for ann, _ in UTKinect(path)}
     assert {name: clip['total_frames'] for name, clip in clips.items()} == {
         's01_e01_walk_v0': 4, 's01_e01_sitDown_v0': 4, 's01_e01_pull_v0': 6,
@@ -284,7 +290,8 @@ def test_repeated_frames_are_dropped(tmp_path):
     clean = {**files, 'joints_s01_e01.txt': utkinect(joints[[0, 1, 3, 5]], [4, 8, 12, 16])}
     (a, _), = UTKinectUntrimmed(archive(tmp_path, files), cameras=FRONT)
     (b, _), = UTKinectUntrimmed(archive(tmp_path, clean, 'clean.zip'), cameras=FRONT)
-    assert a['total_frames'] == 4 and same(a, b)
+    assert a['total_frames'] == 4
+    assert same(a, b)
 
 
 @pytest.mark.parametrize('where', ['data/joints', 'data', ''])
@@ -304,7 +311,7 @@ def test_missing_label_file_is_named(tmp_path):
         UTKinect(path)
 
 
-@pytest.mark.parametrize('labels, line', [
+@pytest.mark.parametrize(('labels', 'line'), [
     (b's01_e01\njuggle: 1 2', 2), (b'walk: 1 2', 1), (b's01_e01\nwalk: 1', 2),
     (b's01_e01\n\nwalk: 5 2', 3), (b's01_e01\nwalk: a b', 2), (b'\xff\xfe', 1)])
 def test_bad_label_line_is_named(tmp_path, labels, line):
@@ -356,7 +363,8 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
         warnings.simplefilter('error')
         source = reader(path)
         good = list(source)
-    assert len(good) == (4 if reader is UTKinect else 1) and len(source.problems) == 1
+    assert len(good) == (4 if reader is UTKinect else 1)
+    assert len(source.problems) == 1
     with pytest.raises(AnnotationError, match=rf'(?s){name}: {field}: found .*({words})'):
         list(reader(path, strict=True))
 
@@ -367,7 +375,7 @@ def run_tool(monkeypatch, *arguments):
     runpy.run_path(str(TOOL), run_name='__main__')
 
 
-@pytest.mark.parametrize('name, count, extra', [
+@pytest.mark.parametrize(('name', 'count', 'extra'), [
     ('nw_ucla', 3, ['--noise']), ('utkinect', 12, []), ('utkinect_untrimmed', 3, ['--seed', 3])])
 def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, name, count, extra):
     reader = dict(nw_ucla=NWUCLA, utkinect=UTKinect, utkinect_untrimmed=UTKinectUntrimmed)[name]
@@ -377,7 +385,8 @@ def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, name
     data = load_annotations(out)
     expected = [ann for ann, _ in reader(path, views=3, cameras=CameraRange(yaw=(-60, 60)),
                                          noise='--noise' in extra, seed=3 * ('--seed' in extra))]
-    assert all(map(same, data['annotations'], expected)) and len(expected) == count
+    assert all(map(same, data['annotations'], expected))
+    assert len(expected) == count
     assert data['metainfo']['classes'] == list(reader.classes)
     if name == 'utkinect_untrimmed':
         np.testing.assert_array_equal(data['annotations'][0]['frame_label'],
@@ -392,7 +401,7 @@ def test_camera_options_belong_to_3d_sources(tmp_path, monkeypatch, capsys):
     assert 'unrecognized arguments: --views' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('source, options, words', [
+@pytest.mark.parametrize(('source', 'options', 'words'), [
     ('nw_ucla', ['--yaw', 60, -60], 'yaw: found'), ('nw_ucla', ['--views', 0], 'views=0'),
     ('ubnormal', ['--gt', 'gt.zip'], 'gt=gt.zip and masks=None')])
 def test_tool_names_a_bad_option(tmp_path, monkeypatch, source, options, words):

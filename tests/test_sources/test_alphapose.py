@@ -120,7 +120,8 @@ def test_numbers_of_frames(tmp_path):
     np.testing.assert_equal(same, ann)
     data = alphapose(VALUES, image=lambda t: f'2018-07-04T12_08_{t}.07.png')
     ann, = read(write(tmp_path / 'c', walk_json=data))
-    assert 'frame_inds' not in ann and ann['total_frames'] == 12
+    assert 'frame_inds' not in ann
+    assert ann['total_frames'] == 12
     x = ann['keypoint'][:, :, 0, 0].astype(float)
     assert (np.diff(x) > 0).all()  # they walk to the right
 
@@ -131,7 +132,7 @@ def person(**changes):
     return data
 
 
-@pytest.mark.parametrize('data, field', [
+@pytest.mark.parametrize(('data', 'field'), [
     (b'[{"image_id": ', 'file'), (b'', 'file'), (b'\xff\xfe[]', 'file'),
     ([], 'images'), ({}, 'images'), (5, 'image'), ([5], 'persons'),
     (person(image_id=None), 'image_id'), (person(image_id=4), 'image_id'),
@@ -169,7 +170,8 @@ def test_real_untracked_file(real_data, tmp_path):
     """2547 persons in 2048 images with time stamps, COCO: every one of them is used."""
     root, data = real(real_data('alphapose_sample.zip'), 'alphapose_coco17_untracked', tmp_path)
     images = sorted({person['image_id'] for person in data})
-    assert len(images) == 2048 and len(data) == 2547
+    assert len(images) == 2048
+    assert len(data) == 2547
     anns = read(root, tracks=True, max_gap=0)
     assert sum(a['total_frames'] for a in anns) == 2547
     raw = sorted([images.index(p['image_id']), *np.float16(p['keypoints']).reshape(17, 3)[
@@ -188,7 +190,8 @@ def test_real_halpe_file(real_data, tmp_path):
     raw = np.array([p['keypoints'] for p in data]).reshape(810, 26, 3)
     frame = np.array([int(p['image_id'][:-4]) for p in data])
     ann, = read(root, max_gap=0)
-    assert ann['frame_dir'] == 'alphapose_halpe26' and ann['total_frames'] == 809
+    assert ann['frame_dir'] == 'alphapose_halpe26'
+    assert ann['total_frames'] == 809
     assert 'frame_inds' not in ann
     assert ann['keypoint_score'].any(-1).sum() == 810
     assert ann['keypoint_score'][0].any(-1).sum() >= 807

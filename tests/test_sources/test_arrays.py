@@ -47,11 +47,13 @@ def test_bandai_namco(real_data):
         floor = arrays['xyz'][..., 1].min(1)
     source = JointsNPZ(path, layout='bandai22', strict=True)
     recordings = [ann for ann, _ in source.recordings('', path.read_bytes())]
-    assert [len(ann['joints']) for ann in recordings] == lengths and len(lengths) == 3076
+    assert [len(ann['joints']) for ann in recordings] == lengths
+    assert len(lengths) == 3076
     assert sum(lengths) == 209188
     assert [ann['frame_dir'] for ann in recordings] == [f'bandai_namco_15fps/{n}' for n in names]
     joints = np.concatenate([ann['joints'] for ann in recordings])
-    assert not np.isnan(joints[:, VISIBLE]).any() and np.isnan(joints[:, 1:5]).all()
+    assert not np.isnan(joints[:, VISIBLE]).any()
+    assert np.isnan(joints[:, 1:5]).all()
     height = joints[:, 0, 1] - floor
     assert 1.3 < np.median(height) < 1.7
     assert (joints[:, 0, 1] > joints[:, [15, 16], 1].max(1)).mean() > .98
@@ -96,7 +98,8 @@ def test_layouts_units_and_axes(tmp_path, kwargs):
 
 def test_pixels_of_one_array(tmp_path):
     ann, = read(tmp_path, npz(a=walk())).values()
-    assert ann['frame_dir'] == 'data_v0' and ann['label'] == 0
+    assert ann['frame_dir'] == 'data_v0'
+    assert ann['label'] == 0
     np.testing.assert_allclose(ann['keypoint'][0][:, VISIBLE], expected(coco())[:, VISIBLE],
                                atol=.5)
     assert not ann['keypoint_score'][..., 1:5].any()
@@ -152,8 +155,10 @@ def test_nan_is_missing(tmp_path):
     joints[2] = np.nan
     ann, = read(tmp_path, npz(a=joints)).values()
     missing = ann['keypoint_score'][0][:, VISIBLE] == 0
-    assert missing[1].tolist() == [j == 9 for j in VISIBLE] and missing[2].all()
-    assert not missing[[0, 3, 4]].any() and not ann['keypoint'][0, 2].any()
+    assert missing[1].tolist() == [j == 9 for j in VISIBLE]
+    assert missing[2].all()
+    assert not missing[[0, 3, 4]].any()
+    assert not ann['keypoint'][0, 2].any()
 
 
 # ------------------------------------------------------------------------------------------ maps
@@ -171,7 +176,7 @@ def test_shipped_maps_cover_the_body():
                 assert any(word in parts[0] for word in (side.title(), f'_{side[0].upper()}'))
 
 
-@pytest.mark.parametrize('text, words', [
+@pytest.mark.parametrize(('text', 'words'), [
     ('', 'JSON'), ('[1]', 'list'), ('{}', 'joints of'), ('{"tail": "Hips"}', 'tail'),
     ('{"nose": 3}', 'nose: found another value'), ('{"nose": []}', 'nose'),
     ('{"nose": [["Head"]]}', 'nose'), ('[' * 60000, 'RecursionError|JSON')])
@@ -249,7 +254,7 @@ def test_unpacked_size_is_limited(tmp_path, monkeypatch):
         read(tmp_path, npz(a=np.zeros((10**4, 22, 3))))
 
 
-@pytest.mark.parametrize('kwargs, words', [
+@pytest.mark.parametrize(('kwargs', 'words'), [
     (dict(), 'expected one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
     (dict(layout='bandai'), 'unknown joint layout'), (dict(layout='bandai22', unit=0), 'unit=0'),
     (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='x'), 'up=')])

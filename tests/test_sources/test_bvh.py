@@ -117,12 +117,13 @@ def test_first_rotation_channel_is_the_outermost():
             'Yrotation Zrotation JOINT b { OFFSET 1 0 0 CHANNELS 1 YPosition End Site { OFFSET 1 '
             '0 0 } } }')
     skeleton = parse_hierarchy(text)
-    assert skeleton.names == ['a', 'b', 'b_End'] and skeleton.parents == [-1, 0, 1]
+    assert skeleton.names == ['a', 'b', 'b_End']
+    assert skeleton.parents == [-1, 0, 1]
     joints = forward_kinematics(skeleton, np.array([[1., 2, 3, 90, 0, 90, 0]]))
     np.testing.assert_allclose(joints[0], [[1, 2, 3], [1, 2, 4], [1, 2, 5]], atol=1e-12)
 
 
-@pytest.mark.parametrize('unit, up', [(.01, 'y'), (.02, 'y'), (.01, 'z')])
+@pytest.mark.parametrize(('unit', 'up'), [(.01, 'y'), (.02, 'y'), (.01, 'z')])
 def test_coco_joints_in_metres(tmp_path, unit, up):
     """The nose is the middle of the head bone in the map of CMU."""
     values = bvh_values()
@@ -135,7 +136,8 @@ def test_coco_joints_in_metres(tmp_path, unit, up):
             expected = np.stack([expected[:, 0], expected[:, 2], -expected[:, 1]], -1)
         index = [COCO.index(j) for j in ('nose', 'left_shoulder', 'right_wrist', 'left_ankle')]
         np.testing.assert_allclose(joints[frame, index], expected * unit, atol=1e-7)
-    assert np.isnan(joints[:, 1:5]).all() and joints.shape == (5, 17, 3)
+    assert np.isnan(joints[:, 1:5]).all()
+    assert joints.shape == (5, 17, 3)
 
 
 def test_layout_of_the_text_does_not_matter(tmp_path):

@@ -51,7 +51,8 @@ def test_bones_of_constant_length_come_back(tmp_path_factory, seed, frames):
     assert seconds == pytest.approx(1 / 25)
     for j, name in enumerate(H36M.joints):
         np.testing.assert_allclose(found[name], joints[:, j], rtol=0, atol=1e-3)
-    assert skeleton.names[0] == 'pelvis' and [len(c) for c in skeleton.channels if c][0] == 6
+    assert skeleton.names[0] == 'pelvis'
+    assert [len(c) for c in skeleton.channels if c][0] == 6
     assert {len(c) for c in skeleton.channels[1:]} == {3, 0}
     ends = {name for name, c in zip(skeleton.names, skeleton.channels) if not c}
     assert ends == {f'{name}_End' for name in ('right_ankle', 'left_ankle', 'head', 'left_wrist',
@@ -76,7 +77,8 @@ def test_every_layout_has_a_tree(tmp_path, name):
     joints = np.random.default_rng(0).normal(size=(3, layout.num_joints, 3))
     write_bvh(tmp_path / 'a.bvh', joints, layout, 30)
     found, skeleton, _ = read(tmp_path / 'a.bvh')
-    assert set(layout.joints) <= set(skeleton.names) and skeleton.names[0] == layout.joints[0]
+    assert set(layout.joints) <= set(skeleton.names)
+    assert skeleton.names[0] == layout.joints[0]
     assert len(set(skeleton.names)) == len(skeleton.names)
 
 
@@ -113,7 +115,8 @@ def test_turns_go_on(tmp_path):
     joints = np.stack([Rotation.from_euler('Y', a, degrees=True).apply(joints[0]) for a in angle])
     write_bvh(tmp_path / 'a.bvh', joints, H36M, 30)
     yaw = channels(tmp_path / 'a.bvh')[:, 5]
-    assert np.abs(np.diff(yaw)).max() < 180 and abs(yaw[-1] - yaw[0]) == pytest.approx(720)
+    assert np.abs(np.diff(yaw)).max() < 180
+    assert abs(yaw[-1] - yaw[0]) == pytest.approx(720)
 
 
 def test_real_motion(tmp_path, real_data):
@@ -127,7 +130,7 @@ def test_real_motion(tmp_path, real_data):
     assert max(error) < 1  # float16 metres
 
 
-@pytest.mark.parametrize('joints, fps, words', [
+@pytest.mark.parametrize(('joints', 'fps', 'words'), [
     (np.zeros((4, 16, 3)), 30, r'shape \(4, 16, 3\), expected \(T, 17, 3\) for layout'),
     (np.zeros((0, 17, 3)), 30, 'shape'), (np.full((4, 17, 3), np.nan), 30, 'NaN or infinite'),
     (np.zeros((4, 17, 3)), 0, 'fps=0')])

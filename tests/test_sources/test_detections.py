@@ -64,7 +64,8 @@ def test_one_annotation_per_person(tmp_path):
     assert [(a['frame_dir'], a['clip'], a['track_id']) for a in anns] == [
         ('walk/3', 'walk', 3), ('walk/7', 'walk', 7), ('walk/12', 'walk', 12)]
     for ann, m in zip(anns, (1, 0, 2)):
-        assert validate(ann) is None and ann['frame_inds'].tolist() == [2, 3, 4, 5, 6]
+        assert validate(ann) is None
+        assert ann['frame_inds'].tolist() == [2, 3, 4, 5, 6]
         np.testing.assert_array_equal(ann['keypoint'][0], values[:, m, :, :2].astype('f2'))
 
 
@@ -94,7 +95,8 @@ def test_short_gaps_are_filled_and_long_ones_split(tmp_path):
     given = select(video(values), present)
     ann, = read(tmp_path, given, max_gap=5)
     seen = ann['keypoint_score'][0].any(-1)
-    assert np.flatnonzero(~seen).tolist() == list(range(15, 21)) and len(seen) == 30
+    assert np.flatnonzero(~seen).tolist() == list(range(15, 21))
+    assert len(seen) == 30
     np.testing.assert_allclose(  # walks on straight lines
         ann['keypoint'][0, 5:8], values[5:8, 0, :, :2], atol=.5)
     np.testing.assert_allclose(ann['keypoint_score'][0, 6], np.minimum(
@@ -116,8 +118,10 @@ def test_frames_that_the_file_lacks(tmp_path):
     """Filled ones become rows, others do not; the numbers tell which rows there are."""
     ann, = read(tmp_path, video(people(frames=4, persons=1), [10, 11, 14, 40], ids=[0]),
                 max_gap=2)
-    assert ann['frame_inds'].tolist() == [10, 11, 12, 13, 14, 40] and ann['total_frames'] == 6
-    assert ann['keypoint_score'].any(-1).all() and len(ann['keypoint']) == 1
+    assert ann['frame_inds'].tolist() == [10, 11, 12, 13, 14, 40]
+    assert ann['total_frames'] == 6
+    assert ann['keypoint_score'].any(-1).all()
+    assert len(ann['keypoint']) == 1
     ann, = read(tmp_path, video(people(frames=4, persons=1), [0, 1, 2, 3]))
     assert 'frame_inds' not in ann
 
@@ -125,10 +129,12 @@ def test_frames_that_the_file_lacks(tmp_path):
 def test_frames_and_videos_without_persons(tmp_path):
     values = people(frames=6, persons=1)
     ann, = read(tmp_path, select(video(values), np.arange(6) < 2))
-    assert ann['total_frames'] == 6 and ann['keypoint_score'][0].any(-1).sum() == 2
+    assert ann['total_frames'] == 6
+    assert ann['keypoint_score'][0].any(-1).sum() == 2
     empty = select(video(values), np.zeros(6, bool))
     ann, = read(tmp_path, empty)
-    assert ann['keypoint'].shape == (0, 6, 17, 2) and validate(ann, allow_empty=True) is None
+    assert ann['keypoint'].shape == (0, 6, 17, 2)
+    assert validate(ann, allow_empty=True) is None
     with pytest.raises(AnnotationError, match='persons: found none .* --tracks'):
         read(tmp_path, empty, tracks=True)
 
@@ -140,7 +146,8 @@ def test_scores(tmp_path):
     values[1, 0, 3, :2] = 0
     ann, = read(tmp_path, video(values))
     assert ann['keypoint_score'][0, 0, :4].tolist() == [1, 1, 0, 0]
-    assert ann['keypoint'][0, 0, 1].any() and not ann['keypoint'][0, 0, 2:4].any()
+    assert ann['keypoint'][0, 0, 1].any()
+    assert not ann['keypoint'][0, 0, 2:4].any()
     assert ann['keypoint_score'][0, 1, 3] == 0
     values[1, 0, 5, 2] = 320
     with pytest.raises(AnnotationError, match='score: found 320'):
@@ -205,15 +212,19 @@ def test_options_of_the_command_line(tmp_path):
     source = Given.from_options(tmp_path, **vars(parser.parse_args([])))
     assert (source.max_gap, source.min_frames, source.min_score, source.tracks,
             source.max_person, source.img_shape) == (5, 1, 0, False, 10, None)
-    source = Given.from_options(tmp_path, **vars(parser.parse_args(
-        '--max-gap 0 --min-frames 9 --min-score .2 --tracks --max-person 2 '
-        '--img-shape 720 1280 --strict'.split())))
+    source = Given.from_options(
+        tmp_path,
+        **vars(
+            parser.parse_args([
+                '--max-gap', '0', '--min-frames', '9', '--min-score', '.2', '--tracks',
+                '--max-person', '2', '--img-shape', '720', '1280', '--strict'
+            ])))
     assert (source.max_gap, source.min_frames, source.min_score, source.tracks,
             source.max_person, source.img_shape) == (0, 9, .2, True, 2, (720, 1280))
     assert source.strict
 
 
-@pytest.mark.parametrize('names, expected', [
+@pytest.mark.parametrize(('names', 'expected'), [
     (['10', '9', '0'], [10, 9, 0]),
     (['img_0010', 'img_0009'], [10, 9]),
     (['cam2-7', 'cam2-30'], [7, 30]),

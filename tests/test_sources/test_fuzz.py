@@ -435,7 +435,8 @@ def check_items(items, classes=()):
         assert ann['keypoint'].dtype == np.float16 == ann['keypoint_score'].dtype
         assert ((ann['keypoint_score'] >= 0) & (ann['keypoint_score'] <= 1)).all()
         for name in (ann['frame_dir'], ann.get('clip', 'a'), *splits):
-            assert isinstance(name, str) and name.encode()
+            assert isinstance(name, str)
+            assert name.encode()
             for path in (PureWindowsPath(name), PurePosixPath(name)):
                 assert not path.anchor and '..' not in path.parts, name
 
@@ -470,7 +471,8 @@ def check(reader, path, kwargs):
             assert plain(kept) == plain(items)
     for problem in (error, refused, *(lenient.problems if lenient else ())):
         if problem:
-            assert str(path) in str(problem) and len(str(problem)) < 10**4
+            assert str(path) in str(problem)
+            assert len(str(problem)) < 10**4
             str(problem).encode()  # can be printed
     assert time.process_time() - start < 2 * SECONDS
     return None if refused else kept
@@ -679,5 +681,6 @@ def test_bombs(name, tmp_path):
     assert ours.poll(60), 'nothing came back'
     error, seconds, memory = ours.recv()
     process.join()
-    assert str(tmp_path) in error and len(error) < 2000
+    assert str(tmp_path) in error
+    assert len(error) < 2000
     assert seconds < SECONDS and memory < 2**28, (seconds, memory)

@@ -44,7 +44,8 @@ def test_forms(tmp_path, form, box):
         images={f'walk/{t}.json': instances(frame, box) for t, frame in enumerate(VALUES)})[form]
     ann, = read(write(tmp_path, files))
     check(ann)
-    assert ann['frame_dir'] == 'walk' and 'frame_inds' not in ann
+    assert ann['frame_dir'] == 'walk'
+    assert 'frame_inds' not in ann
     assert (ann['img_shape'] == (720, 1280)) == (form == 'own')
 
 
@@ -88,7 +89,8 @@ def test_images_and_videos_in_folders(tmp_path):
     assert [a['frame_dir'] for a in read(root / 'a')] == ['a']
     assert [a['frame_dir'] for a in read(root / 'v/results_run.json')] == ['run']
     ann, = read(root / 'a/005.json')
-    assert ann['frame_dir'] == '005' and ann['keypoint'].shape == (2, 1, 17, 2)
+    assert ann['frame_dir'] == '005'
+    assert ann['keypoint'].shape == (2, 1, 17, 2)
     write(root, {'a/005.json': mmpose_video(VALUES)})  # does not belong there
     with pytest.raises(AnnotationError, match='005.json: keypoints'):
         read(root / 'a')
@@ -100,7 +102,8 @@ def test_whole_image_where_nobody_was_found(tmp_path):
     data[4]['instances'] = instances(VALUES[4, :1], **whole)
     ann, = read(write(tmp_path / 'a', {'walk.json': data}), max_gap=0)
     assert np.flatnonzero(~ann['keypoint_score'].any((0, 2))).tolist() == [4]
-    assert len(ann['keypoint']) == 2 and ann['total_frames'] == 12
+    assert len(ann['keypoint']) == 2
+    assert ann['total_frames'] == 12
     # A sure detection that is not the image, or not alone, is one.
     data[4]['instances'] = instances(VALUES[4], **whole)
     data[5]['instances'] = instances(VALUES[5], score=1.)
@@ -119,7 +122,7 @@ def test_no_boxes(tmp_path):
     check(read(write(tmp_path, {'walk.json': data}))[0])
 
 
-@pytest.mark.parametrize('joints, layout', [(26, None), (17, 'h36m17'), (25, 'body25')])
+@pytest.mark.parametrize(('joints', 'layout'), [(26, None), (17, 'h36m17'), (25, 'body25')])
 def test_layouts(tmp_path, joints, layout):
     values = people(frames=12, joints=joints)
     write(tmp_path, {'walk.json': mmpose_video(values)})
@@ -147,7 +150,7 @@ def demo(first=1, **meta_info):
     return mmpose_demo(VALUES, first, **meta_info)
 
 
-@pytest.mark.parametrize('data, field', [
+@pytest.mark.parametrize(('data', 'field'), [
     (b'', 'file'), (b'[{"frame_id": 0,', 'file'), (b'7', 'frames'), (b'{}', 'meta_info'),
     (dict(meta_info={}), 'frames'), (dict(meta_info={}, instance_info=[]), 'frames'),
     (dict(meta_info={}, instance_info=[1]), 'frames'),

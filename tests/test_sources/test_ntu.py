@@ -36,15 +36,17 @@ def one(tmp_path, content, reader=NTU60, name=NAME, **kwargs):
 
 
 # ---------------------------------------------------------------------------------------- bodies
-@pytest.mark.parametrize('projection, column, shape', [('colour', 5, (1080, 1920)),
+@pytest.mark.parametrize(('projection', 'column', 'shape'), [('colour', 5, (1080, 1920)),
                                                        ('depth', 3, (424, 512))])
 def test_key_points_are_the_pixels_of_the_lines(tmp_path, projection, column, shape):
     ann = one(tmp_path, solo(), projection=projection)
     pixels = kinect_body(4)[:, COCO, column:column + 2]
     np.testing.assert_allclose(ann['keypoint'][0, 1:], pixels[1:], atol=.5)
-    assert not ann['keypoint'][0, 0].any() and not ann['keypoint_score'][0, 0].any()
+    assert not ann['keypoint'][0, 0].any()
+    assert not ann['keypoint_score'][0, 0].any()
     assert (ann['keypoint_score'][0, 1:] == 1).all()
-    assert ann['img_shape'] == shape and ann['total_frames'] == 4
+    assert ann['img_shape'] == shape
+    assert ann['total_frames'] == 4
     assert ann['keypoint'].dtype == ann['keypoint_score'].dtype == np.float16
 
 
@@ -92,7 +94,8 @@ def test_states_of_joints_become_scores(tmp_path):
     np.testing.assert_array_equal(ann['keypoint_score'][0, 1, [5, 7, 6, 8, 10, 9]],
                                   [.5, 0, 0, 0, 0, 1])
     missing = ann['keypoint_score'][0] == 0
-    assert missing.sum() == 4 and not ann['keypoint'][0][missing].any()
+    assert missing.sum() == 4
+    assert not ann['keypoint'][0][missing].any()
     depth = one(tmp_path, content, projection='depth')
     assert depth['keypoint_score'][0, 1, 10] == 1
     joints = one(tmp_path, content, NTU60Joints)
@@ -109,7 +112,8 @@ def test_left_is_on_the_right_of_a_person_who_faces_the_camera(tmp_path):
         x, y = np.moveaxis(one(tmp_path, solo(), reader, **kwargs)['keypoint'][0, 1:].astype(
             np.float64), -1, 0)
         side[name] = (x[:, [5, 7, 9, 11, 13, 15]] > x[:, [6, 8, 10, 12, 14, 16]]).all()
-        assert (y[:, 0] < y[:, 11]).all() and (y[:, 11] < y[:, 15]).all()
+        assert (y[:, 0] < y[:, 11]).all()
+        assert (y[:, 11] < y[:, 15]).all()
     assert side == {'mirrored': False, 'turned': True, '3d': True}
 
 
@@ -140,7 +144,8 @@ def test_one_person_alone_is_as_without_the_axis_of_persons(tmp_path, noise):
     joints = kinect_body(9)[..., :3]
     a, b = (source._see(dict(frame_dir='a', joints=j), 1) for j in (joints, joints[None]))
     assert a['total_frames'] == b['total_frames'] == 9
-    assert np.array_equal(a['keypoint'], b['keypoint']) and a['keypoint'].shape == (1, 9, 17, 2)
+    assert np.array_equal(a['keypoint'], b['keypoint'])
+    assert a['keypoint'].shape == (1, 9, 17, 2)
     assert np.array_equal(a['keypoint_score'], b['keypoint_score'])
 
 
@@ -163,17 +168,18 @@ def test_class_names(lists):
     names = lists['label_map_ntu60.txt'].read_text().split('\n')[:60]
     assert list(NTU60.classes) == names == list(NTU120.classes[:60])
     assert len(set(NTU120.classes)) == 120
-    assert NTU120.classes[-1].startswith('finger-guessing') and NTU120.classes[111] == 'high-five'
+    assert NTU120.classes[-1].startswith('finger-guessing')
+    assert NTU120.classes[111] == 'high-five'
 
 
-@pytest.mark.parametrize('reader, subjects, train', [(NTU60, 40, 20), (NTU120, 106, 53)])
+@pytest.mark.parametrize(('reader', 'subjects', 'train'), [(NTU60, 40, 20), (NTU120, 106, 53)])
 def test_half_of_the_subjects_train(sources, reader, subjects, train):
     splits = [sources[reader].header(f'S001C001P{p:03}R001A001.skeleton')[1][0]
               for p in range(1, subjects + 1)]
     assert Counter(splits) == dict(xsub_train=train, xsub_val=subjects - train)
 
 
-@pytest.mark.parametrize('reader, name, label, splits', [
+@pytest.mark.parametrize(('reader', 'name', 'label', 'splits'), [
     (NTU60, 'S001C001P001R001A060', 59, ('xsub_train', 'xview_val')),
     (NTU60, 'S002C002P003R002A001', 0, ('xsub_val', 'xview_train')),
     (NTU60Joints, 'S017C003P040R001A010', 9, ('xsub_val', 'xview_train')),
@@ -182,7 +188,8 @@ def test_half_of_the_subjects_train(sources, reader, subjects, train):
     (NTU120Joints, 'S032C003P045R002A106', 105, ('xsub_train', 'xset_train'))])
 def test_labels_and_splits_follow_from_the_name(sources, reader, name, label, splits):
     header, found = sources[reader].header(f'{name}.skeleton')
-    assert header == dict(frame_dir=name, label=label) and found == splits
+    assert header == dict(frame_dir=name, label=label)
+    assert found == splits
 
 
 def test_published_lists_of_missing_samples(sources, lists):
@@ -194,7 +201,8 @@ def test_published_lists_of_missing_samples(sources, lists):
     assert counts == dict(xsub_train=229, xsub_val=73, xview_train=274, xview_val=28)
     folder = sources[NTU60].path
     missing = {path: NTU120(folder, missing=path).missing for path in (first, second)}
-    assert len(missing[first]) == 302 and len(missing[second]) == 535
+    assert len(missing[first]) == 302
+    assert len(missing[second]) == 535
     assert missing[first] < missing[second]
     assert all(1 <= int(name[1:4]) <= 17 for name in missing[first])
     assert all(18 <= int(name[1:4]) <= 32 for name in missing[second] - missing[first])
@@ -206,7 +214,8 @@ def test_missing_samples_are_left_out(tmp_path, lists, reader):
     names = [name + '.skeleton' for name in path.read_text().split()[::50]]
     folder = write(tmp_path, {**dict.fromkeys(names, solo()), NAME: solo()})
     source = reader(folder, missing=path)
-    assert [ann['frame_dir'][:20] for ann, _ in source] == [NAME[:20]] and not source.problems
+    assert [ann['frame_dir'][:20] for ann, _ in source] == [NAME[:20]]
+    assert not source.problems
     count = len(names) if reader in (NTU120, NTU120Joints) else sum(n < 'S018' for n in names)
     assert len(list(reader(folder))) == count + 1
 
@@ -216,7 +225,8 @@ def test_the_other_release_is_left_alone(tmp_path):
     folder = write(tmp_path, {f'{name}.skeleton': solo() for name in names})
     source = NTU60(folder)
     assert [ann['frame_dir'] for ann, _ in source] == ['S017C001P040R001A060']
-    assert source.problems == [] and len(NTU120(folder)) == 3
+    assert source.problems == []
+    assert len(NTU120(folder)) == 3
     for name in names[:1]:
         (folder / f'{name}.skeleton').unlink()
     with pytest.raises(AnnotationError, match=r'found no S\*.skeleton file, .* NTU60'):
@@ -282,7 +292,8 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
             if content == BAD[-2][0] and reader is NTU60Joints:
                 continue  # only the colour image is wrong
             source = reader(folder)
-            assert len(list(source)) == 1 and len(source.problems) == 1
+            assert len(list(source)) == 1
+            assert len(source.problems) == 1
             with pytest.raises(AnnotationError, match=rf'(?s){bad}: {field}: found .*({words})'):
                 list(reader(folder, strict=True))
 

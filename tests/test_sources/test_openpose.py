@@ -28,12 +28,13 @@ def read(root, **kwargs):
     return [ann for ann, _ in OpenPose(root, strict=True, **kwargs)]
 
 
-@pytest.mark.parametrize('joints, index', [(25, BODY_25), (18, COCO_18)])
+@pytest.mark.parametrize(('joints', 'index'), [(25, BODY_25), (18, COCO_18)])
 def test_joints_and_frames(tmp_path, joints, index):
     values = people(frames=12, persons=2, joints=joints)
     values[4, 1, 6] = 0  # not found
     anns = read(write(tmp_path, openpose(values)), tracks=True)
-    assert {a['clip'] for a in anns} == {'walk'} and len(anns) == 2
+    assert {a['clip'] for a in anns} == {'walk'}
+    assert len(anns) == 2
     anns.sort(key=lambda a: a['keypoint'][0, 0, 0, 0])
     for m, ann in enumerate(anns):
         expected = values[:, m, index].astype(np.float16)
@@ -50,7 +51,8 @@ def test_frames_without_people_and_without_files(tmp_path):
     assert ann['frame_inds'].tolist() == [0, 1, 2, 3, 4, 6, 7]
     assert ann['keypoint_score'].any(-1).tolist() == [[True] * 3 + [False] + [True] * 3]
     ann, = read(tmp_path)
-    assert ann['total_frames'] == 8 and ann['keypoint_score'].any(-1).all()
+    assert ann['total_frames'] == 8
+    assert ann['keypoint_score'].any(-1).all()
     for name in files:
         files[name] = dump(dict(people=[]))
     ann, = read(write(tmp_path, files))
@@ -101,14 +103,15 @@ def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
             order.append(method)
             return inner(*args)
         monkeypatch.setattr(source, method, spy)
-    assert len(list(source)) == 1 and order == ['_content', 'json'] * 4
+    assert len(list(source)) == 1
+    assert order == ['_content', 'json'] * 4
 
 
 def frame(**person):
     return dump(dict(people=[dict(dict(pose_keypoints_2d=[1.] * 75), **person)]))
 
 
-@pytest.mark.parametrize('content, field', [
+@pytest.mark.parametrize(('content', 'field'), [
     (b'', 'file'), (b'{"people": [', 'file'), (b'[]', 'people'), (b'{}', 'people'),
     (b'{"people": 3}', 'people'), (b'{"people": [3]}', 'people'),
     (frame(pose_keypoints_2d=None), 'pose_keypoints_2d'),

@@ -56,7 +56,7 @@ def sample(real_data):
     return path, data
 
 
-@pytest.mark.parametrize('kind, count', [('hd', 31), ('vga', 479)])
+@pytest.mark.parametrize(('kind', 'count'), [('hd', 31), ('vga', 479)])
 def test_every_camera_projects_as_opencv(sample, kind, count):
     """Points all over the image, and the persons, with less than 1/1000 pixel of difference."""
     path, data = sample
@@ -104,14 +104,17 @@ def test_sample_annotations(sample):
     """Every HD camera: joints are where OpenCV puts them, those that are not seen are missing."""
     path, data = sample
     found = [ann for ann, splits in Panoptic(path, strict=True) if splits == ('train', )]
-    assert len(found) == 138 and len({ann['frame_dir'] for ann in found}) == 138
+    assert len(found) == 138
+    assert len({ann['frame_dir'] for ann in found}) == 138
     assert Counter(ann['frame_dir'][:12] for ann in found) == {SEQUENCES[0]: 64, SEQUENCES[1]: 74}
     for ann in found:
         sequence, camera, run = ann['frame_dir'].split('/')
         entries, frames = data[sequence]
         person, first = map(int, run.split('_'))
-        assert ann['clip'] == f'{sequence}/{camera}' and ann['track_id'] == person
-        assert ann['frame_inds'].tolist() == sorted(frames) and first == min(frames)
+        assert ann['clip'] == f'{sequence}/{camera}'
+        assert ann['track_id'] == person
+        assert ann['frame_inds'].tolist() == sorted(frames)
+        assert first == min(frames)
         assert ann['img_shape'] == (1080, 1920)
         joints = np.stack([frames[t][person] for t in sorted(frames)])[:, COCO19]
         pixels = opencv(entries[camera], joints[..., :3]).reshape(-1, 17, 2)
@@ -134,7 +137,8 @@ def test_people_stand_upright(sample):
         face = seen[:, [1, 2, 5, 6]].all(1)
         order = keypoint[face][:, [1, 5], 0] - keypoint[face][:, [2, 6], 0]
         left += (np.sign(order[:, 0]) == np.sign(order[:, 1])).tolist()
-    assert np.mean(upright) > .97 and len(upright) > 100
+    assert np.mean(upright) > .97
+    assert len(upright) > 100
     assert np.mean(left) > .9
 
 
@@ -145,11 +149,15 @@ def test_which_cameras(sample):
         cameras = Panoptic(path, **kwargs)._calibration(f'{SEQUENCES[0]}/hd', SEQUENCES[0])
         return list(cameras)
 
-    assert len(names(cameras=['all'])) == 510 and len(names(cameras=['hd', '50_01'])) == 32
+    assert len(names(cameras=['all'])) == 510
+    assert len(names(cameras=['hd', '50_01'])) == 32
     assert names(cameras=['00_12', '03_01']) == ['00_12', '03_01']
     drawn = names(num_cameras=5)
-    assert len(set(drawn)) == 5 and set(drawn) < set(names()) and drawn == names(num_cameras=5)
-    assert drawn != names(num_cameras=5, seed=1) and names(num_cameras=99) == names()
+    assert len(set(drawn)) == 5
+    assert set(drawn) < set(names())
+    assert drawn == names(num_cameras=5)
+    assert drawn != names(num_cameras=5, seed=1)
+    assert names(num_cameras=99) == names()
     for wrong in ('00_99', 'kinect-color'):
         with pytest.raises(AnnotationError, match=f'cameras: found .*expected {wrong!r}'):
             names(cameras=[wrong])
@@ -189,7 +197,7 @@ def frames_of(anns):
     return {name.split('/')[-1]: ann['frame_inds'].tolist() for name, ann in anns.items()}
 
 
-@pytest.mark.parametrize('kwargs, expected', [
+@pytest.mark.parametrize(('kwargs', 'expected'), [
     (dict(max_gap=0), {'0_00000001': [1, 2, 3], '0_00000005': [5], '0_00000009': [9, 10]}),
     (dict(max_gap=1), {'0_00000001': [1, 2, 3, 5], '0_00000009': [9, 10]}),
     (dict(max_gap=3), {'0_00000001': [1, 2, 3, 5, 9, 10]}),
@@ -215,7 +223,7 @@ def test_persons_in_changing_order(tmp_path):
 
 
 # ------------------------------------------------------------------------------------ visibility
-@pytest.mark.parametrize('missing, found', [(3, True), (4, False)])
+@pytest.mark.parametrize(('missing', 'found'), [(3, True), (4, False)])
 @pytest.mark.parametrize('how', ['confidence', 'image'])
 def test_four_fifths_of_the_joints_are_seen(tmp_path, missing, found, how):
     """14 of 17 joints are enough (.82), 13 are not (.76); neck and pelvis do not count."""
@@ -258,12 +266,14 @@ def test_splits_by_the_name_of_the_sequence(tmp_path):
         write(tmp_path / 'data', panoptic({1: [body()]}, [dome_camera()], sequence=name))
     splits = {ann['clip'].split('/')[1]: s for ann, (s, ) in Panoptic(tmp_path)}
     assert splits.keys() == set(names)
-    assert 0 < list(splits.values()).count('val') < 8 and set(splits.values()) == {'train', 'val'}
+    assert 0 < list(splits.values()).count('val') < 8
+    assert set(splits.values()) == {'train', 'val'}
     assert splits == {ann['clip'].split('/')[0]: s for ann, (s, ) in Panoptic(tmp_path / 'data')}
     assert {s for _, (s, ) in Panoptic(tmp_path, val_share=0)} == {'train'}
     (tmp_path / 'some.txt').write_text(f'{names[3]} 2')
     (ann, split), = Panoptic(tmp_path, lists=dict(some=tmp_path / 'some.txt'))
-    assert (ann['label'], split) == (2, ('some', )) and names[3] in ann['clip']
+    assert (ann['label'], split) == (2, ('some', ))
+    assert names[3] in ann['clip']
 
 
 @pytest.mark.parametrize('where', ['', '170101_one', '170101_one/hdPose3d_stage1_coco19'])
@@ -301,7 +311,8 @@ def test_a_bad_frame_is_reported_and_missing(tmp_path, case):
     source = Panoptic(write(tmp_path, {**files, name: content}))
     (ann, _), = source
     assert ann['frame_inds'].tolist() == [0, 1, 2, 4]
-    assert f'{name}: {field}: found' in str(source.problems[0]) and len(source.problems) == 1
+    assert f'{name}: {field}: found' in str(source.problems[0])
+    assert len(source.problems) == 1
     with pytest.raises(AnnotationError, match=f'{name}: {field}: found'):
         list(Panoptic(tmp_path, strict=True))
 

@@ -46,7 +46,8 @@ def clips(real_data):
     with zipfile.ZipFile(path) as archive:
         out = [(ann, splits, loadmat(io.BytesIO(archive.read(name))))
                for (ann, splits), name in zip(source, sorted(archive.namelist()))]
-    assert len(source) == len(out) and source.problems == []
+    assert len(source) == len(out)
+    assert source.problems == []
     return out
 
 
@@ -67,7 +68,8 @@ def test_joints_against_the_raw_files(clips):
         assert PennAction.classes[ann['label']] == raw['action'][0]
         keypoint, score = ann['keypoint'][0], ann['keypoint_score'][0]
         np.testing.assert_array_equal(score[:, joints] == 1, visible)
-        assert not score[:, 1:5].any() and not keypoint[:, 1:5].any()
+        assert not score[:, 1:5].any()
+        assert not keypoint[:, 1:5].any()
         for axis, field in enumerate('xy'):
             expected = np.where(visible, raw[field][:, columns], 0)
             np.testing.assert_allclose(keypoint[:, joints, axis], expected, rtol=0, atol=.2501)
@@ -87,7 +89,8 @@ def test_left_is_the_persons_left(clips):
             moved = [moved[seen[1:, j] & seen[:-1, j], j] for j in (9, 10)]
             if min(map(len, moved)) > 5:
                 strum.append(np.percentile(moved[1], 95) > np.percentile(moved[0], 95))
-    assert np.mean(front) > .9 and np.mean(strum) > .9
+    assert np.mean(front) > .9
+    assert np.mean(strum) > .9
 
 
 def test_folder_and_zip_give_the_same(tmp_path):
@@ -108,7 +111,8 @@ def test_invisible_joints_are_missing(tmp_path):
     visibility = np.ones((5, 13), np.uint8)
     visibility[2, 5] = 0  # the person's right wrist
     (ann, _), = PennAction(folder(tmp_path, a=native(visibility=visibility)))
-    assert not ann['keypoint'][0, 2, 10].any() and ann['keypoint_score'][0, 2, 10] == 0
+    assert not ann['keypoint'][0, 2, 10].any()
+    assert ann['keypoint_score'][0, 2, 10] == 0
     assert ann['keypoint_score'].sum() == 5 * 13 - 1
 
 
@@ -156,10 +160,11 @@ def test_damaged_zip_member_is_skipped(tmp_path):
     content[content.index(native()) + 200] ^= 255
     path.write_bytes(content)
     source = PennAction(path)
-    assert len(list(source)) == 1 and 'a.mat' in str(source.problems[0])
+    assert len(list(source)) == 1
+    assert 'a.mat' in str(source.problems[0])
 
 
-@pytest.mark.parametrize('make, words', [
+@pytest.mark.parametrize(('make', 'words'), [
     (lambda p: p / 'none', 'neither a folder nor a readable zip'),
     (lambda p: p, 'found no .mat file'),
     (lambda p: p.joinpath('a.zip').write_bytes(b'PK') and p / 'a.zip', 'neither a folder')])
@@ -184,10 +189,11 @@ def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, suff
     data = load_annotations(out)
     assert data['split'] == {'test': ['a'], 'train': ['b']}
     dataset = MotionDataset(str(out), split='train')
-    assert len(dataset) == 1 and dataset.metainfo['classes'][3] == 'bowl'
+    assert len(dataset) == 1
+    assert dataset.metainfo['classes'][3] == 'bowl'
 
 
-@pytest.mark.parametrize('files, strict', [(dict(a=b'broken'), []),
+@pytest.mark.parametrize(('files', 'strict'), [(dict(a=b'broken'), []),
                                            (dict(a=b'broken', b=native()), ['--strict'])])
 def test_tool_fails_without_a_trace_or_a_file(tmp_path, monkeypatch, files, strict):
     out = tmp_path / 'penn.pkl'

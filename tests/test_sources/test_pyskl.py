@@ -38,7 +38,8 @@ def test_splits_are_those_of_the_file(tmp_path):
     content = pyskl([annotation(n, i) for i, n in enumerate('abcd')],
                     xsub_train=['a', 'b'], xview_val=('b', ), val={'c'}, train1=np.array(['b']))
     items, problems = read(tmp_path, content)
-    assert problems == [] and [(ann['frame_dir'], ann['label'], set(s)) for ann, s in items] == [
+    assert problems == []
+    assert [(ann['frame_dir'], ann['label'], set(s)) for ann, s in items] == [
         ('a', 0, {names[0]}), ('b', 1, {names[0], names[1], names[3]}), ('c', 2, {names[2]}),
         ('d', 3, set())]
 
@@ -92,7 +93,8 @@ def test_missing_joints_and_scores_of_heatmaps(tmp_path):
     values['keypoint'][0, 1, 2, 0] = np.nan
     values['keypoint_score'][0, 2, :3] = 1.03, -.002, np.nan
     ((ann, _), ), _ = read(tmp_path, pyskl([values]), strict=True)
-    assert ann['keypoint_score'][0, 1, 2] == 0 and not ann['keypoint'][0, 1, 2].any()
+    assert ann['keypoint_score'][0, 1, 2] == 0
+    assert not ann['keypoint'][0, 1, 2].any()
     assert ann['keypoint_score'][0, 2, :3].tolist() == [1, 0, 0]
     changed = (ann['keypoint'] != annotation('a')['keypoint']).any(-1)
     assert np.argwhere(changed).tolist() == [[0, 1, 2], [0, 2, 2]]
@@ -144,7 +146,8 @@ def test_a_bad_annotation_is_left_out_alone(tmp_path, case):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         items, problems = read(tmp_path, content)
-    assert [ann['frame_dir'] for ann, _ in items] == ['good', 'other'] and len(problems) == 1
+    assert [ann['frame_dir'] for ann, _ in items] == ['good', 'other']
+    assert len(problems) == 1
     with pytest.raises(AnnotationError, match=rf'annotation 1: {field}: found .*({words})'):
         read(tmp_path, content, strict=True)
 
@@ -180,7 +183,9 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case, monkeypatch):
     content, field, words = FILES[case]
     monkeypatch.chdir(tmp_path)
     items, problems = read(tmp_path, content)
-    assert items == [] and len(problems) == 1 and not (tmp_path / 'executed').exists()
+    assert items == []
+    assert len(problems) == 1
+    assert not (tmp_path / 'executed').exists()
     with pytest.raises(AnnotationError, match=rf'(?s)a.pkl: {field}: found .*({words})'):
         read(tmp_path, content, strict=True)
 
@@ -188,13 +193,15 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case, monkeypatch):
 @pytest.mark.parametrize('field', ['keypoint', 'label', 'frame_dir', 'img_shape', 'total_frames'])
 def test_nested_lists_are_not_unfolded(tmp_path, field):
     items, (problem, ) = read(tmp_path, pyskl([annotation('a') | {field: bomb()}]))
-    assert items == [] and len(str(problem)) < 500
+    assert items == []
+    assert len(str(problem)) < 500
 
 
 def test_ids_without_annotation_are_reported(tmp_path):
     content = pyskl([annotation('a')], val=['a', 'gone', 'lost'])
     items, (problem, ) = read(tmp_path, content)
-    assert len(items) == 1 and "split: found 2 ids without annotation, e.g. 'gone'" in str(problem)
+    assert len(items) == 1
+    assert "split: found 2 ids without annotation, e.g. 'gone'" in str(problem)
 
 
 def test_large_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
@@ -214,14 +221,16 @@ def test_folder_of_pickles(tmp_path):
     (tmp_path / 'a.pkl').write_bytes(pyskl([annotation('a')]))
     (tmp_path / 'b.pkl').write_bytes(b'')
     source = PYSKL(tmp_path)
-    assert [ann['frame_dir'] for ann, _ in source] == ['a'] and 'b.pkl' in str(source.problems[0])
+    assert [ann['frame_dir'] for ann, _ in source] == ['a']
+    assert 'b.pkl' in str(source.problems[0])
 
 
 # --------------------------------------------------------------------------------------------- 3D
 def test_3d_persons_through_one_camera(tmp_path):
     content = pyskl([annotation_3d('a'), annotation_3d('b', 1)], xset_val=['a'])
     items, problems = read(tmp_path, content, PYSKL3D, views=2)
-    assert problems == [] and [(ann['frame_dir'], ann['label'], s) for ann, s in items] == [
+    assert problems == []
+    assert [(ann['frame_dir'], ann['label'], s) for ann, s in items] == [
         ('a_v0', 3, ('xset_val', )), ('a_v1', 3, ('xset_val', )), ('b_v0', 3, ()), ('b_v1', 3, ())]
     joints = annotation_3d('a')['keypoint'].astype(np.float64)
     known = joints.any(-1)
@@ -230,8 +239,10 @@ def test_3d_persons_through_one_camera(tmp_path):
     pixels = camera.project(joints)[0][:, :, [3, 8, 16]]  # head, right shoulder, right hip
     ann = items[1][0]
     np.testing.assert_allclose(ann['keypoint'][:, 1:, [0, 6, 12]], pixels[:, 1:], atol=.6)
-    assert not ann['keypoint_score'][1, 0].any() and ann['keypoint_score'][0].all()
-    assert ann['img_shape'] == (1080, 1920) and ann['keypoint'].shape == (2, 4, 17, 2)
+    assert not ann['keypoint_score'][1, 0].any()
+    assert ann['keypoint_score'][0].all()
+    assert ann['img_shape'] == (1080, 1920)
+    assert ann['keypoint'].shape == (2, 4, 17, 2)
 
 
 BAD_3D = [
@@ -242,7 +253,7 @@ BAD_3D = [
 ]
 
 
-@pytest.mark.parametrize('values, words', BAD_3D)
+@pytest.mark.parametrize(('values', 'words'), BAD_3D)
 @pytest.mark.parametrize('noise', [False, True])
 def test_a_bad_3d_annotation_is_left_out_alone(tmp_path, values, words, noise):
     content = pyskl([values, annotation_3d('good')])
@@ -292,14 +303,16 @@ def test_as_mmaction2_does(tmp_path, valid_ratio):
             assert ann.get('frame_inds', np.unique(frame)).tolist() == np.unique(frame).tolist()
 
 
-@pytest.mark.parametrize('max_person, order', [(3, [0, 1, 2]), (2, [1, 2])])
+@pytest.mark.parametrize(('max_person', 'order'), [(3, [0, 1, 2]), (2, [1, 2])])
 def test_persons_are_ordered_only_if_there_are_too_many(max_person, order):
     keypoint = np.ones((4, 17, 3))
     keypoint[:, :, 2] = [[.1], [.9], [.5], [.7]]
     out = decompress(keypoint, np.array([0, 0, 0, 2]), 4, max_person)
     assert out.shape == (max_person, 4, 17, 3)
     np.testing.assert_allclose(out[:, 0, 0, 2], [[.1, .9, .5][i] for i in order], atol=1e-3)
-    assert out[0, 2, 0, 2] > .6 and not out[1:, 2].any() and not out[:, [1, 3]].any()
+    assert out[0, 2, 0, 2] > .6
+    assert not out[1:, 2].any()
+    assert not out[:, [1, 3]].any()
 
 
 def test_a_crowd_in_one_frame_takes_no_memory_for_the_others():
@@ -323,7 +336,8 @@ def test_videos_are_filtered_by_valid_frames(tmp_path):
 def test_units_are_videos(tmp_path):
     folder = write(tmp_path, kinetics({'a/x y': [1, 2], 'b': [1], 'c': [2, 2]}, train=['b']))
     source = KineticsFolder(folder)
-    assert source.files == ['a/x y', 'b', 'c'] and len(source) == 3
+    assert source.files == ['a/x y', 'b', 'c']
+    assert len(source) == 3
     assert [ann['frame_dir'] for ann, _ in source.convert(['c', 'b'])] == ['c', 'b']
     with zipfile.ZipFile(tmp_path / 'skeletons.zip', 'w') as archive:
         for file in (folder / 'skeletons').rglob('*.pkl'):
@@ -396,7 +410,8 @@ def test_a_bad_video_is_skipped_with_its_reason(tmp_path, case):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         source = KineticsFolder(folder, **kwargs)
-        assert 'good' in source.files and len(source) == 2
+        assert 'good' in source.files
+        assert len(source) == 2
         list(source)
     assert any(f'{field}: found' in str(p) for p in source.problems)
     with pytest.raises(AnnotationError, match=rf'(?s){field}: found .*({words})'):
@@ -407,7 +422,8 @@ def test_missing_files_and_bad_options(tmp_path):
     folder = write(tmp_path, kinetics({'good': [1, 1]}))
     (folder / 'skeletons/good.pkl').unlink()
     source = KineticsFolder(folder)
-    assert list(source) == [] and 'FileNotFoundError' in str(source.problems[0])
+    assert list(source) == []
+    assert 'FileNotFoundError' in str(source.problems[0])
     for ann, skeletons in (('none.pkl', 'skeletons'), ('k400.pkl', 'none'),
                            ('k400.pkl', 'k400.pkl')):
         with pytest.raises(AnnotationError):
@@ -423,4 +439,5 @@ def test_large_skeleton_files_are_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / 'bomb.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('good.pkl', bytes(10001))
     source = Kinetics(folder / 'k400.pkl', tmp_path / 'bomb.zip')
-    assert list(source) == [] and 'usual size' in str(source.problems[0])
+    assert list(source) == []
+    assert 'usual size' in str(source.problems[0])

@@ -48,7 +48,8 @@ def test_one_annotation_per_person(tmp_path, nested, as_list):
         ('01_0014/3', '01_0014', 3), ('01_0014/12', '01_0014', 12)]
     assert a['frame_inds'].tolist() == [5, 6, 7, 130]
     assert b['frame_inds'].tolist() == [998, 999, 1000]
-    assert a['img_shape'] == (480, 856) and a['total_frames'] == 4
+    assert a['img_shape'] == (480, 856)
+    assert a['total_frames'] == 4
     for ann, expected in ((a, values[[1, 3, 0, 2]]), (b, other[[0, 2, 1]])):
         assert ann['keypoint'].dtype == ann['keypoint_score'].dtype == np.float16
         np.testing.assert_allclose(ann['keypoint'][0], expected[..., :2], atol=.13)
@@ -72,7 +73,8 @@ def test_splits_and_labels_of_clips(tmp_path):
         folders['abnormal_train']: (('abnormal_train', 'supervised_train'), 1),
         folders['validation']: (('validation', ), 1), folders['test']: (('test', ), 0)}
     ann, _ = next(iter(UBnormal(tmp_path / 'ub', img_shape=(1080, 1920))))
-    assert ann['img_shape'] == (1080, 1920) and 'frame_label' not in ann
+    assert ann['img_shape'] == (1080, 1920)
+    assert 'frame_label' not in ann
     assert next(iter(UBnormal(tmp_path / 'ub')))[0]['img_shape'] == (720, 1280)
 
 
@@ -230,13 +232,16 @@ def test_real_object_files_are_read(ubnormal, real_data):
     assert len(clips) == 120
     for clip in clips:
         number, start, end = source._objects(clip).T
-        assert (number == number.astype(int)).all() and (0 <= start).all() and (start < end).all()
-        assert end.max() <= 600 and number.max() <= 20
+        assert (number == number.astype(int)).all()
+        assert (start >= 0).all()
+        assert (start < end).all()
+        assert end.max() <= 600
+        assert number.max() <= 20
     with pytest.raises(AnnotationError, match='expected lines of object,start,end'):
         source._objects('abnormal_scene_1_scenario_1')  # a test clip: an array of frames
 
 
-@pytest.mark.parametrize('damage, words', [
+@pytest.mark.parametrize(('damage', 'words'), [
     (lambda gt, masks: next(gt.iterdir()).unlink() or (gt / 'x.txt').touch(), 'found no abnormal'),
     (lambda gt, masks: next(gt.iterdir()).write_text('1,2'), 'lines of object,start,end'),
     (lambda gt, masks: next(gt.iterdir()).write_text('a,b,c'), 'lines of object,start,end'),
@@ -248,7 +253,8 @@ def test_missing_labels_are_reported_and_not_taken_for_normal(ubnormal, damage, 
     if 'masks' in words:
         text.write_text('2,2,8')
     source, labels = labels_of(ubnormal)
-    assert not any('scene_7_scenario_1_fog' in name for name in labels) and len(labels) == 2
+    assert not any('scene_7_scenario_1_fog' in name for name in labels)
+    assert len(labels) == 2
     with pytest.raises(AnnotationError, match=words):
         labels_of(ubnormal, strict=True)
 

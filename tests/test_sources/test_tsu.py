@@ -56,13 +56,16 @@ def video(real):
     return item
 
 
-@pytest.mark.parametrize('protocol, split', [('cs', 'test'), ('cv', 'train')])
+@pytest.mark.parametrize(('protocol', 'split'), [('cs', 'test'), ('cv', 'train')])
 def test_the_published_video(real, protocol, split):
     (ann, splits), = TSU(real / 'P11T13C03_LCRNet2d.npz', protocol=protocol, strict=True)
     labels = json.loads((real / f'smarthome_{protocol.upper()}_51.json').read_text())['P11T13C03']
-    assert splits == (split, ) and ann['frame_dir'] == 'P11T13C03' and ann['label'] == 0
+    assert splits == (split, )
+    assert ann['frame_dir'] == 'P11T13C03'
+    assert ann['label'] == 0
     assert ann['total_frames'] == labels['duration'] == 34520
-    assert ann['segments'].tolist() == labels['actions'] and len(labels['actions']) == 81
+    assert ann['segments'].tolist() == labels['actions']
+    assert len(labels['actions']) == 81
     assert ann['img_shape'] == (480, 640)
     raw = np.load(real / 'P11T13C03_LCRNet2d.npz')['kpts']
     np.testing.assert_allclose(ann['keypoint'][0][:, BODY], raw[:, BODY], atol=.25)
@@ -70,7 +73,8 @@ def test_the_published_video(real, protocol, split):
     assert absent.sum() == 18080
     np.testing.assert_array_equal(ann['keypoint_score'][0].any(-1), ~absent)
     assert (ann['keypoint_score'][0][~absent][:, BODY] == 1).all()
-    assert not ann['keypoint_score'][..., 1:5].any() and not ann['keypoint'][..., 1:5, :].any()
+    assert not ann['keypoint_score'][..., 1:5].any()
+    assert not ann['keypoint'][..., 1:5, :].any()
 
 
 def test_joints_are_those_of_a_person(video):
@@ -83,7 +87,8 @@ def test_joints_are_those_of_a_person(video):
     keypoint = ann['keypoint'][0][ann['keypoint_score'][0, :, 0] > 0].astype(np.float64)
     head, shoulder, hip, ankle = (keypoint[:, j].mean(1) for j in ([0], [5, 6], [11, 12],
                                                                   [15, 16]))
-    assert (head[:, 1] < hip[:, 1]).mean() > .95 and (hip[:, 1] < ankle[:, 1]).mean() > .95
+    assert (head[:, 1] < hip[:, 1]).mean() > .95
+    assert (hip[:, 1] < ankle[:, 1]).mean() > .95
 
     def length(a, b):
         return np.linalg.norm(keypoint[:, a] - keypoint[:, b], axis=-1).mean()
@@ -109,7 +114,8 @@ def test_published_annotations(real):
             split, duration, segments = source._actions(name)
             splits[split] += 1
             labels |= set(segments[:, 0].tolist())
-            assert segments.tolist() == entry['actions'] and duration == entry['duration']
+            assert segments.tolist() == entry['actions']
+            assert duration == entry['duration']
         count[protocol] = splits
         assert labels == set(range(51))
     assert count == dict(cs=dict(train=351, test=185), cv=dict(train=369, test=167))
@@ -120,11 +126,13 @@ def test_class_names_fit_the_counts(real):
     more often than one walks."""
     labels = Counter(TSU.classes[action[0]] for entry in TSU(real).videos.values()
                      for action in entry['actions'])
-    assert len(set(TSU.classes)) == 51 and labels.most_common(1)[0][0] == 'Walk'
+    assert len(set(TSU.classes)) == 51
+    assert labels.most_common(1)[0][0] == 'Walk'
     for a, b in (('Take_something_off_table', 'Put_something_on_table'), ('Sit_down', 'Get_up'),
                  ('Enter', 'Leave')):
         assert .8 < labels[a] / labels[b] < 1.25
-    assert len(set(Smarthome.classes)) == 31 and len(set(Smarthome.cv_classes)) == 19
+    assert len(set(Smarthome.classes)) == 31
+    assert len(set(Smarthome.cv_classes)) == 19
     assert set(Smarthome.cv_classes) < set(Smarthome.classes)
 
 
@@ -133,7 +141,9 @@ def test_both_kinds_of_file(tmp_path):
     write(tmp_path / 'a', TSU_FILES)
     (a, train), (b, test) = TSU(tmp_path / 'a', strict=True)
     assert (a['frame_dir'], b['frame_dir']) == ('P02T01C06', 'P11T13C03')
-    assert train == ('train', ) and test == ('test', ) and 'segments' not in b
+    assert train == ('train', )
+    assert test == ('test', )
+    assert 'segments' not in b
     assert a['segments'].tolist() == [[27, 1, 4], [50, 2, 6]]
     np.testing.assert_allclose(a['keypoint'][0][:, BODY], tsu_keypoints()[:, BODY], atol=.25)
     expected = poses(lcr_frames(), [1, 0])  # who moves most comes first, who hardly moves is out
@@ -156,7 +166,7 @@ def test_eyes_and_ears_stay_where_a_file_has_them(tmp_path):
     assert ann['keypoint_score'][0, :, 1:5].any(-1).tolist() == [False] * 2 + [True] * 4
 
 
-@pytest.mark.parametrize('name, label, splits', [
+@pytest.mark.parametrize(('name', 'label', 'splits'), [
     ('Cook.Cleandishes_p03_r00_v02_c01', 0, ('cs_train', )),
     ('Walk_p25_r12_v15_c01', 29, ('cs_train', 'cv1_train', 'cv2_train')),
     ('Walk_p02_r12_v15_c07_pose3d', 29, ('cs_test', 'cv2_train')),
@@ -191,7 +201,8 @@ def test_a_clip_without_anybody_is_kept(tmp_path):
     """Leaving it out would flatter the result of a test."""
     for frames in ([[], []], [[dict(pose2d=[0] * 26)], []]):
         (ann, _), = Smarthome(write(tmp_path, {CLIP: lcr(frames)}), strict=True)
-        assert ann['keypoint'].shape == (1, 2, 17, 2) and not ann['keypoint_score'].any()
+        assert ann['keypoint'].shape == (1, 2, 17, 2)
+        assert not ann['keypoint_score'].any()
 
 
 # -------------------------------------------------------------------------------------- bad files
@@ -221,7 +232,8 @@ def test_a_bad_clip_is_skipped_with_its_reason(tmp_path, case):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         source = Smarthome(write(tmp_path, {**GOOD, name: content}))
-        assert len(list(source)) == 1 and len(source.problems) == 1
+        assert len(list(source)) == 1
+        assert len(source.problems) == 1
     with pytest.raises(AnnotationError, match=rf'(?s){name}: {field}: found .*({words})'):
         list(Smarthome(tmp_path, strict=True))
 

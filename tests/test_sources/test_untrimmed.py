@@ -27,11 +27,14 @@ def test_pku_mmd(tmp_path):
     assert splits == ('cs_train', 'cv_test')
     assert items['0007-M_v1'][1] == ('cs_test', 'cv_train')
     # label 3 of the file is the third name
-    assert ann['segments'].tolist() == [[2, 1, 4], [50, 4, 7]] and ann['label'] == 0
+    assert ann['segments'].tolist() == [[2, 1, 4], [50, 4, 7]]
+    assert ann['label'] == 0
     names = LABEL_NAMES['pku_mmd']
-    assert names[2] == 'brushing teeth' and names[50] == 'writing'
+    assert names[2] == 'brushing teeth'
+    assert names[50] == 'writing'
     score = ann['keypoint_score'].any(-1)
-    assert score.shape == (2, 8) and score[0].all()
+    assert score.shape == (2, 8)
+    assert score[0].all()
     assert score[1].tolist() == [False] * 5 + [True] * 3  # zeros in the file: nobody
 
 
@@ -56,7 +59,7 @@ def test_pku_mmd_with_the_other_suffix(tmp_path):
     assert ann['segments'].tolist() == [[2, 1, 4]]
 
 
-@pytest.mark.parametrize('file, content, message', [
+@pytest.mark.parametrize(('file', 'content', 'message'), [
     ('Label/Train_Label_PKU_final/0002-L.txt', b'52,1,4,2\n', r'a label in \[1, 51\]'),
     ('Label/Train_Label_PKU_final/0002-L.txt', b'1,4,1,2\n', 'the first and the last'),
     ('Label/Train_Label_PKU_final/0002-L.txt', b'1,4\n', 'found 2 numbers, expected 4'),
@@ -80,8 +83,11 @@ def test_charades(tmp_path):
                                      img_shape=(360, 480))
     if a['frame_dir'] == 'YSKX3':
         (a, test), (b, train) = (b, train), (a, test)
-    assert test == ('test', ) and train == ('train', ) and 'segments' not in a
-    assert b['frame_dir'] == 'YSKX3' and b['img_shape'] == (360, 480)
+    assert test == ('test', )
+    assert train == ('train', )
+    assert 'segments' not in a
+    assert b['frame_dir'] == 'YSKX3'
+    assert b['img_shape'] == (360, 480)
     frames = {92: [f for f in range(12) if .5 < f / 3 < 3.], 156: [f for f in range(12)
                                                                     if 1.1 < f / 3 < 99]}
     assert {label: list(range(first, last + 1)) for label, first, last in
@@ -97,10 +103,11 @@ def test_charades_several_persons_and_short_actions(tmp_path):
              'Charades_v1_train.csv': table(('YSKX3', 'c000 0.40 0.60;c001 3.90 9.00', 4.0))}
     ann, = (ann for ann, _ in Charades(write(tmp_path, files), strict=True)
             if ann['frame_dir'] == 'YSKX3')
-    assert len(ann['keypoint']) == 2 and 'segments' not in ann  # both lie between frames
+    assert len(ann['keypoint']) == 2
+    assert 'segments' not in ann
 
 
-@pytest.mark.parametrize('row, found', [
+@pytest.mark.parametrize(('row', 'found'), [
     (('YSKX3', 'c157 0.00 1.00', 4.0), 'c157'), (('YSKX3', 'c001 0.00', 4.0), 'c001 0.00'),
     (('YSKX3', '', 0), 'length 0.0'), (('yskx', '', 4.), 'yskx')])
 def test_bad_tables_of_charades(tmp_path, row, found):

@@ -24,9 +24,11 @@ def person(layout):
         1 if j.startswith('left') else -1, 1, 1)) for j in LAYOUTS[layout].joints])
 
 
-BANDAI = ('joint_Root Hips Spine Chest Neck Head Shoulder_L UpperArm_L LowerArm_L Hand_L '
-          'Shoulder_R UpperArm_R LowerArm_R Hand_R UpperLeg_L LowerLeg_L Foot_L Toes_L UpperLeg_R '
-          'LowerLeg_R Foot_R Toes_R').split()
+BANDAI = [
+    'joint_Root', 'Hips', 'Spine', 'Chest', 'Neck', 'Head', 'Shoulder_L', 'UpperArm_L',
+    'LowerArm_L', 'Hand_L', 'Shoulder_R', 'UpperArm_R', 'LowerArm_R', 'Hand_R', 'UpperLeg_L',
+    'LowerLeg_L', 'Foot_L', 'Toes_L', 'UpperLeg_R', 'LowerLeg_R', 'Foot_R', 'Toes_R'
+]
 
 
 def walk(frames=5, layout='bandai22'):

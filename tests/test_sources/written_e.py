@@ -25,7 +25,7 @@ def pku(joints):
 
 def table(*rows):
     """Bytes of a table of Charades from (id, actions, length)."""
-    return 'id,subject,script,actions,length\n'.encode() + ''.join(
+    return b'id,subject,script,actions,length\n' + ''.join(
         f'{name},T7C3,"A person, at home.",{actions},{length}\n' for name, actions, length in rows
     ).encode()
 

@@ -67,7 +67,8 @@ def test_visualize_tokens(tool, models):
 
 def test_motionbook_atlas(tool, models, capsys):
     small = tool('motionbook_atlas', *models['tokenizer'], '--tokens', 1, '--num', 4)
-    assert list(small) == ['motionbook_atlas'] and small['motionbook_atlas'].std() > 5
+    assert list(small) == ['motionbook_atlas']
+    assert small['motionbook_atlas'].std() > 5
     assert '4/4' not in capsys.readouterr().out  # progress is no result
 
 
@@ -91,7 +92,8 @@ def test_names_of_clips_do_not_leave_the_folder(tool, models, monkeypatch):
     monkeypatch.setattr(SyntheticMotion, 'get_data_info',
                         lambda self, i: dict(get(self, i), frame_dir='../../../up'))
     pictures = tool('visualize_attention', *models['recognizer'], '--num', 2)
-    assert len(pictures) == 2 and all('_up_' in name for name in pictures)
+    assert len(pictures) == 2
+    assert all('_up_' in name for name in pictures)
 
 
 def test_learning_curves_and_confusion_matrix(tool, models, tmp_path):
@@ -107,7 +109,7 @@ def test_learning_curves_and_confusion_matrix(tool, models, tmp_path):
     assert list(tool('confusion_matrix', config, 'scores.csv')) == ['confusion_matrix']
 
 
-@pytest.mark.parametrize('name, model, more, words', [
+@pytest.mark.parametrize(('name', 'model', 'more', 'words'), [
     ('visualize_tokens', 'recognizer', [], 'found a MotionRecognizer, expected a tokenizer'),
     ('motionbook_atlas', 'recognizer', [], 'found a MotionRecognizer, expected a tokenizer'),
     ('visualize_attention', 'tokenizer', [], 'found a DVEDTokenizer without MoFMBackbone'),
@@ -144,4 +146,5 @@ def test_missing_files_and_folders_are_named(tool, models, tmp_path):
 def test_tools_run_on_their_own(tmp_path):
     done = subprocess.run([sys.executable, str(TOOLS / 'learning_curves.py'), 'nothing'],
                           capture_output=True, text=True, env=environment(), cwd=tmp_path)
-    assert done.returncode == 1 and 'no vis_data/scalars.json' in done.stderr
+    assert done.returncode == 1
+    assert 'no vis_data/scalars.json' in done.stderr

@@ -78,7 +78,8 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
     assert sorted(p.name for p in results.iterdir()) == ['clip_3.png', 'clip_4.png', 'scores.npz']
     scores = np.load(results / 'scores.npz')
     label = np.concatenate([scores[f'clip_{i}/label'] for i in (3, 4)])
-    assert label.sum() == 60 and len(label) == 120
+    assert label.sum() == 60
+    assert len(label) == 120
     smoothed = np.concatenate([scores[f'clip_{i}/smoothed'] for i in (3, 4)])
     auc = roc_auc_score(~label, smoothed)
     assert f'anomaly/micro_auc: {auc:.4f}' in done.stdout + done.stderr
@@ -87,7 +88,8 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
     else:
         done = python('analysis/jigsaw_pieces.py', configs[task], checkpoint)
         # 4 tracks of 60 frames, windows of 16; 9 pieces and 4 quarters
-        assert '176 windows, AUC' in done.stdout and done.stdout.count('│\n') == 13
+        assert '176 windows, AUC' in done.stdout
+        assert done.stdout.count('│\n') == 13
 
 
 def test_floor_sees_what_no_training_window_shows(configs):
@@ -110,7 +112,8 @@ def test_ground_truth_of_another_length_is_named(configs, ann_file, tmp_path):
     dump_annotations(data, tmp_path / 'short.pkl')
     done = python('test.py', configs['dt4'], 'none', '--work-dir', tmp_path, OPTIONS,
                   f'test_evaluator.gt.path={tmp_path / "short.pkl"}', check=False)
-    assert done.returncode and 'has 40 frames, but a window counts for frame' in done.stderr
+    assert done.returncode
+    assert 'has 40 frames, but a window counts for frame' in done.stderr
 
 
 SMALL = ('model.backbone.embed_dims=16', 'model.backbone.depth=1', 'model.backbone.num_heads=2',
@@ -157,11 +160,14 @@ def test_shanghaitech_from_published_files(tmp_path):
         'dt3_sht.py', 'head', tmp_path, *(f'{mode}_dataloader.{ann_file}'
                                           for mode in ('train', 'val', 'test')),
         *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
-    assert scores['01_0014/label'].sum() == 19 and len(scores['01_0015/score']) == 60
+    assert scores['01_0014/label'].sum() == 19
+    assert len(scores['01_0015/score']) == 60
     # windows of 48 frames count for their centres: frames 24 to 35 of a track of 60 frames
     filled = scores['01_0014/score'] == max(scores[f'{c}/score'].max() for c in
                                             ('01_0014', '01_0015'))
-    assert filled[:24].all() and filled[44:].all() and not filled[24:36].all()
+    assert filled[:24].all()
+    assert filled[44:].all()
+    assert not filled[24:36].all()
 
 
 def test_ubnormal_from_published_files(tmp_path):
@@ -185,4 +191,5 @@ def test_ubnormal_from_published_files(tmp_path):
         *(f'{mode}_dataloader.dataset.ann_file={tmp_path / "ub.pkl"}'
           for mode in ('train', 'val', 'test')),
         *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
-    assert scores[f'{test}/label'].sum() == 20 and scores[f'{test}/score'].max() <= 1
+    assert scores[f'{test}/label'].sum() == 20
+    assert scores[f'{test}/score'].max() <= 1

@@ -53,15 +53,18 @@ def has(picture, colour):
 def test_pictures_follow_the_seed(browse):
     first, again, other = (
         browse('--seed', seed, '--clips', 'synthetic_walk_s0_000000') for seed in (0, 0, 1))
-    assert len(first) == 2 and first.keys() == again.keys() == other.keys()
+    assert len(first) == 2
+    assert first.keys() == again.keys() == other.keys()
     for name, picture in first.items():
         assert has(picture, MASKED)
-        assert (picture == again[name]).all() and (picture != other[name]).any()
+        assert (picture == again[name]).all()
+        assert (picture != other[name]).any()
 
 
 def test_all_clips(browse):
     pictures = browse('--phase', 'val')
-    assert len(pictures) == 3 and 'contact_sheet.png' in pictures
+    assert len(pictures) == 3
+    assert 'contact_sheet.png' in pictures
 
 
 def test_phase_and_single_clip(browse):

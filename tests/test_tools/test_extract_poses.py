@@ -1,5 +1,6 @@
 """From videos to poses to annotations: real images and a real video, random weights."""
 
+import contextlib
 import fcntl
 import http.server
 import importlib.util
@@ -216,10 +217,12 @@ def test_bottom_up_models_need_no_boxes(mmpose, tmp_path):
     counter = Counter(extractor)
     frames = np.random.default_rng(0).integers(0, 255, (3, 60, 80, 3), np.uint8)
     found = list(extractor.extract(frames))
-    assert counter.batches == [2, 1] and len(found) == 3
+    assert counter.batches == [2, 1]
+    assert len(found) == 3
     for poses in found:
         n = len(poses['bboxes'])
-        assert poses['keypoints'].shape == (n, 17, 2) and poses['bboxes'].shape == (n, 4)
+        assert poses['keypoints'].shape == (n, 17, 2)
+        assert poses['bboxes'].shape == (n, 4)
         np.testing.assert_array_equal(poses['keypoints'].max(1), poses['bboxes'][:, 2:])
 
 
@@ -233,33 +236,34 @@ def test_restart_in_the_middle(small, tmp_path, cut):
     def run(output, stop=None):
         extractor = PoseExtractor(*small, 'cpu', batch_size=4)
         counter, steps = Counter(extractor, stop), []
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             extract_video(extractor, Video(video), output, settings, boxes_of(counts),
                           steps.append)
-        except KeyboardInterrupt:
-            pass
         return counter.batches, steps
 
     assert run(tmp_path / 'whole.json') == ([4, 4, 4], list(range(8)))
     output, part = tmp_path / 'a.json', tmp_path / 'a.jsonl.part'
-    assert run(output, stop=2) == ([4, 4], [0, 1, 2, 3, 4]) and not output.exists()
+    assert run(output, stop=2) == ([4, 4], [0, 1, 2, 3, 4])
+    assert not output.exists()
     lines = part.read_bytes().splitlines()
     assert [json.loads(line).get('frame_id') for line in lines] == [None, 0, 1, 2, 3]
     part.write_bytes(part.read_bytes() + b'{"frame_id":4,"insta'[:4 * cut])
-    assert run(output) == ([4], [4, 5, 6, 7]) and not part.exists()
+    assert run(output) == ([4], [4, 5, 6, 7])
+    assert not part.exists()
     assert output.read_bytes() == (tmp_path / 'whole.json').read_bytes()
     data = json.loads(output.read_bytes())
     assert [len(f['instances']) for f in data['instance_info']] == counts
     assert [f['frame_id'] for f in data['instance_info']] == list(range(7))
     instance = data['instance_info'][3]['instances'][1]
     assert np.shape(instance['keypoints']) == (17, 2)
-    assert np.shape(instance['keypoint_scores']) == (17, ) and len(instance['bbox']) == 4
+    assert np.shape(instance['keypoint_scores']) == (17, )
+    assert len(instance['bbox']) == 4
     assert data['meta_info'] == dict(
         settings, width=160, height=120, fps=10, dataset='coco', frame_offset=0, num_frames=7,
         frames_with_persons=7)
 
 
-@pytest.mark.parametrize('tail, kept', [
+@pytest.mark.parametrize(('tail', 'kept'), [
     (b'', 3), (b'\xff\xfe\n', 3), (b'{"frame_id":7,"instances":[]}\n', 3), (b'null\n', 3),
     (b'{"frame_id":3,"instances":[]}\n', 4), (b'{"frame_id":3,"instances":[]}', 3)])
 def test_damaged_end_of_a_part_is_cut_off(tmp_path, tail, kept):
@@ -284,7 +288,7 @@ def test_one_process_per_video(small, tmp_path):
     assert extract_video(extractor, Video(video), tmp_path / 'a.json', {})['num_frames'] == 2
 
 
-@pytest.mark.parametrize('boxes, words', [
+@pytest.mark.parametrize(('boxes', 'words'), [
     ({3: [[0, 0, 9, 9, 1]]}, 'found frame 3, expected frames 0 to 1'),
     ({0: [[160, 0, 170, 9, 1]]}, 'outside of the image in frame 0, expected pixels of an image '
      'of 160 x 120')])
@@ -304,7 +308,8 @@ def test_frames_after_a_start_are_the_same(sample):
     assert (video.width, video.height, video.fps) == (1280, 720, 30)
     for frame, expected in zip(video.frames(2), frames[2:]):
         np.testing.assert_array_equal(frame, expected)
-    assert len(list(video.frames(4))) == 1 and not list(video.frames(9))
+    assert len(list(video.frames(4))) == 1
+    assert not list(video.frames(9))
 
 
 def test_rotated_video_is_turned_upright(tmp_path):
@@ -354,7 +359,8 @@ def test_folders_of_images_are_videos(tmp_path):
     video = Video(videos['b'])
     video.open()
     assert [f[0, 0, 0] for f in video.frames()] == [9, 10, 100]
-    assert [f[0, 0, 0] for f in video.frames(2)] == [100] and video.fps is None
+    assert [f[0, 0, 0] for f in video.frames(2)] == [100]
+    assert video.fps is None
     cv2.imwrite(str(tmp_path / 'b/f101.png'), np.zeros((40, 30, 3), np.uint8))
     video = Video(tmp_path / 'b')
     video.open()
@@ -370,7 +376,7 @@ def test_folders_of_images_are_videos(tmp_path):
             find_videos(tmp_path / path)
 
 
-@pytest.mark.parametrize('text, words', [
+@pytest.mark.parametrize(('text', 'words'), [
     ('{', 'expected a readable JSON file'), ('[[1, 2, 3, 4]]', 'found list'),
     ('{"a": []}', "frame 'a'"), ('{"1": [], "01": []}', "frame '01'"),
     ('{"-1": []}', "frame '-1'"),
@@ -393,12 +399,14 @@ def test_boxes_are_read(tmp_path):
     path.write_text('{"2": [[1, 2, 3, 4.5], [0, 0, 9, 9, 0.5]], "0": []}')
     boxes = extract.read_boxes(path)
     np.testing.assert_array_equal(boxes[2], [[1, 2, 3, 4.5, 1], [0, 0, 9, 9, .5]])
-    assert boxes[0].shape == (0, 5) and boxes.keys() == {0, 2}
+    assert boxes[0].shape == (0, 5)
+    assert boxes.keys() == {0, 2}
 
 
 def test_models_by_name(mmpose, small, tmp_path):
     config, url = pose_extractor._config(mmpose, pose_extractor.MODEL, None)
-    assert Path(config).stem == pose_extractor.MODEL and url.startswith(
+    assert Path(config).stem == pose_extractor.MODEL
+    assert url.startswith(
         f'https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/'
         f'{pose_extractor.MODEL}-81c58e40')
     assert pose_extractor._config(mmpose, 'human', None)[1].endswith('.pth')  # an alias
@@ -495,7 +503,8 @@ def test_alternatives_to_the_detector_are_said(mmpose, sample, tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     last = run_tool(monkeypatch, capsys, sample / 'people_walking.mp4', '--out',
                     tmp_path / 'a.pkl').splitlines()[-1]
-    assert last.startswith('error: no person detector') and last.endswith(
+    assert last.startswith('error: no person detector')
+    assert last.endswith(
         'install mmdet and the full mmcv, or give --boxes PATH or --whole-frame')
 
 
@@ -509,8 +518,10 @@ def test_tool_on_the_real_video(small, sample, tmp_path, monkeypatch, capsys):
     assert '1 of 1 videos, 0 of them from before, 0 skipped' in printed
     assert '1 clips, 5 frames, 0 of 1 files with problems' in printed
     ann, = load_annotations(out)['annotations']
-    assert ann['frame_dir'] == 'people_walking.mp4' and 'frame_inds' not in ann
-    assert ann['img_shape'] == (720, 1280) and ann['total_frames'] == 5
+    assert ann['frame_dir'] == 'people_walking.mp4'
+    assert 'frame_inds' not in ann
+    assert ann['img_shape'] == (720, 1280)
+    assert ann['total_frames'] == 5
     data = json.loads((tmp_path / 'a_poses/people_walking.mp4.json').read_bytes())
     assert [len(f['instances']) for f in data['instance_info']] == [2] * 5
     (same, _), = MMPoseJSON(tmp_path / 'a_poses', strict=True)
@@ -552,7 +563,8 @@ def test_tool_on_a_folder(small, tmp_path, monkeypatch, capsys):
     assert found.pop('nobody', (0, 4, 17, 2)) == (0, 4, 17, 2)
     assert found == {'good': (1, 3, 17, 2), 'long': (1, 7, 17, 2)}
     stopped = run_tool(monkeypatch, capsys, *command, '--strict')
-    assert stopped.splitlines()[-1].startswith('error: ') and 'bad.mp4' in stopped
+    assert stopped.splitlines()[-1].startswith('error: ')
+    assert 'bad.mp4' in stopped
     assert 'found one file for several videos' in run_tool(
         monkeypatch, capsys, *command[:-1], boxes / 'bad.json')
     only = run_tool(monkeypatch, capsys, videos / 'bad.mp4', '--out', tmp_path / 'no.pkl',
@@ -560,8 +572,10 @@ def test_tool_on_a_folder(small, tmp_path, monkeypatch, capsys):
     wrong = run_tool(monkeypatch, capsys, videos, '--out', tmp_path / 'no.pkl', '--whole-frame',
                      '--checkpoint', 'nowhere.pth')
     assert wrong.splitlines()[-1].startswith('error: nowhere.pth: no such checkpoint')
-    assert 'bad.mp4: video' in only and only.endswith('none of the videos could be read')
-    assert not (tmp_path / 'no.pkl').exists() and not (tmp_path / 'no_poses').exists()
+    assert 'bad.mp4: video' in only
+    assert only.endswith('none of the videos could be read')
+    assert not (tmp_path / 'no.pkl').exists()
+    assert not (tmp_path / 'no_poses').exists()
 
 
 def test_shards(small, tmp_path, monkeypatch, capsys):
@@ -578,10 +592,12 @@ def test_shards(small, tmp_path, monkeypatch, capsys):
     run('one.pkl')
     assert '3 videos without poses yet: run the other shards' in run('two.pkl', '--shard', '1/2')
     names = sorted(f.name for f in (tmp_path / 'two_poses').iterdir())
-    assert names == ['1.mp4.json', '3.mp4.json'] and not (tmp_path / 'two.pkl').exists()
+    assert names == ['1.mp4.json', '3.mp4.json']
+    assert not (tmp_path / 'two.pkl').exists()
     assert '3 of 3 videos' in run('two.pkl', '--shard', '0/2')
     one, two = (load_annotations(tmp_path / n)['annotations'] for n in ('one.pkl', 'two.pkl'))
-    assert [a['frame_dir'] for a in one] == [a['frame_dir'] for a in two] and len(one) == 5
+    assert [a['frame_dir'] for a in one] == [a['frame_dir'] for a in two]
+    assert len(one) == 5
     for a, b in zip(one, two):
         np.testing.assert_array_equal(a['keypoint'], b['keypoint'])
     for wrong in ('2/2', '0/0', '1', '-1/2'):

@@ -41,7 +41,7 @@ def vit(tokens, width, depth):
     return depth * (2 * tokens * width * (3 + 1 + 4 + 4) * width + 2 * 2 * tokens**2 * width)
 
 
-@pytest.mark.parametrize('tokens, depth', [('occupied', 1), ('all', 2)])
+@pytest.mark.parametrize(('tokens', 'depth'), [('occupied', 1), ('all', 2)])
 def test_backbone_by_hand(config, tool, tokens, depth):
     """J F p^2 = 17 * 16 * 4^2 numbers of every occupied cube, and of one empty cube, to D = 32."""
     options = {'model.backbone.tokens': tokens, 'model.backbone.depth': depth}
@@ -58,7 +58,8 @@ def test_backbone_by_hand(config, tool, tokens, depth):
 def test_typical_clips(config, tool):
     """Between the empty and the full one; a batch costs what its longest clip costs."""
     model, ((share, one), (full, most)) = counted(tool, config, (None, 1.))
-    assert 0.1 < share < 0.9 and full == 1
+    assert 0.1 < share < 0.9
+    assert full == 1
     assert one['total'] < most['total']
     cfg = Config.fromfile(config)
     batch = tool.make_batch(cfg, 3)
@@ -73,7 +74,8 @@ def test_kmeans_teacher_by_hand(tool):
     """512 centres of F p^2 + J p^2 numbers, and the T-Head, both on the masked cubes."""
     _, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/pretrain_kmeans_tiny.py', (1.,))
     masked = flops['head'] / (2 * 128 * 512)
-    assert masked == round(masked) and 9 <= masked <= 20
+    assert masked == round(masked)
+    assert 9 <= masked <= 20
     assert flops['tokenizer (teacher)'] == 2 * masked * 512 * (16 + 17) * 4**2
 
 
@@ -121,7 +123,7 @@ def test_table_and_memory(config):
     assert 4 * 4 * total < training < 5 * 4 * total + 60 * 2**20
 
 
-@pytest.mark.parametrize('arguments, message', [
+@pytest.mark.parametrize(('arguments', 'message'), [
     (('--occupied', '2'), '--occupied: found 2.0, expected a share in [0, 1]'),
     (('--batch-size', '0'), '--batch-size: found 0, expected at least 1')])
 def test_bad_input(tool, monkeypatch, capsys, arguments, message):

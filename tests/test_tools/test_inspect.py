@@ -43,20 +43,25 @@ def test_counts_and_problems(files, suffix):
     out = done.stdout
     assert done.returncode == 1, done.stderr  # there is a problem
     rows = [[cell.strip() for cell in line.split('│')[1:-1]] for line in out.splitlines()]
-    assert ['sit', '4', '2'] in rows and ['stand', '4', '1'] in rows
+    assert ['sit', '4', '2'] in rows
+    assert ['stand', '4', '1'] in rows
     assert ['total', '8', '3'] in rows
     frames = sum(range(10, 21))
     assert f'frames   {frames} in 11 clips: 10 to 20, median 15' in out
-    assert '6 x 1, 5 x 2' in out and '11 x (480, 640)' in out
+    assert '6 x 1, 5 x 2' in out
+    assert '11 x (480, 640)' in out
     poses = sum((1 + i % 2) * (10 + i) for i in range(11))
     wrist = sum((1 + i % 2) * (10 + i) for i in range(1, 11, 2))
     assert f'joints of {poses} poses' in out
     shares = {row[0]: row[1] for row in rows if len(row) == 3 and '%' in row[1]}
-    assert shares['left_wrist'] == f'{wrist / poses:.1%}' and shares['nose'] == '100.0%'
+    assert shares['left_wrist'] == f'{wrist / poses:.1%}'
+    assert shares['nose'] == '100.0%'
     low = sum((1 + i % 2) * (10 + i) * (17 if i % 2 else 16) for i in range(3))
     counts = {row[0]: row[1] for row in rows if len(row) == 3}
-    assert counts['0.2 to 0.3'] == str(low) and counts['missing'] == str(poses - wrist)
-    assert '1 problems in 12 clips' in out and 'annotation 11: label: found 7' in out
+    assert counts['0.2 to 0.3'] == str(low)
+    assert counts['missing'] == str(poses - wrist)
+    assert '1 problems in 12 clips' in out
+    assert 'annotation 11: label: found 7' in out
 
 
 def test_sheets(files):
@@ -74,9 +79,12 @@ def test_errors_are_one_line(files):
     for args, words in ((('nowhere.pkl', ), 'no such file'),
                         ((files / 'ann.pkl', '--split', 'x'), "no split 'x', expected one of")):
         done = run(*args)
-        assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert 'Traceback' not in done.stderr
 
 
 def test_tools_beside_it_find_the_standard_library():
     done = run('--help', tool=TOOL.with_name('prepare.py'))
-    assert done.returncode == 0 and 'penn_action' in done.stdout
+    assert done.returncode == 0
+    assert 'penn_action' in done.stdout

@@ -35,7 +35,7 @@ def launch(fakes, monkeypatch):
     return launched
 
 
-@pytest.mark.parametrize('tool, usage, arguments', [
+@pytest.mark.parametrize(('tool', 'usage', 'arguments'), [
     ('dist_train.sh', 'CONFIG GPUS', ['c.py']),
     ('dist_test.sh', 'CONFIG CHECKPOINT GPUS', ['c.py', 'c.pth']),
     ('slurm_train.sh', 'PARTITION JOB_NAME CONFIG GPUS', ['gpu', 'name', 'c.py'])])

@@ -44,14 +44,18 @@ def test_notebook():
     text = ''.join(o.text for o in outputs if o.output_type == 'stream' and o.name == 'stdout')
 
     found = json.loads(''.join(output.text for output in notebook.cells[-1].outputs))
-    assert found['heat'] == [16, 36, 36] and found['same_clip'] and found['occupied']
+    assert found['heat'] == [16, 36, 36]
+    assert found['same_clip']
+    assert found['occupied']
     assert f'9 x 9 cubes, {found["count"]} of 81 occupied' in text
-    assert found['empty_has_token_0'] and found['tokens'] > 20
+    assert found['empty_has_token_0']
+    assert found['tokens'] > 20
     # |error| < 1, so that smooth L1 is half of the squared error
     assert found['rebuilt'] == pytest.approx(found['by_hand'], rel=1e-4)
     assert found['rebuilt'] < 0.8 * found['blank']
     hits = [p == label for p, label in zip(found['predicted'], found['labels'])]
-    assert len(hits) == 40 and sum(hits) / 40 == pytest.approx(found['top1'])
+    assert len(hits) == 40
+    assert sum(hits) / 40 == pytest.approx(found['top1'])
     assert f'top-1 on 40 unseen clips: {found["top1"]:.2f}' in text
     assert found['top1'] >= 0.6  # chance is 0.25
     assert found['curve'][-1] < 0.7 * found['curve'][0]

@@ -37,11 +37,13 @@ def test_adds_the_splits_and_keeps_the_rest(tmp_path):
         'oneshot_val           60 samples of  20 classes',
         'oneshot_exemplar      20 samples of  20 classes']
     data = load_annotations(target)
-    assert data['split']['xsub_train'] == names[:200] and len(data['annotations']) == 480
+    assert data['split']['xsub_train'] == names[:200]
+    assert len(data['annotations']) == 480
     dataset = MotionDataset(str(target), split='oneshot_val', exemplar_split='oneshot_exemplar',
                             num_classes=120, test_mode=True)
     exemplars = [d for d in dataset if d['exemplar']]
-    assert len(dataset) == 80 and len(exemplars) == 20
+    assert len(dataset) == 80
+    assert len(exemplars) == 20
     assert {d['label'] for d in dataset} == set(range(0, 120, 6))
     assert {d['frame_dir'][4:16] for d in exemplars} == {'C003P008R001'}
 
@@ -51,8 +53,10 @@ def test_missing_exemplar_is_named(tmp_path, gone):
     source = tmp_path / 'ntu120.pkl'
     write(source, gone=[gone])
     done = python('data/one_shot.py', source, tmp_path / 'out.pkl', check=False)
-    assert done.returncode == 1 and f'ntu120.pkl: exemplar {gone}: found no' in done.stderr
-    assert 'Traceback' not in done.stderr and not (tmp_path / 'out.pkl').exists()
+    assert done.returncode == 1
+    assert f'ntu120.pkl: exemplar {gone}: found no' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'out.pkl').exists()
 
 
 SYNTHETIC = """
@@ -120,7 +124,8 @@ def test_floor_is_tested_without_a_checkpoint(tmp_path):
 def test_training_with_balanced_batches(tmp_path):
     config = config_of(tmp_path, 'dt2_penn_tiny.py', TRAIN)
     done = python('train.py', config, '--work-dir', tmp_path / 'work')
-    assert 'loss_supcon' in done.stdout and (tmp_path / 'work/epoch_2.pth').exists()
+    assert 'loss_supcon' in done.stdout
+    assert (tmp_path / 'work/epoch_2.pth').exists()
     log = max((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text()
     found = one_shot(log.splitlines()[-1])
     assert found.keys() == {'top1', 'mean_class', 'top1_low', 'top1_high'}

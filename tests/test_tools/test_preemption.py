@@ -120,9 +120,11 @@ def test_sigterm_and_resume(random_config, train, tmp_path):
     unbroken, work_dir = tmp_path / 'unbroken', tmp_path / 'work'
     train(unbroken)
     done = preempt(work_dir, (sys.executable, ROOT / 'tools/train.py', random_config), after=10)
-    assert done.returncode == 0 and 'Traceback' not in done.stdout + done.stderr
+    assert done.returncode == 0
+    assert 'Traceback' not in done.stdout + done.stderr
     meta = load(work_dir / 'preempted.pth')['meta']
-    assert meta['epoch'] == 1 and 10 <= meta['iter'] <= 16
+    assert meta['epoch'] == 1
+    assert 10 <= meta['iter'] <= 16
     assert (f'SIGTERM: stopped after iteration {meta["iter"]} of 24 and saved '
             f'{work_dir / "preempted.pth"}; the same command with --resume') in done.stdout
     assert sorted(p.name for p in work_dir.glob('*.pth*')) == ['epoch_1.pth', 'preempted.pth']
@@ -155,12 +157,15 @@ def test_two_processes(random_config, tmp_path):
     unbroken, work_dir = tmp_path / 'unbroken', tmp_path / 'work'
     bash('dist_train.sh', random_config, 2, '--work-dir', unbroken, *OPTIONS)
     done = preempt(work_dir, ('bash', ROOT / 'tools/dist_train.sh', random_config, 2), after=5)
-    assert done.returncode == 1 and done.stdout.count('SIGTERM: stopped after iteration') == 1
+    assert done.returncode == 1
+    assert done.stdout.count('SIGTERM: stopped after iteration') == 1
     assert 'SignalException: Process' in done.stderr  # of torchrun, and nothing of train.py
-    assert done.stderr.count('Traceback') == 1 and 'tools/train.py' not in done.stderr
+    assert done.stderr.count('Traceback') == 1
+    assert 'tools/train.py' not in done.stderr
     assert 'preempted.pth' in (work_dir / 'last_checkpoint').read_text()
     meta = load(work_dir / 'preempted.pth')['meta']
-    assert meta['iter'] % 3 == 0 and 5 <= meta['iter'] < 12
+    assert meta['iter'] % 3 == 0
+    assert 5 <= meta['iter'] < 12
     done = bash('dist_train.sh', random_config, 2, '--resume', '--work-dir', work_dir, *OPTIONS)
     assert f'resumed epoch: {meta["epoch"]}, iter: {meta["iter"]}' in done.stdout
     check_same_end(work_dir, unbroken)

@@ -38,7 +38,8 @@ def test_overrides(monkeypatch, capsys, config, tmp_path):
         'visualizer.vis_backends.0.type=TensorboardVisBackend'))
     assert printed(monkeypatch, capsys, copy) == copy.read_text()
     cfg = Config.fromfile(copy)
-    assert cfg.model.backbone.embed_dims == 64 and cfg.train_cfg.max_epochs == 7
+    assert cfg.model.backbone.embed_dims == 64
+    assert cfg.train_cfg.max_epochs == 7
     assert cfg.visualizer.vis_backends == [dict(type='TensorboardVisBackend')]
     with pytest.raises(SystemExit, match='none.py: no such config; configs/ holds them all'):
         printed(monkeypatch, capsys, 'none.py')

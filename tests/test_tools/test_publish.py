@@ -101,7 +101,8 @@ def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     publish(config, checkpoint, '--out', out, '--licence', 'apache-2.0', '--name', 'Tiny',
             '--metrics', results / '20261121_050000.json')
     card = ModelCard((out / 'README.md').read_text())
-    assert card.data.license == 'apache-2.0' and card.data.library_name == 'mofm'
+    assert card.data.license == 'apache-2.0'
+    assert card.data.library_name == 'mofm'
     origin = '`data/a.pkl`, split test | `20261121_050000.json`, test of `run/epoch_2.pth`'
     number = sum(v.numel() for v in torch.load(checkpoint)['state_dict'].values())
     for line in ('# Tiny', 'Action classification, 3 classes (DT1). A model of ',
@@ -113,7 +114,8 @@ def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
                  f'python tools/test.py {config} FOLDER/{weights_of(out).name}',
                  "inferencer = MotionInferencer('FOLDER')"):
         assert line in card.text, line
-    assert 'secret' not in card.text and '| time' not in card.text
+    assert 'secret' not in card.text
+    assert '| time' not in card.text
     assert 'Not stated' not in card.text
 
 

@@ -71,7 +71,8 @@ def test_resume_continues_bit_for_bit(config, trained, tmp_path):
     assert resumed['param_schedulers'] == unbroken['param_schedulers']
     rates = [[group['lr'] for group in c['optimizer']['param_groups']]
              for c in (resumed, unbroken, before)]
-    assert rates[0] == rates[1] and rates[0][0] > rates[2][0]  # still warming up
+    assert rates[0] == rates[1]
+    assert rates[0][0] > rates[2][0]
     for name, weight in unbroken['state_dict'].items():
         assert torch.equal(resumed['state_dict'][name], weight), name
     for index, state in unbroken['optimizer']['state'].items():
@@ -138,7 +139,8 @@ def test_two_processes_test_alike(config, trained, tested, tmp_path):
     page, = tmp_path.glob('*/report.html')
     page = page.read_text()
     wrong = {name for name, (label, prediction, *_) in rows.items() if label != prediction}
-    assert '2 processes' in page and set(re.findall('<strong>(.*?)</strong>', page)) == wrong
+    assert '2 processes' in page
+    assert set(re.findall('<strong>(.*?)</strong>', page)) == wrong
     alone = read_table(tested[0] / 'x.csv')
     assert list(rows) == list(alone)
     for name, row in rows.items():

@@ -86,7 +86,8 @@ def test_activations_of_a_block(costs):
 def test_frozen_backbone_costs_only_its_forward_pass(tool):
     """A linear probe trains 3 x 33 numbers, and keeps nothing of the blocks."""
     cost = tool.training_cost(tiny(2, **{'model.backbone.frozen': True}))
-    assert cost['trained'] == 4 * 3 * 33 and cost['states'] == 2 * cost['trained']
+    assert cost['trained'] == 4 * 3 * 33
+    assert cost['states'] == 2 * cost['trained']
     assert cost['frozen'] == 4 * cost['parameters']['backbone']
     # of the head: forward and the gradient of its weights
     assert cost['step'] == cost['flops']['backbone'] + 2 * 2 * 32 * 3
@@ -102,7 +103,8 @@ def test_limits_are_ratios(tool):
     assert needs['store'][:2] == (pytest.approx(4), 2.)  # 4000 clips/s of 1 MB
     assert needs['network'][:2] == (pytest.approx(100), 50.)  # 2 GB in each 20 ms
     hours, price = tool.money(1e11, clips=3.6e6, epochs=10, tflops=100., price=2.)
-    assert hours == pytest.approx(10) and price == pytest.approx(20)
+    assert hours == pytest.approx(10)
+    assert price == pytest.approx(20)
     assert tool.traffic(dict(trained=400), 4) == (600, 600, 900)
 
 
@@ -116,7 +118,8 @@ def test_stored_bytes_are_those_of_float16(tool, tmp_path):
     cfg.train_dataloader.dataset.update(ann_file=str(tmp_path / 'clips.pkl'), split='train')
     size, name = tool.stored(cfg)
     assert 100 * 17 * 3 * 2 < size < 100 * 17 * 3 * 2 + 400
-    assert '40 clips' in name and '100 person-frames' in name
+    assert '40 clips' in name
+    assert '100 person-frames' in name
 
 
 def test_achieved_speed(tool, tmp_path):
@@ -124,7 +127,8 @@ def test_achieved_speed(tool, tmp_path):
     path.write_text(json.dumps(dict(tables=dict(stages=[
         {'stage': 'encode', 'GFLOP/s': 9e5}, {'stage': 'step', 'GFLOP/s': 2e5},
         {'stage': 'step', 'GFLOP/s': 4e5}]))))
-    assert tool.achieved('250') == 250 and tool.achieved(str(path)) == 400
+    assert tool.achieved('250') == 250
+    assert tool.achieved(str(path)) == 400
     with pytest.raises(SystemExit, match='--tflops: found .*expected a number or a JSON'):
         tool.achieved(str(tmp_path / 'none.json'))
 
@@ -151,5 +155,6 @@ def test_tables(config):
     assert float(rows['FLOPs']) == pytest.approx(2e6 * 1e9 * float(rows['training step']), rel=.01)
     assert float(rows['device hours']) == pytest.approx(hours, rel=0.01)
     assert float(rows['price']) == pytest.approx(10 * hours, rel=0.01)
-    assert 'assumed: 0.001 TFLOP/s' in done.stdout and '10 a device hour' in done.stdout
+    assert 'assumed: 0.001 TFLOP/s' in done.stdout
+    assert '10 a device hour' in done.stdout
     assert 'limit: arithmetic' in done.stdout

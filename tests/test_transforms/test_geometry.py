@@ -51,7 +51,7 @@ coordinates = hnp.arrays(
     dict(hw_ratio=(0.5, 2.), padding=0.6),
     dict(hw_ratio=1., padding=0.5, threshold=400),
 ])
-@pytest.mark.parametrize('persons, missing', [(1, 0), (1, 0.3), (2, 0.3), (5, 0.9)])
+@pytest.mark.parametrize(('persons', 'missing'), [(1, 0), (1, 0.3), (2, 0.3), (5, 0.9)])
 def test_compact_equals_mmaction2(mmaction_pose, clip, kwargs, persons, missing):
     for seed in range(5):
         sample = clip(persons, missing=missing, seed=seed)
@@ -100,7 +100,8 @@ def test_compact_ignores_joints_without_score(clip):
     sample['keypoint'][0, 5, 2] = (5000, 5000)
     sample['keypoint_score'][0, 5, 2] = 0
     out = PoseCompact()(sample)
-    assert max(out['img_shape']) <= 250 and not out['keypoint'][0, 5, 2].any()
+    assert max(out['img_shape']) <= 250
+    assert not out['keypoint'][0, 5, 2].any()
 
 
 def test_compact_by_frame_centres_every_frame_at_one_scale(clip):
@@ -156,7 +157,8 @@ def test_affine_is_the_similarity_it_claims(clip):
     np.random.seed(1)
     out = PoseAffine(scale=(1, 1), shift=0.1)(dict(sample))
     moved = (out['keypoint'] - sample['keypoint']).reshape(-1, 2)
-    assert np.abs(moved - moved[0]).max() < 1e-3 and 0 < abs(moved[0, 0]) <= 48.01
+    assert np.abs(moved - moved[0]).max() < 1e-3
+    assert 0 < abs(moved[0, 0]) <= 48.01
     assert abs(moved[0, 1]) <= 32.01
 
 
@@ -169,7 +171,8 @@ def test_affine_scales_all_distances_alike(seed):
     before = np.linalg.norm(np.diff(keypoint.reshape(-1, 2), axis=0), axis=1)
     after = np.linalg.norm(np.diff(out.reshape(-1, 2), axis=0), axis=1)
     ratio = after / before
-    assert np.ptp(ratio) < 1e-3 and 0.499 < ratio[0] < 2.001
+    assert np.ptp(ratio) < 1e-3
+    assert 0.499 < ratio[0] < 2.001
     # no reflection, and an angle within the range
     a, b = (x[0, 0, 1] - x[0, 0, 0] for x in (keypoint, out))
     angle = np.degrees(np.arctan2(a[0] * b[1] - a[1] * b[0], a @ b))
@@ -182,7 +185,8 @@ def test_jitter_has_the_stated_spread(clip):
     out = PoseJitter(0.01)(dict(sample))
     shown = sample['keypoint_score'] > 0
     noise = (out['keypoint'] - sample['keypoint'])[shown]
-    assert abs(noise.std() - 4.8) < 0.2 and abs(noise.mean()) < 0.2
+    assert abs(noise.std() - 4.8) < 0.2
+    assert abs(noise.mean()) < 0.2
     assert not out['keypoint'][~shown].any()
 
 
@@ -191,7 +195,8 @@ def test_dropout_rates_and_granularity(clip):
     out = JointDropout(0.3)(clip(5))
     gone = out['keypoint_score'] == 0
     assert abs(gone.mean() - 0.3) < 0.02
-    assert not out['keypoint'][gone].any() and out['keypoint'][~gone].all()
+    assert not out['keypoint'][gone].any()
+    assert out['keypoint'][~gone].all()
     gone = np.stack([FrameDropout(0.3)(clip(2))['keypoint_score'] == 0 for _ in range(50)])
     assert abs(gone.mean() - 0.3) < 0.04
     assert (gone == gone[:, :1, :, :1]).all()  # whole frames of all persons
@@ -218,7 +223,8 @@ class TestEveryTransform:
         if isinstance(transform, PoseFlip):
             missing = missing[:, :, np.array(LAYOUTS['coco17'].flip_index)]
         keypoint, score = joints_of(transform(sample))
-        assert not keypoint[missing].any() and not score[missing].any()
+        assert not keypoint[missing].any()
+        assert not score[missing].any()
         assert np.isfinite(keypoint).all()
         assert keypoint.dtype == score.dtype == np.float32
 
@@ -230,19 +236,20 @@ class TestEveryTransform:
         for key in ('keypoint', 'keypoint_score'):
             np.testing.assert_array_equal(sample[key], kept[key])
 
-    @pytest.mark.parametrize('persons', (0, 1, 5))
-    @pytest.mark.parametrize('missing', (0, 1))
-    @pytest.mark.parametrize('frames', (1, 48))
+    @pytest.mark.parametrize('persons', [0, 1, 5])
+    @pytest.mark.parametrize('missing', [0, 1])
+    @pytest.mark.parametrize('frames', [1, 48])
     def test_any_number_of_persons(self, transform, clip, persons, missing, frames):
         with np.errstate(all='raise'):
             keypoint, score = joints_of(transform(clip(persons, frames, missing)))
         assert keypoint.shape == (persons, frames, 17, 2)
         assert score.shape == (persons, frames, 17)
         if missing:
-            assert not keypoint.any() and not score.any()
+            assert not keypoint.any()
+            assert not score.any()
 
 
-@pytest.mark.parametrize('transform, kwargs, field', [
+@pytest.mark.parametrize(('transform', 'kwargs', 'field'), [
     (PoseCompact, dict(padding=-1), 'padding'),
     (PoseCompact, dict(threshold=-1), 'threshold'),
     (PoseCompact, dict(hw_ratio=(2, 1)), 'hw_ratio'),

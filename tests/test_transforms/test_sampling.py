@@ -26,7 +26,7 @@ LENGTHS = (1, 2, 5, 9, 10, 47, 48, 49, 70, 95, 96, 97, 300, 10000)
 
 
 @pytest.mark.parametrize('num_frames', LENGTHS)
-@pytest.mark.parametrize('num_clips', (1, 3, 10))
+@pytest.mark.parametrize('num_clips', [1, 3, 10])
 def test_test_mode_equals_mmaction2(mmaction_pose, num_frames, num_clips):
     state = np.random.get_state()
     theirs = mmaction_pose.UniformSampleFrames(48, num_clips, test_mode=True)
@@ -53,14 +53,17 @@ def test_training_mode_draws_like_mmaction2(mmaction_pose, num_frames):
 def test_rules_of_the_three_cases(num_frames, n, seed):
     np.random.seed(seed)
     inds = UniformSampleFrames(n)(ramp(num_frames))['frame_inds'].astype(int)
-    assert len(inds) == n and inds.min() >= 0 and inds.max() < num_frames
+    assert len(inds) == n
+    assert inds.min() >= 0
+    assert inds.max() < num_frames
     if num_frames < n:
         assert (np.diff(inds) % num_frames == 1 % num_frames).all()
     elif num_frames < 2 * n:
         assert (np.diff(inds) >= 1).all()
     else:
         bins = np.arange(n + 1) * num_frames // n
-        assert (bins[:-1] <= inds).all() and (inds < bins[1:]).all()
+        assert (bins[:-1] <= inds).all()
+        assert (inds < bins[1:]).all()
 
 
 def test_training_varies():
@@ -70,7 +73,7 @@ def test_training_varies():
     assert len(draws) == 5
 
 
-@pytest.mark.parametrize('num_frames', (1, 60, 10000))
+@pytest.mark.parametrize('num_frames', [1, 60, 10000])
 def test_gathers_frames_of_all_persons(num_frames):
     results = UniformSampleFrames(8, 2)(ramp(min(num_frames, 2000), persons=5))
     assert results['keypoint'].shape == (5, 16, 17, 2)
@@ -110,7 +113,8 @@ def test_without_scores_and_without_persons():
     out = UniformSampleFrames(4, test_mode=True)(results)
     assert out['keypoint_score'].sum() == 4 * 17 - 1
     out = UniformSampleFrames(4)(ramp(9, persons=0))
-    assert out['keypoint'].shape == (0, 4, 17, 2) and out['keypoint_score'].shape == (0, 4, 17)
+    assert out['keypoint'].shape == (0, 4, 17, 2)
+    assert out['keypoint_score'].shape == (0, 4, 17)
 
 
 def test_temporal_crop_keeps_consecutive_frames():
@@ -122,11 +126,13 @@ def test_temporal_crop_keeps_consecutive_frames():
         assert (np.diff(x) == 1).all()
         assert len(x) == results['total_frames'] == results['keypoint_score'].shape[1]
         lengths.add(len(x))
-    assert min(lengths) >= 10 and max(lengths) <= 20 and len(lengths) > 5
+    assert min(lengths) >= 10
+    assert max(lengths) <= 20
+    assert len(lengths) > 5
     assert TemporalCrop((0.1, 0.1))(ramp(1))['total_frames'] == 1
 
 
-@pytest.mark.parametrize('kwargs, field', [
+@pytest.mark.parametrize(('kwargs', 'field'), [
     (dict(clip_len=0), 'clip_len'),
     (dict(clip_len=4.5), 'clip_len'),
     (dict(num_clips=0), 'num_clips'),

@@ -55,7 +55,8 @@ class TestThermalCubeFormat:
     def test_formula_on_a_square_image(self, clip):
         sample = dict(clip(2), img_shape=(300, 300))
         out = ThermalCubeFormat()(dict(sample))['keypoints']
-        assert out.shape == (2, 17, 48, 3) and out.dtype == np.float32
+        assert out.shape == (2, 17, 48, 3)
+        assert out.dtype == np.float32
         expected = sample['keypoint'].transpose(0, 2, 1, 3) * 72 / 300
         np.testing.assert_allclose(out[..., :2], expected, atol=1e-4)
         np.testing.assert_array_equal(out[..., 2], sample['keypoint_score'].transpose(0, 2, 1))
@@ -72,7 +73,8 @@ class TestThermalCubeFormat:
         unit = np.random.RandomState(seed).uniform(0.01, 1, (2, 8, 17, 2))
         sample = dict(keypoint=unit * (width, height), img_shape=(height, width))
         out = ThermalCubeFormat(num_frames=8)(sample)['keypoints'][..., :2]
-        assert out.min() >= 0 and out.max() <= 72 + 1e-4
+        assert out.min() >= 0
+        assert out.max() <= 72 + 1e-4
 
     def test_missing_joints_are_zero_and_points_outside_are_kept(self, clip):
         sample = clip(missing=0.3)
@@ -105,16 +107,18 @@ class TestThermalCubeFormat:
 
     def test_nobody(self, clip):
         out = ThermalCubeFormat(render='loader')(clip(0))
-        assert out['keypoints'].shape == (1, 17, 48, 3) and not out['keypoints'].any()
+        assert out['keypoints'].shape == (1, 17, 48, 3)
+        assert not out['keypoints'].any()
         assert not out['heatmap'].any()
 
-    @pytest.mark.parametrize('use_score', (False, True))
-    @pytest.mark.parametrize('persons', (1, 2))
+    @pytest.mark.parametrize('use_score', [False, True])
+    @pytest.mark.parametrize('persons', [1, 2])
     def test_render_in_the_loader_equals_mmaction2(self, mmaction_pose, clip, use_score, persons):
         sample = clip(persons, frames=96, missing=0.2)
         sample.update(num_clips=2, img_shape=(300, 300))
         out = ThermalCubeFormat(render='loader', use_score=use_score)(dict(sample))
-        assert out['heatmap'].shape == (2, 17, 48, 72, 72) and out['heatmap'].dtype == np.float32
+        assert out['heatmap'].shape == (2, 17, 48, 72, 72)
+        assert out['heatmap'].dtype == np.float32
         theirs = dict(
             keypoint=sample['keypoint'] * np.float32(72 / 300),
             img_shape=(72, 72),
@@ -134,7 +138,7 @@ class TestThermalCubeFormat:
     def test_device_render_is_the_default(self, clip):
         assert 'heatmap' not in ThermalCubeFormat()(clip())
 
-    @pytest.mark.parametrize('kwargs, field', [
+    @pytest.mark.parametrize(('kwargs', 'field'), [
         (dict(canvas=70), 'canvas'),
         (dict(num_frames=0), 'num_frames'),
         (dict(sigma=0), 'sigma'),
@@ -174,7 +178,8 @@ class TestKeypointMaskGenerator:
         points[points[..., 2] == 0] = 0
         np.random.seed(seed)
         mask = draw(points, min_masked=bounds[0], max_masked=bounds[1], unit=unit, num_frames=8)
-        assert mask.shape == (324, ) and mask.dtype == bool
+        assert mask.shape == (324, )
+        assert mask.dtype == bool
         occupied = cubes_of(points)
         assert masked(mask) <= occupied  # only cubes of present joints, of any person
         assert mask.sum() <= bounds[1]
@@ -209,7 +214,8 @@ class TestKeypointMaskGenerator:
         np.random.seed(0)
         for _ in range(20):
             mask = draw(points, min_masked=5, max_masked=5, unit='blocks')
-            assert mask.sum() == 5 and mask[0]
+            assert mask.sum() == 5
+            assert mask[0]
         assert draw(points, min_masked=75, max_masked=75, unit='blocks').sum() == occupied
         few = [draw(points, min_masked=5, max_masked=5).sum() for _ in range(20)]
         assert np.mean(few) < 3
@@ -242,7 +248,7 @@ class TestKeypointMaskGenerator:
         with pytest.raises(ValueError, match='ThermalCubeFormat'):
             KeypointMaskGenerator()(sample)
 
-    @pytest.mark.parametrize('kwargs, field', [
+    @pytest.mark.parametrize(('kwargs', 'field'), [
         (dict(min_masked=-1), 'min_masked'),
         (dict(max_masked=5), 'max_masked'),
         (dict(min_masked=0, max_masked=0), 'max_masked'),
@@ -261,14 +267,16 @@ def test_packing(clip):
     inputs, data = sample['inputs'], sample['data_samples']
     assert {k: tuple(v.shape) for k, v in inputs.items()} == dict(
         keypoints=(1, 17, 48, 3), mask=(324, ), heatmap=(17, 48, 72, 72))
-    assert inputs['keypoints'].dtype == torch.float32 and inputs['mask'].dtype == torch.bool
+    assert inputs['keypoints'].dtype == torch.float32
+    assert inputs['mask'].dtype == torch.bool
     assert data.gt_label.tolist() == [3]
     assert data.metainfo == dict(
         frame_dir='a_clip', sample_idx=7, img_shape=(320, 480), total_frames=48)
     unlabelled = clip()
     del unlabelled['label']
     packed = PackMotionInputs(meta_keys=('frame_dir', ))(ThermalCubeFormat()(unlabelled))
-    assert 'gt_label' not in packed['data_samples'] and set(packed['inputs']) == {'keypoints'}
+    assert 'gt_label' not in packed['data_samples']
+    assert set(packed['inputs']) == {'keypoints'}
     with pytest.raises(ValueError, match='ThermalCubeFormat'):
         PackMotionInputs()(clip())
 
@@ -276,9 +284,9 @@ def test_packing(clip):
 class TestPipeline:
     """All transforms from a config, as a data set runs them."""
 
-    @pytest.mark.parametrize('persons', (0, 1, 5))
-    @pytest.mark.parametrize('frames', (1, 60, 10000))
-    @pytest.mark.parametrize('missing', (0, 0.3, 1))
+    @pytest.mark.parametrize('persons', [0, 1, 5])
+    @pytest.mark.parametrize('frames', [1, 60, 10000])
+    @pytest.mark.parametrize('missing', [0, 0.3, 1])
     def test_any_clip(self, clip, persons, frames, missing):
         np.random.seed(0)
         run = Compose([TRANSFORMS.build(cfg) for cfg in PIPELINE])

@@ -47,7 +47,8 @@ def test_panel_moves_the_same_artists(clip):
         assert len(points) == 17 + 16
     low, high = np.sort([axis.get_xlim(), axis.get_ylim()], axis=1).T
     seen = clip['keypoint'][clip['keypoint_score'] > 0]
-    assert (seen > low).all() and (seen < high).all()
+    assert (seen > low).all()
+    assert (seen < high).all()
 
 
 def test_gif(clip, tmp_path):
@@ -58,7 +59,8 @@ def test_gif(clip, tmp_path):
     for i in range(7):
         image.seek(i)
         frames.append(np.asarray(image.convert('RGB'), int))
-    assert frames[0].shape[1] == 176 and frames[0].shape[0] > 176  # 2.2 inches, and the title
+    assert frames[0].shape[1] == 176
+    assert frames[0].shape[0] > 176
     for colour in (LEFT, RIGHT):
         distance = np.abs(frames[4] - np.array(to_rgb(colour)) * 255).max(2)
         assert distance.min() < 24
@@ -72,7 +74,9 @@ def test_mp4(clip, tmp_path):
     save_animation(animate_clip(clip, num=5), tmp_path / 'a.mp4', fps=5)
     reader = read_frames(str(tmp_path / 'a.mp4'))
     about = next(reader)
-    assert about['size'] == (176, 176) and about['fps'] == 5 and about['codec'] == 'h264'
+    assert about['size'] == (176, 176)
+    assert about['fps'] == 5
+    assert about['codec'] == 'h264'
     assert len(list(reader)) == 5
 
 

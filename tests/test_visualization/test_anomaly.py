@@ -60,7 +60,8 @@ def test_thumbnails_lie_over_their_frames_and_side_by_side(frames):
     boxes = [t.get_position() for t in thumbnails]
     assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
     outer = axis.get_position()
-    assert boxes[0].x0 >= outer.x0 - 1e-6 and boxes[-1].x1 <= outer.x1 + 1e-6
+    assert boxes[0].x0 >= outer.x0 - 1e-6
+    assert boxes[-1].x1 <= outer.x1 + 1e-6
     if frames == [0, 150, 299]:
         assert (boxes[1].x0 + boxes[1].x1) / 2 == pytest.approx(
             outer.x0 + outer.width * 150.5 / 300)
@@ -72,7 +73,7 @@ def test_persons_without_a_joint(tmp_path):
     assert len(axes_of(figure)[1]) == 1
 
 
-@pytest.mark.parametrize('arguments, words', [
+@pytest.mark.parametrize(('arguments', 'words'), [
     (([1, 2], [1], [0]), 'expected three equal shapes'), (([], [], []), 'T >= 1'),
     (([1], [1], [0], {1: skeleton()}), r'a frame in \[0, 1\)'),
     (([1], [1], [0], {0: np.zeros((13, 2))}), r'expected .*\(17, 2 or 3\)')])

@@ -85,12 +85,14 @@ def test_picture_marks_the_cube(tokenizer, loader):
     assert f'token {entries[0].token}' in figure.axes[0].get_ylabel()
     axis, (_, cube, keypoints) = figure.axes[4], entries[0].examples[0]
     mark, = axis.patches
-    assert mark.get_xy() == (cube % 5 * 4 - .5, cube // 5 * 4 - .5) and mark.get_width() == 4
+    assert mark.get_xy() == (cube % 5 * 4 - .5, cube // 5 * 4 - .5)
+    assert mark.get_width() == 4
     joint, frame = axis.get_xlabel().rsplit(', frame ', 1)
     j = LAYOUTS['coco17'].joints.index(joint.replace(' ', '_'))
     centre = np.array(mark.get_xy()) + 2
     x, y, score = keypoints[0, j, int(frame)]
-    assert score > 0 and np.abs([x, y] - centre).max() == pytest.approx(
+    assert score > 0
+    assert np.abs([x, y] - centre).max() == pytest.approx(
         np.abs(keypoints[..., :2] - centre).max(-1)[keypoints[..., 2] > 0].min(), abs=1e-5)
 
 

@@ -116,11 +116,15 @@ def test_joints_wear_the_attention_of_their_cube(tmp_path):
     figure.savefig(tmp_path / 'a.png')
     assert [a.get_title() for a in figure.axes[:3]] == ['cubes', 'frame 0', 'frame 3']
     shown = figure.axes[0].images[0].get_array()
-    assert shown.shape == (5, 5) and shown[1, 1] == 2 and shown[2, 3] == 0
+    assert shown.shape == (5, 5)
+    assert shown[1, 1] == 2
+    assert shown[2, 3] == 0
     joints = next(c for c in figure.axes[1].collections if isinstance(c, PathCollection))
     bones = next(c for c in figure.axes[1].collections if isinstance(c, LineCollection))
     light = joints.get_facecolors()[:, :3].mean(1)
-    assert len(light) == 33 and light[:17].max() < .3 and light[17:].min() > .7
+    assert len(light) == 33
+    assert light[:17].max() < .3
+    assert light[17:].min() > .7
     assert len(bones.get_segments()) == 17 + 16
     with pytest.raises(ValueError, match=r'a \(24,\): expected \(25,\)'):
         draw_attention(keypoints, {'a': values[1:]}, GRID)

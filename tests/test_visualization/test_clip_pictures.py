@@ -37,7 +37,8 @@ def test_tokens_beside_skeletons(tmp_path):
     assert [text.get_text() for text in tokens.texts] == [str(i) for i in ids]
     shown = tokens.images[0].get_array()
     np.testing.assert_array_equal(np.ma.getmaskarray(shown).ravel(), ~occupied)
-    assert shown[1, 2] == 250 and tokens.images[0].norm.vmax == 511
+    assert shown[1, 2] == 250
+    assert tokens.images[0].norm.vmax == 511
     for wrong in ((keypoints[:, :13], ids, occupied), (keypoints, ids[:8], occupied),
                   (keypoints, ids, occupied[:8])):
         with pytest.raises(ValueError, match='expected'):
@@ -53,7 +54,8 @@ def test_heat_of_joints_has_the_colour_of_its_time(tmp_path):
     figure.savefig(tmp_path / 'a.png')
     axes = {axis.get_title(): axis for axis in figure.axes}
     wrist = axes['left wrist']
-    assert wrist.title.get_color() == LEFT and 'nose (missing)' in axes
+    assert wrist.title.get_color() == LEFT
+    assert 'nose (missing)' in axes
     image = wrist.images[0].get_array()
     bar = figure.axes[-1].collections[-1].cmap
     np.testing.assert_allclose(image[2, 3], bar(0.)[:3])

@@ -44,7 +44,8 @@ def test_names_and_thumbnails_do_not_overlap():
     axis, = figure.axes
     boxes = [t.get_window_extent() for t in axis.texts]
     pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1:]]
-    assert len(boxes) == 6 and not any(a.overlaps(b) for a, b in pairs)
+    assert len(boxes) == 6
+    assert not any(a.overlaps(b) for a, b in pairs)
     skeletons = [c for c in axis.collections if isinstance(c, LineCollection)]
     assert 2 <= len(skeletons) < 6  # one over the pile of classes, one over the lonely class
     boxes = [np.concatenate(c.get_segments()) for c in skeletons]
@@ -55,7 +56,7 @@ def test_names_and_thumbnails_do_not_overlap():
     assert all(box[:, 1].max() < high for box in boxes)
 
 
-@pytest.mark.parametrize('points, labels, words', [
+@pytest.mark.parametrize(('points', 'labels', 'words'), [
     (np.zeros((3, 3)), [0, 0, 0], r'expected \(N, 2\)'), (np.zeros((0, 2)), [], 'N >= 1'),
     (np.zeros((2, 2)), [0, 2], r'found 0\.\.\.2, expected 0\.\.\.1')])
 def test_wrong_shapes_and_labels_are_named(points, labels, words):

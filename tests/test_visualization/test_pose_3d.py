@@ -70,12 +70,14 @@ def test_sides_and_one_scale(joints):
     axis, panel = panel_of(joints)
     colours = panel._lines.get_color()[:16]
     bone = {pair: tuple(colour) for pair, colour in zip(H36M.edges, colours)}
-    assert bone[4, 5] == to_rgba(LEFT) and bone[1, 2] == to_rgba(RIGHT)
+    assert bone[4, 5] == to_rgba(LEFT)
+    assert bone[1, 2] == to_rgba(RIGHT)
     limits = np.ptp([axis.get_xlim(), axis.get_ylim(), axis.get_zlim()], axis=1)
     np.testing.assert_allclose(axis._box_aspect / limits, axis._box_aspect[0] / limits[0])
     points = panel._bones.reshape(-1, 3)
     for get, column in zip((axis.get_xlim, axis.get_ylim, axis.get_zlim), points.T):
-        assert get()[0] <= column.min() + 1e-3 and column.max() - 1e-3 <= get()[1]
+        assert get()[0] <= column.min() + 1e-3
+        assert column.max() - 1e-3 <= get()[1]
 
 
 def test_strip_and_animation(joints, tmp_path):
@@ -89,7 +91,8 @@ def test_strip_and_animation(joints, tmp_path):
     figure.savefig(tmp_path / 'a.png', dpi=20)
     save_animation(animate_clip_3d(joints, 'h36m17', clip, 3, 'walk'), tmp_path / 'a.gif')
     with Image.open(tmp_path / 'a.gif') as image:
-        assert image.n_frames == 3 and image.size[0] > 1.5 * image.size[1]
+        assert image.n_frames == 3
+        assert image.size[0] > 1.5 * image.size[1]
 
 
 def test_other_joints():

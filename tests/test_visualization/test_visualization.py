@@ -87,14 +87,15 @@ def test_tokens(tmp_path):
     assert [text.get_text() for text in tokens.texts] == [str(i) for i in ids]
     shown = tokens.images[0].get_array()
     assert np.argwhere(~np.ma.getmaskarray(shown)).tolist() == [[0, 2], [3, 5]]
-    assert shown[3, 5] == 230 and tokens.images[0].norm.vmax == 511
+    assert shown[3, 5] == 230
+    assert tokens.images[0].norm.vmax == 511
     np.testing.assert_array_equal(total.images[0].get_array(), heat.sum(0))
     red, green, blue, _ = tokens.images[0].cmap(0.)
     assert blue > red  # low ids are blue
     assert '2 of 24' in tokens.get_title()
 
 
-@pytest.mark.parametrize('ids, heat', [(np.zeros(9), np.zeros((2, 8, 8))),
+@pytest.mark.parametrize(('ids', 'heat'), [(np.zeros(9), np.zeros((2, 8, 8))),
                                        (np.zeros(16), np.zeros((2, 9, 8)))])
 def test_tokens_name_wrong_shapes(ids, heat):
     with pytest.raises(ValueError, match='expected'):
@@ -171,7 +172,8 @@ def test_read_scalars_reads_what_mmengine_writes(tmp_path):
     for step in (1, 2):
         backend.add_scalars(dict(loss=1 / step, lr=.1, iter=step), step=step)
     steps, values = read_scalars(tmp_path)['loss']
-    assert steps.tolist() == [1, 2] and values.tolist() == [1, .5]
+    assert steps.tolist() == [1, 2]
+    assert values.tolist() == [1, .5]
 
 
 def test_read_scalars_of_an_empty_folder(tmp_path):

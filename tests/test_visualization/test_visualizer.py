@@ -43,7 +43,8 @@ def test_both_backends_get_the_pixels(visualizer, tmp_path):
     visualizer.add_heat('a/b', heat, num=3, step=5)
     visualizer.close()
     expected = figure_to_image(draw_heat(heat, num=3))
-    assert expected.dtype == np.uint8 and expected.std() > 10
+    assert expected.dtype == np.uint8
+    assert expected.std() > 10
     np.testing.assert_array_equal(local(tmp_path)['a_b_5'], expected)
     (step, pixels), = board(tmp_path)['a_b']
     assert step == 5
@@ -75,7 +76,8 @@ def test_data_samples(visualizer, tmp_path):
     assert len(pixels) == 6
     for name in ('tokens', 'scores', 'jigsaw'):
         alone, below = pixels[f'{name}_0'], pixels[f'{name}_below_3']
-        assert (below[:40] == 7).all() and (below[40:, alone.shape[1]:] == 255).all()
+        assert (below[:40] == 7).all()
+        assert (below[40:, alone.shape[1]:] == 255).all()
         np.testing.assert_array_equal(below[40:, :alone.shape[1]], alone)
     visualizer.add_datasample('input', data_sample=tokens, draw_pred=False)
     np.testing.assert_array_equal(local(tmp_path)['input_0'],
@@ -91,7 +93,8 @@ def test_windows_open_instead(visualizer, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(visualizer, 'show', lambda image, **kwargs: shown.append(kwargs))
     visualizer.add_datasample('a', np.zeros((4, 4, 3), np.uint8), show=True, wait_time=2)
-    assert shown == [dict(win_name='a', wait_time=2)] and not local(tmp_path)
+    assert shown == [dict(win_name='a', wait_time=2)]
+    assert not local(tmp_path)
 
 
 def config(work_dir, **kwargs):

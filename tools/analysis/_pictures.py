@@ -5,8 +5,8 @@ import difflib
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -93,19 +93,19 @@ def check_folder(folder: Path):
         raise SystemExit(f'--out: {folder}: {error.strerror}; expected a folder to write to')
 
 
-def class_names(dataset: Dataset, labels: Sequence[int]) -> List[str]:
+def class_names(dataset: Dataset, labels: Sequence[int]) -> list[str]:
     """Names of the classes; their numbers if the data set does not name them."""
     return list(dataset.metainfo.get('classes') or map(str, range(max(labels) + 1)))
 
 
-def choose(dataset: Dataset, args: argparse.Namespace) -> Dict[int, str]:
+def choose(dataset: Dataset, args: argparse.Namespace) -> dict[int, str]:
     """Index -> name of the clips of :func:`add_clips`; windows of one track get their index."""
     if args.clips is None:
         rng = np.random.default_rng(args.seed)
         indices = np.sort(rng.permutation(len(dataset))[:args.num]).tolist()
         names = [dataset.get_data_info(index)['frame_dir'] for index in indices]
         return {index: name if names.count(name) == 1 else f'{name}_{index}'
-                for index, name in zip(indices, names)}
+                for index, name in zip(indices, names, strict=True)}
     names = {dataset.get_data_info(i)['frame_dir']: i for i in reversed(range(len(dataset)))}
     for name in args.clips:
         if name not in names:
@@ -124,7 +124,7 @@ class Batches:
         num (int, optional): That many clips, evenly spaced.
     """
 
-    def __init__(self, dataset: Dataset, title: str, num: Optional[int] = None):
+    def __init__(self, dataset: Dataset, title: str, num: int | None = None):
         self.indices = np.arange(len(dataset))
         if num is not None and num < len(dataset):
             self.indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
@@ -143,7 +143,7 @@ def rendered(model, dataset: Dataset, index: int) -> tuple:
     return data['inputs'], data['data_samples'], data['inputs'].keypoints[0].cpu().numpy()
 
 
-def save(figures: Dict[str, Figure], folder: Path):
+def save(figures: dict[str, Figure], folder: Path):
     """Write pictures and list them; names may come from strangers."""
     for name, figure in figures.items():
         path = folder / (re.sub(r'[^\w.-]+', '_', name) + '.png')

@@ -28,7 +28,7 @@ def main():
         raise SystemExit(f'{args.scores}: found no integers in columns label and prediction; '
                          'expected the table of tools/test.py --out')
     _, dataset = load_dataset(args)
-    labels, predictions = zip(*rows)
+    labels, predictions = zip(*rows, strict=True)
     names = class_names(dataset, labels + predictions)
     matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
     save({'confusion_matrix': draw_confusion(matrix, names)}, args.out)

@@ -7,6 +7,7 @@ AUC over single test windows (or clips, with ClipAUC), without smoothing, agains
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def collect(model, loader) -> tuple:
         label = torch.cat([s.gt_label for s in samples])
         parts.append([x.cpu().numpy()
                       for x in (right, model.head.occupied(inputs.peaks()), label, motion)])
-    return tuple(np.concatenate(part) for part in zip(*parts))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def main():
@@ -84,7 +85,7 @@ def main():
     table = Table('motion, px a frame', 'windows', 'abnormal', 'pieces', 'median score', 'AUC',
                   title='Quarters of the windows by motion')
     edges = np.quantile(motion, [0, .25, .5, .75, 1])
-    for low, high in zip(edges, edges[1:]):
+    for low, high in pairwise(edges):
         part = (motion >= low) & (motion <= high)
         table.add_row(f'{low:.2f} to {high:.2f}', f'{part.sum()}', f'{(~normal[part]).mean():.3f}',
                       f'{counts[part].sum(1).mean():.1f}', f'{np.median(score[part]):.3f}',

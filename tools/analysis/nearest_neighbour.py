@@ -55,7 +55,7 @@ def main():
     evaluator.dataset_meta = test.dataset.metainfo
     for batch, samples, rows in features(test, preprocessor, backbone, 'Test windows'):
         distance = neighbours.kneighbors(rows)[0][:, 0]
-        for sample, value in zip(samples, torch.from_numpy(distance)):
+        for sample, value in zip(samples, torch.from_numpy(distance), strict=True):
             sample.normality = -value
         evaluator.process(samples, batch)
     for name, value in evaluator.evaluate(len(test.dataset)).items():

@@ -329,7 +329,7 @@ def main():
                   f'{batch_size} clips' + ', bfloat16' * args.amp)
     for name, sizes in rows.items():
         table.add_row(name, *(f'{size / GIB:.2f}' for size in sizes))
-    held = [sum(sizes) / GIB for sizes in zip(*rows.values())]
+    held = [sum(sizes) / GIB for sizes in zip(*rows.values(), strict=True)]
     for name, key in (('', 'clip'), (' with checkpointing', 'checkpointed')):
         if key in cost:
             kept_here = (cost['fixed'] + batch_size * cost[key]) / GIB
@@ -365,7 +365,7 @@ def main():
             ('days', f'{hours / args.devices / 24:,.2f}'),
             ('price', f'{total:,.0f}'),
             *((f'{way}: sent by a device', f'{size / 1e9:.3f} GB a step, '
-               f'{size / 1e6 / args.link:.1f} ms') for way, size in zip(WAYS, sent))):
+               f'{size / 1e6 / args.link:.1f} ms') for way, size in zip(WAYS, sent, strict=True))):
         table.add_row(name, value)
     console.print(table)
     print(f'bytes measured on {measured_on}\nassumed: {tflops:g} TFLOP/s and {args.memory:g} GiB '

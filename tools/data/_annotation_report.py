@@ -74,7 +74,7 @@ class Report:
 
         poses = max(self.poses, 1)
         table = Table('joint', 'present', '', title=f'joints of {self.poses} poses')
-        for joint, count in zip(self.layout.joints, self.present):
+        for joint, count in zip(self.layout.joints, self.present, strict=True):
             table.add_row(joint, f'{count / poses:.1%}', _bar(count / poses))
         console.print(table)
         table = Table('score', 'joints', '', title='scores')

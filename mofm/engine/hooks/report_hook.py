@@ -4,7 +4,6 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List
 
 import mmengine
 import numpy as np
@@ -39,7 +38,7 @@ class ReportHook(Hook):
 
     def before_test_epoch(self, runner):
         """Start."""
-        self._rows: List[tuple] = []
+        self._rows: list[tuple] = []
         self._start = time.time()
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
@@ -50,10 +49,13 @@ class ReportHook(Hook):
                 label = torch.cat([s.gt_label for s in outputs]).cpu()
                 values = torch.stack([getattr(s, name) for s in outputs]).float().cpu()
                 self._kept = name
-                self._rows += zip(index, label.tolist(), *keep(values, label, outputs))
+                self._rows += zip(index,
+                                  label.tolist(),
+                                  *keep(values, label, outputs),
+                                  strict=True)
                 return
 
-    def after_test_epoch(self, runner, metrics: Dict[str, float]):
+    def after_test_epoch(self, runner, metrics: dict[str, float]):
         """Write the page."""
         seconds = time.time() - self._start
         dataset = runner.test_dataloader.dataset
@@ -115,7 +117,7 @@ def _figure(value) -> str:
     return f'{value:.4f}' if abs(value) >= .1 or value != value else f'{value:.4g}'
 
 
-def _facts(runner, dataset, seconds: float) -> Dict[str, str]:
+def _facts(runner, dataset, seconds: float) -> dict[str, str]:
     """What was run, on what and with what."""
     device = next(runner.model.parameters(), torch.empty(0)).device
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else \

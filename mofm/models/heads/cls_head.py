@@ -82,6 +82,6 @@ class ActionClsHead(BaseModule):
         """Set ``pred_score`` (C,) and ``pred_label``; several clips of a sample are averaged."""
         scores = self(features).softmax(1)
         scores = scores.view(len(data_samples), -1, scores.shape[1]).mean(1)
-        for sample, score in zip(data_samples, scores):
+        for sample, score in zip(data_samples, scores, strict=True):
             sample.set_pred_score(score).set_pred_label(score.argmax())
         return data_samples

@@ -50,6 +50,6 @@ class OneShotHead(BaseModule):
         """Set ``embedding`` (E,); several clips of a sample are averaged and normalised again."""
         embedding = self(features)
         embedding = embedding.view(len(data_samples), -1, embedding.shape[1]).mean(1)
-        for sample, vector in zip(data_samples, F.normalize(embedding, dim=1)):
+        for sample, vector in zip(data_samples, F.normalize(embedding, dim=1), strict=True):
             sample.embedding = vector
         return data_samples

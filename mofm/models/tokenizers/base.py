@@ -83,7 +83,12 @@ class MotionTokenizer(BaseModel):
     def predict(self, inputs: ThermalCubes, data_samples: list) -> list:
         """Add ``tokens`` (K,), ``occupied`` (K,), ``heat`` and ``reconstruction`` (F, H, W)."""
         ids = self.encode(inputs)
-        fields = zip(data_samples, ids, inputs.occupied(), inputs.union(), self.decode(ids))
+        fields = zip(data_samples,
+                     ids,
+                     inputs.occupied(),
+                     inputs.union(),
+                     self.decode(ids),
+                     strict=True)
         for sample, token, occupied, heat, reconstruction in fields:
             sample.set_field(token, 'tokens')
             sample.set_field(occupied, 'occupied')

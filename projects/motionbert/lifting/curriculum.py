@@ -1,7 +1,8 @@
 """The curriculum of MotionBERT's pre-training: 3D first, later 2D as well (released code)."""
 
 import math
-from typing import Iterator, List, NamedTuple, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from torch.utils.data import DataLoader
 
@@ -35,7 +36,7 @@ class LoaderSequence:
         self.epoch = 0
 
     @property
-    def loaders(self) -> List[DataLoader]:
+    def loaders(self) -> list[DataLoader]:
         """Those of the epoch."""
         return [stage.loader for stage in self.stages if stage.begin <= self.epoch < stage.end]
 

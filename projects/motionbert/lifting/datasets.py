@@ -5,7 +5,7 @@ in one block of memory, which the workers of a DataLoader share; a window is a r
 indices.
 """
 
-from typing import Callable, Optional, Sequence, Union
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
@@ -29,7 +29,7 @@ METAINFO = dict(layout=LAYOUT.name, left_kp=list(LAYOUT.left), right_kp=list(LAY
 
 
 def resample(length: int, num_frames: int,
-             rng: Optional[np.random.Generator] = None) -> np.ndarray:
+             rng: np.random.Generator | None = None) -> np.ndarray:
     """Spread frames evenly over a recording; with a generator, at random around these places.
 
     Args:
@@ -51,7 +51,7 @@ def resample(length: int, num_frames: int,
 
 
 def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
-                rng: Optional[np.random.Generator] = None) -> np.ndarray:
+                rng: np.random.Generator | None = None) -> np.ndarray:
     """Sliding windows inside each recording; a shorter recording is resampled to one window.
 
     Args:
@@ -101,7 +101,7 @@ class WindowDataset(BaseDataset):
 
     METAINFO = METAINFO
 
-    def __init__(self, ann_file: str, pipeline: Sequence[Union[dict, Callable]] = (),
+    def __init__(self, ann_file: str, pipeline: Sequence[dict | Callable] = (),
                  clip_len: int = 243, stride: int = 81, seed: int = 0, **kwargs):
         for name, value in (('clip_len', clip_len), ('stride', stride)):
             if value < 1:

@@ -6,7 +6,6 @@ what was expected.
 """
 
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def missing_file(file: str) -> AnnotationError:
                            'project, or correct ann_file')
 
 
-def load_split(path: str, split: str) -> Tuple[dict, Dict[str, Tuple[int, int]]]:
+def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]:
     """One split of a pickle, and the sizes of the cameras by name."""
     if not Path(path).is_file():
         raise missing_file(path)
@@ -75,7 +74,7 @@ def count_frames(data: dict, file: str, field: str = 'joint_2d') -> int:
     return shape[0]
 
 
-def read_numbers(data: dict, field: str, file: str, shapes: List[tuple]) -> np.ndarray:
+def read_numbers(data: dict, field: str, file: str, shapes: list[tuple]) -> np.ndarray:
     """A field as float32."""
     value = read_field(data, field, file)
     if value.dtype.kind not in 'fiu' or value.shape not in shapes:

@@ -53,7 +53,7 @@ class MotionLifter(BaseModel):
             dict, list or Tensor: (B, M, T, J, 3).
         """
         if mode == 'predict':
-            for sample, pred in zip(data_samples, self.lift(inputs)):
+            for sample, pred in zip(data_samples, self.lift(inputs), strict=True):
                 sample.set_field(pred, 'pred_keypoints_3d')
             return data_samples
         pred = self.backbone(inputs.flatten(0, 1)).view(inputs.shape)

@@ -5,7 +5,7 @@ arXiv 2210.06551, Sec. 4.2; N-MPJPE: arXiv 1804.01110, Sec. 3.3; MPJVE: VideoPos
 1811.11742, Sec. 5; acceleration error: arXiv 1812.01601, Sec. 4).
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -146,7 +146,7 @@ class PoseAccuracy3D(BaseMetric):
         results = [clip for clip in results if clip[0][:-6] not in self.blocked]
         if not results:
             raise ValueError('samples: found none but those of blocked sources, expected others')
-        source, action, frames, errors, difference = zip(*results)
+        source, action, frames, errors, difference = zip(*results, strict=True)
         actions, action = np.unique(action, return_inverse=True)
         video, action = (np.repeat(index, list(map(len, frames)))
                          for index in (np.unique(source, return_inverse=True)[1], action))
@@ -166,7 +166,7 @@ class PoseAccuracy3D(BaseMetric):
 
         errors = mean_of_clips(errors)
         table = {name: mean_of_action(column)
-                 for name, column in zip(('mpjpe', 'p_mpjpe', 'n_mpjpe'), errors.T)}
+                 for name, column in zip(('mpjpe', 'p_mpjpe', 'n_mpjpe'), errors.T, strict=True)}
         difference = mean_of_clips(difference)  # (F, J, 3); velocities are linear
         joined = (np.diff(frames) == 1) & (video[1:] == video[:-1])
         twice = joined[1:] & joined[:-1]
@@ -177,5 +177,5 @@ class PoseAccuracy3D(BaseMetric):
             mpjpe(np.diff(difference, 2, axis=0)[twice], zero), np.flatnonzero(twice) + 1)
         out = {name: float(np.nanmean(values)) for name, values in table.items()}
         out.update((f'{name}_{act}', float(value)) for name in ('mpjpe', 'p_mpjpe')
-                   for act, value in zip(actions.tolist(), table[name]))
+                   for act, value in zip(actions.tolist(), table[name], strict=True))
         return out

@@ -5,7 +5,7 @@ COCO-17 could not hold without loss: PoseTrack has a neck and a top of the head.
 """
 
 import io
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class PoseTrack18(Source):
         if ((np.diff(frame) == 0) & (np.diff(track) == 0)).any():
             raise self.error(name, 'track_id', 'a track twice in one image', 'once')
         ends = np.ceil(keypoint[..., 1::-1].max((0, 1), initial=1)).astype(int).tolist()
-        img_shape = tuple(images[0].get(side, end) for side, end in zip(('height', 'width'), ends))
+        img_shape = tuple(images[0].get(side, end)
+                          for side, end in zip(('height', 'width'), ends, strict=True))
         for rows in np.split(np.arange(len(track)), np.flatnonzero(np.diff(track)) + 1):
             if not len(rows):
                 continue

@@ -7,7 +7,7 @@ key points with any leading axes, (..., 17, 2), scores (..., 17) and labels (...
 Human3.6M's order (layout ``h36m17``). MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.1.
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch

@@ -1,7 +1,6 @@
 """2D key points with the SMPL parameters of the person, and their transforms."""
 
 from pathlib import Path
-from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ class MeshDataset(WindowDataset):
     """
 
     def __init__(self, ann_file: str, split: str = 'train',
-                 img_shape: Optional[Tuple[int, int]] = None, **kwargs):
+                 img_shape: tuple[int, int] | None = None, **kwargs):
         self.split = split
         self.img_shape = img_shape
         super().__init__(ann_file, **kwargs)

@@ -1,6 +1,5 @@
 """Head that regresses the pose and shape of SMPL (MotionBERT, arXiv 2210.06551, Sec. 3.4)."""
 
-from typing import Tuple
 
 import torch
 from mmengine.model import BaseModule
@@ -49,7 +48,7 @@ class SMPLHead(BaseModule):
         self.register_buffer('init_pose', pose[None])
         self.register_buffer('init_shape', shape[None])
 
-    def forward(self, representation: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, representation: Tensor) -> tuple[Tensor, Tensor]:
         """Regress.
 
         Args:

@@ -1,6 +1,6 @@
 """Errors of meshes and of their joints, in mm (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -45,7 +45,7 @@ class MeshAccuracy(BaseMetric):
             errors = [vertices.flatten().double().cpu().numpy()]  # on the device: many vertices
             pred, target = (
                 (sample[f'{kind}_keypoints_3d'] - root).flatten(0, -3).double().cpu().numpy()
-                for kind, root in zip(('pred', 'gt'), roots))  # (frames, 17, 3)
+                for kind, root in zip(('pred', 'gt'), roots, strict=True))  # (frames, 17, 3)
             for joints in (COMMON_JOINTS, range(17)):
                 points = pred[:, joints], target[:, joints]
                 errors += [mpjpe(*points), p_mpjpe(*points)]
@@ -58,4 +58,4 @@ class MeshAccuracy(BaseMetric):
     def compute_metrics(self, results: list) -> dict:
         """Errors in mm."""
         names = 'mpve', 'mpjpe', 'pa_mpjpe', 'mpjpe_17', 'pa_mpjpe_17'
-        return dict(zip(names, np.concatenate(results).mean(0).tolist()))
+        return dict(zip(names, np.concatenate(results).mean(0).tolist(), strict=True))

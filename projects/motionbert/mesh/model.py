@@ -1,6 +1,5 @@
 """MeshRecoverer: meshes of people from 2D key points."""
 
-from typing import Tuple
 
 import torch
 from mmengine.model import BaseModel
@@ -81,11 +80,11 @@ class MeshRecoverer(BaseModel):
                 return self.loss(*(Mesh(*(x.flatten(0, 1) for x in mesh))
                                    for mesh in (pred, target)))
         fields = dict(zip(('pred_theta', 'pred_vertices', 'pred_keypoints_3d'),
-                          self.recover(inputs)))
+                          self.recover(inputs), strict=True))
         if target is not None:
             fields.update(gt_vertices=target.vertices, gt_keypoints_3d=target.joints)
         for name, values in fields.items():
-            for sample, value in zip(data_samples, values):
+            for sample, value in zip(data_samples, values, strict=True):
                 sample.set_field(value, name)
         return data_samples
 
@@ -104,7 +103,7 @@ class MeshRecoverer(BaseModel):
             return self.body_model.from_theta(theta)
 
     @torch.no_grad()
-    def recover(self, inputs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    def recover(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predict the bodies, averaged with those of the mirror image.
 
         Args:

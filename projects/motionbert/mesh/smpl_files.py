@@ -1,7 +1,6 @@
 """Reading the files of SMPL, which are licensed and the user's, without trusting them."""
 
 from pathlib import Path
-from typing import Dict, Optional, Tuple
 
 import numpy as np
 from scipy import sparse
@@ -137,12 +136,9 @@ class _Fields:
                 f'{path}: cannot be read, it may be truncated or no {path.suffix} file '
                 f'({type(error).__name__}: {error}); fetch it again') from error
 
-    def read(self, name: str, *shape: Optional[int], dtype: type = np.float32) -> np.ndarray:
+    def read(self, name: str, *shape: int | None, dtype: type = np.float32) -> np.ndarray:
         """An array of finite numbers; None in its ``shape`` is for any length."""
-        if isinstance(self.content, np.ndarray):
-            content = {name: self.content}
-        else:
-            content = self.content
+        content = {name: self.content} if isinstance(self.content, np.ndarray) else self.content
         if name not in content:
             raise SMPLFileError(f'{self.path}: {name}: found none among the fields '
                                 f'{sorted(map(str, content))[:30]}, expected an array; fetch '
@@ -154,7 +150,7 @@ class _Fields:
                                 f'({type(error).__name__}: {error})') from error
         expected = f'({", ".join("any" if n is None else str(n) for n in shape)})'
         if array.ndim != len(shape) or any(
-                want not in (None, have) for want, have in zip(shape, array.shape)):
+                want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
             raise SMPLFileError(f'{self.path}: {name}: found shape {array.shape}, expected '
                                 f'{expected}')
         if not np.isfinite(array).all():
@@ -162,7 +158,7 @@ class _Fields:
         return array
 
 
-def read_smpl(path: str) -> Dict[str, np.ndarray]:
+def read_smpl(path: str) -> dict[str, np.ndarray]:
     """Read an SMPL model.
 
     Args:
@@ -204,7 +200,7 @@ def read_joint_regressor(path: str, num_vertices: int) -> np.ndarray:
     return _Fields(find_smpl_file(path, 'joint_regressor')).read('regressor', 17, num_vertices)
 
 
-def read_mean_params(path: str) -> Tuple[np.ndarray, np.ndarray]:
+def read_mean_params(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Read the mean pose (144,), 24 rotations of six numbers, and the mean shape (10,).
 
     Raises:

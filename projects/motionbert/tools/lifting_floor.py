@@ -8,8 +8,8 @@ a model may have, on the tested split itself.
 """
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ Lifter = Callable[[np.ndarray], np.ndarray]
 _PENALTIES = tuple(10.**np.arange(6))
 
 
-def arrays(dataset: Human36MDataset) -> Tuple[np.ndarray, np.ndarray]:
+def arrays(dataset: Human36MDataset) -> tuple[np.ndarray, np.ndarray]:
     """Windows relative to the root: key points (N, T, 17, 2) and labels (N, T, 17, 3)."""
     samples = [dataset[i] for i in range(len(dataset))]
     return tuple(np.stack([s[key] - s[key][:, :1] for s in samples])
@@ -53,7 +53,7 @@ def mean_depth(keypoint: np.ndarray, label: np.ndarray) -> Lifter:
     return lift
 
 
-def linear(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> List[Lifter]:
+def linear(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> list[Lifter]:
     """Ridge regressions from all key points of a window to all of its labels, both scaled.
 
     Args:
@@ -108,12 +108,12 @@ def by_frame(lift: Lifter) -> Lifter:
     return lambda x: lift(frames(x)).reshape(*x.shape[:-1], 3)
 
 
-def evaluate(lift: Lifter, samples: List[dict]) -> Dict[str, float]:
+def evaluate(lift: Lifter, samples: list[dict]) -> dict[str, float]:
     """Errors of a lifter in mm, as in the configs."""
     metric = PoseAccuracy3D()
     predictions = lift(np.stack([s['keypoint'] - s['keypoint'][:, :1] for s in samples]))
     metric.process({}, [dict(s, pred_keypoints_3d=torch.from_numpy(p[None]))
-                        for s, p in zip(samples, predictions)])
+                        for s, p in zip(samples, predictions, strict=True)])
     return metric.compute_metrics(metric.results)
 
 

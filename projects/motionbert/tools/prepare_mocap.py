@@ -8,10 +8,10 @@ import argparse
 import pickle
 import sys
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def place_camera(joints: np.ndarray, name: str, view: int, seed: int,
         cameras = replace(cameras, distance=tuple(_BACK * d for d in cameras.distance))
 
 
-def see(joints: np.ndarray, camera: Camera) -> Dict[str, np.ndarray]:
+def see(joints: np.ndarray, camera: Camera) -> dict[str, np.ndarray]:
     """What Human3.6M's format holds of a recording seen by a camera.
 
     The labels in pixels are weak perspective about the root: with its pixel u_0, depth Z_0 and
@@ -130,7 +130,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def read_bandai(path: Path) -> List[Tuple[str, np.ndarray]]:
+def read_bandai(path: Path) -> list[tuple[str, np.ndarray]]:
     """Names and joints (T, 17, 3) of the recordings of ``bandai_namco_15fps.npz``, metres, y up.
 
     Nose and head are those of :func:`add_head`. The root is the hips joint of the skeleton, 2 cm
@@ -152,12 +152,12 @@ def read_bandai(path: Path) -> List[Tuple[str, np.ndarray]]:
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected the '
                               'arrays xyz (N, 22, 3), length (S,) and name (S,)') from None
-    return list(zip(names, np.split(joints, np.cumsum(length)[:-1])))
+    return list(zip(names, np.split(joints, np.cumsum(length)[:-1]), strict=True))
 
 
 def bandai(args: argparse.Namespace):
     """Write ``bandai_h36m.pkl`` and ``bandai_clips.npz``."""
-    splits: Dict[str, List[dict]] = {}
+    splits: dict[str, list[dict]] = {}
     clips = []
     for name, joints in tqdm(read_bandai(args.input), 'Recordings', mininterval=1):
         split = split_of(name)
@@ -277,11 +277,11 @@ class Arrays:
             raise self.error(field, f'{type(error).__name__}: {error}',
                              f'an array, among {sorted(self.names)[:30]}') from None
 
-    def read(self, field: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
+    def read(self, field: str, shape: tuple[int | None, ...]) -> np.ndarray:
         """Finite numbers of a shape, with None for any length."""
         value = self.raw(field)
         if value.dtype.kind not in 'fiu' or value.ndim != len(shape) or any(
-                want not in (None, have) for want, have in zip(shape, value.shape)):
+                want not in (None, have) for want, have in zip(shape, value.shape, strict=True)):
             raise self.error(field, f'{value.dtype} of shape {value.shape}',
                              f'numbers of shape {shape}')
         if not np.isfinite(value).all():
@@ -289,7 +289,7 @@ class Arrays:
         return value
 
 
-def read_amass(path: Path) -> Tuple[str, Dict[str, np.ndarray]]:
+def read_amass(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """Gender and parameters of a recording of AMASS, at about 60 frames per second.
 
     Raises:
@@ -356,14 +356,14 @@ def load_regressor(path: Path) -> np.ndarray:
     return value
 
 
-def write_clips(path: Path, clips: Iterable[Tuple[str, np.ndarray]]):
+def write_clips(path: Path, clips: Iterable[tuple[str, np.ndarray]]):
     """Write the file of :class:`MotionCaptureDataset`.
 
     Args:
         path (Path): ``.npz`` file.
         clips (Iterable): Names and joints (T, 17, 3), metres along the axes of an image.
     """
-    names, joints = zip(*clips)
+    names, joints = zip(*clips, strict=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_at_once(path) as f:
         np.savez(f, keypoint_3d=np.concatenate(joints).astype(np.float32),

@@ -79,7 +79,7 @@ class ClusterHook(Hook):
         dataset = runner.train_dataloader.dataset
         infos = (dataset.get_data_info(i) for i in range(len(dataset)))
         ids, labels, parts = zip(*((info['frame_dir'], info['label'], info.get('part', 0))
-                                   for info in infos))
+                                   for info in infos), strict=True)
         self.labels, self.parts = np.array(labels), np.array(parts)
         _model(runner).prepare(ids)
 
@@ -159,4 +159,4 @@ def agreement(clusters: np.ndarray, labels: np.ndarray, parts: np.ndarray) -> di
         sums += inside.sum() * normalized_mutual_info_score(true, found), contingency_matrix(
             true, found).max(0).sum()
         total += inside.sum()
-    return dict(zip(('nmi', 'purity'), sums / total)) if total else {}
+    return dict(zip(('nmi', 'purity'), sums / total, strict=True)) if total else {}

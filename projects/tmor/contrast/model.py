@@ -1,7 +1,7 @@
 """MotionContrast: learning which motions, videos and texts belong together (T-MOR, Sec. II)."""
 
 import logging
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -181,7 +181,7 @@ class MotionContrast(BaseModel):
         """Set ``embedding`` (C,) of length 1, mean over the clips of a sample."""
         pooled = F.normalize(features.pooled.float(), dim=1)
         pooled = pooled.view(len(data_samples), -1, pooled.shape[1]).mean(1)
-        for sample, vector in zip(data_samples, F.normalize(pooled, dim=1)):
+        for sample, vector in zip(data_samples, F.normalize(pooled, dim=1), strict=True):
             sample.embedding = vector
         return data_samples
 

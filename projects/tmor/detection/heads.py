@@ -116,7 +116,9 @@ class FrameHead(BaseModule):
 
     def predict(self, features: MotionFeatures, valid: Tensor, data_samples: list) -> list:
         """Set ``frame_scores`` (S, K), probabilities of the classes in each frame."""
-        for sample, scores in zip(data_samples, self.criterion.scores(self(features, valid))):
+        for sample, scores in zip(data_samples,
+                                  self.criterion.scores(self(features, valid)),
+                                  strict=True):
             sample.frame_scores = scores
         return data_samples
 

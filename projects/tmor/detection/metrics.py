@@ -3,9 +3,10 @@
 import logging
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Dict, NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -54,7 +55,7 @@ class _RecordingMetric(BaseMetric):
                                  s['frame_scores'].float().cpu().numpy()[valid],
                                  s['frame_targets'][valid], s['segments']))
 
-    def recordings(self, results: list) -> Dict[str, Recording]:
+    def recordings(self, results: list) -> dict[str, Recording]:
         """Windows put together by recording, in the order of their names.
 
         Raises:
@@ -65,10 +66,11 @@ class _RecordingMetric(BaseMetric):
             windows[name].append(window)
         out = {}
         for name, parts in sorted(windows.items()):
-            starts, (num_frames, *_), parts_scores, parts_targets, (segments, *_) = zip(*parts)
+            starts, lengths, parts_scores, parts_targets, segments = zip(*parts, strict=True)
+            num_frames, segments = lengths[0], segments[0]
             scores = join_windows(starts, parts_scores, num_frames)
             truth = np.zeros(scores.shape, bool)
-            for first, targets in zip(starts, parts_targets):
+            for first, targets in zip(starts, parts_targets, strict=True):
                 truth[first:first + len(targets)] = targets
             if not np.isfinite(scores).all():
                 raise ValueError(f'frame_scores of {name!r}: found NaN or infinite values, '
@@ -131,20 +133,22 @@ class FrameMAP(_RecordingMetric):
         """``frame_mAP``; NaN and a warning if no frame has an action."""
         recordings = self.recordings(results)
         chosen = [self._points(len(r.scores)) for r in recordings.values()]
-        scores = np.concatenate([r.scores[i] for r, i in zip(recordings.values(), chosen)])
-        targets = np.concatenate([r.targets[i] for r, i in zip(recordings.values(), chosen)])
+        scores = np.concatenate(
+            [r.scores[i] for r, i in zip(recordings.values(), chosen, strict=True)])
+        targets = np.concatenate(
+            [r.targets[i] for r, i in zip(recordings.values(), chosen, strict=True)])
         self.average_precision = ap = np.array([
             average_precision_score(target, score) if target.any() else np.nan
-            for target, score in zip(targets.T, scores.T)])
+            for target, score in zip(targets.T, scores.T, strict=True)])
         if self.out_dir:
             self._write(recordings)
         known = ap[~np.isnan(ap)]
         names = self.class_names(len(ap))
         if len(known) < len(ap):
-            print_log(f'no frame of {[n for n, a in zip(names, ap) if np.isnan(a)]}: left out of '
-                      'the mean', 'current', logging.WARNING)
+            absent = [n for n, a in zip(names, ap, strict=True) if np.isnan(a)]
+            print_log(f'no frame of {absent}: left out of the mean', 'current', logging.WARNING)
         print_log('AP by class: ' + ', '.join(
-            f'{n} {a:.3f}' for n, a in zip(names, ap) if not np.isnan(a)), 'current')
+            f'{n} {a:.3f}' for n, a in zip(names, ap, strict=True) if not np.isnan(a)), 'current')
         if self.convention == 'tsu':
             known = known[known != 0]
         return dict(frame_mAP=float(known.mean()) if len(known) else float('nan'))
@@ -155,7 +159,7 @@ class FrameMAP(_RecordingMetric):
             return slice(None)
         return np.linspace(0, length - 1, self.num_points).round().astype(int)
 
-    def _write(self, recordings: Dict[str, Recording]):
+    def _write(self, recordings: dict[str, Recording]):
         """Scores of all recordings, pictures of the first ones."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         arrays = {}

@@ -7,8 +7,8 @@ interface of ViCLIP (arXiv 2307.06942), or a plain function of the first argumen
 import importlib
 import importlib.util
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -50,7 +50,7 @@ class SentenceEncoder:
                               'only the table is needed afterwards') from None
         self.model = SentenceTransformer(str(path), device=device, local_files_only=True)
 
-    def encode_text(self, texts: List[str]) -> np.ndarray:
+    def encode_text(self, texts: list[str]) -> np.ndarray:
         """(N, 384) of length 1."""
         return self.model.encode(texts, show_progress_bar=False)
 
@@ -166,7 +166,7 @@ def read_clip(video: Video, frames: np.ndarray | None = None, num_frames: int = 
         frames = np.arange(max(video.expected_frames, 1))
     step = max(len(frames) // num_frames, 1)
     wanted = frames[np.minimum(np.arange(num_frames) * step, len(frames) - 1)].tolist()
-    found: Dict[int, np.ndarray] = {}
+    found: dict[int, np.ndarray] = {}
     for index, image in enumerate(video.frames()):
         if index in wanted:
             found[index] = cv2.resize(image, (size, size))[..., ::-1]
@@ -180,7 +180,7 @@ def read_clip(video: Video, frames: np.ndarray | None = None, num_frames: int = 
     return ((clip / np.float32(255) - _MEAN) / _STD).transpose(0, 3, 1, 2)
 
 
-def video_of(videos: Dict[str, Path], *names: str) -> Path | None:
+def video_of(videos: dict[str, Path], *names: str) -> Path | None:
     """The video that one of the names means, with or without suffix and folder."""
     for name in filter(None, names):
         for key in (name, Path(name).with_suffix('').as_posix(), Path(name).name, Path(name).stem):
@@ -189,22 +189,22 @@ def video_of(videos: Dict[str, Path], *names: str) -> Path | None:
     return None
 
 
-def by_name(folder: Path) -> Dict[str, Path]:
+def by_name(folder: Path) -> dict[str, Path]:
     """Videos of a folder by every unambiguous name that :func:`video_of` looks for."""
     found = find_videos(folder)
     out = dict(found)
     for short in (lambda p: p.with_suffix('').as_posix(), lambda p: p.name, lambda p: p.stem):
         names = [short(Path(key)) for key in found]
         count = Counter(names)
-        out.update({name: file for name, file in zip(names, found.values())
+        out.update({name: file for name, file in zip(names, found.values(), strict=True)
                     if count[name] == 1 and name not in out})
     return out
 
 
-def encode_videos(encoder, clips: Iterable[Tuple[str, Path, np.ndarray | None]],
+def encode_videos(encoder, clips: Iterable[tuple[str, Path, np.ndarray | None]],
                   problems: list, batch_size: int = 8, num_frames: int = 8, size: int = 224,
                   progress: Callable[[int], None] = lambda clips: None
-                  ) -> Iterator[Tuple[List[str], np.ndarray]]:
+                  ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Features of clips, batch by batch.
 
     Args:

@@ -7,8 +7,8 @@ T-MOR takes "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec.
 import csv
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Sequence, Union
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def class_phrase(name: str) -> str:
                     for w in words)
 
 
-def read_texts(path: Union[str, Path]) -> Dict[str, List[str]]:
+def read_texts(path: str | Path) -> dict[str, list[str]]:
     """Texts by id, e.g. captions of samples or descriptions of classes.
 
     Args:

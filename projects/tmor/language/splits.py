@@ -5,8 +5,8 @@ on the seen classes of each split, and takes a second.
 """
 
 import itertools
+from collections.abc import Sequence
 from math import comb
-from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from .zero_shot import accuracies
 
 
 def draw_splits(num_classes: int, num_seen: int, count: int | None,
-                seed: int = 0) -> List[Tuple[int, ...]]:
+                seed: int = 0) -> list[tuple[int, ...]]:
     """Different sets of seen classes.
 
     Args:
@@ -127,9 +127,9 @@ def nearest_seen_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray,
     return (texts @ texts.T)[nearest]
 
 
-def evaluate_splits(splits: Sequence[Sequence[int]], train: Tuple[np.ndarray, np.ndarray],
-                    test: Tuple[np.ndarray, np.ndarray], trainer: SplitTrainer,
-                    progress=lambda splits: splits) -> Dict[str, Dict[str, np.ndarray]]:
+def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np.ndarray],
+                    test: tuple[np.ndarray, np.ndarray], trainer: SplitTrainer,
+                    progress=lambda splits: splits) -> dict[str, dict[str, np.ndarray]]:
     """Accuracies of a trained head, of the floor and of chance.
 
     Args:

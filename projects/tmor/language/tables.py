@@ -7,8 +7,8 @@ is needed in a training but one vector a sample.
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Sequence, Union
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class FeatureTable:
     """
 
     def __init__(self, ids: Sequence[str], features: np.ndarray, meta: dict | None = None,
-                 path: Union[str, Path] = 'table'):
+                 path: str | Path = 'table'):
         self.path, self.ids, self.meta = str(path), list(ids), dict(meta or {})
         features = np.asarray(features)
         if features.dtype.kind not in 'fiu' or features.ndim != 2 or not features.shape[1] or len(
@@ -64,7 +64,7 @@ class FeatureTable:
         return len(self.ids)
 
     @classmethod
-    def load(cls, path: Union[str, Path]) -> 'FeatureTable':
+    def load(cls, path: str | Path) -> 'FeatureTable':
         """Read a table, which may come from anywhere.
 
         Raises:
@@ -85,7 +85,7 @@ class FeatureTable:
                          'dict in meta')
         return cls(ids.tolist(), features, meta, path)
 
-    def save(self, path: Union[str, Path]):
+    def save(self, path: str | Path):
         """Write the table; the file appears complete or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ class TableWriter:
         AnnotationError: If the suffix is another one.
     """
 
-    def __init__(self, path: Union[str, Path], settings: dict, block: int = 1024):
+    def __init__(self, path: str | Path, settings: dict, block: int = 1024):
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if self.path.suffix != '.npz':
             raise _error(path, 'suffix', repr(self.path.suffix), "'.npz'")
@@ -191,7 +191,7 @@ class TableWriter:
     def __exit__(self, *_):
         self._flush()
 
-    def finish(self, ids: Sequence[str], last: bool = True) -> List[str]:
+    def finish(self, ids: Sequence[str], last: bool = True) -> list[str]:
         """Write the table.
 
         Args:

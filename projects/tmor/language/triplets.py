@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,8 +42,8 @@ def _stem(name: str) -> str:
     return re.sub(r'\.\w{2,5}$', '', name)
 
 
-def join_captions(annotations: Sequence[dict], captions: Dict[str, str], counts: Counter,
-                  num_joints: int = 17) -> List[dict]:
+def join_captions(annotations: Sequence[dict], captions: dict[str, str], counts: Counter,
+                  num_joints: int = 17) -> list[dict]:
     """Annotations with a person and a caption.
 
     Args:
@@ -99,9 +99,9 @@ def unique_captions(annotations: Sequence[dict], features: np.ndarray, max_simil
     rows = list(first.values())
     drop = near_duplicates(features[rows], max_similarity)
     owner = {text: videos[i] for text, i in first.items()}
-    near = dict(zip(first, drop.tolist()))
+    near = dict(zip(first, drop.tolist(), strict=True))
     keep = np.ones(len(annotations), bool)
-    for i, (ann, video) in enumerate(zip(annotations, videos)):
+    for i, (ann, video) in enumerate(zip(annotations, videos, strict=True)):
         text = normal_text(ann['text'])
         if owner[text] != video:
             counts['with the caption of another video'] += 1

@@ -1,6 +1,6 @@
 """Recognition of classes by their texts alone (arXiv 2606.21607, Sec. II and III)."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -135,7 +135,8 @@ class ZeroShotHead(BaseModule):
             videos = rows.to(features.pooled).repeat_interleave(clips, 0)
         cosine = self(features, videos)
         cosine = cosine.view(len(data_samples), -1, cosine.shape[1]).mean(1)
-        for sample, score in zip(data_samples, (cosine / self.temperature).softmax(1)):
+        for sample, score in zip(data_samples, (cosine / self.temperature).softmax(1),
+                                 strict=True):
             sample.set_pred_score(score).set_pred_label(score.argmax())
         return data_samples
 

@@ -105,7 +105,7 @@ def main(argv=None):
     if not args.keep_duplicates:
         rows = FeatureTable.load(table).lookup([ann['frame_dir'] for ann in annotations])
         keep = unique_captions(annotations, unit_rows(rows), args.max_similarity, counts)
-        annotations = [ann for ann, kept in zip(annotations, keep) if kept]
+        annotations = [ann for ann, kept in zip(annotations, keep, strict=True) if kept]
     if args.video_encoder:
         videos = args.videos
         if videos is None and not args.reader and not is_annotated(args):

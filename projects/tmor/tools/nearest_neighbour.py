@@ -71,7 +71,7 @@ def main():
     evaluator = Evaluator(cfg.test_evaluator)
     evaluator.dataset_meta = test.dataset.metainfo
     nearest = neighbours.kneighbors(rows, return_distance=False)  # (N', neighbours)
-    for sample, index in zip(samples, nearest):
+    for sample, index in zip(samples, nearest, strict=True):
         sample.frame_scores = torch.from_numpy(targets[index].mean(0))
     evaluator.process(samples)
     for name, value in evaluator.evaluate(len(test.dataset)).items():

@@ -14,8 +14,8 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 from mmengine.config import DictAction
 from tqdm import tqdm
@@ -89,7 +89,7 @@ def by_clip(path: str, texts: dict) -> dict:
 def _merge(paths: list, parts: Iterable) -> dict:
     """Texts of several files in one."""
     texts = {}
-    for path, part in zip(paths, parts):
+    for path, part in zip(paths, parts, strict=True):
         twice = sorted(texts.keys() & part)
         if twice:
             raise AnnotationError(f'{path}: id: found {twice[:3]} again, expected ids that no '
