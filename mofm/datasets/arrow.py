@@ -175,7 +175,7 @@ class ArrowFile:
     def splits(self) -> dict[str, np.ndarray]:
         """Ascending rows of every split."""
         out: dict[str, list[np.ndarray]] = {}
-        for batch, first in zip(self._batches, self._first, strict=True):
+        for batch, first in zip(self._batches, self._first, strict=False):
             column = batch.column('split')
             names = column.flatten().dictionary_encode()
             parents = column.value_parent_indices().to_numpy(zero_copy_only=False)

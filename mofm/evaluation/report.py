@@ -53,7 +53,7 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
         guesses = [f'{names[c]}, {score:.1%}' for c, score in zip(best[i], scores[i], strict=True)
                    if c != label[i]]
         return list(zip(('true', 'predicted', '', ''),
-                        [f'{names[label[i]]}, {true[i]:.1%}', *guesses], strict=True))
+                        [f'{names[label[i]]}, {true[i]:.1%}', *guesses], strict=False))
 
     wrong = wrong[:num_mistakes]
     _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong),

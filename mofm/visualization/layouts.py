@@ -33,7 +33,7 @@ def draw_layouts() -> Figure:
     axes = figure.subplots(2, columns, squeeze=False).ravel()
     for axis in axes[len(LAYOUTS):]:
         axis.set_axis_off()
-    for axis, layout in zip(axes, LAYOUTS.values(), strict=True):
+    for axis, layout in zip(axes, LAYOUTS.values(), strict=False):
         points = np.array([_position(joint) for joint in layout.joints]) * [1, -1]
         draw_skeleton(axis, points, np.ones(len(points)), layout)
         for i, (x, y) in enumerate(points):

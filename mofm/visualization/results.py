@@ -76,7 +76,7 @@ def draw_curves(curves: Mapping[str, tuple[Sequence, Sequence]], columns: int = 
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(curves):]:
         axis.remove()
-    for axis, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
+    for axis, (name, (steps, values)) in zip(axes, curves.items(), strict=False):
         steps, values = np.asarray(steps), np.asarray(values, dtype=float)
         if steps.shape != values.shape or steps.ndim != 1 or not len(steps):
             raise ValueError(f'{name}: steps {steps.shape} and values {values.shape}, expected '
