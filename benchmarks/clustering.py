@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from projects.tmor.contrast.clustering import (  # noqa: E402
     blockwise_dbscan,
-    neighbour_distance,
+    neighbor_distance,
     sklearn_dbscan,
 )
 
@@ -30,8 +30,8 @@ from projects.tmor.contrast.clustering import (  # noqa: E402
 def bank(points: int, dims: int = 256, groups: int = 500) -> torch.Tensor:
     """Features as a motion encoder gives them: positive, of length 1, (N, C) float64."""
     rng = torch.Generator().manual_seed(0)
-    centres = torch.rand(groups, dims, generator=rng)
-    x = centres[torch.randint(groups, (points, ), generator=rng)]
+    centers = torch.rand(groups, dims, generator=rng)
+    x = centers[torch.randint(groups, (points, ), generator=rng)]
     x[:points // 5] = torch.rand(points // 5, dims, generator=rng)
     x = (x + 0.1 * torch.randn(points, dims, generator=rng)).relu()
     x = torch.nn.functional.normalize(x, dim=1).half().double()
@@ -49,7 +49,7 @@ def main():
     x = bank(args.points).to(args.device)
     start = time.perf_counter()
     queries = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(1))[:10_000]]
-    eps = np.percentile(neighbour_distance(queries, x, 4).cpu().numpy(), args.percentile)
+    eps = np.percentile(neighbor_distance(queries, x, 4).cpu().numpy(), args.percentile)
     print(f'{machine(args.device)}\n\n{args.points} points, eps {eps:.4f} '
           f'({time.perf_counter() - start:.1f} s)\n\n'
           '| | seconds | clusters | noise | memory at most |\n|---|---|---|---|---|')

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mofm.datasets import MotionDataset, SyntheticMotion, dump_annotations
+from mofm.annotations import dump_annotations
+from mofm.datasets import MotionDataset, SyntheticMotion
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,8 +16,9 @@ import warnings
 import numpy as np
 from torch.utils.data import DataLoader, RandomSampler
 
-from mofm.datasets import MotionDataset, dump_annotations
-from mofm.datasets.arrow import ArrowWriter
+from mofm.annotations import dump_annotations
+from mofm.annotations.arrow import ArrowWriter
+from mofm.datasets import MotionDataset
 
 MIB = 2**20
 

@@ -28,7 +28,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, get_worker_info
 
-from mofm.datasets import MotionDataset, dump_annotations, load_annotations, motion_collate
+from mofm.annotations import dump_annotations, load_annotations
+from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import TRANSFORMS
 
 PEER = [

@@ -42,7 +42,7 @@ class PlainPretrainer(nn.Module):
         return batch['inputs']['heatmap'].to(device), batch['inputs']['mask'].to(device)
 
     @torch.no_grad()
-    def tokenise(self, volume: Tensor) -> Tensor:
+    def tokenize(self, volume: Tensor) -> Tensor:
         """Token ids (B, K) of the teacher."""
         logits = self.teacher.to_logits(self.teacher.encoder(volume))  # (B, V, 1, rows, cols)
         return logits.argmax(1).flatten(1)
@@ -75,7 +75,7 @@ class PlainPretrainer(nn.Module):
 
     def forward(self, volume: Tensor, mask: Tensor) -> Tensor:
         """Loss of a batch."""
-        ids = self.tokenise(volume)
+        ids = self.tokenize(volume)
         tokens = self.encode(self.embed(volume), mask)
         return self.loss(tokens, ids, mask)
 

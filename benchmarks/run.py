@@ -40,9 +40,9 @@ from tqdm import tqdm
 from mofm.apis import MotionInferencer, init_model
 from mofm.apis.profiling import Memory, flop_counter, peak_of_tensors
 from mofm.datasets import MotionDataset, motion_collate
-from mofm.engine.bfloat16 import BFloat16OptimWrapper
-from mofm.models import ThermalCubes
+from mofm.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mofm.registry import MODELS
+from mofm.structures import ThermalCubes
 
 CPU = torch.device('cpu')
 CONFIGS = dict(tiny=('configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py'),
@@ -151,14 +151,14 @@ def stages(bench: Bench) -> dict:
         ways[f'{tokens}, {dtype}'] = Way(partial(ours, tokens, wrapper), [
             ('load', loader, 'load'), ('transform', loader, 'transform'),
             ('copy', model.data_preprocessor, 'forward'), *RENDERING,
-            ('tokenise', model.tokenizer, 'encode'), ('embed', model.backbone, 'embed_cubes'),
+            ('tokenize', model.tokenizer, 'encode'), ('embed', model.backbone, 'embed_cubes'),
             ('encode', model.backbone, 'forward'), ('head and loss', model.head, 'loss'),
             ('backward', wrapper, 'backward'), ('optimizer', wrapper, 'step'),
             ('optimizer', wrapper, 'zero_grad')], dtype)
         moved.update({(f'{tokens}, {dtype}', stage): n for stage, n in traffic.items()})
     ways['plain, fp32'] = Way(lambda: plain.train_step(heat_loader()), [
         ('load', heat_loader, 'load'), ('transform', heat_loader, 'transform'),
-        ('copy', plain, 'copy'), ('tokenise', plain, 'tokenise'), ('embed', plain, 'embed'),
+        ('copy', plain, 'copy'), ('tokenize', plain, 'tokenize'), ('embed', plain, 'embed'),
         ('encode', plain, 'encode'), ('head and loss', plain, 'loss'),
         ('backward', plain, 'backward'), ('optimizer', plain, 'update')])
     moved['plain, fp32', 'optimizer'] = traffic['optimizer']
@@ -185,7 +185,7 @@ def equality(model, plain: PlainPretrainer, batch: dict, heat: dict) -> list:
     with torch.backends.cudnn.flags(allow_tf32=False):
         clips = model.data_preprocessor(batch, True)
         volume, mask = plain.copy(heat)
-        ids = plain.tokenise(volume)
+        ids = plain.tokenize(volume)
         ours = model.tokenizer.encode(clips['inputs'], mask)
         agree = (ids[mask] == ours).float().mean().item()
         ids[mask] = ours

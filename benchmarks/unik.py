@@ -26,7 +26,7 @@ SIZES = {
 
 
 def transcription(w: dict, x: torch.Tensor, training: bool = True) -> torch.Tensor:
-    """UNIK by the names of its checkpoints, step by step; without neighbouring frames.
+    """UNIK by the names of its checkpoints, step by step; without neighboring frames.
 
     Args:
         w (dict): Weights and statistics by name; training changes the statistics.

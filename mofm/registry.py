@@ -33,7 +33,7 @@ LOG_PROCESSORS = _child('log_processor', parent.LOG_PROCESSORS, 'mofm.engine')
 EVALUATOR = _child('evaluator', parent.EVALUATOR, 'mofm.evaluation')
 VISBACKENDS = _child('vis_backend', parent.VISBACKENDS, 'mofm.visualization')
 FUNCTIONS = _child('function', parent.FUNCTIONS, 'mofm.datasets')
-WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS, 'mofm.models')
+WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS, 'mofm.hub')
 
 #: Readers of outside formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])

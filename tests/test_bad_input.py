@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mofm.datasets import MotionDataset, dump_annotations
+from mofm.annotations import dump_annotations
+from mofm.datasets import MotionDataset
 from mofm.registry import MODELS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from mofm.engine.checkpoint import find_checkpoint
+from mofm.hub.checkpoint import find_checkpoint
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 

@@ -15,15 +15,9 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import DictAction
 
-from mofm.apis import (
-    MotionInferencer,
-    PersonDetector,
-    PoseExtractor,
-    Video,
-    find_videos,
-    whole_frame,
-)
-from mofm.apis.video import IMAGES, VIDEOS
+from mofm.apis import MotionInferencer
+from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor, whole_frame
+from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.visualization import (
     animate_clip,
     animate_clip_3d,
@@ -34,7 +28,7 @@ from mofm.visualization import (
     draw_timeline,
     draw_tokenized_clip,
     save_animation,
-    score_colours,
+    score_colors,
     write_video,
 )
 
@@ -231,7 +225,7 @@ def overlay(result, video: Video, path: Path):
                 for p, v in zip(persons, known, strict=True)
             ]
             yield draw_poses(image, np.stack(points), np.stack(scores),
-                             score_colours(known, low, high), texts, title(frame))
+                             score_colors(known, low, high), texts, title(frame))
 
     write_video(frames(), path, video.fps)
 

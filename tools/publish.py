@@ -18,8 +18,8 @@ from safetensors.torch import save
 import mofm
 from mofm.apis.inferencer import MotionInferencer
 from mofm.apis.model import init_model, load_config
-from mofm.engine.checkpoint import load_local
-from mofm.engine.published import DATASET_KEYS, METRIC_KEYS, check_config
+from mofm.hub.checkpoint import load_local
+from mofm.hub.published import DATASET_KEYS, METRIC_KEYS, check_config
 from mofm.models import (
     ActionClsHead,
     AnomalyClsHead,
@@ -84,8 +84,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--name', help='title of the model card [name of the config]')
     parser.add_argument('--metrics', nargs='+', default=[], type=Path, metavar='FILE.json',
                         help='results that tools/test.py wrote, WORK_DIR/TIME/TIME.json')
-    parser.add_argument('--licence', metavar='NAME',
-                        help='licence of the weights, e.g. apache-2.0')
+    parser.add_argument('--license', metavar='NAME',
+                        help='license of the weights, e.g. apache-2.0')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     return parser.parse_args()
@@ -257,10 +257,10 @@ def write_card(args, model, state: dict, weights: Path, content: dict, rows: lis
                     f'{meta["seed"]}, saved {meta["time"][:4]}-{meta["time"][4:6]}-'
                     f'{meta["time"][6:8]}',
         'MoFM': mofm.__version__,
-        'licence': args.licence,
+        'license': args.license,
     }
     missing = {
-        'licence': 'Licence: ask the publisher before you use the weights.',
+        'license': 'License: ask the publisher before you use the weights.',
         'metrics': 'Metrics: no results were given.',
         'trained on': 'Training data: the checkpoint does not name them.',
         'training': 'Length and seed of the training: the checkpoint does not hold them.',
@@ -269,7 +269,7 @@ def write_card(args, model, state: dict, weights: Path, content: dict, rows: lis
     stated = {k for k, v in dict(facts, metrics=rows).items() if v}
     stated |= {'classes'} if inference not in ('action', 'detect') else set()
     front = ModelCardData(
-        license=args.licence, library_name='mofm', model_name=args.name,
+        license=args.license, library_name='mofm', model_name=args.name,
         tags=['human-motion', 'skeleton', 'keypoints', inference.replace('_', '-')])
     table = ['| metric | value | data | from |', '|---|---|---|---|'] + [
         f'| {name} | {value:.4f} | {data} | {origin} |' for name, value, data, origin in rows]

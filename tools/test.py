@@ -58,8 +58,7 @@ def main():
 def test(cfg: Config, args: argparse.Namespace):
     """Test, and report it."""
     runner = Runner.from_cfg(cfg)
-    if not args.no_report:
-        runner.register_hook(ReportHook())
+    runner.register_hook(ReportHook(page=not args.no_report))
     if args.checkpoint == 'none':
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.init_weights()

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mofm.engine import find_resumable
+from mofm.hub.checkpoint import find_resumable
 
 
 def parse_args() -> argparse.Namespace:

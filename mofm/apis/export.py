@@ -36,11 +36,9 @@ from mofm.models import (
     MoFMBackbone,
     MotionRecognizer,
     OneShotHead,
-    RenderedCubes,
-    ThermalCubes,
 )
-from mofm.models.thermal_cubes import MIN_SCORE
 from mofm.registry import TRANSFORMS
+from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
 from mofm.version import __version__
 
 #: What a graph returns, by task.
@@ -91,7 +89,7 @@ class DenseRenderer:
             RenderedCubes: B clips.
         """
         points, score = keypoints[..., :2], keypoints[..., 2]
-        present = _seen(points) & (score >= MIN_SCORE) & (score < torch.inf)
+        present = _seen(points) & (score >= SCORE_THRESHOLD) & (score < torch.inf)
         points = points.where(present[..., None], 0)
         size = img_shape.flip(1)[:, None, None, None].float()  # (B, 1, 1, 1, 2) width, height
         if self.compact:
@@ -142,10 +140,10 @@ class DenseRenderer:
     def _profiles(self, points: Tensor) -> Tensor:
         """Heat along both axes with the support of :class:`ThermalCubes`: (..., 2, canvas)."""
         reach, canvas = 3 * self.sigma, self.grid.canvas
-        centre = points.clamp(-2 * reach - 2, canvas + 2 * reach + 2)[..., None]
-        pixel = torch.arange(canvas, dtype=centre.dtype, device=centre.device)
-        inside = (pixel >= (centre - reach).trunc()) & (pixel < (centre + reach).trunc() + 1)
-        return torch.exp(-(pixel - centre).square() / (2 * self.sigma**2)) * inside
+        center = points.clamp(-2 * reach - 2, canvas + 2 * reach + 2)[..., None]
+        pixel = torch.arange(canvas, dtype=center.dtype, device=center.device)
+        inside = (pixel >= (center - reach).trunc()) & (pixel < (center + reach).trunc() + 1)
+        return torch.exp(-(pixel - center).square() / (2 * self.sigma**2)) * inside
 
 
 def _seen(points: Tensor) -> Tensor:

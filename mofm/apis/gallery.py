@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import written_at_once
+from mofm.utils.files import atomic_write
 
 
 class Gallery:
@@ -102,7 +102,7 @@ class Gallery:
             raise ValueError(f"{path}: found suffix {path.suffix!r}, expected '.npz'")
         self.require_exemplars()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_at_once(path) as f:
+        with atomic_write(path) as f:
             np.savez_compressed(f, name=np.array(self._names), embedding=self._embedding,
                                 model=self._inferencer.fingerprint)
 

@@ -14,17 +14,17 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from tqdm import tqdm
 
+from mofm.annotations import AnnotationError, Problem, summarize
 from mofm.datasets import TrackWindowDataset, motion_collate
-from mofm.datasets.annotation import AnnotationError, Problem, summarise
 from mofm.datasets.frame_windows import join_windows
-from mofm.datasets.transforms.utils import is_int
-from mofm.keypoints import get_layout
+from mofm.pose_estimation.pose_extractor import PoseExtractor
 from mofm.registry import DATASETS, METRICS
+from mofm.structures import get_layout
+from mofm.utils.checks import is_int
 
 from .gallery import Gallery
 from .lifting import lift_result, to_pixels
 from .model import init_model
-from .pose_extractor import PoseExtractor
 from .recordings import Inputs, Recording, RecordingReader
 from .results import (
     ActionResult,
@@ -260,7 +260,7 @@ class MotionInferencer:
             inputs: A recording, or a list or an iterator of them, each
 
                 - an annotation (dict): ``keypoint`` (M, T, V, 2), the other fields of
-                  :mod:`mofm.datasets.annotation` are optional,
+                  :mod:`mofm.annotations.files` are optional,
                 - an array (T, V, 3) or (M, T, V, 3): x and y in pixels, and score,
                 - or a path: annotations (``.pkl``, ``.arrow``, ``.npz``, ``.json``), poses of
                   AlphaPose, OpenPose or MMPose, arrays (``.npy``, ``.npz``), a video (needs the
@@ -290,7 +290,7 @@ class MotionInferencer:
             model_fps (float, optional): Frame rate of the training data, to which the key points
                 are brought; ``window`` and ``stride`` then count its frames. Needs ``fps``.
             layout (str): Joints of annotations and arrays, one of
-                :data:`mofm.keypoints.LAYOUTS`. Defaults to 'coco17'.
+                :data:`mofm.structures.LAYOUTS`. Defaults to 'coco17'.
             img_shape (tuple[int, int], optional): Height and width in pixels of inputs that do
                 not tell; by default the image ends at the last joint.
             split (str, optional): Name of a split of annotation files.
@@ -340,7 +340,7 @@ class MotionInferencer:
         reader = self._reader(window, stride, progress=progress, **options)
         found = list(self._run(reader, inputs, 'one_shot', window, stride, progress))
         if reader.problems:
-            raise AnnotationError(summarise(reader.problems))
+            raise AnnotationError(summarize(reader.problems))
         return np.concatenate([outputs['embedding'] for _, _, outputs in found])
 
     def _reader(self, window, stride, **options) -> RecordingReader:
@@ -375,10 +375,10 @@ class MotionInferencer:
                 raise ValueError('inputs: found no recording, expected at least one')
             raise AnnotationError(reader.problems[0] if len(reader.problems) == 1 else
                                   f'none of {reader.count} recordings can be used\n'
-                                  f'{summarise(reader.problems)}')
+                                  f'{summarize(reader.problems)}')
         if reader.problems:
             print_log(f'left out {len(reader.problems)} of {reader.count} recordings:\n'
-                      f'{summarise(reader.problems)}', 'current', logging.WARNING)
+                      f'{summarize(reader.problems)}', 'current', logging.WARNING)
 
     def _windows(self, reader, inputs, task, window, stride) -> Iterator[tuple]:
         """Groups of recordings and their windows."""

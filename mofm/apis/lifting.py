@@ -11,10 +11,10 @@ from .windows import PersonWindows, visible
 
 def to_pixels(joints: np.ndarray, sample: ActionDataSample, clip: dict,
               root_relative: bool) -> np.ndarray:
-    """Undo the normalisation of a clip.
+    """Undo the normalization of a clip.
 
     Args:
-        joints (np.ndarray): (M or more, T, J, 3) normalised, of persons that fill up a batch too.
+        joints (np.ndarray): (M or more, T, J, 3) normalized, of persons that fill up a batch too.
         sample (ActionDataSample): With ``norm_center`` (2,) and ``norm_scale`` of the pipeline.
         clip (dict): Annotation of the M persons.
         root_relative (bool): Whether the root of each frame is the origin; it is put where that
@@ -24,11 +24,11 @@ def to_pixels(joints: np.ndarray, sample: ActionDataSample, clip: dict,
         np.ndarray: (M, T, J, 3) as in :class:`LiftResult`.
 
     Raises:
-        ValueError: If the pipeline does not tell how it normalised.
+        ValueError: If the pipeline does not tell how it normalized.
     """
     if 'norm_scale' not in sample or 'norm_center' not in sample:
         raise ValueError('norm_center and norm_scale: found none in the data samples, '
-                         'expected what the test pipeline normalised the key points by')
+                         'expected what the test pipeline normalized the key points by')
     joints = joints[:len(clip['keypoint'])] * np.float32(sample.norm_scale)
     if not root_relative:
         joints[..., :2] += sample.norm_center

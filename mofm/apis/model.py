@@ -7,9 +7,9 @@ from mmengine.registry import init_default_scope
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-import mofm.engine  # noqa: F401  checkpoints load safely
-from mofm.engine.checkpoint import check_state, load_local
-from mofm.engine.published import find_published, is_hub_id, read_config
+import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
+from mofm.hub.checkpoint import check_state, load_local
+from mofm.hub.published import find_published, is_hub_id, read_config
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 

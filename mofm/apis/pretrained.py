@@ -3,7 +3,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mofm.engine.published import find_published
+from mofm.hub.published import find_published
 from mofm.models import MotionTokenizer
 
 from .model import init_model

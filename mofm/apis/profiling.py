@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from mofm.models import ThermalCubes
+from mofm.structures import ThermalCubes
 
 
 @contextmanager

@@ -9,19 +9,13 @@ from typing import Union
 import numpy as np
 from tqdm import tqdm
 
-from mofm.datasets.annotation import (
-    AnnotationError,
-    Problem,
-    load_annotations,
-    open_arrow,
-    validate,
-)
-from mofm.keypoints import LAYOUTS, convert, get_layout
+from mofm.annotations import AnnotationError, Problem, load_annotations, open_arrow, validate
+from mofm.pose_estimation.extract import extract_video
+from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
+from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, file_error, find_videos
 from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
+from mofm.structures import LAYOUTS, convert, get_layout
 
-from .extract import extract_video
-from .pose_extractor import PersonDetector, PoseExtractor
-from .video import IMAGES, VIDEOS, Video, file_error, find_videos
 from .windows import visible
 
 Input = Union[dict, np.ndarray, str, Path]
@@ -73,7 +67,7 @@ class RecordingReader:
     """Read recordings one after the other; those that cannot be used are kept in a list.
 
     Args:
-        layout (str): Joints of annotations and arrays, see :data:`mofm.keypoints.LAYOUTS`. Files
+        layout (str): Joints of annotations and arrays, see :data:`mofm.structures.LAYOUTS`. Files
             of AlphaPose and OpenPose tell theirs.
         to_layout (str): Joints of the recordings, into which all inputs are converted directly.
         fps (float, optional): Frames per second of the input. Videos tell theirs.
@@ -125,7 +119,7 @@ class RecordingReader:
         """Recordings of one input, or of a list or an iterator of them.
 
         Args:
-            inputs: An annotation (dict, see :mod:`mofm.datasets.annotation`; ``frame_dir``,
+            inputs: An annotation (dict, see :mod:`mofm.annotations.files`; ``frame_dir``,
                 ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` may be missing),
                 an array (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the path of a
                 file or folder, or a list or an iterator of these.

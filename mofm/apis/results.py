@@ -13,8 +13,8 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
-from mofm.datasets.annotation import written_at_once
 from mofm.sources import write_bvh
+from mofm.utils.files import atomic_write
 
 
 def _plain(value):
@@ -70,7 +70,7 @@ class Result:
             raise ValueError(f'{path}: found suffix {path.suffix!r}, expected '
                              f'{" or ".join(map(repr, self._suffixes))}')
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_at_once(path) as f:
+        with atomic_write(path) as f:
             if path.suffix == '.json':
                 f.write(json.dumps(self.to_dict(), allow_nan=False).encode())
             else:
@@ -243,7 +243,7 @@ class LiftResult(Result):
             window.
         score (np.ndarray): (M, T, J) float32, confidence of the 2D key points, 0 for joints that
             were missing.
-        layout (str): Name of the joints' layout, see :data:`mofm.keypoints.LAYOUTS`.
+        layout (str): Name of the joints' layout, see :data:`mofm.structures.LAYOUTS`.
         frame (np.ndarray): (T,) float64, the frame of the input behind each row; between two of
             them if the frame rate was changed.
     """

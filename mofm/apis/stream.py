@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofm.datasets.annotation import SCORE_THRESHOLD
-from mofm.keypoints import PoseTracker, convert, get_layout
+from mofm.keypoints import PoseTracker
+from mofm.structures import SCORE_THRESHOLD, convert, get_layout
 
 from .inferencer import MotionInferencer
 from .recordings import resample

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from mofm.datasets.annotation import SCORE_THRESHOLD, AnnotationError, Problem
+from mofm.annotations import AnnotationError, Problem
 from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.track_windows import TrackWindowDataset
+from mofm.structures import SCORE_THRESHOLD
 
 
 def visible(ann: dict) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 import torch
 
-from mofm.models.data_preprocessor import stack_inputs
 from mofm.registry import FUNCTIONS
+from mofm.structures import stack_inputs
 
 
 @FUNCTIONS.register_module()

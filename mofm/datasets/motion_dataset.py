@@ -1,4 +1,4 @@
-"""Labelled clips of key points for mmengine's runner."""
+"""Labeled clips of key points for mmengine's runner."""
 import ctypes
 import logging
 import pickle
@@ -8,20 +8,19 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mofm.keypoints import convert, get_layout
-from mofm.registry import DATASETS
-
-from .annotation import (
+from mofm.annotations import (
+    LABEL_NAMES,
     AnnotationError,
     Problem,
     complete_3d,
     load_annotations,
     open_arrow,
-    summarise,
+    summarize,
     validate,
 )
-from .arrow import ArrowFile
-from .label_names import LABEL_NAMES
+from mofm.annotations.arrow import ArrowFile
+from mofm.registry import DATASETS
+from mofm.structures import convert, get_layout
 
 
 def _release_freed_memory():
@@ -37,7 +36,7 @@ class MotionDataset(BaseDataset):
     """Clips of an annotation file in the schema of PYSKL and mmaction2.
 
     Published files such as ``ntu60_hrnet.pkl`` are read as they are. Every annotation is checked
-    once (:func:`mofm.datasets.annotation.validate`). An ``.arrow`` file stays on the disk, where
+    once (:func:`mofm.annotations.validate`). An ``.arrow`` file stays on the disk, where
     all processes share it: lengths and labels are checked at the start, and the values of an
     annotation when it is read. The pipeline gets the annotation with its
     joints in the order of ``to_layout`` and ``sample_idx``; :attr:`metainfo` holds ``layout``,
@@ -55,15 +54,15 @@ class MotionDataset(BaseDataset):
         exemplar_split (str, optional): Name of the split of exemplars (one-shot recognition).
             They are added to ``split``, and all samples get ``exemplar`` (bool). None of them may
             be bad.
-        layout (str): Joint layout of the file, see :data:`mofm.keypoints.LAYOUTS`.
+        layout (str): Joint layout of the file, see :data:`mofm.structures.LAYOUTS`.
         to_layout (str): Joint layout that the pipeline gets, COCO-17 by default.
         dims (int): Coordinates of a joint: 2, or 3 for files of joints in space, e.g.
-            ``ntu60_3danno.pkl``, whose ``keypoint`` is (M, T, V, 3) in metres. They need no
+            ``ntu60_3danno.pkl``, whose ``keypoint`` is (M, T, V, 3) in meters. They need no
             scores and no image.
         classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
         num_classes (int, optional): Number of classes of the file. None takes it from the
             class names where there are any, else the labels have no upper limit.
-        class_names (str, optional): Data set in :data:`mofm.datasets.label_names.LABEL_NAMES`
+        class_names (str, optional): Data set in :data:`mofm.annotations.label_names.LABEL_NAMES`
             that names the labels of a file without names, e.g. ``'ntu60'``.
         repeat (int): How many times an epoch goes through the clips.
         on_error (str): What to do about a bad annotation: ``'skip'`` it and print the count, or
@@ -155,7 +154,7 @@ class MotionDataset(BaseDataset):
             elif self._new_labels is None or ann['label'] in self._new_labels:
                 self._prepare(ann)
                 data_list.append(ann)
-        self._summarise(total, len(data_list))
+        self._summarize(total, len(data_list))
         return data_list
 
     def _name_classes(self, metainfo: dict):
@@ -167,16 +166,16 @@ class MotionDataset(BaseDataset):
             chosen = range(len(names)) if self.classes is None else self.classes
             self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
 
-    def _summarise(self, total: int, usable: int):
+    def _summarize(self, total: int, usable: int):
         """Print the problems, and refuse a file of which nothing is left."""
         if self.problems:
             print_log(f'{self.ann_file}, split {self.split!r}: skipped {self._num_bad()} of '
                       f'{total} annotations, {len(self.problems) - self._num_bad()} ids without '
-                      f'one:\n{summarise(self.problems)}', 'current', logging.WARNING)
+                      f'one:\n{summarize(self.problems)}', 'current', logging.WARNING)
         if not usable:
             raise AnnotationError(f'{self.ann_file}: none of {total} annotations can be used, '
                                   f'with split={self.split!r} and classes={self.classes}\n'
-                                  f'{summarise(self.problems)}')
+                                  f'{summarize(self.problems)}')
 
     def _load_rows(self) -> np.ndarray:
         """Rows of the usable annotations of an ``.arrow`` file, which is not read for it."""
@@ -211,7 +210,7 @@ class MotionDataset(BaseDataset):
             keep &= ~bad
         if self.classes is not None:
             keep &= np.isin(label, self.classes)
-        self._summarise(total, keep.sum())
+        self._summarize(total, keep.sum())
         self.serialize_data = False  # there is nothing to keep in memory
         return np.flatnonzero(keep)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from .annotation import AnnotationError
+from mofm.annotations import AnnotationError
 
 #: Labels of the 20 novel classes: every sixth of 120.
 NTU120_NOVEL = tuple(range(0, 120, 6))

@@ -1,9 +1,9 @@
 """Procedural human motion: an articulated COCO-17 body, a random camera and detector-like noise.
 
 Needs no file and no network, so that the whole path (tokenizer, pre-training, fine-tuning) can be
-tried and tested anywhere. A clip is made in four vectorised steps: joint-angle trajectories of an
+tried and tested anywhere. A clip is made in four vectorized steps: joint-angle trajectories of an
 action, forward kinematics of a small tree, perspective projection, and the errors of a 2D pose
-detector. World axes: x forward, y to the person's left, z up; metres, degrees, seconds.
+detector. World axes: x forward, y to the person's left, z up; meters, degrees, seconds.
 """
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mofm.keypoints import detect
+from mofm.keypoints import add_pose_noise
 from mofm.registry import DATASETS
 
 from .motion_dataset import MotionDataset
@@ -70,11 +70,11 @@ def forward_kinematics(angles: Angles, segments: dict[str, float]) -> np.ndarray
 
     Args:
         angles: Every name of `RANGES` -> (T,) degrees.
-        segments: Segment lengths in metres (`hip`, `thigh`, `shin`, `trunk`, `shoulder`,
+        segments: Segment lengths in meters (`hip`, `thigh`, `shin`, `trunk`, `shoulder`,
             `upper_arm`, `forearm`, `neck`, `head`).
 
     Returns:
-        np.ndarray: (T, 17, 3) metres in COCO order.
+        np.ndarray: (T, 17, 3) meters in COCO order.
     """
     s = segments
     root = (_rotation(2, angles['yaw']) @ _rotation(1, angles['pitch'])
@@ -145,7 +145,7 @@ def _once(t: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray
     return np.clip((t - rng.uniform(0, total - length)) / length, 0, 1)
 
 
-def _gait(t, hz, rng, hip, hip_centre, knee, knee_min, arm, elbow, bend):
+def _gait(t, hz, rng, hip, hip_center, knee, knee_min, arm, elbow, bend):
     """Alternating legs and counter-swinging arms; the planted foot moves the body on."""
     phase = 2 * np.pi * (hz * t + rng.random())
     out = dict(bend=bend + 2 * np.cos(2 * phase), yaw=5 * np.cos(phase),
@@ -153,7 +153,7 @@ def _gait(t, hz, rng, hip, hip_centre, knee, knee_min, arm, elbow, bend):
                right_support=np.clip(.5 + 1.5 * np.sin(phase), 0, 1))
     for side, p in (('r', phase), ('l', phase + np.pi)):
         swing = np.cos(p) + np.cos(3 * p) / 9  # near-constant speed while the foot is planted
-        out[f'{side}_hip'] = hip_centre + hip * swing
+        out[f'{side}_hip'] = hip_center + hip * swing
         out[f'{side}_knee'] = knee_min + knee * np.maximum(0, -np.sin(p + .35)) ** 1.5
         out[f'{side}_shoulder'] = -arm * np.cos(p)
         out[f'{side}_elbow'] = elbow - .3 * arm * np.cos(p)
@@ -161,13 +161,13 @@ def _gait(t, hz, rng, hip, hip_centre, knee, knee_min, arm, elbow, bend):
 
 
 def _walk(t, rest, rng):
-    out, _ = _gait(t, rng.uniform(.75, 1.1), rng, hip=24, hip_centre=4, knee=52, knee_min=6,
+    out, _ = _gait(t, rng.uniform(.75, 1.1), rng, hip=24, hip_center=4, knee=52, knee_min=6,
                    arm=rng.uniform(12, 32), elbow=rng.uniform(12, 30), bend=rng.uniform(0, 8))
     return out
 
 
 def _run(t, rest, rng):
-    out, phase = _gait(t, rng.uniform(1.2, 1.6), rng, hip=38, hip_centre=14, knee=85, knee_min=16,
+    out, phase = _gait(t, rng.uniform(1.2, 1.6), rng, hip=38, hip_center=14, knee=85, knee_min=16,
                        arm=rng.uniform(30, 45), elbow=rng.uniform(75, 100),
                        bend=rng.uniform(6, 18))
     out['lift'] = rng.uniform(.05, .10) * np.maximum(0, np.cos(2 * phase))
@@ -377,7 +377,7 @@ def animate(action: str | int, rng: np.random.Generator, num_frames: int) -> np.
         num_frames: T >= 2, at 30 frames per second.
 
     Returns:
-        np.ndarray: (T, 17, 3) metres, COCO order; x forward at the start, y left, z up.
+        np.ndarray: (T, 17, 3) meters, COCO order; x forward at the start, y left, z up.
 
     Raises:
         ValueError: Unknown action, or fewer than two frames.
@@ -436,18 +436,18 @@ def project(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
     """See the body through a random camera that holds the whole clip in its 1920 x 1080 image.
 
     Args:
-        joints: (T, V, 3) metres, z up.
+        joints: (T, V, 3) meters, z up.
         rng: Draws view, pitch, roll, distance, focal length and framing.
 
     Returns:
-        tuple: pixels (T, V, 2) with y downwards, and distance from the camera (T, V) in metres.
+        tuple: pixels (T, V, 2) with y downwards, and distance from the camera (T, V) in meters.
     """
     # The camera moves along with a person who walks far, and never quite keeps up.
     path = joints[:, 11:13].mean(1) * [1, 1, 0]
     travel = np.linalg.norm(np.ptp(path, axis=0))
     joints = joints - path[:, None] * max(0, 1 - rng.uniform(.4, 2.5) / max(travel, 1e-3))
     low, high = joints.min((0, 1)), joints.max((0, 1))
-    centre, extent = (low + high) / 2, np.linalg.norm(high - low)
+    center, extent = (low + high) / 2, np.linalg.norm(high - low)
     yaw, pitch, roll = (np.deg2rad(v) for v in (
         rng.uniform(-180, 180), rng.uniform(-8, 32), rng.normal(0, 3)))
     distance = rng.uniform(1.6, 4) * max(extent, 1.5)
@@ -457,7 +457,7 @@ def project(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
     down = np.cross(forward, right)
     c, s = np.cos(roll), np.sin(roll)
     axes = np.stack([c * right + s * down, c * down - s * right, forward])
-    camera = (joints - centre) @ axes.T + [0, 0, distance]  # (T, V, 3)
+    camera = (joints - center) @ axes.T + [0, 0, distance]  # (T, V, 3)
     plane = camera[..., :2] / camera[..., 2:]
     low, high = plane.min((0, 1)), plane.max((0, 1))
     size = np.array(IMG_SHAPE[::-1], dtype=np.float64)
@@ -488,7 +488,7 @@ def synthesize(action: str | int, rng: np.random.Generator,
     if num_frames is None:
         num_frames = int(rng.integers(40, 121))
     pixels, depth = project(animate(name, rng, num_frames), rng)
-    keypoint, score = detect(pixels, depth, rng, IMG_SHAPE)
+    keypoint, score = add_pose_noise(pixels, depth, rng, IMG_SHAPE)
     return dict(
         frame_dir=f'synthetic_{name}_{rng.integers(10 ** 6):06d}', label=ACTIONS.index(name),
         img_shape=IMG_SHAPE, original_shape=IMG_SHAPE, total_frames=num_frames,

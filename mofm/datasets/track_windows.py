@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from mmengine.logging import print_log
 
+from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS
+from mofm.structures import SCORE_THRESHOLD
 
-from .annotation import SCORE_THRESHOLD, AnnotationError
 from .motion_dataset import MotionDataset
 
 
@@ -49,7 +50,7 @@ class TrackWindowDataset(MotionDataset):
     ``clip`` (also as ``frame_dir``), ``track_id``, ``frame`` and ``sample_idx``.
 
     Args:
-        ann_file (str): Annotations, see :mod:`mofm.datasets.annotation`. The optional fields
+        ann_file (str): Annotations, see :mod:`mofm.annotations.files`. The optional fields
             ``clip``, ``track_id``, ``frame_inds`` and ``frame_label`` are used where present.
         seg_len (int): Rows of a window. Defaults to 48.
         stride (int): Rows between the starts of two windows. Defaults to 1.
@@ -59,8 +60,8 @@ class TrackWindowDataset(MotionDataset):
         abnormal_labels (Sequence[int]): Values of ``frame_label`` that are abnormal. Rows
             without a label are normal. Defaults to (1,).
         normal_only (bool): Leave out windows with any abnormal row. Defaults to False.
-        label_at (str): Row whose label the window gets, ``'centre'`` (row L // 2) or
-            ``'start'``, as STG-NF labels UBnormal. Defaults to ``'centre'``.
+        label_at (str): Row whose label the window gets, ``'center'`` (row L // 2) or
+            ``'start'``, as STG-NF labels UBnormal. Defaults to ``'center'``.
         balance (float, optional): Repeat abnormal windows until there are at least this many for
             one normal window. Defaults to None, no repetition.
         **kwargs: ``pipeline``, ``split``, ``layout``, ``on_error``, ``test_mode`` and the other
@@ -83,15 +84,15 @@ class TrackWindowDataset(MotionDataset):
                  min_len: int = 24,
                  abnormal_labels: Sequence[int] = (1, ),
                  normal_only: bool = False,
-                 label_at: str = 'centre',
+                 label_at: str = 'center',
                  balance: float | None = None,
                  **kwargs):
         for name, value, low in (('seg_len', seg_len, 1), ('stride', stride, 1),
                                  ('min_len', min_len, 1), ('max_missing', max_missing, 0)):
             if value < low:
                 raise ValueError(f'{name}: found {value}, expected at least {low}')
-        if label_at not in ('centre', 'start'):
-            raise ValueError(f"label_at: found {label_at!r}, expected 'centre' or 'start'")
+        if label_at not in ('center', 'start'):
+            raise ValueError(f"label_at: found {label_at!r}, expected 'center' or 'start'")
         if balance is not None and balance <= 0:
             raise ValueError(f'balance: found {balance}, expected a positive ratio or None')
         self.seg_len = seg_len
@@ -190,7 +191,7 @@ class TrackWindowDataset(MotionDataset):
 
     def _labels(self, windows: np.ndarray) -> np.ndarray:
         """Whether windows (..., 2) are abnormal."""
-        offset = self._size(windows) // 2 if self.label_at == 'centre' else 0
+        offset = self._size(windows) // 2 if self.label_at == 'center' else 0
         return self._tracks.abnormal[windows[..., 1] + offset]
 
     def _get_unserialized_subset(self, indices) -> np.ndarray:

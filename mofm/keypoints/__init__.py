@@ -1,9 +1,8 @@
-"""Joint layouts and the maps between them, virtual cameras, the errors of a detector, tracking."""
+"""Operations on poses: virtual cameras, pose noise, tracking."""
 
 from .cameras import Camera, CameraRange, level
-from .detector import detect
-from .layouts import LAYOUTS, Layout, convert, get_layout
+from .pose_noise import add_pose_noise
 from .tracking import PoseTracker, fill_gaps, oks, track_poses
 
-__all__ = ['LAYOUTS', 'Camera', 'CameraRange', 'Layout', 'PoseTracker', 'convert', 'detect',
-           'fill_gaps', 'get_layout', 'level', 'oks', 'track_poses']
+__all__ = ['Camera', 'CameraRange', 'PoseTracker', 'add_pose_noise', 'fill_gaps', 'level', 'oks',
+           'track_poses']

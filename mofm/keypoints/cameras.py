@@ -1,6 +1,6 @@
 """Virtual pinhole cameras that turn 3D joints into 2D key points.
 
-World axes: metres, right-handed, y up. A camera at yaw 0 looks along +z, as the depth sensors do
+World axes: meters, right-handed, y up. A camera at yaw 0 looks along +z, as the depth sensors do
 whose axes these are: x then points to the left of the image. Image axes: x to the right, y down.
 """
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ class Camera:
 
     Args:
         rotation (np.ndarray): (3, 3) from world axes to camera axes (right, down, forward).
-        translation (np.ndarray): (3,) metres; a world point p is at ``rotation @ p + translation``
+        translation (np.ndarray): (3,) meters; a world point p is at ``rotation @ p + translation``
             of the camera.
         focal (float): Focal length in pixels.
         img_shape (tuple[int, int]): Height and width in pixels.
@@ -31,10 +31,10 @@ class Camera:
         """See points of the world.
 
         Args:
-            points (np.ndarray): (..., 3) metres.
+            points (np.ndarray): (..., 3) meters.
 
         Returns:
-            tuple: (..., 2) pixels and (...) depth in metres. Points that are not in front of the
+            tuple: (..., 2) pixels and (...) depth in meters. Points that are not in front of the
             camera have a depth of at most 0 and meaningless, possibly infinite, pixels.
         """
         points = points @ self.rotation.T + self.translation
@@ -57,11 +57,11 @@ def level(points: np.ndarray, tilt: float) -> np.ndarray:
     """Make y vertical for a sensor that does not look ahead.
 
     Args:
-        points (np.ndarray): (..., 3) metres along the axes of the sensor.
+        points (np.ndarray): (..., 3) meters along the axes of the sensor.
         tilt (float): Degrees by which it looks down.
 
     Returns:
-        np.ndarray: (..., 3) metres.
+        np.ndarray: (..., 3) meters.
     """
     return points @ _turn(0, tilt).T
 
@@ -71,8 +71,8 @@ class CameraRange:
     """Where virtual cameras may stand; each value is drawn uniformly between two limits.
 
     Args:
-        distance (tuple[float, float]): Horizontal distance from the target in metres.
-        height (tuple[float, float]): Height above the target in metres.
+        distance (tuple[float, float]): Horizontal distance from the target in meters.
+        height (tuple[float, float]): Height above the target in meters.
         yaw (tuple[float, float]): Direction around the vertical through the target in degrees. 0
             is the side of the sensor (the camera looks along +z), 90 its right (along +x).
         pitch (tuple[float, float]): Aim above the target in degrees.
@@ -119,7 +119,7 @@ class CameraRange:
         Args:
             rng (np.random.Generator): Six numbers are drawn from it, in the order of the fields,
                 and a seventh if there are several sizes.
-            target (np.ndarray): (3,) metres, e.g. the centre of a person.
+            target (np.ndarray): (3,) meters, e.g. the center of a person.
 
         Returns:
             Camera: At pitch 0 the target is in the middle of the image.

@@ -71,7 +71,7 @@ class PoseTracker:
             frame=np.zeros(0, int), number=np.zeros(0, int))
 
     def update(self, keypoint: np.ndarray, score: np.ndarray, frame: int) -> np.ndarray:
-        """Recognise the persons of the next frame.
+        """Recognize the persons of the next frame.
 
         Args:
             keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.

@@ -1,4 +1,4 @@
-"""Models: thermal cubes, tokenizers, backbones, heads, losses and what joins them."""
+"""Models: tokenizers, backbones, heads, losses and the classes that join them."""
 
 from .backbones import *  # noqa: F401,F403
 from .data_preprocessor import MotionDataPreprocessor, SkeletonDataPreprocessor
@@ -7,10 +7,9 @@ from .jigsaw_detector import JigsawDetector
 from .losses import *  # noqa: F401,F403
 from .pretrainer import MotionPretrainer
 from .recognizer import MotionRecognizer
-from .thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
 from .tokenizers import *  # noqa: F401,F403
 
 __all__ = [
-    'CubeGrid', 'JigsawDetector', 'MotionDataPreprocessor', 'MotionPretrainer',
-    'MotionRecognizer', 'RenderedCubes', 'SkeletonDataPreprocessor', 'ThermalCubes'
+    'JigsawDetector', 'MotionDataPreprocessor', 'MotionPretrainer', 'MotionRecognizer',
+    'SkeletonDataPreprocessor'
 ]

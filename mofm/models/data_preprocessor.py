@@ -1,29 +1,10 @@
 """Key points arrive on the device here, and become thermal cubes here."""
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 
 from mofm.registry import MODELS
-
-from .thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
-
-
-def stack_inputs(inputs: dict) -> dict:
-    """Stack the fields of :class:`PackMotionInputs`; samples with fewer persons are padded.
-
-    Args:
-        inputs (dict): Lists of ``keypoints`` ([clips,] M, J, F, 3), optionally ``mask`` (K,) and
-            ``heatmap`` ([clips,] J, F, H, W).
-
-    Returns:
-        dict: The same fields with a leading batch axis; padded persons have score 0.
-    """
-    keypoints = inputs['keypoints']
-    persons = max(k.shape[-4] for k in keypoints)
-    padded = [F.pad(k, (0, 0) * 3 + (0, persons - k.shape[-4])) for k in keypoints]
-    return {name: torch.stack(tuple(padded if name == 'keypoints' else field))
-            for name, field in inputs.items()}
+from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes, stack_inputs
 
 
 def joints_last(keypoints: torch.Tensor) -> torch.Tensor:

@@ -5,9 +5,9 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mofm.registry import MODELS
+from mofm.structures import ThermalCubes
 
 from .precision import full_precision
-from .thermal_cubes import ThermalCubes
 
 
 @MODELS.register_module()
@@ -55,7 +55,7 @@ class MotionPretrainer(BaseModel):
         return super()._apply(fn, *args, **kwargs)
 
     def init_weights(self):
-        """Initialise backbone and head, load the teacher."""
+        """Initialize backbone and head, load the teacher."""
         super().init_weights()
         if not self.tokenizer.init_cfg:
             raise ValueError("tokenizer: found no init_cfg, expected init_cfg=dict(type="

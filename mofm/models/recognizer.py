@@ -4,9 +4,9 @@ import torch
 from mmengine.model import BaseModel
 
 from mofm.registry import MODELS
+from mofm.structures import ThermalCubes
 
 from .precision import full_precision
-from .thermal_cubes import ThermalCubes
 
 
 @MODELS.register_module()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.keypoints import LAYOUTS, convert, get_layout
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert, get_layout
 
 from .base import Item
 from .motion_capture import MotionCapture, load_map, shipped_maps
@@ -27,7 +27,7 @@ class JointsNPZ(MotionCapture):
 
     Args:
         path (str or Path): A folder, a zip file, or one ``.npz`` file.
-        layout (str, optional): Order of the joints, one of :data:`mofm.keypoints.LAYOUTS`.
+        layout (str, optional): Order of the joints, one of :data:`mofm.structures.LAYOUTS`.
         joint_map (str or Path, optional): Instead: what the joints are called, see
             :func:`load_map`.
         key (str, optional): Read this array only.
@@ -76,7 +76,7 @@ class JointsNPZ(MotionCapture):
                 joints, known = convert(joints.astype(np.float64), np.ones(joints.shape[:2]),
                                         self.order.name)
                 joints[known == 0] = np.nan
-            joints = self.metres(name, key, joints)
+            joints = self.meters(name, key, joints)
             yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
     def _names(self, name, arrays) -> list[str]:

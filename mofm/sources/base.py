@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem, validate
-from mofm.keypoints import LAYOUTS
+from mofm.annotations import AnnotationError, Problem, validate
+from mofm.structures import LAYOUTS
 
 Item = tuple[dict, tuple[str, ...]]
 

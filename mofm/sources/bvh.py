@@ -134,7 +134,7 @@ class BVH(MotionCapture):
         path (str or Path): A folder, a zip file, or one file.
         joint_map (str or Path): What the joints are called, see :func:`load_map`; End Sites are
             called after their joint, e.g. ``Head_End``.
-        **kwargs: Those of :class:`MotionCapture`; the unit is the centimetre by default.
+        **kwargs: Those of :class:`MotionCapture`; the unit is the centimeter by default.
 
     Raises:
         AnnotationError: If the path holds no such files or the map cannot be read.
@@ -167,7 +167,7 @@ class BVH(MotionCapture):
         if not np.isfinite(joints).all():
             raise self.error(name, 'MOTION', 'positions that are too large', 'a human body')
         joints = self.to_coco(name, 'HIERARCHY', joints, skeleton.names, self.joint_map)
-        joints = self.metres(name, 'MOTION', joints)
+        joints = self.meters(name, 'MOTION', joints)
         yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
     def _parse(self, name, content) -> tuple[Skeleton, np.ndarray]:

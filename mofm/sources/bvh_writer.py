@@ -11,8 +11,8 @@ from textwrap import indent
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mofm.datasets.annotation import written_at_once
-from mofm.keypoints import Layout, get_layout
+from mofm.structures import Layout, get_layout
+from mofm.utils.files import atomic_write
 
 _UP, _DOWN, _FORWARD, _LEFT = np.array([[0, 1, 0], [0, -1, 0], [0, 0, 1], [1, 0, 0]])
 _REST = dict(knee=_DOWN, ankle=_DOWN, foot=_FORWARD, heel=-_FORWARD, big_toe=_FORWARD,
@@ -85,7 +85,7 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
 
     hierarchy = visit(0, np.zeros(3), Rotation.identity(len(joints)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_at_once(path) as f:
+    with atomic_write(path) as f:
         f.write(f'HIERARCHY\n{hierarchy}MOTION\nFrames: {len(joints)}\n'
                 f'Frame Time: {1 / fps:.8f}\n'.encode())
         np.savetxt(f, np.concatenate(columns, 1), '%.6f')

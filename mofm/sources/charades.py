@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.label_names import LABEL_NAMES
+from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 
 from .base import Item

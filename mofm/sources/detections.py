@@ -9,8 +9,8 @@ from typing import (
 
 import numpy as np
 
-from mofm.datasets.annotation import SCORE_THRESHOLD
-from mofm.keypoints import LAYOUTS, convert, fill_gaps, get_layout, track_poses
+from mofm.keypoints import fill_gaps, track_poses
+from mofm.structures import LAYOUTS, SCORE_THRESHOLD, convert, get_layout
 
 from .base import FolderSource, Item
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.keypoints import LAYOUTS, convert, get_layout
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert, get_layout
 
 from .base import Source
 from .detections import Detections, DetectionSource, frame_numbers

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
-from mofm.keypoints import LAYOUTS
+from mofm.annotations import AnnotationError
+from mofm.structures import LAYOUTS
 
 from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
 _MAPS = Path(__file__).parent / 'joint_maps'
-# What the body measures along its longest axis, median over the frames, in metres. The common
+# What the body measures along its longest axis, median over the frames, in meters. The common
 # units differ by more than the range.
 _SMALLEST, _LARGEST = .5, 3
 _MAX_MAP = 2**16
@@ -67,7 +67,7 @@ class MotionCapture(Source3D):
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        unit (float): Length of the file's unit in metres.
+        unit (float): Length of the file's unit in meters.
         up (str): Axis of the file that points up, ``y`` or ``z``; its axes are right-handed.
         **kwargs: Those of :class:`Source3D`.
 
@@ -77,7 +77,7 @@ class MotionCapture(Source3D):
     """
 
     layout = 'coco17'
-    #: Unit of most files in metres.
+    #: Unit of most files in meters.
     default_unit: float = 1
 
     def __init__(self, path: str | Path, unit: float | None = None, up: str = 'y',
@@ -94,10 +94,10 @@ class MotionCapture(Source3D):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--unit', type=float, default=cls.default_unit,
-                            help='metres per unit of the files: 1, .01, .001')
+                            help='meters per unit of the files: 1, .01, .001')
         parser.add_argument('--up', choices=['y', 'z'], default='y', help='axis that points up')
 
-    def metres(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
+    def meters(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
         """Joints along the axes of :class:`Source3D`.
 
         Args:
@@ -107,7 +107,7 @@ class MotionCapture(Source3D):
                 NaN for missing ones.
 
         Returns:
-            np.ndarray: (T, 17, 3) float64 in metres, y up.
+            np.ndarray: (T, 17, 3) float64 in meters, y up.
 
         Raises:
             AnnotationError: If a joint is infinite or far away, or they are no human body.
@@ -117,7 +117,7 @@ class MotionCapture(Source3D):
         if self.up == 'z':
             joints = joints[..., [0, 2, 1]] * [1, 1, -1]
         known = np.isfinite(joints).all(-1)  # (T, J)
-        self.check_metres(name, field, joints[known | np.isinf(joints).any(-1)])
+        self.check_meters(name, field, joints[known | np.isinf(joints).any(-1)])
         frames = joints[known.any(1)]
         # fmax and fmin pass over missing joints.
         size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)

@@ -2,8 +2,8 @@
 
 Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019. A file is text: the number of frames; per
 frame the number of bodies; per body a line of ten values that starts with its id, the number of
-joints, and a line of twelve values per joint: x, y, z in metres, its pixel in the depth and in
-the colour image, an orientation and the tracking state.
+joints, and a line of twelve values per joint: x, y, z in meters, its pixel in the depth and in
+the color image, an orientation and the tracking state.
 """
 import re
 from argparse import ArgumentParser
@@ -11,10 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS, convert
+from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert
 
 from .base import Item, Source
 from .source_3d import FARTHEST, Source3D
@@ -26,7 +25,7 @@ _STATE = 11
 # Not tracked, inferred (a guess of the sensor about a hidden joint), tracked.
 _SCORE = np.array([0, .5, 1])
 # First column and (height, width) of each image.
-_IMAGES = dict(colour=(5, (1080, 1920)), depth=(3, (424, 512)))
+_IMAGES = dict(color=(5, (1080, 1920)), depth=(3, (424, 512)))
 # The clips have a few hundred.
 _MAX_FRAMES = 10000
 
@@ -157,11 +156,11 @@ class _Skeletons:
         if not np.isin(rows[..., _STATE], range(len(_SCORE))).all():
             raise self.error(name, 'joints', 'other tracking states', '0, 1 or 2')
         if np.isinf(rows).any():
-            raise self.error(name, 'joints', 'infinite numbers', 'metres and pixels')
+            raise self.error(name, 'joints', 'infinite numbers', 'meters and pixels')
         position = rows[..., :3]
         if (np.abs(position) >= FARTHEST).any():
             raise self.error(name, 'joints', f'values up to {np.nanmax(np.abs(position))}',
-                             f'metres below {FARTHEST}')
+                             f'meters below {FARTHEST}')
         # Where the sensor lost a joint, the files have state 0, NaN or zeros.
         rows[(rows[..., _STATE] == 0) | ~position.any(-1) | np.isnan(position).any(-1)] = np.nan
         ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
@@ -236,7 +235,7 @@ class _Joints2D(_Skeletons, Source):
 
     Args:
         path (str or Path): See the base classes.
-        projection (str): The image, ``colour`` (1920 x 1080) or ``depth`` (512 x 424).
+        projection (str): The image, ``color`` (1920 x 1080) or ``depth`` (512 x 424).
         unmirror (bool): Turn the images round, so that left and right are as in other sources;
             the key points then do not lie on the published videos.
         **kwargs: ``missing``, and ``strict`` of :class:`Source`.
@@ -246,7 +245,7 @@ class _Joints2D(_Skeletons, Source):
         ValueError: If there is no such image.
     """
 
-    def __init__(self, path: str | Path, projection: str = 'colour', unmirror: bool = False,
+    def __init__(self, path: str | Path, projection: str = 'color', unmirror: bool = False,
                  **kwargs):
         if projection not in _IMAGES:
             raise ValueError(f'projection: found {projection!r}, expected one of {list(_IMAGES)}')
@@ -258,7 +257,7 @@ class _Joints2D(_Skeletons, Source):
     def add_options(cls, parser: ArgumentParser):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
-        parser.add_argument('--projection', choices=list(_IMAGES), default='colour',
+        parser.add_argument('--projection', choices=list(_IMAGES), default='color',
                             help='image that the key points are in')
         parser.add_argument('--unmirror', action='store_true',
                             help="turn Kinect's images round, which are mirrored")

@@ -5,16 +5,17 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS, level
+from mofm.annotations import LABEL_NAMES
+from mofm.keypoints import level
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS
 
 from .base import Item, holds_bool, unique
 from .source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
 _ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
-# The sensors see from 0.8 m on; joints nearer than this, in metres, are lost ones on their way to
+# The sensors see from 0.8 m on; joints nearer than this, in meters, are lost ones on their way to
 # the origin.
 _NEAREST = .7
 # Degrees by which the sensors look down: median lean of standing people, slope of the floor.
@@ -58,7 +59,7 @@ class NWUCLA(Source3D):
                 or holds_bool(skeletons)):
             raise self.error(name, 'skeletons', f'{joints.dtype} of shape {joints.shape}',
                              f'numbers of shape (at least 1 frame, {shape[0]}, {shape[1]})')
-        self.check_metres(name, 'skeletons', joints)
+        self.check_meters(name, 'skeletons', joints)
         joints = joints.astype(np.float64)
         joints[joints[..., 2] < _NEAREST] = np.nan
         annotation = dict(

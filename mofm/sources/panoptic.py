@@ -1,7 +1,7 @@
 """CMU Panoptic: 3D joints of groups of people, seen by the dome's own cameras (Joo et al., 2015).
 
 A sequence has ``hdPose3d_stage1_coco19/body3DScene_<frame>.json`` with ``{'bodies': [{'id': int,
-'joints19': [x, y, z, confidence] * 19}]}`` in centimetres at 29.97 frames per second, and
+'joints19': [x, y, z, confidence] * 19}]}`` in centimeters at 29.97 frames per second, and
 ``calibration_<sequence>.json``.
 """
 import hashlib
@@ -13,16 +13,16 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
-from mofm.keypoints import LAYOUTS, convert
+from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert
 
 from .base import FolderSource, Item
 
 _POSES = 'hdPose3d_stage1_coco19'
 _LAYOUT = LAYOUTS['panoptic19']
 _KINDS = ('hd', 'vga')
-# Joints and cameras farther from the origin are errors of a file, in centimetres.
+# Joints and cameras farther from the origin are errors of a file, in centimeters.
 _FARTHEST = 1e4
 _LARGEST_IMAGE, _LARGEST_COEFFICIENT = 2**14, 1000
 
@@ -254,7 +254,7 @@ class Panoptic(FolderSource):
             values = self.array(name, 'joints19', [body['joints19'] for body in bodies],
                                 (len(bodies), values.shape[1]))
         if (np.abs(values) > _FARTHEST).any():
-            raise self.error(name, 'joints19', np.abs(values).max(), f'centimetres, at most '
+            raise self.error(name, 'joints19', np.abs(values).max(), f'centimeters, at most '
                              f'{_FARTHEST:g}')
         return int(match[1]), ids, values
 
@@ -330,7 +330,7 @@ class Panoptic(FolderSource):
                       f'k1, k2, p1, p2, k3 below {_LARGEST_COEFFICIENT}'),
             R=((np.abs(rotation) < 2).all() and np.linalg.det(rotation) > 0
                and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4), 'a rotation'),
-            t=((np.abs(translation) < _FARTHEST).all(), f'centimetres below {_FARTHEST:g}'),
+            t=((np.abs(translation) < _FARTHEST).all(), f'centimeters below {_FARTHEST:g}'),
             resolution=(all(s == int(s) and 1 <= s <= _LARGEST_IMAGE for s in (width, height)),
                         'width and height in pixels'))
         for field, (good, expected) in checks.items():

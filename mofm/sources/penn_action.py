@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from scipy.io import loadmat, whosmat
 
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS, convert
+from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert
 
 from .base import Source
 

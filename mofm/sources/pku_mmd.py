@@ -1,6 +1,6 @@
 """PKU-MMD: untrimmed recordings of actions with a Kinect v2 (Liu et al., ACM MM Workshop 2017).
 
-A file of joints is text: a line per frame, x, y and z of 25 joints of two persons in metres, 0
+A file of joints is text: a line per frame, x, y and z of 25 joints of two persons in meters, 0
 for nobody. A file of labels has lines ``label,first,last,confidence`` with labels from 1.
 """
 import io
@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS
+from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS
 
 from .base import Item
 from .source_3d import Source3D
@@ -76,7 +76,7 @@ class PKUMMD(Source3D):
         if stem not in self.cross_subject:
             raise self.error(name, _SPLITS, f'no recording {stem}', 'its split')
         rows = self._numbers(name, content[0], None, _COLUMNS)
-        self.check_metres(name, 'rows', rows)
+        self.check_meters(name, 'rows', rows)
         joints = rows.reshape(len(rows), 2, -1, 3).swapaxes(0, 1)  # (2, T, 25, 3)
         joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # nobody
         persons = np.isfinite(joints).any((1, 2, 3))

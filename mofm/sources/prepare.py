@@ -11,14 +11,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mofm.datasets.annotation import (
-    AnnotationError,
-    Problem,
-    dump_annotations,
-    summarise,
-    written_at_once,
-)
-from mofm.datasets.arrow import ArrowFile, ArrowWriter
+from mofm.annotations import AnnotationError, Problem, dump_annotations, summarize
+from mofm.annotations.arrow import ArrowFile, ArrowWriter
+from mofm.utils.files import atomic_write
 
 from .base import Source
 
@@ -101,7 +96,7 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
     if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
         shutil.rmtree(folder)
         raise AnnotationError(f'{source.path}: no file could be read\n' + (
-            summarise(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
+            summarize(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
             f'{source.stem(source.files[0])!r}, is in the lists'))
     _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
     shutil.rmtree(folder)
@@ -137,7 +132,7 @@ def _convert(index: int, names: list[str]) -> int:
     """Read one part; its problems are written first, so that a part is complete or not there."""
     source, folder = _worker
     file = folder / f'{index}.arrow'
-    with written_at_once(file) as f:
+    with atomic_write(file) as f:
         with ArrowWriter(f, {}) as writer:
             for ann, splits in source.convert(names):
                 writer.write(ann, splits)
@@ -170,7 +165,7 @@ def _items(source: Source, folder: Path, num_parts: int,
 
 
 def _merge_arrow(path, metainfo, items):
-    with written_at_once(path) as f, ArrowWriter(f, metainfo) as writer:
+    with atomic_write(path) as f, ArrowWriter(f, metainfo) as writer:
         for ann, splits in items:
             writer.write(ann, splits)
 
@@ -186,7 +181,7 @@ def _pickled(value) -> bytes:
 
 def _merge_pickle(path, metainfo, items):
     split: dict[str, list[str]] = {}
-    with written_at_once(path) as f:
+    with atomic_write(path) as f:
         f.write(pickle.PROTO + b'\3' + pickle.EMPTY_DICT + pickle.MARK)
         f.write(_pickled('annotations') + pickle.EMPTY_LIST + pickle.MARK)
         for ann, names in items:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem
-from mofm.datasets.unpickling import RestrictedUnpickler
-from mofm.keypoints import LAYOUTS, convert
+from mofm.annotations import AnnotationError, Problem
+from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert
 
 from .base import Item, Source, is_inside
 from .source_3d import FARTHEST, Source3D
@@ -197,7 +197,7 @@ class PYSKL(_Pickles, Source):
 
     Args:
         path (str or Path): A pickle, or a folder or zip file with some.
-        layout (str): Of the joints, see :data:`mofm.keypoints.LAYOUTS`.
+        layout (str): Of the joints, see :data:`mofm.structures.LAYOUTS`.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
@@ -232,7 +232,7 @@ class PYSKL(_Pickles, Source):
 class PYSKL3D(_Pickles, Source3D):
     """Reader of the 3D pickles of NTU RGB+D, through virtual cameras.
 
-    ``keypoint`` is (M, T, 25, 3) in metres along the axes of the sensor, 0 or NaN where missing.
+    ``keypoint`` is (M, T, 25, 3) in meters along the axes of the sensor, 0 or NaN where missing.
     All persons of an annotation are seen by the same cameras.
     """
 
@@ -248,7 +248,7 @@ class PYSKL3D(_Pickles, Source3D):
         joints[~joints.any(-1) | np.isnan(joints).any(-1)] = np.nan
         if (np.abs(joints[np.isfinite(joints)]) >= FARTHEST).any():
             raise fields.error('keypoint', f'values up to {np.nanmax(np.abs(joints))}',
-                               f'metres below {FARTHEST}')
+                               f'meters below {FARTHEST}')
         for annotation in self.views_of(dict(header, joints=joints)):
             yield annotation, splits
 

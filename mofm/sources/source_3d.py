@@ -6,19 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import complete_3d
-from mofm.keypoints import CameraRange, convert, detect
+from mofm.annotations import complete_3d
+from mofm.keypoints import CameraRange, add_pose_noise
+from mofm.structures import convert
 
 from .base import Item, Source
 
-# Joints nearer to the camera, in metres, or farther to its side, in pixels, are missing.
+# Joints nearer to the camera, in meters, or farther to its side, in pixels, are missing.
 _NEAR, _OUTSIDE = .2, 2**15
-#: Joints farther from the sensor are errors of a file, in metres.
+#: Joints farther from the sensor are errors of a file, in meters.
 FARTHEST = 100
-# Errors of the detector: jitter per metre, share of frames with swapped limbs.
+# Errors of the detector: jitter per meter, share of frames with swapped limbs.
 _FAR, _SWAP = .001, .01
 _CAMERA_OPTIONS = dict(
-    distance='metres from the middle of the person', height='metres above it',
+    distance='meters from the middle of the person', height='meters above it',
     yaw='degrees around it, 0 is the side of the sensor', pitch='degrees that they aim above it',
     roll='degrees about the line of sight', focal='focal length in image widths')
 
@@ -32,7 +33,7 @@ class Source3D(Source):
     """Recordings of 3D joints, each seen by virtual cameras (:class:`CameraRange`).
 
     :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) of several persons,
-    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: metres, y up,
+    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: meters, y up,
     z away from the sensor, NaN for missing joints. The persons are seen by the same cameras, but
     do not hide each other. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
     seed, the name and the number of the view only, so it stays the same when others are added.
@@ -41,14 +42,14 @@ class Source3D(Source):
     Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
 
     With ``keep_3d`` an annotation is the recording ``a`` itself: ``keypoint`` (M, T, J, 3) in
-    metres, in the layout of the reader. :class:`MotionDataset` reads it with ``dims=3``.
+    meters, in the layout of the reader. :class:`MotionDataset` reads it with ``dims=3``.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
         views (int): Cameras per recording.
         cameras (CameraRange): Where they stand, around the mean of all joints.
         seed (int): Non-negative.
-        noise (bool): Add the errors of a detector (:func:`mofm.keypoints.detect`).
+        noise (bool): Add the errors of a detector (:func:`mofm.keypoints.add_pose_noise`).
         keep_3d (bool): Keep the joints in space instead of views of them.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
@@ -93,7 +94,7 @@ class Source3D(Source):
         parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
         parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
         parser.add_argument('--keep-3d', action='store_true',
-                            help='keep the joints in metres instead of views of them')
+                            help='keep the joints in meters instead of views of them')
 
     @classmethod
     def from_options(cls, path: str | Path, **options) -> 'Source3D':
@@ -102,7 +103,7 @@ class Source3D(Source):
         cameras = CameraRange(img_shape=tuple(options.pop('image_size')), **ranges)
         return cls(path, cameras=cameras, **options)
 
-    def check_metres(self, name: str, field: str, joints: np.ndarray):
+    def check_meters(self, name: str, field: str, joints: np.ndarray):
         """Refuse joints that are NaN, infinite or far away.
 
         Raises:
@@ -111,7 +112,7 @@ class Source3D(Source):
         bad = ~(np.abs(joints) < FARTHEST)
         if bad.any():
             raise self.error(name, field, f'{bad.sum()} values such as {joints[bad][0]}',
-                             f'metres below {FARTHEST}')
+                             f'meters below {FARTHEST}')
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """All recordings of one native file: that of :meth:`read`, unless overridden."""
@@ -160,7 +161,7 @@ class Source3D(Source):
         coco[score == 0] = np.nan if self.noise else 0
         keypoint = coco[..., :2]  # (M, T, 17, 2)
         if self.noise:
-            persons = [detect(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
+            persons = [add_pose_noise(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
                        for pixels, depth in zip(keypoint, coco[..., 2], strict=True)]
             keypoint, score = map(np.stack, zip(*persons, strict=True))
         return dict(

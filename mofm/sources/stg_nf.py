@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
+from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 
 from .base import Item, Source, holds_bool
@@ -251,7 +251,7 @@ class UBnormal(TrackedPersons):
 
 
 def _read_mask(file: Path) -> np.ndarray | None:
-    """A grey image (H, W) of usual size; None if it is none."""
+    """A gray image (H, W) of usual size; None if it is none."""
     try:
         with open(file, 'rb') as f:
             content = f.read(_MAX_MASK)

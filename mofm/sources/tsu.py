@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS, convert
+from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS, convert
 
 from .base import Item, Source
 from .ntu import liveliest

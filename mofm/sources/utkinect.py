@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import LAYOUTS, level
+from mofm.annotations import LABEL_NAMES
+from mofm.keypoints import level
 from mofm.registry import SOURCES
+from mofm.structures import LAYOUTS
 
 from .base import Item
 from .source_3d import Source3D
@@ -81,7 +82,7 @@ class UTKinectUntrimmed(Source3D):
         if not (rows[:, 0] % 1 == 0).all():
             raise self.error(name, 'rows', 'NaN, infinite or broken frame numbers',
                              'whole numbers')
-        self.check_metres(name, 'rows', rows[:, 1:])
+        self.check_meters(name, 'rows', rows[:, 1:])
         frames, first = np.unique(rows[:, 0], return_index=True)
         return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)
 

@@ -9,7 +9,7 @@ from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, FuncAnimatio
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
 from .pose import MIDDLE, Skeletons
 
@@ -22,7 +22,7 @@ class ClipPanel:
 
     Args:
         axis (Axes): Where to.
-        clip (dict): Annotation, see :mod:`mofm.datasets.annotation`.
+        clip (dict): Annotation, see :mod:`mofm.annotations.files`.
         layout (str): Joint layout.
         width (float): Of the bones, in points.
     """
@@ -46,7 +46,7 @@ class ClipPanel:
 
 def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32, title: str = '',
                  size: float = 2.2) -> FuncAnimation:
-    """A clip in motion, brought to a given number of frames; colours as in `draw_pose_clip`.
+    """A clip in motion, brought to a given number of frames; colors as in `draw_pose_clip`.
 
     Args:
         clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V).

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import MaxNLocator
 
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 
 from .pose import LEFT, MIDDLE, RIGHT, draw_skeleton
 
@@ -91,7 +91,7 @@ def _draw_person(axis, keypoint):
     draw_skeleton(axis, keypoint[:, :2], present.astype(np.float32), LAYOUTS['coco17'])
     points = keypoint[present, :2]
     low, high = (points.min(0), points.max(0)) if len(points) else (np.zeros(2), np.ones(2))
-    centre, half = (low + high) / 2, .56 * max(*(high - low), 1e-3)
-    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half),
+    center, half = (low + high) / 2, .56 * max(*(high - low), 1e-3)
+    axis.set(xlim=(center[0] - half, center[0] + half), ylim=(center[1] + half, center[1] - half),
              xticks=[], yticks=[], aspect='equal')
     axis.spines[:].set_color('#D0D0D0')

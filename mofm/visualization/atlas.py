@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
 from .pose import MIDDLE, Skeletons
 
@@ -101,8 +101,8 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
     """One row per token: its share, what the decoder makes of it over time, typical clips.
 
     Each patch has a scale of its own, from 0 to the highest heat, which stands beside it. A
-    typical clip is shown at the frame in which a joint is nearest to the centre of the cube,
-    which is marked; the path of this joint is grey.
+    typical clip is shown at the frame in which a joint is nearest to the center of the cube,
+    which is marked; the path of this joint is gray.
 
     Args:
         entries (Sequence[AtlasEntry]): At least one.
@@ -139,9 +139,9 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
 
 def _draw_example(axis, cube, keypoints, grid, layout):
     corner = np.array([cube % grid.cols, cube // grid.cols]) * grid.patch - .5
-    centre = corner + grid.patch / 2
+    center = corner + grid.patch / 2
     points, score = keypoints[..., :2], keypoints[..., 2]  # (M, J, F, 2), (M, J, F)
-    distance = np.where(score > 0, np.abs(points - centre).max(-1), np.inf)
+    distance = np.where(score > 0, np.abs(points - center).max(-1), np.inf)
     person, joint, frame = np.unravel_index(distance.argmin(), distance.shape)
     trace = points[person, joint][score[person, joint] > 0]
     axis.plot(*trace.T, color='#B4B4B4', linewidth=1)

@@ -10,11 +10,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
 from .pose import MIDDLE, check_clip
 
-# Light grey to dark red by way of orange: lightness alone tells the order.
+# Light gray to dark red by way of orange: lightness alone tells the order.
 _ATTENTION = LinearSegmentedColormap.from_list(
     'attention', ['#CFCFCF', '#F5C27A', '#E8743B', '#B2182B', '#5B0A1E'])
 
@@ -116,7 +116,7 @@ def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], g
         layout: Joint layout.
 
     Returns:
-        Figure: The cubes and ``num`` frames in each row, then the colour bar.
+        Figure: The cubes and ``num`` frames in each row, then the color bar.
 
     Raises:
         ValueError: If the shapes do not belong together.

@@ -20,7 +20,7 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
     """One row per clip, a few moments of it from left to right.
 
     Args:
-        clips (Sequence[dict]): At least one annotation, see :mod:`mofm.datasets.annotation`.
+        clips (Sequence[dict]): At least one annotation, see :mod:`mofm.annotations.files`.
         classes (Sequence[str]): Names of the labels.
         layout (str): Joint layout.
         num (int): Moments.

@@ -5,12 +5,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
 from .pose import Skeletons
 
-# Okabe and Ito's colours; with the markers they tell 56 classes apart.
-_COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
+# Okabe and Ito's colors; with the markers they tell 56 classes apart.
+_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 _MARKERS = 'o^sDvPX*'
 
 
@@ -19,7 +19,7 @@ def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) 
 
     Args:
         features: (N, D), N >= 4.
-        perplexity: About how many neighbours a clip has; lowered to (N - 1) / 3 for few clips.
+        perplexity: About how many neighbors a clip has; lowered to (N - 1) / 3 for few clips.
         seed: Equal seeds give equal maps.
 
     Returns:
@@ -39,7 +39,7 @@ def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) 
 def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
                    thumbnails: Mapping[int, tuple] | None = None,
                    layout: str = 'coco17') -> Figure:
-    """Clips as points, coloured by class; the class names stand at the centres (medians).
+    """Clips as points, colored by class; the class names stand at the centers (medians).
 
     Names that would overlap stand below each other; thumbnails that would are left out.
 
@@ -65,25 +65,25 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
                          f'0...{len(class_names) - 1} for {len(class_names)} class names')
     figure = Figure(figsize=(10, 8.4), dpi=130, layout='constrained')
     axis = figure.subplots()
-    labelled = {label: points[labels == label] for label in np.unique(labels)}
-    styles = {label: dict(color=_COLOURS[label % len(_COLOURS)],
-                          marker=_MARKERS[label // len(_COLOURS) % len(_MARKERS)])
-              for label in labelled}
-    for label, cloud in labelled.items():
+    labeled = {label: points[labels == label] for label in np.unique(labels)}
+    styles = {label: dict(color=_COLORS[label % len(_COLORS)],
+                          marker=_MARKERS[label // len(_COLORS) % len(_MARKERS)])
+              for label in labeled}
+    for label, cloud in labeled.items():
         axis.scatter(*cloud.T, s=20, alpha=.5, linewidths=0, **styles[label])
     axis.margins(.06)
     axis.set(xticks=[], yticks=[], aspect='equal')
     axis.spines[:].set_color('#D0D0D0')
     low, high = axis.get_ylim()
     inch = max(np.ptp(axis.get_xlim()) / 9.8, (high - low) / 8.2)  # of the figure, in data units
-    names = [class_names[label].replace('_', ' ') for label in labelled]
-    boxes = _spread(np.array([np.median(cloud, axis=0) for cloud in labelled.values()]),
+    names = [class_names[label].replace('_', ' ') for label in labeled]
+    boxes = _spread(np.array([np.median(cloud, axis=0) for cloud in labeled.values()]),
                     np.array([[.1 * len(name), .2] for name in names]) * inch)
     halo = [withStroke(linewidth=3, foreground='white')]
-    for label, name, (x, y, _, _) in zip(labelled, names, boxes, strict=True):
+    for label, name, (x, y, _, _) in zip(labeled, names, boxes, strict=True):
         axis.text(x, y, name, fontsize=11, ha='center', va='center', fontweight='bold',
                   color=styles[label]['color'], path_effects=halo, zorder=6)
-    for label, (x, y, _, _) in zip(labelled, list(boxes), strict=True):
+    for label, (x, y, _, _) in zip(labeled, list(boxes), strict=True):
         box = np.array([x, y + .55 * inch, .8 * inch, .8 * inch])
         if label in (thumbnails or {}) and not any(_overlap(box, other) for other in boxes):
             _draw_thumbnail(axis, box, *thumbnails[label], get_layout(layout))
@@ -94,15 +94,15 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
 
 
 def _overlap(box, other) -> bool:
-    """Whether two boxes (x and y of the centre, width, height) overlap."""
+    """Whether two boxes (x and y of the center, width, height) overlap."""
     return bool((np.abs(box[:2] - other[:2]) < (box[2:] + other[2:]) / 2).all())
 
 
-def _spread(centres, sizes) -> list:
-    """Boxes at the centres, from the top; one that would overlap another moves below it."""
-    boxes = [None] * len(centres)
-    for i in np.argsort(-centres[:, 1], kind='stable'):
-        box = np.concatenate([centres[i], sizes[i]])
+def _spread(centers, sizes) -> list:
+    """Boxes at the centers, from the top; one that would overlap another moves below it."""
+    boxes = [None] * len(centers)
+    for i in np.argsort(-centers[:, 1], kind='stable'):
+        box = np.concatenate([centers[i], sizes[i]])
         for other in sorted((b for b in boxes if b is not None), key=lambda b: -b[1]):
             if _overlap(box, other):
                 box[1] = other[1] - (box[3] + other[3]) / 2

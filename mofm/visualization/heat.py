@@ -7,9 +7,9 @@ from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
-from .pose import MIDDLE, check_clip, draw_borders, draw_on_canvas, joint_colours
+from .pose import MIDDLE, check_clip, draw_borders, draw_on_canvas, joint_colors
 
 _HEAT = 'inferno'
 # without the light end, which would not show on white
@@ -29,7 +29,7 @@ def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
         num: Number of frames to draw, at most F.
 
     Returns:
-        Figure: One axes a frame and row, and one for the colour bar.
+        Figure: One axes a frame and row, and one for the color bar.
 
     Raises:
         ValueError: If the shapes do not belong together.
@@ -60,18 +60,18 @@ def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
                 vocabulary: int | None = None) -> Figure:
     """Token map of a clip beside its heat summed over time, as in the paper's Figure 1.
 
-    Low ids are blue and high ones red. Cubes without heat are grey: all of them hold the same
+    Low ids are blue and high ones red. Cubes without heat are gray: all of them hold the same
     content and say nothing about the motion. Brightness is heat to the power 0.6.
 
     Args:
-        token_ids: (K,) ids in the cube order of `mofm.models.thermal_cubes.CubeGrid`.
+        token_ids: (K,) ids in the cube order of `mofm.structures.CubeGrid`.
         rows: Rows of cubes, rows * cols = K.
         cols: Columns of cubes.
         heat: (F, H, W) heat of the clip; H divisible by rows, W by cols.
         vocabulary: V, the id of the reddest token plus one; the highest id shown if None.
 
     Returns:
-        Figure: Axes of the tokens, of the heat and of the colour bar.
+        Figure: Axes of the tokens, of the heat and of the color bar.
 
     Raises:
         ValueError: If the shapes do not belong together.
@@ -100,7 +100,7 @@ def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
 
 
 def _draw_grid(axis, ids, occupied, vocabulary, bar):
-    """Token ids (rows, cols) as coloured numbers, with a colour bar on one side."""
+    """Token ids (rows, cols) as colored numbers, with a color bar on one side."""
     if vocabulary is None:
         vocabulary = int(ids[occupied].max(initial=1)) + 1
     norm, cmap = Normalize(0, vocabulary - 1), colormaps['coolwarm'].with_extremes(bad=_EMPTY)
@@ -109,14 +109,14 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
     for (row, col), token in np.ndenumerate(ids):
         red, green, blue, _ = cmap(norm(token))
         dark = .3 * red + .59 * green + .11 * blue < .5
-        colour = ('white' if dark else 'black') if occupied[row, col] else '#B4B4B4'
-        axis.text(col, row, str(token), ha='center', va='center', fontsize=size, color=colour)
+        color = ('white' if dark else 'black') if occupied[row, col] else '#B4B4B4'
+        axis.text(col, row, str(token), ha='center', va='center', fontsize=size, color=color)
     axis.set(xticks=np.arange(-.5, ids.shape[1]), yticks=np.arange(-.5, ids.shape[0]))
     axis.grid(color='white', linewidth=.8)
     axis.set_title(f'token of each cube ({occupied.sum()} of {ids.size} occupied)', fontsize=11)
     axis.tick_params(length=0, labelbottom=False, labelleft=False)
     axis.figure.colorbar(image, ax=axis, location=bar, fraction=.04, pad=.02,
-                         label='token id (grey: empty cube)')
+                         label='token id (gray: empty cube)')
 
 
 def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
@@ -124,8 +124,8 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
                         layout: str = 'coco17') -> Figure:
     """Nine frames of a clip beside its motion tokens, as in the paper's Figure 1.
 
-    The grey lines in the frames are the borders of the cubes. Low token ids are blue and high
-    ones red; cubes without heat are grey.
+    The gray lines in the frames are the borders of the cubes. Low token ids are blue and high
+    ones red; cubes without heat are gray.
 
     Args:
         keypoints: (M, J, F, 3) x and y in canvas pixels and score, as `ThermalCubeFormat` packs.
@@ -136,7 +136,7 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
         layout: Joint layout.
 
     Returns:
-        Figure: Axes of the frames, then of the tokens and of the colour bar.
+        Figure: Axes of the frames, then of the tokens and of the color bar.
 
     Raises:
         ValueError: If the shapes do not belong together.
@@ -163,9 +163,9 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
 
 
 def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> Figure:
-    """The heat of each joint over time; grey lines are the borders of the cubes.
+    """The heat of each joint over time; gray lines are the borders of the cubes.
 
-    A pixel has the colour of the frame in which it is hottest, and is the paler the less hot it
+    A pixel has the color of the frame in which it is hottest, and is the paler the less hot it
     is then (heat to the power 0.6).
 
     Args:
@@ -174,7 +174,7 @@ def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> F
         layout: Joint layout.
 
     Returns:
-        Figure: One axes a joint, and one for the colour bar.
+        Figure: One axes a joint, and one for the color bar.
 
     Raises:
         ValueError: If the volume has another shape.
@@ -197,7 +197,7 @@ def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> F
         draw_borders(axis, *volume.shape[2:], patch)
         name = layout.joints[joint].replace('_', ' ')
         axis.set_title(name if heat[joint].any() else f'{name} (missing)', fontsize=10,
-                       color=joint_colours(layout)[joint])
+                       color=joint_colors(layout)[joint])
     figure.colorbar(ScalarMappable(norm, _TIME), ax=axes, fraction=.02, pad=.01, label='frame',
                     ticks=MaxNLocator(8, integer=True))
     return figure

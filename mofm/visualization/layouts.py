@@ -2,7 +2,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 
 from .pose import MIDDLE, draw_skeleton
 

@@ -7,13 +7,13 @@ import numpy as np
 from imageio_ffmpeg import write_frames
 from matplotlib import colormaps
 
-from mofm.keypoints import get_layout
+from mofm.structures import get_layout
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def score_colours(values: np.ndarray, low: float = 0., high: float = 1.) -> np.ndarray:
-    """Colours from red (low) over grey to blue (high).
+def score_colors(values: np.ndarray, low: float = 0., high: float = 1.) -> np.ndarray:
+    """Colors from red (low) over gray to blue (high).
 
     Args:
         values (np.ndarray): (N,); NaN is white.
@@ -24,11 +24,11 @@ def score_colours(values: np.ndarray, low: float = 0., high: float = 1.) -> np.n
         np.ndarray: (N, 3) uint8, blue green red.
     """
     share = (np.asarray(values, float) - low) / max(high - low, 1e-9)
-    colours = colormaps['coolwarm_r'].with_extremes(bad='white')(np.ma.masked_invalid(share))
-    return (255 * colours[:, 2::-1]).astype(np.uint8)
+    colors = colormaps['coolwarm_r'].with_extremes(bad='white')(np.ma.masked_invalid(share))
+    return (255 * colors[:, 2::-1]).astype(np.uint8)
 
 
-def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colours: np.ndarray,
+def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colors: np.ndarray,
                texts: Sequence[str] = (), title: str = '', layout: str = 'coco17') -> np.ndarray:
     """Draw the persons of a frame.
 
@@ -36,7 +36,7 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colou
         image (np.ndarray): (H, W, 3) uint8, blue green red; it is not changed.
         keypoint (np.ndarray): (N, V, 2) pixels.
         score (np.ndarray): (N, V); joints with 0 are left out.
-        colours (np.ndarray): (N, 3) uint8, blue green red.
+        colors (np.ndarray): (N, 3) uint8, blue green red.
         texts (Sequence[str]): Written above each person.
         title (str): Written into the upper left corner.
         layout (str): Joint layout.
@@ -51,27 +51,27 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colou
     # far outside there is nothing to see, and OpenCV counts in 16 bits
     points = np.clip(np.nan_to_num(keypoint), -2**14, 2**14).round().astype(np.int32)
     for i, (person, seen,
-            colour) in enumerate(zip(points, np.asarray(score) > 0, colours, strict=True)):
-        colour = tuple(map(int, colour))
+            color) in enumerate(zip(points, np.asarray(score) > 0, colors, strict=True)):
+        color = tuple(map(int, color))
         shown = edges[seen[edges].all(1)]
         cv2.polylines(image, list(person[shown]), False, (0, 0, 0), 2 * width + 2, cv2.LINE_AA)
-        cv2.polylines(image, list(person[shown]), False, colour, 2 * width, cv2.LINE_AA)
+        cv2.polylines(image, list(person[shown]), False, color, 2 * width, cv2.LINE_AA)
         if i < len(texts) and seen.any():
             left, top = person[seen].min(0)
-            _write(image, texts[i], (left, top - 6 * width), size, colour)
+            _write(image, texts[i], (left, top - 6 * width), size, color)
     if title:
         _write(image, title, (10, round(34 * size) + 6), size, (255, 255, 255))
     return image
 
 
-def _write(image, text, corner, size, colour):
+def _write(image, text, corner, size, color):
     """Text with a dark rim; OpenCV has ASCII only."""
     text = text.encode('ascii', 'replace').decode()
     corner = tuple(
         int(np.clip(c, 2, limit - 2)) for c, limit in zip(corner, image.shape[1::-1], strict=True))
     width = max(round(1.6 * size), 1)
     cv2.putText(image, text, corner, _TEXT, size, (0, 0, 0), width + 3, cv2.LINE_AA)
-    cv2.putText(image, text, corner, _TEXT, size, colour, width, cv2.LINE_AA)
+    cv2.putText(image, text, corner, _TEXT, size, color, width, cv2.LINE_AA)
 
 
 def write_video(frames: Iterable[np.ndarray], path: str | PathLike,

@@ -5,31 +5,31 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
-from mofm.keypoints import Layout, get_layout
+from mofm.structures import Layout, get_layout
 
-# Okabe and Ito's palette, told apart with any colour vision.
+# Okabe and Ito's palette, told apart with any color vision.
 LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#4D4D4D'
 
 
-def joint_colours(layout: Layout) -> np.ndarray:
-    """Colour of each joint: the person's left is blue, the right orange, the middle grey."""
-    colours = np.full(layout.num_joints, MIDDLE)
-    colours[list(layout.left)], colours[list(layout.right)] = LEFT, RIGHT
-    return colours
+def joint_colors(layout: Layout) -> np.ndarray:
+    """Color of each joint: the person's left is blue, the right orange, the middle gray."""
+    colors = np.full(layout.num_joints, MIDDLE)
+    colors[list(layout.left)], colors[list(layout.right)] = LEFT, RIGHT
+    return colors
 
 
-def bone_colours(layout: Layout) -> np.ndarray:
-    """Colour of each bone: that of its side if both its ends are on it."""
-    first, second = joint_colours(layout)[np.array(layout.edges)].T
+def bone_colors(layout: Layout) -> np.ndarray:
+    """Color of each bone: that of its side if both its ends are on it."""
+    first, second = joint_colors(layout)[np.array(layout.edges)].T
     return np.where(first == second, first, MIDDLE)
 
 
-def _faded(colours: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    return to_rgba_array(colours, .15 + .85 * confidence)  # (N, 4)
+def _faded(colors: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    return to_rgba_array(colors, .15 + .85 * confidence)  # (N, 4)
 
 
 class Skeletons:
-    """Any number of persons in an axes; colours as in :func:`draw_pose_clip`.
+    """Any number of persons in an axes; colors as in :func:`draw_pose_clip`.
 
     Two artists draw all of them, and :meth:`show` gives these new positions, so that a frame of
     an animation costs little.
@@ -42,8 +42,8 @@ class Skeletons:
 
     def __init__(self, axis, layout: Layout, width: float = 2.2):
         self._edges = np.array(layout.edges)
-        self._colours = joint_colours(layout)
-        self._bone_colours = bone_colours(layout)
+        self._colors = joint_colors(layout)
+        self._bone_colors = bone_colors(layout)
         self._bones = axis.add_collection(LineCollection([], linewidths=width, capstyle='round'))
         self._joints = axis.scatter([], [], s=4 * width, linewidths=0, zorder=2)
 
@@ -56,14 +56,14 @@ class Skeletons:
         """
         alpha = np.clip(score, 0, 1)
         bone_alpha = alpha[:, self._edges].min(2)  # (M, E)
-        for artist, position, colours, confidence, move in (
-                (self._bones, keypoint[:, self._edges], self._bone_colours, bone_alpha,
+        for artist, position, colors, confidence, move in (
+                (self._bones, keypoint[:, self._edges], self._bone_colors, bone_alpha,
                  self._bones.set_segments),
-                (self._joints, keypoint, self._colours, alpha, self._joints.set_offsets)):
+                (self._joints, keypoint, self._colors, alpha, self._joints.set_offsets)):
             shown = confidence > 0
             move(position[shown])
-            colours = np.broadcast_to(colours, shown.shape)
-            artist.set_color(_faded(colours[shown], confidence[shown]))
+            colors = np.broadcast_to(colors, shown.shape)
+            artist.set_color(_faded(colors[shown], confidence[shown]))
 
 
 def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout,
@@ -89,7 +89,7 @@ def check_clip(keypoints: np.ndarray, grid, layout: Layout):
 
 
 def draw_borders(axis, height: int, width: int, patch: int):
-    """Show all pixels of a canvas, with grey lines between the thermal cubes."""
+    """Show all pixels of a canvas, with gray lines between the thermal cubes."""
     y, x = (np.arange(0, size + 1, patch) - .5 for size in (height, width))  # between pixels
     axis.hlines(y[1:-1], x[0], x[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
     axis.vlines(x[1:-1], y[0], y[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
@@ -98,7 +98,7 @@ def draw_borders(axis, height: int, width: int, patch: int):
 
 
 def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
-    """One moment of a clip on the canvas of the thermal cubes, whose borders are grey.
+    """One moment of a clip on the canvas of the thermal cubes, whose borders are gray.
 
     Args:
         axis (Axes): Where to.
@@ -121,7 +121,7 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout
     Args:
         keypoint: (T, V, 2) or, for several persons, (M, T, V, 2) pixels, y downwards.
         score: (T, V) or (M, T, V) confidence in [0, 1].
-        layout: Joint layout, or its name in `mofm.keypoints.LAYOUTS`.
+        layout: Joint layout, or its name in `mofm.structures.LAYOUTS`.
         num: Number of frames to draw, at most T.
 
     Returns:

@@ -5,10 +5,10 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
-from mofm.keypoints import Layout, get_layout
+from mofm.structures import Layout, get_layout
 
 from .animation import ClipPanel
-from .pose import MIDDLE, bone_colours
+from .pose import MIDDLE, bone_colors
 
 # Degrees: a little from above, and from the side, or there would be no depth to see.
 _ELEVATION, _AZIMUTH = 12, -60
@@ -16,11 +16,11 @@ _FRONT = -90
 
 
 class ClipPanel3D:
-    """All persons of a clip in 3D, at a time that can change; colours as in `draw_pose_clip`.
+    """All persons of a clip in 3D, at a time that can change; colors as in `draw_pose_clip`.
 
     The first joint, the root, stays where it is, and so does the size of a person, the mean length
     of the bones: who walks away from the camera does not shrink. Persons stand side by side; one
-    scale holds for all axes. The grey floor is as low as the lowest joint of the clip.
+    scale holds for all axes. The gray floor is as low as the lowest joint of the clip.
 
     Args:
         axis (Axes3D): Where to.
@@ -61,7 +61,7 @@ class ClipPanel3D:
         self._axis = axis
         self._lines = axis.add_collection3d(Line3DCollection(
             np.zeros((1, 2, 3)), linewidths=width, capstyle='round',
-            colors=np.tile(bone_colours(layout), persons)))
+            colors=np.tile(bone_colors(layout), persons)))
         self._bones = pose[:, :, edges]  # (M, T, E, 2, 3)
         self.show(0)
 

@@ -177,7 +177,7 @@ def draw_jigsaw(probability: np.ndarray, normality: float) -> Figure:
         normality: Smallest probability on the diagonal, over the pieces that hold heat.
 
     Returns:
-        Figure: One axes and its colour bar.
+        Figure: One axes and its color bar.
 
     Raises:
         ValueError: If the matrix is not square.

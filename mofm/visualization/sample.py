@@ -5,13 +5,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 
 from .animation import ClipPanel
 from .pose import MIDDLE, draw_on_canvas
 
 _COCO = LAYOUTS['coco17']
-_MASKED = '#56B4E9'  # of Okabe and Ito's palette, far from the colours of heat
+_MASKED = '#56B4E9'  # of Okabe and Ito's palette, far from the colors of heat
 
 
 def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,

@@ -103,11 +103,11 @@ def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
     figure, axis = _panel(4.2, 4.2)
     axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
-    for colour, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE),
+    for color, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE),
                                                      curves.items(),
                                                      strict=False):
         false, true, _ = roc_curve(abnormal, -np.asarray(normality))
-        axis.plot(false, true, color=colour, linewidth=1.6,
+        axis.plot(false, true, color=color, linewidth=1.6,
                   label=f'{name}, AUC {auc(false, true):.4f}')
     axis.set(xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect='equal',
              xlabel='normal taken for abnormal', ylabel='abnormal found')
@@ -129,9 +129,9 @@ def draw_histograms(values: Mapping[str, np.ndarray], label: str) -> Figure:
     joined = np.concatenate([np.asarray(v, float) for v in values.values()])
     low, high = joined.min(), joined.max()
     bins = np.linspace(low, high if high > low else low + 1, 31)
-    for colour, (name, part) in zip((LEFT, RIGHT, MIDDLE), values.items(), strict=False):
+    for color, (name, part) in zip((LEFT, RIGHT, MIDDLE), values.items(), strict=False):
         if len(part):
-            axis.hist(part, bins, density=True, color=colour, alpha=.5,
+            axis.hist(part, bins, density=True, color=color, alpha=.5,
                       label=f'{name} ({len(part)})')
     axis.set(xlabel=label, yticks=[])
     axis.legend(fontsize=9, frameon=False)

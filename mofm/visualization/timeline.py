@@ -51,8 +51,8 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Seque
     for row, k in enumerate(shown):
         bands = [(targets[:, k], _TRUTH, .08, .36)] * known + [
             (scores[:, k], _PROBABILITY, .42 if known else .08, .92)]
-        for values, colours, top, bottom in bands:
-            axis.imshow(values[None].astype(np.float32), cmap=colours, vmin=0, vmax=1,
+        for values, colors, top, bottom in bands:
+            axis.imshow(values[None].astype(np.float32), cmap=colors, vmin=0, vmax=1,
                         aspect='auto', interpolation='nearest',
                         extent=(-.5, len(scores) - .5, row + bottom, row + top))
     axis.hlines(np.arange(1, len(shown)), -.5, len(scores) - .5, color='#D0D0D0', linewidth=.6)

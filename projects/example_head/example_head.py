@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
-from mofm.models.backbones import MotionFeatures
 from mofm.models.heads import ActionClsHead
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 
 @MODELS.register_module()

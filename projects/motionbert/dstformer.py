@@ -10,8 +10,8 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
-from mofm.models.backbones import MotionFeatures
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 
 class Attention(nn.Module):

@@ -3,8 +3,8 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mofm.datasets.transforms.utils import is_int, is_range, require
 from mofm.registry import TRANSFORMS
+from mofm.utils.checks import is_int, is_range, require
 
 
 class _Frames(BaseTransform):

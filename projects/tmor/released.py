@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mofm.engine.checkpoint import load_state
+from mofm.hub.checkpoint import load_state
 
 from .unik import UNIK
 

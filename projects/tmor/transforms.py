@@ -12,10 +12,9 @@ from mmcv.transforms import BaseTransform, Compose
 from scipy.spatial.transform import Rotation
 
 from mofm.datasets.transforms import PackMotionInputs
-from mofm.datasets.transforms.utils import is_int, is_number, require
-from mofm.keypoints import LAYOUTS
-from mofm.models.thermal_cubes import MIN_SCORE
 from mofm.registry import TRANSFORMS
+from mofm.structures import LAYOUTS, SCORE_THRESHOLD
+from mofm.utils.checks import is_int, is_number, require
 
 
 @TRANSFORMS.register_module()
@@ -23,10 +22,10 @@ class NormalizeSkeleton(BaseTransform):
     """Coordinates about in [-1, 1]; missing joints are 0.
 
     ========= ===================================== ======================
-    joints    the origin is the centre of           the unit is
+    joints    the origin is the center of           the unit is
     ========= ===================================== ======================
     2D        the image                             half its longer side
-    3D        all joints of the clip, their mean    a metre, as before
+    3D        all joints of the clip, their mean    a meter, as before
     ``box``   the box around the clip               half its longest side
     ========= ===================================== ======================
 
@@ -35,7 +34,7 @@ class NormalizeSkeleton(BaseTransform):
     Modified keys: ``keypoint`` (M, T, V, C) float32, ``keypoint_score`` (M, T, V), optional.
 
     Args:
-        box (bool): Normalise by the box around all joints of the clip. Defaults to False.
+        box (bool): Normalize by the box around all joints of the clip. Defaults to False.
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -55,12 +54,12 @@ class NormalizeSkeleton(BaseTransform):
         if score is not None:
             require(np.shape(score) == shape[:-1], self, f'keypoint_score of clip {clip!r}',
                     np.shape(score), f'shape {shape[:-1]}, keypoint without its last axis')
-            present &= np.asarray(score) >= MIN_SCORE
+            present &= np.asarray(score) >= SCORE_THRESHOLD
             results['keypoint_score'] = np.where(present, score, 0).astype(np.float32)
         points = keypoint[present]
         if len(points):
-            centre, half = self._frame(points, results)
-            keypoint = (keypoint - centre) / half
+            center, half = self._frame(points, results)
+            keypoint = (keypoint - center) / half
         keypoint[~present] = 0
         results['keypoint'] = keypoint
         return results
@@ -187,7 +186,7 @@ class SkeletonFlip(BaseTransform):
 
     Args:
         prob (float): Probability, in [0, 1]. Defaults to 0.5.
-        layout (str): Of the joints, a key of ``mofm.keypoints.LAYOUTS``. Defaults to 'unik17'.
+        layout (str): Of the joints, a key of ``mofm.structures.LAYOUTS``. Defaults to 'unik17'.
 
     Raises:
         ValueError: If a parameter is out of range.

@@ -15,9 +15,10 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mofm.engine.partial_loading import load_init_cfg, load_partial
-from mofm.models.backbones import MotionFeatures
+from mofm.hub.partial_loading import load_partial
+from mofm.models.init_cfg import load_init_cfg
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 _KERNEL = 9
 _WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
@@ -54,7 +55,7 @@ class SpatialUnit(nn.Module):
         in_channels, out_channels (int): C and C'.
         num_joints (int): V.
         num_heads (int): H.
-        tau (int): Neighbouring frames, odd, whose joints depend on each other as well.
+        tau (int): Neighboring frames, odd, whose joints depend on each other as well.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_joints: int, num_heads: int,
@@ -155,7 +156,7 @@ class UNIK(BaseModule):
         num_joints (int): V. Defaults to 17, layout ``unik17``.
         num_persons (int): M. Persons who are not there are 0, but count. Defaults to 2.
         num_heads (int): Heads of all blocks but the first, which has 3. Defaults to 3.
-        tau (int): Neighbouring frames, odd, whose joints depend on each other. Defaults to 1.
+        tau (int): Neighboring frames, odd, whose joints depend on each other. Defaults to 1.
         num_classes (int): K. Defaults to 0, no last layer.
         init_cfg (dict, optional): Weights to start from.
 
@@ -223,7 +224,7 @@ class UNIKBackbone(UNIK):
             'train', as in the code of the authors. Defaults to 'eval'.
         **kwargs: Those of :class:`UNIK`, without ``num_classes``. With ``partial=True`` in
             ``init_cfg`` the weights may be those of another number of joints, coordinates or
-            persons: ``data_bn`` and the learned dependencies of joints stay as initialised then,
+            persons: ``data_bn`` and the learned dependencies of joints stay as initialized then,
             and so does all of ``l1`` for other coordinates.
 
     Raises:

@@ -10,8 +10,9 @@ from mmengine.registry import init_default_scope
 
 import mofm.datasets  # noqa: F401
 import mofm.models  # noqa: F401
+from mofm.annotations import dump_annotations
 from mofm.apis.inferencer import MotionInferencer
-from mofm.datasets import SyntheticMotion, dump_annotations
+from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mofm.datasets import dump_annotations
-from mofm.visualization.overlay import draw_poses, score_colours, write_video
+from mofm.annotations import dump_annotations
+from mofm.visualization.overlay import draw_poses, score_colors, write_video
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/demo.py'
 
@@ -113,12 +113,12 @@ def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
     assert capture.get(cv2.CAP_PROP_FPS) == 20
     drawn = [np.abs(f[25:] - 90).max(2) > 40 for f in frames]  # below the title
     assert all(d.sum() > 50 for d in drawn)
-    centre = [np.argwhere(d)[:, 1].mean() for d in drawn]
-    assert 15 < centre[-1] - centre[0] < 35  # it walks along
+    center = [np.argwhere(d)[:, 1].mean() for d in drawn]
+    assert 15 < center[-1] - center[0] < 35  # it walks along
 
 
-def test_overlay_colours():
-    red, blue, unknown = score_colours(np.array([0, 1, np.nan])).astype(int)
+def test_overlay_colors():
+    red, blue, unknown = score_colors(np.array([0, 1, np.nan])).astype(int)
     assert red[2] > red[0] + 50
     assert blue[0] > blue[2] + 50
     assert (unknown == 255).all()

@@ -49,7 +49,7 @@ def build(name, pipeline=(SAMPLE, COMPACT, FORMAT, PACK), **model):
         test_dataloader=dict(dataset=dict(pipeline=list(pipeline))))), device='cpu')
     for parameter in model.parameters():  # so that the clips get different results
         torch.nn.init.normal_(parameter, std=0.3)
-    if name == 'kmeans':  # centres as training finds them, not far from every cube
+    if name == 'kmeans':  # centers as training finds them, not far from every cube
         cubes = model.describe(ordinary(model, clips(8))[0])
         model.centers.data[1:] = cubes[torch.randperm(len(cubes))[:31]]
     model.dataset_meta = dict(classes=['walk', 'wave', 'squat'])

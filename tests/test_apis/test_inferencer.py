@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
 from mofm.apis.recordings import RecordingReader, resample
 from mofm.apis.results import frame_scores
 from mofm.apis.windows import ClipWindows
-from mofm.datasets import MotionDataset, SyntheticMotion, dump_annotations, motion_collate
-from mofm.datasets.annotation import AnnotationError, load_annotations
-from mofm.keypoints import LAYOUTS, convert
+from mofm.datasets import MotionDataset, SyntheticMotion, motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
+from mofm.structures import LAYOUTS, convert
 
 QUIET = dict(progress=False)
 
@@ -641,7 +641,7 @@ def test_poses_of_a_result(inferencer, motion):
 
 
 def test_stride_leaves_no_holes():
-    """A window counts for the frames until half way to its neighbours."""
+    """A window counts for the frames until half way to its neighbors."""
     frame, normality = np.array([2, 5, 8]), np.array([.5, .1, .9])
     score, smoothed = frame_scores(frame, normality, 11, (), stride=3)
     np.testing.assert_array_equal(score, [.9, .5, .5, .5, .1, .1, .1, .9, .9, .9, .9])

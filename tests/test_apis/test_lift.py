@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mofm.apis import LiftResult, MotionInferencer, MotionStream
-from mofm.keypoints import LAYOUTS, convert
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.sources.bvh import forward_kinematics, parse_hierarchy
+from mofm.structures import LAYOUTS, convert
 
 QUIET = dict(progress=False)
 H36M = LAYOUTS['h36m17']
@@ -102,7 +102,7 @@ def expected_z(points, starts, size):
 
 # --------------------------------------------------------------------------------- coordinates
 def test_windows_of_single_persons_in_pixels():
-    """The last window ends with the recording; each person is normalised alone."""
+    """The last window ends with the recording; each person is normalized alone."""
     points = people(2, 20)
     result, = lifter()(points, layout='h36m17', **QUIET)
     assert isinstance(result, LiftResult)

@@ -21,9 +21,9 @@ from mofm.apis.inferencer import MotionInferencer
 from mofm.apis.model import init_model
 from mofm.apis.pretrained import from_pretrained
 from mofm.datasets import SyntheticMotion
-from mofm.engine.checkpoint import load_state, load_weights
-from mofm.engine.partial_loading import load_partial
-from mofm.engine.published import find_published, is_hub_id
+from mofm.hub.checkpoint import load_state, load_weights
+from mofm.hub.partial_loading import load_partial
+from mofm.hub.published import find_published, is_hub_id
 from mofm.registry import MODELS
 
 PUBLISH = str(Path(__file__).resolve().parents[2] / 'tools/publish.py')

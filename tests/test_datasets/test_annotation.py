@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mofm.datasets.annotation import AnnotationError, dump_annotations, load_annotations, validate
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations, validate
 
 
 def clip(persons=1, frames=6, joints=17, label=0, name='a', dtype=np.float16, **changes):
@@ -145,7 +145,7 @@ def test_arrays_of_raw_pointers_are_refused(tmp_path):
     for path, (_, content) in zip(paths, pointer_arrays()):
         path.write_bytes(content)
     # In a process of its own, since a failure ends in a segmentation fault.
-    code = ('import sys; from mofm.datasets.annotation import *\n'
+    code = ('import sys; from mofm.annotations.files import *\n'
             'for path in sys.argv[1:]:\n'
             '    try: load_annotations(path); print("read", path)\n'
             '    except AnnotationError as e: print(e)\n')

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from mofm.datasets import AnnotationError, MotionDataset, TrackWindowDataset, motion_collate
-from mofm.datasets.annotation import dump_annotations, load_annotations
-from mofm.datasets.arrow import ArrowFile
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
+from mofm.annotations.arrow import ArrowFile
+from mofm.datasets import MotionDataset, TrackWindowDataset, motion_collate
 
 
 def clip(i, persons=1, joints=17, **fields):
@@ -55,7 +55,7 @@ def test_writing_and_reading_keeps_every_field(data, file):
 
 
 def test_batches_of_any_size_hold_the_same_rows(data, tmp_path, monkeypatch):
-    monkeypatch.setattr('mofm.datasets.arrow._ROWS', 2)
+    monkeypatch.setattr('mofm.annotations.arrow._ROWS', 2)
     dump_annotations(data, tmp_path / 'b.arrow')
     file = ArrowFile(tmp_path / 'b.arrow')
     assert len(file._batches) == 5

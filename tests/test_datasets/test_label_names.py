@@ -3,8 +3,8 @@
 import pytest
 from test_annotation import clip
 
-from mofm.datasets import MotionDataset, dump_annotations
-from mofm.datasets.label_names import LABEL_NAMES
+from mofm.annotations import LABEL_NAMES, dump_annotations
+from mofm.datasets import MotionDataset
 
 
 @pytest.mark.parametrize(('name', 'count', 'known'), [

@@ -3,7 +3,7 @@
 import numpy as np
 from mmaction.structures import ActionDataSample
 
-from mofm.datasets.annotation import validate
+from mofm.annotations import validate
 from mofm.datasets.transforms import PackMotionInputs, PoseAffine, UniformSampleFrames
 
 

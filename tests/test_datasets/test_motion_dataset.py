@@ -8,9 +8,10 @@ from mmengine.registry import init_default_scope
 from test_annotation import BAD, assert_same, clip
 from torch.utils.data import DataLoader
 
-from mofm.datasets import AnnotationError, MotionDataset, dump_annotations, motion_dataset
-from mofm.keypoints import convert, get_layout
+from mofm.annotations import AnnotationError, dump_annotations
+from mofm.datasets import MotionDataset, motion_dataset
 from mofm.registry import DATASETS
+from mofm.structures import convert, get_layout
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_items_are_copies(ann_file):
 
 @pytest.mark.parametrize('suffix', ['.npz', '.json'])
 def test_other_kinds_of_file_give_the_same_clips(ann_file, tmp_path, suffix):
-    from mofm.datasets import load_annotations
+    from mofm.annotations import load_annotations
     other = tmp_path / f'set{suffix}'
     dump_annotations(load_annotations(ann_file), other)
     for a, b in zip(MotionDataset(ann_file, split='train'),

@@ -5,14 +5,13 @@ import pickle
 import pytest
 from test_annotation import BAD, clip
 
+from mofm.annotations import AnnotationError, dump_annotations
 from mofm.datasets import (
     NTU120_EXEMPLARS,
     NTU120_NOVEL,
-    AnnotationError,
     MotionDataset,
     PackMotionInputs,
     ThermalCubeFormat,
-    dump_annotations,
     ntu120_one_shot,
 )
 

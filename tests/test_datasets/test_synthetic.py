@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mofm.datasets.annotation import validate
+from mofm.annotations import validate
 from mofm.datasets.synthetic import (
     ACTIONS,
     IMG_SHAPE,
@@ -11,14 +11,15 @@ from mofm.datasets.synthetic import (
     project,
     synthesize,
 )
-from mofm.keypoints import LAYOUTS, detect
+from mofm.keypoints import add_pose_noise
 from mofm.registry import DATASETS
+from mofm.structures import LAYOUTS
 
 HIPS, KNEES, ANKLES, WRISTS = [11, 12], [13, 14], [15, 16], [9, 10]
 
 
 def bodies(action, count=12, num_frames=90):
-    """Joints (count, T, 17, 3) in metres."""
+    """Joints (count, T, 17, 3) in meters."""
     return np.stack([animate(action, np.random.default_rng([7, i]), num_frames)
                      for i in range(count)])
 
@@ -136,7 +137,7 @@ def test_detector_misses_joints_and_is_less_sure_of_noisy_ones():
     errors, scores = [], []
     for i in range(60):
         pixels, depth = project(animate(i % len(ACTIONS), rng, 60), rng)
-        keypoint, score = detect(pixels, depth, rng, IMG_SHAPE)
+        keypoint, score = add_pose_noise(pixels, depth, rng, IMG_SHAPE)
         size = np.ptp(pixels, axis=1).max(-1).mean()
         errors.append((np.linalg.norm(keypoint - pixels, axis=-1) / size)[score > 0])
         scores.append(score)
@@ -159,7 +160,7 @@ def test_same_generator_same_clip():
 
 
 def test_actions_differ_but_one_pose_does_not_give_them_away():
-    """Nearest class mean of root-centred poses: above chance, far from perfect."""
+    """Nearest class mean of root-centered poses: above chance, far from perfect."""
     def features(seed):
         rows = []
         for i in range(12 * len(ACTIONS)):

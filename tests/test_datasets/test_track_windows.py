@@ -11,14 +11,8 @@ from mmengine.registry import init_default_scope
 from test_annotation import clip
 from torch.utils.data import DataLoader
 
-from mofm.datasets import (
-    AnnotationError,
-    TrackWindowDataset,
-    dump_annotations,
-    load_annotations,
-    track_windows,
-    validate,
-)
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations, validate
+from mofm.datasets import TrackWindowDataset, track_windows
 from mofm.registry import DATASETS
 
 

@@ -5,9 +5,9 @@ import torch
 from mmengine.optim import OptimWrapper
 
 from mofm.datasets import SyntheticMotion, motion_collate
-from mofm.engine.bfloat16 import BFloat16OptimWrapper
-from mofm.models import CubeGrid, ThermalCubes
+from mofm.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mofm.registry import MODELS, TRANSFORMS
+from mofm.structures import CubeGrid, ThermalCubes
 
 SIZE = dict(num_frames=8, canvas=24, patch=4)
 BACKBONE = dict(type='MoFMBackbone', **SIZE, embed_dims=32, depth=2, num_heads=4, max_tokens=40,

@@ -53,7 +53,7 @@ def test_gradients(two, case):
     assert any(grad.abs().max() > 1e-3 for grad in grads) == (case != 'nothing masked at all')
 
 
-def test_accumulation_synchronises_once(two):
+def test_accumulation_synchronizes_once(two):
     """The gradient is that of the whole batch; the first of two backwards is not communicated."""
     alone, _ = two_processes.accumulated()
     whole = two_processes.gradients('classes')

@@ -9,7 +9,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mofm.engine import AnnealHook, LayerDecayOptimWrapperConstructor, check_state, load_weights
+from mofm.engine import AnnealHook, LayerDecayOptimWrapperConstructor
+from mofm.hub.checkpoint import check_state, load_weights
 from mofm.registry import MODELS
 
 SMALL = dict(type='MoFMBackbone', num_frames=8, canvas=24, embed_dims=32, depth=3, num_heads=4)

@@ -7,10 +7,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mofm.engine.checkpoint import load_state
-from mofm.engine.partial_loading import load_partial, resize_positions
-from mofm.models import CubeGrid
+from mofm.hub.checkpoint import load_state
+from mofm.hub.partial_loading import load_partial, resize_positions
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid
 
 TINY = dict(type='MoFMBackbone', num_frames=8, canvas=36, embed_dims=8, depth=1, num_heads=2,
             max_tokens=96, embed=dict(type='LinearCubeEmbed'))
@@ -69,8 +69,8 @@ def test_resizing_is_that_of_pillow(canvas):
 def test_linear_function_stays_linear(canvas, patch):
     """Position (x, y) in parts of the canvas has the same value on every grid, off the border."""
     def values(grid):
-        centre = (torch.arange(grid.rows) + 0.5) / grid.rows
-        y, x = torch.meshgrid(centre, centre, indexing='ij')
+        center = (torch.arange(grid.rows) + 0.5) / grid.rows
+        y, x = torch.meshgrid(center, center, indexing='ij')
         return torch.stack((x, y, 2 * x - 3 * y))
 
     source, target = (CubeGrid(8, c, p) for c, p in zip(canvas, patch))

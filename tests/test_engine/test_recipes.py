@@ -16,7 +16,6 @@ from mmengine.runner import Runner
 import mofm.engine  # noqa: F401  checkpoints load safely
 from mofm.apis.model import init_model
 from mofm.registry import HOOKS
-from mofm.visualization.wandb_backend import WandbVisBackend  # noqa: F401
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

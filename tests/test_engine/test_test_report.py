@@ -21,17 +21,18 @@ from mmengine.runner import Runner
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
-from mofm.datasets import SyntheticMotion, dump_annotations
+from mofm.annotations import dump_annotations
+from mofm.datasets import SyntheticMotion
 from mofm.engine.hooks.report_hook import ReportHook
-from mofm.evaluation.report import (
+from mofm.registry import DATASETS, METRICS
+from mofm.visualization.report import Report
+from mofm.visualization.scores import expected_calibration_error
+from mofm.visualization.test_report import (
     ranking_errors,
     report_classification,
     report_clips,
     report_one_shot,
 )
-from mofm.registry import DATASETS, METRICS
-from mofm.visualization.report import Report
-from mofm.visualization.scores import expected_calibration_error
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<script>alert(1)</script>'
@@ -351,7 +352,7 @@ def test_given_exemplars(dataset, embedding, tmp_path):
 
 
 def test_drawn_exemplars(dataset, embedding, tmp_path):
-    """Chance to be recognised, over every draw of exemplars."""
+    """Chance to be recognized, over every draw of exemplars."""
     metric, _ = one_shot_metric(dataset, embedding, draws=20)
     similarity, target = embedding @ embedding.T, np.arange(12) % 3
     right, times = np.zeros(12), np.zeros(12)
@@ -359,7 +360,7 @@ def test_drawn_exemplars(dataset, embedding, tmp_path):
         query = np.setdiff1d(np.arange(12), draw)
         right[query] += similarity[query][:, list(draw)].argmax(1) == target[query]
         times[query] += 1
-    assert metric.recognised == pytest.approx(right / times)
+    assert metric.recognized == pytest.approx(right / times)
     for i, c in product(range(12), range(3)):
         others = [j for j in range(12) if target[j] == c and j != i]
         assert metric.similarity[i, c] == pytest.approx(similarity[i, others].mean(), abs=1e-6)

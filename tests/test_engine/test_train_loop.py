@@ -21,7 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from mofm.datasets import SyntheticMotion
 from mofm.engine import PreemptionHook, ResumableTrainLoop
-from mofm.engine.train_loop import SeededBatchSampler, SeededDataset, draw_seeds
+from mofm.engine.runner.train_loop import SeededBatchSampler, SeededDataset, draw_seeds
 from mofm.registry import DATA_SAMPLERS, DATASETS, MODELS
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,10 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.runner.checkpoint import save_checkpoint
 
-from mofm.engine import AtomicLocalBackend, atomic_files, checkpoint, find_resumable
+from mofm.engine import AtomicLocalBackend
+from mofm.engine.runner import atomic_files
+from mofm.hub import checkpoint
+from mofm.hub.checkpoint import find_resumable
 
 
 def save(path, value=0):

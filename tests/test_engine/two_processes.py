@@ -24,8 +24,8 @@ from mofm.evaluation import (
     ScoreTable,
     TokenizerMetric,
 )
-from mofm.models import CubeGrid, RenderedCubes, ThermalCubes
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes
 
 GRID = dict(num_frames=8, canvas=24, patch=4)  # 6 x 6 cubes
 CLIPS = 8

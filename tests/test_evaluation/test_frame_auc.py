@@ -9,8 +9,10 @@ from mmengine.structures import BaseDataElement
 from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import roc_auc_score
 
-from mofm.evaluation import FrameAUC, frame_auc
-from mofm.evaluation.frame_labels import CLIPS_LEFT_OUT
+from mofm.datasets.frame_labels import CLIPS_LEFT_OUT
+from mofm.evaluation import FrameAUC
+from mofm.evaluation.metrics import frame_auc
+from mofm.visualization.test_report import save_pictures
 
 
 @pytest.fixture
@@ -202,21 +204,15 @@ def test_samples_of_another_data_set_are_named(make, labels):
 
 
 @pytest.mark.parametrize('with_clips', [False, True])
-def test_result_files(make, labels, tmp_path, with_clips, monkeypatch):
-    drawn = {}
-    draw = frame_auc.draw_anomaly_curve
-
-    def record(score, smoothed, label, thumbnails, title):
-        drawn[title] = thumbnails
-        return draw(score, smoothed, label, thumbnails, title)
-
-    monkeypatch.setattr(frame_auc, 'draw_anomaly_curve', record)
+def test_result_files(make, labels, tmp_path, with_clips):
     windows = windows_of(labels)
     # (B, [clips,] M, J, F, 3); x is the number of the window in its middle frame, 3 of 6
     keypoints = torch.zeros(len(windows), *[2] * with_clips, 1, 17, 6, 3)
     keypoints[..., 3, :] = torch.arange(1., len(windows) + 1).view(-1, *[1] * (keypoints.ndim - 2))
     out = tmp_path / 'results'
-    run(make(labels, out_dir=str(out)), windows, keypoints)
+    metric = make(labels, out_dir=str(out))
+    run(metric, windows, keypoints)
+    save_pictures(metric)
     assert {f.name for f in out.iterdir()} == {'a.png', 'b.png', 'c.png', 'scores.npz'}
     with np.load(out / 'scores.npz', allow_pickle=False) as scores:
         for kind, sigmas in (('score', ()), ('smoothed', (1, 2, 3, 4, 5, 6))):
@@ -224,9 +220,9 @@ def test_result_files(make, labels, tmp_path, with_clips, monkeypatch):
             np.testing.assert_allclose(joined, protocol(labels, windows, sigmas)[1], rtol=1e-6)
         for clip, label in labels.items():
             np.testing.assert_array_equal(scores[f'{clip}/label'], label)
-    assert drawn.keys() == labels.keys()
+    assert metric.thumbnails.keys() == labels.keys()
     number = {(clip, t, s): i for i, (clip, t, s) in enumerate(windows)}
-    for clip, thumbnails in drawn.items():
+    for clip, thumbnails in metric.thumbnails.items():
         assert 1 <= len(thumbnails) <= 5
         for frame, points in thumbnails.items():
             lowest = min(w for w in windows if w[:2] == (clip, frame))
@@ -251,7 +247,7 @@ def test_file_names_stay_inside_and_apart():
 
 
 def test_odd_clip_names_do_not_leave_the_folder(tmp_path):
-    from mofm.datasets import dump_annotations
+    from mofm.annotations import dump_annotations
     name = '../../escaped'
     ann = dict(frame_dir=name, label=0, img_shape=(9, 9), total_frames=4,
                frame_label=np.array([0, 1, 1, 0]), keypoint=np.ones((1, 4, 17, 2)),
@@ -260,6 +256,7 @@ def test_odd_clip_names_do_not_leave_the_folder(tmp_path):
     out = tmp_path / 'one/two'
     metric = FrameAUC(dict(type='annotations', path=tmp_path / 'gt.pkl'), out_dir=out)
     run(metric, [(name, 1, .5)], torch.ones(1, 1, 17, 6, 3))
+    save_pictures(metric)
     assert sorted(f.name for f in tmp_path.rglob('*') if f.is_file()) == [
         '_.._escaped.png', 'gt.pkl', 'scores.npz']
     assert (out / '_.._escaped.png').exists()

@@ -7,9 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from mofm.datasets import AnnotationError, dump_annotations
-from mofm.evaluation import read_frame_labels
-from mofm.evaluation.frame_labels import CLIPS_LEFT_OUT
+from mofm.annotations import AnnotationError, dump_annotations
+from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 
 
 def npy(array):
@@ -70,18 +69,18 @@ def test_annotations_join_the_persons_of_a_clip(tmp_path):
     anns = [annotation([2, 3, 7], [0, 1, -1], 'v'), annotation([0, 3, 4], [2, 0, 1], 'v'),
             annotation([0, 1, 2], [[0, 0, 1], [0, 2, 0]], 'w', 2)]
     del anns[2]['frame_inds']
-    unlabelled = annotation([0, 1], [0, 0], 'x')
-    del unlabelled['frame_label'], unlabelled['clip']
+    unlabeled = annotation([0, 1], [0, 0], 'x')
+    del unlabeled['frame_label'], unlabeled['clip']
     ids = [ann['frame_dir'] for ann in anns]
-    dump_annotations(dict(split=dict(test=ids[2:]), annotations=[*anns, unlabelled]), path)
+    dump_annotations(dict(split=dict(test=ids[2:]), annotations=[*anns, unlabeled]), path)
     labels = read_frame_labels('annotations', path)
-    expected = {'v': [3, 4], 'w': [2], unlabelled['frame_dir']: []}
+    expected = {'v': [3, 4], 'w': [2], unlabeled['frame_dir']: []}
     assert {clip: np.flatnonzero(v).tolist() for clip, v in labels.items()} == expected
     assert [len(v) for v in labels.values()] == [8, 3, 2]
     labels = read_frame_labels('annotations', path, abnormal_labels=(1, 2))
     assert np.flatnonzero(labels['v']).tolist() == [0, 3, 4]
     assert list(read_frame_labels('annotations', path, split='test')) == ['w']
-    dump_annotations(dict(split={}, annotations=[unlabelled]), path)
+    dump_annotations(dict(split={}, annotations=[unlabeled]), path)
     with pytest.raises(AnnotationError, match='no annotation has frame_label'):
         read_frame_labels('annotations', path)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from mofm.evaluation.one_shot import draw_accuracy
+from mofm.evaluation.metrics.one_shot import draw_accuracy
 from mofm.registry import METRICS
+from mofm.visualization.test_report import save_pictures
 
 
-def evaluate(embedding, labels, exemplar=None, classes=None, **kwargs):
-    metric = METRICS.build(dict(type='OneShotAccuracy', **kwargs))
+def evaluate(embedding, labels, exemplar=None, classes=None, metric=None, **kwargs):
+    metric = metric or METRICS.build(dict(type='OneShotAccuracy', **kwargs))
     if classes:
         metric.dataset_meta = dict(classes=classes)
     samples = [dict(embedding=torch.as_tensor(e, dtype=torch.float32),
@@ -117,7 +118,6 @@ def test_given_exemplars(tmp_path):
     assert rows[2]['name'] == 'clip4'
     assert rows[2]['label'] == '4'
     assert float(rows[2]['similarity_9']) == pytest.approx(np.cos(np.deg2rad(40)), abs=1e-5)
-    assert imread(tmp_path / 'confusion.png').std() > 0
 
 
 def test_of_several_exemplars_the_nearest_counts():
@@ -127,8 +127,12 @@ def test_of_several_exemplars_the_nearest_counts():
 
 
 def test_drawn_exemplars_give_a_picture_and_no_table(tmp_path):
-    evaluate(clusters(LABELS), LABELS, draws=10, classes=['a', 'b', 'c'], out_dir=str(tmp_path))
+    metric = METRICS.build(dict(type='OneShotAccuracy', draws=10, out_dir=str(tmp_path)))
+    metric.dataset_meta = dict(classes=['a', 'b', 'c'])
+    evaluate(clusters(LABELS), LABELS, metric=metric)
+    save_pictures(metric)
     assert [p.name for p in tmp_path.iterdir()] == ['confusion.png']
+    assert imread(tmp_path / 'confusion.png').std() > 0
 
 
 def test_clear_errors():

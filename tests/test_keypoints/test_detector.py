@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from mofm.keypoints import LAYOUTS, detect
+from mofm.keypoints import add_pose_noise
+from mofm.structures import LAYOUTS
 
 SHAPE = (1080, 1920)
 LIMBS = [7, 8, 9, 10, 13, 14, 15, 16]
@@ -17,8 +18,8 @@ def body(frames=400, speed=0.):
 
 
 def run(pixels, depth=3., seed=0, **kwargs):
-    return detect(pixels, np.full(pixels.shape[:2], depth), np.random.default_rng(seed), SHAPE,
-                  **kwargs)
+    return add_pose_noise(pixels, np.full(pixels.shape[:2], depth), np.random.default_rng(seed),
+                          SHAPE, **kwargs)
 
 
 def mean_error(pixels, *args, **kwargs):
@@ -36,9 +37,9 @@ def test_jitter_grows_with_speed_and_distance():
 def test_a_hidden_wrist_is_missed_more_often():
     pixels, depth = body(), np.full((400, 17), 3.)
     pixels[:, 9] = pixels[:, [5, 6, 11, 12]].mean(1)
-    front = detect(pixels, depth, np.random.default_rng(0), SHAPE)[1]
+    front = add_pose_noise(pixels, depth, np.random.default_rng(0), SHAPE)[1]
     depth[:, 9] += .3  # behind the trunk
-    back = detect(pixels, depth, np.random.default_rng(0), SHAPE)[1]
+    back = add_pose_noise(pixels, depth, np.random.default_rng(0), SHAPE)[1]
     assert (back[:, 9] == 0).mean() > (front[:, 9] == 0).mean() + .05
     np.testing.assert_array_equal(front[:, 10], back[:, 10])
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofm.keypoints import LAYOUTS, convert
+from mofm.structures import LAYOUTS, convert
 
 # Gather indices as published with the tools of each format; -1 where there is no such joint.
 PUBLISHED = {

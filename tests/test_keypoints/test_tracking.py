@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mofm.datasets.synthetic import animate
-from mofm.keypoints import detect
+from mofm.keypoints import add_pose_noise
 from mofm.keypoints.tracking import fill_gaps, oks, track_poses
 
 # Of the COCO key point evaluation, times 10.
@@ -105,11 +105,11 @@ def test_cross_with_an_occlusion(seed):
 
 def walker(rng, frames, start, speed, size, floor):
     """Side view of a synthetic walk, with the errors of a detector."""
-    joints = animate('walk', rng, frames)  # (T, 17, 3) metres, x forwards, z up
+    joints = animate('walk', rng, frames)  # (T, 17, 3) meters, x forwards, z up
     joints = joints - joints[:, 11:13].mean(1, keepdims=True) * [1, 1, 0]
     pixels = joints[..., [0, 2]] * [np.sign(speed), -1] * size
     pixels += np.stack([start + speed * np.arange(frames), np.full(frames, floor)], -1)[:, None]
-    return detect(pixels, 5 + joints[..., 1], rng, (1080, 1920), far=.001, swap=.01)
+    return add_pose_noise(pixels, 5 + joints[..., 1], rng, (1080, 1920), far=.001, swap=.01)
 
 
 def test_synthetic_walkers():
@@ -123,8 +123,8 @@ def test_synthetic_walkers():
         keypoint, score = map(np.array, zip(*(
             walker(rng, 120, *values, 650 + 30 * i)
             for i, values in enumerate(zip(start, speed, size)))))
-        centre = np.median(keypoint[..., 0], -1)  # (M, T)
-        near = np.abs(centre[:, None] - centre) < 45
+        center = np.median(keypoint[..., 0], -1)  # (M, T)
+        near = np.abs(center[:, None] - center) < 45
         hidden = (near & np.triu(np.ones((4, 4), bool), 1)[..., None]).any(1)
         present = (score > 0).any(-1) & ~hidden
         frames = [(keypoint[p, t], score[p, t]) for t, p in enumerate(present.T)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mofm.models import CubeGrid, ThermalCubes
+from mofm.structures import CubeGrid, ThermalCubes
 
 TINY = dict(num_frames=8, canvas=24, patch=4)
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 
-from mofm.models import AnomalyClsHead, MotionFeatures
+from mofm.models import AnomalyClsHead
+from mofm.structures import MotionFeatures
 
 
 def features(batch=6, seed=0):

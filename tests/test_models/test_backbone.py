@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mofm.models import CubeGrid, RenderedCubes, ThermalCubes
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes
 
 TINY = dict(num_frames=8, canvas=24, patch=4)
 SMALL = dict(type='MoFMBackbone', **TINY, embed_dims=32, depth=2, num_heads=4, max_tokens=40)

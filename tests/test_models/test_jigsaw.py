@@ -7,15 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmaction.structures import ActionDataSample
 
-from mofm.models import (
-    CubeGrid,
-    JigsawDetector,
-    JigsawHead,
-    MotionFeatures,
-    RenderedCubes,
-    ThermalCubes,
-)
+from mofm.models import JigsawDetector, JigsawHead
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, MotionFeatures, RenderedCubes, ThermalCubes
 
 GRID = CubeGrid(num_frames=4, canvas=24, patch=4)  # 6 x 6 cubes
 BACKBONE = dict(

@@ -10,8 +10,8 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 
-from mofm.models import CubeGrid, MotionFeatures, RenderedCubes, ThermalCubes
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, MotionFeatures, RenderedCubes, ThermalCubes
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = torch.tensor([3, 3, 0, 7, 0, 7, 3])
@@ -136,7 +136,7 @@ def floor(points, **kwargs):
     return MODELS.build(dict(type='KeypointFeatures', **kwargs))(ThermalCubes(points, GRID))
 
 
-def test_floor_is_the_normalised_clip_of_the_best_seen_person():
+def test_floor_is_the_normalized_clip_of_the_best_seen_person():
     points = keypoints()
     out = floor(points)
     assert out.pooled.shape == (2, 17 * 8 * 2)
@@ -145,8 +145,8 @@ def test_floor_is_the_normalised_clip_of_the_best_seen_person():
     for clip, got in zip(points[:, 1].numpy(), out.pooled.view(2, 17, 8, 2).numpy()):
         seen = (clip[..., 2] > 0) & np.isfinite(clip).all(-1)
         xy = clip[..., :2]
-        centred = xy[seen] - xy[seen].mean(0)
-        wanted = centred / np.sqrt((centred**2).sum(1).mean())
+        centered = xy[seen] - xy[seen].mean(0)
+        wanted = centered / np.sqrt((centered**2).sum(1).mean())
         np.testing.assert_allclose(got[seen], wanted, atol=1e-5)
         assert not got[~seen].any()
     assert (~seen).sum() == 4

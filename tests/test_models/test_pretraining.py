@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 
-from mofm.models import ThermalCubes
 from mofm.registry import MODELS
+from mofm.structures import ThermalCubes
 
 TINY = dict(num_frames=8, canvas=24, patch=4)
 BACKBONE = dict(type='MoFMBackbone', **TINY, embed_dims=32, depth=2, num_heads=4, max_tokens=40)
@@ -105,7 +105,7 @@ def recognizer(**kwargs):
     return model
 
 
-def labelled(*labels):
+def labeled(*labels):
     return [ActionDataSample().set_gt_label(label) for label in labels]
 
 
@@ -113,30 +113,30 @@ def test_recognizer_learns(clips):
     model, cubes = recognizer(), clips(6)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     for _ in range(40):
-        losses = model(cubes, labelled(0, 1, 2, 0, 1, 2), mode='loss')
+        losses = model(cubes, labeled(0, 1, 2, 0, 1, 2), mode='loss')
         optimizer.zero_grad()
         losses['loss_cls'].backward()
         optimizer.step()
-    samples = model.eval()(cubes, labelled(0, 1, 2, 0, 1, 2), mode='predict')
+    samples = model.eval()(cubes, labeled(0, 1, 2, 0, 1, 2), mode='predict')
     assert [int(s.pred_label) for s in samples] == [0, 1, 2, 0, 1, 2]
     assert samples[0].pred_score.sum().item() == pytest.approx(1)
 
 
 def test_scores_of_clips_are_averaged(clips):
     model, cubes = recognizer().eval(), clips(4)
-    one_each = model(cubes, labelled(0, 0, 0, 0), mode='predict')
-    two_each = model(cubes, labelled(0, 0), mode='predict')
+    one_each = model(cubes, labeled(0, 0, 0, 0), mode='predict')
+    two_each = model(cubes, labeled(0, 0), mode='predict')
     expected = (one_each[2].pred_score + one_each[3].pred_score) / 2
     torch.testing.assert_close(two_each[1].pred_score, expected)
 
 
 def test_probe_trains_the_head_only(clips):
     model = recognizer(frozen=True)
-    model(clips(), labelled(0, 1), mode='loss')['loss_cls'].backward()
+    model(clips(), labeled(0, 1), mode='loss')['loss_cls'].backward()
     assert {n for n, p in model.named_parameters() if p.grad is not None} == {
         'cls_head.fc.weight', 'cls_head.fc.bias'}
 
 
 def test_label_out_of_range(clips):
     with pytest.raises(ValueError, match='label: found 0...3, expected 0...2; set num_classes'):
-        recognizer()(clips(), labelled(0, 3), mode='loss')
+        recognizer()(clips(), labeled(0, 3), mode='loss')

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mofm.models.thermal_cubes import CubeGrid, RenderedCubes, ThermalCubes
+from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes
 
 
 def random_clip(persons=1, seed=0, frames=6, size=72):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from mofm.models import CubeGrid, ThermalCubes
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, ThermalCubes
 
 TINY = dict(num_frames=8, canvas=24, patch=4)
 SMALL = dict(type='DVEDTokenizer', **TINY, vocab_size=32, code_dim=16, hidden=16, num_blocks=1,
@@ -121,7 +121,7 @@ def test_guided_loss(clips, tmp_path):
         other(cubes, mode='loss')
 
 
-def test_kmeans_is_the_nearest_centre(clips):
+def test_kmeans_is_the_nearest_center(clips):
     cubes = clips(4)
     kmeans = fitted_kmeans(cubes)
     ids, occupied = kmeans.encode(cubes), cubes.occupied()

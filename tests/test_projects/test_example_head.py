@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mofm.models.backbones import MotionFeatures
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'projects/example_head/configs/attention_pool_penn_tiny.py'

@@ -15,8 +15,8 @@ from mmengine.optim import build_optim_wrapper
 import projects.motionbert  # noqa: F401
 from mofm.apis import MotionInferencer
 from mofm.datasets import SyntheticMotion
-from mofm.models import MotionFeatures
 from mofm.registry import MODELS, TRANSFORMS
+from mofm.structures import MotionFeatures
 from projects.motionbert.actions.heads import pool
 
 ROOT = Path(__file__).resolve().parents[2]

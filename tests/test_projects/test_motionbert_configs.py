@@ -9,7 +9,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mofm.datasets import dump_annotations, motion_collate
+from mofm.annotations import dump_annotations
+from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Data of lifting: windows, checks of files, normalisation and augmentation, packing."""
+"""Data of lifting: windows, checks of files, normalization and augmentation, packing."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mofm.datasets import AnnotationError, dump_annotations, motion_collate
+from mofm.annotations import AnnotationError, dump_annotations
+from mofm.datasets import motion_collate
 from projects.motionbert.lifting.datasets import (
     Human36MDataset,
     MotionCaptureDataset,
@@ -229,7 +230,7 @@ def check_inverse(out, sample):
     np.testing.assert_allclose(keypoint, sample['keypoint'], atol=1e-3)
 
 
-def test_camera_normalisation(sample):
+def test_camera_normalization(sample):
     out = NormalizeByWidth()(copy(sample))
     x, label = sample['keypoint'].astype(np.float64), sample['keypoint_3d'].astype(np.float64)
     expected = x / 1000 * 2 - [1, 1002 / 1000]
@@ -241,7 +242,7 @@ def test_camera_normalisation(sample):
     check_inverse(out, sample)
 
 
-def test_box_normalisation(sample):
+def test_box_normalization(sample):
     """Key points with a score fill [-1, 1] along one axis, labels follow, pixels come back."""
     sample['keypoint'][0, 3] = 1e4
     sample['keypoint_score'][0, 3] = 0
@@ -258,7 +259,7 @@ def test_box_normalisation(sample):
     np.testing.assert_allclose(nobody['keypoint'], sample['keypoint'])
 
 
-def test_pixel_normalisation(sample):
+def test_pixel_normalization(sample):
     sample['img_shape'] = (480, 640)
     out = NormalizeByShortSide()(copy(sample))
     x = sample['keypoint'].astype(np.float64)
@@ -311,7 +312,7 @@ def test_crop_scale_3d(sample):
     assert not still['keypoint_3d'].any()
 
 
-def test_metres_and_synthetic_key_points(sample):
+def test_meters_and_synthetic_key_points(sample):
     out = SyntheticKeypoints()(ScaleMotion()(copy(sample)))
     v = sample['keypoint_3d'].astype(np.float64)
     np.testing.assert_allclose(out['keypoint_3d'], .298 * v, rtol=1e-6)

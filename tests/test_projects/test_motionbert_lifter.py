@@ -254,7 +254,7 @@ def test_skeletons_in_the_order_of_the_model():
 
 @MODELS.register_module()
 class Odd(nn.Module):
-    """Neither symmetric nor centred: (x + 2 y + i, y^2, x y + confidence) of joint i."""
+    """Neither symmetric nor centered: (x + 2 y + i, y^2, x y + confidence) of joint i."""
 
     def forward(self, x):
         joint = torch.arange(x.shape[2]) * 0.1
@@ -294,17 +294,17 @@ def test_prediction(root_relative, flip):
 
 
 @pytest.mark.parametrize('root_relative', [True, False])
-def test_loss_of_centred_targets(root_relative):
+def test_loss_of_centered_targets(root_relative):
     model = lifter(root_relative=root_relative)
     x, target = clips(2, 6), torch.randn(2, 6, 17, 3)
-    centred = target.clone()
+    centered = target.clone()
     for frame in range(6):
         if root_relative:
-            centred[:, frame] -= target[:, frame, :1]
+            centered[:, frame] -= target[:, frame, :1]
         else:
-            centred[:, frame, :, 2] -= target[:, 0, :1, 2]
+            centered[:, frame, :, 2] -= target[:, 0, :1, 2]
     losses = model(x, mode='loss', target=target, clean=x)
-    expected = LiftingLoss()(Odd()(x[:, 0]), centred)
+    expected = LiftingLoss()(Odd()(x[:, 0]), centered)
     assert losses.keys() == expected.keys()
     assert all(torch.allclose(losses[k], expected[k]) for k in losses)
 

@@ -15,7 +15,7 @@ from smpl_stand_in import H36M_PARTNER, make_fields, write_smpl
 import projects.motionbert.dstformer
 import projects.motionbert.lifting.curriculum
 import projects.motionbert.mesh  # noqa: F401
-from mofm.datasets import AnnotationError
+from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from projects.motionbert.mesh import Mesh
 
@@ -199,7 +199,7 @@ def build_dataset(path, **kwargs):
     return DATASETS.build(dict(type='MeshDataset', ann_file=str(path), **kwargs))
 
 
-def test_dataset_cuts_videos_and_normalises_by_camera(tmp_path):
+def test_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
     data = write_data(tmp_path / 'mesh.pkl')['train']
     dataset = build_dataset(tmp_path / 'mesh.pkl', clip_len=16, stride=8,
                             pipeline=[TRANSFORMS.build(dict(type='NormalizeByWidth'))])

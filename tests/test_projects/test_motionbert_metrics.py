@@ -104,7 +104,7 @@ def test_protocol_by_hand():
     out = evaluate(
         sample([0, 1, 2], [17, 34, 34]), sample([2, 3], [68, 17]),
         sample([4, 5], [170, 170], 's_11_act_03_subact_02_ca_03', 'Eat'),
-        # neither neighbours of frame 5 nor of each other
+        # neither neighbors of frame 5 nor of each other
         sample([8, 6], [0, 34], 's_11_act_03_subact_02_ca_04', 'Eat'),
         sample([10, 11], [999, 999], 's_09_act_05_subact_02_ca_02', 'Sit'))
     joints = 16 / 17
@@ -112,7 +112,7 @@ def test_protocol_by_hand():
     assert out['pose3d/mpjpe_Walk'] == pytest.approx(walk * joints, rel=1e-5)
     assert out['pose3d/mpjpe_Eat'] == pytest.approx(eat * joints, rel=1e-5)
     assert out['pose3d/mpjpe'] == pytest.approx((walk + eat) / 2 * joints, rel=1e-5)
-    # the mean error of frame 2 is 51: Walk steps 17, 17, -34; Eat 0, over neighbours only
+    # the mean error of frame 2 is 51: Walk steps 17, 17, -34; Eat 0, over neighbors only
     assert out['pose3d/mpjve'] == pytest.approx((68 / 3 + 0) / 2 * joints, rel=1e-4)
     # Walk 0 and -51; no action Eat has three frames in a row
     assert out['pose3d/acceleration'] == pytest.approx(51 / 2 * joints, rel=1e-4)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from mofm.datasets import AnnotationError, MotionDataset, TrackWindowDataset
+from mofm.annotations import AnnotationError
+from mofm.datasets import MotionDataset, TrackWindowDataset
 from projects.motionbert.lifting.datasets import Human36MDataset, MotionCaptureDataset
 from projects.motionbert.lifting.metrics import PoseAccuracy3D
 from projects.motionbert.lifting.sources import InstaVariety, PoseTrack18
@@ -90,7 +91,7 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
             world = tool.add_head(joints[BANDAI.index(source[:-6])][:, order])
             label = part['joints_2.5d_image'][rows].astype(float) / 1000
             label -= label[:, :1]
-            # one rotation for the recording turns the world into the labels, in metres
+            # one rotation for the recording turns the world into the labels, in meters
             local = world - world[:, :1]
             rotation, _ = Rotation.align_vectors(label.reshape(-1, 3), local.reshape(-1, 3))
             np.testing.assert_allclose(rotation.apply(local.reshape(-1, 3)),
@@ -154,7 +155,7 @@ def test_real_bandai(tools, real_data):
     assert up[10] > up[8] > up[7] > up[0] > up[2] > up[3]
     assert up[6] < up[5] < up[4]
     thigh = np.linalg.norm(joints[:, 1] - joints[:, 2], axis=-1)
-    np.testing.assert_allclose(thigh, .391, atol=4e-3)  # metres, of half precision
+    np.testing.assert_allclose(thigh, .391, atol=4e-3)  # meters, of half precision
 
 
 def test_bad_npz(tools, tmp_path):
@@ -391,8 +392,8 @@ def test_table_of_floors(tools, bandai, tmp_path, capsys):
     tools('lifting_floor').main([str(tmp_path / 'bandai_h36m.pkl'), '--clip-len', '6'])
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split('|')[1].strip(): line.split('|')[2:7] for line in lines if '.' in line}
-    favoured = ', penalty chosen on this split'
+    favored = ', penalty chosen on this split'
     assert rows.keys() == {'mean depth', *(f'linear, {window}{suffix}' for window in (
-        'one frame', '6 frames') for suffix in ('', favoured))}
-    assert float(rows['linear, one frame'][0]) >= float(rows['linear, one frame' + favoured][0])
-    assert float(rows['mean depth'][0]) > float(rows['linear, one frame' + favoured][0]) > 0
+        'one frame', '6 frames') for suffix in ('', favored))}
+    assert float(rows['linear, one frame'][0]) >= float(rows['linear, one frame' + favored][0])
+    assert float(rows['mean depth'][0]) > float(rows['linear, one frame' + favored][0]) > 0

@@ -1,4 +1,4 @@
-"""Configs for key points of any video: the normalisations of MotionBERT, and back to pixels."""
+"""Configs for key points of any video: the normalizations of MotionBERT, and back to pixels."""
 
 import json
 import zipfile
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mofm.apis import MotionInferencer
-from mofm.keypoints import convert
+from mofm.structures import convert
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs'
 SMALL = {'model.backbone.depth': 1}

@@ -13,8 +13,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mofm.datasets import AnnotationError, MotionDataset, dump_annotations, motion_collate
-from mofm.datasets.annotation import validate
+from mofm.annotations import AnnotationError, dump_annotations, validate
+from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import DATASETS, MODELS
 from mofm.sources import NWUCLA, PYSKL3D
 

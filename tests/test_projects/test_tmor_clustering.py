@@ -13,9 +13,10 @@ from sklearn.cluster import DBSCAN
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from mofm.datasets import dump_annotations, motion_collate
-from mofm.models.backbones import MotionFeatures
+from mofm.annotations import dump_annotations
+from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
+from mofm.structures import MotionFeatures
 from projects.tmor.contrast import BlockwiseDBSCAN, ClusterDBSCAN, ClusterHook, clustering
 from projects.tmor.contrast.clustering import blockwise_dbscan
 from projects.tmor.contrast.hooks import agreement
@@ -27,8 +28,8 @@ FOLDER = Path(__file__).resolve().parents[2] / 'projects/tmor/configs'
 def blobs(sizes, noise, dims=8, seed=0):
     """Features of length 1 around one direction for each size, (N, dims) float64."""
     rng = np.random.default_rng(seed)
-    centres = np.eye(dims)[:len(sizes)].repeat(sizes, 0)
-    x = centres + noise * rng.normal(size=centres.shape)
+    centers = np.eye(dims)[:len(sizes)].repeat(sizes, 0)
+    x = centers + noise * rng.normal(size=centers.shape)
     return torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
 
 

@@ -12,8 +12,8 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
-from mofm.models.backbones import MotionFeatures
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 from projects.tmor.contrast import ContrastMemory, MotionContrast
 from projects.tmor.contrast import model as contrast_model
 from projects.tmor.language.tables import FeatureTable

@@ -7,9 +7,9 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from mofm.datasets import AnnotationError, dump_annotations
-from mofm.models.backbones import MotionFeatures
+from mofm.annotations import AnnotationError, dump_annotations
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 from projects.tmor.detection import (
     FrameBCELoss,
     FrameCELoss,
@@ -159,7 +159,7 @@ def features(frames):
 
 
 def interpolated(x, length):
-    """Rows of (T, D) at the centres of ``length`` bins, in float64."""
+    """Rows of (T, D) at the centers of ``length`` bins, in float64."""
     x = np.asarray(x, np.float64)
     out = np.zeros((length, x.shape[1]))
     for i in range(length):

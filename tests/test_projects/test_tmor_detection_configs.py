@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 
-from mofm.datasets import dump_annotations, motion_collate
+from mofm.annotations import dump_annotations
+from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,10 +107,10 @@ def test_pretraining_is_all_that_differs():
             assert probe[part] == tuned[part]
 
 
-def test_nearest_neighbour_knows_what_it_has_seen(files, monkeypatch, capsys, tmp_path):
+def test_nearest_neighbor_knows_what_it_has_seen(files, monkeypatch, capsys, tmp_path):
     """Tested on its training windows, the floor repeats their annotations."""
     monkeypatch.syspath_prepend(str(ROOT / 'projects/tmor/tools'))
-    import nearest_neighbour as tool
+    import nearest_neighbor as tool
     config = tmp_path / 'floor.py'
     config.write_text(f'''
 _base_ = {str(FOLDER / 'detect_utkinect_mofm.py')!r}
@@ -117,7 +118,7 @@ data = dict(ann_file={str(files / '2.pkl')!r}, num_classes=10)
 train_dataloader = dict(num_workers=0, dataset=dict(**data, stride=4))
 test_dataloader = dict(num_workers=0, dataset=dict(**data, split='train', test_mode=False))
 ''')
-    monkeypatch.setattr('sys.argv', ['nearest_neighbour.py', str(config)])
+    monkeypatch.setattr('sys.argv', ['nearest_neighbor.py', str(config)])
     tool.main()
     value, = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()
               if line.startswith('detection/frame_mAP'))

@@ -12,10 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mofm.apis import MotionInferencer, MotionStream, Video
-from mofm.datasets import dump_annotations, motion_collate
-from mofm.keypoints import convert
+from mofm.annotations import dump_annotations
+from mofm.apis import MotionInferencer, MotionStream
+from mofm.datasets import motion_collate
+from mofm.pose_estimation.video import Video
 from mofm.registry import DATASETS, METRICS, MODELS
+from mofm.structures import convert
 from mofm.visualization import write_video
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from mofm.apis import Video
-from mofm.datasets import AnnotationError, MotionDataset
-from mofm.datasets.label_names import LABEL_NAMES
+from mofm.annotations import LABEL_NAMES, AnnotationError
+from mofm.datasets import MotionDataset
+from mofm.pose_estimation.video import Video
 from projects.tmor.language.encoders import (
     SentenceEncoder,
     encode_clips,
@@ -29,7 +29,7 @@ from projects.tmor.language.triplets import join_captions, near_duplicates, norm
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'projects/tmor/tools'
-# An encoder as a user has it: rows of words and colours, and a line in a file for each call.
+# An encoder as a user has it: rows of words and colors, and a line in a file for each call.
 ENCODER = '''
 import hashlib
 import torch
@@ -72,10 +72,10 @@ def unit(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def write_video(path, grey, size=(16, 12)):
-    """A video of even frames with these grey levels."""
+def write_video(path, gray, size=(16, 12)):
+    """A video of even frames with these gray levels."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, size)
-    for value in grey:
+    for value in gray:
         writer.write(np.full((*size[::-1], 3), value, np.uint8))
     writer.release()
     return path
@@ -164,7 +164,7 @@ def test_phrases_of_class_names(name, phrase):
     assert class_phrase(name) == phrase
 
 
-def test_prompts_are_averaged_after_normalisation():
+def test_prompts_are_averaged_after_normalization():
     words = dict(walk=[1, 0], run=[0, 10], sit=[3, 4])
 
     def call(texts):
@@ -268,7 +268,7 @@ def test_frames_of_a_clip(tmp_path):
     """Every (T // n)-th frame, and what ViCLIP subtracts and divides by."""
     path = write_video(tmp_path / 'a.avi', range(0, 250, 10))  # 25 frames
 
-    def grey(clip):
+    def gray(clip):
         mean, std = ([[.485], [.456], [.406]], [[.229], [.224], [.225]])
         values = (clip.reshape(len(clip), 3, -1).mean(-1).T * std + mean) * 255
         assert np.ptp(values, axis=0).max() < 3  # red, green and blue are the same again
@@ -277,18 +277,18 @@ def test_frames_of_a_clip(tmp_path):
     clip = read_clip(Video(path), None, 8, 10)
     assert clip.shape == (8, 3, 10, 10)
     assert clip.dtype == np.float32
-    np.testing.assert_allclose(grey(clip), 30 * np.arange(8), atol=3)
-    np.testing.assert_allclose(grey(read_clip(Video(path), np.arange(5, 23, 2), 4, 10)),
+    np.testing.assert_allclose(gray(clip), 30 * np.arange(8), atol=3)
+    np.testing.assert_allclose(gray(read_clip(Video(path), np.arange(5, 23, 2), 4, 10)),
                                [50, 90, 130, 170], atol=3)
-    np.testing.assert_allclose(grey(read_clip(Video(path), np.array([3, 7]), 4, 10)),
+    np.testing.assert_allclose(gray(read_clip(Video(path), np.array([3, 7]), 4, 10)),
                                [30, 70, 70, 70], atol=3)
-    np.testing.assert_allclose(grey(read_clip(Video(path), np.array([20, 24, 30]), 3, 10)),
+    np.testing.assert_allclose(gray(read_clip(Video(path), np.array([20, 24, 30]), 3, 10)),
                                [200, 240, 240], atol=3)  # a frame that is not there
     with pytest.raises(AnnotationError, match=r'a\.avi: frames: found none of'):
         read_clip(Video(path), np.array([40]), 2, 10)
 
 
-def test_colours_are_red_green_blue(tmp_path):
+def test_colors_are_red_green_blue(tmp_path):
     (tmp_path / 'a').mkdir()
     cv2.imwrite(str(tmp_path / 'a/0.png'), np.full((8, 8, 3), (255, 0, 0), np.uint8))  # blue
     clip = read_clip(Video(tmp_path / 'a'), None, 1, 4)
@@ -449,9 +449,9 @@ def test_triplets_of_a_real_video(real_data, tmp_path, encoder, capsys):
     assert sample['total_frames'] == 5
     capture = cv2.VideoCapture(str(tmp_path / 'images_and_video_sample/people_walking.mp4'))
     frames = [cv2.resize(capture.read()[1], (8, 8))[..., ::-1] / 255 for _ in range(4)]
-    colour = (np.mean(frames, (0, 1, 2)) - [.485, .456, .406]) / [.229, .224, .225]
+    color = (np.mean(frames, (0, 1, 2)) - [.485, .456, .406]) / [.229, .224, .225]
     np.testing.assert_allclose(FeatureTable.load(tmp_path / 'set_vis.npz').features[0],
-                               unit([*colour, 1]), atol=2e-3)
+                               unit([*color, 1]), atol=2e-3)
 
 
 def test_shards_make_the_table_of_one_process(native, encoder, capsys):

@@ -7,9 +7,9 @@ import pytest
 
 import projects.tmor.frames
 import projects.tmor.transforms  # noqa: F401
-from mofm.keypoints import LAYOUTS
 from mofm.models import SkeletonDataPreprocessor
 from mofm.registry import TRANSFORMS
+from mofm.structures import LAYOUTS
 
 JOINTS = 17
 
@@ -38,7 +38,7 @@ def normal(**kwargs):
 
 # ----------------------------------------------------------------------------- coordinates
 @pytest.mark.parametrize('shape', [(480, 640), (640, 480)])
-def test_image_is_normalised_by_its_longer_side(shape):
+def test_image_is_normalized_by_its_longer_side(shape):
     ann = dict(clip(), img_shape=shape)
     ann['keypoint'][0, 0, 0] = np.nan
     ann['keypoint_score'][0, 0, 1] = 1e-5
@@ -55,7 +55,7 @@ def test_image_is_normalised_by_its_longer_side(shape):
 
 
 @pytest.mark.parametrize('dims', [2, 3])
-def test_box_is_normalised_by_its_longest_side(dims):
+def test_box_is_normalized_by_its_longest_side(dims):
     out = apply('NormalizeSkeleton', clip(dims=dims), box=True)['keypoint']
     points = out[out.any(-1)]
     spans = np.ptp(points, axis=0)
@@ -66,7 +66,7 @@ def test_box_is_normalised_by_its_longest_side(dims):
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)  # proportions stay
 
 
-def test_joints_in_space_are_centred():
+def test_joints_in_space_are_centered():
     ann = clip(dims=3)
     del ann['keypoint_score']
     out = apply('NormalizeSkeleton', ann)['keypoint']

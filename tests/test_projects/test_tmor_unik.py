@@ -47,7 +47,7 @@ def test_published_names_and_shapes():
     assert downs == {'l1', 'l5', 'l8'}
 
 
-def test_published_initialisation():
+def test_published_initialization():
     torch.manual_seed(0)
     model = UNIK(num_classes=60)
     unit = model.l9.s_unit

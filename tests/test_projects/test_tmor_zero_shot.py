@@ -12,10 +12,10 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mofm.datasets import AnnotationError, dump_annotations, motion_collate
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.models.backbones import MotionFeatures
+from mofm.annotations import LABEL_NAMES, AnnotationError, dump_annotations
+from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
+from mofm.structures import MotionFeatures
 from projects.tmor.language.splits import (
     SplitTrainer,
     draw_splits,

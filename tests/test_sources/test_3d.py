@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofm.datasets import AnnotationError, MotionDataset, load_annotations
+from mofm.annotations import AnnotationError, load_annotations
+from mofm.datasets import MotionDataset
 from mofm.keypoints import CameraRange
 from mofm.sources import NWUCLA, UTKinect, UTKinectUntrimmed
 
@@ -20,7 +21,7 @@ FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(0, 0), pitch=(0, 0), ro
                     focal=(.65, .65))
 BOTH = [NWUCLA, UTKinect, UTKinectUntrimmed]
 
-# A person of Kinect v1's 20 joints who faces the sensor, in metres; left has the smaller x.
+# A person of Kinect v1's 20 joints who faces the sensor, in meters; left has the smaller x.
 LIMB = np.array([[-.2, .5, 0], [-.25, .25, 0], [-.27, .02, 0], [-.28, -.05, 0], [-.1, 0, 0],
                  [-.12, -.45, 0], [-.12, -.85, 0], [-.14, -.9, -.1]])
 BODY = np.concatenate([[[0, 0, 0], [0, .1, 0], [0, .5, 0], [0, .7, 0]], LIMB[:4],
@@ -28,7 +29,7 @@ BODY = np.concatenate([[[0, 0, 0], [0, .1, 0], [0, .5, 0], [0, .7, 0]], LIMB[:4]
 
 
 def walk(frames=30):
-    """(T, 20, 3) metres, a step to the side per frame."""
+    """(T, 20, 3) meters, a step to the side per frame."""
     return BODY + .01 * np.arange(frames)[:, None, None] * [1, 0, 0]
 
 
@@ -169,8 +170,8 @@ def test_people_stand_upright_and_left_is_their_left(clips, request):
         size.append(np.median(-axis[:, 1]))
     assert np.mean(left) > .95
     assert abs(np.median(np.concatenate(lean))) < 2
-    metres = np.median(size) * 3 / (.65 * 1920)
-    assert 1.3 < metres < 1.7
+    meters = np.median(size) * 3 / (.65 * 1920)
+    assert 1.3 < meters < 1.7
 
 
 @pytest.mark.parametrize(('reader', 'name'), [(NWUCLA, 'nw_ucla.zip'),
@@ -336,7 +337,7 @@ BAD = [
     (NWUCLA, 'a01_s01_e00_v01.json', ucla(walk()[:, :19]), 'skeletons', r'\(30, 19, 3\)'),
     (NWUCLA, 'a01_s01_e00_v01.json', ucla(walk().astype(str)), 'skeletons', '<U'),
     (NWUCLA, 'a01_s01_e00_v01.json', ucla(NAN), 'skeletons', 'nan'),
-    (NWUCLA, 'a01_s01_e00_v01.json', ucla(FAR), 'skeletons', 'metres below'),
+    (NWUCLA, 'a01_s01_e00_v01.json', ucla(FAR), 'skeletons', 'meters below'),
     (NWUCLA, 'a01_s01_e00_v01.json', b' ' * (2**22 + 1), 'file', 'usual size'),
     (NWUCLA, 'a07_s01_e00_v01.json', ucla(), 'name', 'a07_s01_e00_v01'),
     (NWUCLA, 'a01_s01_e00_v04.json', ucla(), 'name', 'view 1, 2 or 3'),
@@ -348,7 +349,7 @@ BAD = [
     (UTKinect, 'joints_s02_e01.txt', b'100 a b', 'rows', 'a'),
     (UTKinect, 'joints_s02_e01.txt', b'\xff\xfe\x00', 'rows', '61 numbers'),
     (UTKinect, 'joints_s02_e01.txt', utkinect(NAN), 'rows', 'nan'),
-    (UTKinectUntrimmed, 'joints_s02_e01.txt', utkinect(FAR), 'rows', 'metres below'),
+    (UTKinectUntrimmed, 'joints_s02_e01.txt', utkinect(FAR), 'rows', 'meters below'),
 ]
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from written_b import BANDAI, concatenated, npz, person, walk
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import LAYOUTS, CameraRange
+from mofm.annotations import AnnotationError
+from mofm.keypoints import CameraRange
 from mofm.sources.arrays import JointsNPZ
 from mofm.sources.motion_capture import load_map, shipped_maps
+from mofm.structures import LAYOUTS
 
 FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(180, 180), pitch=(0, 0), roll=(0, 0),
                     focal=(.65, .65))
@@ -205,7 +206,7 @@ BAD = [
     (npz(a=walk()[:0]), {}, r'\(0, 22, 3\)'),
     (npz(a=walk() + 0j), dict(key='a'), 'complex128'),
     (npz(a=walk().astype(str)), dict(key='a'), '<U'),
-    (npz(a=FAR), {}, 'a: found .*metres below'), (npz(a=INFINITE), {}, 'a: found .*inf'),
+    (npz(a=FAR), {}, 'a: found .*meters below'), (npz(a=INFINITE), {}, 'a: found .*inf'),
     (npz(a=np.full((5, 22, 3), np.nan)), {}, 'body of 0 m'),
     (npz(a=np.zeros((5, 22, 3))), {}, 'body of 0 m'),
     (npz(a=walk()), dict(unit=.01), 'body of .* unit'),

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_b import ENDS, SKELETON, bvh, bvh_values
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import LAYOUTS
+from mofm.annotations import AnnotationError
 from mofm.sources import bvh as module
 from mofm.sources.bvh import BVH, forward_kinematics, parse_hierarchy
+from mofm.structures import LAYOUTS
 
 COCO = LAYOUTS['coco17'].joints
 
@@ -124,7 +124,7 @@ def test_first_rotation_channel_is_the_outermost():
 
 
 @pytest.mark.parametrize(('unit', 'up'), [(.01, 'y'), (.02, 'y'), (.01, 'z')])
-def test_coco_joints_in_metres(tmp_path, unit, up):
+def test_coco_joints_in_meters(tmp_path, unit, up):
     """The nose is the middle of the head bone in the map of CMU."""
     values = bvh_values()
     joints = read(tmp_path, bvh(values), unit=unit, up=up)
@@ -198,10 +198,10 @@ BAD = [
     (changed('End Site', 'End'), None),
     (changed('LeftUpLeg', 'LeftThigh'), r'HIERARCHY: found Hips LeftThigh.*LeftUpLeg.*left_hip'),
     (changed('LeftLeg', 'LeftUpLeg'), "one joint called 'Left(Up)?Leg'"),
-    (bvh(HUGE), 'too large|metres below'),
-    (bvh(bvh_values() * 0 + 1e306), 'too large|metres below'),
+    (bvh(HUGE), 'too large|meters below'),
+    (bvh(bvh_values() * 0 + 1e306), 'too large|meters below'),
     (changed('OFFSET 1 2 3', 'OFFSET 1e500 2 3'), 'NaN or infinite'),
-    (bvh(bvh_values() + np.eye(1, 44) * 1e5), 'MOTION: found .*metres below'),
+    (bvh(bvh_values() + np.eye(1, 44) * 1e5), 'MOTION: found .*meters below'),
 ]
 
 
@@ -219,7 +219,7 @@ def test_bad_file(tmp_path, case):
 
 def test_wrong_unit_is_noticed(tmp_path):
     for unit in (1, .1, .001):
-        with pytest.raises(AnnotationError, match='metres below|body of .* m.*unit'):
+        with pytest.raises(AnnotationError, match='meters below|body of .* m.*unit'):
             read(tmp_path, bvh(), unit=unit)
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mofm.keypoints import LAYOUTS, convert, get_layout
 from mofm.sources import write_bvh
 from mofm.sources.bvh import forward_kinematics, parse_hierarchy
+from mofm.structures import LAYOUTS, convert, get_layout
 
 H36M = LAYOUTS['h36m17']  # its edges are bones from the pelvis outwards
 
@@ -127,7 +127,7 @@ def test_real_motion(tmp_path, real_data):
     write_bvh(tmp_path / 'a.bvh', joints, 'h36m17', 15)
     found, _, _ = read(tmp_path / 'a.bvh')
     error = [np.abs(found[name] - joints[:, j]).max() for j, name in enumerate(H36M.joints)]
-    assert max(error) < 1  # float16 metres
+    assert max(error) < 1  # float16 meters
 
 
 @pytest.mark.parametrize(('joints', 'fps', 'words'), [

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from written_c import people
 
-from mofm.datasets import AnnotationError
-from mofm.datasets.annotation import validate
+from mofm.annotations import AnnotationError, validate
 from mofm.sources import detections
 from mofm.sources.detections import Detections, DetectionSource, frame_numbers
 

@@ -25,9 +25,8 @@ import written_d
 import written_e
 from scipy.io import loadmat
 
-from mofm.datasets import AnnotationError
-from mofm.datasets.annotation import validate
-from mofm.datasets.unpickling import RestrictedUnpickler
+from mofm.annotations import AnnotationError, validate
+from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from written_c import dump, instances, mmpose_demo, mmpose_video, people
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import convert
+from mofm.annotations import AnnotationError
 from mofm.sources.mmpose import MMPoseJSON
+from mofm.structures import convert
 
 VALUES = people(frames=12, persons=2)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from written_a import ID, NTU_FILES, kinect_body, pair, skeleton, solo
 
-from mofm.datasets import AnnotationError
+from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, liveliest
 
@@ -36,7 +36,7 @@ def one(tmp_path, content, reader=NTU60, name=NAME, **kwargs):
 
 
 # ---------------------------------------------------------------------------------------- bodies
-@pytest.mark.parametrize(('projection', 'column', 'shape'), [('colour', 5, (1080, 1920)),
+@pytest.mark.parametrize(('projection', 'column', 'shape'), [('color', 5, (1080, 1920)),
                                                        ('depth', 3, (424, 512))])
 def test_key_points_are_the_pixels_of_the_lines(tmp_path, projection, column, shape):
     ann = one(tmp_path, solo(), projection=projection)
@@ -88,7 +88,7 @@ def test_states_of_joints_become_scores(tmp_path):
     rows[1, 4, -1], rows[1, 5, -1] = 1, 0  # left shoulder inferred, left elbow lost
     rows[1, 8, :3] = 0  # right shoulder at the sensor
     rows[1, 9, :3] = np.nan  # right elbow
-    rows[1, 10, 5:7] = np.nan  # right wrist outside of what the colour image covers
+    rows[1, 10, 5:7] = np.nan  # right wrist outside of what the color image covers
     content = skeleton([{1: r} for r in rows])
     ann = one(tmp_path, content)
     np.testing.assert_array_equal(ann['keypoint_score'][0, 1, [5, 7, 6, 8, 10, 9]],
@@ -118,7 +118,7 @@ def test_left_is_on_the_right_of_a_person_who_faces_the_camera(tmp_path):
 
 
 def test_turned_images_agree_with_the_joints_in_space(tmp_path):
-    """Of a person in front of the sensor, a camera there sees what the colour image shows."""
+    """Of a person in front of the sensor, a camera there sees what the color image shows."""
     flat = one(tmp_path, pair(), name=MUTUAL, unmirror=True)
     solid = one(tmp_path, pair(), NTU60Joints, MUTUAL, cameras=FRONT)
     a, b = (ann['keypoint'].astype(np.float64).reshape(-1, 2) for ann in (flat, solid))
@@ -276,7 +276,7 @@ BAD = [
     (b'\n'.join([b'1', b'2', *TWICE[2:], *TWICE[2:]]), 'bodies', 'an id twice'),
     (skeleton([{1: rows} for rows in LOST]), 'bodies', 'no tracked joint'),
     (skeleton([{1: rows} for rows in kinect_body(2) * 0]), 'bodies', 'no tracked joint'),
-    (skeleton([{1: rows} for rows in FAR]), 'joints', 'metres below'),
+    (skeleton([{1: rows} for rows in FAR]), 'joints', 'meters below'),
     (skeleton([{1: rows} for rows in WIDE]), 'keypoint', 'infinite'),
     (b'0' * (2**25 + 1), 'file', 'usual size')]
 
@@ -290,7 +290,7 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
         warnings.simplefilter('error')
         for reader in (NTU60, NTU60Joints):
             if content == BAD[-2][0] and reader is NTU60Joints:
-                continue  # only the colour image is wrong
+                continue  # only the color image is wrong
             source = reader(folder)
             assert len(list(source)) == 1
             assert len(source.problems) == 1

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from written_b import DOME, body, dome_camera, panoptic, scene
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import LAYOUTS
+from mofm.annotations import AnnotationError
 from mofm.sources.panoptic import DomeCamera, Panoptic
+from mofm.structures import LAYOUTS
 
 COCO19 = [1, 15, 17, 16, 18, 3, 9, 4, 10, 5, 11, 6, 12, 7, 13, 8, 14]
 SEQUENCES = ('160906_band1', '160906_band2')
@@ -165,7 +165,7 @@ def test_which_cameras(sample):
 
 # -------------------------------------------------------------------------------------- geometry
 def test_without_distortion_by_hand(tmp_path):
-    """3 m in front of the camera: 1344 / 300 pixels per centimetre."""
+    """3 m in front of the camera: 1344 / 300 pixels per centimeter."""
     camera = dome_camera(distCoef=[0] * 5)
     ann = read(tmp_path, panoptic({7: [body(2)]}, [camera]))['170101_one/00_00/2_00000007']
     expected = DOME[COCO19] + [0, 90, 300]
@@ -340,7 +340,7 @@ BAD_CAMERAS = [
     ([dome_camera(R=np.ones((3, 3)).tolist())], 'R: found .*a rotation'),
     ([dome_camera(R=(-np.eye(3)).tolist())], 'R: found .*a rotation'),
     ([dome_camera(R=(1e200 * np.eye(3)).tolist())], 'R: found .*a rotation'),
-    ([dome_camera(t=[[0], [90], [1e9]])], 't: found .*centimetres'),
+    ([dome_camera(t=[[0], [90], [1e9]])], 't: found .*centimeters'),
     ([dome_camera(t=[0, 90, 300])], r't: found shape \(3,\)'),
     ([dome_camera(distCoef=[0] * 4)], 'distCoef'), ([dome_camera(distCoef=['a'] * 5)], 'distCoef'),
     ([dome_camera(distCoef=[float('nan')] * 5)], 'distCoef'),

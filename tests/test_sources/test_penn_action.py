@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from mofm.datasets import AnnotationError, MotionDataset, load_annotations
+from mofm.annotations import AnnotationError, load_annotations
+from mofm.datasets import MotionDataset
 from mofm.sources import PennAction
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/data/prepare.py'

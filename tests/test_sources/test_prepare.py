@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofm.datasets import AnnotationError, load_annotations
+from mofm.annotations import AnnotationError, load_annotations
 from mofm.registry import SOURCES
 from mofm.sources import prepare as module
 from mofm.sources.base import FolderSource, Source

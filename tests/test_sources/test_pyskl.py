@@ -17,9 +17,10 @@ from written_a import (
     pyskl,
 )
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import CameraRange, convert
+from mofm.annotations import AnnotationError
+from mofm.keypoints import CameraRange
 from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
+from mofm.structures import convert
 
 
 def read(tmp_path, content, reader=PYSKL, name='a.pkl', **kwargs):
@@ -246,7 +247,7 @@ def test_3d_persons_through_one_camera(tmp_path):
 
 
 BAD_3D = [
-    (annotation_3d('a') | dict(keypoint=kinect_body()[None, ..., :3] * 1000), 'metres below'),
+    (annotation_3d('a') | dict(keypoint=kinect_body()[None, ..., :3] * 1000), 'meters below'),
     (annotation_3d('a') | dict(keypoint=np.zeros((0, 4, 25, 3))), 'no person'),
     (annotation_3d('a') | dict(keypoint=np.zeros((1, 4, 25, 2))), r'\(1, 4, 25, 2\)'),
     (annotation_3d('a') | dict(total_frames=3), '4 as in keypoint'),

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mofm.datasets import AnnotationError, TrackWindowDataset, load_annotations
+from mofm.annotations import AnnotationError, load_annotations
+from mofm.datasets import TrackWindowDataset
 from mofm.sources import ShanghaiTech, UBnormal
 from mofm.sources.stg_nf import abnormal_rows
 
@@ -151,8 +152,8 @@ def by_loops(keypoint, frame, objects, masks):
 def test_abnormal_rows_against_loops():
     rng = np.random.default_rng(0)
     masks = rng.choice([0, 1, 2, 5], (8, 3, 4)).repeat(10, 1).repeat(10, 2).astype(np.uint8)
-    centre = rng.uniform(0, 40, (200, 1, 2))
-    keypoint = centre + rng.normal(0, 3, (200, 17, 2))  # some are outside of the 30 x 40 pixels
+    center = rng.uniform(0, 40, (200, 1, 2))
+    keypoint = center + rng.normal(0, 3, (200, 17, 2))  # some are outside of the 30 x 40 pixels
     frame = rng.integers(0, 8, 200)
     objects = np.array([[1, 0, 3], [2, 2, 8], [1, 5, 6]])
     label = abnormal_rows(keypoint, frame, objects, masks.__getitem__)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from written_a import TSU_FILES, kpts, lcr, lcr_frames, lcr_pose, tsu_keypoints, tsu_labels
 
-from mofm.datasets import AnnotationError
+from mofm.annotations import AnnotationError
 from mofm.sources.tsu import TSU, Smarthome
 
 VIDEO, CLIP = 'P02T01C06_LCRNet2d.npz', 'Walk_p25_r12_v15_c02.json'

@@ -5,10 +5,9 @@ import pytest
 from written_a import kpts, tsu_keypoints
 from written_e import CHARADES_FILES, PKU_FILES, pku, pku_joints, table
 
-from mofm.datasets import AnnotationError
-from mofm.datasets.label_names import LABEL_NAMES
-from mofm.keypoints import convert
+from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.sources import PKUMMD, Charades
+from mofm.structures import convert
 
 
 def write(folder, files):
@@ -39,7 +38,7 @@ def test_pku_mmd(tmp_path):
 
 
 def test_pku_mmd_joints(tmp_path):
-    """The joints of the file in its order: both people, in metres."""
+    """The joints of the file in its order: both people, in meters."""
     source = PKUMMD(write(tmp_path, PKU_FILES))
     name, = (f for f in source.files if '0002-L' in f)
     ann, _ = source.read(name, source.load(name, None))

@@ -25,9 +25,9 @@ def kinect_body(frames=4, seed=0, x=0., motion=.02):
     xyz = (body + [x, 0, 3] + walk).round(6)  # (T, 25, 3)
     # Kinect v2's images are mirrored: x grows to the left of the sensor in both.
     slope = xyz[..., :2] * [1, -1] / xyz[..., 2:]
-    depth, colour = slope * 365 + [256, 212], slope * 1060 + [960, 540]
+    depth, color = slope * 365 + [256, 212], slope * 1060 + [960, 540]
     rest = np.concatenate([rng.normal(size=(frames, 25, 4)), np.full((frames, 25, 1), 2)], -1)
-    return np.concatenate([xyz, depth.round(4), colour.round(3), rest.round(6)], -1)
+    return np.concatenate([xyz, depth.round(4), color.round(3), rest.round(6)], -1)
 
 
 def skeleton(frames):

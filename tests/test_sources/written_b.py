@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
-from mofm.keypoints import LAYOUTS
 from mofm.sources.arrays import JointsNPZ
 from mofm.sources.bvh import BVH
 from mofm.sources.panoptic import Panoptic
+from mofm.structures import LAYOUTS
 
-# A standing person who faces +z, left at +x, in metres.
+# A standing person who faces +z, left at +x, in meters.
 _TRUNK = dict(root=(0, 0, 0), pelvis=(0, .95, 0), lower_spine=(0, 1, 0), spine=(0, 1.1, 0),
               upper_spine=(0, 1.25, 0), neck=(0, 1.45, 0), head=(0, 1.6, .05), nose=(0, 1.6, .1))
 _LIMBS = dict(eye=(.03, 1.63, .08), ear=(.07, 1.6, 0), collar=(.05, 1.4, 0),
@@ -19,7 +19,7 @@ _LIMBS = dict(eye=(.03, 1.63, .08), ear=(.07, 1.6, 0), collar=(.05, 1.4, 0),
 
 
 def person(layout):
-    """(J, 3) metres."""
+    """(J, 3) meters."""
     return np.array([_TRUNK.get(j) or np.multiply(_LIMBS[j.split('_')[1]], (
         1 if j.startswith('left') else -1, 1, 1)) for j in LAYOUTS[layout].joints])
 
@@ -32,7 +32,7 @@ BANDAI = [
 
 
 def walk(frames=5, layout='bandai22'):
-    """(T, J, 3) metres, a step to the side per frame."""
+    """(T, J, 3) meters, a step to the side per frame."""
     return person(layout) + .02 * np.arange(frames)[:, None, None] * [1, 0, 0]
 
 
@@ -53,7 +53,7 @@ def concatenated(lengths=(3, 4), **changes):
     return npz(**{key: value for key, value in arrays.items() if value is not None})
 
 
-# Name, parent, offset in centimetres, channels of the files' words (X position, x rotation).
+# Name, parent, offset in centimeters, channels of the files' words (X position, x rotation).
 SKELETON = (
     ('Hips', None, (1, 2, 3), 'XYZzxy'), ('LeftUpLeg', 'Hips', (10, 0, 0), 'xyz'),
     ('LeftLeg', 'LeftUpLeg', (0, -42, 1), 'x'), ('LeftFoot', 'LeftLeg', (0, -40, 0), 'yx'),
@@ -101,7 +101,7 @@ def bvh(values=None):
     return '\n'.join(lines).encode() + b'\n'
 
 
-# The same person in Panoptic's centimetres.
+# The same person in Panoptic's centimeters.
 DOME = 100 * person('panoptic19') * [1, -1, -1]  # y points down and z is turned with it
 
 

@@ -12,7 +12,7 @@ from mofm.sources.penn_action import PennAction
 from mofm.sources.stg_nf import ShanghaiTech, UBnormal
 from mofm.sources.utkinect import UTKinect, UTKinectUntrimmed
 
-# A person of Kinect v1's 20 joints who faces the sensor, in metres: trunk, arms, legs.
+# A person of Kinect v1's 20 joints who faces the sensor, in meters: trunk, arms, legs.
 _TRUNK = [[0, 0, 0], [0, .1, 0], [0, .5, 0], [0, .7, 0]]
 _ARM = [[-.2, .5, 0], [-.25, .25, 0], [-.27, .02, 0], [-.28, -.05, 0]]
 _LEG = [[-.1, 0, 0], [-.12, -.45, 0], [-.12, -.85, 0], [-.14, -.9, -.1]]
@@ -21,7 +21,7 @@ KINECT20 = np.concatenate([_TRUNK, *(np.multiply(limb, (side, 1, 1)) for limb in
 
 
 def kinect_walk(frames=5):
-    """(T, 20, 3) metres, a step to the side per frame."""
+    """(T, 20, 3) meters, a step to the side per frame."""
     return KINECT20 + .01 * np.arange(frames)[:, None, None] * [1, 0, 0]
 
 

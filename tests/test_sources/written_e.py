@@ -9,7 +9,7 @@ from mofm.sources.pku_mmd import PKUMMD
 
 
 def pku_joints(frames=8):
-    """(T, 2, 25, 3) metres; the second person comes late."""
+    """(T, 2, 25, 3) meters; the second person comes late."""
     joints = np.random.default_rng(frames).uniform(-1, 1, (frames, 2, 25, 3)).round(4)
     joints[..., 2] += 3
     joints[:5, 1] = 0

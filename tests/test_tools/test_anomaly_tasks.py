@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tool_runner import ROOT, python
 
-from mofm.datasets.annotation import dump_annotations, load_annotations
+from mofm.annotations import dump_annotations, load_annotations
 
 pytestmark = pytest.mark.slow
 OPTIONS = '--cfg-options'
@@ -84,7 +84,7 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
     auc = roc_auc_score(~label, smoothed)
     assert f'anomaly/micro_auc: {auc:.4f}' in done.stdout + done.stderr
     if task == 'dt4':
-        assert auc > 0.75  # what was labelled abnormal in training is found in other clips
+        assert auc > 0.75  # what was labeled abnormal in training is found in other clips
     else:
         done = python('analysis/jigsaw_pieces.py', configs[task], checkpoint)
         # 4 tracks of 60 frames, windows of 16; 9 pieces and 4 quarters
@@ -93,7 +93,7 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
 
 
 def test_floor_sees_what_no_training_window_shows(configs):
-    done = python('analysis/nearest_neighbour.py', configs['dt3'])
+    done = python('analysis/nearest_neighbor.py', configs['dt3'])
     line = next(line for line in done.stdout.splitlines() if 'micro_auc' in line)
     assert float(line.split()[-1]) > 0.8  # flying arms are far from every normal window
 
@@ -162,7 +162,7 @@ def test_shanghaitech_from_published_files(tmp_path):
         *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
     assert scores['01_0014/label'].sum() == 19
     assert len(scores['01_0015/score']) == 60
-    # windows of 48 frames count for their centres: frames 24 to 35 of a track of 60 frames
+    # windows of 48 frames count for their centers: frames 24 to 35 of a track of 60 frames
     filled = scores['01_0014/score'] == max(scores[f'{c}/score'].max() for c in
                                             ('01_0014', '01_0015'))
     assert filled[:24].all()

@@ -68,7 +68,7 @@ def test_stages_add_up(report, way):
     assert step['stage'] == 'step'
     inside = [row for row in parts if row['stage'] not in ('load', 'transform')]
     assert {row['stage'] for row in inside} >= {
-        'copy', 'tokenise', 'embed', 'encode', 'head and loss', 'backward', 'optimizer'}
+        'copy', 'tokenize', 'embed', 'encode', 'head and loss', 'backward', 'optimizer'}
     assert sum(row['share'] for row in inside) == pytest.approx(1)
     assert all(row['min'] <= row['ms/sample'] <= row['max'] for row in parts)
     for column, total in (('GFLOP/sample', sum), ('peak MiB', max), ('ms/sample', sum)):

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from tool_runner import ROOT
 
-from mofm.models.thermal_cubes import CubeGrid, ThermalCubes
+from mofm.structures import CubeGrid, ThermalCubes
 from mofm.visualization.sample import draw_cubes, draw_sample
 
 CONFIG = f"""
@@ -46,8 +46,8 @@ def browse(monkeypatch, tmp_path, capsys):
     return run
 
 
-def has(picture, colour):
-    return (picture[..., :3] == colour).all(-1).any()
+def has(picture, color):
+    return (picture[..., :3] == color).all(-1).any()
 
 
 def test_pictures_follow_the_seed(browse):
@@ -106,8 +106,8 @@ def test_cubes(sample):
     frames = [p for p in axis.patches if isinstance(p, Rectangle)]
     assert [(p.get_x(), p.get_y(), p.get_width()) for p in frames] == [
         (15.5, -.5, 4), (7.5, 7.5, 4)]
-    centres = [(int(p.get_y() + 2.5), int(p.get_x() + 2.5)) for p in frames]
-    assert all(axis.images[0].get_array()[c] == 1 for c in centres)
+    centers = [(int(p.get_y() + 2.5), int(p.get_x() + 2.5)) for p in frames]
+    assert all(axis.images[0].get_array()[c] == 1 for c in centers)
     assert axis.get_title() == '2 of 36 cubes occupied\n2 masked (framed)'
 
 

@@ -12,8 +12,9 @@ import torch
 from mmengine.config import Config
 from tool_runner import ROOT, run
 
+from mofm.annotations import dump_annotations
 from mofm.apis.model import init_model
-from mofm.datasets import SyntheticMotion, dump_annotations, motion_collate
+from mofm.datasets import SyntheticMotion, motion_collate
 
 pytestmark = pytest.mark.slow
 NAMES = ['walk', 'wave', 'squat']

@@ -20,17 +20,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from tool_runner import ROOT
 
-from mofm.apis import (
-    PersonDetector,
-    PoseExtractor,
-    Video,
-    extract,
-    extract_video,
-    find_videos,
-    pose_extractor,
-)
-from mofm.datasets import AnnotationError, load_annotations
-from mofm.sources.alphapose import AlphaPose  # noqa: F401
+from mofm.annotations import AnnotationError, load_annotations
+from mofm.pose_estimation import extract, pose_extractor
+from mofm.pose_estimation.extract import extract_video
+from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
+from mofm.pose_estimation.video import Video, find_videos
 from mofm.sources.mmpose import MMPoseJSON
 
 SMALL = 'td-hm_shufflenetv2_8xb64-210e_coco-256x192'
@@ -91,7 +85,7 @@ def sample(real_data, tmp_path_factory):
 
 
 def write_video(path, frames=7, size=(160, 120), codec='mp4v', seed=0):
-    """Frames of noise with their number as a grey level."""
+    """Frames of noise with their number as a gray level."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, size)
     noise = np.random.default_rng(seed).integers(0, 60, (*size[::-1], 3))
     for i in range(frames):
@@ -346,9 +340,9 @@ def test_frames_are_counted_not_believed(small, tmp_path):
 
 
 def test_folders_of_images_are_videos(tmp_path):
-    for name, grey in (('b/f10.png', 10), ('b/f9.png', 9), ('b/f100.PNG', 100), ('c/x.jpg', 7)):
+    for name, gray in (('b/f10.png', 10), ('b/f9.png', 9), ('b/f100.PNG', 100), ('c/x.jpg', 7)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(tmp_path / name), np.full((30, 40, 3), grey, np.uint8))
+        cv2.imwrite(str(tmp_path / name), np.full((30, 40, 3), gray, np.uint8))
     write_video(tmp_path / 'b/clip.MP4', 1)
     (tmp_path / 'b/.hidden.mp4').touch()
     (tmp_path / 'notes.txt').touch()

@@ -71,7 +71,7 @@ def test_typical_clips(config, tool):
 
 
 def test_kmeans_teacher_by_hand(tool):
-    """512 centres of F p^2 + J p^2 numbers, and the T-Head, both on the masked cubes."""
+    """512 centers of F p^2 + J p^2 numbers, and the T-Head, both on the masked cubes."""
     _, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/pretrain_kmeans_tiny.py', (1.,))
     masked = flops['head'] / (2 * 128 * 512)
     assert masked == round(masked)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mofm.datasets import dump_annotations
+from mofm.annotations import dump_annotations
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/data/inspect.py'
 

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tool_runner import ROOT, python
 
-from mofm.datasets import MotionDataset, load_annotations
+from mofm.annotations import load_annotations
+from mofm.datasets import MotionDataset
 from mofm.registry import DATASETS
 
 
@@ -91,7 +92,7 @@ def one_shot(line):
 
 
 def nearest_pose(dataset):
-    """Mean accuracy of all draws of exemplars, by the directions of centred key points."""
+    """Mean accuracy of all draws of exemplars, by the directions of centered key points."""
     vectors, labels = [], []
     for sample in dataset:
         x, y, score = sample['inputs']['keypoints'][0].numpy().transpose(2, 0, 1)

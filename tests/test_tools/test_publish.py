@@ -98,7 +98,7 @@ def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     cfg.test_dataloader.dataset = dict(type='MotionDataset', ann_file='data/a.pkl', split='test')
     cfg.dump(results / 'vis_data/config.py')
     out = tmp_path / 'out'
-    publish(config, checkpoint, '--out', out, '--licence', 'apache-2.0', '--name', 'Tiny',
+    publish(config, checkpoint, '--out', out, '--license', 'apache-2.0', '--name', 'Tiny',
             '--metrics', results / '20261121_050000.json')
     card = ModelCard((out / 'README.md').read_text())
     assert card.data.license == 'apache-2.0'
@@ -107,7 +107,7 @@ def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     number = sum(v.numel() for v in torch.load(checkpoint)['state_dict'].values())
     for line in ('# Tiny', 'Action classification, 3 classes (DT1). A model of ',
                  f'| acc/top1 | 0.9672 | {origin} |', f'| acc/top5 | 1.0000 | {origin} |',
-                 f'| parameters | {number:,} |', '| licence | apache-2.0 |',
+                 f'| parameters | {number:,} |', '| license | apache-2.0 |',
                  '| trained on | `data/penn.pkl`, split train; `SyntheticMotion` |',
                  '| started from | `work_dirs/pre/epoch_9.pth` |',
                  '| training | epoch 2, iteration 16, seed 3, saved 2026-11-21 |',
@@ -127,10 +127,10 @@ def test_card_says_what_is_missing(config, checkpoint, publish, tmp_path):
     text = (out / 'README.md').read_text()
     _, _, missing = text.partition('## Not stated\n\n')
     assert [line.split(':')[0] for line in missing.splitlines()] == [
-        '- Licence', '- Metrics', '- Training data', '- Length and seed of the training',
+        '- License', '- Metrics', '- Training data', '- Length and seed of the training',
         '- Class names']
     assert not any(f'| {fact} |' in text for fact in (
-        'licence', 'trained on', 'started from', 'training', 'classes'))
+        'license', 'trained on', 'started from', 'training', 'classes'))
     assert not (out / 'labels.txt').exists()
 
 

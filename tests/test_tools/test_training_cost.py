@@ -8,7 +8,8 @@ import pytest
 from mmengine.config import Config
 from tool_runner import ROOT, python
 
-from mofm.datasets import SyntheticMotion, dump_annotations
+from mofm.annotations import dump_annotations
+from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
 
 

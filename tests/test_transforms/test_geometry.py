@@ -16,7 +16,7 @@ from mofm.datasets.transforms import (
     PoseFlip,
     PoseJitter,
 )
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 
 ALL = [
     PoseCompact(),
@@ -104,7 +104,7 @@ def test_compact_ignores_joints_without_score(clip):
     assert not out['keypoint'][0, 5, 2].any()
 
 
-def test_compact_by_frame_centres_every_frame_at_one_scale(clip):
+def test_compact_by_frame_centers_every_frame_at_one_scale(clip):
     sample = clip(2, frames=10)
     walk = np.arange(10, dtype=np.float32)[:, None, None] * 100
     sample['keypoint'] = sample['keypoint'] + walk
@@ -151,8 +151,8 @@ def test_flip_formula_and_probability(clip):
 def test_affine_is_the_similarity_it_claims(clip):
     sample = clip(2)
     out = PoseAffine(scale=(2, 2), shift=0, rotation=0)(dict(sample))
-    centre = np.array((240, 160))
-    np.testing.assert_allclose(out['keypoint'], 2 * (sample['keypoint'] - centre) + centre,
+    center = np.array((240, 160))
+    np.testing.assert_allclose(out['keypoint'], 2 * (sample['keypoint'] - center) + center,
                                atol=1e-3)
     np.random.seed(1)
     out = PoseAffine(scale=(1, 1), shift=0.1)(dict(sample))

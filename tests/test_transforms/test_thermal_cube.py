@@ -272,9 +272,9 @@ def test_packing(clip):
     assert data.gt_label.tolist() == [3]
     assert data.metainfo == dict(
         frame_dir='a_clip', sample_idx=7, img_shape=(320, 480), total_frames=48)
-    unlabelled = clip()
-    del unlabelled['label']
-    packed = PackMotionInputs(meta_keys=('frame_dir', ))(ThermalCubeFormat()(unlabelled))
+    unlabeled = clip()
+    del unlabeled['label']
+    packed = PackMotionInputs(meta_keys=('frame_dir', ))(ThermalCubeFormat()(unlabeled))
     assert 'gt_label' not in packed['data_samples']
     assert set(packed['inputs']) == {'keypoints'}
     with pytest.raises(ValueError, match='ThermalCubeFormat'):

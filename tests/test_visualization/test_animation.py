@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mofm.datasets import SyntheticMotion
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 from mofm.visualization import animate_clip, animate_contact_sheet, save_animation
 from mofm.visualization.animation import ClipPanel
 from mofm.visualization.pose import LEFT, RIGHT
@@ -61,8 +61,8 @@ def test_gif(clip, tmp_path):
         frames.append(np.asarray(image.convert('RGB'), int))
     assert frames[0].shape[1] == 176
     assert frames[0].shape[0] > 176
-    for colour in (LEFT, RIGHT):
-        distance = np.abs(frames[4] - np.array(to_rgb(colour)) * 255).max(2)
+    for color in (LEFT, RIGHT):
+        distance = np.abs(frames[4] - np.array(to_rgb(color)) * 255).max(2)
         assert distance.min() < 24
     assert frames[0].max() >= 254  # the ground stays white
     assert all((a != b).any() for a, b in zip(frames, frames[1:]))

@@ -6,10 +6,10 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mofm.datasets import SyntheticMotion
-from mofm.keypoints import LAYOUTS
 from mofm.models import MotionDataPreprocessor
 from mofm.models.tokenizers import DVEDTokenizer
 from mofm.registry import TRANSFORMS
+from mofm.structures import LAYOUTS
 from mofm.visualization import collect_atlas, draw_atlas
 
 GEOMETRY = dict(num_frames=8, canvas=20, patch=4)
@@ -89,11 +89,11 @@ def test_picture_marks_the_cube(tokenizer, loader):
     assert mark.get_width() == 4
     joint, frame = axis.get_xlabel().rsplit(', frame ', 1)
     j = LAYOUTS['coco17'].joints.index(joint.replace(' ', '_'))
-    centre = np.array(mark.get_xy()) + 2
+    center = np.array(mark.get_xy()) + 2
     x, y, score = keypoints[0, j, int(frame)]
     assert score > 0
-    assert np.abs([x, y] - centre).max() == pytest.approx(
-        np.abs(keypoints[..., :2] - centre).max(-1)[keypoints[..., 2] > 0].min(), abs=1e-5)
+    assert np.abs([x, y] - center).max() == pytest.approx(
+        np.abs(keypoints[..., :2] - center).max(-1)[keypoints[..., 2] > 0].min(), abs=1e-5)
 
 
 def test_clips_without_heat_are_named(tokenizer):

@@ -6,13 +6,8 @@ import torch.nn.functional as F
 from matplotlib.collections import LineCollection, PathCollection
 
 from mofm.models.backbones import KeypointFeatures, MoFMBackbone
-from mofm.models.thermal_cubes import CubeGrid, ThermalCubes
-from mofm.visualization import (
-    attention_rollout,
-    clip_attention,
-    cube_attention,
-    draw_attention,
-)
+from mofm.structures import CubeGrid, ThermalCubes
+from mofm.visualization import attention_rollout, clip_attention, cube_attention, draw_attention
 
 GRID = CubeGrid(num_frames=4, canvas=20, patch=4)
 

@@ -4,8 +4,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 
-from mofm.keypoints import LAYOUTS
-from mofm.models.thermal_cubes import CubeGrid
+from mofm.structures import LAYOUTS, CubeGrid
 from mofm.visualization import (
     draw_jigsaw,
     draw_joint_heat,
@@ -45,7 +44,7 @@ def test_tokens_beside_skeletons(tmp_path):
             draw_tokenized_clip(*wrong, GRID)
 
 
-def test_heat_of_joints_has_the_colour_of_its_time(tmp_path):
+def test_heat_of_joints_has_the_color_of_its_time(tmp_path):
     volume = np.zeros((17, 10, 12, 12), np.float32)
     volume[9, 0, 2, 3] = volume[9, 9, 2, 8] = 1
     volume[9, 5, 2, 3] = .5  # later and less hot than frame 0

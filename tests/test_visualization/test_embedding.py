@@ -1,4 +1,4 @@
-"""Maps keep neighbours together and names apart."""
+"""Maps keep neighbors together and names apart."""
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from mofm.visualization import draw_embedding, embed_in_plane
 
 
-def test_neighbours_stay_together():
+def test_neighbors_stay_together():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 20)
     features = 10 * np.eye(3)[labels] @ rng.normal(size=(3, 8)) + rng.normal(size=(60, 8))
@@ -28,7 +28,7 @@ def test_points_and_names(tmp_path):
         'sit 2': (1, 0), 'sit 9': (11, 10)}
     first, second = (c for c in axis.collections if isinstance(c, PathCollection))
     np.testing.assert_array_equal(first.get_offsets(), points[:3])
-    # classes 2 and 9 have the same colour, so that the markers have to differ
+    # classes 2 and 9 have the same color, so that the markers have to differ
     np.testing.assert_array_equal(first.get_facecolors(), second.get_facecolors())
     assert first.get_paths()[0].vertices.shape != second.get_paths()[0].vertices.shape
 

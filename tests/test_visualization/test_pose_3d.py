@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import proj3d
 from PIL import Image
 
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 from mofm.visualization import animate_clip_3d, draw_clip_3d, save_animation
 from mofm.visualization.pose import LEFT, RIGHT
 from mofm.visualization.pose_3d import ClipPanel3D
@@ -68,8 +68,8 @@ def test_who_walks_away_does_not_shrink(joints):
 
 def test_sides_and_one_scale(joints):
     axis, panel = panel_of(joints)
-    colours = panel._lines.get_color()[:16]
-    bone = {pair: tuple(colour) for pair, colour in zip(H36M.edges, colours)}
+    colors = panel._lines.get_color()[:16]
+    bone = {pair: tuple(color) for pair, color in zip(H36M.edges, colors)}
     assert bone[4, 5] == to_rgba(LEFT)
     assert bone[1, 2] == to_rgba(RIGHT)
     limits = np.ptp([axis.get_xlim(), axis.get_ylim(), axis.get_zlim()], axis=1)

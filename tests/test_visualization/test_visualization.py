@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from mofm.keypoints import LAYOUTS
+from mofm.structures import LAYOUTS
 from mofm.visualization import (
     draw_confusion,
     draw_curves,
@@ -66,7 +66,7 @@ def test_heat(rng, tmp_path):
     union, reconstruction = rng.random((2, 10, 12, 12))
     figure = draw_heat(union, reconstruction, num=4)
     save(figure, tmp_path)
-    assert len(figure.axes) == 2 * 4 + 1  # and the colour bar
+    assert len(figure.axes) == 2 * 4 + 1  # and the color bar
     images = [axis.images[0].get_array() for axis in figure.axes[:8]]
     for image, frame in zip(images[:4], (0, 3, 6, 9)):
         np.testing.assert_array_equal(image, union[frame])

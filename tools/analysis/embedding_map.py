@@ -35,8 +35,8 @@ def main():
     thumbnails = {}
     for label in np.unique(labels) if args.thumbnails else ():
         members = np.flatnonzero(labels == label)
-        centre = np.median(points[members], axis=0)
-        nearest = members[np.linalg.norm(points[members] - centre, axis=1).argmin()]
+        center = np.median(points[members], axis=0)
+        nearest = members[np.linalg.norm(points[members] - center, axis=1).argmin()]
         clip = dataset.get_data_info(batches.indices[nearest])
         if len(clip['keypoint']):
             middle = clip['total_frames'] // 2

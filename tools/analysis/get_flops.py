@@ -28,8 +28,8 @@ from _launch import add_arguments, load_config  # noqa: E402
 from mofm.apis.model import init_model  # noqa: E402
 from mofm.apis.profiling import Memory, count_flops, parts, predict  # noqa: E402
 from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate  # noqa: E402
-from mofm.models import CubeGrid, ThermalCubes  # noqa: E402
 from mofm.registry import MODELS, TRANSFORMS  # noqa: E402
+from mofm.structures import CubeGrid, ThermalCubes  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,8 +21,8 @@ from rich.table import Table
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from _launch import add_arguments, load_config, require_checkpoint  # noqa: E402
 
-from mofm.engine import load_weights  # noqa: E402
-from mofm.evaluation.frame_auc import roc_auc  # noqa: E402
+from mofm.evaluation.metrics.frame_auc import roc_auc  # noqa: E402
+from mofm.hub.checkpoint import load_weights  # noqa: E402
 from mofm.registry import MODELS  # noqa: E402
 
 

@@ -30,9 +30,10 @@ sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolv
 from _launch import add_arguments, load_config  # noqa: E402
 from get_flops import make_batch  # noqa: E402
 
+from mofm.annotations import dump_annotations  # noqa: E402
 from mofm.apis.model import init_model  # noqa: E402
 from mofm.apis.profiling import flop_counter, parts  # noqa: E402
-from mofm.datasets import MotionDataset, SyntheticMotion, dump_annotations  # noqa: E402
+from mofm.datasets import MotionDataset, SyntheticMotion  # noqa: E402
 
 GIB = 2**30
 WAYS = ('DDP', 'ZeRO-1', 'FSDP')

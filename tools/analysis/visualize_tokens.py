@@ -9,12 +9,7 @@ paper) and the reconstruction (Figure 3).
 from _pictures import add_clips, choose, load, make_parser, rendered, save
 
 from mofm.models.tokenizers import MotionTokenizer
-from mofm.visualization import (
-    draw_heat,
-    draw_joint_heat,
-    draw_pose_clip,
-    draw_tokenized_clip,
-)
+from mofm.visualization import draw_heat, draw_joint_heat, draw_pose_clip, draw_tokenized_clip
 
 
 def main():

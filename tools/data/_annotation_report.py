@@ -8,15 +8,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mofm.datasets.annotation import (
-    SCORE_THRESHOLD,
-    AnnotationError,
-    load_annotations,
-    open_arrow,
-    summarise,
-    validate,
-)
-from mofm.keypoints import LAYOUTS, get_layout
+from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
+from mofm.structures import LAYOUTS, SCORE_THRESHOLD, get_layout
 from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
 
 _BINS = 10
@@ -156,5 +149,5 @@ def main(argv=None):
         print(f'{args.sheet}: {len(chosen)} clips')
     print(f'{args.ann_file}: {len(problems)} problems in {len(valid) + len(problems)} clips')
     if problems:
-        print(summarise(problems, limit=50))
+        print(summarize(problems, limit=50))
     return int(bool(problems))

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mofm import apis
-from mofm.datasets.annotation import AnnotationError, summarise
+from mofm.annotations import AnnotationError, summarize
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
 
@@ -140,7 +140,7 @@ def extract_all(args, folder, strict):
     print(f'{folder}: {len(mine) - len(problems)} of {len(mine)} videos, {resumed} of them from '
           f'before, {len(problems)} skipped')
     if problems + notes:
-        print(summarise(problems + notes, limit=50))
+        print(summarize(problems + notes, limit=50))
     return missing
 
 
@@ -154,7 +154,7 @@ def assemble(source, out, workers):
     print(f'{out}: {done.clips} clips, {done.frames} frames, {len(done.problems)} of '
           f'{done.files} files with problems')
     if done.problems:
-        print(summarise(done.problems, limit=50))
+        print(summarize(done.problems, limit=50))
 
 
 def main(argv=None):

@@ -5,7 +5,8 @@ python tools/data/one_shot.py data/ntu120_hrnet.pkl data/ntu120_oneshot.pkl
 import argparse
 import sys
 
-from mofm.datasets import AnnotationError, dump_annotations, load_annotations, ntu120_one_shot
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
+from mofm.datasets import ntu120_one_shot
 
 
 def parse_args(argv=None):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mofm.datasets.annotation import AnnotationError, summarise
+from mofm.annotations import AnnotationError, summarize
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
 
@@ -35,7 +35,7 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Convert, write and summarise."""
+    """Convert, write and summarize."""
     options = vars(parse_args(argv))
     name, path, output = (options.pop(key) for key in ('source', 'input', 'output'))
     kind, workers = options.pop('format'), options.pop('workers')
@@ -61,7 +61,7 @@ def main(argv=None):
           f'{len(report.problems)} of {report.files} files or recordings skipped' +
           f', {report.resumed} of them read by an earlier call' * bool(report.resumed))
     if report.problems:
-        print(summarise(report.problems, limit=50))
+        print(summarize(report.problems, limit=50))
 
 
 def show(source, report):

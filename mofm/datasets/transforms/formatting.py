@@ -6,8 +6,7 @@ from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
-
-from .utils import require
+from mofm.utils.checks import require
 
 
 @TRANSFORMS.register_module()

@@ -9,20 +9,21 @@ around the people, so that fractions of the image are fractions of the box.
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mofm.keypoints import LAYOUTS
 from mofm.registry import TRANSFORMS
+from mofm.structures import LAYOUTS
+from mofm.utils.checks import is_int, is_number, is_range, require
 
-from .utils import is_int, is_number, is_range, read_joints, require
+from .utils import read_joints
 
 
 @TRANSFORMS.register_module()
 class PoseCompact(BaseTransform):
     """Crop the image to the people.
 
-    The tight box over the present joints of all persons and frames is expanded about its centre by
+    The tight box over the present joints of all persons and frames is expanded about its center by
     ``1 + padding``, then to the wanted ratio of height to width; its edges are truncated to whole
     pixels as mmaction2 does. One box per clip keeps the movement within the clip. With
-    ``center='frame'`` every frame is centred on its own box, at the size of the largest.
+    ``center='frame'`` every frame is centered on its own box, at the size of the largest.
 
     Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``.
 
@@ -106,7 +107,7 @@ class PoseFlip(BaseTransform):
 
     Args:
         prob (float): Probability, in [0, 1]. Defaults to 0.5.
-        layout (str): Joint layout, a key of ``mofm.keypoints.LAYOUTS``. Defaults to 'coco17'.
+        layout (str): Joint layout, a key of ``mofm.structures.LAYOUTS``. Defaults to 'coco17'.
 
     Raises:
         ValueError: If a parameter is out of range, or the clip has another number of joints.
@@ -135,7 +136,7 @@ class PoseFlip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PoseAffine(BaseTransform):
-    """Scale, rotate and shift the clip about the centre of the image.
+    """Scale, rotate and shift the clip about the center of the image.
 
     One draw per clip, the same for all persons and frames:
     ``p' = s R(a) (p - c) + c + (d_x W, d_y H)``.

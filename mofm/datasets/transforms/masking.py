@@ -3,10 +3,9 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mofm.models.thermal_cubes import MIN_SCORE, CubeGrid
 from mofm.registry import TRANSFORMS
-
-from .utils import is_int, require
+from mofm.structures import SCORE_THRESHOLD, CubeGrid
+from mofm.utils.checks import is_int, require
 
 
 @TRANSFORMS.register_module()
@@ -61,7 +60,7 @@ class KeypointMaskGenerator(BaseTransform):
                 f'shape (M, J, {self.grid.num_frames}, 3), one clip; sample with num_clips=1')
         x, y, score = keypoints.reshape(-1, 3).T
         cubes = self.grid.index(x, y)
-        cubes = np.random.permutation(cubes[(score >= MIN_SCORE) & (cubes >= 0)])
+        cubes = np.random.permutation(cubes[(score >= SCORE_THRESHOLD) & (cubes >= 0)])
         if self.unit == 'blocks':
             cubes = cubes[np.sort(np.unique(cubes, return_index=True)[1])]  # in order of drawing
         mask = np.zeros(self.grid.num_cubes, dtype=bool)

@@ -8,8 +8,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
+from mofm.utils.checks import is_int, is_range, require
 
-from .utils import is_int, is_range, read_joints, require
+from .utils import read_joints
 
 
 @TRANSFORMS.register_module()

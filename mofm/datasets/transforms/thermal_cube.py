@@ -4,17 +4,18 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mofm.models.thermal_cubes import CubeGrid, ThermalCubes
 from mofm.registry import TRANSFORMS
+from mofm.structures import CubeGrid, ThermalCubes
+from mofm.utils.checks import is_int, is_number, require
 
-from .utils import is_int, is_number, read_joints, require
+from .utils import read_joints
 
 
 @TRANSFORMS.register_module()
 class ThermalCubeFormat(BaseTransform):
     """Fit the image into the square canvas and put the key points in the order of the model.
 
-    The image is scaled to the longer side and centred, so that bodies keep their proportions.
+    The image is scaled to the longer side and centered, so that bodies keep their proportions.
     Points outside the canvas stay where they are: their heat may reach in. A clip without any
     person becomes one person whose joints are all missing.
 

@@ -1,42 +1,9 @@
-"""What every transform needs: one rule for missing joints, one form of error."""
+"""Key points of an annotation, as the transforms read them."""
 
 import numpy as np
 
-from mofm.models.thermal_cubes import MIN_SCORE
-
-
-def require(condition: bool, owner, field: str, found, expected: str):
-    """Raise a ValueError that names the transform, the field, what was found and expected.
-
-    Args:
-        condition (bool): Nothing happens if it is true.
-        owner (object): The transform.
-        field (str): Name of the parameter or of the entry of the annotation.
-        found (object): Its value, or the part of it that matters.
-        expected (str): What it should have been, and what to do about it.
-
-    Raises:
-        ValueError: If the condition is false.
-    """
-    if not condition:
-        raise ValueError(f'{type(owner).__name__}: {field}: found {found!r}, expected {expected}')
-
-
-def is_int(value, low: int) -> bool:
-    """Whether a parameter is an integer of at least ``low``."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
-
-
-def is_number(value, low: float, high: float = np.inf) -> bool:
-    """Whether a parameter is a finite number in [low, high]."""
-    return isinstance(value, (int, float, np.number)) and np.isfinite(value) and (
-        low <= value <= high)
-
-
-def is_range(value, low: float, high: float = np.inf) -> bool:
-    """Whether a parameter is a pair of numbers with low <= first <= second <= high."""
-    return isinstance(value, (tuple, list)) and len(value) == 2 and is_number(
-        value[0], low, high) and is_number(value[1], value[0], high)
+from mofm.structures import SCORE_THRESHOLD
+from mofm.utils.checks import require
 
 
 def read_joints(owner, results: dict) -> tuple:
@@ -69,7 +36,7 @@ def read_joints(owner, results: dict) -> tuple:
         score = np.array(score, dtype=np.float32)
         require(score.shape == keypoint.shape[:-1], owner, f'keypoint_score of clip {clip!r}',
                 score.shape, f'shape {keypoint.shape[:-1]}, keypoint without its last axis')
-        present &= (score >= MIN_SCORE) & (score < np.inf)
+        present &= (score >= SCORE_THRESHOLD) & (score < np.inf)
     missing = ~present
     points[missing] = 0
     score[missing] = 0

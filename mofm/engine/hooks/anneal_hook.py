@@ -40,5 +40,5 @@ class AnnealHook(Hook):
         owner = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in self.path:
             owner = getattr(owner, name)
-        getattr(owner, self.name)  # a misspelt name shall not create a new attribute
+        getattr(owner, self.name)  # a misspelled name shall not create a new attribute
         setattr(owner, self.name, self.value(runner.iter, self.iters or runner.max_iters))

@@ -4,9 +4,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mofm.hub.checkpoint import check_state
 from mofm.registry import HOOKS
-
-from ..checkpoint import check_state
 
 
 @HOOKS.register_module()

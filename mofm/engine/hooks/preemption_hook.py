@@ -11,9 +11,8 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.fileio import put_text
 from mmengine.hooks import Hook
 
+from mofm.engine.runner.train_loop import ResumableTrainLoop
 from mofm.registry import HOOKS
-
-from ..train_loop import ResumableTrainLoop
 
 
 @HOOKS.register_module()

@@ -27,14 +27,18 @@ class ReportHook(Hook):
     Of every sample only a few numbers are kept. The key points of the mistakes are read from the
     data set again, by ``sample_idx``.
 
+    Pictures of the metrics that have an ``out_dir`` go there, see :func:`save_pictures`.
+
     Args:
-        num_mistakes (int): How many mistakes are shown as animations.
+        num_mistakes (int): How many mistakes are shown as animations. Defaults to 20.
+        page (bool): Write the page; without it the pictures only. Defaults to True.
     """
 
     priority = 'LOWEST'  # after the metrics are logged
 
-    def __init__(self, num_mistakes: int = 20):
+    def __init__(self, num_mistakes: int = 20, page: bool = True):
         self.num_mistakes = num_mistakes
+        self.page = page
 
     def before_test_epoch(self, runner):
         """Start."""
@@ -63,7 +67,11 @@ class ReportHook(Hook):
         self._rows = []
         if not is_main_process():
             return
-        from mofm.visualization.report import Report  # matplotlib, for this page only
+        from mofm.visualization.test_report import Report, save_pictures  # matplotlib
+        for metric in runner.test_evaluator.metrics:
+            save_pictures(metric)
+        if not self.page:
+            return
         report = Report(f'Test of {Path(runner.cfg.filename or "a model").stem}',
                         {name: _figure(value) for name, value in metrics.items()},
                         _facts(runner, dataset, seconds), runner.cfg.pretty_text)
@@ -76,7 +84,7 @@ class ReportHook(Hook):
     def _report(self, report, dataset, rows, metrics):
         """Sections of the task."""
         from mofm.evaluation import ClipAUC, FrameAUC, OneShotAccuracy
-        from mofm.evaluation.report import (
+        from mofm.visualization.test_report import (
             report_classification,
             report_clips,
             report_frames,

@@ -4,16 +4,14 @@ import torch
 from mmengine.model import BaseModule
 
 from mofm.registry import MODELS
-
-from ..thermal_cubes import MIN_SCORE, RenderedCubes, ThermalCubes
-from .mofm_backbone import MotionFeatures
+from mofm.structures import SCORE_THRESHOLD, MotionFeatures, RenderedCubes, ThermalCubes
 
 
 @MODELS.register_module()
 class KeypointFeatures(BaseModule):
     """Coordinates of the person with the most visible joints, without place and size.
 
-    The points are centred on the mean over visible joints of the whole clip and divided by their
+    The points are centered on the mean over visible joints of the whole clip and divided by their
     root mean square distance from it. Missing joints are 0. There is nothing to train.
 
     Raises:
@@ -34,7 +32,7 @@ class KeypointFeatures(BaseModule):
             raise ValueError("clips: found heat maps, expected key points; use render='device' in "
                              'ThermalCubeFormat')
         points = inputs.keypoints  # (B, M, J, F, 3)
-        visible = (points[..., 2] >= MIN_SCORE) & points.isfinite().all(-1)
+        visible = (points[..., 2] >= SCORE_THRESHOLD) & points.isfinite().all(-1)
         person = visible.sum((2, 3)).argmax(1)
         index = torch.arange(len(points), device=inputs.device)
         points, visible = points[index, person, ..., :2], visible[index, person]  # (B, J, F, 2)

@@ -1,38 +1,21 @@
 """MoFMBackbone: a ViT over thermal cubes (MoFM, Sec. 3.3; ViT, arXiv 2010.11929).
 
-Every cube is embedded on its own, so a masked cube cannot leak through its neighbours. Most cubes
+Every cube is embedded on its own, so a masked cube cannot leak through its neighbors. Most cubes
 are empty and their embedding is one constant: only the occupied ones are computed.
 """
 
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
 
-from ..thermal_cubes import CubeGrid, ThermalCubes
-
-
-class MotionFeatures(NamedTuple):
-    """What the backbone knows of a batch of clips.
-
-    Attributes:
-        tokens (Tensor): (B, K, D) after the final norm, zero where ``encoded`` is False.
-        pooled (Tensor): (B, D), mean over the encoded tokens, or the class token.
-        encoded (Tensor): (B, K) bool, cubes that took part in attention.
-        frames (Tensor, optional): (B, T, D), evenly spaced over the clip. None if the features
-            have no axis of time, as those of thermal cubes.
-    """
-
-    tokens: Tensor
-    pooled: Tensor
-    encoded: Tensor
-    frames: Tensor | None = None
+from ..init_cfg import load_init_cfg
+from ..layers.transformer_block import TransformerBlock
 
 
 @MODELS.register_module()
@@ -99,47 +82,6 @@ class ConvCubeEmbed(nn.Module):
         return self.proj(self.blocks(cubes).flatten(1))
 
 
-class _Block(nn.Module):
-    """Pre-norm transformer block."""
-
-    def __init__(self, dims: int, num_heads: int, hidden: int, drop: float, drop_path: float,
-                 with_cp: bool):
-        super().__init__()
-        self.num_heads = num_heads
-        self.with_cp = with_cp
-        self.norm1 = nn.LayerNorm(dims, eps=1e-6)
-        self.qkv = nn.Linear(dims, 3 * dims)
-        self.proj = nn.Linear(dims, dims)
-        self.norm2 = nn.LayerNorm(dims, eps=1e-6)
-        self.fc1 = nn.Linear(dims, hidden)
-        self.fc2 = nn.Linear(hidden, dims)
-        self.drop = nn.Dropout(drop)
-        self.drop_path = drop_path
-
-    def _residual(self, y: Tensor) -> Tensor:
-        """Dropout and stochastic depth (arXiv 1603.09382) on a residual branch."""
-        y = self.drop(y)
-        if self.training and self.drop_path:
-            keep = 1 - self.drop_path
-            y = y * y.new_empty(len(y), 1, 1).bernoulli_(keep) / keep
-        return y
-
-    def forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
-        if self.with_cp and self.training:
-            return checkpoint(self._forward, x, attn_mask, use_reentrant=False)
-        return self._forward(x, attn_mask)
-
-    def _forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
-        b, n, d = x.shape
-        qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
-        y = self.proj(y.transpose(1, 2).reshape(b, n, d))
-        x = x + self._residual(y)
-        y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
-        return x + self._residual(y)
-
-
 @MODELS.register_module()
 class MoFMBackbone(BaseModule):
     """ViT over thermal cubes.
@@ -161,7 +103,7 @@ class MoFMBackbone(BaseModule):
             a fraction of the memory. Defaults to False.
         frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
-            see :func:`mofm.engine.partial_loading.load_init_cfg`.
+            see :func:`mofm.hub.partial_loading.load_init_cfg`.
     """
 
     def __init__(self,
@@ -205,8 +147,8 @@ class MoFMBackbone(BaseModule):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls else None
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(
-            _Block(embed_dims, num_heads, int(mlp_ratio * embed_dims), drop_rate, rate,
-                   with_cp)
+            TransformerBlock(embed_dims, num_heads, int(mlp_ratio * embed_dims), drop_rate, rate,
+                             with_cp)
             for rate in rates)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
         if frozen:
@@ -214,7 +156,6 @@ class MoFMBackbone(BaseModule):
 
     def init_weights(self):
         """Truncated normal (std 0.02) as BEiT, and the weights of ``init_cfg``."""
-        from mofm.engine.partial_loading import load_init_cfg
         if self.init_cfg and not self.init_cfg.get('partial'):
             load_init_cfg(self)
             return

@@ -1,8 +1,8 @@
 """Supervised anomaly detection: is the motion of a window abnormal (DT4)."""
 
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
-from ..backbones.mofm_backbone import MotionFeatures
 from .cls_head import ActionClsHead
 
 

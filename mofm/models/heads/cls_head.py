@@ -2,24 +2,15 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
-from ..backbones.mofm_backbone import MotionFeatures
-from ..losses.global_batch import gather_rows, global_mean
-
-
-class _BatchNorm(nn.BatchNorm1d):
-    """With the statistics of all processes; torch's SyncBatchNorm refuses the CPU."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        return super().forward(gather_rows(x)).chunk(get_world_size())[get_rank()]
+from ..layers.probe_norm import ProbeBatchNorm
+from ..losses.global_batch import global_mean
 
 
 @MODELS.register_module()
@@ -47,7 +38,7 @@ class ActionClsHead(BaseModule):
         self.label_smooth = label_smooth
         self.register_buffer('class_weight', class_weight and torch.tensor(class_weight),
                              persistent=False)
-        self.norm = _BatchNorm(in_channels, affine=False) if probe_norm else nn.Identity()
+        self.norm = ProbeBatchNorm(in_channels, affine=False) if probe_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, num_classes)
 

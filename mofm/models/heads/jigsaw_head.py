@@ -10,10 +10,9 @@ from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, MotionFeatures
 
-from ..backbones.mofm_backbone import MotionFeatures
 from ..losses.global_batch import global_mean
-from ..thermal_cubes import CubeGrid
 
 #: A piece with less heat is empty: it looks like every other empty piece.
 MIN_HEAT = 1e-3

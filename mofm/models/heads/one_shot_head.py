@@ -6,8 +6,7 @@ from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
-
-from ..backbones.mofm_backbone import MotionFeatures
+from mofm.structures import MotionFeatures
 
 
 @MODELS.register_module()
@@ -47,7 +46,7 @@ class OneShotHead(BaseModule):
         return dict(loss_supcon=self.criterion(self(features), labels))
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
-        """Set ``embedding`` (E,); several clips of a sample are averaged and normalised again."""
+        """Set ``embedding`` (E,); several clips of a sample are averaged and normalized again."""
         embedding = self(features)
         embedding = embedding.view(len(data_samples), -1, embedding.shape[1]).mean(1)
         for sample, vector in zip(data_samples, F.normalize(embedding, dim=1), strict=True):

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
-
-from ..thermal_cubes import ThermalCubes
+from mofm.structures import ThermalCubes
 
 
 @MODELS.register_module()

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
-
-from ..thermal_cubes import ThermalCubes
+from mofm.structures import ThermalCubes
 
 
 @MODELS.register_module()
@@ -54,7 +53,7 @@ class GuidedDVEDLoss(nn.Module):
 
     @torch.no_grad()
     def warm_start(self, tokenizer: nn.Module):
-        """Load the guide and start from the principal components P of its centres.
+        """Load the guide and start from the principal components P of its centers.
 
         The MotionBook starts as P, so that similar cubes have similar codes; with a random book
         the decoder needs thousands of iterations to tell codes apart. The logits start as

@@ -5,8 +5,9 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, ThermalCubes
 
-from ..thermal_cubes import CubeGrid, ThermalCubes
+from ..init_cfg import load_init_cfg
 
 
 class MotionTokenizer(BaseModel):
@@ -17,7 +18,7 @@ class MotionTokenizer(BaseModel):
         vocab_size (int): V, number of motion tokens.
         data_preprocessor (dict, optional): Needed to train, not to encode.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``, see
-            :func:`mofm.engine.partial_loading.load_init_cfg`.
+            :func:`mofm.hub.partial_loading.load_init_cfg`.
     """
 
     def __init__(self,
@@ -34,7 +35,6 @@ class MotionTokenizer(BaseModel):
     def init_weights(self):
         """Load the weights of ``init_cfg``, if any."""
         if self.init_cfg:
-            from mofm.engine.partial_loading import load_init_cfg
             load_init_cfg(self)
 
     def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, ThermalCubes
 
 from ..precision import full_precision
-from ..thermal_cubes import CubeGrid, ThermalCubes
 from .base import MotionTokenizer
 
 
 class _ResBlock(nn.Module):
-    """conv3-ReLU-conv3-ReLU-conv1 plus identity, in 2D or 3D, without normalisation."""
+    """conv3-ReLU-conv3-ReLU-conv1 plus identity, in 2D or 3D, without normalization."""
 
     def __init__(self, conv: type, channels: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""KMeansTokenizer: nearest of V cluster centres, the floor for every learned tokenizer."""
+"""KMeansTokenizer: nearest of V cluster centers, the floor for every learned tokenizer."""
 
 import torch
 from mmengine.dist import broadcast, is_main_process
@@ -6,15 +6,15 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
+from mofm.structures import CubeGrid, ThermalCubes
 
 from ..precision import full_precision
-from ..thermal_cubes import CubeGrid, ThermalCubes
 from .base import MotionTokenizer
 
 
 @MODELS.register_module()
 class KMeansTokenizer(MotionTokenizer):
-    """Token 0 is an empty cube, the others are centres of k-means on the occupied cubes.
+    """Token 0 is an empty cube, the others are centers of k-means on the occupied cubes.
 
     A cube is described by U_R in it (F * patch^2 numbers) and, with ``trace_weight``, by the
     trace of every joint in it (J * patch^2 numbers), so that the token also says *what* moves.
@@ -52,7 +52,7 @@ class KMeansTokenizer(MotionTokenizer):
         self.mini_batch = mini_batch
         self.heat_dims = num_frames * patch**2
         dims = self.heat_dims + (num_joints * patch**2 if trace_weight else 0)
-        # a parameter without gradient, so that a Runner finds something to optimise
+        # a parameter without gradient, so that a Runner finds something to optimize
         self.centers = nn.Parameter(torch.zeros(vocab_size, dims), requires_grad=False)
         self._collected = []
 
@@ -106,7 +106,7 @@ class KMeansTokenizer(MotionTokenizer):
         """Run k-means on the collected cubes.
 
         Raises:
-            ValueError: If fewer cubes than centres were collected.
+            ValueError: If fewer cubes than centers were collected.
         """
         from sklearn.cluster import KMeans, MiniBatchKMeans  # heavy, and needed here only
 
@@ -116,7 +116,7 @@ class KMeansTokenizer(MotionTokenizer):
                              f'least vocab_size={self.vocab_size}; use more clips or a smaller '
                              'vocabulary')
         if is_main_process():
-            print_log(f'k-means: {self.vocab_size - 1} centres on {len(cubes)} cubes', 'current')
+            print_log(f'k-means: {self.vocab_size - 1} centers on {len(cubes)} cubes', 'current')
             count = self.vocab_size - 1
             kmeans = MiniBatchKMeans(count, batch_size=max(1024, 2 * count), n_init=1,
                                      random_state=0) \

@@ -3,10 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mofm.models.backbones import MotionFeatures
 from mofm.models.heads import ActionClsHead, OneShotHead
-from mofm.models.heads.cls_head import _BatchNorm
+from mofm.models.layers.probe_norm import ProbeBatchNorm
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 
 def pool(tokens: Tensor, num_joints: int, dropout: nn.Module) -> Tensor:
@@ -46,7 +46,7 @@ class MotionBERTClsHead(ActionClsHead):
         super().__init__(num_classes, hidden_channels, dropout, **kwargs)
         self.num_joints = num_joints
         self.fc1 = nn.Linear(num_joints * in_channels, hidden_channels)
-        self.bn = _BatchNorm(hidden_channels)
+        self.bn = ProbeBatchNorm(hidden_channels)
         self.fc2 = self.fc  # its name in the released checkpoints
         del self.fc
 

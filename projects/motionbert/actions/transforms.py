@@ -1,4 +1,4 @@
-"""Clips of key points as MotionBERT recognises actions in them (arXiv 2210.06551, Sec. 4.4).
+"""Clips of key points as MotionBERT recognizes actions in them (arXiv 2210.06551, Sec. 4.4).
 
 The order in a pipeline is :class:`PersonTracking`, :class:`ResampleFrames`,
 :class:`NormalizeByLongSide`, :class:`CocoToH36M`, ``PadPersons``, :class:`RandomMove` in
@@ -10,9 +10,10 @@ the released models know them so.
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mofm.datasets.transforms.utils import is_int, is_number, is_range, read_joints, require
-from mofm.keypoints import convert
+from mofm.datasets.transforms.utils import read_joints
 from mofm.registry import TRANSFORMS
+from mofm.structures import convert
+from mofm.utils.checks import is_int, is_number, is_range, require
 
 from ..lifting.datasets import resample
 
@@ -96,7 +97,7 @@ class ResampleFrames(BaseTransform):
 class NormalizeByLongSide(BaseTransform):
     """Coordinates of the image from pixels to [-1, 1] of its longer side, on both axes.
 
-    The origin is the centre of a square with the upper left corner of the image, not the centre
+    The origin is the center of a square with the upper left corner of the image, not the center
     of the image.
 
     Modified key: ``keypoint`` (M, T, V, 2).
@@ -138,7 +139,7 @@ class RandomMove(BaseTransform):
 
     In frame t it is ``p' = s_t R(a_t) p + d_t``, for all persons, the added ones as well.
 
-    Modified key: ``keypoint`` (M, T, V, 2), normalised.
+    Modified key: ``keypoint`` (M, T, V, 2), normalized.
 
     Args:
         angle (float): Start and end of a are drawn from [-angle, angle] degrees. Defaults to 10.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch.utils.data import DataLoader
 
 from mofm.engine import ResumableTrainLoop
-from mofm.engine.train_loop import make_resumable
+from mofm.engine.runner.train_loop import make_resumable
 from mofm.registry import LOOPS
 
 

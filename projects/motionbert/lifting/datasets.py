@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
-from mofm.datasets import AnnotationError
-from mofm.keypoints import get_layout
+from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS
+from mofm.structures import get_layout
 
 from .files import (
     count_frames,
@@ -216,7 +216,7 @@ class Human36MDataset(WindowDataset):
 class MotionCaptureDataset(WindowDataset):
     """3D joints without cameras, e.g. of AMASS, as ``tools/prepare_mocap.py`` writes them.
 
-    The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3), metres along the axes of an image (x
+    The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3), meters along the axes of an image (x
     to the right, y down, z forward), ``length`` (V,), the frames of the recordings, which follow
     each other, and ``name`` (V,). The pipeline gets ``keypoint_3d`` (T, 17, 3), ``source``,
     ``frame_inds`` (T,) and ``sample_idx``; :class:`SyntheticKeypoints` makes the 2D input.

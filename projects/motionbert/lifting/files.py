@@ -1,16 +1,16 @@
 """Fields of files with recordings, read without trusting them.
 
 A file is a dict of arrays, or one for each split, with the frames of all recordings end to end.
-Functions raise :class:`mofm.datasets.AnnotationError` with the file, the field, what was found and
-what was expected.
+Functions raise :class:`mofm.annotations.AnnotationError` with the file, the field, what was found
+and what was expected.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets import AnnotationError
-from mofm.datasets.unpickling import RefusedPickle, RestrictedUnpickler
+from mofm.annotations import AnnotationError
+from mofm.annotations.unpickling import RefusedPickle, RestrictedUnpickler
 
 #: Image width and height of the cameras of Human3.6M.
 H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),

@@ -4,9 +4,9 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mofm.keypoints.layouts import get_layout
 from mofm.models.precision import full_precision
 from mofm.registry import MODELS
+from mofm.structures import get_layout
 
 
 @MODELS.register_module()
@@ -40,9 +40,9 @@ class MotionLifter(BaseModel):
         """Losses ('loss'), data samples ('predict') or positions ('tensor').
 
         Args:
-            inputs (Tensor): (B, M, T, J, 3) normalised x, y and confidence.
+            inputs (Tensor): (B, M, T, J, 3) normalized x, y and confidence.
             data_samples (list, optional): B samples; each gets ``pred_keypoints_3d``
-                (M, T, J, 3) float32 in normalised units.
+                (M, T, J, 3) float32 in normalized units.
             mode (str): 'loss', 'predict' or 'tensor'.
             target (Tensor, optional): (B, T, J, 3) positions of the only person; without them
                 the loss is that of the projection.
@@ -61,14 +61,14 @@ class MotionLifter(BaseModel):
             return pred
         with full_precision(pred):
             if target is not None:
-                return self.loss(pred.float()[:, 0], self.centre(target))
+                return self.loss(pred.float()[:, 0], self.center(target))
             points, score = clean[..., :2], clean[..., 2]
             if self.root_relative:  # nothing is known about a frame without a root
                 score = score * (score[..., :1] > 0)
                 points = points - points[..., :1, :]
             return self.loss.project(pred.float(), points, score)
 
-    def centre(self, positions: Tensor) -> Tensor:
+    def center(self, positions: Tensor) -> Tensor:
         """Positions (..., T, J, 3) as the backbone predicts them."""
         if self.root_relative:
             return positions - positions[..., :1, :]
@@ -76,13 +76,13 @@ class MotionLifter(BaseModel):
         return positions - origin
 
     def lift(self, inputs: Tensor) -> Tensor:
-        """Predict, (B, M, T, J, 3) key points to centred positions of the same shape, float32."""
+        """Predict, (B, M, T, J, 3) key points to centered positions of the same shape, float32."""
         pred = self(inputs).float()
         if self.flip_test:
             pred = (pred + self._mirror(self(self._mirror(inputs)).float())) / 2
         if self.root_relative:
             return pred * (torch.arange(pred.shape[-2], device=pred.device) > 0)[:, None]
-        return self.centre(pred)
+        return self.center(pred)
 
     def _mirror(self, x: Tensor) -> Tensor:
         """Swap left and right, and x with -x."""

@@ -66,7 +66,7 @@ def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def mpjve(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean per-joint velocity error, of the differences of neighbouring frames.
+    """Mean per-joint velocity error, of the differences of neighboring frames.
 
     Args:
         pred (np.ndarray): (..., T, J, 3).
@@ -97,11 +97,11 @@ class PoseAccuracy3D(BaseMetric):
 
     Frames seen in several clips count once, with the mean of their errors. Every value is the mean
     over the actions of the mean over an action's frames: ``mpjpe`` (protocol 1), ``p_mpjpe``
-    (protocol 2) and ``n_mpjpe`` in mm, and over neighbouring frames of a video, across its clips,
+    (protocol 2) and ``n_mpjpe`` in mm, and over neighboring frames of a video, across its clips,
     ``mpjve`` in mm/frame and ``acceleration`` in mm/frame^2. ``mpjpe_<action>`` and
     ``p_mpjpe_<action>`` are those of the actions.
 
-    Samples need ``pred_keypoints_3d`` (1, T, J, 3) in normalised units, ``norm_scale``, pixels per
+    Samples need ``pred_keypoints_3d`` (1, T, J, 3) in normalized units, ``norm_scale``, pixels per
     such unit, ``factor`` (T,), mm per pixel, ``target_3d`` (T, J, 3) mm, ``frame_inds`` (T,),
     unique over all videos, ``source`` and ``action``.
 
@@ -161,7 +161,7 @@ class PoseAccuracy3D(BaseMetric):
 
         def mean_of_action(values, frames=slice(None)) -> np.ndarray:
             count = np.bincount(action[frames], minlength=len(actions))
-            with np.errstate(invalid='ignore'):  # no neighbouring frames
+            with np.errstate(invalid='ignore'):  # no neighboring frames
                 return np.bincount(action[frames], values, len(actions)) / count
 
         errors = mean_of_clips(errors)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mofm.keypoints import convert
 from mofm.registry import SOURCES
 from mofm.sources import Source
 from mofm.sources.base import Item
+from mofm.structures import convert
 
 _CANVAS = 1000  # pixels, of key points that are stored without an image
 
@@ -24,7 +24,7 @@ class PoseTrack18(Source):
     ``images`` have ``id``, in the order of the video, and perhaps ``height`` and ``width``;
     without them the image ends at the last joint. ``annotations`` have ``image_id``, ``track_id``
     and 51 ``keypoints``: x, y and whether the joint is annotated. Every track becomes an
-    annotation with the frames in which it is labelled.
+    annotation with the frames in which it is labeled.
     """
 
     suffix = '.json'

@@ -1,6 +1,6 @@
-"""From windows of key points in pixels or metres to the normalised input and target of a lifter.
+"""From windows of key points in pixels or meters to the normalized input and target of a lifter.
 
-Every normalisation is affine, the same for x and y: ``v = (p - norm_center) / norm_scale``, and
+Every normalization is affine, the same for x and y: ``v = (p - norm_center) / norm_scale``, and
 ``z / norm_scale`` of 3D labels, so that whoever shows a result can invert it. They write both
 into the sample. The axes are those of an image, x to the right, y down, z forward. All take
 key points with any leading axes, (..., 17, 2), scores (..., 17) and labels (..., 17, 3), in
@@ -14,15 +14,15 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mofm.datasets.transforms import PackMotionInputs
-from mofm.datasets.transforms.utils import is_number, is_range, require
 from mofm.registry import TRANSFORMS
+from mofm.utils.checks import is_number, is_range, require
 
 from .datasets import LAYOUT
 
 _FLIP = LAYOUT.flip_index
 
 
-def _normalise(results: dict, center: np.ndarray, scale: float):
+def _normalize(results: dict, center: np.ndarray, scale: float):
     """Apply ``v = (p - center) / scale`` and write it down."""
     results['keypoint'] = ((results['keypoint'] - center) / scale).astype(np.float32)
     if 'keypoint_3d' in results:
@@ -36,29 +36,29 @@ def _normalise(results: dict, center: np.ndarray, scale: float):
 
 @TRANSFORMS.register_module()
 class NormalizeByWidth(BaseTransform):
-    """Camera normalisation of Human3.6M: the width of the image becomes [-1, 1].
+    """Camera normalization of Human3.6M: the width of the image becomes [-1, 1].
 
     ``x' = 2 x / w - 1``, ``y' = 2 y / w - h / w``, ``z' = 2 z / w``. Modified keys: ``keypoint``
     and, if present, ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalise by ``img_shape`` (h, w)."""
+        """Normalize by ``img_shape`` (h, w)."""
         height, width = results['img_shape']
-        return _normalise(results, np.array([width / 2, height / 2]), width / 2)
+        return _normalize(results, np.array([width / 2, height / 2]), width / 2)
 
 
 @TRANSFORMS.register_module()
 class NormalizeByShortSide(BaseTransform):
-    """Normalisation in the wild that keeps pixels: the shorter side becomes [-1, 1].
+    """Normalization in the wild that keeps pixels: the shorter side becomes [-1, 1].
 
     ``(x, y)' = ((x, y) - (w, h) / 2) / (min(w, h) / 2)``. Keys as in :class:`NormalizeByWidth`.
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalise by ``img_shape`` (h, w)."""
+        """Normalize by ``img_shape`` (h, w)."""
         height, width = results['img_shape']
-        return _normalise(results, np.array([width / 2, height / 2]), min(height, width) / 2)
+        return _normalize(results, np.array([width / 2, height / 2]), min(height, width) / 2)
 
 
 def _box(points: np.ndarray) -> tuple:
@@ -76,10 +76,10 @@ class NormalizeByBox(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalise by the square box of all frames."""
+        """Normalize by the square box of all frames."""
         valid = results['keypoint'][results['keypoint_score'] != 0]  # (points, 2)
         middle, side = _box(valid) if len(valid) else (np.zeros(2), 0)
-        return _normalise(results, middle, side / 2 or 1.)
+        return _normalize(results, middle, side / 2 or 1.)
 
 
 @TRANSFORMS.register_module()
@@ -108,7 +108,7 @@ class CropScale(BaseTransform):
         self.scale_range = tuple(scale_range)
 
     def transform(self, results: dict) -> dict:
-        """Normalise by the box."""
+        """Normalize by the box."""
         require('keypoint_3d' not in results, self, 'keypoint_3d', '3D labels',
                 'key points alone; CropScale3D is for labels')
         keypoint, score = (np.asarray(results[key], np.float32)
@@ -122,7 +122,7 @@ class CropScale(BaseTransform):
             results['keypoint_score'] = np.zeros(score.shape, np.float32)
             results['norm_center'], results['norm_scale'] = np.zeros(2, np.float32), 1.
             return results
-        _normalise(results, middle, side / 2)
+        _normalize(results, middle, side / 2)
         np.clip(results['keypoint'], -1, 1, out=results['keypoint'])
         results['keypoint_score'] = np.clip(score, -1, 1)
         return results
@@ -143,7 +143,7 @@ class CropScale3D(CropScale):
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalise by the box."""
+        """Normalize by the box."""
         label = results['keypoint_3d']
         middle, side = _box(label[..., :2].reshape(-1, 2))
         half = side / np.random.uniform(*self.scale_range) / 2
@@ -158,7 +158,7 @@ class CropScale3D(CropScale):
 
 @TRANSFORMS.register_module()
 class ScaleMotion(BaseTransform):
-    """Metres to the units of the network by one constant; the place in the room stays.
+    """Meters to the units of the network by one constant; the place in the room stays.
 
     Modified key: ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
 
@@ -222,7 +222,7 @@ class SyntheticKeypoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LiftingFlip(BaseTransform):
-    """Mirror normalised key points and labels: ``x <- -x``, and left joints become right ones.
+    """Mirror normalized key points and labels: ``x <- -x``, and left joints become right ones.
 
     Modified keys: ``keypoint`` (..., 17, 2), ``keypoint_score`` (..., 17) and, if present,
     ``keypoint_3d`` (..., 17, 3). Added key: ``flip``.
@@ -249,7 +249,7 @@ class LiftingFlip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ZeroMissing(BaseTransform):
-    """Put joints with score 0 to the origin, where normalisation has moved them from.
+    """Put joints with score 0 to the origin, where normalization has moved them from.
 
     Modified key: ``keypoint`` (..., 17, 2).
     """
@@ -262,7 +262,7 @@ class ZeroMissing(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackLiftingInputs(PackMotionInputs):
-    """Pack normalised key points and their 3D labels for MMEngine's collate functions.
+    """Pack normalized key points and their 3D labels for MMEngine's collate functions.
 
     Required keys: ``keypoint`` ([M,] T, 17, 2), ``keypoint_score`` ([M,] T, 17). Optional key:
     ``keypoint_3d`` (T, 17, 3).

@@ -57,7 +57,7 @@ class SMPL(BaseModule):
             from smplx.lbs import lbs
         except ImportError as error:
             raise ImportError('meshes need the package smplx; install it with pip install '
-                              'smplx==0.1.28, and mind its licence') from error
+                              'smplx==0.1.28, and mind its license') from error
         self._skin = lbs
         arrays = read_smpl(model_path)
         # on the CPU, where smplx reads it number by number

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from mmengine.dataset import force_full_init
 
-from mofm.datasets import AnnotationError
+from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, TRANSFORMS
 
 from ..lifting.datasets import WindowDataset
@@ -88,7 +88,7 @@ class MeshDataset(WindowDataset):
 
 @TRANSFORMS.register_module()
 class MeshFlip(LiftingFlip):
-    """Mirror normalised key points and the pose of SMPL.
+    """Mirror normalized key points and the pose of SMPL.
 
     Modified keys: those of :class:`LiftingFlip` and ``smpl_pose`` (..., 24, 3). The shape stays:
     it is that of a symmetric body.
@@ -104,7 +104,7 @@ class MeshFlip(LiftingFlip):
 
 @TRANSFORMS.register_module()
 class PackMeshInputs(PackLiftingInputs):
-    """Pack normalised key points and the parameters of SMPL for MMEngine's collate functions.
+    """Pack normalized key points and the parameters of SMPL for MMEngine's collate functions.
 
     Required keys: those of :class:`PackLiftingInputs`, ``smpl_pose`` (T, 24, 3) and
     ``smpl_shape`` (T, 10).

@@ -5,10 +5,10 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mofm.keypoints import get_layout
 from mofm.models import SkeletonDataPreprocessor
 from mofm.models.precision import full_precision
 from mofm.registry import MODELS
+from mofm.structures import get_layout
 
 from .body_model import Mesh
 from .rotations import flip_axis_angle, mean_axis_angle
@@ -63,7 +63,7 @@ class MeshRecoverer(BaseModel):
         """Losses ('loss'), data samples ('predict') or :class:`Mesh` ('tensor').
 
         Args:
-            inputs (Tensor): (B, M, T, J, 3) normalised x, y and confidence.
+            inputs (Tensor): (B, M, T, J, 3) normalized x, y and confidence.
             data_samples (list, optional): B samples. Each gets ``pred_theta`` (M, T, 82), radians
                 and betas, ``pred_vertices`` (M, T, V, 3) and ``pred_keypoints_3d``
                 (M, T, 17, 3), mm in the directions of the camera around the origin of the body

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from mofm.datasets.unpickling import RefusedPickle, RestrictedUnpickler, UnpickledArray
+from mofm.annotations.unpickling import RefusedPickle, RestrictedUnpickler, UnpickledArray
 
 #: What the files are and where they come from, by the field of a config that names them.
 _ORIGIN = dict(
@@ -166,7 +166,7 @@ def read_smpl(path: str) -> dict[str, np.ndarray]:
             file with the same fields.
 
     Returns:
-        dict: ``v_template`` (V, 3) metres, ``shapedirs`` (V, 3, 10), ``posedirs`` (V, 3, 207),
+        dict: ``v_template`` (V, 3) meters, ``shapedirs`` (V, 3, 10), ``posedirs`` (V, 3, 207),
         ``J_regressor`` (24, V), ``weights`` (V, 24) float32 and ``parents`` (24,) int64, -1 for
         the root.
 

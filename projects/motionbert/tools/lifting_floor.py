@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from mofm.datasets import AnnotationError  # noqa: E402
+from mofm.annotations import AnnotationError  # noqa: E402
 from projects.motionbert.lifting.datasets import LAYOUT, Human36MDataset  # noqa: E402
 from projects.motionbert.lifting.metrics import PoseAccuracy3D  # noqa: E402
 from projects.motionbert.lifting.transforms import NormalizeByWidth  # noqa: E402

@@ -11,8 +11,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from mofm.datasets import AnnotationError, dump_annotations  # noqa: E402
-from mofm.datasets.annotation import summarise  # noqa: E402
+from mofm.annotations import (  # noqa: E402
+    AnnotationError,
+    dump_annotations,
+    summarize,  # noqa: E402
+)
 from mofm.registry import SOURCES  # noqa: E402
 from projects.motionbert.lifting import sources  # noqa: E402, F401
 
@@ -28,7 +31,7 @@ def main(argv=None):
     annotations = [ann for ann, _ in tqdm(iter(source), 'Tracks', mininterval=1)]
     if source.problems:
         print(f'{len(source.problems)} of {len(source.files)} files skipped\n'
-              f'{summarise(source.problems, limit=50)}')
+              f'{summarize(source.problems, limit=50)}')
     if not annotations:
         raise AnnotationError(f'{args.input}: found no track in {len(source.files)} files')
     dump_annotations(dict(split={}, annotations=annotations, metainfo=dict(layout='h36m17')),

@@ -17,18 +17,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mofm.datasets import AnnotationError
-from mofm.datasets.annotation import summarise, written_at_once
-from mofm.keypoints import Camera, CameraRange, convert, get_layout
+from mofm.annotations import AnnotationError, summarize
+from mofm.keypoints import Camera, CameraRange
+from mofm.structures import convert, get_layout
+from mofm.utils.files import atomic_write
 
 # As the cameras of Human3.6M: 1.15 image widths of focal length, 4 to 6 m away, at eye level.
 CAMERAS = CameraRange(distance=(4, 6), height=(0, 1), yaw=(-180, 180), pitch=(-3, 3),
                       roll=(-3, 3), focal=(1.1, 1.2), img_shape=(1000, 1000))
-_NEAR = 1  # metres between camera and the nearest joint, at least
+_NEAR = 1  # meters between camera and the nearest joint, at least
 _BACK = 1.2  # how much farther away the next camera stands if one did not see everything
 _MM = 1000
 LAYOUT, SIDES = get_layout('h36m17'), ('left', 'right')
-_NOSE, _TOP = (.12, .08), .2  # metres
+_NOSE, _TOP = (.12, .08), .2  # meters
 # What MotionBERT takes of AMASS.
 _FPS, _LONGEST, _JOINTS, _BETAS, _DMPLS = 60, 2916, 52, 16, 8
 _BATCH = 256  # frames
@@ -43,7 +44,7 @@ def place_camera(joints: np.ndarray, name: str, view: int, seed: int,
     """A camera that has all joints in its image; the name, view and seed decide which.
 
     Args:
-        joints (np.ndarray): (T, J, 3) metres, y up.
+        joints (np.ndarray): (T, J, 3) meters, y up.
         name (str): Of the recording.
         view (int): Number of the camera.
         seed (int): Non-negative.
@@ -68,11 +69,11 @@ def see(joints: np.ndarray, camera: Camera) -> dict[str, np.ndarray]:
     """What Human3.6M's format holds of a recording seen by a camera.
 
     The labels in pixels are weak perspective about the root: with its pixel u_0, depth Z_0 and
-    the focal length f, ``u_0 + (X - X_0) f / Z_0``, so that ``Z_0 / f`` scales them to metres in
+    the focal length f, ``u_0 + (X - X_0) f / Z_0``, so that ``Z_0 / f`` scales them to meters in
     the axes of the camera exactly.
 
     Args:
-        joints (np.ndarray): (T, 17, 3) metres, y up, the root first.
+        joints (np.ndarray): (T, 17, 3) meters, y up, the root first.
         camera (Camera): The camera.
 
     Returns:
@@ -81,7 +82,7 @@ def see(joints: np.ndarray, camera: Camera) -> dict[str, np.ndarray]:
     """
     pixels, depth = camera.project(joints)
     points = joints @ camera.rotation.T + camera.translation
-    factor = depth[:, :1, None] / camera.focal  # (T, 1, 1) metres per pixel
+    factor = depth[:, :1, None] / camera.focal  # (T, 1, 1) meters per pixel
     image = (points - points[:, :1]) / factor
     image[..., :2] += pixels[:, :1]
     arrays = {'joint_2d': pixels, 'confidence': np.ones(pixels.shape[:2]), 'joint3d_image': image,
@@ -111,7 +112,7 @@ def add_head(joints: np.ndarray) -> np.ndarray:
     Its head joint is at the base of the skull. The head is taken to look where the shoulders do.
 
     Args:
-        joints (np.ndarray): (T, 17, 3) metres, nose and head at the base of the skull.
+        joints (np.ndarray): (T, 17, 3) meters, nose and head at the base of the skull.
 
     Returns:
         np.ndarray: The same with the nose 12 cm before and 8 cm above it, the top 20 cm above.
@@ -131,7 +132,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def read_bandai(path: Path) -> list[tuple[str, np.ndarray]]:
-    """Names and joints (T, 17, 3) of the recordings of ``bandai_namco_15fps.npz``, metres, y up.
+    """Names and joints (T, 17, 3) of the recordings of ``bandai_namco_15fps.npz``, meters, y up.
 
     Nose and head are those of :func:`add_head`. The root is the hips joint of the skeleton, 2 cm
     above the middle of the hip joints.
@@ -177,7 +178,7 @@ def bandai(args: argparse.Namespace):
         print(f'{split}: {len(seen)} recordings and views, {len(data[split]["source"])} frames, '
               f'contents {", ".join(sorted(set(data[split]["action"])))}')
     args.output.mkdir(parents=True, exist_ok=True)
-    with written_at_once(args.output / 'bandai_h36m.pkl') as f:
+    with atomic_write(args.output / 'bandai_h36m.pkl') as f:
         pickle.dump(data, f, protocol=4)
     write_clips(args.output / 'bandai_clips.npz', clips)
 
@@ -200,7 +201,7 @@ class SMPLH:
             from smplx.lbs import lbs
         except ImportError:
             raise AnnotationError('AMASS needs the package smplx; install it with pip install '
-                                  'smplx==0.1.28, and mind its licence') from None
+                                  'smplx==0.1.28, and mind its license') from None
         body = Arrays(folder / 'smplh' / gender / 'model.npz')
         count = regressor.shape[1]
         shapes = body.read('shapedirs', (count, 3, None))[..., :_BETAS]
@@ -233,10 +234,10 @@ class SMPLH:
             poses (np.ndarray): (T, 156) axis-angle of the 52 joints in radians.
             betas (np.ndarray): (16,) shape.
             dmpls (np.ndarray): (T, 8) soft-tissue dynamics.
-            trans (np.ndarray): (T, 3) metres.
+            trans (np.ndarray): (T, 3) meters.
 
         Returns:
-            np.ndarray: (T, 17, 3) float32 metres, in the axes of AMASS, z up.
+            np.ndarray: (T, 17, 3) float32 meters, in the axes of AMASS, z up.
         """
         shape = np.concatenate([np.tile(betas, (len(poses), 1)), dmpls], 1)
         out = []
@@ -332,7 +333,7 @@ def amass(args: argparse.Namespace):
                   for i, start in enumerate(range(0, len(joints), _LONGEST))]
     print(f'{len(problems)} of {len(files)} files skipped')
     if problems:
-        print(summarise(problems, limit=50))
+        print(summarize(problems, limit=50))
     if not clips:
         raise AnnotationError(f'{args.input}: found no recording among {len(files)} .npz files, '
                               'expected those of AMASS (SMPL+H G)')
@@ -361,11 +362,11 @@ def write_clips(path: Path, clips: Iterable[tuple[str, np.ndarray]]):
 
     Args:
         path (Path): ``.npz`` file.
-        clips (Iterable): Names and joints (T, 17, 3), metres along the axes of an image.
+        clips (Iterable): Names and joints (T, 17, 3), meters along the axes of an image.
     """
     names, joints = zip(*clips, strict=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_at_once(path) as f:
+    with atomic_write(path) as f:
         np.savez(f, keypoint_3d=np.concatenate(joints).astype(np.float32),
                  length=np.array([len(j) for j in joints]), name=np.array(names, str))
     print(f'{path}: {len(names)} recordings, {sum(map(len, joints))} frames')

@@ -41,7 +41,7 @@ def _blocks(rows: Tensor, columns: Tensor):
         yield start, start + len(part), part @ columns.T
 
 
-def neighbour_distance(queries: Tensor, features: Tensor, k: int) -> Tensor:
+def neighbor_distance(queries: Tensor, features: Tensor, k: int) -> Tensor:
     """Distance of each query (Q, C) to the k-th nearest other of the features (N, C), (Q,).
 
     The queries are some of the features; both have length 1.
@@ -64,7 +64,7 @@ def sklearn_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
 def blockwise_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
     """The same clusters, in the same order, with distances of a block in memory at a time.
 
-    Three rounds over the distances, on the device of the features: count neighbours, which says
+    Three rounds over the distances, on the device of the features: count neighbors, which says
     who is a core point; join core points; give the others the first cluster within reach. The
     first takes most of the time, as few points are core points.
 
@@ -128,10 +128,10 @@ class ClusterDBSCAN:
 
     Args:
         min_samples (int): Points within eps, itself included, that make a core point, and the
-            neighbour whose distance eps follows. Defaults to 4.
+            neighbor whose distance eps follows. Defaults to 4.
         eps (float, optional): Radius. Defaults to None: adaptive.
         percentile (float): eps is that percentile of the distances to the ``min_samples``-th
-            nearest neighbour. Defaults to 10.
+            nearest neighbor. Defaults to 10.
         subset (int): Points whose distances are looked at, drawn anew each time. Defaults to
             10000.
         max_share (float): Largest share of the samples that a cluster may have. Defaults to 0.2.
@@ -212,7 +212,7 @@ class ClusterDBSCAN:
         if self.eps is not None:
             return self.eps
         queries = points[self._draw(len(points), self.subset)]
-        distance = neighbour_distance(queries, points, self.min_samples)
+        distance = neighbor_distance(queries, points, self.min_samples)
         return float(np.percentile(distance.cpu().numpy(), self.percentile))
 
     @staticmethod
@@ -228,8 +228,8 @@ class ClusterDBSCAN:
         """Clusters of the chosen points to those of all features (N, C): (N,)."""
         labels = torch.full((len(features), ), -1, device=features.device)
         if core.any():
-            of_core, centres = found[core], features[chosen.to(core.device)][core]
-            for start, stop, cos in _blocks(features, centres):
+            of_core, centers = found[core], features[chosen.to(core.device)][core]
+            for start, stop, cos in _blocks(features, centers):
                 nearest, which = cos.max(1)
                 labels[start:stop] = torch.where(nearest >= 1 - eps**2 / 2, of_core[which], -1)
         labels[chosen.to(labels.device)] = found

@@ -143,7 +143,7 @@ def agreement(clusters: np.ndarray, labels: np.ndarray, parts: np.ndarray) -> di
         parts (np.ndarray): (N,) data set of each sample; its labels are its own.
 
     Returns:
-        dict: ``nmi``, normalised mutual information, and ``purity``, share of the samples with
+        dict: ``nmi``, normalized mutual information, and ``purity``, share of the samples with
         the most frequent label of their cluster, both in [0, 1]. Means over the parts with more
         than one label, weighted by samples; empty if there is none.
     """

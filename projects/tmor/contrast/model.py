@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mofm.engine.partial_loading import load_init_cfg
-from mofm.models.backbones import MotionFeatures
+from mofm.models.init_cfg import load_init_cfg
 from mofm.models.losses.global_batch import gather_rows
 from mofm.models.precision import full_precision
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 from ..language.tables import FeatureTable
 from .losses import cluster_pairs
@@ -239,7 +239,7 @@ class MotionContrast(BaseModel):
     def _slow_keys(self, inputs: Tensor) -> tuple:
         """Features (W * B, C) and keys (W * B, D) of the slow encoder, for all processes.
 
-        Query and key of a sample are normalised within different batches, so that the statistics
+        Query and key of a sample are normalized within different batches, so that the statistics
         do not tell which belong together (MoCo, Sec. 3.3).
         """
         self.momentum_encoder.update_parameters(self._encoder())

@@ -5,10 +5,11 @@ import logging
 import numpy as np
 from mmengine.logging import print_log
 
-from mofm.datasets.annotation import SCORE_THRESHOLD, AnnotationError, Problem, summarise
+from mofm.annotations import AnnotationError, Problem, summarize
 from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.motion_dataset import MotionDataset
 from mofm.registry import DATASETS
+from mofm.structures import SCORE_THRESHOLD
 
 
 def label_segments(frame_label: np.ndarray, frame_inds: np.ndarray) -> np.ndarray:
@@ -60,7 +61,7 @@ class UntrimmedDataset(MotionDataset):
     ================= ===============================================================
 
     Args:
-        ann_file (str): Annotations, see :mod:`mofm.datasets.annotation`.
+        ann_file (str): Annotations, see :mod:`mofm.annotations.files`.
         window (int): S. Defaults to 300.
         stride (int, optional): Frames between the starts of two windows, at most S. Defaults to
             S, windows that do not overlap.
@@ -113,11 +114,11 @@ class UntrimmedDataset(MotionDataset):
         bad = self.problems[before:]
         if bad:
             print_log(f'{where}: skipped {len(bad)} of {len(annotations)} recordings:\n'
-                      f'{summarise(bad)}', 'current', logging.WARNING)
+                      f'{summarize(bad)}', 'current', logging.WARNING)
         windows = [self._cut(i, ann) for i, ann in enumerate(self._recordings)]
         if not sum(map(len, windows)):
             raise AnnotationError(f'{where}: none of {len(annotations)} recordings has a window '
-                                  f'with a person\n{summarise(bad)}')
+                                  f'with a person\n{summarize(bad)}')
         return np.concatenate(windows)
 
     def _name_actions(self, ann: dict) -> bool:

@@ -10,9 +10,9 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
-from mofm.models.backbones import MotionFeatures
 from mofm.models.losses.global_batch import global_mean
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 
 @MODELS.register_module()

@@ -97,7 +97,7 @@ class FrameMAP(_RecordingMetric):
         convention (str): ``'tsu'``, the mean over classes whose AP is not 0, or ``'charades'``,
             the mean over all. Defaults to ``'tsu'``.
         num_points (int, optional): So many equally spaced frames of each recording count, 25 in
-            the official localisation task of Charades. Defaults to None, all.
+            the official localization task of Charades. Defaults to None, all.
         out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<recording>/score``
             (T, K) float16 and ``<recording>/target`` (T, K), and pictures of predictions against
             ground truth. Characters that do not belong into a file name become ``_``.

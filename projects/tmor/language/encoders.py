@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 import torch
 
-from mofm.apis import Video
-from mofm.apis.video import find_videos
-from mofm.datasets.annotation import AnnotationError, Problem
+from mofm.annotations import AnnotationError, Problem
+from mofm.pose_estimation.video import Video, find_videos
 
 from .tables import unit_rows
 

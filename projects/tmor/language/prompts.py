@@ -1,7 +1,7 @@
 """Classes as text: phrases out of their names, prompts, descriptions.
 
 T-MOR takes "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. II), as CLIP does
-(arXiv 2103.00020, Sec. 3.1.4): several texts a class, whose normalised features are averaged.
+(arXiv 2103.00020, Sec. 3.1.4): several texts a class, whose normalized features are averaged.
 """
 
 import csv
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem
+from mofm.annotations import AnnotationError, Problem
 
 from .encoders import encode_texts
 from .tables import unit_rows
@@ -98,7 +98,7 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
 
 def encode_groups(encoder, groups: Sequence[Sequence[str]], templates: Sequence[str] = ('{}',),
                   batch_size: int = 256) -> np.ndarray:
-    """One feature for each group of texts: the mean of their normalised features.
+    """One feature for each group of texts: the mean of their normalized features.
 
     Args:
         encoder: See :mod:`projects.tmor.language.encoders`.

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mofm.models.backbones import MotionFeatures
 from mofm.registry import MODELS
+from mofm.structures import MotionFeatures
 
 from .tables import FeatureTable, unit_rows
 from .zero_shot import accuracies
@@ -51,7 +51,7 @@ def draw_splits(num_classes: int, num_seen: int, count: int | None,
 class SplitTrainer:
     """Trains ``phi_m`` and ``phi_t`` of a :class:`ZeroShotHead` on the seen classes of a split.
 
-    Features are standardised by the mean and standard deviation of the seen classes.
+    Features are standardized by the mean and standard deviation of the seen classes.
 
     Args:
         head (dict): Options of :class:`ZeroShotHead` but ``classes`` and ``num_seen``.
@@ -122,8 +122,8 @@ def nearest_seen_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray,
         mean feature has the highest cosine with that of the sample.
     """
     train, test, texts = unit_rows(train), unit_rows(test), unit_rows(texts)
-    centres = unit_rows(np.stack([train[labels == c].mean(0) for c in range(num_seen)]))
-    nearest = (test @ centres.T).argmax(1)  # (Q,)
+    centers = unit_rows(np.stack([train[labels == c].mean(0) for c in range(num_seen)]))
+    nearest = (test @ centers.T).argmax(1)  # (Q,)
     return (texts @ texts.T)[nearest]
 
 

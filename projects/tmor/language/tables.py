@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError, Problem, summarise, written_at_once
+from mofm.annotations import AnnotationError, Problem, summarize
+from mofm.utils.files import atomic_write
 
 
 def _error(path, field: str, found, expected: str) -> AnnotationError:
@@ -89,7 +90,7 @@ class FeatureTable:
         """Write the table; the file appears complete or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_at_once(path) as f:
+        with atomic_write(path) as f:
             np.savez(f, ids=np.array(self.ids, str), features=self.features,
                      meta=json.dumps(self.meta))
 
@@ -159,7 +160,7 @@ class TableWriter:
             if file != self.path:
                 file.unlink(missing_ok=True)
         if problems:
-            print(f'made again:\n{summarise(problems)}')
+            print(f'made again:\n{summarize(problems)}')
 
     def add(self, ids: Sequence[str], features: np.ndarray):
         """Keep rows.

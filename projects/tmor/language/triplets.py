@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mofm.datasets.annotation import validate
+from mofm.annotations import validate
 
 
 def normal_text(text: str) -> str:

@@ -9,9 +9,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mofm.engine.partial_loading import load_init_cfg
-from mofm.models.backbones import MotionFeatures
+from mofm.models.init_cfg import load_init_cfg
 from mofm.registry import METRICS, MODELS
+from mofm.structures import MotionFeatures
 
 from ..contrast import losses, model  # noqa: F401
 from .tables import FeatureTable
@@ -21,8 +21,8 @@ from .tables import FeatureTable
 class ZeroShotHead(BaseModule):
     """The score of a class is ``cos(phi_m(motion), phi_t(text of the class))``.
 
-    With the features of videos the motion is "Motion + Visual": the normalised mean of the
-    normalised ``phi_m(motion)`` and ``phi_v(video)``.
+    With the features of videos the motion is "Motion + Visual": the normalized mean of the
+    normalized ``phi_m(motion)`` and ``phi_v(video)``.
 
     The projections are those of stage 2, ``init_cfg=dict(type='Pretrained', checkpoint=...,
     prefix='heads.')`` of a :class:`MotionContrast` with texts; or they are trained on the labels

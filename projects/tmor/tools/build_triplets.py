@@ -28,8 +28,11 @@ from mmengine.config import DictAction  # noqa: E402
 from text_features import text_table  # noqa: E402
 from video_features import add_encoder, clips_of, make_table  # noqa: E402
 
-from mofm.datasets import dump_annotations, load_annotations  # noqa: E402
-from mofm.datasets.annotation import AnnotationError  # noqa: E402
+from mofm.annotations import (  # noqa: E402
+    AnnotationError,  # noqa: E402
+    dump_annotations,
+    load_annotations,
+)
 from projects.tmor.language.prompts import read_texts  # noqa: E402
 from projects.tmor.language.tables import FeatureTable, unit_rows  # noqa: E402
 from projects.tmor.language.triplets import join_captions, unique_captions  # noqa: E402

@@ -12,7 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from mofm.engine.checkpoint import load_state  # noqa: E402
+from mofm.hub.checkpoint import load_state  # noqa: E402
 from projects.tmor.released import read_released, to_released  # noqa: E402
 
 

@@ -21,9 +21,11 @@ from mmengine.config import DictAction
 from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).resolve().parents[3]))
-from mofm.datasets import load_annotations  # noqa: E402
-from mofm.datasets.annotation import AnnotationError  # noqa: E402
-from mofm.datasets.label_names import LABEL_NAMES  # noqa: E402
+from mofm.annotations import (
+    LABEL_NAMES,  # noqa: E402
+    AnnotationError,  # noqa: E402
+    load_annotations,  # noqa: E402
+)
 from projects.tmor.language.encoders import load_encoder  # noqa: E402
 from projects.tmor.language.prompts import (  # noqa: E402
     TEMPLATES,

@@ -18,9 +18,12 @@ from mmengine.config import DictAction
 from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).resolve().parents[3]))
-from mofm.apis import find_videos  # noqa: E402
-from mofm.datasets import load_annotations  # noqa: E402
-from mofm.datasets.annotation import AnnotationError, summarise  # noqa: E402
+from mofm.annotations import (  # noqa: E402
+    AnnotationError,
+    load_annotations,  # noqa: E402
+    summarize,
+)
+from mofm.pose_estimation.video import find_videos  # noqa: E402
 from projects.tmor.language.encoders import (  # noqa: E402
     by_name,
     encode_videos,
@@ -93,7 +96,7 @@ def make_table(out: Path, clips: list, encoder: str, options: dict, args) -> lis
     print(f'{out}: {len(clips) - len(missing)} of {len(clips)} rows, {len(problems)} clips '
           'cannot be read')
     if problems:
-        print(summarise(problems))
+        print(summarize(problems))
     if missing and shards > 1:
         print('run the other shards; at the end, or if these clips cannot be read, the same '
               f'command without --shard writes {out}')

@@ -1,5 +1,5 @@
 # Recordings of Bandai-Namco seen by virtual cameras, clips of 16 frames. The cameras are 4 to 17 m
-# away, so clips are normalised by the box of their key points. Trained on dataset 2, tested on
+# away, so clips are normalized by the box of their key points. Trained on dataset 2, tested on
 # contents of dataset 1 of other kinds; split 'test_seen' has those of the same kinds.
 _base_ = 'pose3d_data.py'
 ann_file = 'data/bandai_h36m.pkl'

@@ -1,4 +1,4 @@
-# skeleton.py at small size: whole clips brought to 64 frames, one person, normalised by the box
+# skeleton.py at small size: whole clips brought to 64 frames, one person, normalized by the box
 # around the clip.
 _base_ = 'skeleton.py'
 train_pipeline = [

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mofm.models.thermal_cubes import CubeGrid
+from mofm.registry import WEIGHT_INITIALIZERS
+from mofm.structures import CubeGrid
 
 from .checkpoint import find_checkpoint, load_state, load_weights
 from .published import read_config
@@ -28,7 +29,7 @@ class LoadReport:
         source (str): Where the weights come from.
         matched (list[str]): Loaded as they are.
         resized (dict[str, str]): Loaded after a change, and which.
-        new (dict[str, str]): Left as initialised, and why.
+        new (dict[str, str]): Left as initialized, and why.
         unused (list[str]): Of the source, without a place in the model.
         notes (list[str]): What had to be assumed.
         sizes (dict[str, int]): Number of elements of each tensor of the model.
@@ -100,7 +101,7 @@ def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
     no meaningful resizing, and it is new.
 
     Args:
-        model (nn.Module): Receives the weights; initialise it first.
+        model (nn.Module): Receives the weights; initialize it first.
         source (str or Path): Checkpoint, published folder, id of one on the Hugging Face hub, or
             URL.
         prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
@@ -197,18 +198,29 @@ def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: 
                                 f'{backbone.pos_embed.shape[1]}')
 
 
-def load_init_cfg(module: nn.Module):
-    """Load what the ``init_cfg`` of a backbone or tokenizer names.
+@WEIGHT_INITIALIZERS.register_module(name='Pretrained')
+class PretrainedInit:
+    """Weights of a checkpoint, all of them or an error; ``init_cfg=dict(type='Pretrained', ...)``.
 
-    ``dict(type='Pretrained', checkpoint=..., prefix='')`` loads all or raises an error. With
-    ``partial=True``, and ``source_grid`` if needed, it is :func:`load_partial`, whose report goes
-    to the log. ``checkpoint`` is a file, a published folder, an id of the Hugging Face hub or a
-    URL.
+    Args:
+        checkpoint (str): File, published folder, id of the Hugging Face hub or URL.
+        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
+        partial (bool): Load what fits, see :func:`load_partial`; the report goes to the log.
+            Defaults to False.
+        source_grid (dict, optional): As of :func:`load_partial`.
     """
-    cfg = module.init_cfg
-    if cfg.get('partial'):
-        report = load_partial(module, cfg['checkpoint'], cfg.get('prefix', ''),
-                              cfg.get('source_grid'))
-        print_log(str(report), 'current')
-    else:
-        load_weights(module, cfg['checkpoint'], cfg.get('prefix', ''))
+
+    def __init__(self, checkpoint: str, prefix: str = '', partial: bool = False,
+                 source_grid: dict | None = None):
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.partial = partial
+        self.source_grid = source_grid
+
+    def __call__(self, module: nn.Module):
+        """Load the weights into a module."""
+        if self.partial:
+            print_log(str(load_partial(module, self.checkpoint, self.prefix, self.source_grid)),
+                      'current')
+        else:
+            load_weights(module, self.checkpoint, self.prefix)

@@ -11,13 +11,13 @@ from mmengine.registry import FUNCTIONS, STRATEGIES
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mofm.models.backbones.mofm_backbone import _Block
+from mofm.models.layers.transformer_block import TransformerBlock
 
 
 @FUNCTIONS.register_module()
 def is_transformer_block(module: nn.Module, recurse: bool = False, **kwargs) -> bool:
     """Unit of FSDP (``auto_wrap_policy``)."""
-    return recurse or isinstance(module, _Block)
+    return recurse or isinstance(module, TransformerBlock)
 
 
 @STRATEGIES.register_module()  # a strategy is built before the default scope is set

@@ -29,23 +29,23 @@ class OneShotAccuracy(BaseMetric):
     Args:
         draws (int, optional): Number of random draws. Defaults to None: exemplars are given.
         seed (int): Seed of the draws. Defaults to 0.
-        out_dir (str, optional): Folder for ``confusion.png`` (mean over the random draws if
-            exemplars are drawn) and, for given exemplars, ``predictions.csv`` with the similarity
-            to the nearest exemplar of each class.
+        out_dir (str, optional): Folder for ``predictions.csv`` if exemplars are given: the
+            similarity of every query to the nearest exemplar of each class.
         collect_device, prefix: As in MMEngine.
 
     Attributes:
         labels (np.ndarray): (C,) labels of the test, ascending. This and the following are there
             after :meth:`compute_metrics`.
-        confusion (np.ndarray): (C, C) queries, true class by recognised class.
+        confusion (np.ndarray): (C, C) queries, true class by recognized class; the mean over the
+            random draws if exemplars are drawn.
         similarity (np.ndarray): (N, C) cosine of every sample and the nearest exemplar of each
             class; if they are drawn, the mean over all samples that could be the exemplar.
-        recognised (np.ndarray): (N,) probability in [0, 1] that a query is recognised, over all
+        recognized (np.ndarray): (N,) probability in [0, 1] that a query is recognized, over all
             draws; 0 or 1 for given exemplars, and NaN for the exemplars themselves.
 
     Raises:
         ValueError: If ``draws`` is less than 1; in a test, if a class has no exemplar, nothing is
-            left to recognise, or an embedding is not finite.
+            left to recognize, or an embedding is not finite.
     """
 
     default_prefix = 'one_shot'
@@ -83,23 +83,24 @@ class OneShotAccuracy(BaseMetric):
 
     def _given(self, embedding, target, exemplar, names) -> dict:
         for c in np.flatnonzero(np.bincount(target[exemplar], minlength=len(self.labels)) == 0):
-            raise ValueError(f'exemplar: found none of class {self._name(c)}, expected at least '
-                             'one of each class; set exemplar_split of the data set, or draws of '
-                             'the metric to draw exemplars')
+            raise ValueError(f'exemplar: found none of class {self.class_name(c)}, expected at '
+                             'least one of each class; set exemplar_split of the data set, or '
+                             'draws of the metric to draw exemplars')
         if exemplar.all():
-            raise ValueError('exemplar: found no other sample, expected some to recognise')
+            raise ValueError('exemplar: found no other sample, expected some to recognize')
         similarity = np.stack([(embedding @ embedding[exemplar & (target == c)].T).max(1)
                                for c in range(len(self.labels))])  # (C, N)
         self.similarity = similarity.T
         similarity = similarity[:, ~exemplar]  # (C, Q)
         target, names = target[~exemplar], np.array(names)[~exemplar]
         predicted = _nearest(similarity, target)
-        self.recognised = np.full(len(exemplar), np.nan)
-        self.recognised[~exemplar] = predicted == target
+        self.recognized = np.full(len(exemplar), np.nan)
+        self.recognized[~exemplar] = predicted == target
         confusion = np.zeros((len(self.labels),) * 2)
         np.add.at(confusion, (target, predicted), 1)
-        self._draw(confusion)
+        self.confusion = confusion
         if self.out_dir is not None:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
             with (self.out_dir / 'predictions.csv').open('w', newline='') as file:
                 writer = csv.writer(file)
                 writer.writerow(['name', 'label', 'prediction',
@@ -121,7 +122,7 @@ class OneShotAccuracy(BaseMetric):
         chance = draw_accuracy(similarity, target)
         right = np.bincount(target, chance)
         with np.errstate(invalid='ignore'):  # the only sample of a class is no query
-            self.recognised = chance / (1 - 1 / count[target])
+            self.recognized = chance / (1 - 1 / count[target])
         one_hot = np.eye(len(count))[target]  # (N, C); a sample is not its own exemplar
         total = embedding @ (embedding.T @ one_hot) - one_hot
         self.similarity = total / np.maximum(count - one_hot, 1)
@@ -138,27 +139,20 @@ class OneShotAccuracy(BaseMetric):
             table = table.reshape(confusion.shape)
             accuracy[i] = np.trace(table) / table.sum()
             confusion += table / self.draws
-        self._draw(confusion)
+        self.confusion = confusion
         low, high = np.percentile(accuracy, [2.5, 97.5])
         return dict(_accuracies(right, count - 1), top1_low=float(low), top1_high=float(high))
 
-    def _name(self, c: int) -> str:
+    def class_name(self, c: int) -> str:
         """Name of class c, or its label."""
         label = int(self.labels[c])
         names = (self.dataset_meta or {}).get('classes', ())
         return names[label] if label < len(names) else str(label)
 
-    def _draw(self, confusion):
-        self.confusion = confusion
-        if self.out_dir is not None:
-            from mofm.visualization import draw_confusion  # matplotlib, for this picture only
-            self.out_dir.mkdir(parents=True, exist_ok=True)
-            names = [self._name(c).replace('$', r'\$') for c in range(len(confusion))]
-            draw_confusion(confusion, names).savefig(self.out_dir / 'confusion.png')
 
 
 def draw_accuracy(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Probability of each sample to be a query and to be recognised, over all draws of exemplars.
+    """Probability of each sample to be a query and to be recognized, over all draws of exemplars.
 
     One exemplar X_k of each class k is drawn evenly and independently. A query q of class c whose
     own exemplar is e is right if ``s(q, e) > s(q, X_k)`` for all other k, thus with probability

@@ -1,8 +1,8 @@
 """Floor for an anomaly config: distance to the nearest training window in key point space.
 
-python tools/analysis/nearest_neighbour.py configs/dt3_utkinect_tiny.py
+python tools/analysis/nearest_neighbor.py configs/dt3_utkinect_tiny.py
 
-Normality is minus the distance between the centred and scaled key points of a test window and the
+Normality is minus the distance between the centered and scaled key points of a test window and the
 nearest window of the training set, without augmentation; the metric of the config does the rest.
 """
 
@@ -48,13 +48,13 @@ def main():
                    for loader in (cfg.train_dataloader, cfg.test_dataloader))
     preprocessor = MODELS.build(cfg.data_preprocessor)
     backbone = MODELS.build(dict(type='KeypointFeatures'))
-    neighbours = NearestNeighbors(n_neighbors=1, algorithm='brute').fit(
+    neighbors = NearestNeighbors(n_neighbors=1, algorithm='brute').fit(
         [row for *_, rows in features(train, preprocessor, backbone, 'Training windows')
          for row in rows])
     evaluator = Evaluator(cfg.test_evaluator)
     evaluator.dataset_meta = test.dataset.metainfo
     for batch, samples, rows in features(test, preprocessor, backbone, 'Test windows'):
-        distance = neighbours.kneighbors(rows)[0][:, 0]
+        distance = neighbors.kneighbors(rows)[0][:, 0]
         for sample, value in zip(samples, torch.from_numpy(distance), strict=True):
             sample.normality = -value
         evaluator.process(samples, batch)

@@ -7,21 +7,36 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from mofm.visualization.anomaly import draw_anomaly_curve
-from mofm.visualization.report import Report
-from mofm.visualization.results import draw_confusion
-from mofm.visualization.scores import (
-    draw_calibration,
-    draw_class_accuracy,
-    draw_histograms,
-    draw_roc,
-)
+from mofm.evaluation.metrics.clip_auc import ClipAUC
+from mofm.evaluation.metrics.frame_auc import FrameAUC
+from mofm.evaluation.metrics.one_shot import OneShotAccuracy
 
-from .clip_auc import ClipAUC
-from .frame_auc import FrameAUC
-from .one_shot import OneShotAccuracy
+from .anomaly import draw_anomaly_curve
+from .report import Report
+from .results import draw_confusion
+from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
 
 _MAX_CURVES = 10
+
+
+def save_pictures(metric):
+    """Draw what a metric measured into its ``out_dir``, if it has one.
+
+    Args:
+        metric (BaseMetric): After its ``compute_metrics``. :class:`FrameAUC` gets the anomaly
+            curve of each clip, ``CLIP.png``, :class:`OneShotAccuracy` ``confusion.png``.
+    """
+    if getattr(metric, 'out_dir', None) is None:
+        return
+    if isinstance(metric, FrameAUC):
+        for clip, arrays in metric.scores.items():
+            draw_anomaly_curve(**arrays, thumbnails=metric.thumbnails[clip],
+                               title=_drawable([clip])[0]).savefig(
+                                   metric.out_dir / f'{metric.file_names[clip]}.png')
+    elif isinstance(metric, OneShotAccuracy):
+        metric.out_dir.mkdir(parents=True, exist_ok=True)
+        names = _drawable([metric.class_name(c) for c in range(len(metric.confusion))])
+        draw_confusion(metric.confusion, names).savefig(metric.out_dir / 'confusion.png')
 
 
 def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mistakes: int):
@@ -79,23 +94,23 @@ def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneS
     own = np.take_along_axis(rest, target[:, None], 1)[:, 0]
     np.put_along_axis(rest, target[:, None], -np.inf, 1)
     other, nearest = rest.max(1), rest.argmax(1)
-    query = np.isfinite(metric.recognised)
+    query = np.isfinite(metric.recognized)
     similarity = 'cosine similarity' + (' (mean over draws)' if metric.draws else '')
     figures = {'similarity of queries and exemplars': draw_histograms(
         {'own class': own[query], 'nearest other class': other[query]}, similarity)} \
         if len(names) > 1 else {}
     _add_confusion(report, metric.confusion, names, figures, 'queries',
                    f'Mean over {metric.draws} random draws of exemplars.' if metric.draws else '')
-    wrong = np.flatnonzero(query & (metric.recognised < .5))
-    wrong = wrong[np.lexsort(((own - other)[wrong], metric.recognised[wrong]))]
+    wrong = np.flatnonzero(query & (metric.recognized < .5))
+    wrong = wrong[np.lexsort(((own - other)[wrong], metric.recognized[wrong]))]
 
     def facts(i):
-        drawn = [('recognised', f'{metric.recognised[i]:.1%} of draws')] if metric.draws else []
+        drawn = [('recognized', f'{metric.recognized[i]:.1%} of draws')] if metric.draws else []
         return [('true', f'{names[target[i]]}, {own[i]:.3f}'),
                 ('nearest', f'{names[nearest[i]]}, {other[i]:.3f}'), *drawn]
 
-    how = 'are recognised in less than half of all draws of exemplars; here are those that are ' \
-        'recognised most rarely' if metric.draws else \
+    how = 'are recognized in less than half of all draws of exemplars; here are those that are ' \
+        'recognized most rarely' if metric.draws else \
         'are nearer to an exemplar of another class; here are those with the largest difference'
     note = f'{len(wrong)} of {query.sum()} queries {how}. The numbers are {similarity}.'
     wrong = wrong[:num_mistakes]

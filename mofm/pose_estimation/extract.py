@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.datasets.annotation import written_at_once
+from mofm.utils.files import atomic_write
 
 from .pose_extractor import PoseExtractor
 from .video import Video, file_error
@@ -206,7 +206,7 @@ def _complete(part, output, frames):
     empty = sum(line.endswith(b'"instances":[]}\n') for line in part)
     meta.update(num_frames=frames, frames_with_persons=frames - empty)
     part.seek(start)
-    with written_at_once(output) as f:
+    with atomic_write(output) as f:
         f.write(_line(dict(meta_info=meta))[:-2] + b',\n"instance_info":[\n')
         for i, line in enumerate(part):
             f.write(b',\n' * (i > 0) + line[:-1])

@@ -53,7 +53,7 @@ class ArrowWriter:
         self._size = 0
 
     def write(self, ann: dict[str, Any], splits: Sequence[str]):
-        """Add a valid annotation (:func:`mofm.datasets.annotation.validate`).
+        """Add a valid annotation (:func:`mofm.annotations.validate`).
 
         Args:
             ann (dict): The annotation; fields that the schema does not know are left out.

@@ -13,10 +13,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from sklearn.metrics import roc_auc_score
 
+from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 from mofm.registry import METRICS
-from mofm.visualization.anomaly import draw_anomaly_curve
-
-from .frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 
 _NUM_THUMBNAILS = 5
 
@@ -59,19 +57,21 @@ class FrameAUC(BaseMetric):
 
     Args:
         gt (dict): Ground truth: ``type``, ``'shanghaitech'``, ``'ubnormal'`` or
-            ``'annotations'``; ``path``; and options, see :mod:`mofm.evaluation.frame_labels`.
+            ``'annotations'``; ``path``; and options, see :mod:`mofm.datasets.frame_labels`.
         smoothing (Sequence[float]): Sigmas in frames; () for none.
         clips_left_out (Sequence[str] or str): Clips that do not count, or the name of a list of
             them: ``'hr_shanghaitech'``.
         out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<clip>/score``
-            (before smoothing), ``<clip>/smoothed`` and ``<clip>/label`` (True = abnormal), and a
-            picture ``<clip>.png`` of each clip. Characters of a clip's name that do not belong
-            into a file name become ``_``. Drawing takes time: it is for tests.
+            (before smoothing), ``<clip>/smoothed`` and ``<clip>/label`` (True = abnormal).
+            Characters of a clip's name that do not belong into a file name become ``_``.
         collect_device, prefix: As in MMEngine.
 
     Attributes:
         scores (dict): Clip -> the arrays ``score``, ``smoothed`` and ``label``, (T,) each, after
             :meth:`compute_metrics`.
+        file_names (dict): Clip -> its name in ``out_dir``.
+        thumbnails (dict): Clip -> frame -> key points (J, 3) of the least normal person about
+            the deepest minima; only with ``out_dir``.
 
     Raises:
         AnnotationError: If the ground truth cannot be read.
@@ -189,9 +189,9 @@ class FrameAUC(BaseMetric):
         return score
 
     def _write(self, scores: dict[str, dict], results: list):
-        """Scores and pictures of all clips."""
+        """Scores of all clips, and the poses that a picture of them shows."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        names = _file_names(scores)
+        self.file_names = names = _file_names(scores)
         np.savez_compressed(
             self.out_dir / 'scores.npz',
             **{f'{names[clip]}/{kind}': array for clip, arrays in scores.items()
@@ -199,11 +199,8 @@ class FrameAUC(BaseMetric):
         windows = {clip: [] for clip in scores}
         for clip, frame, score, points in results:
             windows[clip].append((score, frame, points))
-        for clip, arrays in scores.items():
-            figure = draw_anomaly_curve(
-                **arrays, thumbnails=_thumbnails(arrays['smoothed'], windows[clip]),
-                title=clip.replace('$', r'\$'))  # no mathematics
-            figure.savefig(self.out_dir / f'{names[clip]}.png')
+        self.thumbnails = {clip: _thumbnails(arrays['smoothed'], windows[clip])
+                           for clip, arrays in scores.items()}
 
 
 def _file_names(clips) -> dict[str, str]:

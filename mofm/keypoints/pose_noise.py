@@ -37,7 +37,7 @@ def _swaps(rng: np.random.Generator, frames: int, num_joints: int, rate: float) 
     return index
 
 
-def detect(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
+def add_pose_noise(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
            img_shape: tuple[int, int], far: float = 0,
            swap: float = 0) -> tuple[np.ndarray, np.ndarray]:
     """What a 2D pose detector would report.
@@ -47,10 +47,10 @@ def detect(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
 
     Args:
         pixels (np.ndarray): (T, 17, 2) true positions, NaN where a joint is not known.
-        depth (np.ndarray): (T, 17) metres from the camera, NaN likewise.
+        depth (np.ndarray): (T, 17) meters from the camera, NaN likewise.
         rng (np.random.Generator): Source of all variation.
         img_shape (tuple[int, int]): Height and width in pixels.
-        far (float): Jitter per metre of distance, in body sizes.
+        far (float): Jitter per meter of distance, in body sizes.
         swap (float): Share of the frames with swapped arms, and with swapped legs.
 
     Returns:

@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.datasets.annotation import AnnotationError
-from mofm.datasets.motion_dataset import MotionDataset
+from mofm.annotations import AnnotationError
 from mofm.sources.base import Source
+
+from .motion_dataset import MotionDataset
 
 #: Lists of clips that a protocol leaves out. HR-ShanghaiTech (Morais et al., CVPR 2019) keeps the
 #: clips whose anomaly is a person that the camera can see.

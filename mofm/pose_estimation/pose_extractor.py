@@ -13,8 +13,8 @@ from mmengine.fileio import load
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 
-import mofm.engine  # noqa: F401  checkpoints load safely, also from a URL
-from mofm.datasets.annotation import AnnotationError
+import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
+from mofm.annotations import AnnotationError
 
 #: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019) as MMPose
 #: trained it on COCO: 74.6 AP.
@@ -83,7 +83,7 @@ def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
 
 def _load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     """Load a checkpoint completely, also one of an older MMPose; return what else is in it."""
-    # dataset_meta of MMPose holds colours
+    # dataset_meta of MMPose holds colors
     with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
         content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     try:

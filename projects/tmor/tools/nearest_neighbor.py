@@ -1,8 +1,8 @@
 """Floor for a detection config: the actions of the nearest training windows.
 
-python projects/tmor/tools/nearest_neighbour.py projects/tmor/configs/detect_utkinect_mofm.py
+python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/detect_utkinect_mofm.py
 
-The key points of a test window, centred and scaled, are compared with those of the training
+The key points of a test window, centered and scaled, are compared with those of the training
 windows. The annotated actions of the nearest ones, frame by frame, are the scores; where test
 windows overlap they are averaged. Nothing is trained; the metrics are those of the config.
 """
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('--neighbours', type=int, default=1,
+    parser.add_argument('--neighbors', type=int, default=1,
                         help='how many training windows are averaged, 1 by default')
     return parser.parse_args()
 
@@ -42,11 +42,11 @@ def features(loader, title: str):
     for batch in track(loader, title):
         data = preprocessor(batch)
         samples += data['data_samples']
-        rows.append(normalised(data['inputs']).flatten(1))
+        rows.append(normalized(data['inputs']).flatten(1))
     return samples, torch.cat(rows).numpy()
 
 
-def normalised(points: torch.Tensor) -> torch.Tensor:
+def normalized(points: torch.Tensor) -> torch.Tensor:
     """Key points (B, M, T, J, 2 or 3) of the first person (B, T, J, 2), without place and size."""
     xy = points[:, 0, ..., :2]
     visible = xy.any(-1, keepdim=True)  # (B, T, J, 1)
@@ -65,12 +65,12 @@ def main():
     train, test = (Runner.build_dataloader(loader)
                    for loader in (cfg.train_dataloader, cfg.test_dataloader))
     known, rows = features(train, 'Training windows')
-    neighbours = NearestNeighbors(n_neighbors=args.neighbours, algorithm='brute').fit(rows)
+    neighbors = NearestNeighbors(n_neighbors=args.neighbors, algorithm='brute').fit(rows)
     targets = np.stack([s.frame_targets for s in known])  # (N, S, K)
     samples, rows = features(test, 'Test windows')
     evaluator = Evaluator(cfg.test_evaluator)
     evaluator.dataset_meta = test.dataset.metainfo
-    nearest = neighbours.kneighbors(rows, return_distance=False)  # (N', neighbours)
+    nearest = neighbors.kneighbors(rows, return_distance=False)  # (N', neighbors)
     for sample, index in zip(samples, nearest, strict=True):
         sample.frame_scores = torch.from_numpy(targets[index].mean(0))
     evaluator.process(samples)

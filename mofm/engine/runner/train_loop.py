@@ -29,7 +29,7 @@ def draw_seeds(seed: int, *place: int, count: int = 1) -> list[list[int]]:
 
     Returns:
         list[list[int]]: (count, 3), 32 bits each. Hashed by :class:`numpy.random.SeedSequence`,
-        so neighbours have nothing in common.
+        so neighbors have nothing in common.
     """
     words = np.random.SeedSequence(seed, spawn_key=place).generate_state(3 * count)
     return words.reshape(count, 3).tolist()

@@ -1,0 +1,8 @@
+"""The one annotation schema: checks, files that are read safely and written atomically."""
+
+from .files import dump_annotations, load_annotations, open_arrow
+from .label_names import LABEL_NAMES
+from .schema import TRACK_ARRAYS, AnnotationError, Problem, complete_3d, summarize, validate
+
+__all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'complete_3d',
+           'dump_annotations', 'load_annotations', 'open_arrow', 'summarize', 'validate']

@@ -1,0 +1,223 @@
+"""Annotation files: safe reading and atomic writing.
+
+Four kinds of file hold it. ``.pkl`` is the published kind, ``.arrow`` the one for large corpora
+(:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists. ``.npz`` is
+columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P, V, 2),
+``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
+``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
+"""
+import json
+import os
+import pickle
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mofm.utils.files import atomic_write
+
+from .arrow import ArrowFile, ArrowWriter
+from .schema import TRACK_ARRAYS, AnnotationError
+from .unpickling import RefusedPickle, RestrictedUnpickler, UnpickledArray
+
+_COLUMNS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'num_person')
+
+
+def _read_pkl(path):
+    with open(path, 'rb') as f:
+        return RestrictedUnpickler(f).load()
+
+
+def _read_json(path):
+    data = json.loads(Path(path).read_text(encoding='utf-8'))
+    annotations = data['annotations'] if isinstance(data, dict) else data
+    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32,
+                  **dict.fromkeys(TRACK_ARRAYS))
+    for i, ann in enumerate(annotations):
+        for name in dtypes.keys() & ann:
+            try:
+                ann[name] = np.array(ann[name], dtypes[name])
+                if name == 'segments' and not ann[name].size:
+                    ann[name] = np.zeros((0, 3), np.int64)
+            except (TypeError, ValueError):
+                raise AnnotationError(f'annotation {i}: {name} is not a regular array of numbers')
+    return data
+
+
+def _read_npz(path):
+    with np.load(path, allow_pickle=False) as columns:
+        data = {name: columns[name] for name in columns.files}
+    keypoint, score = data['keypoint'], data['keypoint_score']
+    rows = [data[name].tolist() for name in _COLUMNS]
+    annotations, start = [], 0
+    for frame_dir, label, img_shape, total_frames, num_person in zip(*rows, strict=True):
+        stop, shape = start + num_person * total_frames, (num_person, total_frames)
+        annotations.append(dict(
+            frame_dir=frame_dir, label=label, img_shape=tuple(img_shape),
+            total_frames=total_frames,
+            keypoint=keypoint[start:stop].reshape(*shape, *keypoint.shape[1:]),
+            keypoint_score=score[start:stop].reshape(*shape, *score.shape[1:])))
+        start = stop
+    if start != len(keypoint) or start != len(score):
+        raise AnnotationError(f'keypoint holds {len(keypoint)} and keypoint_score {len(score)} '
+                              f'person-frames, num_person * total_frames sums to {start}')
+    split = {name[6:]: ids.tolist() for name, ids in data.items() if name.startswith('split.')}
+    return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
+
+
+def open_arrow(path: str | os.PathLike) -> ArrowFile:
+    """Open an ``.arrow`` file without reading it.
+
+    Raises:
+        AnnotationError: If it is missing, damaged or of another structure.
+    """
+    path = _existing(path)
+    try:
+        file = ArrowFile(path)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if not len(file):
+        raise AnnotationError(f'{path}: holds no annotations')
+    return file
+
+
+def _existing(path):
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise AnnotationError(f'{path}: no such file; make it with tools/data/prepare.py or '
+                              'correct ann_file')
+    return path
+
+
+def _unreadable(path, error):
+    return AnnotationError(
+        f'{path}: cannot be read, it may be truncated or not be a {os.path.splitext(path)[1]} '
+        f'file ({type(error).__name__}: {error}); fetch or make it again')
+
+
+def _read_arrow(path):
+    file = open_arrow(path)
+    annotations = [file[row] for row in range(len(file))]
+    split = {name: [annotations[row]['frame_dir'] for row in rows]
+             for name, rows in file.splits().items()}
+    return dict(split=split, annotations=annotations, metainfo=file.metainfo)
+
+
+_READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz, '.arrow': _read_arrow}
+
+
+def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
+    """Read an annotation file without trusting it.
+
+    Args:
+        path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file.
+
+    Returns:
+        dict: ``annotations`` (list[dict]), ``split`` (dict of lists of ids; empty for a plain
+        list) and ``metainfo`` (dict). The annotations themselves are not checked,
+        see :func:`validate`.
+
+    Raises:
+        AnnotationError: If the file is missing, truncated, empty, of another structure, or holds
+            a class that is not allowed; the message names the file and the reason.
+    """
+    path = os.fspath(path)
+    suffix = os.path.splitext(path)[1]
+    if suffix not in _READERS:
+        raise AnnotationError(f'{path}: found suffix {suffix!r}, expected one of '
+                              f'{sorted(_READERS)}')
+    _existing(path)
+    try:
+        data = _READERS[suffix](path)
+    except (AnnotationError, RefusedPickle) as error:
+        raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # damaged bytes make the parsers raise nearly anything
+        raise _unreadable(path, error) from error
+    if isinstance(data, list):
+        data = dict(annotations=data)
+    if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
+        found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        raise AnnotationError(f"{path}: found {found} at the top, expected a dict with 'split' "
+                              "and 'annotations', or a list of annotations")
+    if not data['annotations']:
+        raise AnnotationError(f'{path}: holds no annotations')
+    data = {'split': {}, 'metainfo': {}, **data}
+    for key in ('split', 'metainfo'):
+        if not isinstance(data[key], dict):
+            raise AnnotationError(f'{path}: {key}: found {type(data[key]).__name__}, expected a '
+                                  'dict')
+    names = data['metainfo'].get('classes', [])
+    for field, value in (('metainfo.classes', names), *data['split'].items()):
+        if isinstance(value, str) or not isinstance(value, Collection) or not all(
+                isinstance(item, str) for item in value):
+            raise AnnotationError(f'{path}: {field}: expected a list of texts')
+    for ann in data['annotations']:
+        if isinstance(ann, dict):
+            for name, value in ann.items():
+                if isinstance(value, UnpickledArray):
+                    ann[name] = value.view(np.ndarray)
+    return data
+
+
+def _write_pkl(data, f):
+    pickle.dump(data, f, protocol=4)
+
+
+def _write_json(data, f):
+    def plain(value):
+        return value.tolist()  # NumPy arrays and scalars
+    f.write(json.dumps(data, default=plain).encode())
+
+
+def _write_npz(data, f):
+    anns = data['annotations']
+    if any({'clip', 'track_id', *TRACK_ARRAYS} & ann.keys() for ann in anns):
+        raise AnnotationError('tracks do not fit into .npz; write .pkl or .json')
+    columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
+    columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
+    for name in ('keypoint', 'keypoint_score'):
+        columns[name] = np.concatenate([a[name].reshape(-1, *a[name].shape[2:]) for a in anns])
+    columns.update({f'split.{name}': np.array(ids, str) for name, ids in data['split'].items()})
+    np.savez_compressed(f, metainfo=json.dumps(data.get('metainfo', {})), **columns)
+
+
+def _write_arrow(data, f):
+    splits = {}
+    for name, ids in data['split'].items():
+        for id_ in ids:
+            splits.setdefault(id_, []).append(name)
+    with ArrowWriter(f, data.get('metainfo', {})) as writer:
+        for ann in data['annotations']:
+            writer.write(ann, splits.get(ann['frame_dir'], []))
+
+
+_WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz, '.arrow': _write_arrow}
+
+
+def dump_annotations(data: dict[str, Any], path: str | os.PathLike) -> None:
+    """Write valid annotations; the file appears complete or not at all.
+
+    Args:
+        data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
+            :func:`load_annotations`. ``.npz`` keeps the six fields
+            that every annotation has.
+        path (str or Path): Where to; the suffix ``.pkl``, ``.arrow``, ``.json`` or ``.npz``
+            chooses the kind. ``.arrow`` stores float16.
+
+    Raises:
+        AnnotationError: If the suffix is another one, or ``.npz`` is asked to hold tracks.
+    """
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise AnnotationError(f'{path}: found suffix {path.suffix!r}, expected one of '
+                              f'{sorted(_WRITERS)}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as f:
+        _WRITERS[path.suffix](data, f)
+
+

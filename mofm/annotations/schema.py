@@ -1,0 +1,192 @@
+"""Schema of annotations, and the checks on one of them.
+
+The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'annotations':
+[{...}, ...]}``, with ``frame_dir`` (id), ``label``, ``img_shape`` (h, w), ``total_frames`` T,
+``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
+``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
+Joints in space have ``keypoint`` (M, T, V, 3) in metres and need no image and no scores.
+
+Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
+share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
+frame of the video behind each row, ascending, gaps allowed (0, 1, ... by default); and
+``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and
+``segments`` (N, 3), actions that may overlap: label, first and last frame of the video.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mofm.structures import SCORE_THRESHOLD
+
+#: Optional fields with an array of integers.
+TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
+_FIELDS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypoint_score')
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one annotation.
+
+    Args:
+        file (str): Annotation file.
+        index (int, optional): Position in its ``annotations``; None if it is not about one.
+        field (str): Field at fault.
+        found (str): What it holds.
+        expected (str): What it should hold.
+    """
+
+    file: str
+    index: int | None
+    field: str
+    found: str
+    expected: str
+
+    def __str__(self):
+        where = self.file if self.index is None else f'{self.file}: annotation {self.index}'
+        return f'{where}: {self.field}: found {self.found}, expected {self.expected}'
+
+
+class AnnotationError(ValueError):
+    """An annotation, or a file of them, that cannot be used."""
+
+
+def _visible(keypoint, score):
+    return ((score >= SCORE_THRESHOLD) & keypoint.any(-1)).any()
+
+
+def _all_finite(array):
+    if array.dtype == np.float16:  # NumPy is slow at half precision: look at the exponents
+        return ((array.view(np.uint16) & 0x7c00) != 0x7c00).all()
+    return np.isfinite(array).all()
+
+
+def _is_int(value):
+    return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            and -2**63 <= value < 2**63)
+
+
+def _show(value):
+    try:
+        return repr(value)[:200]
+    except Exception:  # Python does not write numbers of thousands of digits
+        return type(value).__name__
+
+
+def _wrong_track_field(ann):
+    """What is wrong with the optional fields: field, found, expected; None if nothing is."""
+    persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
+    if not isinstance(ann.get('clip', ''), str):
+        return 'clip', _show(ann['clip']), 'a text'
+    if 'track_id' in ann and not (_is_int(ann['track_id']) and persons in ((0,), (1,))):
+        return ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
+                'an integer, for one person')
+    for name, shapes in (('frame_inds', [(total_frames,)]),
+                         ('frame_label', [(total_frames,), (*persons, total_frames)]),
+                         ('segments', [(np.size(ann.get('segments', 0)) // 3, 3)])):
+        if name not in ann:
+            continue
+        value = ann[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'iu':
+            return name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
+        if value.shape not in shapes:
+            return name, f'shape {value.shape}', ' or '.join(map(str, shapes))
+        if name == 'frame_inds' and (value[0] < 0 or value[-1] >= 2**31
+                                     or (value[1:] <= value[:-1]).any()):
+            return name, 'numbers that are negative, too large or do not ascend', (
+                'the number of each frame in the video, ascending')
+        if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
+            return name, 'negative numbers or an end before the start', (
+                'label, first and last frame of each action')
+    return None
+
+
+def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None = None,
+             allow_empty: bool = False, file: str = '',
+             index: int | None = None, dims: int = 2) -> Problem | None:
+    """Check one annotation; the first thing found wrong is returned.
+
+    Any number of persons and frames is fine, and so are joints outside the image.
+
+    Args:
+        ann (dict): The annotation, see the module's head for the fields.
+        num_joints (int): V.
+        num_classes (int, optional): Labels must be below it; None leaves the top open.
+        allow_empty (bool): Accept a clip without any person or visible joint. There is nothing
+            to learn from it, but leaving it out of a test set would flatter the result.
+        file (str): Named in the problem.
+        index (int, optional): Named in the problem.
+        dims (int): C, coordinates of a joint: 2 in pixels, or 3 in metres.
+
+    Returns:
+        Problem or None: None if the annotation can be used.
+    """
+
+    def problem(field, found, expected):
+        return Problem(file, index, field, str(found), str(expected))
+
+    if not isinstance(ann, dict):
+        return problem('annotation', type(ann).__name__, 'a dict')
+    for name in _FIELDS:
+        if name not in ann:
+            return problem(name, 'nothing', 'this field')
+    label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
+    keypoint, score = ann['keypoint'], ann['keypoint_score']
+    if not _is_int(label) or label < 0 or (num_classes is not None and label >= num_classes):
+        return problem('label', _show(label), 'an integer >= 0' if num_classes is None else
+                       f'an integer in [0, {num_classes - 1}]')
+    if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
+            and all(_is_int(s) and s > 0 for s in img_shape)):
+        return problem('img_shape', _show(img_shape), 'two positive integers (h, w)')
+    if not _is_int(total_frames) or total_frames < 1:
+        return problem('total_frames', _show(total_frames), 'at least one frame')
+    for name in ('keypoint', 'keypoint_score'):
+        value = ann[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
+            return problem(name, getattr(value, 'dtype', type(value).__name__),
+                           'an array of numbers')
+    wrong = _wrong_track_field(ann)
+    if wrong is not None:
+        return problem(*wrong)
+    if len(keypoint.shape) > 0 and len(keypoint) == 0:
+        return None if allow_empty else problem('keypoint', 'no person', 'at least one person')
+    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, dims):
+        return problem('keypoint', f'shape {keypoint.shape}',
+                       f'(persons, {total_frames} frames, {num_joints} joints, {dims})')
+    if score.shape != keypoint.shape[:3]:
+        return problem('keypoint_score', f'shape {score.shape}', keypoint.shape[:3])
+    for name in ('keypoint', 'keypoint_score'):
+        if not _all_finite(ann[name]):
+            count = np.count_nonzero(~np.isfinite(ann[name]))
+            return problem(name, f'{count} values that are NaN or infinite',
+                           'finite numbers; missing joints as coordinates and score 0')
+    # One frame nearly always decides, at a fraction of the cost.
+    if not (allow_empty or _visible(keypoint[:, :1], score[:, :1]) or _visible(keypoint, score)):
+        return problem('keypoint', 'all joints missing in all frames', 'at least one joint')
+    return None
+
+
+def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
+    """An annotation of 3D joints with the fields that published files lack.
+
+    Args:
+        ann (dict): ``keypoint`` is (M, T, V, 3) in metres.
+
+    Returns:
+        dict: With ``keypoint_score``, 1 for joints that are not at the origin, and ``img_shape``
+        (1, 1), for there is no image.
+    """
+    keypoint = ann.get('keypoint')
+    if isinstance(keypoint, np.ndarray) and keypoint.ndim:
+        ann = {'keypoint_score': keypoint.any(-1).astype(np.float16), **ann}
+    return {'img_shape': (1, 1), **ann}
+
+
+def summarize(problems: Sequence, limit: int = 5) -> str:
+    """The first ``limit`` problems, one per line, and how many more there are."""
+    lines = [f'  {problem}' for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f'  ... and {len(problems) - limit} more')
+    return '\n'.join(lines)

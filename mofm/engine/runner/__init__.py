@@ -1,0 +1,7 @@
+"""Train loop, strategy and file backend of the runner."""
+
+from .atomic_files import AtomicLocalBackend
+from .fsdp import ShardedStrategy, is_transformer_block
+from .train_loop import ResumableTrainLoop
+
+__all__ = ['AtomicLocalBackend', 'ResumableTrainLoop', 'ShardedStrategy', 'is_transformer_block']

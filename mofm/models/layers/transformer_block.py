@@ -1,0 +1,47 @@
+"""Pre-norm transformer block (ViT, arXiv 2010.11929, Sec. 3.1)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, dims: int, num_heads: int, hidden: int, drop: float, drop_path: float,
+                 with_cp: bool):
+        super().__init__()
+        self.num_heads = num_heads
+        self.with_cp = with_cp
+        self.norm1 = nn.LayerNorm(dims, eps=1e-6)
+        self.qkv = nn.Linear(dims, 3 * dims)
+        self.proj = nn.Linear(dims, dims)
+        self.norm2 = nn.LayerNorm(dims, eps=1e-6)
+        self.fc1 = nn.Linear(dims, hidden)
+        self.fc2 = nn.Linear(hidden, dims)
+        self.drop = nn.Dropout(drop)
+        self.drop_path = drop_path
+
+    def _residual(self, y: Tensor) -> Tensor:
+        """Dropout and stochastic depth (arXiv 1603.09382) on a residual branch."""
+        y = self.drop(y)
+        if self.training and self.drop_path:
+            keep = 1 - self.drop_path
+            y = y * y.new_empty(len(y), 1, 1).bernoulli_(keep) / keep
+        return y
+
+    def forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
+        """(B, N, D) to (B, N, D); the mask is True where a token may be attended to."""
+        if self.with_cp and self.training:
+            return checkpoint(self._forward, x, attn_mask, use_reentrant=False)
+        return self._forward(x, attn_mask)
+
+    def _forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
+        b, n, d = x.shape
+        qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
+        y = self.proj(y.transpose(1, 2).reshape(b, n, d))
+        x = x + self._residual(y)
+        y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        return x + self._residual(y)

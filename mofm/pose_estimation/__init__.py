@@ -1,0 +1,8 @@
+"""Poses from videos and cameras."""
+
+from .extract import extract_video, extracted, read_boxes
+from .pose_extractor import DETECTOR, MODEL, PersonDetector, PoseExtractor, whole_frame
+from .video import Video, find_videos
+
+__all__ = ['DETECTOR', 'MODEL', 'PersonDetector', 'PoseExtractor', 'Video', 'extract_video',
+           'extracted', 'find_videos', 'read_boxes', 'whole_frame']

@@ -1,0 +1,22 @@
+"""Neutral data structures: joint layouts, cube grid, thermal cubes, features.
+
+Layouts and the score threshold need NumPy only; what needs torch is imported on first use.
+"""
+
+from importlib import import_module
+
+from .layouts import LAYOUTS, Layout, convert, get_layout
+from .score import SCORE_THRESHOLD
+
+_TORCH = dict(CubeGrid='cube_grid', MotionFeatures='motion_features',
+              RenderedCubes='thermal_cubes', ThermalCubes='thermal_cubes',
+              stack_inputs='stacking')
+
+__all__ = ['LAYOUTS', 'SCORE_THRESHOLD', 'CubeGrid', 'Layout', 'MotionFeatures', 'RenderedCubes',
+           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs']
+
+
+def __getattr__(name: str):
+    if name in _TORCH:
+        return getattr(import_module(f'.{_TORCH[name]}', __name__), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,0 +1,1 @@
+"""Helpers that every room uses: checks of arguments, atomic files."""
