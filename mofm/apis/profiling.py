@@ -5,7 +5,6 @@ convolutions, attention and the distances of k-means count; norms, activations a
 heat do not.
 """
 
-import ctypes
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mofm.structures import ThermalCubes
+from mofm.utils.memory import release_freed_memory
 
 
 @contextmanager
@@ -118,10 +118,7 @@ class Memory:
         if self.device == 'cuda':
             torch.cuda.reset_peak_memory_stats()
             return
-        try:  # glibc keeps what was freed, and would count it
-            ctypes.CDLL(None).malloc_trim(0)
-        except (AttributeError, OSError, TypeError):  # another C library
-            pass
+        release_freed_memory()
         Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew: man proc
 
     def peak(self) -> int:

@@ -159,13 +159,12 @@ class TrackWindows(TrackWindowDataset):
     def __init__(self, name: str, annotations: list[dict], **rules):
         self._annotations = annotations
         super().__init__(name, test_mode=True, **rules)
-        tracks, (track, row) = self._tracks, self.data_list.T
-        size = self._size(self.data_list)
+        tracks, (track, row) = self.tracks, self.data_list.T
+        size = self.num_rows(self.data_list)
         self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
         self.frame = tracks.frame[row] + size // 2
         self.track_id = tracks.track_id[track]
 
-    def load_data_list(self) -> np.ndarray:
-        """See :class:`TrackWindowDataset`."""
-        self._tracks = self._join(list(self._annotations))
-        return self._cut()
+    def read_annotations(self) -> list[dict]:
+        """See the base class."""
+        return list(self._annotations)

@@ -1,5 +1,4 @@
 """Labeled clips of key points for mmengine's runner."""
-import ctypes
 import logging
 import pickle
 from collections.abc import Callable, Sequence
@@ -21,14 +20,7 @@ from mofm.annotations import (
 from mofm.annotations.arrow import ArrowFile
 from mofm.registry import DATASETS
 from mofm.structures import convert, get_layout
-
-
-def _release_freed_memory():
-    """Glibc keeps freed small blocks; without this the clips would take their memory twice."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):  # another C library
-        pass
+from mofm.utils.memory import release_freed_memory
 
 
 @DATASETS.register_module()
@@ -127,7 +119,7 @@ class MotionDataset(BaseDataset):
         self._metainfo = {**dict(layout=to_layout, left_kp=list(self.to_layout.left),
                                  right_kp=list(self.to_layout.right)), **self._metainfo}
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict] | np.ndarray:
         """Read, select, check and convert the annotations.
 
         Returns:
@@ -136,6 +128,16 @@ class MotionDataset(BaseDataset):
         """
         if self.ann_file.endswith('.arrow'):
             return self._load_rows()
+        return self._load_annotations()
+
+    def read_annotations(self) -> list[dict]:
+        """All usable annotations of the split, in file order, also those of an ``.arrow`` file."""
+        if self.ann_file.endswith('.arrow'):
+            return [self._read_row(row) for row in self._load_rows()]
+        return self._load_annotations()
+
+    def _load_annotations(self) -> list[dict]:
+        """The usable annotations of a file that fits into memory."""
         data = load_annotations(self.ann_file)
         self._name_classes(data['metainfo'])
         selected = self._select(data)
@@ -150,7 +152,7 @@ class MotionDataset(BaseDataset):
                 if self.exemplar_split is not None and ann['exemplar']:
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
                                           f'{self.exemplar_split!r}, which cannot be skipped')
-                self._report(problem)
+                self.report(problem)
             elif self._new_labels is None or ann['label'] in self._new_labels:
                 self._prepare(ann)
                 data_list.append(ann)
@@ -206,7 +208,7 @@ class MotionDataset(BaseDataset):
                 if self._exemplars[row]:
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
                                           f'{self.exemplar_split!r}, which cannot be skipped')
-                self._report(problem)
+                self.report(problem)
             keep &= ~bad
         if self.classes is not None:
             keep &= np.isin(label, self.classes)
@@ -248,7 +250,7 @@ class MotionDataset(BaseDataset):
         for index, ann in enumerate(annotations):
             name = ann.get(key) if isinstance(ann, dict) else None
             if not isinstance(name, str):
-                self._report(Problem(self.ann_file, index, key, repr(name), 'a text'))
+                self.report(Problem(self.ann_file, index, key, repr(name), 'a text'))
             elif ids is None or name in ids or name in exemplars:
                 ann['frame_dir'] = name
                 if self.exemplar_split is not None:
@@ -260,8 +262,8 @@ class MotionDataset(BaseDataset):
                 self.ann_file, None, f'split {self.exemplar_split!r}',
                 f'exemplar {name!r} without annotation', 'an annotation of each exemplar'))
         for name in (ids or {}).keys() - found:
-            self._report(Problem(self.ann_file, None, f'split {self.split!r}',
-                                 f'{name!r} without annotation', 'an annotation of each id'))
+            self.report(Problem(self.ann_file, None, f'split {self.split!r}',
+                                f'{name!r} without annotation', 'an annotation of each id'))
         return selected
 
     def _ids(self, split: str | None, splits: dict) -> dict | None:
@@ -278,7 +280,8 @@ class MotionDataset(BaseDataset):
     def _num_bad(self) -> int:
         return sum(problem.index is not None for problem in self.problems)
 
-    def _report(self, problem: Problem):
+    def report(self, problem: Problem):
+        """Take note of a bad annotation; raises an AnnotationError if ``on_error='raise'``."""
         if self.on_error == 'raise':
             raise AnnotationError(problem)
         self.problems.append(problem)
@@ -302,7 +305,7 @@ class MotionDataset(BaseDataset):
             block += pickle.dumps(self.data_list.pop(), protocol=4)
             ends.append(len(block))
             if len(self.data_list) % 4096 == 0:
-                _release_freed_memory()
+                release_freed_memory()  # else the clips take their memory twice
         return np.frombuffer(block, np.uint8), np.array(ends, np.int64)
 
     def get_data_info(self, idx: int) -> dict:

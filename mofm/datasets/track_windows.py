@@ -13,11 +13,11 @@ from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS
 from mofm.structures import SCORE_THRESHOLD
 
-from .motion_dataset import MotionDataset
+from .window_dataset import WindowDataset
 
 
 @dataclass(frozen=True)
-class _Tracks:
+class Tracks:
     """R rows of all tracks, one after the other in a few arrays that workers share."""
 
     clips: list[str]
@@ -36,7 +36,7 @@ class _Tracks:
 
 
 @DATASETS.register_module()
-class TrackWindowDataset(MotionDataset):
+class TrackWindowDataset(WindowDataset):
     """Windows of consecutive frames of one person.
 
     A track is one person of one annotation: the rows in which any joint is visible. A track of T >
@@ -69,6 +69,7 @@ class TrackWindowDataset(MotionDataset):
             always lie in blocks of memory that workers share.
 
     Attributes:
+        tracks (Tracks): All tracks.
         clips_left_out (list[str]): Clips that have no window.
 
     Raises:
@@ -104,22 +105,15 @@ class TrackWindowDataset(MotionDataset):
         self.label_at = label_at
         self.balance = balance
         self.clips_left_out: list[str] = []
-        super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
+        super().__init__(ann_file, **kwargs)
 
-    def load_data_list(self) -> np.ndarray:
-        """Read the tracks and cut them.
-
-        Returns:
-            np.ndarray: (number of windows, 2) int32, track and first row of each.
-        """
-        data_list = super().load_data_list()
-        if isinstance(data_list, np.ndarray):
-            data_list = [self._read_row(row) for row in data_list]
-        self._tracks = self._join(data_list)
+    def cut(self, annotations: list[dict]) -> np.ndarray:
+        """Cut the tracks of the annotations; returns track and first row (N, 2) of each window."""
+        self.tracks = self._join(annotations)
         self._metainfo['classes'] = ['normal', 'abnormal']
         windows = self._cut()
-        counts = np.bincount(self._tracks.clip[windows[:, 0]], minlength=len(self._tracks.clips))
-        self.clips_left_out = [self._tracks.clips[i] for i in np.flatnonzero(counts == 0)]
+        counts = np.bincount(self.tracks.clip[windows[:, 0]], minlength=len(self.tracks.clips))
+        self.clips_left_out = [self.tracks.clips[i] for i in np.flatnonzero(counts == 0)]
         if self.clips_left_out:
             print_log(f'{self.ann_file}, split {self.split!r}: {len(self.clips_left_out)} of '
                       f'{len(counts)} clips have no window, e.g. {self.clips_left_out[:5]}',
@@ -134,7 +128,7 @@ class TrackWindowDataset(MotionDataset):
             windows = windows.repeat(np.where(abnormal, max(int(times), 1), 1), axis=0)
         return windows
 
-    def _join(self, annotations: list[dict]) -> _Tracks:
+    def _join(self, annotations: list[dict]) -> Tracks:
         """The tracks of all annotations; their dense arrays are freed on the way."""
         clips, parts, tracks = {}, [], []
         annotations.reverse()
@@ -153,12 +147,12 @@ class TrackWindowDataset(MotionDataset):
         keypoint, score, frame, abnormal = map(np.concatenate, zip(*parts, strict=True))
         tracks = np.array(tracks, np.int64).reshape(-1, 5)
         length = tracks[:, 4]
-        return _Tracks(list(clips), tracks[:, 0], tracks[:, 1], tracks[:, 2:4],
+        return Tracks(list(clips), tracks[:, 0], tracks[:, 1], tracks[:, 2:4],
                        np.cumsum(length) - length, length, keypoint, score, frame, abnormal)
 
     def _cut(self) -> np.ndarray:
         """(N, 2) track and first row of each window."""
-        tracks, where = self._tracks, f'{self.ann_file}, split {self.split!r}'
+        tracks, where = self.tracks, f'{self.ann_file}, split {self.split!r}'
         length = tracks.length
         count = np.where(length > self.seg_len, -(-(length - self.seg_len) // self.stride),
                          (length >= self.min_len).astype(int))  # (tracks,)
@@ -185,47 +179,31 @@ class TrackWindowDataset(MotionDataset):
                 (', the others have abnormal rows (normal_only=True)' if self.normal_only else ''))
         return np.stack([track, row], axis=1)[keep].astype(np.int32)
 
-    def _size(self, windows: np.ndarray) -> np.ndarray:
+    def num_rows(self, windows: np.ndarray) -> np.ndarray:
         """Rows of windows (..., 2): seg_len, or all of a short track."""
-        return np.minimum(self._tracks.length[windows[..., 0]], self.seg_len)
+        return np.minimum(self.tracks.length[windows[..., 0]], self.seg_len)
 
     def _labels(self, windows: np.ndarray) -> np.ndarray:
         """Whether windows (..., 2) are abnormal."""
-        offset = self._size(windows) // 2 if self.label_at == 'center' else 0
-        return self._tracks.abnormal[windows[..., 1] + offset]
+        offset = self.num_rows(windows) // 2 if self.label_at == 'center' else 0
+        return self.tracks.abnormal[windows[..., 1] + offset]
 
-    def _get_unserialized_subset(self, indices) -> np.ndarray:
-        """Windows (N, 2) of ``indices``, see mmengine."""
-        return np.array(super()._get_unserialized_subset(indices), np.int32).reshape(-1, 2)
-
-    def get_data_info(self, idx: int) -> dict:
-        """One window, a copy.
-
-        Args:
-            idx (int): Index in [0, len(self)).
-
-        Returns:
-            dict: See the head of the class.
-        """
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f'index {idx} is out of range for {len(self)} windows')
-        idx %= len(self.data_list)
-        tracks, window = self._tracks, self.data_list[idx]
-        track, start = window
-        size = int(self._size(window))
-        clip = tracks.clips[tracks.clip[track]]
+    def get_window(self, number: int, start: int) -> dict:
+        """Sample of one window, see the head of the class."""
+        tracks, window = self.tracks, np.array([number, start])
+        size = int(self.num_rows(window))
+        clip = tracks.clips[tracks.clip[number]]
         rows = start + np.linspace(0, size - 1, self.seg_len).round().astype(int)
         return dict(
             keypoint=tracks.keypoint[None, rows].astype(np.float32),
             keypoint_score=tracks.score[None, rows].astype(np.float32),
             total_frames=self.seg_len,
-            img_shape=tuple(tracks.img_shape[track].tolist()),
+            img_shape=tuple(tracks.img_shape[number].tolist()),
             label=int(self._labels(window)),
             frame_dir=clip,
             clip=clip,
-            track_id=int(tracks.track_id[track]),
-            frame=int(tracks.frame[start]) + size // 2,
-            sample_idx=idx)
+            track_id=int(tracks.track_id[number]),
+            frame=int(tracks.frame[start]) + size // 2)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Label of one window as a list, for mmengine's class-balanced wrapper."""

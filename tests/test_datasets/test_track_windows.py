@@ -275,11 +275,11 @@ def test_memory_is_one_block_and_eight_bytes_a_window(build):
     for ann in anns:
         ann['keypoint'] = ann['keypoint'].astype(np.float16)
     dataset = build(*anns)
-    tracks = dataset._tracks
+    tracks = dataset.tracks
     assert tracks.keypoint.dtype == np.float16
     assert len(tracks.keypoint) == 12000
     assert dataset.data_list.nbytes == 8 * len(dataset)
-    assert dataset.get_subset(10)._tracks is tracks
+    assert dataset.get_subset(10).tracks is tracks
     assert len(pickle.dumps(dataset)) < 1.3 * (tracks.keypoint.nbytes + 17 * 4 * 12000)
 
 

@@ -50,7 +50,7 @@ def test_windows_and_targets(write, strict):
     segments = np.array([[0, 1, 4], [2, 3, 9], [0, 9, 9], [1, 14, 40]])
     dataset = write(recording('v', 14, 2, frame_inds=inds, segments=segments),
                     recording('short', 3, segments=np.array([[2, 0, 1]])), strict_ends=strict)
-    ann, = [a for a in dataset._recordings if a['frame_dir'] == 'v']
+    ann, = [a for a in dataset.recordings if a['frame_dir'] == 'v']
     assert [dataset[i]['frame'] for i in range(len(dataset))] == [0, 5, 10, 15, 0]
     for i in range(4):
         sample = dataset[i]
@@ -131,9 +131,9 @@ def test_real_recordings(real_data, tmp_path):
         counts += dataset[i]['frame_targets'].sum(0)
     label = np.concatenate([ann['frame_label'] for ann in annotations])
     np.testing.assert_array_equal(counts, np.bincount(label[label >= 0], minlength=10))
-    assert len(dataset._recordings) == 2
+    assert len(dataset.recordings) == 2
     assert all(
-        len(ann['segments']) == 10 for ann in dataset._recordings)
+        len(ann['segments']) == 10 for ann in dataset.recordings)
 
 
 def test_real_annotations_of_tsu(real_data, tmp_path):

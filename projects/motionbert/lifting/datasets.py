@@ -78,7 +78,7 @@ def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
     return np.concatenate([windows, extra])[order]
 
 
-class WindowDataset(BaseDataset):
+class ArrayWindowDataset(BaseDataset):
     """Windows of recordings that follow each other on the frame axis of some arrays.
 
     A subclass reads the arrays and returns the lengths of the recordings from
@@ -128,7 +128,7 @@ class WindowDataset(BaseDataset):
 
 
 @DATASETS.register_module()
-class Human36MDataset(WindowDataset):
+class Human36MDataset(ArrayWindowDataset):
     """Human3.6M, or other recordings in its format: 2D key points and 3D labels in pixels.
 
     The file, e.g. ``h36m_sh_conf_cam_source_final.pkl``, is a pickle of a dict per split, whose
@@ -146,7 +146,7 @@ class Human36MDataset(WindowDataset):
     Args:
         ann_file (str): The pickle; nothing but arrays and plain containers is read of it.
         split (str): Key of the split, ``'train'`` or ``'test'``.
-        **kwargs: Those of :class:`WindowDataset`.
+        **kwargs: Those of :class:`ArrayWindowDataset`.
 
     Raises:
         AnnotationError: If the file or one of its fields is not as described.
@@ -213,7 +213,7 @@ class Human36MDataset(WindowDataset):
 
 
 @DATASETS.register_module()
-class MotionCaptureDataset(WindowDataset):
+class MotionCaptureDataset(ArrayWindowDataset):
     """3D joints without cameras, e.g. of AMASS, as ``tools/prepare_mocap.py`` writes them.
 
     The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3), meters along the axes of an image (x

@@ -9,14 +9,14 @@ from mmengine.dataset import force_full_init
 from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, TRANSFORMS
 
-from ..lifting.datasets import WindowDataset
+from ..lifting.datasets import ArrayWindowDataset
 from ..lifting.files import count_frames, file_error, load_split, read_numbers, read_texts
 from ..lifting.transforms import LiftingFlip, PackLiftingInputs
 from .rotations import flip_axis_angle
 
 
 @DATASETS.register_module()
-class MeshDataset(WindowDataset):
+class MeshDataset(ArrayWindowDataset):
     """Windows of videos, or images, with the SMPL parameters of the one person.
 
     The file, e.g. ``mesh_det_h36m.pkl`` of MotionBERT, is a pickle of a dict per split, whose
@@ -32,7 +32,7 @@ class MeshDataset(WindowDataset):
         split (str): Key of the split, ``'train'`` or ``'test'``.
         img_shape (tuple[int, int], optional): Height and width of all images. By default they are
             those of the cameras of Human3.6M in ``camera_name`` (N) of the file.
-        **kwargs: Those of :class:`WindowDataset`.
+        **kwargs: Those of :class:`ArrayWindowDataset`.
 
     Raises:
         AnnotationError: If the file or one of its fields is not as described.

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 
 from mofm.annotations import AnnotationError, Problem, summarize
 from mofm.datasets.frame_windows import cut_window, window_starts
-from mofm.datasets.motion_dataset import MotionDataset
+from mofm.datasets.window_dataset import WindowDataset
 from mofm.registry import DATASETS
 from mofm.structures import SCORE_THRESHOLD
 
@@ -38,7 +38,7 @@ def runs(active: np.ndarray) -> tuple:
 
 
 @DATASETS.register_module()
-class UntrimmedDataset(MotionDataset):
+class UntrimmedDataset(WindowDataset):
     """Windows of S consecutive frames of the video, with all its persons.
 
     Windows start at frames 0, ``stride``, ... until one reaches the end of the recording, and are
@@ -71,6 +71,9 @@ class UntrimmedDataset(MotionDataset):
             classes), ``on_error``, ``test_mode`` and the other arguments of
             :class:`MotionDataset`. ``serialize_data`` has no effect.
 
+    Attributes:
+        recordings (list[dict]): Annotations with ``frame_inds`` and ``segments``.
+
     Raises:
         AnnotationError: As :class:`MotionDataset`, and if the number of classes is unknown, or no
             recording has actions.
@@ -91,17 +94,10 @@ class UntrimmedDataset(MotionDataset):
         self.window = window
         self.stride = stride
         self.strict_ends = strict_ends
-        super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
+        super().__init__(ann_file, **kwargs)
 
-    def load_data_list(self) -> np.ndarray:
-        """Read the recordings and cut them.
-
-        Returns:
-            np.ndarray: (number of windows, 2) int32, recording and first frame of each.
-        """
-        annotations = super().load_data_list()
-        if isinstance(annotations, np.ndarray):
-            annotations = [self._read_row(row) for row in annotations]
+    def cut(self, annotations: list[dict]) -> np.ndarray:
+        """Cut the recordings; returns recording and first frame (N, 2) of each window."""
         where = f'{self.ann_file}, split {self.split!r}'
         if self.num_classes is None:
             raise AnnotationError(f'{where}: found no names of classes, expected these in the '
@@ -110,12 +106,12 @@ class UntrimmedDataset(MotionDataset):
             raise AnnotationError(f'{where}: none of {len(annotations)} annotations has segments '
                                   'or frame_label, expected the actions of untrimmed recordings')
         before = len(self.problems)
-        self._recordings = [ann for ann in annotations if self._name_actions(ann)]
+        self.recordings = [ann for ann in annotations if self._name_actions(ann)]
         bad = self.problems[before:]
         if bad:
             print_log(f'{where}: skipped {len(bad)} of {len(annotations)} recordings:\n'
                       f'{summarize(bad)}', 'current', logging.WARNING)
-        windows = [self._cut(i, ann) for i, ann in enumerate(self._recordings)]
+        windows = [self._cut(i, ann) for i, ann in enumerate(self.recordings)]
         if not sum(map(len, windows)):
             raise AnnotationError(f'{where}: none of {len(annotations)} recordings has a window '
                                   f'with a person\n{summarize(bad)}')
@@ -128,8 +124,8 @@ class UntrimmedDataset(MotionDataset):
         low = 0 if 'segments' in ann else -1
         wrong = label[(label < low) | (label >= self.num_classes)]
         if len(wrong):
-            self._report(Problem(self.ann_file, None, f'{field} of {ann["frame_dir"]!r}',
-                                 f'label {wrong[0]}', f'labels in [{low}, {self.num_classes})'))
+            self.report(Problem(self.ann_file, None, f'{field} of {ann["frame_dir"]!r}',
+                                f'label {wrong[0]}', f'labels in [{low}, {self.num_classes})'))
             return False
         inds = ann.setdefault('frame_inds', np.arange(ann['total_frames']))
         if 'segments' not in ann:
@@ -149,27 +145,12 @@ class UntrimmedDataset(MotionDataset):
                           < np.searchsorted(seen, first + self.window)]
         return np.stack([np.full(len(first), number), first], 1).astype(np.int32)
 
-    def _get_unserialized_subset(self, indices) -> np.ndarray:
-        """Windows (N, 2) of ``indices``, see mmengine."""
-        return np.array(super()._get_unserialized_subset(indices), np.int32).reshape(-1, 2)
-
-    def get_data_info(self, idx: int) -> dict:
-        """One window, a copy.
-
-        Args:
-            idx (int): Index in [0, len(self)).
-
-        Returns:
-            dict: See the head of the class.
-        """
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f'index {idx} is out of range for {len(self)} windows')
-        idx %= len(self.data_list)
-        number, start = self.data_list[idx].tolist()
-        ann = self._recordings[number]
+    def get_window(self, number: int, start: int) -> dict:
+        """Sample of one window, see the head of the class."""
+        ann = self.recordings[number]
         window = cut_window(ann, start, self.window)
         frames = start + np.arange(self.window)
-        return dict(window, segments=ann['segments'], sample_idx=idx,
+        return dict(window, segments=ann['segments'],
                     frame_targets=self._targets(ann['segments'], frames, window['valid']))
 
     def _targets(self, segments: np.ndarray, frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
