@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ['tests.tiny_models']
 ROOT = Path(__file__).resolve().parents[1]
 # The same examples every time: a failure comes from the change. A busy machine is none.
 settings.register_profile('repeatable', derandomize=True, deadline=None)

@@ -15,7 +15,7 @@ if [ ! -d "$NUMPY2/numpy" ]; then
 fi
 echo 'Core under NumPy 2'
 PYTHONPATH="$NUMPY2" "$PYTHON" -m pytest -q -m 'not slow' "$@" \
-    tests/test_keypoints tests/test_datasets tests/test_transforms tests/test_models tests/test_engine
+    tests/test_structures tests/test_annotations tests/test_keypoints tests/test_datasets tests/test_models tests/test_engine
 echo 'Everything under NumPy 1'
 # one process a core, one thread a process
 OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@" tests

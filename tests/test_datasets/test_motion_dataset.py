@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
-from test_annotation import BAD, assert_same, clip
 from torch.utils.data import DataLoader
 
 from mofm.annotations import AnnotationError, dump_annotations
 from mofm.datasets import MotionDataset, motion_dataset
 from mofm.registry import DATASETS
 from mofm.structures import convert, get_layout
+from tests.test_annotations.samples import BAD, assert_same, clip
 
 
 @pytest.fixture

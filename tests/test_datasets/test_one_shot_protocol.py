@@ -3,7 +3,6 @@
 import pickle
 
 import pytest
-from test_annotation import BAD, clip
 
 from mofm.annotations import AnnotationError, dump_annotations
 from mofm.datasets import (
@@ -14,6 +13,7 @@ from mofm.datasets import (
     ThermalCubeFormat,
     ntu120_one_shot,
 )
+from tests.test_annotations.samples import BAD, clip
 
 # as the authors of the data set list them
 EXEMPLARS = [f'S001C003P008R001A{a}' for a in (

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mmengine.registry import init_default_scope
-from test_annotation import clip
 from torch.utils.data import DataLoader
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations, validate
 from mofm.datasets import TrackWindowDataset, track_windows
 from mofm.registry import DATASETS
+from tests.test_annotations.samples import clip
 
 
 def track(frames, name='v/0', **fields):

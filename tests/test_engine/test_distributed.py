@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import two_processes
-from two_processes import CASES
+
+from tests.test_engine import two_processes
+from tests.test_engine.two_processes import CASES
 
 SCRIPT = Path(two_processes.__file__)
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from written_c import alphapose, alphapose_cmu, dump, people
 
 from mofm.sources.alphapose import AlphaPose
+from tests.test_sources.written_c import alphapose, alphapose_cmu, dump, people
 
 VALUES = people(frames=12, persons=2)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_b import ENDS, SKELETON, bvh, bvh_values
 
 from mofm.annotations import AnnotationError
 from mofm.sources import bvh as module
 from mofm.sources.bvh import BVH, forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS
+from tests.test_sources.written_b import ENDS, SKELETON, bvh, bvh_values
 
 COCO = LAYOUTS['coco17'].joints
 

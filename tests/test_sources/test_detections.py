@@ -4,11 +4,11 @@ import argparse
 
 import numpy as np
 import pytest
-from written_c import people
 
 from mofm.annotations import AnnotationError, validate
 from mofm.sources import detections
 from mofm.sources.detections import Detections, DetectionSource, frame_numbers
+from tests.test_sources.written_c import people
 
 
 class Given(DetectionSource):

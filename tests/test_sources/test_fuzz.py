@@ -18,17 +18,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
-import written_a
-import written_b
-import written_c
-import written_d
-import written_e
 from scipy.io import loadmat
 
 from mofm.annotations import AnnotationError, validate
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
+from tests.test_sources import written_a, written_b, written_c, written_d, written_e
 
 SAMPLES = {**written_a.SAMPLES, **written_b.SAMPLES, **written_c.SAMPLES, **written_d.SAMPLES,
            **written_e.SAMPLES}

@@ -5,11 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from written_c import dump, instances, mmpose_demo, mmpose_video, people
 
 from mofm.annotations import AnnotationError
 from mofm.sources.mmpose import MMPoseJSON
 from mofm.structures import convert
+from tests.test_sources.written_c import dump, instances, mmpose_demo, mmpose_video, people
 
 VALUES = people(frames=12, persons=2)
 

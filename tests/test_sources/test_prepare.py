@@ -10,33 +10,11 @@ import pytest
 from mofm.annotations import AnnotationError, load_annotations
 from mofm.registry import SOURCES
 from mofm.sources import prepare as module
-from mofm.sources.base import FolderSource, Source
+from mofm.sources.base import FolderSource
 from mofm.sources.prepare import prepare
+from tests.test_sources.numbers_source import Numbers
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/data/prepare.py'
-
-
-class Numbers(Source):
-    """A clip per file, which holds its number of frames; 'stop' interrupts."""
-
-    suffix = '.txt'
-    log = None
-
-    def annotations(self, name, content):
-        """Two persons, and the label and splits of the lists."""
-        if content == b'stop':
-            raise KeyboardInterrupt
-        if not content.isdigit() or not int(content):
-            raise self.error(name, 'frames', content, 'a number')
-        if self.log:
-            with open(self.log, 'a') as f:
-                f.write(f'{name}\n')
-        listed = self.listed(name)
-        if listed is not None:
-            shape = (2, int(content), 17)
-            yield dict(frame_dir=Path(name).stem, label=listed[0], img_shape=(4, 5),
-                       total_frames=shape[1], keypoint=np.full((*shape, 2), 3, np.float16),
-                       keypoint_score=np.ones(shape, np.float16)), listed[1]
 
 
 def folder(path, count=20, **changes):
@@ -160,8 +138,8 @@ def test_memory_is_that_of_a_part(tmp_path):
     """200 MB of key points go through while some MB are held."""
     code = f'''
 import resource, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_prepare import Numbers, prepare
+from mofm.sources.prepare import prepare
+from tests.test_sources.numbers_source import Numbers
 source = Numbers({str(folder(tmp_path / 'in', 40, **{f'{i:02}': '24000' for i in range(40)}))!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for suffix in ('.arrow', '.pkl'):

@@ -7,7 +7,12 @@ import zlib
 
 import numpy as np
 import pytest
-from written_a import (
+
+from mofm.annotations import AnnotationError
+from mofm.keypoints import CameraRange
+from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
+from mofm.structures import convert
+from tests.test_sources.written_a import (
     KineticsFolder,
     annotation,
     annotation_3d,
@@ -16,11 +21,6 @@ from written_a import (
     kinetics,
     pyskl,
 )
-
-from mofm.annotations import AnnotationError
-from mofm.keypoints import CameraRange
-from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
-from mofm.structures import convert
 
 
 def read(tmp_path, content, reader=PYSKL, name='a.pkl', **kwargs):

@@ -7,10 +7,18 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from written_a import TSU_FILES, kpts, lcr, lcr_frames, lcr_pose, tsu_keypoints, tsu_labels
 
 from mofm.annotations import AnnotationError
 from mofm.sources.tsu import TSU, Smarthome
+from tests.test_sources.written_a import (
+    TSU_FILES,
+    kpts,
+    lcr,
+    lcr_frames,
+    lcr_pose,
+    tsu_keypoints,
+    tsu_labels,
+)
 
 VIDEO, CLIP = 'P02T01C06_LCRNet2d.npz', 'Walk_p25_r12_v15_c02.json'
 # LCR-Net's joints behind COCO's: head, then shoulders, elbows, wrists, hips, knees, ankles.

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from written_a import kpts, tsu_keypoints
-from written_e import CHARADES_FILES, PKU_FILES, pku, pku_joints, table
 
 from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.sources import PKUMMD, Charades
 from mofm.structures import convert
+from tests.test_sources.written_a import kpts, tsu_keypoints
+from tests.test_sources.written_e import CHARADES_FILES, PKU_FILES, pku, pku_joints, table
 
 
 def write(folder, files):

@@ -2,10 +2,10 @@
 import io
 
 import numpy as np
-from written_a import kpts, lcr, lcr_frames, tsu_keypoints
 
 from mofm.sources.charades import Charades
 from mofm.sources.pku_mmd import PKUMMD
+from tests.test_sources.written_a import kpts, lcr, lcr_frames, tsu_keypoints
 
 
 def pku_joints(frames=8):

@@ -1,7 +1,8 @@
 """A config that the tools run in seconds."""
 
 import pytest
-from tool_runner import ROOT
+
+from tests.test_tools.tool_runner import ROOT
 
 # 15 test clips: two processes get 8 each, one of them twice. Nothing is random in training.
 CONFIG = f"""

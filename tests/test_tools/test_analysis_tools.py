@@ -11,9 +11,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
-from tool_runner import ROOT, environment
 
 from mofm.apis.model import init_model
+from tests.test_tools.tool_runner import ROOT, environment
 
 TOOLS = ROOT / 'tools/analysis'
 TOKENIZER = f"""

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from tool_runner import ROOT, python
 
 from mofm.annotations import dump_annotations, load_annotations
+from tests.test_tools.tool_runner import ROOT, python
 
 pytestmark = pytest.mark.slow
 OPTIONS = '--cfg-options'

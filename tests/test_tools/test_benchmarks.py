@@ -8,10 +8,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tool_runner import ROOT, run
 
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from tests.test_tools.tool_runner import ROOT, run
 
 WIDTH, DEPTH, CUBES, VOCABULARY = 128, 4, 81, 512  # of the tiny configs
 

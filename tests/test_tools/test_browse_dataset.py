@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from mmengine.registry import DefaultScope
 from PIL import Image
-from tool_runner import ROOT
 
 from mofm.structures import CubeGrid, ThermalCubes
 from mofm.visualization.sample import draw_cubes, draw_sample
+from tests.test_tools.tool_runner import ROOT
 
 CONFIG = f"""
 _base_ = {str(ROOT / 'configs/mofm/pretrain_tiny.py')!r}

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from tool_runner import ROOT
+
+from tests.test_tools.tool_runner import ROOT
 
 sys.path.append(str(ROOT / 'tools/analysis'))
 import compare  # noqa: E402

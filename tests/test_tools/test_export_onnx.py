@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from tool_runner import ROOT, run
 
 from mofm.annotations import dump_annotations
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from tests.test_tools.tool_runner import ROOT, run
 
 pytestmark = pytest.mark.slow
 NAMES = ['walk', 'wave', 'squat']

@@ -7,9 +7,9 @@ import sys
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tool_runner import ROOT, python
 
 from mofm.apis.model import init_model
+from tests.test_tools.tool_runner import ROOT, python
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from tool_runner import ROOT, bash, run
+
+from tests.test_tools.tool_runner import ROOT, bash, run
 
 
 @pytest.fixture

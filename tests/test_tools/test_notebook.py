@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from tool_runner import ROOT
+
+from tests.test_tools.tool_runner import ROOT
 
 # runs behind the last cell, and computes what was shown in another way
 CHECK = """

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tool_runner import ROOT, python
 
 from mofm.annotations import load_annotations
 from mofm.datasets import MotionDataset
 from mofm.registry import DATASETS
+from tests.test_tools.tool_runner import ROOT, python
 
 
 def write(path, gone=()):

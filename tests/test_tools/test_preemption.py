@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from tool_runner import ROOT, bash, environment, python
 
 import mofm.engine  # noqa: F401  allows the classes in a checkpoint of MMEngine
+from tests.test_tools.tool_runner import ROOT, bash, environment, python
 
 pytestmark = pytest.mark.slow
 OPTIONS = ('--cfg-options', 'train_cfg.max_epochs=3', 'train_cfg.val_interval=2',

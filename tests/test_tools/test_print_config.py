@@ -5,7 +5,8 @@ import sys
 
 import pytest
 from mmengine.config import Config
-from tool_runner import ROOT
+
+from tests.test_tools.tool_runner import ROOT
 
 CONFIGS = sorted(str(p.relative_to(ROOT)) for folder in ('configs', 'projects')
                  for p in (ROOT / folder).rglob('*.py')

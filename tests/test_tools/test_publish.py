@@ -16,11 +16,11 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from safetensors.torch import load_file
-from tool_runner import ROOT, metrics
 
 from mofm.apis.model import init_model
 from mofm.models import ActionClsHead
 from mofm.registry import MODELS
+from tests.test_tools.tool_runner import ROOT, metrics
 
 ACTIONS = ['walk', 'wave', 'squat']
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from tool_runner import ROOT, bash
 
 import mofm.engine  # noqa: F401  checkpoints load safely
 from mofm.models import DVEDTokenizer, MoFMBackbone
 from mofm.registry import MODELS
+from tests.test_tools.tool_runner import ROOT, bash
 
 pytestmark = pytest.mark.slow
 TINY = dict(num_frames=16, canvas=36, patch=4)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tool_runner import ROOT, bash, environment, metrics, python
 
 import mofm.engine  # noqa: F401  allows the classes in a checkpoint of MMEngine
+from tests.test_tools.tool_runner import ROOT, bash, environment, metrics, python
 
 pytestmark = pytest.mark.slow
 OPTIONS = '--cfg-options'

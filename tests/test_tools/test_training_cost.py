@@ -6,11 +6,11 @@ import sys
 
 import pytest
 from mmengine.config import Config
-from tool_runner import ROOT, python
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
+from tests.test_tools.tool_runner import ROOT, python
 
 
 @pytest.fixture(scope='module')

@@ -15,7 +15,7 @@ from mofm.apis.inferencer import MotionInferencer
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ACTIONS = ('walk', 'wave', 'squat')
 _BACKBONE = dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None)
 _DVED = dict(vocab_size=16, code_dim=8, hidden=8, num_blocks=1)

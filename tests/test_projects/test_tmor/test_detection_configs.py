@@ -13,7 +13,7 @@ from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
 # The others differ from these in weights, splits, or options that other tests have.
 CONFIGS = ('detect_charades_probe', 'detect_pku_cs', 'detect_tsu_cs_sdtcn', 'detect_utkinect',

@@ -11,7 +11,7 @@ import torch
 from mofm.apis import MotionInferencer
 from mofm.structures import convert
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs'
+CONFIGS = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs'
 SMALL = {'model.backbone.depth': 1}
 PIXELS = {**SMALL, 'test_dataloader.dataset.pipeline.0.type': 'NormalizeByShortSide'}
 

@@ -1,4 +1,4 @@
-"""Reading files that nobody vouches for, writing them, and the checks on one annotation."""
+"""Annotation files: reading what nobody vouches for, and writing."""
 
 import io
 import os
@@ -13,23 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations, validate
-
-
-def clip(persons=1, frames=6, joints=17, label=0, name='a', dtype=np.float16, **changes):
-    rng = np.random.default_rng(0)
-    return dict(dict(
-        frame_dir=name, label=label, img_shape=(480, 640), total_frames=frames,
-        keypoint=(rng.random((persons, frames, joints, 2)) * 400 + 1).astype(dtype),
-        keypoint_score=np.ones((persons, frames, joints), dtype)), **changes)
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for key in a:
-        if isinstance(a[key], np.ndarray):
-            np.testing.assert_array_equal(a[key], b[key])
-        else:
-            assert tuple(np.atleast_1d(a[key])) == tuple(np.atleast_1d(b[key]))
+from tests.test_annotations.samples import assert_same, clip
 
 
 def write(path, data, protocol=4):
@@ -37,7 +21,6 @@ def write(path, data, protocol=4):
     return path
 
 
-# ---- files ------------------------------------------------------------------------------------
 @pytest.mark.parametrize('protocol', range(6))
 def test_pickles_of_every_protocol_are_read(tmp_path, protocol):
     ann = clip(2, label=np.int64(3), keypoint=np.asfortranarray(clip(2)['keypoint']),
@@ -217,78 +200,3 @@ def test_ragged_json_names_annotation_and_field(tmp_path):
     (tmp_path / 'a.json').write_text('[{"keypoint": [[1, 2], [3]]}]')
     with pytest.raises(AnnotationError, match='annotation 0: keypoint is not a regular array'):
         load_annotations(tmp_path / 'a.json')
-
-
-# ---- one annotation ---------------------------------------------------------------------------
-@pytest.mark.parametrize('ann', [
-    clip(), clip(persons=5), clip(frames=1), clip(frames=10_000), clip(dtype=np.float32),
-    clip(label=np.int64(4)), clip(img_shape=np.array([480, 640])),
-    clip(keypoint=clip()['keypoint'] - 500)
-], ids=['usual', 'five persons', 'one frame', '10000 frames', 'float32', 'numpy label',
-        'numpy img_shape', 'outside the image'])
-def test_legal_annotations(ann):
-    assert validate(ann, num_classes=5) is None
-
-
-def with_value(field, value):
-    ann = clip()
-    ann[field][0, 2, 3] = value
-    return ann
-
-
-def without(field):
-    ann = clip()
-    del ann[field]
-    return ann
-
-
-ZERO = np.zeros_like(clip()['keypoint'])
-BAD = {
-    'not a dict': ([1], 'annotation', 'list', 'a dict'),
-    'no keypoint': (without('keypoint'), 'keypoint', 'nothing', 'this field'),
-    'no score': (without('keypoint_score'), 'keypoint_score', 'nothing', 'this field'),
-    'no img_shape': (without('img_shape'), 'img_shape', 'nothing', 'this field'),
-    'label too large': (clip(label=5), 'label', '5', 'in [0, 4]'),
-    'label negative': (clip(label=-1), 'label', '-1', 'in [0, 4]'),
-    'label float': (clip(label=1.5), 'label', '1.5', 'an integer'),
-    'label list': (clip(label=[1]), 'label', '[1]', 'an integer'),
-    'img_shape zero': (clip(img_shape=(0, 640)), 'img_shape', '(0, 640)', 'positive'),
-    'img_shape three': (clip(img_shape=(3, 4, 5)), 'img_shape', '(3, 4, 5)', '(h, w)'),
-    'no frames': (clip(frames=0), 'total_frames', '0', 'at least one frame'),
-    'no persons': (clip(persons=0), 'keypoint', 'no person', 'at least one person'),
-    'other length': (clip(total_frames=7), 'keypoint', '(1, 6, 17, 2)', '7 frames'),
-    'other joints': (clip(joints=25), 'keypoint', '(1, 6, 25, 2)', '17 joints'),
-    '3D': (clip(keypoint=np.ones((1, 6, 17, 3))), 'keypoint', '(1, 6, 17, 3)', '17 joints, 2'),
-    'no array': (clip(keypoint=[1]), 'keypoint', 'list', 'an array of numbers'),
-    'objects': (clip(keypoint=ZERO.astype(object)), 'keypoint', 'object', 'an array of numbers'),
-    'score shape': (clip(keypoint_score=np.ones((1, 6, 16))), 'keypoint_score', '(1, 6, 16)',
-                    '(1, 6, 17)'),
-    'NaN': (with_value('keypoint', np.nan), 'keypoint', '2 values that are NaN', 'finite'),
-    'infinite': (with_value('keypoint', np.inf), 'keypoint', '2 values', 'finite'),
-    'NaN score': (with_value('keypoint_score', np.nan), 'keypoint_score', '1 values', 'finite'),
-    'all coordinates 0': (clip(keypoint=ZERO), 'keypoint', 'all joints missing', 'one joint'),
-    'all scores 0': (clip(keypoint_score=ZERO[..., 0]), 'keypoint', 'all joints missing',
-                     'one joint'),
-}
-
-
-@pytest.mark.parametrize('name', sorted(BAD))
-def test_bad_annotations_are_described(name):
-    ann, field, found, expected = BAD[name]
-    problem = validate(ann, num_classes=5, file='x.pkl', index=7)
-    assert problem is not None
-    assert (problem.file, problem.index, problem.field) == ('x.pkl', 7, field)
-    assert found in problem.found
-    assert expected in problem.expected
-    assert str(problem).startswith(f'x.pkl: annotation 7: {field}: found')
-
-
-def test_one_visible_joint_late_in_the_clip_is_enough():
-    keypoint = ZERO.copy()
-    keypoint[0, 5, 2] = 10, 20
-    assert validate(clip(keypoint=keypoint)) is None
-
-
-@pytest.mark.parametrize('name', ['no persons', 'all coordinates 0', 'all scores 0'])
-def test_empty_clips_count_in_tests(name):
-    assert validate(BAD[name][0], allow_empty=True) is None

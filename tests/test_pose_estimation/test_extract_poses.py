@@ -18,7 +18,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from tool_runner import ROOT
 
 from mofm.annotations import AnnotationError, load_annotations
 from mofm.pose_estimation import extract, pose_extractor
@@ -26,6 +25,7 @@ from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import Video, find_videos
 from mofm.sources.mmpose import MMPoseJSON
+from tests.test_tools.tool_runner import ROOT
 
 SMALL = 'td-hm_shufflenetv2_8xb64-210e_coco-256x192'
 BOTTOM_UP = 'ae_hrnet-w32_8xb24-300e_coco-512x512'

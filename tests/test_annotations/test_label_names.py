@@ -1,10 +1,10 @@
 """Names of labels for files without names."""
 
 import pytest
-from test_annotation import clip
 
 from mofm.annotations import LABEL_NAMES, dump_annotations
 from mofm.datasets import MotionDataset
+from tests.test_annotations.samples import clip
 
 
 @pytest.mark.parametrize(('name', 'count', 'known'), [

@@ -27,7 +27,7 @@ from projects.tmor.language.prompts import class_phrase, encode_groups, read_tex
 from projects.tmor.language.tables import FeatureTable, TableWriter
 from projects.tmor.language.triplets import join_captions, near_duplicates, normal_text
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / 'projects/tmor/tools'
 # An encoder as a user has it: rows of words and colors, and a line in a file for each call.
 ENCODER = '''

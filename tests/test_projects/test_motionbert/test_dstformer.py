@@ -12,7 +12,7 @@ from scipy.special import erf
 from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
 from projects.motionbert.released import from_released, read_released, to_released
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_frames=7)
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy import sparse
 from scipy.spatial.transform import Rotation
-from smpl_stand_in import PARENTS, PARTNER, make_fields, write_official, write_smpl
 
 from projects.motionbert.mesh.body_model import SMPL
 from projects.motionbert.mesh.rotations import flip_axis_angle
@@ -18,6 +17,13 @@ from projects.motionbert.mesh.smpl_files import (
     read_joint_regressor,
     read_mean_params,
     read_smpl,
+)
+from tests.test_projects.test_motionbert.smpl_stand_in import (
+    PARENTS,
+    PARTNER,
+    make_fields,
+    write_official,
+    write_smpl,
 )
 
 

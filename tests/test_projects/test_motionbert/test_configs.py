@@ -13,7 +13,7 @@ from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/motionbert/configs'
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py')
                  if not path.stem.startswith(('mesh', 'lift_wild')))

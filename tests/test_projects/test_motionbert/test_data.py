@@ -33,7 +33,7 @@ from projects.motionbert.lifting.transforms import (
     ZeroMissing,
 )
 
-BASES = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs/_base_'
+BASES = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs/_base_'
 LEFT, RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
 
 

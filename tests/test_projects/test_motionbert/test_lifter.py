@@ -19,7 +19,7 @@ from projects.motionbert.lifting.data_preprocessor import KeypointNoise, Lifting
 from projects.motionbert.lifting.lifter import MotionLifter
 from projects.motionbert.lifting.losses import LiftingLoss
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs'
+CONFIGS = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs'
 LEFT, RIGHT = (4, 5, 6, 11, 12, 13), (1, 2, 3, 14, 15, 16)
 
 

@@ -25,7 +25,7 @@ from projects.tmor.language.splits import (
 from projects.tmor.language.tables import FeatureTable
 from projects.tmor.language.zero_shot import ZeroShotAccuracy, accuracies
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / 'projects/tmor/configs'
 CLASSES = ['walk', 'run', 'sit', 'jump', 'wave']
 

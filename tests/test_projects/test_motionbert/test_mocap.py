@@ -17,7 +17,7 @@ from projects.motionbert.lifting.metrics import PoseAccuracy3D
 from projects.motionbert.lifting.sources import InstaVariety, PoseTrack18
 from projects.motionbert.lifting.transforms import NormalizeByWidth
 
-TOOLS = Path(__file__).resolve().parents[2] / 'projects/motionbert/tools'
+TOOLS = Path(__file__).resolve().parents[3] / 'projects/motionbert/tools'
 BANDAI = ('dataset-2_walk_active_001', 'dataset-2_wave-left-hand_active_001',
           'dataset-1_bow_old_001', 'dataset-1_walk-left_old_001', 'dataset-1_bye_old_001')
 

@@ -10,7 +10,6 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from scipy.spatial.transform import Rotation
-from smpl_stand_in import H36M_PARTNER, make_fields, write_smpl
 
 import projects.motionbert.dstformer
 import projects.motionbert.lifting.curriculum
@@ -18,9 +17,10 @@ import projects.motionbert.mesh  # noqa: F401
 from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from projects.motionbert.mesh import Mesh
+from tests.test_projects.test_motionbert.smpl_stand_in import H36M_PARTNER, make_fields, write_smpl
 
 pytest.importorskip('smplx')
-CONFIGS = Path(__file__).resolve().parents[2] / 'projects/motionbert/configs'
+CONFIGS = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs'
 BACKBONE = dict(type='DSTformerBackbone', embed_dims=32, rep_dims=32, depth=1, num_heads=4,
                 max_frames=27)
 

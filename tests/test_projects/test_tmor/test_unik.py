@@ -13,7 +13,7 @@ from projects.tmor.released import from_released, read_released, to_released
 from projects.tmor.tools.convert_checkpoint import main as convert_checkpoint
 from projects.tmor.unik import UNIK, Block, SpatialUnit, TemporalUnit, UNIKBackbone
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def count(**options):

@@ -19,7 +19,7 @@ from mofm.registry import MODELS, TRANSFORMS
 from mofm.structures import MotionFeatures
 from projects.motionbert.actions.heads import pool
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / 'projects/motionbert/configs'
 RNG = np.random.default_rng
 # Joints of COCO behind those of Human3.6M, by the table of the MotionBERT repository: means.

@@ -1,6 +1,5 @@
-"""Checkpoints, hooks and layer decay."""
+"""Reading of checkpoints."""
 
-import math
 import os
 import pickle
 
@@ -9,7 +8,6 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mofm.engine import AnnealHook, LayerDecayOptimWrapperConstructor
 from mofm.hub.checkpoint import check_state, load_weights
 from mofm.registry import MODELS
 
@@ -94,43 +92,3 @@ def test_check_state_lists_missing_tensors():
     with pytest.raises(ValueError, match=r'bias: found nothing, expected \(3,\)'):
         check_state(model, dict(weight=torch.zeros(3, 2)), 'c.pth')
     check_state(model, dict(model.state_dict(), more=torch.zeros(1)), 'c.pth')
-
-
-def test_anneal_follows_the_cosine():
-
-    class Runner:
-        iter, max_iters = 0, 11
-        model = MODELS.build(dict(type='DVEDTokenizer', num_frames=8, canvas=24, hidden=8,
-                                  vocab_size=8, temporal_strides=(4, 2)))
-
-    tau = AnnealHook('tau', 1.0, 1 / 16)
-    beta = AnnealHook('criterion.beta', 0., 1e-5, iters=6)
-    for step in range(11):
-        Runner.iter = step
-        tau.before_train_iter(Runner, step)
-        beta.before_train_iter(Runner, step)
-        assert Runner.model.tau == pytest.approx(
-            1 / 16 + (1 - 1 / 16) * (1 + math.cos(math.pi * step / 10)) / 2)
-        if step >= 5:
-            assert Runner.model.criterion.beta == pytest.approx(1e-5)
-    with pytest.raises(AttributeError, match='temperature'):
-        AnnealHook('temperature', 1, 0).before_train_iter(Runner, 0)
-
-
-def test_layer_decay_rates():
-    model = MODELS.build(dict(
-        type='MotionRecognizer', backbone=SMALL,
-        cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=32)))
-    constructor = LayerDecayOptimWrapperConstructor(
-        dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1., weight_decay=0.1)),
-        dict(layer_decay=0.5))
-    groups = constructor(model).optimizer.param_groups
-    rate = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
-    assert len(rate) == len(list(model.parameters()))
-    assert rate[id(model.cls_head.fc.weight)] == (1, 0.1)
-    assert rate[id(model.cls_head.fc.bias)] == (1, 0)
-    assert rate[id(model.backbone.blocks[2].qkv.weight)] == (0.5, 0.1)
-    assert rate[id(model.backbone.blocks[0].norm1.weight)] == (0.125, 0)
-    assert rate[id(model.backbone.pos_embed)] == (0.0625, 0)
-    with pytest.raises(ValueError, match='expected layer_decay in'):
-        LayerDecayOptimWrapperConstructor(dict(optimizer=dict(type='AdamW')), dict(decay=0.5))

@@ -18,7 +18,7 @@ from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import DATASETS, MODELS
 from mofm.sources import NWUCLA, PYSKL3D
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
 OTHERS = ('anomaly', 'detect', 'oneshot', 'pretrain', 'zero_shot')  # of other kinds
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith(OTHERS))

@@ -20,7 +20,7 @@ from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import convert
 from mofm.visualization import write_video
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / 'projects/tmor/configs'
 CLASSES = ['walk', 'sit', 'stand', 'pick', 'carry', 'throw', 'push', 'pull', 'wave', 'clap']
 WINDOW, STRIDE = 16, 6

@@ -22,7 +22,7 @@ from projects.tmor.contrast.clustering import blockwise_dbscan
 from projects.tmor.contrast.hooks import agreement
 from projects.tmor.language.tables import FeatureTable
 
-FOLDER = Path(__file__).resolve().parents[2] / 'projects/tmor/configs'
+FOLDER = Path(__file__).resolve().parents[3] / 'projects/tmor/configs'
 
 
 def blobs(sizes, noise, dims=8, seed=0):

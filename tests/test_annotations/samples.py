@@ -1,0 +1,62 @@
+"""Annotations with and without mistakes."""
+
+import numpy as np
+
+
+def clip(persons=1, frames=6, joints=17, label=0, name='a', dtype=np.float16, **changes):
+    rng = np.random.default_rng(0)
+    return dict(dict(
+        frame_dir=name, label=label, img_shape=(480, 640), total_frames=frames,
+        keypoint=(rng.random((persons, frames, joints, 2)) * 400 + 1).astype(dtype),
+        keypoint_score=np.ones((persons, frames, joints), dtype)), **changes)
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        if isinstance(a[key], np.ndarray):
+            np.testing.assert_array_equal(a[key], b[key])
+        else:
+            assert tuple(np.atleast_1d(a[key])) == tuple(np.atleast_1d(b[key]))
+
+
+def with_value(field, value):
+    ann = clip()
+    ann[field][0, 2, 3] = value
+    return ann
+
+
+def without(field):
+    ann = clip()
+    del ann[field]
+    return ann
+
+
+ZERO = np.zeros_like(clip()['keypoint'])
+BAD = {
+    'not a dict': ([1], 'annotation', 'list', 'a dict'),
+    'no keypoint': (without('keypoint'), 'keypoint', 'nothing', 'this field'),
+    'no score': (without('keypoint_score'), 'keypoint_score', 'nothing', 'this field'),
+    'no img_shape': (without('img_shape'), 'img_shape', 'nothing', 'this field'),
+    'label too large': (clip(label=5), 'label', '5', 'in [0, 4]'),
+    'label negative': (clip(label=-1), 'label', '-1', 'in [0, 4]'),
+    'label float': (clip(label=1.5), 'label', '1.5', 'an integer'),
+    'label list': (clip(label=[1]), 'label', '[1]', 'an integer'),
+    'img_shape zero': (clip(img_shape=(0, 640)), 'img_shape', '(0, 640)', 'positive'),
+    'img_shape three': (clip(img_shape=(3, 4, 5)), 'img_shape', '(3, 4, 5)', '(h, w)'),
+    'no frames': (clip(frames=0), 'total_frames', '0', 'at least one frame'),
+    'no persons': (clip(persons=0), 'keypoint', 'no person', 'at least one person'),
+    'other length': (clip(total_frames=7), 'keypoint', '(1, 6, 17, 2)', '7 frames'),
+    'other joints': (clip(joints=25), 'keypoint', '(1, 6, 25, 2)', '17 joints'),
+    '3D': (clip(keypoint=np.ones((1, 6, 17, 3))), 'keypoint', '(1, 6, 17, 3)', '17 joints, 2'),
+    'no array': (clip(keypoint=[1]), 'keypoint', 'list', 'an array of numbers'),
+    'objects': (clip(keypoint=ZERO.astype(object)), 'keypoint', 'object', 'an array of numbers'),
+    'score shape': (clip(keypoint_score=np.ones((1, 6, 16))), 'keypoint_score', '(1, 6, 16)',
+                    '(1, 6, 17)'),
+    'NaN': (with_value('keypoint', np.nan), 'keypoint', '2 values that are NaN', 'finite'),
+    'infinite': (with_value('keypoint', np.inf), 'keypoint', '2 values', 'finite'),
+    'NaN score': (with_value('keypoint_score', np.nan), 'keypoint_score', '1 values', 'finite'),
+    'all coordinates 0': (clip(keypoint=ZERO), 'keypoint', 'all joints missing', 'one joint'),
+    'all scores 0': (clip(keypoint_score=ZERO[..., 0]), 'keypoint', 'all joints missing',
+                     'one joint'),
+}

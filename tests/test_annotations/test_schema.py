@@ -1,0 +1,39 @@
+"""Checks of one annotation."""
+
+import numpy as np
+import pytest
+
+from mofm.annotations import validate
+from tests.test_annotations.samples import BAD, ZERO, clip
+
+
+@pytest.mark.parametrize('ann', [
+    clip(), clip(persons=5), clip(frames=1), clip(frames=10_000), clip(dtype=np.float32),
+    clip(label=np.int64(4)), clip(img_shape=np.array([480, 640])),
+    clip(keypoint=clip()['keypoint'] - 500)
+], ids=['usual', 'five persons', 'one frame', '10000 frames', 'float32', 'numpy label',
+        'numpy img_shape', 'outside the image'])
+def test_legal_annotations(ann):
+    assert validate(ann, num_classes=5) is None
+
+
+@pytest.mark.parametrize('name', sorted(BAD))
+def test_bad_annotations_are_described(name):
+    ann, field, found, expected = BAD[name]
+    problem = validate(ann, num_classes=5, file='x.pkl', index=7)
+    assert problem is not None
+    assert (problem.file, problem.index, problem.field) == ('x.pkl', 7, field)
+    assert found in problem.found
+    assert expected in problem.expected
+    assert str(problem).startswith(f'x.pkl: annotation 7: {field}: found')
+
+
+def test_one_visible_joint_late_in_the_clip_is_enough():
+    keypoint = ZERO.copy()
+    keypoint[0, 5, 2] = 10, 20
+    assert validate(clip(keypoint=keypoint)) is None
+
+
+@pytest.mark.parametrize('name', ['no persons', 'all coordinates 0', 'all scores 0'])
+def test_empty_clips_count_in_tests(name):
+    assert validate(BAD[name][0], allow_empty=True) is None
