@@ -4,12 +4,15 @@ The order of norm and residual is that of the released code, pre-norm; the paper
 post-norm. Parameters carry the names of the released checkpoints.
 """
 
+import re
+
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
+from mofm.models.backbones.base import BaseBackbone
+from mofm.models.layers.attention import attend
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
 
@@ -25,11 +28,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend, (N, L, C) to the same."""
-        n, length, c = x.shape
-        qkv = self.qkv(x).view(n, length, 3, self.num_heads, c // self.num_heads)
-        # unbound along their own axis, so that the gradients are stacked in place
-        q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))  # (N, heads, L, d), views
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape))
+        return self.proj(attend(self.qkv(x), self.num_heads))
 
 
 class MLP(nn.Module):
@@ -82,7 +81,7 @@ def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class DSTformer(BaseModule):
+class DSTformer(BaseBackbone):
     """2D key points of one person to 3D positions, or to a representation of the motion.
 
     A level has two streams that read the same input: space, then time (ST), and time, then space
@@ -105,6 +104,7 @@ class DSTformer(BaseModule):
             True.
         init_std (float): Of the truncated normal that weights and embeddings are drawn from.
             Defaults to 0.02, the published one; the tiny configs have 1 / sqrt(C).
+        frozen (bool): Train only the layer of the positions, a linear probe. Defaults to False.
         init_cfg (dict, optional): Weights to start from.
 
     Raises:
@@ -123,6 +123,7 @@ class DSTformer(BaseModule):
                  max_frames: int = 243,
                  att_fuse: bool = True,
                  init_std: float = 0.02,
+                 frozen: bool = False,
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
         if embed_dims % num_heads:
@@ -142,6 +143,9 @@ class DSTformer(BaseModule):
         self.pre_logits.add_module('act', nn.Tanh())
         self.head = nn.Linear(rep_dims, out_channels)
         self._init(init_std)
+        if frozen:
+            self.freeze()
+            self.head.requires_grad_(True)
 
     def _init(self, std: float):
         """Truncated normal; the streams are averaged at first."""
@@ -154,6 +158,15 @@ class DSTformer(BaseModule):
         for fuse in self.ts_attn or ():
             nn.init.zeros_(fuse.weight)
             nn.init.constant_(fuse.bias, 0.5)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """See :class:`BaseBackbone`; layer i holds both streams of level i and their weights."""
+        last = len(self.blocks_st) + 1
+        if match := re.match(rf'{re.escape(prefix)}(?:blocks_st|blocks_ts|ts_attn)\.(\d+)\.',
+                             param_name):
+            return int(match[1]) + 1, last + 1
+        embedding = tuple(prefix + name for name in ('joints_embed.', 'pos_embed', 'temp_embed'))
+        return 0 if param_name.startswith(embedding) else last, last + 1
 
     def get_representation(self, x: Tensor) -> Tensor:
         """What the network knows of each joint in each frame.

@@ -8,14 +8,15 @@ over channels or over heads is one matrix product or convolution without a copy.
 """
 
 import math
+import re
 
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mofm.hub.partial_loading import load_partial
+from mofm.models.backbones.base import BaseBackbone
 from mofm.models.init_cfg import load_init_cfg
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
@@ -145,7 +146,7 @@ class Block(nn.Module):
         return F.relu(y if self.residual is None else y + self.residual(x))
 
 
-class UNIK(BaseModule):
+class UNIK(BaseBackbone):
     """The published model: skeleton sequences to class scores.
 
     3,443,664 parameters without the last layer; 3,451,631 with 31 classes. The released models of
@@ -185,6 +186,13 @@ class UNIK(BaseModule):
         if num_classes:
             nn.init.normal_(self.fc.weight, std=math.sqrt(2 / num_classes))
 
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """See :class:`BaseBackbone`; layer i is ``l<i>``."""
+        last = len(_WIDTHS) + 1
+        if match := re.match(rf'{re.escape(prefix)}l(\d+)\.', param_name):
+            return int(match[1]), last + 1
+        return 0 if param_name.startswith(f'{prefix}data_bn.') else last, last + 1
+
     def encode(self, x: Tensor) -> Tensor:
         """Features of joints.
 
@@ -219,7 +227,7 @@ class UNIKBackbone(UNIK):
     """UNIK for heads on its features, e.g. in a :class:`MotionRecognizer`.
 
     Args:
-        frozen (bool): No gradient, for linear probes. Defaults to False.
+        frozen (bool): No gradients, for linear probes. Defaults to False.
         frozen_norm (str): What a frozen batch norm does: 'eval', it keeps its statistics, or
             'train', as in the code of the authors. Defaults to 'eval'.
         **kwargs: Those of :class:`UNIK`, without ``num_classes``. With ``partial=True`` in
@@ -235,10 +243,9 @@ class UNIKBackbone(UNIK):
         super().__init__(**kwargs)
         if frozen_norm not in ('eval', 'train'):
             raise ValueError(f"frozen_norm: found {frozen_norm!r}, expected 'eval' or 'train'")
-        self.frozen = frozen
         self.frozen_norm = frozen_norm
         if frozen:
-            self.requires_grad_(False)
+            self.freeze()
 
     def init_weights(self):
         """Load the weights that ``init_cfg`` names; the others are there since construction."""
@@ -256,8 +263,13 @@ class UNIKBackbone(UNIK):
         print_log(str(report), 'current')
 
     def train(self, mode: bool = True):
-        """Statistics of a frozen backbone stay as they are, unless ``frozen_norm='train'``."""
-        return super().train(mode and not (self.frozen and self.frozen_norm == 'eval'))
+        """Set training mode; of a frozen backbone only batch norm, by ``frozen_norm='train'``."""
+        super().train(mode)
+        if self.frozen_norm == 'train':
+            for module in self.modules():
+                if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                    module.train(mode)
+        return self
 
     def forward(self, inputs: Tensor) -> MotionFeatures:
         """Features of clips.

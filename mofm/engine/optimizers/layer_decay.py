@@ -1,67 +1,94 @@
 """Layer-wise learning-rate decay, as BEiT fine-tunes (arXiv 2106.08254, Sec. 3.2)."""
 
-import re
+import logging
 
+from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+_OPTIONS = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
+            'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
+#: Ends of the names of embeddings that have no weight decay either.
+_NOT_DECAYED = ('pos_embed', 'temp_embed', 'cls_token')
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """One learning rate per depth: ``lr * layer_decay ** (depth + 1 - layer)``.
+    """One learning rate per layer: ``lr * layer_decay ** (num_layers - 1 - layer)``.
 
-    Layer 0 is the embedding, layer i the i-th block, and everything behind the blocks has the
-    full rate. Biases, norms, position table and mask embedding have no weight decay.
+    The backbone tells the layers, see :class:`BaseBackbone`; everything behind its blocks has the
+    full rate. The options of MMEngine's constructor multiply these rates. Biases, norms and
+    learned positions have no weight decay, unless an option sets it.
 
     Args:
         optim_wrapper_cfg (dict): As for MMEngine.
-        paramwise_cfg (dict): ``layer_decay`` in (0, 1], 1 by default.
+        paramwise_cfg (dict, optional): ``layer_decay`` in (0, 1], 1 by default, and the options
+            of MMEngine: ``custom_keys``, ``norm_decay_mult`` and so on.
+
+    Raises:
+        ValueError: If ``layer_decay`` is out of range or an option is unknown; when called, if
+            the backbone of the model does not know its layers.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
-        cfg = dict(paramwise_cfg or {})
-        self.layer_decay = cfg.pop('layer_decay', 1.)
-        if cfg or not 0 < self.layer_decay <= 1:
+        cfg = dict(layer_decay=1., custom_keys={})
+        cfg.update(paramwise_cfg or {})
+        self.layer_decay = cfg['layer_decay']
+        unknown = cfg.keys() - _OPTIONS - {'layer_decay'}
+        if unknown or not 0 < self.layer_decay <= 1:
             raise ValueError(f'paramwise_cfg: found {paramwise_cfg}, expected layer_decay in '
-                             '(0, 1] and nothing else')
-        super().__init__(optim_wrapper_cfg)
+                             f'(0, 1] and {", ".join(sorted(_OPTIONS))}')
+        # a key that sets no rate has lr_mult=1, which tells its parameters from others below
+        cfg['custom_keys'] = {key: {'lr_mult': 1., **options}
+                              for key, options in cfg['custom_keys'].items()}
+        super().__init__(optim_wrapper_cfg, cfg)
 
     def __call__(self, model: nn.Module):
         """Build the optimizer wrapper."""
         with FullyShardedDataParallel.summon_full_params(model, writeback=False):
-            groups, depth = self._groups(getattr(model, 'module', model))  # shards have one axis
-        lr = self.optimizer_cfg['lr']
-        weight_decay = self.optimizer_cfg.get('weight_decay', 0.)
-        params = [
-            dict(params=group, lr=lr * self.layer_decay**(depth + 1 - layer),
-                 weight_decay=weight_decay if decayed else 0.)
-            for (layer, decayed), group in sorted(groups.items(), key=lambda item: item[0])
-        ]
-        return self._build(params)
+            return super().__call__(model)  # shards have one axis
 
-    @staticmethod
-    def _groups(model: nn.Module) -> tuple:
-        """Parameters by (layer, whether their weights decay), and the number of blocks."""
-        depth = len(model.backbone.blocks)
+    def add_params(self, params: list, module: nn.Module, prefix: str = '', **kwargs):
+        """Append the parameter groups of a module: of a whole model, merged by layer."""
+        if prefix:
+            super().add_params(params, module, prefix, **kwargs)
+            return
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # MMEngine logs each parameter
+        singles = []
+        super().add_params(singles, module, **kwargs)
+        logger.setLevel(level)
+        params += self._merge(singles, module)
+
+    def _merge(self, singles: list[dict], model: nn.Module) -> list[dict]:
+        """Groups of one parameter each, to groups with the same layer and settings."""
+        get_layer_depth = getattr(getattr(model, 'backbone', None), 'get_layer_depth', None)
+        if get_layer_depth is None and self.layer_decay < 1:
+            raise ValueError(f'paramwise_cfg: found layer_decay={self.layer_decay}, but the '
+                             f'backbone of {type(model).__name__} has no get_layer_depth; add it '
+                             '(see BaseBackbone), or set layer_decay=1')
+        names = {parameter: name.replace('_fsdp_wrapped_module.', '')
+                 for name, parameter in model.named_parameters()}
         groups = {}
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            layer = depth + 1
-            if match := re.match(r'backbone\.blocks\.(\d+)\.', name):
-                layer = int(match[1]) + 1
-            elif re.match(r'backbone\.(embed\.|pos_embed|mask_token|cls_token)', name):
-                layer = 0
-            decayed = parameter.dim() > 1 and not name.endswith(('pos_embed', 'cls_token'))
-            groups.setdefault((layer, decayed), []).append(parameter)
-        return groups, depth
-
-    def _build(self, params: list):
-        from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
-        optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=params))
-        cfg = dict(self.optim_wrapper_cfg)
-        cfg.setdefault('type', 'OptimWrapper')
-        return OPTIM_WRAPPERS.build(cfg, default_args=dict(optimizer=optimizer))
+        for single in singles:
+            parameter, = single.pop('params')
+            name = names[parameter]
+            custom = 'lr_mult' in single
+            decay_set = 'decay_mult' in single or 'weight_decay' in single and not custom
+            if not decay_set and (parameter.dim() < 2 or name.endswith(_NOT_DECAYED)):
+                single['weight_decay'] = 0.
+            layer = 0
+            if get_layer_depth is not None:
+                layer, num_layers = get_layer_depth(name, 'backbone.')
+                single['lr'] = (single.get('lr', self.base_lr)
+                                * self.layer_decay**(num_layers - 1 - layer))
+            single.pop('lr_mult', None)
+            single.pop('decay_mult', None)
+            key = (layer, single.get('weight_decay', self.base_wd) or 0.,
+                   repr(sorted(single.items())))
+            groups.setdefault(key, dict(single, params=[]))['params'].append(parameter)
+        return [group for _, group in sorted(groups.items(), key=lambda item: item[0])]

@@ -1,6 +1,7 @@
 """Encoders of thermal cubes."""
 
+from .base import BaseBackbone
 from .keypoint_features import KeypointFeatures
 from .mofm_backbone import ConvCubeEmbed, LinearCubeEmbed, MoFMBackbone
 
-__all__ = ['ConvCubeEmbed', 'KeypointFeatures', 'LinearCubeEmbed', 'MoFMBackbone']
+__all__ = ['BaseBackbone', 'ConvCubeEmbed', 'KeypointFeatures', 'LinearCubeEmbed', 'MoFMBackbone']

@@ -4,10 +4,10 @@ Every cube is embedded on its own, so a masked cube cannot leak through its neig
 are empty and their embedding is one constant: only the occupied ones are computed.
 """
 
+import re
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
 
 from ..init_cfg import load_init_cfg
 from ..layers.transformer_block import TransformerBlock
+from .base import BaseBackbone
 
 
 @MODELS.register_module()
@@ -83,7 +84,7 @@ class ConvCubeEmbed(nn.Module):
 
 
 @MODELS.register_module()
-class MoFMBackbone(BaseModule):
+class MoFMBackbone(BaseBackbone):
     """ViT over thermal cubes.
 
     Args:
@@ -128,7 +129,6 @@ class MoFMBackbone(BaseModule):
         self.grid = CubeGrid(num_frames, canvas, patch)
         self.num_joints = num_joints
         self.embed_dims = embed_dims
-        self.frozen = frozen
         length = self.grid.num_cubes + with_cls
         if length > max_tokens:
             raise ValueError(f'max_tokens: found {max_tokens}, expected at least {length} (cubes '
@@ -152,7 +152,7 @@ class MoFMBackbone(BaseModule):
             for rate in rates)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
         if frozen:
-            self.requires_grad_(False)
+            self.freeze()
 
     def init_weights(self):
         """Truncated normal (std 0.02) as BEiT, and the weights of ``init_cfg``."""
@@ -169,9 +169,14 @@ class MoFMBackbone(BaseModule):
         if self.init_cfg:
             load_init_cfg(self)
 
-    def train(self, mode: bool = True):
-        """A frozen backbone stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """See :class:`BaseBackbone`; layer i is block i."""
+        last = len(self.blocks) + 1
+        if match := re.match(rf'{re.escape(prefix)}blocks\.(\d+)\.', param_name):
+            return int(match[1]) + 1, last + 1
+        embedding = tuple(prefix + name for name in
+                          ('embed.', 'pos_embed', 'mask_token', 'cls_token'))
+        return 0 if param_name.startswith(embedding) else last, last + 1
 
     def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
         """Embeddings of all cubes, computed for the visible ones that hold heat.

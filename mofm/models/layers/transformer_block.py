@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .attention import attend
+
 
 class TransformerBlock(nn.Module):
     """Pre-norm transformer block."""
@@ -37,11 +39,7 @@ class TransformerBlock(nn.Module):
         return self._forward(x, attn_mask)
 
     def _forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
-        b, n, d = x.shape
-        qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
-        y = self.proj(y.transpose(1, 2).reshape(b, n, d))
+        y = self.proj(attend(self.qkv(self.norm1(x)), self.num_heads, attn_mask))
         x = x + self._residual(y)
         y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
         return x + self._residual(y)
