@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, Problem, load_annotations, open_arrow, validate
+from mofm.keypoints import resample
 from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, file_error, find_videos
@@ -29,8 +30,6 @@ _POSES = ((rb'"(meta_info|instance_info|frame_id|instances|keypoint_scores)"', M
           (rb'"people"', OpenPose))
 _ARRAYS = ('.npy', '.npz')
 _FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
-# Frames between two rows that are bridged when the frame rate is changed, as readers of poses do.
-_MAX_GAP = 5
 # Four days at 30 frames per second; a larger number is a time stamp.
 _MAX_FRAME = 10**7
 
@@ -327,40 +326,6 @@ class RecordingReader:
                           progress=lambda frames: bar.update(frames - bar.n))
             (ann, _), = MMPoseJSON(poses, strict=True, to_layout=self.to_layout.name)
         return ann, video.fps
-
-
-def resample(ann: dict, ratio: float) -> dict:
-    """Bring an annotation to another frame rate.
-
-    Joints move on straight lines between two rows, with the lower of both scores; a joint that
-    misses at one of them misses between them. Frames in gaps of more than five frames are left
-    out.
-
-    Args:
-        ann (dict): A valid annotation.
-        ratio (float): New frames per old frame.
-
-    Returns:
-        dict: The same with ``frame_inds`` in new frames, without the labels of rows.
-    """
-    inds = ann.get('frame_inds', np.arange(ann['total_frames']))
-    frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)
-    place = (frames / ratio).clip(inds[0], inds[-1])
-    after = np.searchsorted(inds, place)
-    before = after - (inds[after] > place)
-    gap = inds[after] - inds[before]
-    keep = gap <= _MAX_GAP + 1
-    frames, place, after, before, gap = (v[keep] for v in (frames, place, after, before, gap))
-
-    share = ((place - inds[before]) / np.maximum(gap, 1)).astype(np.float32)[:, None]  # (T, 1)
-    score = ann['keypoint_score'] * visible(ann)
-    score = np.minimum(score[:, before], score[:, after])  # (M, T, V)
-    keypoint = ann['keypoint'].astype(np.float32)
-    keypoint = (1 - share[..., None]) * keypoint[:, before] + share[..., None] * keypoint[:, after]
-    kept = {key: ann[key] for key in ('frame_dir', 'label', 'img_shape', 'clip', 'track_id')
-            if key in ann}
-    return dict(kept, total_frames=len(frames), frame_inds=frames, keypoint_score=score,
-                keypoint=keypoint * (score > 0)[..., None])
 
 
 def _without_nan(ann: dict) -> dict:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
+from mofm.keypoints import interpolate
 from mofm.sources import write_bvh
 from mofm.utils.files import atomic_write
 
@@ -280,9 +280,8 @@ class LiftResult(Result):
         step = np.diff(self.frame).min(initial=1)
         for person in np.flatnonzero(seen.any(1)):
             place, joints = self.frame[seen[person]], self.joints[person, seen[person]]
-            if len(place) > 1:
-                joints = make_interp_spline(place, joints, 1)(
-                    np.arange(place[0], place[-1] + step / 2, step))
+            at = np.arange(place[0], place[-1] + step / 2, step).clip(max=place[-1])
+            joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), place, at)
             written.append(path.with_stem(f'{path.stem}_{person}') if len(seen) > 1 else path)
             write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
         return written

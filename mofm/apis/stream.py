@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofm.keypoints import PoseTracker
+from mofm.keypoints import PoseTracker, resample
 from mofm.structures import SCORE_THRESHOLD, convert, get_layout
 
 from .inferencer import MotionInferencer
-from .recordings import resample
 
 
 @dataclass(frozen=True)

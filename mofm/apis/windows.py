@@ -5,12 +5,12 @@ import numpy as np
 from mofm.annotations import AnnotationError, Problem
 from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.track_windows import TrackWindowDataset
-from mofm.structures import SCORE_THRESHOLD
+from mofm.structures import visible_joints
 
 
 def visible(ann: dict) -> np.ndarray:
     """(M, T, V) joints that are there."""
-    return (ann['keypoint_score'] >= SCORE_THRESHOLD) & ann['keypoint'].any(-1)
+    return visible_joints(ann['keypoint'], ann['keypoint_score'])
 
 
 class ClipWindows:

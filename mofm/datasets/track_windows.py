@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS
-from mofm.structures import SCORE_THRESHOLD
+from mofm.structures import visible_joints
 
 from .window_dataset import WindowDataset
 
@@ -135,7 +135,7 @@ class TrackWindowDataset(WindowDataset):
         while annotations:
             ann = annotations.pop()
             keypoint, score = ann['keypoint'], ann['keypoint_score']
-            seen = ((score >= SCORE_THRESHOLD) & keypoint.any(-1)).any(-1)  # (M, T)
+            seen = visible_joints(keypoint, score).any(-1)  # (M, T)
             _, row = np.nonzero(seen)  # sorted by person
             frame = ann.get('frame_inds', np.arange(ann['total_frames'])).astype(np.int32)
             abnormal = 'frame_label' in ann and np.isin(ann['frame_label'], self.abnormal_labels)

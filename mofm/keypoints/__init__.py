@@ -1,8 +1,9 @@
-"""Operations on poses: virtual cameras, pose noise, tracking."""
+"""Operations on poses: virtual cameras, pose noise, tracking, resampling."""
 
 from .cameras import Camera, CameraRange, level
+from .gaps import fill_gaps, interpolate, resample
 from .pose_noise import add_pose_noise
-from .tracking import PoseTracker, fill_gaps, oks, track_poses
+from .tracking import PoseTracker, oks, track_poses
 
-__all__ = ['Camera', 'CameraRange', 'PoseTracker', 'add_pose_noise', 'fill_gaps', 'level', 'oks',
-           'track_poses']
+__all__ = ['Camera', 'CameraRange', 'PoseTracker', 'add_pose_noise', 'fill_gaps',
+           'interpolate', 'level', 'oks', 'resample', 'track_poses']

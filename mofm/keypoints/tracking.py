@@ -1,4 +1,4 @@
-"""Identities for untracked poses: assignment by object keypoint similarity, and gaps in tracks.
+"""Track IDs of untracked poses, assigned by object keypoint similarity.
 
 Object keypoint similarity (OKS) is that of the COCO evaluation: the mean over the visible joints
 of exp(-d^2 / (2 s^2 k^2)), with the distance d, the area of the person s^2 and k twice the
@@ -132,35 +132,3 @@ def _velocity(tracks, track, frame, keypoint, score):
     shift = shift / (frame - tracks['frame'][track])[:, None]
     velocity = tracks['velocity'][track]
     return np.where(np.isnan(velocity), shift, velocity + _SMOOTH * (shift - velocity))
-
-
-def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
-              max_gap: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Interpolate short gaps of a track and split it at the long ones.
-
-    Joints move on straight lines through a gap, with the lower score of both ends; a joint that
-    misses at one end misses in the gap too.
-
-    Args:
-        keypoint (np.ndarray): (T, V, 2) pixels of one person, T at least 1.
-        score (np.ndarray): (T, V), 0 where a joint is missing.
-        frame_inds (np.ndarray): (T,) frame of each row, ascending.
-        max_gap (int): Missing frames in a row that are filled; 0 splits at every gap.
-
-    Returns:
-        list[tuple]: keypoint (t, V, 2), score (t, V) and frame_inds (t,) of each piece, without
-        gaps.
-    """
-    first = np.flatnonzero(np.diff(frame_inds, prepend=-np.inf) > max_gap + 1)
-    last = np.append(first[1:], len(frame_inds)) - 1
-    pieces = []
-    for begin, end in zip(first, last, strict=True):
-        inds = np.arange(frame_inds[begin], frame_inds[end] + 1)
-        after = np.searchsorted(frame_inds, inds)  # (t,) the row at or after each frame
-        before = after - (frame_inds[after] > inds)
-        gap = np.maximum(frame_inds[after] - frame_inds[before], 1)
-        share = ((inds - frame_inds[before]) / gap)[:, None, None]
-        lower = np.minimum(score[before], score[after])
-        moved = (1 - share) * keypoint[before] + share * keypoint[after]
-        pieces.append((np.where(lower[..., None] > 0, moved, 0), lower, inds))
-    return pieces

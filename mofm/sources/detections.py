@@ -10,7 +10,7 @@ from typing import (
 import numpy as np
 
 from mofm.keypoints import fill_gaps, track_poses
-from mofm.structures import LAYOUTS, SCORE_THRESHOLD, convert, get_layout
+from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
 
 from .base import FolderSource, Item
 
@@ -199,7 +199,7 @@ class DetectionSource(FolderSource):
             if found > largest:
                 raise self.error(name, field, found, f'{usual}, at most {largest}')
         score = video.score.clip(0, 1)
-        visible = (score >= SCORE_THRESHOLD) & video.keypoint.any(-1)
+        visible = visible_joints(video.keypoint, score)
         keypoint, score = video.keypoint * visible[..., None], score * visible
         keep = visible.any(-1) & (score.mean(-1) >= self.min_score)
         rows = np.lexsort((-score.sum(-1), video.frame))  # the best of a frame first

@@ -6,14 +6,15 @@ Layouts and the score threshold need NumPy only; what needs torch is imported on
 from importlib import import_module
 
 from .layouts import LAYOUTS, Layout, convert, get_layout
-from .score import SCORE_THRESHOLD
+from .score import SCORE_THRESHOLD, visible_joints
 
 _TORCH = dict(CubeGrid='cube_grid', MotionFeatures='motion_features',
               RenderedCubes='thermal_cubes', ThermalCubes='thermal_cubes',
               stack_inputs='stacking')
 
 __all__ = ['LAYOUTS', 'SCORE_THRESHOLD', 'CubeGrid', 'Layout', 'MotionFeatures', 'RenderedCubes',
-           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs']
+           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs',
+           'visible_joints']
 
 
 def __getattr__(name: str):

@@ -1,11 +1,10 @@
 """Memory of the process."""
 
+import contextlib
 import ctypes
 
 
 def release_freed_memory():
     """Return freed small blocks to the system, which glibc keeps."""
-    try:
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):  # another C library
-        pass

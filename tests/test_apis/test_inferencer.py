@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
-from mofm.apis.recordings import RecordingReader, resample
+from mofm.apis.recordings import RecordingReader
 from mofm.apis.results import frame_scores
 from mofm.apis.windows import ClipWindows
 from mofm.datasets import MotionDataset, SyntheticMotion, motion_collate
+from mofm.keypoints import resample
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import LAYOUTS, convert
 
@@ -278,27 +279,6 @@ def test_progress_counts_windows(inferencer, motion, capsys):
 
 
 # ---------------------------------------------------------------------------- frame rates
-@pytest.mark.parametrize('ratio', [.5, 2, 1.25, 1 / 3])
-def test_resample_follows_straight_lines(ratio):
-    inds = np.r_[3:20, 25:40, 60:80]  # a gap that is bridged and one that is not
-    time = inds[None, :, None, None].astype(np.float32)
-    ann = dict(frame_dir='a', label=0, img_shape=(9, 9), total_frames=len(inds), frame_inds=inds,
-               keypoint=np.broadcast_to(time + (1, 5), (1, len(inds), 17, 2)),
-               keypoint_score=np.full((1, len(inds), 17), .5))
-    ann['keypoint_score'][0, 5:8, 2] = 0
-    out = resample(ann, ratio)
-    frames = out['frame_inds']
-    place = (frames / ratio).clip(3, 79)
-    assert ((place <= 39) | (place >= 60)).all()
-    expected = [k for k in range(round(3 * ratio), round(79 * ratio) + 1)
-                if not 39 < k / ratio < 60]
-    assert frames.tolist() == expected
-    np.testing.assert_allclose(out['keypoint'][0, :, 0], place[:, None] + (1, 5), rtol=1e-5)
-    missing = (place > 7) & (place < 11)  # frames 8, 9, 10 and on the way to them
-    np.testing.assert_array_equal(out['keypoint_score'][0, :, 2], np.where(missing, 0, .5))
-    assert not out['keypoint'][0, missing, 2].any()
-
-
 def test_other_frame_rates_give_the_same(inferencer, motion):
     action, anomaly = inferencer('action', batch_size=1), inferencer('anomaly')
     ann = motion[1]

@@ -1,4 +1,4 @@
-"""Identities by OKS: its formula, persons who enter, leave, cross and hide; gaps of tracks."""
+"""Track IDs by OKS: its formula, persons who enter, leave, cross and hide."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 
 from mofm.datasets.synthetic import animate
 from mofm.keypoints import add_pose_noise
-from mofm.keypoints.tracking import fill_gaps, oks, track_poses
+from mofm.keypoints.tracking import oks, track_poses
 
 # Of the COCO key point evaluation, times 10.
 SIGMAS = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]
@@ -180,43 +180,3 @@ def test_real_poses_without_tracking(real_data):
     assert 15 <= len(lengths) <= 100
     assert np.sort(lengths)[-30:].sum() > .85 * 2547  # few long tracks hold nearly all
     assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames)))
-
-
-def test_gaps_are_lines():
-    rng = np.random.default_rng(0)
-    inds = np.array([3, 4, 8, 9, 14])
-    keypoint, score = rng.uniform(1, 500, (5, 17, 2)), rng.uniform(.1, 1, (5, 17))
-    (points, scores, filled), = fill_gaps(keypoint, score, inds, 4)
-    assert filled.tolist() == list(range(3, 15))
-    for v in range(17):
-        for c in range(2):
-            np.testing.assert_allclose(points[:, v, c], np.interp(filled, inds, keypoint[:, v, c]))
-    np.testing.assert_array_equal(scores[inds - 3], score)
-    np.testing.assert_array_equal(points[inds - 3], keypoint)
-    np.testing.assert_array_equal(scores[2:5], np.minimum(score[1], score[2])[None].repeat(3, 0))
-
-
-def test_a_joint_without_both_ends_stays_missing():
-    keypoint, score = np.stack([POSE, POSE + 10]) + 200, np.ones((2, 17))
-    keypoint[1, 9] = score[1, 9] = 0
-    (points, scores, _), = fill_gaps(keypoint, score, np.array([0, 2]), 1)
-    assert not points[1, 9].any()
-    assert scores[1, 9] == 0
-    assert (scores[1] > 0).sum() == 16
-    np.testing.assert_allclose(points[1, 10], POSE[10] + 205)
-
-
-@pytest.mark.parametrize(('max_gap', 'expected'), [
-    (0, [[0, 1], [3], [7], [9]]), (1, [[0, 1, 2, 3], [7, 8, 9]]),
-    (2, [[0, 1, 2, 3], [7, 8, 9]]), (3, [list(range(10))])])
-def test_long_gaps_split(max_gap, expected):
-    inds = np.array([0, 1, 3, 7, 9])
-    keypoint, score = np.arange(1., 6)[:, None, None] * POSE, np.full((5, 17), .5)
-    pieces = fill_gaps(keypoint, score, inds, max_gap)
-    assert [frames.tolist() for _, _, frames in pieces] == expected
-    assert all(len(p) == len(s) == len(f) for p, s, f in pieces)
-
-
-def test_gaps_of_huge_numbers_take_no_memory():
-    pieces = fill_gaps(np.ones((2, 17, 2)), np.ones((2, 17)), np.array([0, 2**31 - 1]), 5)
-    assert [frames.tolist() for _, _, frames in pieces] == [[0], [2**31 - 1]]

@@ -9,7 +9,7 @@ from rich.progress import track
 from rich.table import Table
 
 from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
-from mofm.structures import LAYOUTS, SCORE_THRESHOLD, get_layout
+from mofm.structures import LAYOUTS, get_layout, visible_joints
 from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
 
 _BINS = 10
@@ -39,7 +39,7 @@ class Report:
         if not len(ann['keypoint']):
             return
         score = ann['keypoint_score'].astype(np.float32)
-        visible = (score >= SCORE_THRESHOLD) & ann['keypoint'].any(-1)  # (M, T, V)
+        visible = visible_joints(ann['keypoint'], score)  # (M, T, V)
         self.poses += int(visible.any(-1).sum())
         self.present += visible.sum((0, 1))
         self.scores[:-1] += np.histogram(score[visible].clip(0, 1), _BINS, (0, 1))[0]

@@ -9,7 +9,7 @@ from mofm.annotations import AnnotationError, Problem, summarize
 from mofm.datasets.frame_windows import cut_window, window_starts
 from mofm.datasets.window_dataset import WindowDataset
 from mofm.registry import DATASETS
-from mofm.structures import SCORE_THRESHOLD
+from mofm.structures import visible_joints
 
 
 def label_segments(frame_label: np.ndarray, frame_inds: np.ndarray) -> np.ndarray:
@@ -137,9 +137,7 @@ class UntrimmedDataset(WindowDataset):
         inds = ann['frame_inds']
         first = window_starts(int(inds[-1]) + 1, self.window, self.stride)
         if not self.test_mode:
-            seen = ann['keypoint'].any(-1)
-            if ann.get('keypoint_score') is not None:
-                seen &= ann['keypoint_score'] >= SCORE_THRESHOLD
+            seen = visible_joints(ann['keypoint'], ann.get('keypoint_score'))
             seen = inds[seen.any((0, 2))]
             first = first[np.searchsorted(seen, first)
                           < np.searchsorted(seen, first + self.window)]

@@ -1,0 +1,96 @@
+"""Resampling of poses along time, and gaps of tracks: joints move on straight lines."""
+
+import numpy as np
+
+from mofm.structures import visible_joints
+
+# Frames that may miss in a row where a recording is resampled, as in readers of pose files.
+_MAX_GAP = 5
+
+
+def rows_around(frames: np.ndarray, places: np.ndarray) -> tuple:
+    """Rows between which places in time lie.
+
+    Args:
+        frames (np.ndarray): (T,) time of each row, ascending.
+        places (np.ndarray): (N,) in [frames[0], frames[-1]].
+
+    Returns:
+        tuple: Row before, row after, which is the same at a row, and share of the way from one to
+        the other, (N,) each.
+    """
+    after = np.searchsorted(frames, places)
+    before = after - (frames[after] > places)
+    length = frames[after] - frames[before]
+    return before, after, (places - frames[before]) / np.where(length > 0, length, 1)
+
+
+def interpolate(keypoint: np.ndarray, score: np.ndarray, frames: np.ndarray,
+                places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Poses between rows, on straight lines, with the lower score of both ends.
+
+    A joint that misses at one end misses in between.
+
+    Args:
+        keypoint (np.ndarray): (..., T, V, C) float.
+        score (np.ndarray): (..., T, V), 0 where a joint is missing.
+        frames (np.ndarray): (T,) time of each row, ascending.
+        places (np.ndarray): (N,) in [frames[0], frames[-1]].
+
+    Returns:
+        tuple: keypoint (..., N, V, C), 0 where a joint is missing, and score (..., N, V).
+    """
+    before, after, share = rows_around(frames, places)
+    share = share.astype(keypoint.dtype)[:, None, None]
+    score = np.minimum(score[..., before, :], score[..., after, :])
+    moved = (1 - share) * keypoint[..., before, :, :] + share * keypoint[..., after, :, :]
+    return np.where(score[..., None] > 0, moved, 0).astype(keypoint.dtype), score
+
+
+def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
+              max_gap: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Interpolate short gaps of a track and split it at the long ones, see :func:`interpolate`.
+
+    Args:
+        keypoint (np.ndarray): (T, V, 2) pixels of one person, float, T at least 1.
+        score (np.ndarray): (T, V), 0 where a joint is missing.
+        frame_inds (np.ndarray): (T,) frame of each row, ascending.
+        max_gap (int): Missing frames in a row that are filled; 0 splits at every gap.
+
+    Returns:
+        list[tuple]: keypoint (t, V, 2), score (t, V) and frame_inds (t,) of each piece, without
+        gaps.
+    """
+    pieces = []
+    for rows in np.split(np.arange(len(frame_inds)),
+                         1 + np.flatnonzero(np.diff(frame_inds) > max_gap + 1)):
+        frames = frame_inds[rows]
+        inds = np.arange(frames[0], frames[-1] + 1)
+        pieces.append((*interpolate(keypoint[rows], score[rows], frames, inds), inds))
+    return pieces
+
+
+def resample(ann: dict, ratio: float) -> dict:
+    """Bring an annotation to another frame rate, see :func:`interpolate`.
+
+    Frames in gaps of more than five frames are left out.
+
+    Args:
+        ann (dict): A valid annotation.
+        ratio (float): New frames per old frame.
+
+    Returns:
+        dict: The same with ``frame_inds`` in new frames, without the labels of rows.
+    """
+    inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+    frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)
+    places = (frames / ratio).clip(inds[0], inds[-1])
+    before, after, _ = rows_around(inds, places)
+    near = inds[after] - inds[before] <= _MAX_GAP + 1
+    frames, places = frames[near], places[near]
+    score = ann['keypoint_score'] * visible_joints(ann['keypoint'], ann['keypoint_score'])
+    keypoint, score = interpolate(ann['keypoint'].astype(np.float32), score, inds, places)
+    kept = {key: ann[key] for key in ('frame_dir', 'label', 'img_shape', 'clip', 'track_id')
+            if key in ann}
+    return dict(kept, total_frames=len(frames), frame_inds=frames, keypoint=keypoint,
+                keypoint_score=score)
