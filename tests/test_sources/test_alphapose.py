@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mofm.sources.alphapose import AlphaPose
-from tests.test_sources.written_c import alphapose, alphapose_cmu, dump, people
+from tests.test_sources.native_files.pose_detectors import alphapose, alphapose_cmu, dump, people
 
 VALUES = people(frames=12, persons=2)
 

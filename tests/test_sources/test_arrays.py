@@ -9,7 +9,7 @@ from mofm.keypoints import CameraRange
 from mofm.sources.arrays import JointsNPZ
 from mofm.sources.motion_capture import load_map, shipped_maps
 from mofm.structures import LAYOUTS
-from tests.test_sources.written_b import BANDAI, concatenated, npz, person, walk
+from tests.test_sources.native_files.mocap import BANDAI, concatenated, npz, person, walk
 
 FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(180, 180), pitch=(0, 0), roll=(0, 0),
                     focal=(.65, .65))

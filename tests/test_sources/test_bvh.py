@@ -13,7 +13,7 @@ from mofm.annotations import AnnotationError
 from mofm.sources import bvh as module
 from mofm.sources.bvh import BVH, forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS
-from tests.test_sources.written_b import ENDS, SKELETON, bvh, bvh_values
+from tests.test_sources.native_files.mocap import ENDS, SKELETON, bvh, bvh_values
 
 COCO = LAYOUTS['coco17'].joints
 

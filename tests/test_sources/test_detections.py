@@ -8,7 +8,7 @@ import pytest
 from mofm.annotations import AnnotationError, validate
 from mofm.sources import detections
 from mofm.sources.detections import Detections, DetectionSource, frame_numbers
-from tests.test_sources.written_c import people
+from tests.test_sources.native_files.pose_detectors import people
 
 
 class Given(DetectionSource):

@@ -24,15 +24,13 @@ from mofm.annotations import AnnotationError, validate
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
-from tests.test_sources import written_a, written_b, written_c, written_d, written_e
+from tests.test_sources.native_files import SAMPLES, mocap, penn_action, pyskl, stg_nf
 
-SAMPLES = {**written_a.SAMPLES, **written_b.SAMPLES, **written_c.SAMPLES, **written_d.SAMPLES,
-           **written_e.SAMPLES}
 #: Damaged folders and damaged zip files of every sample.
 FOLDERS, ARCHIVES = 40, 10
 SECONDS = 5
 # Readers that take more than one path, here folders inside of one.
-_TWO_PATHS = (written_a.KineticsFolder, written_d.UBnormalFolder)
+_TWO_PATHS = (pyskl.KineticsFolder, stg_nf.UBnormalFolder)
 # Files that say something about several recordings.
 _SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt', 'cross-subject.txt',
            'k400.pkl', 'smarthome_CS_51.json')
@@ -305,7 +303,7 @@ def mat_of(rng, content):
     else:
         fields[key] = rng.choice([{'a': 1}, [], [[1], 'a'], 'x' * 1000, -1, 1e300, np.nan, 'BOWL'])
     try:
-        return written_d.mat(fields, rng.random() < .5), f'{kind} of {key}'
+        return penn_action.mat(fields, rng.random() < .5), f'{kind} of {key}'
     except Exception:  # scipy cannot write it
         return b'', 'empty'
 
@@ -614,7 +612,7 @@ def npz_header(*args):
 
 
 _LONG = b'\x93NUMPY\2\0' + struct.pack('<I', ZEROS) + bytes(ZEROS)  # a header of 64 MiB
-_PNG = written_d.png(np.zeros((1, 1), np.uint8))
+_PNG = stg_nf.png(np.zeros((1, 1), np.uint8))
 # Sample, file (None: the zip file itself), and what is in it.
 BOMBS = {
     'zip mat': ('penn_action', None, lambda: packed('labels/1.mat')),
@@ -633,19 +631,19 @@ BOMBS = {
     'json digits': ('alphapose', 'walk/alphapose-results.json', lambda: b'1' * 10**7),
     'json deep': ('mmpose', 'walk.json', lambda: b'[' * 10**7),
     'json many': ('tsu', 'smarthome_CS_51.json', lambda: b'{"a":' * 10**6),
-    'mat large': ('penn_action', 'labels/0001.mat', lambda: written_d.mat(
-        dict(written_d.penn_fields(), x=np.zeros(10**7 + 1, np.uint8)))),
-    'mat cell': ('penn_action', 'labels/0001.mat', lambda: written_d.mat(
-        dict(written_d.penn_fields(), x=np.array([np.zeros(10**6), 'a'], object)))),
+    'mat large': ('penn_action', 'labels/0001.mat', lambda: penn_action.mat(
+        dict(penn_action.penn_fields(), x=np.zeros(10**7 + 1, np.uint8)))),
+    'mat cell': ('penn_action', 'labels/0001.mat', lambda: penn_action.mat(
+        dict(penn_action.penn_fields(), x=np.array([np.zeros(10**6), 'a'], object)))),
     'pickle bytes': ('pyskl', 'ntu60_hrnet.pkl', lambda: b'\x80\4\x8e' + struct.pack('<Q', 2**40)),
     'pickle text': ('pyskl_3d', 'ntu60_3d.pkl', lambda: b'\x80\4\x8d' + struct.pack('<Q', 2**33)),
     'pickle array': ('pyskl', 'ntu60_hrnet.pkl', lambda: pickle.dumps(np.zeros(9, 'f2')).replace(
         b'K\t\x85', b'\x8a\5\0\0\0\0\1\x85')),
-    'pickle empty': ('pyskl', 'ntu60_hrnet.pkl', lambda: written_a.pyskl(
-        [written_a.annotation('a', img_shape=np.zeros((10**9, 0)))])),
+    'pickle empty': ('pyskl', 'ntu60_hrnet.pkl', lambda: pyskl.pyskl(
+        [pyskl.annotation('a', img_shape=np.zeros((10**9, 0)))])),
     'skeleton frames': ('ntu60_3d', 'nturgb+d_skeletons/S001C001P001R001A001.skeleton',
                         lambda: b'999999999\n0\n'),
-    'bvh frames': ('bvh', '01/01_01.bvh', lambda: written_b.bvh().replace(
+    'bvh frames': ('bvh', '01/01_01.bvh', lambda: mocap.bvh().replace(
         b'Frames: 5', b'Frames: 999999999')),
     'png': ('ubnormal_labels', next(f for f in SAMPLES['ubnormal_labels'][1] if 'png' in f),
             lambda: _PNG[:16] + struct.pack('>II', 60000, 60000) + _PNG[24:])}

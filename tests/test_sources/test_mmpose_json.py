@@ -9,7 +9,13 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources.mmpose import MMPoseJSON
 from mofm.structures import convert
-from tests.test_sources.written_c import dump, instances, mmpose_demo, mmpose_video, people
+from tests.test_sources.native_files.pose_detectors import (
+    dump,
+    instances,
+    mmpose_demo,
+    mmpose_video,
+    people,
+)
 
 VALUES = people(frames=12, persons=2)
 

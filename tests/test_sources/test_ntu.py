@@ -11,7 +11,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, liveliest
-from tests.test_sources.written_a import ID, NTU_FILES, kinect_body, pair, skeleton, solo
+from tests.test_sources.native_files.ntu import ID, NTU_FILES, kinect_body, pair, skeleton, solo
 
 NAME = 'S001C001P001R001A001.skeleton'
 MUTUAL = 'S017C002P008R002A050.skeleton'

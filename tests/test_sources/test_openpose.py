@@ -9,7 +9,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources.openpose import OpenPose
 from mofm.structures import convert
-from tests.test_sources.written_c import dump, openpose, people
+from tests.test_sources.native_files.pose_detectors import dump, openpose, people
 
 # Which joint of the file becomes each of COCO-17, as STG-NF and OpenPose number them.
 BODY_25 = [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11]

@@ -12,7 +12,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources.panoptic import DomeCamera, Panoptic
 from mofm.structures import LAYOUTS
-from tests.test_sources.written_b import DOME, body, dome_camera, panoptic, scene
+from tests.test_sources.native_files.panoptic import DOME, body, dome_camera, panoptic, scene
 
 COCO19 = [1, 15, 17, 16, 18, 3, 9, 4, 10, 5, 11, 6, 12, 7, 13, 8, 14]
 SEQUENCES = ('160906_band1', '160906_band2')

@@ -12,12 +12,12 @@ from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
 from mofm.structures import convert
-from tests.test_sources.written_a import (
+from tests.test_sources.native_files.ntu import kinect_body
+from tests.test_sources.native_files.pyskl import (
     KineticsFolder,
     annotation,
     annotation_3d,
     detections,
-    kinect_body,
     kinetics,
     pyskl,
 )

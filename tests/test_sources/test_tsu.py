@@ -10,7 +10,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.sources.tsu import TSU, Smarthome
-from tests.test_sources.written_a import (
+from tests.test_sources.native_files.smarthome import (
     TSU_FILES,
     kpts,
     lcr,

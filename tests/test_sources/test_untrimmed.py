@@ -6,8 +6,14 @@ import pytest
 from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.sources import PKUMMD, Charades
 from mofm.structures import convert
-from tests.test_sources.written_a import kpts, tsu_keypoints
-from tests.test_sources.written_e import CHARADES_FILES, PKU_FILES, pku, pku_joints, table
+from tests.test_sources.native_files.smarthome import kpts, tsu_keypoints
+from tests.test_sources.native_files.untrimmed import (
+    CHARADES_FILES,
+    PKU_FILES,
+    pku,
+    pku_joints,
+    table,
+)
 
 
 def write(folder, files):

@@ -1,11 +1,12 @@
-"""Native files of PKU-MMD and Charades, as published."""
+"""Files of PKU-MMD and Charades."""
+
 import io
 
 import numpy as np
 
 from mofm.sources.charades import Charades
 from mofm.sources.pku_mmd import PKUMMD
-from tests.test_sources.written_a import kpts, lcr, lcr_frames, tsu_keypoints
+from tests.test_sources.native_files.smarthome import kpts, lcr, lcr_frames, tsu_keypoints
 
 
 def pku_joints(frames=8):

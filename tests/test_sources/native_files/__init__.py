@@ -1,0 +1,20 @@
+"""Small native files in the published layout of every source."""
+
+from . import (
+    kinect_v1,
+    mocap,
+    ntu,
+    panoptic,
+    penn_action,
+    pose_detectors,
+    pyskl,
+    smarthome,
+    stg_nf,
+    untrimmed,
+)
+
+# Name to a source, its files and its options
+SAMPLES = {
+    name: sample for module in (
+        kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf,
+        untrimmed) for name, sample in module.SAMPLES.items()}
