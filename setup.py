@@ -43,6 +43,11 @@ TESTS = [
     'pytest-xdist>=3.5',  # the suite on all cores
     'hypothesis>=6.100',  # property tests
     'ruff>=0.11',  # lint
+    'import-linter>=2.1',  # which room may import which
+    'mypy>=1.15',  # types of what others call
+    'pre-commit>=4',  # the lint step at every commit
+    'mkdocs-material>=9.6',  # documentation site
+    'mkdocstrings[python]>=0.29',  # its API pages, out of the docstrings
     'tensorboard',  # visualization backends by config
     'wandb',
     'nbclient',  # runs the notebook
