@@ -28,7 +28,7 @@ class Camera:
     img_shape: tuple[int, int]
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See points of the world.
+        """Project points of the world.
 
         Args:
             points (np.ndarray): (..., 3) meters.
@@ -68,7 +68,7 @@ def level(points: np.ndarray, tilt: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CameraRange:
-    """Where virtual cameras may stand; each value is drawn uniformly between two limits.
+    """Ranges of virtual camera poses; each value is drawn uniformly between two limits.
 
     Args:
         distance (tuple[float, float]): Horizontal distance from the target in meters.
@@ -96,7 +96,7 @@ class CameraRange:
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """The sizes of the image, also if there is only one."""
+        """Image sizes as a sequence, also if there is only one."""
         several = isinstance(self.img_shape[0], (tuple, list))
         return self.img_shape if several else (self.img_shape, )
 

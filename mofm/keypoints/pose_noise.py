@@ -1,4 +1,4 @@
-"""The errors of a 2D pose detector, put on exact COCO-17 key points."""
+"""Pose noise: the errors of a 2D pose estimator, added to exact COCO-17 key points."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def _runs(rng: np.random.Generator, frames: int, count: int) -> np.ndarray:
 
 
 def _occlusion(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Joints that the trunk or the head hides from the camera: (T, 17) bool."""
+    """Occlusion by the trunk or the head, (T, 17) bool."""
     hidden = np.zeros(depth.shape, dtype=bool)
     head = depth[:, _EARS].mean(1, keepdims=True)
     hidden[:, _FACE] = depth[:, _FACE] > head + .05
@@ -40,7 +40,7 @@ def _swaps(rng: np.random.Generator, frames: int, num_joints: int, rate: float) 
 def add_pose_noise(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
            img_shape: tuple[int, int], far: float = 0,
            swap: float = 0) -> tuple[np.ndarray, np.ndarray]:
-    """What a 2D pose detector would report.
+    """Simulate the output of a 2D pose estimator.
 
     Jitter grows with speed, distance and for hidden joints, confidence falls with the error, and
     joints are missed for a few frames at a time. Joints outside of the image are missed too.

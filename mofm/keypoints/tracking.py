@@ -27,7 +27,7 @@ def _area(keypoint: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
         other_score: np.ndarray) -> np.ndarray:
-    """Similarity of two sets of poses.
+    """Compute the object keypoint similarity of two sets of poses.
 
     The visibility of COCO becomes the lower one of the two scores, so a joint that one pose lacks
     does not count. Neither of them is the truth, so the area is the mean of both, each that of
@@ -51,7 +51,7 @@ def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
 
 
 class PoseTracker:
-    """Say who is who in the poses that a detector finds, frame by frame.
+    """Assign track IDs to per-frame poses, one frame after the other.
 
     From frame to frame, persons are assigned to those seen before, each moved on with its mean
     velocity, so that the sum of OKS is highest. Who is lost can be found again for a while, and is
@@ -71,7 +71,7 @@ class PoseTracker:
             frame=np.zeros(0, int), number=np.zeros(0, int))
 
     def update(self, keypoint: np.ndarray, score: np.ndarray, frame: int) -> np.ndarray:
-        """Recognize the persons of the next frame.
+        """Assign track IDs to the poses of the next frame.
 
         Args:
             keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
@@ -107,7 +107,7 @@ class PoseTracker:
 def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
                 frame_inds: Sequence[int] | None = None, min_oks: float = .2,
                 max_lost: int = 30) -> list[np.ndarray]:
-    """All frames of a recording through a :class:`PoseTracker`.
+    """Assign track IDs to all frames of a recording, see :class:`PoseTracker`.
 
     Args:
         frames (Sequence[tuple]): keypoint (N, 17, 2) and score (N, 17) of the N persons of each

@@ -1,4 +1,4 @@
-"""Poses from videos and cameras."""
+"""2D pose estimation on videos and images."""
 
 from .extract import extract_video, extracted, read_boxes
 from .pose_extractor import DETECTOR, MODEL, PersonDetector, PoseExtractor, whole_frame

@@ -1,4 +1,4 @@
-"""Poses of the people in a video, in the format of MMPose's demo.
+"""Pose extraction from videos into files of the format of MMPose's demo.
 
 The reader ``mmpose`` tracks them and turns them into annotations. Frames are written as soon as
 they are done, so that an interrupted video goes on where it stopped.
@@ -19,7 +19,7 @@ from .video import Video, file_error
 
 
 def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
-    """Boxes of persons from a file ``{"FRAME": [[x1, y1, x2, y2, score], ...], ...}``.
+    """Read person boxes from a file ``{"FRAME": [[x1, y1, x2, y2, score], ...], ...}``.
 
     Args:
         path (str or Path): A JSON file. Frames count from 0, those without persons may be
@@ -76,7 +76,7 @@ def _line(value: dict) -> bytes:
 
 
 def _check_settings(file: Path, meta: object, settings: dict):
-    """Refuse to go on with poses that were made in another way."""
+    """Refuse to resume an extraction that had other settings."""
     meta = meta if isinstance(meta, dict) else {}
     for name, expected in settings.items():
         if meta.get(name) != expected:
@@ -85,7 +85,7 @@ def _check_settings(file: Path, meta: object, settings: dict):
 
 
 def _done_frames(part, file: Path, settings: dict) -> int:
-    """Frames in a part file, whose damaged end is cut off; -1 if it has no head either."""
+    """Count the frames of a part file and truncate its damaged end; -1 without a head."""
     end, frames = 0, -1
     part.seek(0)
     for line in part:
@@ -105,7 +105,7 @@ def _done_frames(part, file: Path, settings: dict) -> int:
 
 
 def extracted(output: str | Path, settings: dict) -> dict | None:
-    """What a complete pose file says about its video.
+    """Read the metadata of a complete pose file.
 
     Args:
         output (str or Path): ``NAME.json`` as written by :func:`extract_video`.
@@ -133,7 +133,7 @@ def extracted(output: str | Path, settings: dict) -> dict | None:
 def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
                   settings: dict, boxes: Mapping[int, np.ndarray] | None = None,
                   progress: Callable[[int], None] = lambda frames: None) -> dict:
-    """Write the poses of a video.
+    """Extract the poses of a video into a file.
 
     Until the file is complete, ``NAME.jsonl.part`` beside it has a line per frame; the same call
     goes on after the last complete one.
@@ -191,7 +191,7 @@ def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
 
 
 def _check_boxes(boxes, video):
-    """Boxes beside the image are those of another video or size."""
+    """Refuse boxes outside of the image, which are of another video or size."""
     for frame, found in boxes.items():
         if ((found[:, 2:4] <= 0) | (found[:, :2] >= (video.width, video.height))).any():
             raise file_error(video.path, 'boxes', f'one outside of the image in frame {frame}',
@@ -199,7 +199,7 @@ def _check_boxes(boxes, video):
 
 
 def _complete(part, output, frames):
-    """Lines of a part file as one JSON file, whose first line is the head."""
+    """Merge the lines of a part file into one JSON file with the head as its first line."""
     part.seek(0)
     meta = json.loads(part.readline())['meta_info']
     start = part.tell()

@@ -1,4 +1,4 @@
-"""Poses of the people in images, by the 2D models of MMPose."""
+"""2D pose estimation by the models of MMPose."""
 import difflib
 import itertools
 import warnings
@@ -27,7 +27,7 @@ Boxes = Callable[[np.ndarray], np.ndarray]
 
 
 def whole_frame(image: np.ndarray) -> np.ndarray:
-    """The image as the box of one person.
+    """Return the whole image as the box of one person.
 
     Args:
         image (np.ndarray): (H, W, 3).
@@ -40,7 +40,7 @@ def whole_frame(image: np.ndarray) -> np.ndarray:
 
 
 def _mmpose():
-    """MMPose, without its warnings about operators that no 2D model needs."""
+    """Import MMPose without its warnings about operators that no 2D model needs."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -52,7 +52,7 @@ def _mmpose():
 
 
 def _find_model(package, name: str) -> tuple[Path, str | None]:
-    """Config file and URL of the weights, if any, of a model of an OpenMMLab package."""
+    """Find the config file and the URL of the weights of a model of an OpenMMLab package."""
     root = Path(package.__file__).parent / '.mim'
     configs = {file.stem: file for file in (root / 'configs').rglob('*.py')}
     names = list(configs)
@@ -73,7 +73,7 @@ def _find_model(package, name: str) -> tuple[Path, str | None]:
 
 
 def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
-    """Config file and checkpoint, as path or URL, of a model."""
+    """Find the config file and the checkpoint (path or URL) of a model."""
     config, url = (model, None) if Path(model).is_file() else _find_model(package, str(model))
     if not (checkpoint or url):
         raise ValueError(f'{model}: found no checkpoint, expected the path or URL of one, as none '
@@ -97,7 +97,7 @@ def _load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
 
 
 class PersonDetector:
-    """Boxes of persons by a detector of MMDetection.
+    """Person detector of MMDetection.
 
     Args:
         model (str): Name or config file of a model whose class 0 is the person, as in COCO.
@@ -130,7 +130,7 @@ class PersonDetector:
         self.max_overlap = max_overlap
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Find the persons in an image.
+        """Detect the persons in an image.
 
         Args:
             image (np.ndarray): (H, W, 3) uint8, blue green red.
@@ -146,7 +146,7 @@ class PersonDetector:
 
 
 class PoseExtractor:
-    """Poses of the persons in images.
+    """2D pose estimator for images and videos.
 
     Args:
         model (str): Name of a 2D model of MMPose, or a config file.
@@ -189,7 +189,7 @@ class PoseExtractor:
 
     def extract(self, frames: Iterable[np.ndarray],
                 boxes: Iterable[np.ndarray] | None = None) -> Iterator[dict[str, np.ndarray]]:
-        """Find the poses in images, a batch of persons from one or more of them at a time.
+        """Estimate the poses in images, in batches of persons across images.
 
         Args:
             frames (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red.

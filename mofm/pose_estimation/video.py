@@ -1,4 +1,4 @@
-"""Videos: where they are, and their frames."""
+"""Video files and folders of images, and their frames."""
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ IMAGES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
 
 def file_error(file: object, field: str, found: object, expected: object) -> AnnotationError:
-    """The error to raise about ``field`` of a file."""
+    """Build the error about ``field`` of a file."""
     return AnnotationError(Problem(str(file), None, field, str(found), str(expected)))
 
 
@@ -23,7 +23,7 @@ def _by_number(path: Path) -> list:
 
 
 def find_videos(path: str | Path) -> dict[str, Path]:
-    """Videos in a folder and below it, or the one that the path is.
+    """Find the videos in a folder, recursively, or the one that the path is.
 
     Args:
         path (str or Path): A video, an image, or a folder. Images in one folder are the frames
@@ -124,7 +124,7 @@ class Video:
             capture.release()
 
     def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-        """Frames in order.
+        """Iterate over the frames in order.
 
         Args:
             start (int): The first one, from 0.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CubeGrid:
-    """How a clip is cut into thermal cubes (MoFM, Sec. 3.1).
+    """Grid of the thermal cubes of a clip (MoFM, Sec. 3.1).
 
     Cube ``k = row * cols + col`` covers the pixels ``patch * row ... patch * (row + 1) - 1`` and
     the same for columns, over all joints and frames.
@@ -48,7 +48,7 @@ class CubeGrid:
         return self.rows * self.cols
 
     def index(self, x, y):
-        """Cube that holds the point (x, y).
+        """Find the cube that holds the point (x, y).
 
         Args:
             x (np.ndarray | Tensor): Columns on the canvas in pixels, any shape.

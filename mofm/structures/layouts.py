@@ -1,4 +1,4 @@
-"""Joint layouts as data, and the maps between them.
+"""Joint layouts as data, and the conversion between them.
 
 Joints carry the same name in every layout, so the map between two layouts follows from their
 names. Left and right are the person's own. COCO-17 is the layout that everything else works in.
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Layout:
-    """The joints of one skeleton convention.
+    """Joints of one skeleton convention.
 
     Args:
         name (str): Key in :data:`LAYOUTS`.
@@ -223,7 +223,7 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
 
 
 def get_layout(name: str) -> Layout:
-    """The layout called ``name``.
+    """Look up a layout by its name.
 
     Raises:
         ValueError: If there is none; the message lists the known ones.
@@ -240,7 +240,7 @@ def _gather_index(src: str, dst: str) -> np.ndarray:
 
 def convert(keypoint: np.ndarray, score: np.ndarray | None, src: str,
             dst: str = 'coco17') -> tuple[np.ndarray, np.ndarray | None]:
-    """Rearrange joints from one layout to another; joints without a source become missing.
+    """Convert joints from one layout to another; joints without a source become missing.
 
     The mean of several joints has the lowest of their scores.
 

@@ -1,4 +1,4 @@
-"""Features that a backbone hands to its heads."""
+"""Output of a backbone."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class MotionFeatures(NamedTuple):
-    """What the backbone knows of a batch of clips.
+    """Features of a batch of clips.
 
     Attributes:
         tokens (Tensor): (B, K, D) after the final norm, zero where ``encoded`` is False.

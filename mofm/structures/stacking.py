@@ -1,4 +1,4 @@
-"""Samples with different numbers of persons, stacked into one tensor a field."""
+"""Stacking of samples with different numbers of persons."""
 
 import torch
 import torch.nn.functional as F

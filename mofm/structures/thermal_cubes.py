@@ -1,4 +1,4 @@
-"""Key points become Gaussian heat, and heat is cut into thermal cubes.
+"""Thermal cubes: Gaussian heat of key points, rendered on demand.
 
 A heat map holds at most a few pixels per key point, so nothing dense is computed: the window of
 +-3 sigma around every key point (PoseConv3D, arXiv 2104.13586; MoFM eq. 1) is evaluated and
@@ -17,7 +17,7 @@ from .score import SCORE_THRESHOLD
 
 
 class ThermalCubes:
-    """A batch of clips on the device: key points that render themselves on demand.
+    """Batch of clips on the device, as key points that are rendered on demand.
 
     ``U[j, f, y, x] = max over persons of exp(-((x - x_jf)^2 + (y - y_jf)^2) / (2 sigma^2))``,
     zero outside +-3 sigma, exactly the support of mmaction2's ``GeneratePoseTarget``.
@@ -58,7 +58,7 @@ class ThermalCubes:
 
     @property
     def device(self) -> torch.device:
-        """Where the key points are."""
+        """Device of the key points."""
         return self.keypoints.device
 
     @property
@@ -108,7 +108,7 @@ class ThermalCubes:
         return (plane[:, None, None] * size + rows[:, :, None]) * size + columns[:, None, :]
 
     def volume(self) -> Tensor:
-        """Heat of every joint, U.
+        """Render the heat of every joint, U.
 
         Returns:
             Tensor: (B, J, F, H, W) in [0, 1].
@@ -120,7 +120,7 @@ class ThermalCubes:
         return self._scatter(math.prod(shape), index, heat).view(shape)
 
     def union(self) -> Tensor:
-        """Maximum over joints, U_R, what the tokenizer rebuilds.
+        """Render the maximum over joints, U_R, the target of the tokenizer.
 
         Returns:
             Tensor: (B, F, H, W) in [0, 1].
@@ -131,7 +131,7 @@ class ThermalCubes:
         return self._scatter(math.prod(shape), index, heat).view(shape)
 
     def traces(self) -> Tensor:
-        """Maximum over frames: the trace of every joint.
+        """Render the maximum over frames, the trace of every joint.
 
         Returns:
             Tensor: (B, J, H, W) in [0, 1].
@@ -142,7 +142,7 @@ class ThermalCubes:
         return self._scatter(math.prod(shape), index, heat).view(shape)
 
     def peaks(self) -> Tensor:
-        """Highest heat of every cube, over joints, frames and pixels.
+        """Compute the highest heat of every cube, over joints, frames and pixels.
 
         Returns:
             Tensor: (B, K) in [0, 1].
@@ -156,7 +156,7 @@ class ThermalCubes:
         return self._peaks
 
     def occupied(self) -> Tensor:
-        """Cubes that hold any heat.
+        """Find the cubes that hold any heat.
 
         Returns:
             Tensor: (B, K) bool.
@@ -164,7 +164,7 @@ class ThermalCubes:
         return self.peaks() > 0
 
     def cubes(self, select: Tensor | None = None) -> Tensor:
-        """Contents of chosen cubes, without the volume around them.
+        """Render chosen cubes, without the volume around them.
 
         Args:
             select (Tensor, optional): (B, K) bool. Defaults to the occupied cubes.
@@ -188,7 +188,7 @@ class ThermalCubes:
 
 
 class RenderedCubes(ThermalCubes):
-    """The same for heat that somebody else rendered (``ThermalCubeFormat(render='loader')``).
+    """Batch of clips whose heat was rendered in the loader (``render='loader'``).
 
     Args:
         volume (Tensor): (B, J, F, H, W).
@@ -211,7 +211,7 @@ class RenderedCubes(ThermalCubes):
 
     @property
     def device(self) -> torch.device:
-        """Where the heat is."""
+        """Device of the heat."""
         return self._volume.device
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures of poses, heat, tokens, features and results: figures that the caller saves."""
+"""Figures of poses, heat, tokens, features and results; the caller saves them."""
 
 from .animation import animate_clip, save_animation
 from .anomaly import draw_anomaly_curve

@@ -1,4 +1,4 @@
-"""Moving skeletons, as GIF or MP4."""
+"""Animated skeletons, as GIF or MP4."""
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,7 @@ from .pose import MIDDLE, Skeletons
 
 
 class ClipPanel:
-    """All persons of a clip in an axes, at a time that can change.
+    """Axes with all persons of a clip at a given time.
 
     The window holds the visible joints of the whole clip, so that motion through the image stays
     visible.
@@ -39,14 +39,14 @@ class ClipPanel:
         self._skeletons = Skeletons(axis, get_layout(layout), width)
 
     def show(self, time: float):
-        """Move to a time in [0, 1], from the first frame to the last."""
+        """Show the time in [0, 1], from the first frame to the last."""
         frame = round(time * (self._keypoint.shape[1] - 1))
         self._skeletons.show(self._keypoint[:, frame], self._score[:, frame])
 
 
 def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32, title: str = '',
                  size: float = 2.2) -> FuncAnimation:
-    """A clip in motion, brought to a given number of frames; colors as in `draw_pose_clip`.
+    """Animate a clip with a given number of frames; colors as in `draw_pose_clip`.
 
     Args:
         clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V).
@@ -66,7 +66,7 @@ def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32, title: str =
 
 
 class _GifWriter(AbstractMovieWriter):
-    """One palette for all frames: half the time and size of one for each, matplotlib's way."""
+    """GIF writer with one palette for all frames: half the time and size of matplotlib's."""
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
@@ -88,7 +88,7 @@ class _GifWriter(AbstractMovieWriter):
 
 
 def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 12) -> None:
-    """Write a GIF, or an MP4 by the ffmpeg of imageio-ffmpeg.
+    """Save an animation as GIF, or as MP4 by the ffmpeg of imageio-ffmpeg.
 
     Args:
         animation (FuncAnimation): E.g. of :func:`animate_clip`.

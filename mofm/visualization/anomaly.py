@@ -1,4 +1,4 @@
-"""Normality of a video over time, beside what was abnormal and who looked so."""
+"""Anomaly curves: normality over time with the ground truth and the least normal persons."""
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = .105, .55
 def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarray,
                        thumbnails: Mapping[int, np.ndarray] | None = None,
                        title: str = '') -> Figure:
-    """Frame scores of one clip, with abnormal frames shaded and skeletons of chosen frames.
+    """Draw the frame scores of a clip, with abnormal frames shaded and skeletons of chosen frames.
 
     Args:
         score: (T,) normality before smoothing, drawn faintly.

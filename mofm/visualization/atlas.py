@@ -1,4 +1,4 @@
-"""Atlas of the MotionBook: what a motion token looks like, and where it is met."""
+"""Atlas of the MotionBook: decoded motion tokens with examples from a data set."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class AtlasEntry:
 def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
                   num_examples: int = 3,
                   min_heat: float = .49) -> tuple[list[AtlasEntry], np.ndarray]:
-    """Entries of the most frequent tokens of a data set.
+    """Collect the most frequent tokens of a data set, with examples.
 
     Cubes that are touched by the rim of a Gaussian only do not count: they are many and show
     nothing. A key point gives its pixel exp(-0.5 / (2 sigma^2)), 0.499, or more.
@@ -98,7 +98,7 @@ def _rendered(tokenizer, batches: Iterable):
 
 def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
                layout: str = 'coco17') -> Figure:
-    """One row per token: its share, what the decoder makes of it over time, typical clips.
+    """Draw one row per token: its share, its reconstruction over time, typical clips.
 
     Each patch has a scale of its own, from 0 to the highest heat, which stands beside it. A
     typical clip is shown at the frame in which a joint is nearest to the center of the cube,
@@ -121,14 +121,14 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
     axes = figure.subplots(len(entries), len(frames) + examples, squeeze=False)
     for entry, row in zip(entries, axes, strict=True):
         top = float(entry.patch.max())
-        for axis, frame in zip(row, frames, strict=True):
+        for axis, frame in zip(row, frames, strict=False):
             axis.imshow(entry.patch[frame], cmap='inferno', norm=Normalize(0, max(top, 1e-6)))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(f'token {entry.token}\n{100 * entry.share:.2f} %\nheat to {top:.2f}',
                           fontsize=9, rotation=0, ha='right', va='center')
         for axis in row[len(frames) + len(entry.examples):]:
             axis.set_axis_off()
-        for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples, strict=True):
+        for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples, strict=False):
             _draw_example(axis, cube, keypoints, grid, layout)
     for i, frame in enumerate(frames):
         axes[0, i].set_title(f'frame {frame}', fontsize=9, color=MIDDLE)

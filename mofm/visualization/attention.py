@@ -1,4 +1,4 @@
-"""Where the backbone looks: attention over the cubes, and over the joints that lie in them."""
+"""Attention of the backbone over the cubes, and over the joints in them."""
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -21,7 +21,7 @@ _ATTENTION = LinearSegmentedColormap.from_list(
 
 @torch.no_grad()
 def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
-    """Attention of every block and head for one clip.
+    """Compute the attention of every block and head for one clip.
 
     The weights are recomputed from what hooks see: softmax(q k^T / sqrt(d)).
 
@@ -57,7 +57,7 @@ def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
 
 
 def attention_rollout(weights: Tensor) -> Tensor:
-    """How much of each input token reaches each output token (arXiv 2005.00928, Sec. 3).
+    """Compute the attention rollout (arXiv 2005.00928, Sec. 3).
 
     The residual connection counts half: the product over the blocks of (mean of the heads +
     identity) / 2.
@@ -76,7 +76,7 @@ def attention_rollout(weights: Tensor) -> Tensor:
 
 
 def cube_attention(weights: Tensor, cubes: Tensor, num_cubes: int) -> dict:
-    """What the pooled features look at: by rollout, and the mean of the heads of each block.
+    """Compute the attention of the pooled features: rollout, and the mean over heads per block.
 
     Pooled is the mean over the tokens of the cubes, so the rows are averaged; with a class token
     its row counts.
@@ -104,7 +104,7 @@ def cube_attention(weights: Tensor, cubes: Tensor, num_cubes: int) -> dict:
 
 def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], grid,
                    num: int = 7, layout: str = 'coco17') -> Figure:
-    """One row per map: the attention of each cube, and frames whose joints wear that of theirs.
+    """Draw one row per map: the attention of each cube, and frames with joints colored by it.
 
     A bone has the mean of its two joints.
 

@@ -1,4 +1,4 @@
-"""Many clips at a glance."""
+"""Contact sheets of clips."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +17,7 @@ def _title(clip, classes):
 
 def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
                        layout: str = 'coco17', num: int = 6) -> Figure:
-    """One row per clip, a few moments of it from left to right.
+    """Draw one row per clip with a few of its frames.
 
     Args:
         clips (Sequence[dict]): At least one annotation, see :mod:`mofm.annotations.files`.
@@ -40,7 +40,7 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
 
 def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
                           layout: str = 'coco17', num: int = 32) -> FuncAnimation:
-    """One moving panel per clip; the clips are brought to the same length.
+    """Animate one panel per clip; the clips are resampled to the same length.
 
     Args:
         clips (Sequence[dict]): At least one annotation.

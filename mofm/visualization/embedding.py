@@ -1,4 +1,4 @@
-"""Map of clips: similar features lie close together."""
+"""Embedding map of clip features."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,7 +15,7 @@ _MARKERS = 'o^sDvPX*'
 
 
 def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) -> np.ndarray:
-    """t-SNE by scikit-learn (van der Maaten and Hinton, JMLR 2008), started from the PCA.
+    """Embed features in the plane by t-SNE (JMLR 2008) of scikit-learn, initialized by PCA.
 
     Args:
         features: (N, D), N >= 4.
@@ -39,7 +39,7 @@ def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) 
 def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
                    thumbnails: Mapping[int, tuple] | None = None,
                    layout: str = 'coco17') -> Figure:
-    """Clips as points, colored by class; the class names stand at the centers (medians).
+    """Draw clips as points colored by class, with class names at the medians.
 
     Names that would overlap stand below each other; thumbnails that would are left out.
 

@@ -1,4 +1,4 @@
-"""Thermal cubes: the heat of a clip, what the tokenizer makes of it, and the tokens."""
+"""Figures of thermal cubes: heat, reconstruction and tokens of a clip."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -19,7 +19,7 @@ _EMPTY = '#E9E9E9'
 
 def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
               num: int = 8) -> Figure:
-    """Evenly spaced frames of the heat, above the same frames of its reconstruction.
+    """Draw evenly spaced frames of the heat above the same frames of its reconstruction.
 
     Brightness is heat to the power 0.6, so that faint heat shows.
 
@@ -58,7 +58,7 @@ def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
 
 def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
                 vocabulary: int | None = None) -> Figure:
-    """Token map of a clip beside its heat summed over time, as in the paper's Figure 1.
+    """Draw the token map of a clip beside its heat summed over time (MoFM, Figure 1).
 
     Low ids are blue and high ones red. Cubes without heat are gray: all of them hold the same
     content and say nothing about the motion. Brightness is heat to the power 0.6.
@@ -122,7 +122,7 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
 def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
                         grid, vocabulary: int | None = None,
                         layout: str = 'coco17') -> Figure:
-    """Nine frames of a clip beside its motion tokens, as in the paper's Figure 1.
+    """Draw nine frames of a clip beside its motion tokens (MoFM, Figure 1).
 
     The gray lines in the frames are the borders of the cubes. Low token ids are blue and high
     ones red; cubes without heat are gray.
@@ -163,7 +163,7 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
 
 
 def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> Figure:
-    """The heat of each joint over time; gray lines are the borders of the cubes.
+    """Draw the heat of each joint over time; gray lines are the borders of the cubes.
 
     A pixel has the color of the frame in which it is hottest, and is the paler the less hot it
     is then (heat to the power 0.6).

@@ -1,4 +1,4 @@
-"""The joint layouts side by side."""
+"""Figure of the joint layouts."""
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -23,7 +23,7 @@ def _position(joint: str):
 
 
 def draw_layouts() -> Figure:
-    """Every layout with the numbers of its joints; the person's left is blue, the right orange.
+    """Draw every layout with numbered joints; the person's left is blue, the right orange.
 
     Returns:
         Figure: One axes per layout.

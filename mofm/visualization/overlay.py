@@ -1,4 +1,4 @@
-"""Skeletons on the frames of a video."""
+"""Overlay of skeletons on video frames."""
 from collections.abc import Iterable, Sequence
 from os import PathLike
 
@@ -13,7 +13,7 @@ _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def score_colors(values: np.ndarray, low: float = 0., high: float = 1.) -> np.ndarray:
-    """Colors from red (low) over gray to blue (high).
+    """Map scores to colors from red (low) over gray to blue (high).
 
     Args:
         values (np.ndarray): (N,); NaN is white.

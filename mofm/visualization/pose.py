@@ -12,14 +12,14 @@ LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#4D4D4D'
 
 
 def joint_colors(layout: Layout) -> np.ndarray:
-    """Color of each joint: the person's left is blue, the right orange, the middle gray."""
+    """Get the color of each joint: left is blue, right orange, the middle gray."""
     colors = np.full(layout.num_joints, MIDDLE)
     colors[list(layout.left)], colors[list(layout.right)] = LEFT, RIGHT
     return colors
 
 
 def bone_colors(layout: Layout) -> np.ndarray:
-    """Color of each bone: that of its side if both its ends are on it."""
+    """Get the color of each bone: that of its side if both its ends are on it."""
     first, second = joint_colors(layout)[np.array(layout.edges)].T
     return np.where(first == second, first, MIDDLE)
 
@@ -29,7 +29,7 @@ def _faded(colors: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 
 
 class Skeletons:
-    """Any number of persons in an axes; colors as in :func:`draw_pose_clip`.
+    """Axes with any number of persons; colors as in :func:`draw_pose_clip`.
 
     Two artists draw all of them, and :meth:`show` gives these new positions, so that a frame of
     an animation costs little.
@@ -48,7 +48,7 @@ class Skeletons:
         self._joints = axis.scatter([], [], s=4 * width, linewidths=0, zorder=2)
 
     def show(self, keypoint: np.ndarray, score: np.ndarray):
-        """Put the persons where they are.
+        """Update the positions of the persons.
 
         Args:
             keypoint (np.ndarray): (M, V, 2) pixels, y downwards.
@@ -98,7 +98,7 @@ def draw_borders(axis, height: int, width: int, patch: int):
 
 
 def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
-    """One moment of a clip on the canvas of the thermal cubes, whose borders are gray.
+    """Draw one frame of a clip on the canvas of the thermal cubes, whose borders are gray.
 
     Args:
         axis (Axes): Where to.
@@ -112,7 +112,7 @@ def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
 
 def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout = 'coco17',
                    num: int = 8) -> Figure:
-    """Frames of a clip, evenly spaced from the first to the last.
+    """Draw frames of a clip, evenly spaced from the first to the last.
 
     A person's left side is blue, the right side orange; the fainter a bone, the lower the
     confidence of its less certain joint. Bones to a missing joint (score 0) are left out. All

@@ -1,4 +1,4 @@
-"""3D skeletons as strips of frames and in motion, the 2D key points that they come from beside."""
+"""3D skeletons as strips of frames and animations, beside their 2D key points."""
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -16,7 +16,7 @@ _FRONT = -90
 
 
 class ClipPanel3D:
-    """All persons of a clip in 3D, at a time that can change; colors as in `draw_pose_clip`.
+    """3D axes with all persons of a clip at a given time; colors as in `draw_pose_clip`.
 
     The first joint, the root, stays where it is, and so does the size of a person, the mean length
     of the bones: who walks away from the camera does not shrink. Persons stand side by side; one
@@ -66,7 +66,7 @@ class ClipPanel3D:
         self.show(0)
 
     def show(self, time: float, azimuth: float = _AZIMUTH):
-        """Move to a time in [0, 1], from the first frame to the last.
+        """Show the time in [0, 1], from the first frame to the last.
 
         Args:
             time (float): The time.
@@ -79,7 +79,7 @@ class ClipPanel3D:
 
 def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
                  num: int = 6) -> Figure:
-    """Frames of 3D skeletons, evenly spaced from the first to the last.
+    """Draw frames of 3D skeletons, evenly spaced from the first to the last.
 
     Args:
         joints (np.ndarray): (M, T, J, 3), see :class:`ClipPanel3D`.
@@ -112,7 +112,7 @@ def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = N
 def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
                     num: int = 32, title: str = '', size: float = 2.6,
                     swing: float = 45) -> FuncAnimation:
-    """3D skeletons in motion, brought to a given number of frames.
+    """Animate 3D skeletons with a given number of frames.
 
     The view starts at the camera and swings to both sides, which shows the depth.
 

@@ -1,4 +1,4 @@
-"""One HTML page with everything in it: figures, tables and moving skeletons."""
+"""Self-contained HTML report: figures, tables and animated skeletons."""
 import base64
 import re
 import tempfile
@@ -24,7 +24,7 @@ def _is_number(cell) -> bool:
 
 
 class Report:
-    """A page that needs no other file, no network and no script.
+    """HTML report that needs no other file, no network and no script.
 
     Whatever is text may come from strangers: it is escaped.
 
@@ -45,7 +45,7 @@ class Report:
         self._sections.append(dict(title=title, note=note))
 
     def add_figures(self, title: str, figures: Mapping[str, Figure], note: str = ''):
-        """Add a section with pictures.
+        """Add a section with figures.
 
         Args:
             title (str): Heading.
@@ -78,7 +78,7 @@ class Report:
     def add_clips(self, title: str,
                   clips: Iterable[tuple[dict, str, Sequence[tuple[str, str]]]], note: str = '',
                   num_frames: int = 20):
-        """Add a section with moving skeletons.
+        """Add a section with animated skeletons.
 
         Args:
             title (str): Heading.
@@ -97,7 +97,7 @@ class Report:
         self._sections.append(dict(title=title, note=note, clips=items))
 
     def save(self, path: str | PathLike):
-        """Write the page."""
+        """Write the report."""
         from jinja2 import Environment  # comes with torch
         template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding='utf-8'))
         page = template.render(sections=self._sections, **self._content)

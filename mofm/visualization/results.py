@@ -1,4 +1,4 @@
-"""Learning curves, confusion matrices, and what was found for single clips."""
+"""Figures of results: learning curves, confusion matrices, scores of single clips."""
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _BOOKKEEPING = ('step', 'epoch', 'iter')
 
 
 def read_scalars(work_dir: str | os.PathLike) -> Curves:
-    """Everything mmengine logged into a work directory, as curves.
+    """Read the scalars that MMEngine logged into a work directory, as curves.
 
     All runs below the directory are joined in the order of their names (time stamps); where a
     resumed run logs a step again, the later value counts. Times of validation, which share
@@ -56,7 +56,7 @@ def read_scalars(work_dir: str | os.PathLike) -> Curves:
 
 
 def draw_curves(curves: Mapping[str, tuple[Sequence, Sequence]], columns: int = 3) -> Figure:
-    """Learning curves as small multiples, each with its own scale and its last value.
+    """Draw learning curves as small multiples, each with its own scale and its last value.
 
     Args:
         curves: Name -> (steps, values), as `read_scalars` returns them.
@@ -96,7 +96,7 @@ def draw_curves(curves: Mapping[str, tuple[Sequence, Sequence]], columns: int = 
 
 
 def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Confusion matrix with counts (up to 30 classes) and the top-1 accuracy.
+    """Draw a confusion matrix with counts (up to 30 classes) and the top-1 accuracy.
 
     Args:
         matrix: (C, C) counts, true class by predicted class, as
@@ -134,7 +134,7 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: int | None = None,
                 num: int = 5) -> Figure:
-    """The most likely classes of a clip; the bar of the true class is blue.
+    """Draw the most likely classes of a clip; the bar of the true class is blue.
 
     Args:
         scores: (C,) probabilities.
@@ -169,7 +169,7 @@ def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: int | Non
 
 
 def draw_jigsaw(probability: np.ndarray, normality: float) -> Figure:
-    """Which piece the token jigsaw sees in each slot of a clip in order.
+    """Draw the piece that the token jigsaw predicts for each slot of an ordered clip.
 
     Args:
         probability: (P, P), slot by piece; the diagonal is right. Rows of empty slots say

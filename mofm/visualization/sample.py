@@ -1,4 +1,4 @@
-"""A clip before and after the pipeline: what the model is fed with."""
+"""Figures of a clip before and after the pipeline."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +16,7 @@ _MASKED = '#56B4E9'  # of Okabe and Ito's palette, far from the colors of heat
 
 def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,
                 mask: np.ndarray | None = None, title: str = '', num: int = 8) -> Figure:
-    """Moments of a clip as it is stored, above moments of the same on the canvas; its cubes.
+    """Draw frames of a clip as stored, above the same on the canvas, and its cubes.
 
     Args:
         clip (dict): Annotation with joints in COCO-17 order.
@@ -51,7 +51,7 @@ def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,
 
 
 def draw_cubes(axis, union: np.ndarray, grid, mask: np.ndarray | None = None):
-    """Heat of a clip over time, with the masked cubes framed.
+    """Draw the heat of a clip over time, with the masked cubes framed.
 
     Args:
         axis (Axes): Where to.
@@ -75,7 +75,7 @@ def draw_cubes(axis, union: np.ndarray, grid, mask: np.ndarray | None = None):
 
 def draw_samples(unions: Sequence[np.ndarray], titles: Sequence[str], grid,
                  masks: Sequence[np.ndarray | None]) -> Figure:
-    """Many samples at a glance: the heat of each over time.
+    """Draw the heat over time of many samples.
 
     Args:
         unions (Sequence[np.ndarray]): (F, H, W) each.

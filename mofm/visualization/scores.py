@@ -1,4 +1,4 @@
-"""How good scores are: accuracy of the classes, calibration, ROC curves, distributions."""
+"""Figures of scores: accuracy per class, calibration, ROC curves, distributions."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,7 +20,7 @@ def _panel(width: float, height: float):
 
 def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
                         mean: float) -> Figure:
-    """Accuracy of every class, the worst on top.
+    """Draw the accuracy per class, the worst on top.
 
     Args:
         accuracy: (C,) in [0, 1]; NaN for classes without samples, which are left out.
@@ -47,7 +47,7 @@ def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Mean distance between confidence and accuracy over ten equal bins (Guo et al., ICML 2017).
+    """Compute the expected calibration error over ten equal bins (Guo et al., ICML 2017).
 
     Args:
         confidence: (N,) probability of the answer, in [0, 1].
@@ -66,7 +66,7 @@ def _binned(confidence, value):
 
 
 def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
-    """How often answers of each confidence are right; dots are larger where there are more.
+    """Draw the accuracy over the confidence; dots are larger where there are more samples.
 
     Args:
         confidence: (N,) probability of the answer, in [0, 1].
@@ -90,7 +90,7 @@ def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
 
 
 def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """ROC curves of the detection of anomalies.
+    """Draw ROC curves of anomaly detection.
 
     Args:
         curves: Name -> abnormal (N,) bool and normality (N,), higher = more normal. Both kinds
@@ -116,7 +116,7 @@ def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def draw_histograms(values: Mapping[str, np.ndarray], label: str) -> Figure:
-    """Distributions of two or three sets of values over the same bins, each with area 1.
+    """Draw the distributions of two or three sets of values over the same bins, each with area 1.
 
     Args:
         values: Name -> (N,).

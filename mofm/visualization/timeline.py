@@ -1,4 +1,4 @@
-"""Actions of a recording over time: what was predicted, and what is true."""
+"""Timeline of the actions of a recording: predictions and ground truth."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _TRUTH = LinearSegmentedColormap.from_list('truth', ['#FFFFFF', RIGHT])
 
 def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Sequence[str],
                   title: str = '', max_classes: int = 16) -> Figure:
-    """A row for each action: annotated frames, if there are, above the predicted probability.
+    """Draw a row per action: annotated frames, if any, above the predicted probability.
 
     Args:
         scores: (T, K) probabilities.

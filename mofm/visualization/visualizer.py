@@ -1,4 +1,4 @@
-"""MMEngine's visualizer with the pictures of this package: files, TensorBoard, W&B by config."""
+"""MMEngine's visualizer with the figures of this package: files, TensorBoard, W&B by config."""
 from collections.abc import Callable
 from functools import wraps
 from math import isqrt
@@ -26,7 +26,7 @@ from .timeline import draw_timeline
 
 
 def figure_to_image(figure: Figure, dpi: float = 80) -> np.ndarray:
-    """Pixels (H, W, 3) of a figure, uint8 RGB."""
+    """Render a figure to pixels (H, W, 3), uint8 RGB."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -45,7 +45,7 @@ def _sent(draw: Callable[..., Figure]) -> Callable[..., None]:
 
 @VISUALIZERS.register_module()
 class MotionVisualizer(Visualizer):
-    """Send pictures of motion to all visualization backends.
+    """Visualizer of motion, for all visualization backends.
 
     Every ``draw_x(...)`` of this package is ``add_x(name, ..., step=0)`` here::
 
@@ -58,7 +58,7 @@ class MotionVisualizer(Visualizer):
 
     @master_only
     def add_figure(self, name: str, figure: Figure, step: int = 0) -> None:
-        """Send any figure.
+        """Add a figure.
 
         Args:
             name (str): What it shows; slashes become underscores, because it may become a file.
@@ -93,7 +93,7 @@ class MotionVisualizer(Visualizer):
                        data_sample: BaseDataElement | None = None, draw_gt: bool = True,
                        draw_pred: bool = True, show: bool = False, wait_time: float = 0,
                        step: int = 0) -> None:
-        """Send one picture of whatever a data sample holds.
+        """Add a figure of a data sample.
 
         That is heat, reconstruction and motion tokens (tokenizers), the scores of the classes
         (recognizers), or the answer to the token jigsaw.

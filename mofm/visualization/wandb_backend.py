@@ -1,4 +1,4 @@
-"""Weights & Biases, without the code of the working directory."""
+"""Weights & Biases backend that does not upload code."""
 from mmengine.config import Config
 from mmengine.visualization import WandbVisBackend as _WandbVisBackend
 
@@ -7,7 +7,7 @@ from mofm.registry import VISBACKENDS
 
 @VISBACKENDS.register_module()
 class WandbVisBackend(_WandbVisBackend):
-    """MMEngine's backend; it records the config, and nothing else of this machine's files.
+    """MMEngine's W&B backend; it records the config and no other file of the machine.
 
     The original also uploads every Python file below the working directory, a virtual environment
     included, and cannot be told not to.

@@ -27,7 +27,7 @@ from mofm.engine.hooks.report_hook import ReportHook
 from mofm.registry import DATASETS, METRICS
 from mofm.visualization.report import Report
 from mofm.visualization.scores import expected_calibration_error
-from mofm.visualization.test_report import (
+from mofm.visualization.evaluation_report import (
     ranking_errors,
     report_classification,
     report_clips,

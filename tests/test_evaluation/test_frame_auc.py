@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT
 from mofm.evaluation import FrameAUC
 from mofm.evaluation.metrics import frame_auc
-from mofm.visualization.test_report import save_pictures
+from mofm.visualization.evaluation_report import save_pictures
 
 
 @pytest.fixture

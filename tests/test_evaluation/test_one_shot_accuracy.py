@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from mofm.evaluation.metrics.one_shot import draw_accuracy
 from mofm.registry import METRICS
-from mofm.visualization.test_report import save_pictures
+from mofm.visualization.evaluation_report import save_pictures
 
 
 def evaluate(embedding, labels, exemplar=None, classes=None, metric=None, **kwargs):

@@ -67,7 +67,7 @@ class ReportHook(Hook):
         self._rows = []
         if not is_main_process():
             return
-        from mofm.visualization.test_report import Report, save_pictures  # matplotlib
+        from mofm.visualization.evaluation_report import Report, save_pictures  # matplotlib
         for metric in runner.test_evaluator.metrics:
             save_pictures(metric)
         if not self.page:
@@ -84,7 +84,7 @@ class ReportHook(Hook):
     def _report(self, report, dataset, rows, metrics):
         """Sections of the task."""
         from mofm.evaluation import ClipAUC, FrameAUC, OneShotAccuracy
-        from mofm.visualization.test_report import (
+        from mofm.visualization.evaluation_report import (
             report_classification,
             report_clips,
             report_frames,

@@ -63,9 +63,8 @@ class MotionVisualizationHook(Hook):
     def _show(self, runner, mode, data_batch, outputs):
         from mofm.visualization import draw_pose_clip, figure_to_image
         remaining = self.num_samples - self._shown
-        for keypoints, sample in zip(data_batch['inputs']['keypoints'],
-                                     outputs[:remaining],
-                                     strict=True):
+        for keypoints, sample in zip(data_batch['inputs']['keypoints'], outputs[:remaining],
+                                     strict=False):
             keypoints = keypoints.view(-1, *keypoints.shape[-4:])[0]  # the first of the clips
             keypoints = keypoints.transpose(1, 2).cpu().numpy()  # (M, F, J, 3)
             figure = draw_pose_clip(keypoints[..., :2], keypoints[..., 2])

@@ -1,6 +1,6 @@
-"""What the report of a test says about classification, one-shot recognition and anomalies.
+"""Sections of the HTML report: classification, one-shot recognition, anomaly detection.
 
-One function a task; :class:`mofm.engine.ReportHook` chooses it.
+One function per task; :class:`mofm.engine.ReportHook` chooses it.
 """
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,7 @@ _MAX_CURVES = 10
 
 
 def save_pictures(metric):
-    """Draw what a metric measured into its ``out_dir``, if it has one.
+    """Save the figures of a metric in its ``out_dir``, if it has one.
 
     Args:
         metric (BaseMetric): After its ``compute_metrics``. :class:`FrameAUC` gets the anomaly
@@ -40,7 +40,7 @@ def save_pictures(metric):
 
 
 def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mistakes: int):
-    """Confusion, accuracy of the classes, calibration, and the least probable true classes.
+    """Report confusion, accuracy per class, calibration, and the least probable true classes.
 
     Args:
         report (Report): Gets the sections.
@@ -78,7 +78,7 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
 
 def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneShotAccuracy,
                     num_mistakes: int):
-    """Confusion, accuracy of the classes, similarities, and the queries that were surest wrong.
+    """Report confusion, accuracy per class, similarities, and the most confident mistakes.
 
     Args:
         report (Report): Gets the sections.
@@ -119,7 +119,7 @@ def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneS
 
 def report_frames(report: Report, dataset, rows: Iterable[tuple], metric: FrameAUC,
                   num_mistakes: int):
-    """ROC curve over frames, normality of windows, curves of clips, and the worst windows.
+    """Report the ROC curve over frames, normality of windows, curves of clips, worst windows.
 
     Args:
         report (Report): Gets the sections.
@@ -145,7 +145,7 @@ def report_frames(report: Report, dataset, rows: Iterable[tuple], metric: FrameA
 
 def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC,
                  num_mistakes: int):
-    """ROC curve and normality of clips, AUC of every class, and the worst clips.
+    """Report the ROC curve and normality of clips, AUC per class, and the worst clips.
 
     Args:
         report (Report): Gets the sections.
@@ -170,7 +170,7 @@ def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC
 
 
 def ranking_errors(abnormal: np.ndarray, normality: np.ndarray) -> np.ndarray:
-    """Share of samples of the other kind on the wrong side of each sample; ties count half.
+    """Compute the share of the other kind on the wrong side of each sample; ties count half.
 
     The mean over the samples of either kind is one minus the AUC.
 
