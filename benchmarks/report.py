@@ -27,65 +27,82 @@ NOTES = dict(
 
 def targets(tables: dict, device: str) -> list:
     """What was aimed at, from the tables that were measured."""
-    rows = []
+    parts = (_rendering, _embedding, _stages, _head, _loader, _training, _inference)
+    return [dict(work=work, measured=measured, target=target or None, met=met if target else None)
+            for part in parts
+            for work, measured, target, met in part(tables, device == 'cuda')]
 
-    def find(table, **columns):
-        return [row for row in tables.get(table, ())
-                if all(row[name] == value for name, value in columns.items())]
 
-    def add(work, measured, target=None, met=None):
-        rows.append(dict(work=work, measured=measured, target=target or None,
-                         met=met if target else None))
+def _find(tables, table, **columns):
+    return [row for row in tables.get(table, ())
+            if all(row[name] == value for name, value in columns.items())]
 
-    gpu = device == 'cuda'
 
-    for row in find('rendering', view='volume')[-1:]:
+def _rendering(tables, gpu):
+    for row in _find(tables, 'rendering', view='volume')[-1:]:
         ratio = row['mmaction2 / this']
-        add(f'rendering, batch {row["batch"]}, against mmaction2, per core', f'{ratio:.1f}x',
-            '>= 6x', ratio >= 6)
+        yield (f'rendering, batch {row["batch"]}, against mmaction2, per core', f'{ratio:.1f}x',
+               '>= 6x', ratio >= 6)
         if 'of copy' in row:
-            add('rendering, of a copy on the device', f'{row["of copy"]:.0%}', '>= 70%',
-                row['of copy'] >= 0.7)
-    for row in find('embedding', cubes='occupied'):
+            yield ('rendering, of a copy on the device', f'{row["of copy"]:.0%}', '>= 70%',
+                   row['of copy'] >= 0.7)
+
+
+def _embedding(tables, gpu):
+    for row in _find(tables, 'embedding', cubes='occupied'):
         ratio, difference = row['all / this'], row['largest difference']
-        add(f'{row["embedding"]} of occupied cubes only, {row["pass"]}',
-            f'{ratio:.1f}x, difference {difference:.0e}', '>= 2x, <= 1e-5',
-            ratio >= 2 and difference <= 1e-5)
-    step = {row['way']: row for row in find('stages', stage='step')}
+        yield (f'{row["embedding"]} of occupied cubes only, {row["pass"]}',
+               f'{ratio:.1f}x, difference {difference:.0e}', '>= 2x, <= 1e-5',
+               ratio >= 2 and difference <= 1e-5)
+
+
+def _stages(tables, gpu):
+    step = {row['way']: row for row in _find(tables, 'stages', stage='step')}
     least = 3 if gpu else 2
     for way, row in step.items():
         if way != 'plain, fp32':
             ratio = step['plain, fp32']['ms/sample'] / row['ms/sample']
             memory = step['plain, fp32']['peak MiB'] / row['peak MiB']
-            add(f'pre-training step, {way}, against the plain way',
-                f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
-    for row in find('stages', stage='render'):
-        add(f'rendering, share of the step, {row["way"]}', f'{row["share"]:.1%}',
-            gpu and '<= 3%', row['share'] <= 0.03)
-    for row in find('stages', stage='encode'):
-        add(f'encoder, of the matmul ceiling, {row["way"]}', f'{row["of matmul"]:.0%}',
-            'bf16' in row['way'] and '>= 45%', row['of matmul'] >= 0.45)
-    for row in find('head')[1:]:
+            yield (f'pre-training step, {way}, against the plain way',
+                   f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
+    for row in _find(tables, 'stages', stage='render'):
+        yield (f'rendering, share of the step, {row["way"]}', f'{row["share"]:.1%}',
+               gpu and '<= 3%', row['share'] <= 0.03)
+    for row in _find(tables, 'stages', stage='encode'):
+        yield (f'encoder, of the matmul ceiling, {row["way"]}', f'{row["of matmul"]:.0%}',
+               'bf16' in row['way'] and '>= 45%', row['of matmul'] >= 0.45)
+
+
+def _head(tables, gpu):
+    for row in _find(tables, 'head')[1:]:
         ratio = row['peak / masked']
-        add(f'T-Head and loss, peak memory, {row["loss"]}, against masked positions only',
-            f'{ratio:.1f}x', row['loss'] == 'all positions' and '>= 8x', ratio >= 8)
-    for row in find('loader'):
+        yield (f'T-Head and loss, peak memory, {row["loss"]}, against masked positions only',
+               f'{ratio:.1f}x', row['loss'] == 'all positions' and '>= 8x', ratio >= 8)
+
+
+def _loader(tables, gpu):
+    for row in _find(tables, 'loader'):
         if row['pipeline'].startswith('MoFM'):
-            add(f'loader, {row["pipeline"]}, {row["workers"]} workers, per core',
-                f'{row["samples/s a core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} cores '
-                'for 1,000/s')
-    for row in find('training'):
+            yield (f'loader, {row["pipeline"]}, {row["workers"]} workers, per core',
+                   f'{row["samples/s a core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} '
+                   'cores for 1,000/s', None, None)
+
+
+def _training(tables, gpu):
+    for row in _find(tables, 'training'):
         if row['model'].startswith('MoFM'):
-            peer, = find('training', model='PoseC3D')
+            peer, = _find(tables, 'training', model='PoseC3D')
             flops = row['forward GFLOP/sample'] / peer['forward GFLOP/sample']
-            add(f'training step of {row["model"]}, against PoseC3D',
-                f'{row["PoseC3D / this"]:.2f}x samples/s, {flops:.2f}x FLOPs')
-    for row in find('inference', stage='step'):
-        first = max(find('inference', way=row['way']),
+            yield (f'training step of {row["model"]}, against PoseC3D',
+                   f'{row["PoseC3D / this"]:.2f}x samples/s, {flops:.2f}x FLOPs', None, None)
+
+
+def _inference(tables, gpu):
+    for row in _find(tables, 'inference', stage='step'):
+        first = max(_find(tables, 'inference', way=row['way']),
                     key=lambda part: part['ms/sample'] * (part['stage'] != 'step'))
-        add(f'inference of a clip, {row["way"]}',
-            f'{row["ms/sample"]:.0f} ms, {first["stage"]} {first["share"]:.0%}')
-    return rows
+        yield (f'inference of a clip, {row["way"]}',
+               f'{row["ms/sample"]:.0f} ms, {first["stage"]} {first["share"]:.0%}', None, None)
 
 
 def markdown(report: dict) -> str:

@@ -214,6 +214,15 @@ def rendering(bench: Bench) -> dict:
     gpu = bench.device.type == 'cuda'
     grid = MODELS.build(bench.dt1.model.data_preprocessor).grid
     target = GeneratePoseTarget(sigma=0.6, use_score=True)
+
+    def reference(samples):
+        for keypoint, score in samples:
+            target.transform(dict(keypoint=keypoint, keypoint_score=score,
+                                  img_shape=(grid.canvas, grid.canvas)))
+
+    def render(points, view):
+        return getattr(ThermalCubes(points, grid), view)()
+
     rows = []
     for batch in dict(tiny=(1, 4), base=(1, 8, 32))[bench.size]:
         points = bench.points(batch)
@@ -222,17 +231,9 @@ def rendering(bench: Bench) -> dict:
                    for p in points.transpose(2, 3).numpy()]
         points = points.to(bench.device)
 
-        def reference():
-            for keypoint, score in samples:
-                target.transform(dict(keypoint=keypoint, keypoint_score=score,
-                                      img_shape=(grid.canvas, grid.canvas)))
-
-        def render(view):
-            return getattr(ThermalCubes(points, grid), view)()
-
-        work = dict(mmaction2=timed(reference, CPU))
+        work = dict(mmaction2=timed(partial(reference, samples), CPU))
         for view in ('volume', 'union', 'occupied', 'cubes'):
-            work[view] = timed(partial(render, view), bench.device)
+            work[view] = timed(partial(render, points, view), bench.device)
         if gpu:
             copy, copied = copy_ceiling(bench.device, 2**30)
             work['copy'] = timed(copy, bench.device)
@@ -243,7 +244,7 @@ def rendering(bench: Bench) -> dict:
             row = dict(view=view, batch=batch, **spread(values, batch))
             row['mmaction2 / this'] = median(times['mmaction2']) / median(values)
             if gpu and view == 'volume':
-                row['of copy'] = render(view).nbytes / median(values) / bandwidth
+                row['of copy'] = render(points, view).nbytes / median(values) / bandwidth
             rows.append(row)
     return dict(rendering=rows)
 
@@ -251,34 +252,36 @@ def rendering(bench: Bench) -> dict:
 def embedding(bench: Bench) -> dict:
     """Embedding of the occupied cubes only against all cubes."""
     points = bench.points(min(bench.batch, 4)).to(bench.device)
+
+    def every(backbone):
+        grid = backbone.grid
+        cubes = grid.split(ThermalCubes(points, grid).volume())  # (B, K, J, F, p, p)
+        return backbone.embed(cubes.flatten(0, 1)).view(len(points), grid.num_cubes, -1)
+
+    def occupied(backbone):
+        cubes = ThermalCubes(points, backbone.grid)
+        return backbone.embed_cubes(cubes, torch.ones_like(cubes.occupied()))
+
+    @torch.no_grad()
+    def forward(embed, backbone):
+        return embed(backbone)
+
+    def train(embed, backbone):
+        return torch.autograd.grad(embed(backbone).square().mean(),
+                                   list(backbone.embed.parameters()))
+
     rows = []
     for embed in ('ConvCubeEmbed', 'LinearCubeEmbed'):
         torch.manual_seed(0)
         config = dict(bench.dt1.model.backbone, depth=1, embed=dict(type=embed))
         backbone = MODELS.build(config).to(bench.device).eval()
-        grid, parameters = backbone.grid, list(backbone.embed.parameters())
-
-        def every():
-            cubes = grid.split(ThermalCubes(points, grid).volume())  # (B, K, J, F, p, p)
-            return backbone.embed(cubes.flatten(0, 1)).view(len(points), grid.num_cubes, -1)
-
-        def occupied():
-            cubes = ThermalCubes(points, grid)
-            return backbone.embed_cubes(cubes, torch.ones_like(cubes.occupied()))
-
-        @torch.no_grad()
-        def forward(function):
-            return function()
-
-        def train(function):
-            return torch.autograd.grad(function().square().mean(), parameters)
-
-        difference = (forward(every) - forward(occupied)).abs().max().item()
-        share = ThermalCubes(points, grid).occupied().float().mean().item()
+        difference = (forward(every, backbone) - forward(occupied, backbone)).abs().max().item()
+        share = ThermalCubes(points, backbone.grid).occupied().float().mean().item()
         for name, run in (('forward', forward), ('forward and backward', train)):
             with one_thread():
-                times = bench.turns({'all': partial(run, every),
-                                     'occupied': partial(run, occupied)}, f'{embed}, {name}')
+                times = bench.turns({'all': partial(run, every, backbone),
+                                     'occupied': partial(run, occupied, backbone)},
+                                    f'{embed}, {name}')
             for cubes, values in times.items():
                 rows.append({
                     'embedding': embed, 'pass': name, 'cubes': cubes,
@@ -361,7 +364,7 @@ def peers(bench: Bench) -> dict:
              for name, (net, wrapper, tokens, loader) in models.items()}
     times = bench.turns(steps, 'training')
     training = []
-    for name, (net, _, tokens, loader) in models.items():
+    for name, (net, _, _, loader) in models.items():
         memory = Memory(bench.device.type)
         steps[name]()  # also sets the tokens
         peak = memory.peak()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -108,7 +109,7 @@ def work(rank: int, args: argparse.Namespace, folder: Path, barrier):
             barrier.wait()
             barrier.wait()  # now the process that trains alone is ready
             spent = []
-            for function in (trainer.step, lambda: dist.all_reduce(gradient)):
+            for function in (trainer.step, partial(dist.all_reduce, gradient)):
                 dist.barrier()
                 spent.append(trainer.seconds(function))
             spent = torch.tensor(spent, device=trainer.device)

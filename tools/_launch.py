@@ -59,7 +59,7 @@ def require_checkpoint(path: str):
         if '://' not in path:
             find_checkpoint(path)
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error))
+        raise SystemExit(str(error)) from error
 
 
 def launch(main: Callable[[], None]):

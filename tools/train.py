@@ -45,7 +45,7 @@ def resume_newest(runner: Runner):
     try:
         checkpoint = find_resumable(runner.work_dir)
     except ValueError as error:
-        raise SystemExit(str(error))
+        raise SystemExit(str(error)) from error
     if checkpoint:
         runner._resume, runner._load_from = True, checkpoint
 

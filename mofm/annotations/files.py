@@ -40,8 +40,9 @@ def _read_json(path):
                 ann[name] = np.array(ann[name], dtypes[name])
                 if name == 'segments' and not ann[name].size:
                     ann[name] = np.zeros((0, 3), np.int64)
-            except (TypeError, ValueError):
-                raise AnnotationError(f'annotation {i}: {name} is not a regular array of numbers')
+            except (TypeError, ValueError) as error:
+                raise AnnotationError(
+                    f'annotation {i}: {name} is not a regular array of numbers') from error
     return data
 
 

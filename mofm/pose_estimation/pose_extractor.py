@@ -204,7 +204,10 @@ class PoseExtractor:
             AnnotationError: If the network gives NaN.
         """
         find = whole_frame if self.bottom_up else self.boxes
-        pairs = ((f, find(f)) for f in frames) if boxes is None else zip(frames, boxes)
+        if boxes is None:
+            pairs = ((frame, find(frame)) for frame in frames)
+        else:
+            pairs = zip(frames, boxes, strict=False)  # boxes may go on, a video may not
         waiting, samples = [], []
         # A batch holds whole frames, so the batches after a restart are the same.
         for image, found in pairs:

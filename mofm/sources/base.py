@@ -264,7 +264,8 @@ class Source:
             with (archive.open(name) if archive else open(file, 'rb')) as f:
                 content = f.read(min(size, self.max_size) + 1)  # reserves as much
         except Exception as error:  # zipfile raises many kinds for damaged members
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}', 'a readable file')
+            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                             'a readable file') from error
         if max(size, len(content)) > self.max_size:
             raise self.error(name, 'file', f'more than {self.max_size} bytes',
                              f'a {self.suffix} file of usual size')

@@ -56,11 +56,9 @@ def parse_hierarchy(text: str) -> Skeleton:
             name = ' '.join(takewhile(lambda word: word != '{', tokens))
             if (token == 'ROOT') != (not names) or (token != 'ROOT') != bool(opened):
                 raise ValueError(f'{token} {name} in a wrong place, e.g. a second ROOT')
-            if token == 'End':
-                name = f'{names[opened[-1]]}_End'
             parents.append(opened[-1] if opened else -1)
-            opened.append(len(names))
-            names.append(name)
+            names.append(f'{names[opened[-1]]}_End' if token == 'End' else name)
+            opened.append(len(names) - 1)
             offsets.append(None)
             channels.append(None if token != 'End' else [])
             if len(names) > _MAX_JOINTS:
@@ -72,12 +70,7 @@ def parse_hierarchy(text: str) -> Skeleton:
         elif token == 'OFFSET' and opened and offsets[opened[-1]] is None:
             offsets[opened[-1]] = [float(next(tokens, 'nothing')) for _ in range(3)]
         elif token == 'CHANNELS' and opened and channels[opened[-1]] is None:
-            count = next(tokens, '')
-            words = list(islice(tokens, int(count) if count in _COUNTS else 0))
-            kinds = [_CHANNELS.get(word.lower()) for word in words]
-            if count != str(len(words)) or None in kinds or len(set(kinds)) < len(kinds):
-                raise ValueError(f'{names[opened[-1]]} with {count} channels {" ".join(words)}')
-            channels[opened[-1]] = kinds
+            channels[opened[-1]] = _parse_channels(tokens, names[opened[-1]])
         else:
             raise ValueError(f'{token!r} after {names[-1] if names else "HIERARCHY"}')
     if opened or not names:
@@ -85,6 +78,15 @@ def parse_hierarchy(text: str) -> Skeleton:
     if not np.isfinite(offsets).all():
         raise ValueError('an OFFSET that is NaN or infinite')
     return Skeleton(names, parents, np.array(offsets), channels)
+
+
+def _parse_channels(tokens, joint):
+    count = next(tokens, '')
+    words = list(islice(tokens, int(count) if count in _COUNTS else 0))
+    kinds = [_CHANNELS.get(word.lower()) for word in words]
+    if count != str(len(words)) or None in kinds or len(set(kinds)) < len(kinds):
+        raise ValueError(f'{joint} with {count} channels {" ".join(words)}')
+    return kinds
 
 
 def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:

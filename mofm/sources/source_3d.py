@@ -63,7 +63,7 @@ class Source3D(Source):
     layout: str = ''
 
     def __init__(self, path: str | Path, views: int = 1,
-                 cameras: CameraRange = CameraRange(), seed: int = 0, noise: bool = False,
+                 cameras: CameraRange | None = None, seed: int = 0, noise: bool = False,
                  keep_3d: bool = False, **kwargs):
         if views < 1 or seed < 0:
             raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
@@ -72,7 +72,7 @@ class Source3D(Source):
                              'neither; they are about cameras')
         super().__init__(path, **kwargs)
         self.views = views
-        self.cameras = cameras
+        self.cameras = cameras or CameraRange()
         self.seed = seed
         self.noise = noise
         self.keep_3d = keep_3d

@@ -9,6 +9,7 @@ over channels or over heads is one matrix product or convolution without a copy.
 
 import math
 import re
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -178,7 +179,7 @@ class UNIK(BaseBackbone):
             raise ValueError(f'tau: found {tau}, expected an odd number of frames')
         self.input_shape = (num_persons, num_joints, in_channels)
         self.data_bn = nn.BatchNorm1d(math.prod(self.input_shape))
-        for i, (before, width) in enumerate(zip((in_channels, *_WIDTHS), _WIDTHS), 1):
+        for i, (before, width) in enumerate(pairwise((in_channels, *_WIDTHS)), 1):
             self.add_module(f'l{i}', Block(
                 before, width, stride=2 if i in _STRIDED else 1, residual=i > 1,
                 num_joints=num_joints, num_heads=num_heads if i > 1 else _FIRST_HEADS, tau=tau))

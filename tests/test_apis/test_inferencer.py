@@ -426,7 +426,7 @@ class Extractor:
 
     def extract(self, frames, boxes=None):
         points = np.linspace(5, 40, 34, dtype=np.float32).reshape(1, 17, 2)[:self.persons]
-        for frame in frames:
+        for _ in frames:
             yield dict(keypoints=points, keypoint_scores=np.ones(points.shape[:2]),
                        bboxes=np.tile((0., 0, 9, 9), (len(points), 1)),
                        bbox_scores=np.full(len(points), .9))

@@ -40,7 +40,7 @@ def same(one, other):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=1e-6, atol=1e-6,
-                                   msg=lambda text: f'{name}: {text}')
+                                   msg=f'{name}: {{}}'.format)
 
 
 @pytest.mark.parametrize('case', CASES)

@@ -242,7 +242,8 @@ def test_zip_and_folder_are_the_same(tmp_path):
 
 
 # --------------------------------------------------------------------------------------- bad files
-def changed(old, new, content=solo()):
+def changed(old, new):
+    content = solo()
     assert content.count(old)
     return content.replace(old, new, 1)
 

@@ -98,11 +98,18 @@ def test_videos_by_folder_and_by_name(tmp_path):
 def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
     write(tmp_path, openpose(people(frames=4, joints=25)))
     source, order = OpenPose(tmp_path), []
-    for method in ('_content', 'json'):
-        def spy(*args, method=method, inner=getattr(source, method)):
+
+    def record(method):
+        inner = getattr(source, method)
+
+        def call(*args):
             order.append(method)
             return inner(*args)
-        monkeypatch.setattr(source, method, spy)
+
+        monkeypatch.setattr(source, method, call)
+
+    record('_content')
+    record('json')
     assert len(list(source)) == 1
     assert order == ['_content', 'json'] * 4
 

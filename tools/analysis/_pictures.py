@@ -63,7 +63,7 @@ def load_dataset(args: argparse.Namespace) -> tuple:
     try:
         return cfg, DATASETS.build(cfg.val_dataloader.dataset)
     except ValueError as error:
-        raise SystemExit(f'error: {error}')
+        raise SystemExit(f'error: {error}') from error
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -71,7 +71,7 @@ def read_config(args: argparse.Namespace) -> Config:
     try:
         return load_config(args.config, args.cfg_options)
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error))
+        raise SystemExit(str(error)) from error
 
 
 def load(args: argparse.Namespace) -> tuple:
@@ -81,7 +81,7 @@ def load(args: argparse.Namespace) -> tuple:
     try:
         return init_model(cfg, args.checkpoint), dataset
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(f'error: {error}')
+        raise SystemExit(f'error: {error}') from error
 
 
 def check_folder(folder: Path):
@@ -90,7 +90,8 @@ def check_folder(folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise SystemExit(f'--out: {folder}: {error.strerror}; expected a folder to write to')
+        raise SystemExit(
+            f'--out: {folder}: {error.strerror}; expected a folder to write to') from error
 
 
 def class_names(dataset: Dataset, labels: Sequence[int]) -> list[str]:

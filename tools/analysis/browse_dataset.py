@@ -69,7 +69,7 @@ def main():
     try:
         browse(args)
     except ValueError as error:
-        raise SystemExit(f'error: {error}')
+        raise SystemExit(f'error: {error}') from error
 
 
 def browse(args):

@@ -21,7 +21,7 @@ def main():
         with open(args.scores, newline='') as file:
             rows = [(int(row['label']), int(row['prediction'])) for row in csv.DictReader(file)]
     except OSError as error:
-        raise SystemExit(f'{args.scores}: {error.strerror}')
+        raise SystemExit(f'{args.scores}: {error.strerror}') from error
     except (KeyError, TypeError, ValueError):
         rows = []
     if not rows:

@@ -22,7 +22,7 @@ def main():
     try:
         curves = read_scalars(args.work_dir)
     except FileNotFoundError as error:
-        raise SystemExit(f'error: {error}')
+        raise SystemExit(f'error: {error}') from error
     save({'learning_curves': draw_curves({name: curve for name, curve in curves.items()
                                           if name not in _MACHINE})}, args.out)
 

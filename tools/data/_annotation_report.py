@@ -56,9 +56,10 @@ class Report:
                                  for split in splits), style='bold')
         console.print(table)
 
-        lengths = np.percentile(self.lengths, [0, 100, 50, 5, 95]).astype(int)
-        console.print(f'frames   {sum(self.lengths)} in {len(self.lengths)} clips:',
-                      '%d to %d, median %d, nine in ten between %d and %d' % (*lengths, ))
+        least, most, middle, low, high = np.percentile(
+            self.lengths, [0, 100, 50, 5, 95]).astype(int)
+        console.print(f'frames   {sum(self.lengths)} in {len(self.lengths)} clips: {least} to '
+                      f'{most}, median {middle}, nine in ten between {low} and {high}')
         for name, counts in (('persons', self.persons), ('images', self.images)):
             common = [f'{count} x {value}' for value, count in counts.most_common(5)]
             if len(counts) > 5:

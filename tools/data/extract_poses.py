@@ -8,12 +8,24 @@ import argparse
 import hashlib
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from mofm import apis
 from mofm.annotations import AnnotationError, summarize
+from mofm.pose_estimation import (
+    DETECTOR,
+    MODEL,
+    PersonDetector,
+    PoseExtractor,
+    Video,
+    extract_video,
+    extracted,
+    find_videos,
+    read_boxes,
+    whole_frame,
+)
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
 
@@ -42,7 +54,7 @@ def parse_args(argv=None):
     parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
                         '.npz or .json; the poses go into a folder beside it')
     network = parser.add_argument_group('network')
-    network.add_argument('--model', default=apis.MODEL,
+    network.add_argument('--model', default=MODEL,
                          help='name of a 2D model of MMPose or config file; default: %(default)s')
     network.add_argument('--checkpoint', help='path or URL; default: the published one')
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
@@ -50,7 +62,7 @@ def parse_args(argv=None):
     network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
                          help='take every N-th video, from the I-th on (0 to N - 1)')
     boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
-    boxes.add_argument('--det-model', default=apis.DETECTOR,
+    boxes.add_argument('--det-model', default=DETECTOR,
                        help='name or config file of a model of MMDetection; default: %(default)s')
     boxes.add_argument('--whole-frame', action='store_true', help='one person fills the image')
     boxes.add_argument('--boxes', type=Path, help='JSON file {FRAME: [[x1, y1, x2, y2, score], '
@@ -80,7 +92,7 @@ def settings_of(args, name, video, several):
         boxes = 'whole frame'
     elif args.boxes:
         file = boxes_file(args.boxes, name, several)
-        given = apis.read_boxes(file)
+        given = read_boxes(file)
         boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
     return dict(video=name, bytes=video.size, model=args.model, checkpoint=args.checkpoint,
                 boxes=boxes), given
@@ -88,10 +100,20 @@ def settings_of(args, name, video, several):
 
 def make_extractor(args):
     """The network and, unless boxes are given, the detector."""
-    boxes = apis.whole_frame
+    boxes = whole_frame
     if not args.whole_frame and not args.boxes:
-        boxes = apis.PersonDetector(args.det_model, args.det_checkpoint, args.device)
-    return apis.PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+        boxes = PersonDetector(args.det_model, args.det_checkpoint, args.device)
+    return PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+
+
+@contextmanager
+def task(progress, name, expected_frames):
+    """A bar while the block runs; gives the function that is called with the frames done."""
+    bar = progress.add_task(name, total=None)
+    try:
+        yield lambda done: progress.update(bar, completed=done, total=max(expected_frames, done))
+    finally:
+        progress.remove_task(bar)
 
 
 def extract_all(args, folder, strict):
@@ -100,7 +122,7 @@ def extract_all(args, folder, strict):
     Returns:
         int: Videos of all shards that have none; those that cannot be read are among them.
     """
-    videos = apis.find_videos(args.input)
+    videos = find_videos(args.input)
     index, shards = args.shard
     mine = list(videos)[index::shards]
     extractor, problems, notes, resumed = None, [], [], 0
@@ -110,21 +132,15 @@ def extract_all(args, folder, strict):
         for name in mine:
             output = folder / f'{name}.json'
             try:
-                video = apis.Video(videos[name])
+                video = Video(videos[name])
                 settings, given = settings_of(args, name, video, len(videos) > 1)
-                meta = apis.extracted(output, settings)
+                meta = extracted(output, settings)
                 if meta:
                     resumed += 1
                 else:
                     extractor = extractor or make_extractor(args)
-                    task = progress.add_task(name, total=None)
-                    try:
-                        meta = apis.extract_video(
-                            extractor, video, output, settings, given,
-                            lambda n: progress.update(task, completed=n,
-                                                      total=max(video.expected_frames, n)))
-                    finally:
-                        progress.remove_task(task)
+                    with task(progress, name, video.expected_frames) as update:
+                        meta = extract_video(extractor, video, output, settings, given, update)
                     if meta['num_frames'] < video.expected_frames:
                         notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
                                      f'its header says {video.expected_frames}')

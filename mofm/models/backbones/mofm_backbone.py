@@ -4,6 +4,7 @@ Every cube is embedded on its own, so a masked cube cannot leak through its neig
 are empty and their embedding is one constant: only the occupied ones are computed.
 """
 
+import math
 import re
 
 import torch
@@ -75,8 +76,8 @@ class ConvCubeEmbed(nn.Module):
         self.blocks = nn.Sequential(
             _ResidualBlock3D(num_joints, channels[0], (4, 1, 1)),
             _ResidualBlock3D(channels[0], channels[1], (3, 2, 2)))
-        frames = -(-(-(-grid.num_frames // 4)) // 3)
-        self.proj = nn.Linear(channels[1] * frames * (-(-grid.patch // 2))**2, embed_dims)
+        frames = math.ceil(math.ceil(grid.num_frames / 4) / 3)
+        self.proj = nn.Linear(channels[1] * frames * math.ceil(grid.patch / 2)**2, embed_dims)
 
     def forward(self, cubes: Tensor) -> Tensor:
         """(N, J, F, p, p) to (N, D)."""

@@ -5,6 +5,7 @@ Functions raise :class:`mofm.annotations.AnnotationError` with the file, the fie
 and what was expected.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +57,9 @@ def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]
 def read_field(data: dict, field: str, file: str) -> np.ndarray:
     """A field as an array; lists of equal rows are taken too."""
     value = data.get(field)
-    try:
-        value = np.array(value) if isinstance(value, list) else value
-    except ValueError:  # rows of different length
-        pass
+    if isinstance(value, list):
+        with suppress(ValueError):  # rows of different length
+            value = np.array(value)
     if not isinstance(value, np.ndarray):
         raise file_error(file, field, type(value).__name__ if field in data else 'nothing',
                      'an array')

@@ -58,42 +58,49 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
         AnnotationError: If the file is missing or of another structure.
     """
     path = Path(path)
-
-    def error(field, found, expected):
-        return AnnotationError(Problem(str(path), None, field, str(found)[:100], expected))
-
-    if path.suffix not in ('.json', '.csv'):
-        raise error('suffix', repr(path.suffix), "'.json' or '.csv'")
+    readers = {'.json': _read_json, '.csv': _read_csv}
+    if path.suffix not in readers:
+        raise _error(path, 'suffix', repr(path.suffix), "'.json' or '.csv'")
     try:
-        if path.suffix == '.json':
-            table = json.loads(path.read_text(encoding='utf-8'))
-        else:
-            with path.open(newline='', encoding='utf-8-sig') as file:
-                rows = csv.DictReader(file)
-                if not {'id', 'text'} <= set(rows.fieldnames or ()):
-                    raise error('columns', rows.fieldnames, "'id' and 'text' in the first line")
-                table = {}
-                for row in rows:
-                    table.setdefault(row['id'], []).append(row['text'] or '')
+        table = readers[path.suffix](path)
     except AnnotationError:
         raise
     except Exception as problem:  # damaged or hostile text
-        raise error('file', f'{type(problem).__name__}: {problem}',
-                    f'a readable {path.suffix} file') from None
+        raise _error(path, 'file', f'{type(problem).__name__}: {problem}',
+                     f'a readable {path.suffix} file') from None
     if not isinstance(table, dict):
-        raise error('file', type(table).__name__, '{id: text or [text, ...]}')
+        raise _error(path, 'file', type(table).__name__, '{id: text or [text, ...]}')
     out = {}
     for name, texts in table.items():
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(name, str) or not isinstance(texts, list) or not all(
                 isinstance(text, str) for text in texts):
-            raise error(f'texts of {name!r}', repr(texts), 'a text or a list of texts')
+            raise _error(path, f'texts of {name!r}', repr(texts), 'a text or a list of texts')
         texts = [' '.join(text.split()) for text in texts]
         if any(texts):
             out[name] = [text for text in texts if text]
     if not out:
-        raise error('file', 'no text', 'some')
+        raise _error(path, 'file', 'no text', 'some')
     return out
+
+
+def _error(path, field, found, expected):
+    return AnnotationError(Problem(str(path), None, field, str(found)[:100], expected))
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
+def _read_csv(path):
+    table = {}
+    with path.open(newline='', encoding='utf-8-sig') as file:
+        rows = csv.DictReader(file)
+        if not {'id', 'text'} <= set(rows.fieldnames or ()):
+            raise _error(path, 'columns', rows.fieldnames, "'id' and 'text' in the first line")
+        for row in rows:
+            table.setdefault(row['id'], []).append(row['text'] or '')
+    return table
 
 
 def encode_groups(encoder, groups: Sequence[Sequence[str]], templates: Sequence[str] = ('{}',),

@@ -266,8 +266,8 @@ def test_amass_says_which_file_is_missing(tools, body_models, tmp_path):
         tool.SMPLH(body_models, 'female', regressor[:, :-1], 'cpu')
     with pytest.raises(AnnotationError, match='J_regressor_h36m_correct.npy'):
         tool.load_regressor(tmp_path / 'nowhere.npy')
+    np.savez(tmp_path / 'a.npz', **{**recording(), 'poses': np.zeros((10, 72))})
     with pytest.raises(AnnotationError, match='poses: found float64 of shape'):
-        np.savez(tmp_path / 'a.npz', **{**recording(), 'poses': np.zeros((10, 72))})
         tool.read_amass(tmp_path / 'a.npz')
 
 

@@ -296,7 +296,7 @@ def test_two_processes(two, tables):
         for result in two:
             for name, value in expected.items():
                 torch.testing.assert_close(result[kind][name], value, rtol=1e-4, atol=1e-6,
-                                           msg=lambda text: f'{kind}, {name}: {text}')
+                                           msg=f'{kind}, {name}: {{}}'.format)
     # each half of the shuffled keys is a batch of its own
     mine, theirs = (result['batch norm'] for result in two)
     for name in ('bank', 'keys', 'indices'):

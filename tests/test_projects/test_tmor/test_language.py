@@ -90,10 +90,14 @@ def test_table_of_parts_goes_on_and_grows(tmp_path):
     def add(writer, names):
         writer.add(names, np.stack([rows[name] for name in names]))
 
-    with pytest.raises(KeyboardInterrupt), TableWriter(path, dict(encoder='e')) as stopped:
-        add(stopped, ids[2:4])
-        add(stopped, ids[4:5])
-        raise KeyboardInterrupt
+    def interrupted():
+        with TableWriter(path, dict(encoder='e')) as writer:
+            add(writer, ids[2:4])
+            add(writer, ids[4:5])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     other = TableWriter(path, dict(encoder='e'))  # after a stop, or beside the first
     assert other.done == set(ids[2:5])
     add(other, ids[:2])

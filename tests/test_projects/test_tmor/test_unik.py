@@ -61,7 +61,8 @@ def test_published_initialization():
     for name, module in model.named_modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             gain = 1e-6 if name.endswith('s_unit.bn') else 1
-            assert (module.weight == gain).all() and (module.bias == 0).all(), name
+            assert (module.weight == gain).all(), name
+            assert (module.bias == 0).all(), name
         elif isinstance(module, nn.Conv2d):
             assert (module.bias == 0).all(), name
 
