@@ -107,11 +107,12 @@ def make_extractor(args):
 
 
 @contextmanager
-def task(progress, name, expected_frames):
+def task(progress, name, video):
     """A bar while the block runs; gives the function that is called with the frames done."""
     bar = progress.add_task(name, total=None)
     try:
-        yield lambda done: progress.update(bar, completed=done, total=max(expected_frames, done))
+        yield lambda done: progress.update(bar, completed=done, total=max(
+            video.expected_frames, done))
     finally:
         progress.remove_task(bar)
 
@@ -139,7 +140,7 @@ def extract_all(args, folder, strict):
                     resumed += 1
                 else:
                     extractor = extractor or make_extractor(args)
-                    with task(progress, name, video.expected_frames) as update:
+                    with task(progress, name, video) as update:
                         meta = extract_video(extractor, video, output, settings, given, update)
                     if meta['num_frames'] < video.expected_frames:
                         notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
