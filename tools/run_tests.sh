@@ -7,10 +7,7 @@ if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
     "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps -r requirements/pose.txt \
         && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
 fi
-# the same as .pre-commit-config.yaml
-ruff check .
-lint-imports
-NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+bash tools/lint.sh
 # NumPy 2 lies beside the environment; the core finds it first
 NUMPY2="$VIRTUAL_ENV/numpy2"
 if [ ! -d "$NUMPY2/numpy" ]; then
