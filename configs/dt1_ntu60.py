@@ -12,7 +12,9 @@ model = dict(
     backbone=dict(
         **_base_.backbone,
         init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/pretrain/epoch_20.pth', prefix='backbone.')),
+            type='Pretrained',
+            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
+            prefix='backbone.')),
     cls_head=dict(type='ActionClsHead', num_classes=60, in_channels=768, dropout=0.4),
     data_preprocessor=_base_.data_preprocessor)
 train_dataloader = dict(dataset=dict(**data, split='xsub_train'))

@@ -10,7 +10,7 @@ model = dict(
         **_base_.backbone,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_tiny/epoch_60.pth',
+            checkpoint='work_dirs/mofm/pretrain_tiny/epoch_60.pth',
             prefix='backbone.')),
     cls_head=dict(
         type='ActionClsHead', num_classes=15, in_channels=128, dropout=0.4, label_smooth=0.1),

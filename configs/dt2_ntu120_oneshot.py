@@ -11,7 +11,9 @@ model = dict(
     backbone=dict(
         **_base_.backbone,
         init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/pretrain/epoch_20.pth', prefix='backbone.')),
+            type='Pretrained',
+            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
+            prefix='backbone.')),
     cls_head=dict(
         type='OneShotHead', in_channels=768, out_channels=2048, dropout=0.4,
         loss=dict(type='SupConLoss', temperature=0.1)),

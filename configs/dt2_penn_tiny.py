@@ -13,7 +13,7 @@ model = dict(
         **_base_.backbone,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_aux_tiny/epoch_60.pth',
+            checkpoint='work_dirs/mofm/pretrain_auxiliary_classes_tiny/epoch_60.pth',
             prefix='backbone.')),
     cls_head=dict(
         type='OneShotHead', in_channels=128, out_channels=256, dropout=0.4,

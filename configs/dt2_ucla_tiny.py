@@ -2,7 +2,7 @@
 # novel ones in one view of the recordings of the third sensor (split test), so that no movement is
 # there twice. The backbone comes from the pre-training on Penn Action.
 _base_ = 'dt2_penn_tiny.py'
-model = dict(backbone=dict(init_cfg=dict(checkpoint='work_dirs/pretrain_tiny/epoch_60.pth')))
+model = dict(backbone=dict(init_cfg=dict(checkpoint='work_dirs/mofm/pretrain_tiny/epoch_60.pth')))
 train_dataloader = dict(
     batch_size=56,
     sampler=dict(batch_size=56),

@@ -13,7 +13,7 @@ model = dict(
         **_base_.backbone,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_penn_strength/epoch_60.pth',
+            checkpoint='work_dirs/mofm/pretrain_penn_strength/epoch_60.pth',
             prefix='backbone.')),
     head=dict(type='JigsawHead', in_channels=128, canvas=36, patch=4, grid=(3, 3), dropout=0.4),
     data_preprocessor=_base_.data_preprocessor)

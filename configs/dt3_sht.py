@@ -11,7 +11,9 @@ model = dict(
     backbone=dict(
         **_base_.backbone,
         init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/pretrain/epoch_20.pth', prefix='backbone.')),
+            type='Pretrained',
+            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
+            prefix='backbone.')),
     head=dict(
         type='JigsawHead', in_channels=768, canvas=72, patch=4, grid=(6, 2), dropout=0.4),
     data_preprocessor=_base_.data_preprocessor)

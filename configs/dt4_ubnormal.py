@@ -10,7 +10,9 @@ model = dict(
     backbone=dict(
         **_base_.backbone,
         init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/pretrain/epoch_20.pth', prefix='backbone.')),
+            type='Pretrained',
+            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
+            prefix='backbone.')),
     cls_head=dict(
         type='AnomalyClsHead', in_channels=768, dropout=0.4, class_weight=(1., 2.)),
     data_preprocessor=_base_.data_preprocessor)

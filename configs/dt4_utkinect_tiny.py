@@ -11,7 +11,7 @@ model = dict(
         **_base_.backbone,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_tiny/epoch_60.pth',
+            checkpoint='work_dirs/mofm/pretrain_tiny/epoch_60.pth',
             prefix='backbone.')),
     cls_head=dict(
         type='AnomalyClsHead', in_channels=128, dropout=0.4, class_weight=(1., 2.)),

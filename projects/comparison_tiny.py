@@ -9,15 +9,16 @@ here those of the classes of Penn Action and NW-UCLA.
 
 mofm, motionbert, tmor = 'configs/', 'projects/motionbert/configs/', 'projects/tmor/configs/'
 pretraining = dict(
-    mofm=[mofm + f'mofm/{name}_aux_tiny.py' for name in ('kmeans', 'dved', 'pretrain')],
-    motionbert=[motionbert + 'pretrain_tiny.py'],
+    mofm=[mofm + f'mofm/{name}_auxiliary_classes_tiny.py'
+          for name in ('kmeans', 'dved', 'pretrain')],
+    motionbert=[motionbert + 'pretrain_dstformer_tiny.py'],
     tmor_stage1=[tmor + 'pretrain_stage1_tiny.py'],
     tmor_stage2=[tmor + 'pretrain_stage2_tiny.py'])
 checkpoints = dict(
-    mofm='work_dirs/pretrain_aux_tiny/epoch_60.pth',
-    motionbert='work_dirs/motionbert_pretrain_tiny/epoch_60.pth',
-    tmor_stage1='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
-    tmor_stage2='work_dirs/pretrain_stage2_tiny/epoch_12.pth')
+    mofm='work_dirs/mofm/pretrain_auxiliary_classes_tiny/epoch_60.pth',
+    motionbert='work_dirs/motionbert/pretrain_dstformer_tiny/epoch_60.pth',
+    tmor_stage1='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth',
+    tmor_stage2='work_dirs/tmor/pretrain_stage2_tiny/epoch_12.pth')
 tasks = {
     title: dict(metric=metric, scale=100, configs=dict(
         mofm=of_mofm, motionbert=of_motionbert, tmor_stage1=of_tmor, tmor_stage2=of_tmor))
@@ -26,10 +27,11 @@ tasks = {
          motionbert + 'action_penn_tiny.py', tmor + 'action_penn_tiny.py'),
         ('one-shot, Penn Action', 'one_shot/top1', mofm + 'dt2_penn_tiny.py',
          motionbert + 'oneshot_penn_tiny.py', tmor + 'oneshot_penn_tiny.py'),
-        ('zero-shot, Penn Action', 'zero_shot/unseen_mean_class', tmor + 'zero_shot_penn_mofm.py',
-         tmor + 'zero_shot_penn_motionbert.py', tmor + 'zero_shot_penn.py'),
-        ('detection, UTKinect', 'detection/frame_mAP', tmor + 'detect_utkinect_mofm.py',
-         tmor + 'detect_utkinect_motionbert.py', tmor + 'detect_utkinect.py'),
+        ('zero-shot, Penn Action', 'zero_shot/unseen_mean_class',
+         tmor + 'zero_shot_penn_mofm_tiny.py', tmor + 'zero_shot_penn_motionbert_tiny.py',
+         tmor + 'zero_shot_penn.py'),
+        ('detection, UTKinect', 'detection/frame_mAP', tmor + 'localize_utkinect_mofm_tiny.py',
+         tmor + 'localize_utkinect_motionbert_tiny.py', tmor + 'localize_utkinect.py'),
         ('anomaly, UTKinect', 'anomaly/micro_auc', mofm + 'dt4_utkinect_tiny.py',
          motionbert + 'anomaly_utkinect_tiny.py', tmor + 'anomaly_utkinect_tiny.py'))
 }

@@ -48,9 +48,9 @@ def test_corpus_configs_differ_in_their_data_only():
     for path in CONFIGS:
         if 'corpus' in path:
             cfg = Config.fromfile(ROOT / path)
-            base = Config.fromfile(ROOT / path.replace('_corpus', '_joint')
-                                   if (ROOT / path.replace('_corpus', '_joint')).exists()
-                                   else ROOT / path.replace('_corpus', ''))
+            teacher = ROOT / path.replace('_corpus', '_teacher')
+            base = Config.fromfile(
+                teacher if teacher.exists() else ROOT / path.replace('_corpus', ''))
             base.model.get('backbone', {})['tokens'] = 'occupied'  # what is not the paper's has
             assert without_checkpoints(cfg.model) == without_checkpoints(base.model)
             assert cfg.optim_wrapper == base.optim_wrapper
@@ -87,7 +87,7 @@ def test_config_builds_and_learns(path):
     if isinstance(model, KMeansTokenizer):
         pytest.skip('has nothing to differentiate; test_kmeans.py fits it')
     if not list(model.parameters()):
-        pytest.skip('a floor without weights; test_one_shot_tool.py tests it')
+        pytest.skip('a baseline without weights; test_one_shot_tool.py tests it')
     losses = model(**data, mode='loss')
     total, _ = model.parse_losses(losses)
     assert total.isfinite()

@@ -14,6 +14,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from mofm.hub.checkpoint import find_checkpoint
+from mofm.utils.config import default_work_dir
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Options of every tool that runs a config."""
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints '
-                        '[work_dirs/<name of the config>]')
+                        '[work_dirs/<path of the config below configs>]')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings, e.g. train_dataloader.batch_size=8')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
@@ -42,7 +43,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if loader and not loader.get('num_workers'):
             loader.persistent_workers = False  # so that num_workers=0 is one override

@@ -139,7 +139,7 @@ def run_stage(index: int, out: Path, smoke: bool) -> Run:
         Run: The runner with its model, the wall time and the equal command.
     """
     stage, testing = STAGES[index], STAGES[index].name == 'test'
-    path = CONFIGS / f'{"dt1" if testing else stage.name}.py'
+    path = CONFIGS / f'{"dt1" if testing else stage.name}_synthetic.py'
     work_dir = out / 'work_dirs' / stage.name
     work_dir.mkdir(parents=True)
     options = dict(SMOKE) if smoke else {}

@@ -8,7 +8,7 @@ guide = dict(
     patch=4,
     vocab_size=8192,
     trace_weight=1.,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans/epoch_1.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/mofm/kmeans/epoch_1.pth'))
 model = dict(
     hard=True,
     noise=0.25,

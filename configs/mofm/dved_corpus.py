@@ -2,7 +2,7 @@
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus.py
 _base_ = ['dved.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
-    loss=dict(guide=dict(init_cfg=dict(checkpoint='work_dirs/kmeans_corpus/epoch_1.pth'))))
+    loss=dict(guide=dict(init_cfg=dict(checkpoint='work_dirs/mofm/kmeans_corpus/epoch_1.pth'))))
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
     dataset=dict(

@@ -1,8 +1,9 @@
-# dved_joint_tiny.py on the mixture of sets, as many iterations as on Penn Action alone.
+# dved_teacher_tiny.py on the mixture of sets, as many iterations as on Penn Action alone.
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus_tiny.py
-_base_ = ['dved_joint_tiny.py', '../_base_/datasets/motion_corpus.py']
+_base_ = ['dved_teacher_tiny.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
-    loss=dict(guide=dict(init_cfg=dict(checkpoint='work_dirs/kmeans_corpus_tiny/epoch_1.pth'))))
+    loss=dict(guide=dict(init_cfg=dict(
+        checkpoint='work_dirs/mofm/kmeans_corpus_tiny/epoch_1.pth'))))
 train_dataloader = dict(
     sampler=dict(
         _delete_=True, type='MixtureSampler', weights=_base_.corpus_weights, num_samples=1258),

@@ -11,7 +11,7 @@ guide = dict(
     patch=4,
     vocab_size=512,
     trace_weight=0.5,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans_tiny/epoch_1.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/mofm/kmeans_tiny/epoch_1.pth'))
 model = dict(
     **_base_.tokenizer,
     hard=True,

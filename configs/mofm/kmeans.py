@@ -1,4 +1,4 @@
-# k-means tokenizer at full size: the guide of dved.py, and the floor it is held against.
+# k-means tokenizer at full size: the guide of dved.py, and the baseline it is held against.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/motion.py']
 model = dict(
     type='KMeansTokenizer',

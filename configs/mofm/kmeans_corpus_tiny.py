@@ -1,5 +1,5 @@
 # k-means at tiny size on the mixture of sets: the guide of dved_corpus_tiny.py.
-_base_ = ['kmeans_joint_tiny.py', '../_base_/datasets/motion_corpus.py']
+_base_ = ['kmeans_teacher_tiny.py', '../_base_/datasets/motion_corpus.py']
 train_dataloader = dict(
     sampler=dict(
         _delete_=True, type='MixtureSampler', weights=_base_.corpus_weights, num_samples=1258),

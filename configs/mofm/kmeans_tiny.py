@@ -1,4 +1,4 @@
-# The floor: k-means with 512 centers on the occupied cubes of the training clips.
+# The baseline: k-means with 512 centers on the occupied cubes of the training clips.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/motion_tiny.py']
 model = dict(
     type='KMeansTokenizer',

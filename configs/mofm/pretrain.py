@@ -3,7 +3,7 @@
 # train_dataloader.batch_size to 32 / GPUS, or scale as you like.
 _base_ = [
     '../_base_/default_runtime.py', '../_base_/models/dved_base.py',
-    '../_base_/models/mofm_base.py', '../_base_/datasets/pretrain.py',
+    '../_base_/models/mofm_base.py', '../_base_/datasets/masked_motion.py',
     '../_base_/schedules/adamw_cosine.py'
 ]
 model = dict(
@@ -11,7 +11,7 @@ model = dict(
     backbone=_base_.backbone,
     tokenizer=dict(
         **_base_.tokenizer,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/dved/epoch_20.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/mofm/dved/epoch_20.pth')),
     head=dict(type='MaskedTokenHead', vocab_size=8192, in_channels=768),
     data_preprocessor=_base_.data_preprocessor)
 optim_wrapper = dict(optimizer=dict(lr=1.5e-4, weight_decay=0.05))

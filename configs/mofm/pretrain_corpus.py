@@ -3,7 +3,7 @@
 _base_ = ['pretrain.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
     backbone=dict(tokens='occupied'),
-    tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/dved_corpus/epoch_20.pth')))
+    tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/mofm/dved_corpus/epoch_20.pth')))
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
     dataset=dict(

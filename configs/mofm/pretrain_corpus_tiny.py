@@ -2,7 +2,7 @@
 # tokens of dved_corpus_tiny.py.
 _base_ = ['pretrain_tiny.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
-    tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/dved_corpus_tiny/epoch_16.pth')))
+    tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/mofm/dved_corpus_tiny/epoch_16.pth')))
 train_dataloader = dict(
     sampler=dict(
         _delete_=True, type='MixtureSampler', weights=_base_.corpus_weights, num_samples=1258),

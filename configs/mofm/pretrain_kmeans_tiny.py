@@ -1,4 +1,4 @@
-# The same pre-training on k-means tokens, the floor of the learned ones.
+# The same pre-training on k-means tokens, the baseline of the learned ones.
 _base_ = 'pretrain_tiny.py'
 model = dict(
     tokenizer=dict(
@@ -9,4 +9,5 @@ model = dict(
         patch=4,
         vocab_size=512,
         trace_weight=1.,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/kmeans_joint_tiny/epoch_1.pth')))
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/mofm/kmeans_teacher_tiny/epoch_1.pth')))

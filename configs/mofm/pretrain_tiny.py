@@ -1,7 +1,7 @@
 # Masked pre-training at tiny size on the training clips of Penn Action.
 _base_ = [
     '../_base_/default_runtime.py', '../_base_/models/dved_tiny.py',
-    '../_base_/models/mofm_tiny.py', '../_base_/datasets/pretrain_tiny.py',
+    '../_base_/models/mofm_tiny.py', '../_base_/datasets/masked_motion_tiny.py',
     '../_base_/schedules/adamw_cosine.py'
 ]
 model = dict(
@@ -9,7 +9,8 @@ model = dict(
     backbone=_base_.backbone,
     tokenizer=dict(
         **_base_.tokenizer,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/dved_joint_tiny/epoch_16.pth')),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/mofm/dved_teacher_tiny/epoch_16.pth')),
     head=dict(type='MaskedTokenHead', vocab_size=512, in_channels=128),
     data_preprocessor=_base_.data_preprocessor)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=1.))

@@ -23,7 +23,7 @@ CONFIGS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'configs').rglob('*.p
                  if '_base_' not in p.parts)
 # 16 clips of 3 actions; nothing is random in training
 TINY = f"""
-_base_ = {str(ROOT / 'configs/quickstart/dt1.py')!r}
+_base_ = {str(ROOT / 'configs/quickstart/dt1_synthetic.py')!r}
 data = dict(actions=('walk', 'wave', 'squat'), num_frames=(16, 20), pipeline=_base_.val_pipeline)
 model = dict(
     backbone=dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None),
@@ -48,9 +48,9 @@ def recipe(tmp_path):
     (tmp_path / 'tiny.py').write_text(TINY)
 
     def load(title=None, **options):
-        text = SNIPPETS[title] if title else "_base_ = 'quickstart/dt1.py'"
+        text = SNIPPETS[title] if title else "_base_ = 'quickstart/dt1_synthetic.py'"
         path = tmp_path / 'mine.py'
-        path.write_text(text.replace('quickstart/dt1.py', 'tiny.py'))
+        path.write_text(text.replace('quickstart/dt1_synthetic.py', 'tiny.py'))
         cfg = Config.fromfile(path)
         cfg.work_dir = str(tmp_path / 'work')
         cfg.experiment_name = f'{tmp_path.name}_{len(list(tmp_path.iterdir()))}'
@@ -314,10 +314,10 @@ def test_what_cannot_be_scaled(train, tmp_path):
     with pytest.raises(SystemExit, match='OneCycleLR sets .* set its eta_max, now 0.0006'):
         train(ROOT / 'configs/dt3_penn_tiny.py', flag)
     with pytest.raises(SystemExit, match='accumulated batches would not be counted'):
-        train(ROOT / 'configs/quickstart/dt1.py', flag, '--cfg-options',
+        train(ROOT / 'configs/quickstart/dt1_synthetic.py', flag, '--cfg-options',
               'optim_wrapper.accumulative_counts=2')
     bare = tmp_path / 'bare.py'
-    bare.write_text(f"_base_ = {str(ROOT / 'configs/quickstart/dt1.py')!r}\n"
+    bare.write_text(f"_base_ = {str(ROOT / 'configs/quickstart/dt1_synthetic.py')!r}\n"
                     'auto_scale_lr = dict(_delete_=True, enable=True)\n')
     with pytest.raises(SystemExit, match='found no base_batch_size in the config'):
         train(bare)

@@ -111,7 +111,7 @@ def nearest_pose(dataset):
 
 @pytest.mark.slow
 def test_floor_is_tested_without_a_checkpoint(tmp_path):
-    config = config_of(tmp_path, 'dt2_penn_floor.py')
+    config = config_of(tmp_path, 'dt2_penn_baseline.py')
     python('test.py', config, 'none', '--work-dir', tmp_path / 'work')
     found = one_shot(max((tmp_path / 'work').glob('*/*.json')).read_text())
     init_default_scope('mofm')

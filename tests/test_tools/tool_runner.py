@@ -14,10 +14,10 @@ def environment(**variables) -> dict:
     return {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables}
 
 
-def run(*command, check=True, **variables) -> subprocess.CompletedProcess:
+def run(*command, check=True, cwd=None, **variables) -> subprocess.CompletedProcess:
     """Run a command to its end; with ``check`` a failure shows what it printed."""
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300,
-                          env=environment(**variables))
+                          cwd=cwd, env=environment(**variables))
     assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done
 

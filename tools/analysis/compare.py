@@ -30,6 +30,7 @@ from get_flops import make_batch  # noqa: E402
 
 from mofm.apis.model import init_model  # noqa: E402
 from mofm.apis.profiling import count_flops  # noqa: E402
+from mofm.utils.config import default_work_dir
 from mofm.visualization import read_scalars  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +144,7 @@ def main():
     results = dict(pretraining={})
     for model, configs in cfg.pretraining.items():
         results['pretraining'][model] = [
-            train(c, 0, Path(Config.fromfile(c).get('work_dir') or f'work_dirs/{Path(c).stem}'))
+            train(c, 0, Path(Config.fromfile(c).get('work_dir') or default_work_dir(c)))
             for c in track(configs, f'Pre-training of {model}')]
     jobs = [(title, model, config, seed) for seed in args.seeds
             for title, task in cfg.tasks.items() for model, config in task.configs.items()]

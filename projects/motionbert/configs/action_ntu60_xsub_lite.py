@@ -4,4 +4,4 @@ model = dict(
     backbone=dict(
         embed_dims=256,
         mlp_ratio=4,
-        init_cfg=dict(checkpoint='work_dirs/motionbert_pretrain_lite/epoch_90.pth')))
+        init_cfg=dict(checkpoint='work_dirs/motionbert/pretrain_dstformer_lite/epoch_90.pth')))

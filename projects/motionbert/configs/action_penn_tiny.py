@@ -1,5 +1,5 @@
 # Actions of Penn Action (official split, 15 classes) at tiny size: fine-tuning of
-# pretrain_tiny.py. Data, batch size and epochs are those of configs/dt1_penn_tiny.py.
+# pretrain_dstformer_tiny.py. Data, batch size and epochs are those of configs/dt1_penn_tiny.py.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/action.py'

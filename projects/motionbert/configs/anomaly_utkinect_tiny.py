@@ -14,7 +14,7 @@ model = dict(
         init_std=0.125,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/motionbert_pretrain_tiny/epoch_60.pth',
+            checkpoint='work_dirs/motionbert/pretrain_dstformer_tiny/epoch_60.pth',
             prefix='backbone.')),
     cls_head=dict(in_channels=64),
     data_preprocessor=dict(_delete_=True, type='SkeletonDataPreprocessor'))

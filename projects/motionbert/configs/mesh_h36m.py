@@ -1,4 +1,4 @@
-# Meshes, Human3.6M: fine-tuning of pretrain.py (values of the released config).
+# Meshes, Human3.6M: fine-tuning of pretrain_dstformer.py (values of the released config).
 _base_ = '../../../configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['projects.motionbert'])
 
@@ -8,7 +8,7 @@ model = dict(
         type='DSTformerBackbone',
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/motionbert_pretrain/epoch_90.pth',
+            checkpoint='work_dirs/motionbert/pretrain_dstformer/epoch_90.pth',
             prefix='backbone.')),
     head=dict(
         type='SMPLHead', mean_params='data/smpl/smpl_mean_params.npz', hidden_dims=1024,

@@ -1,5 +1,5 @@
-# Meshes, 3DPW: fine-tuning of pretrain.py. Each epoch runs Human3.6M (only the first 20), images
-# of COCO, and 3DPW.
+# Meshes, 3DPW: fine-tuning of pretrain_dstformer.py. Each epoch runs Human3.6M (only the first
+# 20), images of COCO, and 3DPW.
 _base_ = 'mesh_h36m.py'
 pw3d = dict(ann_file='data/mesh/mesh_det_pw3d.pkl', img_shape=(1920, 1920))
 h36m_dataloader = _base_.train_dataloader

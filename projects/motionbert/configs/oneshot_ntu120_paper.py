@@ -5,7 +5,7 @@ model = dict(
     backbone=dict(
         embed_dims=256,
         mlp_ratio=4,
-        init_cfg=dict(checkpoint='work_dirs/motionbert_pretrain_lite/epoch_90.pth')))
+        init_cfg=dict(checkpoint='work_dirs/motionbert/pretrain_dstformer_lite/epoch_90.pth')))
 train_dataloader = dict(batch_size=16, sampler=dict(batch_size=16))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=1e-3, fused=True))
 auto_scale_lr = dict(base_batch_size=16)

@@ -1,5 +1,5 @@
 # The derived one-shot protocol of configs/dt2_penn_tiny.py: every third class of Penn Action is
-# novel, and pretrain_tiny.py has not seen them either.
+# novel, and pretrain_dstformer_tiny.py has not seen them either.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/action.py'

@@ -1,8 +1,8 @@
-# pose3d_bandai_tiny_scratch.py on the backbone of pretrain_tiny.py.
-_base_ = 'pose3d_bandai_tiny_scratch.py'
+# pose3d_bandai_scratch_tiny.py on the backbone of pretrain_dstformer_tiny.py.
+_base_ = 'pose3d_bandai_scratch_tiny.py'
 model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/motionbert_pretrain_tiny/epoch_60.pth',
+            checkpoint='work_dirs/motionbert/pretrain_dstformer_tiny/epoch_60.pth',
             prefix='backbone.')))

@@ -9,7 +9,7 @@ model = dict(
         num_persons=1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
+            checkpoint='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth',
             prefix='backbone.')),
     cls_head=dict(in_channels=256),
     data_preprocessor=dict(_delete_=True, type='SkeletonDataPreprocessor'))

@@ -1,7 +1,7 @@
 # Stage 1 of T-MOR: motions and videos, no labels (arXiv 2606.21607, Sec. II).
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/contrast.py',
-    '_base_/datasets/pretrain.py', '_base_/schedules/pretrain.py'
+    '_base_/datasets/motion_pairs.py', '_base_/schedules/sgd_cosine.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 model = dict(

@@ -2,7 +2,7 @@
 # a part of the data. Clusters come late: those of features that are not trained yet mix actions.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/contrast.py',
-    '_base_/datasets/pretrain_tiny.py', '_base_/schedules/pretrain.py'
+    '_base_/datasets/motion_pairs_tiny.py', '_base_/schedules/sgd_cosine.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 # Keys are those of the batch: in one process, a queue would be told from them by the statistics of

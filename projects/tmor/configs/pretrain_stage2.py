@@ -1,6 +1,6 @@
 # Stage 2 of T-MOR: texts as well, from the weights of stage 1.
 _base_ = 'pretrain_stage1.py'
-stage1 = dict(type='Pretrained', checkpoint='work_dirs/pretrain_stage1/epoch_100.pth')
+stage1 = dict(type='Pretrained', checkpoint='work_dirs/tmor/pretrain_stage1/epoch_100.pth')
 model = dict(
     backbone=dict(init_cfg=dict(**stage1, prefix='backbone.')),
     heads=dict(

@@ -2,7 +2,7 @@
 # made by projects/tmor/tools/text_features.py --annotations. Every third class of Penn Action is
 # left out, as in stage 1: a text is a label.
 _base_ = 'pretrain_stage1_tiny.py'
-stage1 = dict(type='Pretrained', checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth')
+stage1 = dict(type='Pretrained', checkpoint='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth')
 model = dict(
     backbone=dict(init_cfg=dict(**stage1, prefix='backbone.')),
     heads=dict(

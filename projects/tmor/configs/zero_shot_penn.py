@@ -12,7 +12,7 @@ model = dict(
         frozen=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
+            checkpoint='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth',
             prefix='backbone.')),
     cls_head=dict(_delete_=True, **_base_.zero_shot_head, in_channels=256))
 train_dataloader = dict(

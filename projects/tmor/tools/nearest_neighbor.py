@@ -1,6 +1,6 @@
 """Floor for a detection config: the actions of the nearest training windows.
 
-python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/detect_utkinect_mofm.py
+python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/localize_utkinect_mofm_tiny.py
 
 The key points of a test window, centered and scaled, are compared with those of the training
 windows. The annotated actions of the nearest ones, frame by frame, are the scores; where test

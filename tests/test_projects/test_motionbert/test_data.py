@@ -33,7 +33,7 @@ from projects.motionbert.lifting.transforms import (
     ZeroMissing,
 )
 
-BASES = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs/_base_'
+BASES = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs/_base_/datasets'
 LEFT, RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
 
 
@@ -403,7 +403,7 @@ def test_loader_in_workers(ann_file):
     np.testing.assert_allclose((keypoints[:, 0, 0, :, 0] + 1) * 500, frames, atol=1e-3)
 
 
-@pytest.mark.parametrize('name', ['pretrain_data', 'pretrain_data_tiny'])
+@pytest.mark.parametrize('name', ['pretrain_lifting', 'pretrain_lifting_tiny'])
 def test_data_of_the_configs(name, tmp_path):
     init_default_scope('mofm')
     cfg = Config.fromfile(BASES / f'{name}.py')

@@ -14,6 +14,7 @@ from torch import nn
 from mofm.datasets import motion_collate
 from mofm.models import SkeletonDataPreprocessor
 from mofm.registry import MODELS
+from mofm.utils.config import default_work_dir
 from projects.motionbert.dstformer import DSTformer  # noqa: F401
 from projects.motionbert.lifting.data_preprocessor import KeypointNoise, LiftingDataPreprocessor
 from projects.motionbert.lifting.lifter import MotionLifter
@@ -343,9 +344,9 @@ def test_losses_in_full_precision():
 
 
 RELEASED = {  # width, root-relative, optimizer, learning rate, batch, epochs, N-MPJPE
-    'pretrain': (512, True, 'AdamW', 5e-4, 64, 90, 0.5),
-    'pretrain_lite': (256, True, 'AdamW', 5e-4, 64, 90, 0.5),
-    'pretrain_paper': (256, True, 'Adam', 5e-4, 64, 80, 0.),
+    'pretrain_dstformer': (512, True, 'AdamW', 5e-4, 64, 90, 0.5),
+    'pretrain_dstformer_lite': (256, True, 'AdamW', 5e-4, 64, 90, 0.5),
+    'pretrain_dstformer_paper': (256, True, 'Adam', 5e-4, 64, 80, 0.),
     'pose3d_h36m': (512, True, 'AdamW', 2e-4, 32, 60, 0.5),
     'pose3d_h36m_lite': (256, True, 'AdamW', 2e-4, 32, 60, 0.5),
     'pose3d_h36m_global': (512, False, 'AdamW', 2e-4, 32, 60, 0.5),
@@ -378,7 +379,8 @@ def test_configs_have_the_published_values(name):
         assert (start is None) == ('scratch' in name)
         if start:  # what the checkpoint's own config writes
             variant = next((v for v in ('_lite', '_paper') if name.endswith(v)), '')
-            source = Config.fromfile(CONFIGS / f'pretrain{variant}.py')
-            assert start.checkpoint == f'{source.work_dir}/epoch_{source.train_cfg.max_epochs}.pth'
+            source = Config.fromfile(CONFIGS / f'pretrain_dstformer{variant}.py')
+            folder = default_work_dir(source.filename)
+            assert start.checkpoint == f'{folder}/epoch_{source.train_cfg.max_epochs}.pth'
             assert source.model.backbone == {
                 k: v for k, v in model.backbone.items() if k != 'init_cfg'}

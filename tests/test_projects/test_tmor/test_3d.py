@@ -20,7 +20,7 @@ from mofm.sources import NWUCLA, PYSKL3D
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
-OTHERS = ('anomaly', 'detect', 'oneshot', 'pretrain', 'zero_shot')  # of other kinds
+OTHERS = ('anomaly', 'localize', 'oneshot', 'pretrain', 'zero_shot')  # of other kinds
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith(OTHERS))
 SPLITS = ('train', 'val', 'test', 'cs_train', 'cs_test', 'cv2_train', 'cv_test', 'xsub_train',
           'xsub_val')
@@ -171,7 +171,7 @@ def test_config_reads_learns_and_predicts(name, files):
     trained = {key for key, p in model.named_parameters() if p.grad is not None}
     assert loss.isfinite()
     assert ('backbone.l2.s_unit.DepM' in trained) == (
-        not name.startswith('probe'))
+        not name.endswith('probe'))
     with torch.no_grad():
         samples = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')
     assert len(samples) == 2

@@ -16,8 +16,8 @@ from mofm.registry import DATASETS, MODELS
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
 # The others differ from these in weights, splits, or options that other tests have.
-CONFIGS = ('detect_charades_probe', 'detect_pku_cs', 'detect_tsu_cs_sdtcn', 'detect_utkinect',
-           'detect_utkinect_mofm', 'detect_utkinect_motionbert')
+CONFIGS = ('localize_charades_probe', 'localize_pku_cs', 'localize_tsu_cs_sdtcn',
+           'localize_utkinect', 'localize_utkinect_mofm_tiny', 'localize_utkinect_motionbert_tiny')
 SPLITS = ('train', 'test', 'cs_train', 'cs_test', 'cv_train', 'cv_test')
 CLASSES = dict(utkinect=10, tsu=51, pku=51, charades=157)
 
@@ -82,7 +82,7 @@ def test_config(name, files):
 
 
 def test_variants():
-    for path in sorted(FOLDER.glob('detect_*.py')):
+    for path in sorted(FOLDER.glob('localize_*.py')):
         cfg, data_set = Config.fromfile(path), path.stem.split('_')[1]
         assert cfg.model.head.num_classes == CLASSES[data_set]
         splits = [cfg[f'{part}_dataloader'].dataset.split for part in ('train', 'test')]
@@ -91,14 +91,15 @@ def test_variants():
                                                             ('train', 'test'))]
         assert bool(cfg.train_dataloader.dataset.get('strict_ends')) == (data_set == 'tsu')
         assert cfg.get('test_dataloader') == cfg.val_dataloader
-    assert Config.fromfile(FOLDER / 'detect_tsu_cv.py').test_dataloader.dataset.ann_file \
+    assert Config.fromfile(FOLDER / 'localize_tsu_cv.py').test_dataloader.dataset.ann_file \
         == 'data/tsu_cv.arrow'
 
 
 def test_pretraining_is_all_that_differs():
-    for backbone in ('', '_mofm', '_motionbert'):
-        tuned, scratch, probe = (Config.fromfile(FOLDER / f'detect_utkinect{backbone}{kind}.py')
-                                 for kind in ('', '_scratch', '_probe'))
+    for name in ('{}', '_mofm{}_tiny', '_motionbert{}_tiny'):
+        tuned, scratch, probe = (
+            Config.fromfile(FOLDER / f'localize_utkinect{name.format(kind)}.py')
+            for kind in ('', '_scratch', '_probe'))
         assert tuned.model.backbone.init_cfg
         assert scratch.model.backbone.init_cfg is None
         del tuned.model.backbone['init_cfg'], scratch.model.backbone['init_cfg']
@@ -113,7 +114,7 @@ def test_nearest_neighbor_knows_what_it_has_seen(files, monkeypatch, capsys, tmp
     import nearest_neighbor as tool
     config = tmp_path / 'floor.py'
     config.write_text(f'''
-_base_ = {str(FOLDER / 'detect_utkinect_mofm.py')!r}
+_base_ = {str(FOLDER / 'localize_utkinect_mofm_tiny.py')!r}
 data = dict(ann_file={str(files / '2.pkl')!r}, num_classes=10)
 train_dataloader = dict(num_workers=0, dataset=dict(**data, stride=4))
 test_dataloader = dict(num_workers=0, dataset=dict(**data, split='train', test_mode=False))

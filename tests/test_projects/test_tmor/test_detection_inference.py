@@ -34,7 +34,7 @@ def recording(name, frames, persons=1, **fields):
                 segments=np.array([[1, 2, 5]]), **fields)
 
 
-@pytest.fixture(scope='module', params=['detect_utkinect', 'detect_utkinect_mofm'])
+@pytest.fixture(scope='module', params=['localize_utkinect', 'localize_utkinect_mofm_tiny'])
 def model(request, tmp_path_factory):
     """Annotation file, config and checkpoint of a model that has learned nothing."""
     folder = tmp_path_factory.mktemp('detection')
@@ -149,7 +149,7 @@ def test_camera(inferencer):
 
 
 def test_camera_needs_a_window():
-    cfg = Config.fromfile(CONFIGS / 'penn_unik.py')
+    cfg = Config.fromfile(CONFIGS / 'action_penn_64frames_scratch.py')
     with pytest.raises(ValueError, match='window: found nothing, .* UNIKBackbone'):
         MotionStream(MotionInferencer(cfg, device='cpu'), (480, 640))
 

@@ -277,7 +277,7 @@ def test_config_learns_and_predicts(name, files):
 
 
 def test_splits_tool_prints_a_table(files, tmp_path, capsys):
-    config = overrides('zero_shot_penn_floor', files)
+    config = overrides('zero_shot_penn_baseline', files)
     config.dump(tmp_path / 'config.py')
     main = runpy.run_path(str(ROOT / 'projects/tmor/tools/zero_shot_splits.py'))['main']
     main([str(tmp_path / 'config.py'), 'none', '--splits', '2', '--epochs', '1', '--out',

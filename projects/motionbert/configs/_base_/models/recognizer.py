@@ -5,6 +5,6 @@ model = dict(
         type='DSTformerBackbone',
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/motionbert_pretrain/epoch_90.pth',
+            checkpoint='work_dirs/motionbert/pretrain_dstformer/epoch_90.pth',
             prefix='backbone.')),
     data_preprocessor=dict(type='SkeletonDataPreprocessor'))

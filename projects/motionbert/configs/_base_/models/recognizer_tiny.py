@@ -8,4 +8,4 @@ model = dict(
         num_heads=8,
         max_frames=16,
         init_std=0.125,
-        init_cfg=dict(checkpoint='work_dirs/motionbert_pretrain_tiny/epoch_60.pth')))
+        init_cfg=dict(checkpoint='work_dirs/motionbert/pretrain_dstformer_tiny/epoch_60.pth')))

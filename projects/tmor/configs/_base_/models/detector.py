@@ -5,7 +5,7 @@ model = dict(
         type='UNIKBackbone',
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage2/epoch_50.pth',
+            checkpoint='work_dirs/tmor/pretrain_stage2/epoch_50.pth',
             prefix='backbone.')),
     head=dict(type='FrameHead'),
     data_preprocessor=dict(type='SkeletonDataPreprocessor'))

@@ -5,5 +5,5 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage2/epoch_50.pth',
+            checkpoint='work_dirs/tmor/pretrain_stage2/epoch_50.pth',
             prefix='backbone.')))

@@ -5,5 +5,5 @@ model = dict(
         num_persons=1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
+            checkpoint='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth',
             prefix='backbone.')))

@@ -1,4 +1,0 @@
-# The floor of dt2_penn_tiny.py: key points as features, nothing to train (checkpoint: none).
-_base_ = 'dt2_penn_tiny.py'
-model = dict(
-    backbone=dict(_delete_=True, type='KeypointFeatures'), cls_head=dict(out_channels=None))

@@ -1,5 +1,0 @@
-# dved_joint_tiny.py without the novel classes of the one-shot protocol on Penn Action.
-_base_ = 'dved_joint_tiny.py'
-model = dict(
-    loss=dict(guide=dict(init_cfg=dict(checkpoint='work_dirs/kmeans_aux_tiny/epoch_1.pth'))))
-train_dataloader = dict(dataset=dict(classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]))

@@ -1,0 +1,16 @@
+# 3D pose at tiny size from scratch: Bandai-Namco's recordings, seen by virtual cameras. An epoch
+# is a part of the data.
+_base_ = [
+    '../../../configs/_base_/default_runtime.py', '_base_/models/lifter_tiny.py',
+    '_base_/datasets/pose3d_tiny.py', '_base_/schedules/lifting_tiny.py'
+]
+custom_imports = dict(imports=['projects.motionbert'])
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='MixtureSampler', weights=[1], num_samples=1024),
+    dataset=dict(
+        _delete_=True, type='ConcatDataset', datasets=[_base_.train_dataloader.dataset]))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=48)
+]
+train_cfg = dict(max_epochs=48, val_interval=24)

@@ -1,0 +1,10 @@
+# Linear probe on NW-UCLA, as action_penn_64frames_probe.py.
+_base_ = 'action_ucla_64frames.py'
+model = dict(backbone=dict(frozen=True), cls_head=dict(label_smooth=0.))
+train_dataloader = dict(batch_size=64)
+auto_scale_lr = dict(base_batch_size=64)
+optim_wrapper = dict(optimizer=dict(lr=0.1, weight_decay=0.))
+train_cfg = dict(max_epochs=4, val_interval=4)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', eta_min=1e-5, end=4, convert_to_iter_based=True)
+]

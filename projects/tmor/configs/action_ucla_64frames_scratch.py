@@ -1,0 +1,13 @@
+# Actions of NW-UCLA, views 1 and 2 train, 3 tests; else as action_penn_64frames_scratch.py. An
+# epoch has four virtual views of each recording, so that 4 epochs are as many steps as 12 there.
+_base_ = 'action_penn_64frames_scratch.py'
+data = dict(ann_file='data/nw_ucla.pkl', num_classes=10)
+model = dict(cls_head=dict(num_classes=10))
+train_dataloader = dict(dataset=data)
+val_dataloader = dict(dataset=data)
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=4, val_interval=4)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=0.3, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=0.3, end=4, convert_to_iter_based=True)
+]

@@ -1,3 +1,0 @@
-# Linear probe: only the 40,349 parameters of the head are trained.
-_base_ = 'detect_charades.py'
-model = dict(backbone=dict(frozen=True))

@@ -1,5 +1,0 @@
-# PKU-MMD, cross-view.
-_base_ = 'detect_pku_cs.py'
-train_dataloader = dict(dataset=dict(split='cv_train'))
-val_dataloader = dict(dataset=dict(split='cv_test'))
-test_dataloader = val_dataloader

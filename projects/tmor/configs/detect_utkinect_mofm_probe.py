@@ -1,4 +1,0 @@
-# Linear probe: only the head is trained.
-_base_ = 'detect_utkinect_mofm.py'
-model = dict(backbone=dict(frozen=True))
-optim_wrapper = dict(optimizer=dict(lr=1e-2, weight_decay=0.))

@@ -1,3 +1,0 @@
-# The same model, data and schedule without pre-training.
-_base_ = 'detect_utkinect_mofm.py'
-model = dict(backbone=dict(init_cfg=None))

@@ -1,3 +1,0 @@
-# The same model, data and schedule without pre-training.
-_base_ = 'detect_utkinect.py'
-model = dict(backbone=dict(init_cfg=None))

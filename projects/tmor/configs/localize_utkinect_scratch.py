@@ -1,0 +1,3 @@
+# The same model, data and schedule without pre-training.
+_base_ = 'localize_utkinect.py'
+model = dict(backbone=dict(init_cfg=None))

@@ -1,9 +1,0 @@
-# penn_unik.py after stage 1 on the motion corpus.
-_base_ = 'penn_unik.py'
-model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/pretrain_stage1_tiny/epoch_12.pth',
-            prefix='backbone.')))
-optim_wrapper = dict(optimizer=dict(lr=0.02))

@@ -1,3 +1,0 @@
-# Linear probe on Toyota Smarthome, cross-subject: one linear layer is trained. Paper: 52.6.
-_base_ = 'smarthome_cs.py'
-model = dict(backbone=dict(frozen=True))
