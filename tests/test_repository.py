@@ -51,3 +51,12 @@ def test_version_is_the_newest_of_the_changelog_and_of_the_citation():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
 
     assert versions[0] == mofm.__version__ == citation['version']
+
+
+def test_picture_of_the_packages_shows_the_import_contract(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'docs')
+    from draw_packages import draw
+
+    picture = draw((ROOT / 'pyproject.toml').read_text())
+
+    assert picture == (ROOT / 'docs/images/packages.svg').read_text()
