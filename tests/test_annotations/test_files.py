@@ -1,6 +1,5 @@
 """Annotation files: reading what nobody vouches for, and writing."""
 
-import io
 import os
 import pickle
 import struct
@@ -22,7 +21,7 @@ def write(path, data, protocol=4):
 
 
 @pytest.mark.parametrize('protocol', range(6))
-def test_pickles_of_every_protocol_are_read(tmp_path, protocol):
+def test_pickle_of_every_protocol_is_read(tmp_path, protocol):
     ann = clip(2, label=np.int64(3), keypoint=np.asfortranarray(clip(2)['keypoint']),
                extra={'box_score': np.arange(3.), 'views': {1, 2}, 'n': np.float32(.5)})
     path = write(tmp_path / 'a.pkl', dict(split={'train': ['a']}, annotations=[ann]), protocol)
@@ -38,7 +37,7 @@ def test_pickles_of_every_protocol_are_read(tmp_path, protocol):
     np.testing.assert_array_equal(read['keypoint'], ann['keypoint'])
 
 
-def test_module_names_of_numpy_1_and_2_are_both_known(tmp_path):
+def test_pickle_of_numpy_1_and_2_is_read(tmp_path):
     raw = pickle.dumps([clip(label=np.int64(1))], 2)
     old, new = b'numpy.core.', b'numpy._core.'
     variants = {raw.replace(new, old), raw.replace(new, old).replace(old, new)}
@@ -48,7 +47,7 @@ def test_module_names_of_numpy_1_and_2_are_both_known(tmp_path):
         assert_same(load_annotations(tmp_path / 'a.pkl')['annotations'][0], clip(label=1))
 
 
-def test_big_endian_arrays_keep_their_values(tmp_path):
+def test_pickle_big_endian_arrays_keep_their_values(tmp_path):
     keypoint = clip()['keypoint'].astype('>f4')
     path = write(tmp_path / 'a.pkl', [clip(keypoint=keypoint)])
     np.testing.assert_array_equal(load_annotations(path)['annotations'][0]['keypoint'], keypoint)
@@ -58,7 +57,7 @@ def test_big_endian_arrays_keep_their_values(tmp_path):
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(0, 9)), min_size=1,
              max_size=4), st.sampled_from(['.pkl', '.npz', '.json']))
-def test_writing_and_reading_round_trips(tmp_path_factory, sizes, suffix):
+def test_annotations_round_trip_through_every_format(tmp_path_factory, sizes, suffix):
     anns = [clip(m, t, label=c, name=f'clip{i}') for i, (m, t, c) in enumerate(sizes)]
     data = dict(split={'train': [a['frame_dir'] for a in anns], 'empty': []}, annotations=anns,
                 metainfo={'classes': ['x', 'y']})
@@ -72,7 +71,7 @@ def test_writing_and_reading_round_trips(tmp_path_factory, sizes, suffix):
         assert validate(a) is None
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_annotations_failed_write_keeps_old_file(tmp_path):
     path = tmp_path / 'a.json'
     dump_annotations(dict(split={}, annotations=[clip()]), path)
     before = path.read_bytes()
@@ -88,7 +87,7 @@ class Hostile:
         return os.system, ('touch hacked',)
 
 
-def test_hostile_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
+def test_hostile_pickle_is_refused_and_not_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / 'bad.pkl', [clip(extra=Hostile())])
     with pytest.raises(AnnotationError, match=r'bad\.pkl.*refused the class (posix|nt)\.system'):
@@ -101,7 +100,7 @@ def test_hostile_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
     ('numpy.core.multiarray', 'fromfile'), ('collections', 'namedtuple'), ('os', 'system'),
     ('numpy.testing._private.utils', 'runstring')
 ])
-def test_other_callables_are_refused_by_name(tmp_path, module, name):
+def test_pickle_refuses_other_callables_by_name(tmp_path, module, name):
     path = tmp_path / 'bad.pkl'
     path.write_bytes(f'c{module}\n{name}\n.'.encode())
     with pytest.raises(AnnotationError, match=f'refused the class {module}.{name}'):
@@ -123,7 +122,7 @@ def pointer_arrays():
                    b'(I1\n(I1000000000\nt' + number + b'I00\n' + raw + b'tb.')
 
 
-def test_arrays_of_raw_pointers_are_refused(tmp_path):
+def test_pickle_refuses_arrays_of_raw_pointers(tmp_path):
     paths = [tmp_path / f'{name}.pkl' for name, _ in pointer_arrays()]
     for path, (_, content) in zip(paths, pointer_arrays()):
         path.write_bytes(content)
@@ -144,7 +143,7 @@ def test_arrays_of_raw_pointers_are_refused(tmp_path):
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.npz', '.json'])
 @pytest.mark.parametrize('share', [0, .5, .98])
-def test_truncated_file_is_named(tmp_path, suffix, share):
+def test_annotations_truncated_file_is_named(tmp_path, suffix, share):
     path = tmp_path / f'short{suffix}'
     dump_annotations(dict(split={}, annotations=[clip()]), path)
     path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
@@ -152,29 +151,36 @@ def test_truncated_file_is_named(tmp_path, suffix, share):
         load_annotations(path)
 
 
-def test_npz_with_pickled_objects_is_refused(tmp_path):
+def test_annotations_npz_with_pickled_objects_is_refused(tmp_path):
     np.savez(tmp_path / 'a.npz', keypoint=np.array([Hostile()], object))
     with pytest.raises(AnnotationError, match='allow_pickle=False'):
         load_annotations(tmp_path / 'a.npz')
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_damaged_pickle_never_raises_anything_else(tmp_path_factory, data):
-    buffer = io.BytesIO()
-    pickle.dump(dict(split={'a': ['a']}, annotations=[clip(frames=2, label=np.int64(1))]), buffer)
-    content = bytearray(buffer.getvalue())
-    for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path = tmp_path_factory.mktemp('damaged') / 'a.pkl'
-    path.write_bytes(content)
-    error = None
+def annotations_or_error(path):
     try:
-        for ann in load_annotations(path)['annotations']:
-            validate(ann)
-    except AnnotationError as raised:
-        error = raised
-    assert error is None or 'a.pkl' in str(error)
+        return load_annotations(path)['annotations'], None
+    except AnnotationError as error:
+        return None, str(error)
+
+
+def test_damaged_pickle_is_named_or_valid(tmp_path):
+    path, rng, errors = tmp_path / 'a.pkl', np.random.default_rng(0), 0
+    content = np.frombuffer(pickle.dumps(dict(split={'a': ['a']}, annotations=[
+        clip(frames=2, label=np.int64(1))])), np.uint8)
+    for _ in range(200):
+        damaged, value = content.copy(), rng.integers(0, 256)
+        if value == ord('r'):  # LONG_BINPUT: the unpickler of Python may allocate gigabytes
+            continue
+        damaged[rng.integers(0, len(content), rng.integers(1, 5))] = value
+        path.write_bytes(damaged)
+        annotations, error = annotations_or_error(path)
+        if annotations is None:
+            assert 'a.pkl' in error
+            errors += 1
+        else:
+            assert all(p is None or p.field for p in map(validate, annotations))
+    assert 20 < errors < 180
 
 
 @pytest.mark.parametrize(('content', 'words'), [
@@ -186,19 +192,19 @@ def test_damaged_pickle_never_raises_anything_else(tmp_path_factory, data):
     ({'split': {'val': [[1]]}, 'annotations': [1]}, 'val: expected a list of texts'),
     ({'metainfo': {'classes': 'walk'}, 'annotations': [1]}, 'classes: expected a list of texts'),
 ])
-def test_wrong_structure_is_described(tmp_path, content, words):
+def test_annotations_wrong_structure_is_described(tmp_path, content, words):
     with pytest.raises(AnnotationError, match=rf'a\.pkl: .*{words}'):
         load_annotations(write(tmp_path / 'a.pkl', content))
 
 
-def test_missing_file_and_unknown_suffix(tmp_path):
+def test_annotations_missing_file_and_unknown_suffix_are_named(tmp_path):
     with pytest.raises(AnnotationError, match='none.pkl: no such file.*prepare.py'):
         load_annotations(tmp_path / 'none.pkl')
     with pytest.raises(AnnotationError, match=r"found suffix '\.csv', expected one of"):
         load_annotations(tmp_path / 'a.csv')
 
 
-def test_ragged_json_names_annotation_and_field(tmp_path):
+def test_annotations_ragged_json_names_index_and_field(tmp_path):
     (tmp_path / 'a.json').write_text('[{"keypoint": [[1, 2], [3]]}]')
     with pytest.raises(AnnotationError, match='annotation 0: keypoint is not a regular array'):
         load_annotations(tmp_path / 'a.json')

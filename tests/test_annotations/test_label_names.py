@@ -15,7 +15,7 @@ from tests.test_annotations.samples import clip
     ('utkinect', 10, {0: 'walk', 9: 'clapHands'}), ('tsu', 51, {}), ('smarthome', 31, {}),
     ('pku_mmd', 51, {0: 'bow', 50: 'writing'}),
     ('charades', 157, {59: 'Sitting in a chair', 97: 'Walking through a doorway'})])
-def test_names_are_those_of_the_papers(name, count, known):
+def test_label_names_equal_the_papers(name, count, known):
     names = LABEL_NAMES[name]
     assert len(names) == len(set(names)) == count
     assert all(names[label] == action for label, action in known.items())
@@ -30,7 +30,7 @@ def ann_file(request, tmp_path):
     return str(path)
 
 
-def test_a_file_without_names_gets_them(ann_file):
+def test_label_names_fill_file_without_names(ann_file):
     dataset = MotionDataset(ann_file, class_names='penn_action')
     assert dataset.metainfo['classes'] == list(LABEL_NAMES['penn_action'])
     assert dataset.num_classes == 15
@@ -40,13 +40,13 @@ def test_a_file_without_names_gets_them(ann_file):
     assert 'classes' not in MotionDataset(ann_file).metainfo
 
 
-def test_labels_beyond_the_names_are_bad(ann_file):
+def test_label_names_make_larger_labels_invalid(ann_file):
     dataset = MotionDataset(ann_file, class_names='utkinect')
     assert len(dataset) == 2
     assert dataset.problems[0].found == '14'
 
 
-def test_names_of_the_file_win(tmp_path):
+def test_label_names_of_the_file_win(tmp_path):
     path = tmp_path / 'a.pkl'
     dump_annotations(dict(split={}, annotations=[clip(label=1)],
                           metainfo=dict(classes=['a', 'b'])), path)
@@ -55,7 +55,7 @@ def test_names_of_the_file_win(tmp_path):
     assert dataset.num_classes == 2
 
 
-def test_errors(ann_file):
+def test_label_names_unknown_set_or_count_is_named(ann_file):
     with pytest.raises(ValueError, match="class_names: found 'ntu', expected one of .*'ntu60'"):
         MotionDataset(ann_file, class_names='ntu')
     with pytest.raises(ValueError, match='num_classes: found 60, expected 120, the number of '

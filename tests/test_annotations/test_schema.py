@@ -13,12 +13,12 @@ from tests.test_annotations.samples import BAD, ZERO, clip
     clip(keypoint=clip()['keypoint'] - 500)
 ], ids=['usual', 'five persons', 'one frame', '10000 frames', 'float32', 'numpy label',
         'numpy img_shape', 'outside the image'])
-def test_legal_annotations(ann):
+def test_validate_accepts_legal_annotations(ann):
     assert validate(ann, num_classes=5) is None
 
 
 @pytest.mark.parametrize('name', sorted(BAD))
-def test_bad_annotations_are_described(name):
+def test_validate_describes_bad_annotations(name):
     ann, field, found, expected = BAD[name]
     problem = validate(ann, num_classes=5, file='x.pkl', index=7)
     assert problem is not None
@@ -28,12 +28,12 @@ def test_bad_annotations_are_described(name):
     assert str(problem).startswith(f'x.pkl: annotation 7: {field}: found')
 
 
-def test_one_visible_joint_late_in_the_clip_is_enough():
+def test_validate_accepts_one_visible_joint():
     keypoint = ZERO.copy()
     keypoint[0, 5, 2] = 10, 20
     assert validate(clip(keypoint=keypoint)) is None
 
 
 @pytest.mark.parametrize('name', ['no persons', 'all coordinates 0', 'all scores 0'])
-def test_empty_clips_count_in_tests(name):
+def test_validate_allow_empty_accepts_empty_clips(name):
     assert validate(BAD[name][0], allow_empty=True) is None

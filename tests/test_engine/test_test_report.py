@@ -25,14 +25,14 @@ from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
 from mofm.engine.hooks.report_hook import ReportHook
 from mofm.registry import DATASETS, METRICS
-from mofm.visualization.report import Report
-from mofm.visualization.scores import expected_calibration_error
 from mofm.visualization.evaluation_report import (
     ranking_errors,
     report_classification,
     report_clips,
     report_one_shot,
 )
+from mofm.visualization.report import Report
+from mofm.visualization.scores import expected_calibration_error
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<script>alert(1)</script>'

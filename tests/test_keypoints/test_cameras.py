@@ -16,7 +16,7 @@ def camera(seed=0, target=(0, 0, 3), **ranges):
 
 
 @given(seeds)
-def test_projection_equals_opencv(seed):
+def test_camera_projection_equals_opencv(seed):
     rng = np.random.default_rng(seed)
     cam = camera(seed, img_shape=(480, 856))
     points = rng.uniform(-1, 1, (4, 5, 3)) + [0, 0, 3]
@@ -42,7 +42,7 @@ def test_camera_is_a_rigid_motion_within_the_ranges(seed):
 
 
 @given(seeds)
-def test_target_is_in_the_middle_and_up_is_up(seed):
+def test_camera_aims_at_target_and_keeps_up(seed):
     target = np.array([1., .5, 2])
     pixels, depth = camera(seed, target, **STILL).project(target + [[0, 0, 0], [0, .3, 0]])
     np.testing.assert_allclose(pixels[0], [960, 540], atol=1e-6)
@@ -51,7 +51,7 @@ def test_target_is_in_the_middle_and_up_is_up(seed):
     assert (depth > 0).all()
 
 
-def test_a_person_is_in_the_image():
+def test_camera_range_keeps_person_in_image():
     """In nearly all cameras as a whole; a near one that aims off may miss head or feet."""
     body = np.array([[x, y, z] for x in (-.25, .25) for y in (-.85, .85) for z in (-.15, .15)])
     pixels = np.array([camera(seed, (0, 0, 0), height=(0, .5)).project(body)[0]
@@ -63,13 +63,13 @@ def test_a_person_is_in_the_image():
 
 @pytest.mark.parametrize(('yaw', 'right'), [(0, [-1, 0, 0]), (90, [0, 0, 1]), (180, [1, 0, 0]),
                                         (-90, [0, 0, -1])])
-def test_yaw_turns_around_the_vertical(yaw, right):
+def test_camera_yaw_turns_around_the_vertical(yaw, right):
     cam = camera(yaw=(yaw, yaw), height=(0, 0), **STILL)
     forward = np.cross([0, 1, 0], right)
     np.testing.assert_allclose(cam.rotation, [right, [0, -1, 0], forward], atol=1e-12)
 
 
-def test_pitch_aims_higher_and_roll_keeps_the_middle():
+def test_camera_pitch_aims_higher_and_roll_keeps_center():
     target = np.array([0, 0, 3.])
     for height in (0, 1):
         pixels, _ = camera(pitch=(5, 5), roll=(0, 0), height=(height, height)).project(target)
@@ -78,7 +78,7 @@ def test_pitch_aims_higher_and_roll_keeps_the_middle():
     np.testing.assert_allclose(pixels, [960, 540])
 
 
-def test_points_behind_the_camera_have_negative_depth():
+def test_camera_gives_negative_depth_behind_it():
     cam = camera(yaw=(0, 0), height=(0, 0), **STILL)
     _, depth = cam.project(np.array([[0, 0, -9.], [0, 0, 9]]))
     assert depth[0] < 0 < depth[1]
@@ -93,7 +93,7 @@ def test_level_raises_a_head_that_a_sensor_above_sees_too_near():
 @pytest.mark.parametrize(('field', 'value'), [
     ('yaw', (60, -60)), ('height', (0, np.nan)), ('pitch', (1,)), ('distance', (0, 2)),
     ('focal', (-1, 1)), ('roll', (0, np.inf)), ('img_shape', (0, 1920))])
-def test_bad_range_is_named(field, value):
+def test_camera_range_names_bad_field(field, value):
     with pytest.raises(ValueError, match=f'{field}: found'):
         CameraRange(**{field: value})
 
@@ -101,7 +101,7 @@ def test_bad_range_is_named(field, value):
 SIZES = ((1080, 1920), (720, 1280), (480, 640))
 
 
-def test_one_of_several_sizes_is_drawn():
+def test_camera_range_draws_one_of_several_sizes():
     """As often as the others, and last, so that the camera stands where it did."""
     target, drawn = np.array([.2, .1, 3]), []
     for seed in range(300):
@@ -116,7 +116,7 @@ def test_one_of_several_sizes_is_drawn():
     assert abs(pixels - np.array(cam.img_shape[::-1]) / 2).max() < .1 * cam.img_shape[1]
 
 
-def test_one_size_draws_six_numbers():
+def test_camera_range_of_one_size_draws_six_numbers():
     """Also as a list of one; a seventh draw would change what follows, e.g. the noise."""
     after = np.random.default_rng(3)
     after.random(6)
@@ -130,6 +130,6 @@ def test_one_size_draws_six_numbers():
 
 @pytest.mark.parametrize('value', [(), ((1080, 1920), (0, 5)), ((1080, ), ), (1080, 1920, 3),
                                    ((1080, 1920), (-1, 5))])
-def test_bad_sizes_are_named(value):
+def test_camera_range_names_bad_size(value):
     with pytest.raises(ValueError, match='img_shape: found'):
         CameraRange(img_shape=value)

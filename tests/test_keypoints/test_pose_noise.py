@@ -27,14 +27,14 @@ def mean_error(pixels, *args, **kwargs):
     return np.linalg.norm(keypoint - pixels, axis=-1)[score > 0].mean()
 
 
-def test_jitter_grows_with_speed_and_distance():
+def test_pose_noise_jitter_grows_with_speed_and_distance():
     still = mean_error(body())
     assert mean_error(body(50, 25)) > 1.3 * still
     assert mean_error(body(), far=.002) > 1.3 * still
     assert mean_error(body(), 6, far=.002) > 1.3 * mean_error(body(), far=.002)
 
 
-def test_a_hidden_wrist_is_missed_more_often():
+def test_pose_noise_misses_hidden_wrist_more_often():
     pixels, depth = body(), np.full((400, 17), 3.)
     pixels[:, 9] = pixels[:, [5, 6, 11, 12]].mean(1)
     front = add_pose_noise(pixels, depth, np.random.default_rng(0), SHAPE)[1]
@@ -44,7 +44,7 @@ def test_a_hidden_wrist_is_missed_more_often():
     np.testing.assert_array_equal(front[:, 10], back[:, 10])
 
 
-def test_swaps_are_between_the_sides_and_as_frequent_as_asked():
+def test_pose_noise_swaps_sides_at_given_rate():
     flip = LAYOUTS['coco17'].flip_index
     exact, score = run(body(4000))
     swapped, swapped_score = run(body(4000), swap=.1)
@@ -57,7 +57,7 @@ def test_swaps_are_between_the_sides_and_as_frequent_as_asked():
         assert .07 < changed[:, wrist].mean() < .13
 
 
-def test_unknown_joints_stay_missing_and_leave_the_others_alone():
+def test_pose_noise_keeps_unknown_joints_missing():
     pixels = body(60)
     pixels[:, 1:5] = np.nan
     pixels[10:20] = np.nan
@@ -71,7 +71,7 @@ def test_unknown_joints_stay_missing_and_leave_the_others_alone():
 
 
 @pytest.mark.parametrize('frames', [1, 2])
-def test_short_and_empty_clips(frames):
+def test_pose_noise_takes_short_and_empty_clips(frames):
     _, score = run(body(frames))
     assert score.shape == (frames, 17)
     assert score.any()
@@ -80,6 +80,6 @@ def test_short_and_empty_clips(frames):
     assert not score.any()
 
 
-def test_outside_of_the_image_nothing_is_seen():
+def test_pose_noise_misses_joints_outside_the_image():
     _, score = run(body() + [2000, 0])
     assert not score.any()

@@ -39,7 +39,7 @@ def numbers(row):
     return set(row[row >= 0].tolist())
 
 
-def test_oks_is_the_formula_of_coco():
+def test_oks_equals_formula_of_coco():
     rng = np.random.default_rng(0)
     a, b = rng.uniform(0, 90, (2, 3, 17, 2))
     score, other = np.ones((3, 17)), np.ones((3, 17))
@@ -55,7 +55,7 @@ def test_oks_is_the_formula_of_coco():
             assert found[n, k] == pytest.approx(sum(terms) / len(terms))
 
 
-def test_oks_of_missing_joints():
+def test_oks_ignores_missing_joints():
     """They neither help nor harm, wherever they are; without common ones nothing is similar."""
     one = np.ones((1, 17))
     half = np.where(np.arange(17) < 9, 1., 0)[None]
@@ -79,7 +79,7 @@ def test_oks_does_not_depend_on_the_scale():
     assert oks(flat, one, flat + [2, 0], one)[0, 0] > .9
 
 
-def test_enter_and_leave():
+def test_tracking_survives_entering_and_leaving():
     present = np.zeros((4, 60), bool)
     for row, (first, last) in zip(present, ((0, 60), (0, 20), (15, 60), (40, 60))):
         row[first:last] = True
@@ -90,7 +90,7 @@ def test_enter_and_leave():
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_cross_with_an_occlusion(seed):
+def test_tracking_keeps_ids_through_occlusion(seed):
     """Who walks behind somebody else is not seen for 15 frames and keeps the number."""
     paths = [line((100, 300), (5, .2), 100), line((600, 290), (-5, 0), 100)]
     present = np.ones((2, 100), bool)
@@ -112,7 +112,7 @@ def walker(rng, frames, start, speed, size, floor):
     return add_pose_noise(pixels, 5 + joints[..., 1], rng, (1080, 1920), far=.001, swap=.01)
 
 
-def test_synthetic_walkers():
+def test_tracking_of_synthetic_walkers_rarely_switches():
     """Four persons cross the image; who is farther is hidden behind the others."""
     switches, persons, lost = 0, 0, 0
     for seed in range(8):
@@ -140,7 +140,7 @@ def test_synthetic_walkers():
     assert switches <= 3  # of more than 20 occlusions
 
 
-def test_memory_and_frame_numbers():
+def test_tracking_forgets_after_max_lost_frames():
     """A person may be away for max_lost frames and no longer; gaps in the numbers count."""
     pose = POSE[None], np.ones((1, 17))
     for away, same in ((7, True), (8, False)):
@@ -152,7 +152,7 @@ def test_memory_and_frame_numbers():
     assert track_poses([]) == []
 
 
-def test_the_best_sum_counts_not_the_best_pair():
+def test_tracking_maximizes_the_sum_not_the_best_pair():
     """Two persons in a row move on; the first one's new place is nearest to the second's old."""
     before = POSE + np.array([[[0, 0]], [[20, 0]]])
     after = before + [14, 0]
@@ -161,7 +161,7 @@ def test_the_best_sum_counts_not_the_best_pair():
     assert track_poses([(before, ones), (after, ones)])[1].tolist() == [0, 1]
 
 
-def test_real_poses_without_tracking(real_data):
+def test_tracking_of_real_poses_gives_few_tracks(real_data):
     """AlphaPose on 15 recordings of 1 to 4 persons at 20 Hz, 2547 poses in 2048 images."""
     with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
         data = json.loads(archive.read('alphapose_coco17_untracked.json'))

@@ -91,7 +91,7 @@ def utkinect_front(real):
     return real(UTKinectUntrimmed, 'utkinect.zip', cameras=FRONT)
 
 
-def test_ucla_counts_and_official_split(ucla_front, real_data):
+def test_ucla_has_published_counts_and_split(ucla_front, real_data):
     assert len(ucla_front) == 1484
     assert sum(ann['total_frames'] for ann, _ in ucla_front) == 58534
     split = defaultdict(set)
@@ -108,7 +108,7 @@ def test_ucla_counts_and_official_split(ucla_front, real_data):
     assert len(split['test']) == 464
 
 
-def test_ucla_frames_with_lost_joints(ucla_front, real_data):
+def test_ucla_lost_joints_are_missing(ucla_front, real_data):
     """Two frames have joints at the origin, and others between it and the person."""
     missing = {ann['frame_dir']: np.argwhere(ann['keypoint_score'][0] == 0)
                for ann, _ in ucla_front if not ann['keypoint_score'][..., 5:].all()}
@@ -124,7 +124,7 @@ def test_ucla_frames_with_lost_joints(ucla_front, real_data):
         np.testing.assert_array_equal(np.array([0, *range(5, 17)])[distance < .8], lost[:, 1])
 
 
-def test_utkinect_counts_and_splits(utkinect_front, real):
+def test_utkinect_has_published_counts_and_splits(utkinect_front, real):
     assert len(utkinect_front) == 20
     assert sum(ann['total_frames'] for ann, _ in utkinect_front) == 15318
     clips = real(UTKinect, 'utkinect.zip', cameras=FRONT)
@@ -137,7 +137,7 @@ def test_utkinect_counts_and_splits(utkinect_front, real):
     assert 's10_e02_carry_v0' not in {ann['frame_dir'] for ann, _ in clips}
 
 
-def test_utkinect_rows_have_the_label_of_their_interval(utkinect_front, real_data):
+def test_utkinect_rows_have_label_of_their_interval(utkinect_front, real_data):
     """Read from the two files in another way: by frame number, last interval first."""
     with zipfile.ZipFile(real_data('utkinect.zip')) as zipped:
         lines = zipped.read('joints/actionLabel.txt').decode().split('\n')
@@ -158,7 +158,7 @@ def test_utkinect_rows_have_the_label_of_their_interval(utkinect_front, real_dat
 
 
 @pytest.mark.parametrize('clips', ['ucla_front', 'utkinect_front'])
-def test_people_stand_upright_and_left_is_their_left(clips, request):
+def test_kinect_people_stand_upright_and_left_is_their_left(clips, request):
     """From the sensor's side: heads above feet, left on the image's right, 1.3 m to 1.7 m."""
     left, lean, size = [], [], []
     for ann, _ in request.getfixturevalue(clips):
@@ -176,7 +176,7 @@ def test_people_stand_upright_and_left_is_their_left(clips, request):
 
 @pytest.mark.parametrize(('reader', 'name'), [(NWUCLA, 'nw_ucla.zip'),
                                           (UTKinectUntrimmed, 'utkinect.zip')])
-def test_people_do_not_lean_seen_from_the_side(real, reader, name):
+def test_kinect_people_from_the_side_do_not_lean(real, reader, name):
     """The sensors look down by 8 to 17 degrees, which the readers undo."""
     lean = defaultdict(list)
     for ann, _ in real(reader, name, cameras=replace(FRONT, yaw=(90, 90))):
@@ -189,7 +189,7 @@ def test_people_do_not_lean_seen_from_the_side(real, reader, name):
         assert abs(np.median(angles)) < 4
 
 
-def test_most_people_throw_with_the_right_hand(real):
+def test_utkinect_people_throw_with_the_right_hand(real):
     faster = []
     for ann, _ in real(UTKinect, 'utkinect.zip', cameras=FRONT):
         if UTKinect.classes[ann['label']] == 'throw':
@@ -199,7 +199,7 @@ def test_most_people_throw_with_the_right_hand(real):
     assert np.mean(faster) > .7
 
 
-def test_people_stay_in_the_image(real):
+def test_utkinect_people_stay_in_the_image(real):
     for ann, _ in real(UTKinectUntrimmed, 'utkinect.zip', views=2):
         keypoint, seen = ann['keypoint'], ann['keypoint_score'] > 0
         inside = ((keypoint > 0) & (keypoint < [1920, 1080])).all(-1)
@@ -209,7 +209,7 @@ def test_people_stay_in_the_image(real):
 # --------------------------------------------------------------------------------------- cameras
 @pytest.mark.parametrize('reader', BOTH)
 @pytest.mark.parametrize('noise', [False, True])
-def test_a_view_depends_on_seed_name_and_number_only(tmp_path, reader, noise):
+def test_kinect_view_depends_on_seed_name_and_number_only(tmp_path, reader, noise):
     path = archive(tmp_path, NATIVE[reader])
     one = list(reader(path, noise=noise))
     three = list(reader(path, noise=noise, views=3))
@@ -229,7 +229,7 @@ def test_a_view_depends_on_seed_name_and_number_only(tmp_path, reader, noise):
     assert any(same(one[0][0], ann) for ann in again)
 
 
-def test_joints_outside_the_image_stay_and_those_behind_the_camera_are_missing(tmp_path):
+def test_ucla_joints_behind_the_camera_are_missing_and_outside_the_image_kept(tmp_path):
     joints = walk(3)
     joints[0, 6] += [9, 0, 0]  # left wrist far to the side
     joints[1, 6, 2] = -9  # behind
@@ -243,7 +243,7 @@ def test_joints_outside_the_image_stay_and_those_behind_the_camera_are_missing(t
     assert ann['keypoint_score'].sum() == 3 * 13 - 2
 
 
-def test_joints_far_outside_of_the_image_are_missing(tmp_path):
+def test_utkinect_joints_far_outside_the_image_are_missing(tmp_path):
     joints = walk(3)
     joints[1, 6] = 90, 0, -.2  # just in front of the camera and far to the side
     files = {'joints_s01_e01.txt': utkinect(joints), 'actionLabel.txt': b's01_e01'}
@@ -253,7 +253,7 @@ def test_joints_far_outside_of_the_image_are_missing(tmp_path):
     assert not ann['keypoint'][0, 1, 9].any()
 
 
-def test_noise_moves_and_misses_joints(tmp_path):
+def test_ucla_noise_moves_and_misses_joints(tmp_path):
     path = archive(tmp_path, {'a01_s01_e01_v01.json': ucla(walk(400))})
     (exact, _), = NWUCLA(path)
     (noisy, _), = NWUCLA(path, noise=True)
@@ -264,13 +264,13 @@ def test_noise_moves_and_misses_joints(tmp_path):
 
 
 @pytest.mark.parametrize('kwargs', [dict(views=0), dict(seed=-1)])
-def test_bad_arguments(tmp_path, kwargs):
+def test_ucla_refuses_bad_views_and_seed(tmp_path, kwargs):
     with pytest.raises(ValueError, match='views=.*seed='):
         NWUCLA(archive(tmp_path, NATIVE[NWUCLA]), **kwargs)
 
 
 # ---------------------------------------------------------------------------------------- labels
-def test_intervals_become_row_labels_and_clips(tmp_path):
+def test_utkinect_intervals_become_row_labels_and_clips(tmp_path):
     path = archive(tmp_path, NATIVE[UTKinect])
     (ann, _), = UTKinectUntrimmed(path)
     walk_, sit, push, pull = (UTKinect.classes.index(n) for n in ('walk', 'sitDown', 'push',
@@ -285,7 +285,7 @@ def test_intervals_become_row_labels_and_clips(tmp_path):
     assert clips['s01_e01_push_v0']['label'] == push
 
 
-def test_repeated_frames_are_dropped(tmp_path):
+def test_utkinect_repeated_frames_are_dropped(tmp_path):
     joints, frames = walk(6), [4, 8, 8, 12, 12, 16]
     files = {'joints_s01_e01.txt': utkinect(joints, frames), 'actionLabel.txt': b's01_e01'}
     clean = {**files, 'joints_s01_e01.txt': utkinect(joints[[0, 1, 3, 5]], [4, 8, 12, 16])}
@@ -296,7 +296,7 @@ def test_repeated_frames_are_dropped(tmp_path):
 
 
 @pytest.mark.parametrize('where', ['data/joints', 'data', ''])
-def test_label_file_is_found_inside_or_beside(tmp_path, where):
+def test_utkinect_label_file_is_found_inside_or_beside(tmp_path, where):
     (tmp_path / 'data/joints').mkdir(parents=True)
     (tmp_path / 'data/joints/joints_s01_e01.txt').write_bytes(utkinect())
     (tmp_path / where / 'actionLabel.txt').write_bytes(LABELS)
@@ -306,7 +306,7 @@ def test_label_file_is_found_inside_or_beside(tmp_path, where):
         assert len(list(UTKinect(path))) == 4
 
 
-def test_missing_label_file_is_named(tmp_path):
+def test_utkinect_without_label_file_names_it(tmp_path):
     path = archive(tmp_path, {'joints_s01_e01.txt': utkinect()})
     with pytest.raises(AnnotationError, match='data.zip: found no actionLabel.txt'):
         UTKinect(path)
@@ -315,7 +315,7 @@ def test_missing_label_file_is_named(tmp_path):
 @pytest.mark.parametrize(('labels', 'line'), [
     (b's01_e01\njuggle: 1 2', 2), (b'walk: 1 2', 1), (b's01_e01\nwalk: 1', 2),
     (b's01_e01\n\nwalk: 5 2', 3), (b's01_e01\nwalk: a b', 2), (b'\xff\xfe', 1)])
-def test_bad_label_line_is_named(tmp_path, labels, line):
+def test_utkinect_bad_label_line_is_named(tmp_path, labels, line):
     path = archive(tmp_path, {**NATIVE[UTKinect], 'joints/actionLabel.txt': labels})
     with pytest.raises(AnnotationError, match=f'actionLabel.txt: line {line}: found'):
         UTKinect(path)
@@ -354,7 +354,7 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
+def test_kinect_bad_file_is_skipped_with_its_reason(tmp_path, case):
     reader, name, content, field, words = BAD[case]
     files = {**NATIVE[reader], name: content}
     if reader is not NWUCLA:
@@ -378,7 +378,8 @@ def run_tool(monkeypatch, *arguments):
 
 @pytest.mark.parametrize(('name', 'count', 'extra'), [
     ('nw_ucla', 3, ['--noise']), ('utkinect', 12, []), ('utkinect_untrimmed', 3, ['--seed', 3])])
-def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, name, count, extra):
+def test_prepare_writes_kinect_file_that_dataset_reads(
+        tmp_path, monkeypatch, capsys, name, count, extra):
     reader = dict(nw_ucla=NWUCLA, utkinect=UTKinect, utkinect_untrimmed=UTKinectUntrimmed)[name]
     path, out = archive(tmp_path, NATIVE[reader]), tmp_path / 'out.pkl'
     run_tool(monkeypatch, name, path, out, '--views', 3, '--yaw', -60, 60, *extra)
@@ -396,7 +397,7 @@ def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, name
     assert len(MotionDataset(str(out), split=split)) == count
 
 
-def test_camera_options_belong_to_3d_sources(tmp_path, monkeypatch, capsys):
+def test_prepare_refuses_camera_options_of_2d_sources(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_tool(monkeypatch, 'penn_action', tmp_path, tmp_path / 'a.pkl', '--views', 2)
     assert 'unrecognized arguments: --views' in capsys.readouterr().err
@@ -405,7 +406,7 @@ def test_camera_options_belong_to_3d_sources(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(('source', 'options', 'words'), [
     ('nw_ucla', ['--yaw', 60, -60], 'yaw: found'), ('nw_ucla', ['--views', 0], 'views=0'),
     ('ubnormal', ['--gt', 'gt.zip'], 'gt=gt.zip and masks=None')])
-def test_tool_names_a_bad_option(tmp_path, monkeypatch, source, options, words):
+def test_prepare_names_bad_camera_option(tmp_path, monkeypatch, source, options, words):
     path, out = archive(tmp_path, NATIVE[NWUCLA]), tmp_path / 'a.pkl'
     with pytest.raises(SystemExit, match=f'error: .*{words}'):
         run_tool(monkeypatch, source, path, out, *options)

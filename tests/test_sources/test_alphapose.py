@@ -45,7 +45,7 @@ def in_half(values):
 @pytest.mark.parametrize('idx', [
     lambda t, m: [0.], lambda t, m: [[0.], [0.]] if t % 3 else [0.], lambda t, m: None,
     lambda t, m: [[4.], [5.]], lambda t, m: None if t == 5 else m])
-def test_untracked(tmp_path, idx):
+def test_alphapose_untracked_poses_become_tracks(tmp_path, idx):
     """Frames in numerical order, 10 after 9; persons keep their place in spite of the shuffle."""
     data = alphapose(VALUES, idx)
     np.random.default_rng(0).shuffle(data)
@@ -57,7 +57,7 @@ def test_untracked(tmp_path, idx):
 @pytest.mark.parametrize('idx', [
     lambda t, m: m + 3, lambda t, m: m + 3., lambda t, m: [m + 3.],
     lambda t, m: [[m + 3.], [m + 3]]])
-def test_tracked(tmp_path, idx):
+def test_alphapose_tracks_keep_their_ids(tmp_path, idx):
     crossed = VALUES.copy()
     crossed[6:] = VALUES[6:, ::-1]  # OKS alone would take them for each other
     anns = read(write(tmp_path, walk_json=alphapose(crossed, idx)), tracks=True)
@@ -66,7 +66,7 @@ def test_tracked(tmp_path, idx):
 
 
 @pytest.mark.parametrize('form', ['cmu', 'open'])
-def test_formats_of_other_tools(tmp_path, form):
+def test_alphapose_cmu_and_open_formats_equal_the_default(tmp_path, form):
     """COCO-17 comes back from the 18 joints; the separate files hold the same."""
     data = alphapose_cmu(VALUES, form)
     whole = by_place(read(write(tmp_path / 'a', walk_json=data), tracks=True))
@@ -82,14 +82,14 @@ def test_formats_of_other_tools(tmp_path, form):
 
 
 @pytest.mark.parametrize('joints', [17, 26, 133, 136])
-def test_more_joints(tmp_path, joints):
+def test_alphapose_larger_skeletons_give_their_coco_joints(tmp_path, joints):
     """Halpe begins with those of COCO."""
     values = people(joints=joints)
     anns = read(write(tmp_path, walk_json=alphapose(values)), tracks=True)
     np.testing.assert_array_equal(by_place(anns, 6), in_half(values[:, :, :17]))
 
 
-def test_names_of_videos(tmp_path):
+def test_alphapose_names_videos_by_file_or_folder(tmp_path):
     data = alphapose(VALUES)
     write(tmp_path / 'out', a__alphapose_results_json=data, b__c__alphapose_results_json=data,
           walk_json=data, alphapose_results_json=data)
@@ -103,7 +103,7 @@ def test_names_of_videos(tmp_path):
         'a', 'b/c', 'packed', 'walk']
 
 
-def test_images_of_several_folders_are_several_videos(tmp_path):
+def test_alphapose_images_of_several_folders_are_several_videos(tmp_path):
     data = alphapose(VALUES, image='cam1/{}.jpg'.format) + alphapose(
         VALUES[:5], image='cam2/f{}.jpg'.format)
     anns = read(write(tmp_path, walk_json=data))
@@ -111,7 +111,7 @@ def test_images_of_several_folders_are_several_videos(tmp_path):
         ('walk/cam1', 12), ('walk/cam2', 5)]
 
 
-def test_numbers_of_frames(tmp_path):
+def test_alphapose_image_names_give_frame_numbers(tmp_path):
     data = alphapose(VALUES, image=lambda t: f'{3 * t + 7}.jpg')
     ann, = read(write(tmp_path / 'a', walk_json=data), max_gap=0)
     assert ann['frame_inds'].tolist() == list(range(7, 43, 3))
@@ -151,7 +151,7 @@ def person(**changes):
     ({'0.jpg': []}, 'image'), ({'0.jpg': {'bodies': 5}}, 'image'),
     ({'0.jpg': {'bodies': [{'joints': [1.] * 51 + [0, 'x', 0]}]}}, 'keypoints'),
     ({'bodies': [{}]}, 'keypoints')])
-def test_bad_files(tmp_path, data, field):
+def test_alphapose_bad_file_is_skipped_and_named(tmp_path, data, field):
     write(tmp_path, walk_json=data, good_json=alphapose(VALUES))
     source = AlphaPose(tmp_path)
     assert [a['frame_dir'] for a, _ in source] == ['good']
@@ -166,7 +166,7 @@ def real(path, name, folder):
     return write(folder, **{f'{name}_json': content}), json.loads(content)
 
 
-def test_real_untracked_file(real_data, tmp_path):
+def test_alphapose_real_untracked_file_keeps_every_person(real_data, tmp_path):
     """2547 persons in 2048 images with time stamps, COCO: every one of them is used."""
     root, data = real(real_data('alphapose_sample.zip'), 'alphapose_coco17_untracked', tmp_path)
     images = sorted({person['image_id'] for person in data})
@@ -184,7 +184,7 @@ def test_real_untracked_file(real_data, tmp_path):
     assert anns[0]['img_shape'] == (529, 640)  # joints reach 528.7 and 639.02
 
 
-def test_real_halpe_file(real_data, tmp_path):
+def test_alphapose_real_halpe_file_keeps_every_person(real_data, tmp_path):
     """One person in 809 frames, and once a second one."""
     root, data = real(real_data('alphapose_sample.zip'), 'alphapose_halpe26', tmp_path)
     raw = np.array([p['keypoints'] for p in data]).reshape(810, 26, 3)
@@ -201,7 +201,7 @@ def test_real_halpe_file(real_data, tmp_path):
     np.testing.assert_array_equal(ann['keypoint_score'][:, once].max(0), rows[..., 2].clip(0, 1))
 
 
-def test_real_zip_file(real_data):
+def test_alphapose_real_zip_holds_both_videos(real_data):
     """Both files, ten persons at most and gaps filled."""
     first, second = read(real_data('alphapose_sample.zip'))
     assert first['keypoint'].shape == (10, 2048, 17, 2)

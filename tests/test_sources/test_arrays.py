@@ -40,7 +40,7 @@ def coco(frames=5):
 
 
 # ------------------------------------------------------------------------------------ real data
-def test_bandai_namco(real_data):
+def test_joints_npz_reads_all_of_bandai_namco(real_data):
     """3076 sequences with 209,188 frames; people stand on the floor, heads up."""
     path = real_data('bandai_namco_15fps.npz')
     with np.load(path) as arrays:
@@ -66,7 +66,7 @@ def test_bandai_namco(real_data):
     assert ((speed * forward[walks]).sum(1) > 0).mean() > .9  # no mirror
 
 
-def test_layout_and_map_agree_on_bandai_namco(real_data):
+def test_joints_npz_layout_and_map_agree_on_bandai_namco(real_data):
     path = real_data('bandai_namco_15fps.npz')
     both = zip(JointsNPZ(path, layout='bandai22', strict=True).recordings('', path.read_bytes()),
                JointsNPZ(path, joint_map='bandai_namco', strict=True).recordings(
@@ -80,7 +80,7 @@ def test_layout_and_map_agree_on_bandai_namco(real_data):
 @pytest.mark.parametrize('kwargs', [dict(), dict(layout='h36m17'), dict(layout='smpl24'),
                                     dict(layout='humaneva15'), dict(unit=.01), dict(unit=.001),
                                     dict(up='z'), dict(up='z', unit=.001, layout='smpl24')])
-def test_layouts_units_and_axes(tmp_path, kwargs):
+def test_joints_npz_shows_same_person_for_every_layout_unit_and_axis(tmp_path, kwargs):
     """All show the same person; z-up files are turned, not mirrored."""
     layout = kwargs.get('layout', 'bandai22')
     joints = walk(layout=layout) / kwargs.get('unit', 1)
@@ -97,7 +97,7 @@ def test_layouts_units_and_axes(tmp_path, kwargs):
     assert (np.abs(shift) < 30).all()
 
 
-def test_pixels_of_one_array(tmp_path):
+def test_joints_npz_projects_one_array_to_expected_pixels(tmp_path):
     ann, = read(tmp_path, npz(a=walk())).values()
     assert ann['frame_dir'] == 'data_v0'
     assert ann['label'] == 0
@@ -106,7 +106,7 @@ def test_pixels_of_one_array(tmp_path):
     assert not ann['keypoint_score'][..., 1:5].any()
 
 
-def test_several_arrays_and_one_of_them(tmp_path):
+def test_joints_npz_key_chooses_one_of_several_arrays(tmp_path):
     content = npz(a=walk(), b=walk(3), fps=np.array(30), betas=np.zeros((1, 10)))
     anns = read(tmp_path, content)
     assert {k: v['total_frames'] for k, v in anns.items()} == {'data/a_v0': 5, 'data/b_v0': 3}
@@ -118,7 +118,7 @@ def test_several_arrays_and_one_of_them(tmp_path):
     assert read(tmp_path, mesh, key='joints').keys() == {'data_v0'}
 
 
-def test_recordings_one_after_the_other(tmp_path):
+def test_joints_npz_splits_concatenated_recordings(tmp_path):
     anns = read(tmp_path, concatenated((3, 5)))
     assert {k: v['total_frames'] for k, v in anns.items()} == {'data/walk_0_v0': 3,
                                                               'data/walk_1_v0': 5}
@@ -126,7 +126,7 @@ def test_recordings_one_after_the_other(tmp_path):
                                expected(coco(5))[:, VISIBLE], atol=1)
 
 
-def test_map_finds_joints_in_any_order(tmp_path):
+def test_joint_map_finds_joints_in_any_order(tmp_path):
     order = np.random.default_rng(0).permutation(22)
     content = concatenated((4, ), xyz=walk(4)[:, order], joints=np.array(BANDAI)[order])
     ann, = read(tmp_path, content, joint_map='bandai_namco').values()
@@ -134,7 +134,7 @@ def test_map_finds_joints_in_any_order(tmp_path):
                                atol=.5)
 
 
-def test_own_map_with_means(tmp_path):
+def test_joint_map_of_user_takes_means(tmp_path):
     file = tmp_path / 'map.json'
     file.write_text('{"nose": ["Hand_L", "Hand_R"], "left_hip": "Hips", "left_ankle": "Foot_L"}')
     ann, = read(tmp_path, concatenated((2, )), joint_map=file).values()
@@ -142,7 +142,7 @@ def test_own_map_with_means(tmp_path):
     assert abs(ann['keypoint'][0, 0, 0, 0] - ann['keypoint'][0, 0, 11, 0]) < 1.1
 
 
-def test_lists_give_labels_and_splits(tmp_path):
+def test_joints_npz_lists_give_labels_and_splits(tmp_path):
     (tmp_path / 'train.txt').write_text('walk_1 4')
     path = tmp_path / 'data.npz'
     path.write_bytes(concatenated())
@@ -150,7 +150,7 @@ def test_lists_give_labels_and_splits(tmp_path):
     assert (ann['frame_dir'], ann['label'], splits) == ('data/walk_1_v0', 4, ('train', ))
 
 
-def test_nan_is_missing(tmp_path):
+def test_joints_npz_nan_is_missing(tmp_path):
     joints = walk()
     joints[1, BANDAI.index('Hand_L'), 2] = np.nan
     joints[2] = np.nan
@@ -163,7 +163,7 @@ def test_nan_is_missing(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------ maps
-def test_shipped_maps_cover_the_body():
+def test_shipped_joint_maps_cover_the_body():
     assert shipped_maps() == ['bandai_namco', 'cmu', 'mixamo']
     for name in shipped_maps():
         joint_map = load_map(name)
@@ -181,14 +181,14 @@ def test_shipped_maps_cover_the_body():
     ('', 'JSON'), ('[1]', 'list'), ('{}', 'joints of'), ('{"tail": "Hips"}', 'tail'),
     ('{"nose": 3}', 'nose: found another value'), ('{"nose": []}', 'nose'),
     ('{"nose": [["Head"]]}', 'nose'), ('[' * 60000, 'RecursionError|JSON')])
-def test_bad_map(tmp_path, text, words):
+def test_bad_joint_map_is_named(tmp_path, text, words):
     file = tmp_path / 'map.json'
     file.write_text(text)
     with pytest.raises(AnnotationError, match=f'map.json: .*({words})'):
         load_map(file)
 
 
-def test_unknown_map_lists_the_known_ones():
+def test_unknown_joint_map_lists_known_ones():
     with pytest.raises(AnnotationError, match='bandai_namco.*cmu.*mixamo'):
         load_map('bandai')
 
@@ -235,13 +235,13 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_bad_file(tmp_path, case):
+def test_joints_npz_names_bad_array(tmp_path, case):
     content, kwargs, words = BAD[case]
     with pytest.raises(AnnotationError, match=f'(?s)data.npz: .*({words})'):
         read(tmp_path, content, **kwargs)
 
 
-def test_a_bad_file_is_skipped_with_its_reason(tmp_path):
+def test_joints_npz_bad_file_is_skipped_with_its_reason(tmp_path):
     (tmp_path / 'good.npz').write_bytes(npz(a=walk()))
     (tmp_path / 'bad.npz').write_bytes(npz(a=FAR))
     source = JointsNPZ(tmp_path, layout='bandai22')
@@ -249,7 +249,7 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path):
     assert 'bad.npz: a: found' in str(source.problems[0])
 
 
-def test_unpacked_size_is_limited(tmp_path, monkeypatch):
+def test_joints_npz_refuses_large_unpacked_size(tmp_path, monkeypatch):
     monkeypatch.setattr(JointsNPZ, 'max_size', 10**5)
     with pytest.raises(AnnotationError, match='unpacks to'):
         read(tmp_path, npz(a=np.zeros((10**4, 22, 3))))
@@ -259,13 +259,13 @@ def test_unpacked_size_is_limited(tmp_path, monkeypatch):
     (dict(), 'expected one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
     (dict(layout='bandai'), 'unknown joint layout'), (dict(layout='bandai22', unit=0), 'unit=0'),
     (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='x'), 'up=')])
-def test_bad_arguments(tmp_path, kwargs, words):
+def test_joints_npz_refuses_bad_arguments(tmp_path, kwargs, words):
     (tmp_path / 'a.npz').write_bytes(npz(a=walk()))
     with pytest.raises(ValueError, match=words):
         JointsNPZ(tmp_path, **kwargs)
 
 
-def test_options():
+def test_joints_npz_options_reach_the_source():
     parser = argparse.ArgumentParser()
     JointsNPZ.add_options(parser)
     args = parser.parse_args(['--map', 'cmu', '--unit', '.001', '--up', 'z', '--key', 'a'])

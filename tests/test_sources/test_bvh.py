@@ -57,7 +57,7 @@ def read(path, content, joint_map='cmu', **kwargs):
 
 
 # ------------------------------------------------------------------------------------ real data
-def test_forward_kinematics_on_all_of_bandai_namco(real_data):
+def test_bvh_kinematics_equal_published_joints_of_bandai_namco(real_data):
     """Every second frame of all 174 files is that of the published array, to its last bit."""
     with np.load(real_data('bandai_namco_15fps.npz')) as arrays:
         ends = np.cumsum(arrays['length'])
@@ -81,7 +81,7 @@ def test_forward_kinematics_on_all_of_bandai_namco(real_data):
     assert total == 31914
 
 
-def test_real_annotations(real_data, tmp_path):
+def test_bvh_real_files_get_labels_and_splits_of_lists(real_data, tmp_path):
     """A view of some files, with labels and splits of a list."""
     wanted = {'dataset-1_walk_old_001': ('train', 1), 'dataset-1_kick_normal_001': ('test', 0)}
     for name, (split, label) in wanted.items():
@@ -99,7 +99,7 @@ def test_real_annotations(real_data, tmp_path):
 # ---------------------------------------------------------------------------- forward kinematics
 @given(st.integers(0, 2**32), st.integers(1, 4))
 @settings(max_examples=25)
-def test_any_channel_order_equals_products_of_matrices(seed, frames):
+def test_bvh_any_channel_order_equals_matrix_products(seed, frames):
     """Rotation orders, single axes, channels between each other, positions on inner joints."""
     values = bvh_values(frames, seed) * 3
     head, rows = bvh(values).decode().split('MOTION')
@@ -111,7 +111,7 @@ def test_any_channel_order_equals_products_of_matrices(seed, frames):
         np.testing.assert_allclose(joints[frame], [places[n] for n in skeleton.names], atol=1e-9)
 
 
-def test_first_rotation_channel_is_the_outermost():
+def test_bvh_first_rotation_channel_is_the_outermost():
     """By hand: the child at +x goes to +y by z = 90, and only then to +z by x = 90."""
     text = ('HIERARCHY ROOT a { OFFSET 9 9 9 CHANNELS 6 Xposition Yposition Zposition Xrotation '
             'Yrotation Zrotation JOINT b { OFFSET 1 0 0 CHANNELS 1 YPosition End Site { OFFSET 1 '
@@ -124,7 +124,7 @@ def test_first_rotation_channel_is_the_outermost():
 
 
 @pytest.mark.parametrize(('unit', 'up'), [(.01, 'y'), (.02, 'y'), (.01, 'z')])
-def test_coco_joints_in_meters(tmp_path, unit, up):
+def test_bvh_gives_coco_joints_in_meters(tmp_path, unit, up):
     """The nose is the middle of the head bone in the map of CMU."""
     values = bvh_values()
     joints = read(tmp_path, bvh(values), unit=unit, up=up)
@@ -140,7 +140,7 @@ def test_coco_joints_in_meters(tmp_path, unit, up):
     assert joints.shape == (5, 17, 3)
 
 
-def test_layout_of_the_text_does_not_matter(tmp_path):
+def test_bvh_whitespace_does_not_change_joints(tmp_path):
     plain = bvh()
     text = plain.decode()
     for other in (text.replace('\n', '\r\n'), '\ufeff' + text, text.replace('  ', '\t'),
@@ -206,7 +206,7 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_bad_file(tmp_path, case):
+def test_bvh_names_bad_line(tmp_path, case):
     content, words = BAD[case]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -217,13 +217,13 @@ def test_bad_file(tmp_path, case):
             read(tmp_path, content)
 
 
-def test_wrong_unit_is_noticed(tmp_path):
+def test_bvh_wrong_unit_is_refused(tmp_path):
     for unit in (1, .1, .001):
         with pytest.raises(AnnotationError, match='meters below|body of .* m.*unit'):
             read(tmp_path, bvh(), unit=unit)
 
 
-def test_bad_files_are_skipped_with_their_reason(tmp_path):
+def test_bvh_bad_file_is_skipped_with_its_reason(tmp_path):
     (tmp_path / 'good').mkdir()
     (tmp_path / 'good/a.bvh').write_bytes(bvh())
     (tmp_path / 'bad.bvh').write_bytes(bvh()[:-200])
@@ -232,13 +232,13 @@ def test_bad_files_are_skipped_with_their_reason(tmp_path):
     assert 'bad.bvh: MOTION: found' in str(source.problems[0])
 
 
-def test_number_of_positions_is_limited(tmp_path, monkeypatch):
+def test_bvh_refuses_too_many_positions(tmp_path, monkeypatch):
     monkeypatch.setattr(module, '_MAX_POSITIONS', 99)
     with pytest.raises(AnnotationError, match='Frames: found 5, .*99 positions'):
         read(tmp_path, bvh())
 
 
-def test_options():
+def test_bvh_options_reach_the_source():
     parser = argparse.ArgumentParser()
     BVH.add_options(parser)
     args = parser.parse_args(['--map', 'cmu'])

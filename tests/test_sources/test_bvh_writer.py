@@ -43,7 +43,7 @@ def skeleton_in_motion(frames, seed, stretch=0):
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**31), st.integers(1, 20))
-def test_bones_of_constant_length_come_back(tmp_path_factory, seed, frames):
+def test_bvh_writer_round_trips_constant_bones(tmp_path_factory, seed, frames):
     joints = skeleton_in_motion(frames, seed)
     path = tmp_path_factory.mktemp('bvh') / 'a.bvh'
     write_bvh(path, joints, 'h36m17', 25)
@@ -59,7 +59,7 @@ def test_bones_of_constant_length_come_back(tmp_path_factory, seed, frames):
                                                'right_wrist')}
 
 
-def test_bones_of_other_lengths_keep_their_directions(tmp_path):
+def test_bvh_writer_keeps_directions_of_stretched_bones(tmp_path):
     joints = skeleton_in_motion(30, 0, stretch=.4)
     write_bvh(tmp_path / 'a.bvh', joints, H36M, 30)
     found, _, _ = read(tmp_path / 'a.bvh')
@@ -72,7 +72,7 @@ def test_bones_of_other_lengths_keep_their_directions(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['halpe26', 'coco17', 'bandai22', 'smpl24'])
-def test_every_layout_has_a_tree(tmp_path, name):
+def test_bvh_writer_makes_a_tree_of_every_layout(tmp_path, name):
     layout = get_layout(name)
     joints = np.random.default_rng(0).normal(size=(3, layout.num_joints, 3))
     write_bvh(tmp_path / 'a.bvh', joints, layout, 30)
@@ -82,7 +82,7 @@ def test_every_layout_has_a_tree(tmp_path, name):
     assert len(set(skeleton.names)) == len(skeleton.names)
 
 
-def test_rest_pose_turns_and_bones_against_it(tmp_path):
+def test_bvh_writer_rotates_rest_pose_and_reversed_bone(tmp_path):
     """The body as a whole is the root's turn; a bone that points the other way is half a turn."""
     rest = dict(right_hip=(-1, 0, 0), right_knee=(0, -4, 0), right_ankle=(0, -4, 0),
                 left_hip=(1, 0, 0), left_knee=(0, -4, 0), left_ankle=(0, -4, 0), spine=(0, 2, 0),
@@ -108,7 +108,7 @@ def test_rest_pose_turns_and_bones_against_it(tmp_path):
     np.testing.assert_allclose(found['left_wrist'][2], joints[2, 13], atol=1e-4)
 
 
-def test_turns_go_on(tmp_path):
+def test_bvh_writer_spins_without_jumps(tmp_path):
     """Who spins twice has a curve without jumps."""
     angle = np.linspace(0, 720, 40)
     joints = skeleton_in_motion(1, 3)
@@ -119,7 +119,7 @@ def test_turns_go_on(tmp_path):
     assert abs(yaw[-1] - yaw[0]) == pytest.approx(720)
 
 
-def test_real_motion(tmp_path, real_data):
+def test_bvh_writer_keeps_real_motion(tmp_path, real_data):
     """Bones of motion capture hardly change their length."""
     with np.load(real_data('bandai_namco_15fps.npz')) as arrays:
         xyz = arrays['xyz'][:200].astype(np.float64) * 100  # cm
@@ -134,7 +134,7 @@ def test_real_motion(tmp_path, real_data):
     (np.zeros((4, 16, 3)), 30, r'shape \(4, 16, 3\), expected \(T, 17, 3\) for layout'),
     (np.zeros((0, 17, 3)), 30, 'shape'), (np.full((4, 17, 3), np.nan), 30, 'NaN or infinite'),
     (np.zeros((4, 17, 3)), 0, 'fps=0')])
-def test_bad_joints(tmp_path, joints, fps, words):
+def test_bvh_writer_refuses_bad_joints(tmp_path, joints, fps, words):
     with pytest.raises(ValueError, match=f'a.bvh: found .*{words}'):
         write_bvh(tmp_path / 'a.bvh', joints, 'h36m17', fps)
     assert not list(tmp_path.iterdir())

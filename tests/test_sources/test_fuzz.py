@@ -562,7 +562,7 @@ def opened(tmp_path_factory):
     OPENED = tmp_path_factory.mktemp('code') / 'run'
 
 
-def test_every_reader_has_a_sample():
+def test_fuzz_has_a_sample_of_every_reader():
     readers = {reader for reader, _, _ in SAMPLES.values()}
     for name, reader in SOURCES.module_dict.items():
         ours = reader.__module__.startswith('mofm.')  # not a plug-in that another test imported
@@ -572,7 +572,7 @@ def test_every_reader_has_a_sample():
 
 
 @pytest.mark.parametrize('name', sorted(SAMPLES))
-def test_damaged_files(name, tmp_path):
+def test_damaged_file_gives_named_error_or_valid_annotations(name, tmp_path):
     sample = Sample(name, tmp_path)
     for seed in range(FOLDERS):
         sample.damage(seed)
@@ -582,7 +582,7 @@ def test_damaged_files(name, tmp_path):
 
 
 # ----------------------------------------------------------------------------- files beside them
-def test_damaged_lists_and_maps(tmp_path):
+def test_damaged_list_or_map_is_named(tmp_path):
     """What users write themselves is checked when the reader is made."""
     data, file = tmp_path / 'data', tmp_path / 'list.txt'
     cases = dict(
@@ -675,7 +675,7 @@ def explode(pipe, reader, path, kwargs):
 
 
 @pytest.mark.parametrize('name', sorted(BOMBS))
-def test_bombs(name, tmp_path):
+def test_bomb_is_refused_without_memory(name, tmp_path):
     """Refused before they take memory, in a process of its own that can be measured."""
     sample, file, content = BOMBS[name]
     reader, files, kwargs = SAMPLES[sample]

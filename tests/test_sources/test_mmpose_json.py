@@ -41,7 +41,7 @@ def check(ann, values=VALUES):
 
 @pytest.mark.parametrize('box', [lambda b: b, lambda b: [b], tuple, lambda b: (b,)])
 @pytest.mark.parametrize('form', ['video', 'demo', 'own', 'images'])
-def test_forms(tmp_path, form, box):
+def test_mmpose_json_forms_give_the_same_poses(tmp_path, form, box):
     """The same poses from all of them, with the box in a list of its own or not."""
     files = dict(
         video={'walk.json': mmpose_video(VALUES, box=box)},
@@ -56,7 +56,7 @@ def test_forms(tmp_path, form, box):
 
 
 @pytest.mark.parametrize('joints', [133, 136])
-def test_bodies_of_larger_skeletons(tmp_path, joints):
+def test_mmpose_json_larger_skeletons_give_their_coco_joints(tmp_path, joints):
     """COCO-WholeBody and Halpe-136 begin with COCO-17."""
     values = people(frames=12, persons=2, joints=joints)
     ann, = read(write(tmp_path, {'walk.json': mmpose_video(values)}))
@@ -65,7 +65,7 @@ def test_bodies_of_larger_skeletons(tmp_path, joints):
         read(tmp_path, layout='coco17')
 
 
-def test_frame_numbers(tmp_path):
+def test_mmpose_json_frame_ids_give_frame_numbers(tmp_path):
     data = mmpose_video(VALUES, 5)
     np.random.default_rng(0).shuffle(data)
     ann, = read(write(tmp_path / 'a', {'walk.json': data}))
@@ -79,7 +79,7 @@ def test_frame_numbers(tmp_path):
     assert np.flatnonzero(~ann['keypoint_score'][0].any(-1)).tolist() == [3]
 
 
-def test_images_and_videos_in_folders(tmp_path):
+def test_mmpose_json_folder_holds_images_or_videos(tmp_path):
     """The first file of a folder that says anything decides what the others are."""
     images = {f'{t:03}.json': instances(frame) if t else [] for t, frame in enumerate(VALUES)}
     files = {f'{folder}/{name}': data for folder in ('a', 'b/c') for name, data in images.items()}
@@ -102,7 +102,7 @@ def test_images_and_videos_in_folders(tmp_path):
         read(root / 'a')
 
 
-def test_whole_image_where_nobody_was_found(tmp_path):
+def test_mmpose_json_skips_whole_image_pose_of_empty_frame(tmp_path):
     data = mmpose_video(VALUES)
     whole = dict(box=lambda b: [[0, 0, 640, 480]], score=1.)
     data[4]['instances'] = instances(VALUES[4, :1], **whole)
@@ -119,7 +119,7 @@ def test_whole_image_where_nobody_was_found(tmp_path):
     check(read(write(tmp_path / 'c', {'walk.json': data}))[0], VALUES[:, :1])
 
 
-def test_no_boxes(tmp_path):
+def test_mmpose_json_needs_no_boxes(tmp_path):
     """As of models that need none."""
     data = mmpose_video(VALUES)
     for frame in data:
@@ -129,7 +129,7 @@ def test_no_boxes(tmp_path):
 
 
 @pytest.mark.parametrize(('joints', 'layout'), [(26, None), (17, 'h36m17'), (25, 'body25')])
-def test_layouts(tmp_path, joints, layout):
+def test_mmpose_json_layout_must_fit_joints(tmp_path, joints, layout):
     values = people(frames=12, joints=joints)
     write(tmp_path, {'walk.json': mmpose_video(values)})
     expected, _ = convert(values, None, layout or 'halpe26')
@@ -138,7 +138,7 @@ def test_layouts(tmp_path, joints, layout):
         read(tmp_path, layout='smpl24')
 
 
-def test_unknown_joints(tmp_path):
+def test_mmpose_json_unknown_joints_ask_for_layout(tmp_path):
     write(tmp_path, {'walk.json': mmpose_video(people(joints=21))})
     with pytest.raises(AnnotationError, match='keypoints: found 21 joints.*--layout'):
         read(tmp_path)
@@ -177,7 +177,7 @@ def demo(first=1, **meta_info):
     (demo(frame_offset='0'), 'meta_info.frame_offset'),
     (demo(width=640), 'meta_info.height'), (demo(width=640, height=0), 'meta_info.height'),
     (demo(width='640', height='480'), 'meta_info.height')])
-def test_bad_files(tmp_path, data, field):
+def test_mmpose_json_bad_file_is_skipped_and_named(tmp_path, data, field):
     write(tmp_path, {'bad/walk.json': data, 'good/walk.json': mmpose_video(VALUES)})
     source = MMPoseJSON(tmp_path)
     assert [a['frame_dir'] for a, _ in source] == ['good/walk']

@@ -38,7 +38,7 @@ def one(tmp_path, content, reader=NTU60, name=NAME, **kwargs):
 # ---------------------------------------------------------------------------------------- bodies
 @pytest.mark.parametrize(('projection', 'column', 'shape'), [('color', 5, (1080, 1920)),
                                                        ('depth', 3, (424, 512))])
-def test_key_points_are_the_pixels_of_the_lines(tmp_path, projection, column, shape):
+def test_ntu_keypoints_are_pixels_of_the_file(tmp_path, projection, column, shape):
     ann = one(tmp_path, solo(), projection=projection)
     pixels = kinect_body(4)[:, COCO, column:column + 2]
     np.testing.assert_allclose(ann['keypoint'][0, 1:], pixels[1:], atol=.5)
@@ -50,7 +50,7 @@ def test_key_points_are_the_pixels_of_the_lines(tmp_path, projection, column, sh
     assert ann['keypoint'].dtype == ann['keypoint_score'].dtype == np.float16
 
 
-def test_bodies_are_told_apart_by_their_ids(tmp_path):
+def test_ntu_bodies_are_told_apart_by_their_ids(tmp_path):
     """Their order in the file changes, and the ids differ by less than a float can tell."""
     assert float(ID) == float(ID + 1)
     ann = one(tmp_path, pair(), name=MUTUAL)
@@ -59,7 +59,7 @@ def test_bodies_are_told_apart_by_their_ids(tmp_path):
     np.testing.assert_allclose(ann['keypoint'], np.stack(expected)[:, :, COCO, 5:7], atol=.5)
 
 
-def test_a_body_that_leaves_and_comes_back(tmp_path):
+def test_ntu_body_that_returns_is_missing_in_between(tmp_path):
     a, b = kinect_body(6, 1), kinect_body(6, 2, x=1, motion=.1)
     frames = [{1: a[t], **({2: b[t]} if t in (1, 4) else {})} for t in range(6)]
     ann = one(tmp_path, skeleton(frames))
@@ -68,7 +68,7 @@ def test_a_body_that_leaves_and_comes_back(tmp_path):
     assert ann['keypoint'][absent[0], [0, 2, 3, 5]].any() == 0
 
 
-def test_liveliest_against_the_published_rule():
+def test_ntu_liveliest_bodies_follow_published_rule():
     """2s-AGCN: deviations of x, y and z over the frames and joints of a body, summed."""
     rng = np.random.default_rng(0)
     person = rng.integers(0, 5, 200)
@@ -83,7 +83,7 @@ def test_liveliest_against_the_published_rule():
     assert liveliest(person, points) == [1, 3]
 
 
-def test_states_of_joints_become_scores(tmp_path):
+def test_ntu_joint_states_become_scores(tmp_path):
     rows = kinect_body(3)
     rows[1, 4, -1], rows[1, 5, -1] = 1, 0  # left shoulder inferred, left elbow lost
     rows[1, 8, :3] = 0  # right shoulder at the sensor
@@ -104,7 +104,7 @@ def test_states_of_joints_become_scores(tmp_path):
 
 
 # -------------------------------------------------------------------------------- left and right
-def test_left_is_on_the_right_of_a_person_who_faces_the_camera(tmp_path):
+def test_ntu_unmirrored_person_has_left_on_the_right(tmp_path):
     """Kinect v2 mirrors its images: not there, but in 3D and in the images turned round."""
     side = {}
     for name, reader, kwargs in (('mirrored', NTU60, {}), ('turned', NTU60, dict(unmirror=True)),
@@ -117,7 +117,7 @@ def test_left_is_on_the_right_of_a_person_who_faces_the_camera(tmp_path):
     assert side == {'mirrored': False, 'turned': True, '3d': True}
 
 
-def test_turned_images_agree_with_the_joints_in_space(tmp_path):
+def test_ntu_unmirrored_images_agree_with_3d_joints(tmp_path):
     """Of a person in front of the sensor, a camera there sees what the color image shows."""
     flat = one(tmp_path, pair(), name=MUTUAL, unmirror=True)
     solid = one(tmp_path, pair(), NTU60Joints, MUTUAL, cameras=FRONT)
@@ -127,7 +127,7 @@ def test_turned_images_agree_with_the_joints_in_space(tmp_path):
         assert .5 < a[:, axis].std() / b[:, axis].std() < 2
 
 
-def test_both_persons_are_seen_by_the_same_camera(tmp_path):
+def test_ntu_both_persons_are_seen_by_one_camera(tmp_path):
     joints = np.stack([kinect_body(4, 2, .5, .1), kinect_body(4, 1, -.5, .02)])[..., :3]
     for view, (ann, _) in enumerate(NTU60Joints(write(tmp_path, {MUTUAL: pair()}), views=2)):
         rng = np.random.default_rng([0, zlib.crc32(MUTUAL[:20].encode()), view])
@@ -139,7 +139,7 @@ def test_both_persons_are_seen_by_the_same_camera(tmp_path):
 
 
 @pytest.mark.parametrize('noise', [False, True])
-def test_one_person_alone_is_as_without_the_axis_of_persons(tmp_path, noise):
+def test_source_3d_single_person_equals_joints_without_person_axis(tmp_path, noise):
     source = NTU60Joints(write(tmp_path, {NAME: solo()}), noise=noise)
     joints = kinect_body(9)[..., :3]
     a, b = (source._see(dict(frame_dir='a', joints=j), 1) for j in (joints, joints[None]))
@@ -164,7 +164,7 @@ def sources(tmp_path):
     return {reader: reader(write(tmp_path, files)) for reader in READERS}
 
 
-def test_class_names(lists):
+def test_ntu_class_names_equal_published_list(lists):
     names = lists['label_map_ntu60.txt'].read_text().split('\n')[:60]
     assert list(NTU60.classes) == names == list(NTU120.classes[:60])
     assert len(set(NTU120.classes)) == 120
@@ -173,7 +173,7 @@ def test_class_names(lists):
 
 
 @pytest.mark.parametrize(('reader', 'subjects', 'train'), [(NTU60, 40, 20), (NTU120, 106, 53)])
-def test_half_of_the_subjects_train(sources, reader, subjects, train):
+def test_ntu_half_of_the_subjects_train(sources, reader, subjects, train):
     splits = [sources[reader].header(f'S001C001P{p:03}R001A001.skeleton')[1][0]
               for p in range(1, subjects + 1)]
     assert Counter(splits) == dict(xsub_train=train, xsub_val=subjects - train)
@@ -186,13 +186,13 @@ def test_half_of_the_subjects_train(sources, reader, subjects, train):
     (NTU120, 'S002C001P103R001A120', 119, ('xsub_train', 'xset_train')),
     (NTU120, 'S031C002P106R001A061', 60, ('xsub_val', 'xset_val')),
     (NTU120Joints, 'S032C003P045R002A106', 105, ('xsub_train', 'xset_train'))])
-def test_labels_and_splits_follow_from_the_name(sources, reader, name, label, splits):
+def test_ntu_name_gives_label_and_splits(sources, reader, name, label, splits):
     header, found = sources[reader].header(f'{name}.skeleton')
     assert header == dict(frame_dir=name, label=label)
     assert found == splits
 
 
-def test_published_lists_of_missing_samples(sources, lists):
+def test_ntu_missing_samples_have_published_counts(sources, lists):
     """The splits have 40320 / 16560 and 37920 / 18960 samples, of which the published pickles
     lack 229 / 73 and 274 / 28: 40091 / 16487 and 37646 / 18932 are left."""
     first, second = (lists[f'NTU_RGBD{n}_samples_with_missing_skeletons.txt'] for n in ('', 120))
@@ -209,7 +209,7 @@ def test_published_lists_of_missing_samples(sources, lists):
 
 
 @pytest.mark.parametrize('reader', READERS)
-def test_missing_samples_are_left_out(tmp_path, lists, reader):
+def test_ntu_missing_samples_are_skipped(tmp_path, lists, reader):
     path = lists['NTU_RGBD120_samples_with_missing_skeletons.txt']
     names = [name + '.skeleton' for name in path.read_text().split()[::50]]
     folder = write(tmp_path, {**dict.fromkeys(names, solo()), NAME: solo()})
@@ -220,7 +220,7 @@ def test_missing_samples_are_left_out(tmp_path, lists, reader):
     assert len(list(reader(folder))) == count + 1
 
 
-def test_the_other_release_is_left_alone(tmp_path):
+def test_ntu60_skips_files_of_ntu120(tmp_path):
     names = 'S017C001P040R001A060', 'S018C001P041R001A001', 'S001C001P001R001A061'
     folder = write(tmp_path, {f'{name}.skeleton': solo() for name in names})
     source = NTU60(folder)
@@ -233,7 +233,7 @@ def test_the_other_release_is_left_alone(tmp_path):
         NTU60(folder)
 
 
-def test_zip_and_folder_are_the_same(tmp_path):
+def test_ntu_zip_equals_folder(tmp_path):
     folder = write(tmp_path / 'a', NTU_FILES)
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
         for name, content in NTU_FILES.items():
@@ -283,7 +283,7 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
+def test_ntu_bad_file_is_skipped_with_its_reason(tmp_path, case):
     content, field, words = BAD[case]
     bad = 'S001C001P001R001A002.skeleton'
     folder = write(tmp_path, {NAME: solo(), bad: content})
@@ -303,14 +303,14 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case):
     'S001C004P001R001A001', 'S001C001P107R001A001', 'S033C001P001R001A001', 'S1C1P1R1A1',
     'S001C001P001R003A001', 'S001C001P001R001A121', 'S000C001P001R001A001', 'S001',
     'S001C001P041R001A001'])
-def test_a_name_of_neither_release_is_reported(tmp_path, name):
+def test_ntu_name_of_neither_release_is_reported(tmp_path, name):
     folder = write(tmp_path, {NAME: solo(), f'{name}.skeleton': solo()})
     source = NTU60(folder)
     assert len(list(source)) == 1
     assert f'{name}.skeleton: name: found {name}' in str(source.problems[0])
 
 
-def test_bad_options(tmp_path):
+def test_ntu_refuses_bad_options(tmp_path):
     folder = write(tmp_path, {NAME: solo(), 'empty.txt': b'none', 'bad.txt': b'\xff'})
     with pytest.raises(ValueError, match="projection: found 'ir'"):
         NTU60(folder, projection='ir')

@@ -29,7 +29,7 @@ def read(root, **kwargs):
 
 
 @pytest.mark.parametrize(('joints', 'index'), [(25, BODY_25), (18, COCO_18)])
-def test_joints_and_frames(tmp_path, joints, index):
+def test_openpose_joints_and_frames_equal_the_files(tmp_path, joints, index):
     values = people(frames=12, persons=2, joints=joints)
     values[4, 1, 6] = 0  # not found
     anns = read(write(tmp_path, openpose(values)), tracks=True)
@@ -43,7 +43,7 @@ def test_joints_and_frames(tmp_path, joints, index):
     assert (anns[1]['keypoint_score'][0] == 0).sum() == 1
 
 
-def test_frames_without_people_and_without_files(tmp_path):
+def test_openpose_empty_and_absent_frames_are_filled(tmp_path):
     files = openpose(people(frames=8, persons=1, joints=25))
     files['walk_000000000003_keypoints.json'] = dump(dict(version=1.3, people=[]))
     del files['walk_000000000005_keypoints.json']
@@ -59,7 +59,7 @@ def test_frames_without_people_and_without_files(tmp_path):
     assert ann['keypoint'].shape == (0, 7, 17, 2)
 
 
-def test_person_id(tmp_path):
+def test_openpose_person_ids_become_tracks(tmp_path):
     values = people(frames=6, persons=2, joints=25)
     values[3:] = values[3:, ::-1]
     files = openpose(values, person_id=lambda t, m: [m + 4])
@@ -73,7 +73,7 @@ def test_person_id(tmp_path):
                   for a in anns) == [True, True]
 
 
-def test_videos_by_folder_and_by_name(tmp_path):
+def test_openpose_groups_files_by_folder_and_name(tmp_path):
     values = people(frames=3, persons=1, joints=25)
     files = {f'{folder}{file}': content for folder, video in (
         ('', 'a'), ('', 'b_1'), ('c/', 'c'), ('d/e/', 'video'), ('f/', ''), ('', 'cam3-clip'))
@@ -95,7 +95,7 @@ def test_videos_by_folder_and_by_name(tmp_path):
     np.testing.assert_equal(packed, read(root))
 
 
-def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
+def test_openpose_reads_one_file_at_a_time(tmp_path, monkeypatch):
     write(tmp_path, openpose(people(frames=4, joints=25)))
     source, order = OpenPose(tmp_path), []
 
@@ -130,7 +130,7 @@ def frame(**person):
     (frame(person_id=1), 'person_id'), (frame(person_id=[1, 2]), 'person_id'),
     (frame(person_id=[1.5]), 'person_id'), (frame(person_id=[-2]), 'person_id'),
     (frame(person_id=[2**40]), 'person_id')])
-def test_a_bad_frame_is_named(tmp_path, content, field):
+def test_openpose_bad_frame_is_named(tmp_path, content, field):
     values = people(frames=3, joints=25)
     write(tmp_path, {**openpose(values), **openpose(values, 'good')})
     bad = 'walk_000000000001_keypoints.json'
@@ -141,7 +141,7 @@ def test_a_bad_frame_is_named(tmp_path, content, field):
     assert f'{bad}: {field}' in str(problem)
 
 
-def test_no_such_files(tmp_path):
+def test_openpose_folder_without_files_is_refused(tmp_path):
     (tmp_path / 'alphapose-results.json').write_text(json.dumps([]))
     with pytest.raises(AnnotationError, match='expected those of OpenPose'):
         OpenPose(tmp_path)

@@ -57,7 +57,7 @@ def sample(real_data):
 
 
 @pytest.mark.parametrize(('kind', 'count'), [('hd', 31), ('vga', 479)])
-def test_every_camera_projects_as_opencv(sample, kind, count):
+def test_panoptic_cameras_project_as_opencv(sample, kind, count):
     """Points all over the image, and the persons, with less than 1/1000 pixel of difference."""
     path, data = sample
     source = Panoptic(path, cameras=[kind])
@@ -81,7 +81,7 @@ def test_every_camera_projects_as_opencv(sample, kind, count):
                                        atol=1e-3)
 
 
-def test_reach_ends_outside_of_the_image(sample):
+def test_panoptic_camera_reach_ends_outside_the_image(sample):
     """The image of each camera ends before the distortion turns back, and little further."""
     for entries, _ in sample[1].values():
         for entry in entries.values():
@@ -100,7 +100,7 @@ def test_reach_ends_outside_of_the_image(sample):
                 assert not ((pixels > 0) & (pixels < entry['resolution'])).all(-1).any()
 
 
-def test_sample_annotations(sample):
+def test_panoptic_sample_equals_opencv_projection(sample):
     """Every HD camera: joints are where OpenCV puts them, those that are not seen are missing."""
     path, data = sample
     found = [ann for ann, splits in Panoptic(path, strict=True) if splits == ('train', )]
@@ -127,7 +127,7 @@ def test_sample_annotations(sample):
         assert not ann['keypoint'][0][~seen].any()
 
 
-def test_people_stand_upright(sample):
+def test_panoptic_people_stand_upright(sample):
     """Heads above ankles, and left of people who face a camera on the image's right."""
     upright, left = [], []
     for ann, _ in Panoptic(sample[0], strict=True):
@@ -142,7 +142,7 @@ def test_people_stand_upright(sample):
     assert np.mean(left) > .9
 
 
-def test_which_cameras(sample):
+def test_panoptic_chooses_cameras_by_kind_name_and_number(sample):
     path = sample[0]
 
     def names(**kwargs):
@@ -164,7 +164,7 @@ def test_which_cameras(sample):
 
 
 # -------------------------------------------------------------------------------------- geometry
-def test_without_distortion_by_hand(tmp_path):
+def test_panoptic_undistorted_pixels_equal_hand_computation(tmp_path):
     """3 m in front of the camera: 1344 / 300 pixels per centimeter."""
     camera = dome_camera(distCoef=[0] * 5)
     ann = read(tmp_path, panoptic({7: [body(2)]}, [camera]))['170101_one/00_00/2_00000007']
@@ -175,7 +175,7 @@ def test_without_distortion_by_hand(tmp_path):
     assert [LAYOUTS['panoptic19'].joints[i] for i in COCO19] == list(LAYOUTS['coco17'].joints)
 
 
-def test_distortion_by_hand():
+def test_panoptic_distortion_equals_hand_computation():
     """At u = 1/2, v = 0: k1 moves by k1 / 8, p1 by p1 / 4 down, p2 by 3 p2 / 4."""
     camera = DomeCamera(np.diag([100., 100, 1]), np.array([.1, 0, .01, .02, 0]), np.eye(3),
                         np.zeros(3), (100, 100))
@@ -183,7 +183,7 @@ def test_distortion_by_hand():
                                [100 * (.5 + .1 / 8 + .75 * .02), 100 * .01 / 4])
 
 
-def test_points_behind_and_beyond_are_not_seen():
+def test_panoptic_points_behind_camera_and_beyond_reach_are_nan():
     camera = DomeCamera(np.diag([100., 100, 1]), np.array([-1 / 3, 0, 0, 0, 0]), np.eye(3),
                         np.zeros(3), (100, 100))
     assert camera.reach == pytest.approx(1)  # d/dr (r - r^3 / 3) = 1 - r^2
@@ -204,7 +204,7 @@ def frames_of(anns):
     (dict(max_gap=0, min_frames=2), {'0_00000001': [1, 2, 3], '0_00000009': [9, 10]}),
     (dict(max_gap=3, max_frames=4), {'0_00000001': [1, 2, 3, 5], '0_00000009': [9, 10]}),
     (dict(max_gap=3, max_frames=4, min_frames=3), {'0_00000001': [1, 2, 3, 5]})])
-def test_runs(tmp_path, kwargs, expected):
+def test_panoptic_gaps_split_runs_of_frames(tmp_path, kwargs, expected):
     frames = {t: [body(0)] for t in (1, 2, 3, 5, 9, 10)}
     frames[4] = []  # nobody
     anns = read(tmp_path, panoptic(frames, [dome_camera()]), **kwargs)
@@ -213,7 +213,7 @@ def test_runs(tmp_path, kwargs, expected):
         assert ann['total_frames'] == len(ann['frame_inds']) == ann['keypoint'].shape[1]
 
 
-def test_persons_in_changing_order(tmp_path):
+def test_panoptic_persons_in_changing_order_keep_their_ids(tmp_path):
     frames = {1: [body(5), body(2, (50, 0, 0))], 2: [body(2, (50, 0, 0)), body(5)], 3: [body(5)]}
     anns = read(tmp_path, panoptic(frames, [dome_camera()]))
     assert frames_of(anns) == {'2_00000001': [1, 2], '5_00000001': [1, 2, 3]}
@@ -225,7 +225,7 @@ def test_persons_in_changing_order(tmp_path):
 # ------------------------------------------------------------------------------------ visibility
 @pytest.mark.parametrize(('missing', 'found'), [(3, True), (4, False)])
 @pytest.mark.parametrize('how', ['confidence', 'image'])
-def test_four_fifths_of_the_joints_are_seen(tmp_path, missing, found, how):
+def test_panoptic_person_needs_four_fifths_of_the_joints(tmp_path, missing, found, how):
     """14 of 17 joints are enough (.82), 13 are not (.76); neck and pelvis do not count."""
     confidence, shift = np.full(19, .5), np.zeros((19, 3))
     lost = COCO19[-missing:]
@@ -244,7 +244,7 @@ def test_four_fifths_of_the_joints_are_seen(tmp_path, missing, found, how):
     assert len(read(tmp_path, files, min_visible=.7)) == 1
 
 
-def test_small_people_are_left_out(tmp_path):
+def test_panoptic_small_people_are_skipped(tmp_path):
     """1.5 m at 50 m are 40 pixels of an HD camera and 13 of a VGA one."""
     cameras = [dome_camera(t=[[0], [90], [5000]]), dome_camera('01_01', 'vga',
                                                                t=[[0], [90], [5000]])]
@@ -254,13 +254,13 @@ def test_small_people_are_left_out(tmp_path):
     assert len(read(tmp_path, files, cameras=['all'], min_height=50)) == 0
 
 
-def test_confidence_above_one_is_one(tmp_path):
+def test_panoptic_confidence_above_one_is_one(tmp_path):
     ann, = read(tmp_path, panoptic({1: [body(confidence=1.5)]}, [dome_camera()])).values()
     assert (ann['keypoint_score'] == 1).all()
 
 
 # --------------------------------------------------------------------------------- names, splits
-def test_splits_by_the_name_of_the_sequence(tmp_path):
+def test_panoptic_split_follows_sequence_name(tmp_path):
     names = [f'1701{i:02}_a' for i in range(30)]
     for name in names:
         write(tmp_path / 'data', panoptic({1: [body()]}, [dome_camera()], sequence=name))
@@ -277,7 +277,7 @@ def test_splits_by_the_name_of_the_sequence(tmp_path):
 
 
 @pytest.mark.parametrize('where', ['', '170101_one', '170101_one/hdPose3d_stage1_coco19'])
-def test_a_sequence_is_found_from_any_folder(tmp_path, where):
+def test_panoptic_sequence_is_found_from_any_folder(tmp_path, where):
     files = panoptic({1: [body()]}, [dome_camera()])
     files['170101_one/hdPose3d_stage1/body3DScene_00000001.json'] = b'other joints'
     write(tmp_path, files)
@@ -304,7 +304,7 @@ BAD_FRAMES = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD_FRAMES)))
-def test_a_bad_frame_is_reported_and_missing(tmp_path, case):
+def test_panoptic_bad_frame_is_reported_and_missing(tmp_path, case):
     content, field = BAD_FRAMES[case]
     files = panoptic({t: [body()] for t in range(5)}, [dome_camera()])
     name = '170101_one/hdPose3d_stage1_coco19/body3DScene_00000003.json'
@@ -317,14 +317,14 @@ def test_a_bad_frame_is_reported_and_missing(tmp_path, case):
         list(Panoptic(tmp_path, strict=True))
 
 
-def test_names_of_frames_have_eight_digits(tmp_path):
+def test_panoptic_refuses_frame_name_without_eight_digits(tmp_path):
     files = panoptic({1: [body()]}, [dome_camera()])
     files['170101_one/hdPose3d_stage1_coco19/body3DScene_1.json'] = scene(body())
     with pytest.raises(AnnotationError, match='name: found body3DScene_1.json'):
         read(tmp_path, files)
 
 
-def test_a_sequence_without_persons(tmp_path):
+def test_panoptic_sequence_without_persons_is_refused(tmp_path):
     with pytest.raises(AnnotationError, match='bodies: found none'):
         read(tmp_path, panoptic({1: [], 2: []}, [dome_camera()]))
 
@@ -351,7 +351,7 @@ BAD_CAMERAS = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD_CAMERAS)))
-def test_bad_calibration(tmp_path, case):
+def test_panoptic_bad_calibration_is_named(tmp_path, case):
     cameras, words = BAD_CAMERAS[case]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -360,13 +360,13 @@ def test_bad_calibration(tmp_path, case):
             read(tmp_path, panoptic({1: [body()]}, cameras))
 
 
-def test_extreme_distortion_gives_no_joints(tmp_path):
+def test_panoptic_extreme_distortion_gives_no_joints(tmp_path):
     for coefficients in ([-999] * 5, [-999, 0, 0, 0, 1e-310], [0, 0, 999, 999, 0]):
         files = panoptic({1: [body()]}, [dome_camera(distCoef=coefficients)])
         assert read(tmp_path, files) == {}
 
 
-def test_missing_calibration_is_named(tmp_path):
+def test_panoptic_missing_calibration_is_named(tmp_path):
     files = panoptic({1: [body()]})
     del files['170101_one/calibration_170101_one.json']
     source = Panoptic(write(tmp_path, files))
@@ -374,7 +374,7 @@ def test_missing_calibration_is_named(tmp_path):
     assert 'found no calibration_170101_one.json' in str(source.problems[0])
 
 
-def test_poses_of_other_joints_alone_are_refused(tmp_path):
+def test_panoptic_other_skeletons_alone_are_refused(tmp_path):
     write(tmp_path, {'a/hdPose3d_stage1/body3DScene_00000001.json': scene(body())})
     with pytest.raises(AnnotationError, match='found no body3DScene_'):
         Panoptic(tmp_path)
@@ -383,12 +383,12 @@ def test_poses_of_other_joints_alone_are_refused(tmp_path):
 @pytest.mark.parametrize('kwargs', [dict(min_frames=0), dict(max_frames=0), dict(max_gap=-1),
                                     dict(num_cameras=0), dict(seed=-1),
                                     dict(min_visible=80), dict(val_share=np.nan)])
-def test_bad_arguments(tmp_path, kwargs):
+def test_panoptic_refuses_bad_arguments(tmp_path, kwargs):
     with pytest.raises(ValueError, match='found min_(frames|visible)='):
         Panoptic(write(tmp_path, panoptic()), **kwargs)
 
 
-def test_options_are_the_arguments(tmp_path):
+def test_panoptic_options_reach_the_source(tmp_path):
     parser = argparse.ArgumentParser()
     Panoptic.add_options(parser)
     args = vars(parser.parse_args(['--cameras', 'hd', '01_01', '--num-cameras', '2', '--max-gap',

@@ -52,13 +52,13 @@ def clips(real_data):
     return out
 
 
-def test_published_counts(clips):
+def test_penn_action_has_published_counts(clips):
     assert len(clips) == 2326
     assert sum(ann['total_frames'] for ann, _, _ in clips) == 163841
     assert Counter(splits for _, splits, _ in clips) == {('train',): 1258, ('test',): 1068}
 
 
-def test_joints_against_the_raw_files(clips):
+def test_penn_action_joints_equal_raw_files(clips):
     """Each joint of each clip by its published column, invisible ones left out."""
     columns = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
     joints = [0, *range(5, 17)]
@@ -76,7 +76,7 @@ def test_joints_against_the_raw_files(clips):
             np.testing.assert_allclose(keypoint[:, joints, axis], expected, rtol=0, atol=.2501)
 
 
-def test_left_is_the_persons_left(clips):
+def test_penn_action_left_is_the_persons_left(clips):
     """In front views it lies on the right of the image, and most people strum with the right."""
     front, strum = [], []
     for ann, _, raw in clips:
@@ -94,7 +94,7 @@ def test_left_is_the_persons_left(clips):
     assert np.mean(strum) > .9
 
 
-def test_folder_and_zip_give_the_same(tmp_path):
+def test_penn_action_zip_equals_folder(tmp_path):
     root = folder(tmp_path, **{'0001': native(), '0002': native(train=1, action='squat')})
     with zipfile.ZipFile(tmp_path / 'penn.zip', 'w') as archive:
         for file in sorted(root.rglob('*.mat')):
@@ -108,7 +108,7 @@ def test_folder_and_zip_give_the_same(tmp_path):
         assert x == y
 
 
-def test_invisible_joints_are_missing(tmp_path):
+def test_penn_action_invisible_joints_are_missing(tmp_path):
     visibility = np.ones((5, 13), np.uint8)
     visibility[2, 5] = 0  # the person's right wrist
     (ann, _), = PennAction(folder(tmp_path, a=native(visibility=visibility)))
@@ -142,7 +142,7 @@ BROKEN = {
 
 @pytest.mark.filterwarnings('ignore:overflow')
 @pytest.mark.parametrize('name', sorted(BROKEN))
-def test_a_broken_file_is_skipped_with_its_reason(tmp_path, name):
+def test_penn_action_bad_file_is_skipped_with_its_reason(tmp_path, name):
     content, field, words = BROKEN[name]
     root = folder(tmp_path, bad=content, good=native())
     source = PennAction(root)
@@ -152,7 +152,7 @@ def test_a_broken_file_is_skipped_with_its_reason(tmp_path, name):
         list(PennAction(root, strict=True))
 
 
-def test_damaged_zip_member_is_skipped(tmp_path):
+def test_penn_action_damaged_zip_member_is_skipped(tmp_path):
     path = tmp_path / 'penn.zip'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('a.mat', native())
@@ -169,7 +169,7 @@ def test_damaged_zip_member_is_skipped(tmp_path):
     (lambda p: p / 'none', 'neither a folder nor a readable zip'),
     (lambda p: p, 'found no .mat file'),
     (lambda p: p.joinpath('a.zip').write_bytes(b'PK') and p / 'a.zip', 'neither a folder')])
-def test_wrong_path(tmp_path, make, words):
+def test_penn_action_wrong_path_is_named(tmp_path, make, words):
     with pytest.raises(AnnotationError, match=words):
         PennAction(make(tmp_path))
 
@@ -180,7 +180,7 @@ def run_tool(monkeypatch, *arguments):
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.npz', '.json'])
-def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, suffix):
+def test_prepare_writes_penn_action_that_dataset_reads(tmp_path, monkeypatch, capsys, suffix):
     root = folder(tmp_path, a=native(), b=native(train=1), c=b'broken')
     out = tmp_path / f'new/penn{suffix}'
     run_tool(monkeypatch, 'penn_action', root, out)
@@ -196,7 +196,7 @@ def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys, suff
 
 @pytest.mark.parametrize(('files', 'strict'), [(dict(a=b'broken'), []),
                                            (dict(a=b'broken', b=native()), ['--strict'])])
-def test_tool_fails_without_a_trace_or_a_file(tmp_path, monkeypatch, files, strict):
+def test_prepare_of_bad_penn_action_exits_without_file(tmp_path, monkeypatch, files, strict):
     out = tmp_path / 'penn.pkl'
     with pytest.raises(SystemExit, match='(?s)error: .*a.mat: file: found'):
         run_tool(monkeypatch, 'penn_action', folder(tmp_path, **files), out, *strict)

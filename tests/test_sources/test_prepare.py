@@ -32,7 +32,7 @@ def small_parts(monkeypatch):
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.arrow', '.npz', '.json'])
 @pytest.mark.parametrize('workers', [0, 2])
-def test_every_kind_of_file_holds_the_same(tmp_path, suffix, workers):
+def test_prepare_writes_same_annotations_to_every_format(tmp_path, suffix, workers):
     lists = dict(train=tmp_path / 'train.txt', test=tmp_path / 'test.txt')
     lists['train'].write_text(''.join(f'{i:02}.txt {i % 3}\n' for i in range(15)))
     lists['test'].write_text('15 2\nsomewhere/16.txt 0\n17,1\n')
@@ -59,7 +59,7 @@ def test_every_kind_of_file_holds_the_same(tmp_path, suffix, workers):
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_goes_on_after_an_interruption(tmp_path, workers):
+def test_prepare_resumes_after_interruption(tmp_path, workers):
     source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'stop'}))
     source.log = str(tmp_path / 'log')
     with pytest.raises(KeyboardInterrupt):
@@ -77,7 +77,7 @@ def test_goes_on_after_an_interruption(tmp_path, workers):
     assert [ann['total_frames'] for ann in data['annotations']] == list(range(1, 21))
 
 
-def test_parts_of_another_source_are_not_used(tmp_path):
+def test_prepare_ignores_parts_of_another_source(tmp_path):
     first = Numbers(folder(tmp_path / 'in', 20, **{'19': 'stop'}))
     with pytest.raises(KeyboardInterrupt):
         prepare(first, tmp_path / 'out.pkl', 0)
@@ -85,7 +85,7 @@ def test_parts_of_another_source_are_not_used(tmp_path):
     assert prepare(second, tmp_path / 'out.pkl', 0).resumed == 0
 
 
-def test_a_name_that_comes_twice_is_reported(tmp_path):
+def test_prepare_reports_duplicate_name(tmp_path):
     folder(tmp_path / 'a', 3)
     (tmp_path / 'a/b').mkdir()
     (tmp_path / 'a/b/01.txt').write_text('9')
@@ -97,14 +97,14 @@ def test_a_name_that_comes_twice_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_strict_stops_and_nothing_is_written(tmp_path, workers):
+def test_prepare_strict_stops_and_writes_nothing(tmp_path, workers):
     source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'x'}), strict=True)
     with pytest.raises(AnnotationError, match='13.txt: frames: found'):
         prepare(source, tmp_path / 'out.arrow', workers)
     assert not (tmp_path / 'out.arrow').exists()
 
 
-def test_no_good_file_is_an_error(tmp_path):
+def test_prepare_without_good_file_fails(tmp_path):
     source = Numbers(folder(tmp_path / 'in', 2, **{'00': 'x', '01': 'y'}))
     for suffix in ('.pkl', '.arrow', '.json'):
         with pytest.raises(AnnotationError, match='no file could be read\n.*00.txt'):
@@ -114,7 +114,7 @@ def test_no_good_file_is_an_error(tmp_path):
         prepare(source, tmp_path / 'out.csv', 0)
 
 
-def test_what_was_there_is_not_lost(tmp_path):
+def test_prepare_failure_keeps_existing_files(tmp_path):
     source = Numbers(folder(tmp_path / 'in', 2, **{'00': 'x', '01': 'y'}))
     (tmp_path / 'out.pkl').write_bytes(b'of an earlier call')
     with pytest.raises(AnnotationError, match='no file could be read'):
@@ -127,14 +127,14 @@ def test_what_was_there_is_not_lost(tmp_path):
     assert (tmp_path / 'out.pkl.parts/mine.txt').exists()
 
 
-def test_lists_that_name_nothing_are_an_error(tmp_path):
+def test_prepare_refuses_lists_that_name_nothing(tmp_path):
     (tmp_path / 'train.txt').write_text('walk 0\n')
     source = Numbers(folder(tmp_path / 'in', 3), lists=[('train', tmp_path / 'train.txt')])
     with pytest.raises(AnnotationError, match="none of 3 recordings, e.g. '00', is in the lists"):
         prepare(source, tmp_path / 'out.pkl', 0)
 
 
-def test_memory_is_that_of_a_part(tmp_path):
+def test_prepare_needs_memory_of_one_part(tmp_path):
     """200 MB of key points go through while some MB are held."""
     code = f'''
 import resource, sys
@@ -157,7 +157,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     ('a\n', "line 1: found 'a', expected NAME LABEL"), ('a 1\na 2\n', 'line 2: found label 2'),
     ('a -1', "line 1: found 'a -1'"), (b'\xff\xfe 1', 'cannot be read'),
 ])
-def test_bad_lists_are_named(tmp_path, text, words):
+def test_source_names_bad_list_line(tmp_path, text, words):
     path = tmp_path / 'train.txt'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(AnnotationError, match=words):
@@ -177,7 +177,7 @@ class Frames(FolderSource):
                    keypoint_score=np.ones((1, len(frames), 17))), ()
 
 
-def test_folders_are_recordings(tmp_path):
+def test_folder_source_takes_folders_as_recordings(tmp_path):
     for name, count in (('a', 3), ('b/c', 2), ('b/d', 4)):
         (tmp_path / 'in' / name).mkdir(parents=True)
         folder(tmp_path / 'in' / name, count)
@@ -191,7 +191,7 @@ def test_folders_are_recordings(tmp_path):
     assert ann['frame_inds'].tolist() == [0, 1, 2, 3]
 
 
-def test_one_file_is_a_source_too(tmp_path):
+def test_source_reads_a_single_file(tmp_path):
     (ann, _), = Numbers(folder(tmp_path / 'in') / '07.txt')
     assert ann['total_frames'] == 8
     with pytest.raises(AnnotationError, match='no such file'):
@@ -211,7 +211,7 @@ def tool(monkeypatch, capsys):
     return run
 
 
-def test_tool_reports_problems_and_formats(tool, tmp_path):
+def test_prepare_tool_reports_problems_and_formats(tool, tmp_path):
     path = folder(tmp_path / 'in', 20, **{'04': 'x'})
     (tmp_path / 'train.txt').write_text(''.join(f'{i:02} 0\n' for i in range(20)))
     out = tool('numbers', path, tmp_path / 'out', '--format', 'arrow', '--list', 'train',

@@ -34,7 +34,7 @@ def without(values, *fields):
 
 
 # --------------------------------------------------------------------------------------------- 2D
-def test_splits_are_those_of_the_file(tmp_path):
+def test_pyskl_keeps_splits_of_the_file(tmp_path):
     names = ['xsub_train', 'xview_val', 'val', 'train1']
     content = pyskl([annotation(n, i) for i, n in enumerate('abcd')],
                     xsub_train=['a', 'b'], xview_val=('b', ), val={'c'}, train1=np.array(['b']))
@@ -63,7 +63,7 @@ VARIANTS = {
 @pytest.mark.parametrize('variant', sorted(VARIANTS))
 @pytest.mark.parametrize('plain', [False, True])
 @pytest.mark.parametrize('protocol', [2, 4, 5])
-def test_variants_become_the_schema(tmp_path, variant, plain, protocol):
+def test_pyskl_variants_become_the_schema(tmp_path, variant, plain, protocol):
     values, kwargs = VARIANTS[variant]
     data = [values] if plain else dict(split=dict(val=['a']), annotations=[values])
     ((ann, splits), ), _ = read(tmp_path, pickle.dumps(data, protocol), strict=True, **kwargs)
@@ -77,7 +77,7 @@ def test_variants_become_the_schema(tmp_path, variant, plain, protocol):
     assert ann['keypoint'].dtype == ann['keypoint_score'].dtype == np.float16
 
 
-def test_other_layouts(tmp_path):
+def test_pyskl_converts_other_layouts(tmp_path):
     values = annotation('a', joints=25)
     ((ann, _), ), _ = read(tmp_path, pyskl([values]), layout='body25')
     expected = convert(values['keypoint'], values['keypoint_score'], 'body25')
@@ -89,7 +89,7 @@ def test_other_layouts(tmp_path):
         PYSKL(tmp_path, layout='x')
 
 
-def test_missing_joints_and_scores_of_heatmaps(tmp_path):
+def test_pyskl_missing_joints_and_negative_scores_are_zero(tmp_path):
     values = annotation('a')
     values['keypoint'][0, 1, 2, 0] = np.nan
     values['keypoint_score'][0, 2, :3] = 1.03, -.002, np.nan
@@ -101,12 +101,12 @@ def test_missing_joints_and_scores_of_heatmaps(tmp_path):
     assert np.argwhere(changed).tolist() == [[0, 1, 2], [0, 2, 2]]
 
 
-def test_nobody_is_kept(tmp_path):
+def test_pyskl_clip_without_persons_is_kept(tmp_path):
     ((ann, _), ), _ = read(tmp_path, pyskl([annotation('a', persons=0)]), strict=True)
     assert ann['keypoint'].shape == (0, 4, 17, 2)
 
 
-def test_lists_replace_labels_and_splits(tmp_path):
+def test_pyskl_lists_replace_labels_and_splits(tmp_path):
     (tmp_path / 'novel.txt').write_text('b 7\n')
     items, _ = read(tmp_path, pyskl([annotation('a'), annotation('b')], val=['a', 'b']),
                     lists=[('novel', tmp_path / 'novel.txt')])
@@ -141,7 +141,7 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_a_bad_annotation_is_left_out_alone(tmp_path, case):
+def test_pyskl_bad_annotation_is_skipped_alone(tmp_path, case):
     values, field, words = BAD[case]
     content = pyskl([annotation('good'), values, annotation('other', 1)])
     with warnings.catch_warnings():
@@ -180,7 +180,7 @@ FILES = [
 
 
 @pytest.mark.parametrize('case', range(len(FILES)))
-def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case, monkeypatch):
+def test_pyskl_bad_file_is_skipped_with_its_reason(tmp_path, case, monkeypatch):
     content, field, words = FILES[case]
     monkeypatch.chdir(tmp_path)
     items, problems = read(tmp_path, content)
@@ -192,20 +192,20 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, case, monkeypatch):
 
 
 @pytest.mark.parametrize('field', ['keypoint', 'label', 'frame_dir', 'img_shape', 'total_frames'])
-def test_nested_lists_are_not_unfolded(tmp_path, field):
+def test_pyskl_nested_lists_are_refused_in_short(tmp_path, field):
     items, (problem, ) = read(tmp_path, pyskl([annotation('a') | {field: bomb()}]))
     assert items == []
     assert len(str(problem)) < 500
 
 
-def test_ids_without_annotation_are_reported(tmp_path):
+def test_pyskl_ids_without_annotation_are_reported(tmp_path):
     content = pyskl([annotation('a')], val=['a', 'gone', 'lost'])
     items, (problem, ) = read(tmp_path, content)
     assert len(items) == 1
     assert "split: found 2 ids without annotation, e.g. 'gone'" in str(problem)
 
 
-def test_large_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
+def test_pyskl_large_file_is_refused_unread(tmp_path, monkeypatch):
     content = pyskl([annotation('a')])
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('bomb.pkl', bytes(10**6))
@@ -218,7 +218,7 @@ def test_large_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
         read(tmp_path, content + b' ', strict=True)
 
 
-def test_folder_of_pickles(tmp_path):
+def test_pyskl_folder_of_pickles_is_read(tmp_path):
     (tmp_path / 'a.pkl').write_bytes(pyskl([annotation('a')]))
     (tmp_path / 'b.pkl').write_bytes(b'')
     source = PYSKL(tmp_path)
@@ -227,7 +227,7 @@ def test_folder_of_pickles(tmp_path):
 
 
 # --------------------------------------------------------------------------------------------- 3D
-def test_3d_persons_through_one_camera(tmp_path):
+def test_pyskl_3d_persons_are_seen_by_one_camera(tmp_path):
     content = pyskl([annotation_3d('a'), annotation_3d('b', 1)], xset_val=['a'])
     items, problems = read(tmp_path, content, PYSKL3D, views=2)
     assert problems == []
@@ -256,7 +256,7 @@ BAD_3D = [
 
 @pytest.mark.parametrize(('values', 'words'), BAD_3D)
 @pytest.mark.parametrize('noise', [False, True])
-def test_a_bad_3d_annotation_is_left_out_alone(tmp_path, values, words, noise):
+def test_pyskl_3d_bad_annotation_is_skipped_alone(tmp_path, values, words, noise):
     content = pyskl([values, annotation_3d('good')])
     items, (problem, ) = read(tmp_path, content, PYSKL3D, noise=noise)
     assert [ann['frame_dir'] for ann, _ in items] == ['good_v0']
@@ -276,7 +276,7 @@ def write(folder, files):
 
 
 @pytest.mark.parametrize('valid_ratio', [0, .2, .9])
-def test_as_mmaction2_does(tmp_path, valid_ratio):
+def test_kinetics_equals_mmaction2(tmp_path, valid_ratio):
     """Its data set and its transform are a second implementation."""
     pytest.importorskip('mmaction')
     from mmaction.datasets import PoseDataset
@@ -305,7 +305,7 @@ def test_as_mmaction2_does(tmp_path, valid_ratio):
 
 
 @pytest.mark.parametrize(('max_person', 'order'), [(3, [0, 1, 2]), (2, [1, 2])])
-def test_persons_are_ordered_only_if_there_are_too_many(max_person, order):
+def test_kinetics_orders_persons_only_above_maximum(max_person, order):
     keypoint = np.ones((4, 17, 3))
     keypoint[:, :, 2] = [[.1], [.9], [.5], [.7]]
     out = decompress(keypoint, np.array([0, 0, 0, 2]), 4, max_person)
@@ -316,12 +316,12 @@ def test_persons_are_ordered_only_if_there_are_too_many(max_person, order):
     assert not out[:, [1, 3]].any()
 
 
-def test_a_crowd_in_one_frame_takes_no_memory_for_the_others():
+def test_kinetics_crowd_in_one_frame_needs_little_memory():
     frame = np.repeat(np.arange(20001), [20000, *[1] * 20000])
     assert decompress(np.ones((40000, 17, 3)), frame, 20001, 3).shape == (3, 20001, 17, 3)
 
 
-def test_videos_are_filtered_by_valid_frames(tmp_path):
+def test_kinetics_filters_videos_by_valid_frames(tmp_path):
     videos = {'low': [1, 0, 0, 0], 'half': [1, 1, 0, 0], 'full': [3, 4, 5, 6]}
     folder = write(tmp_path, kinetics(videos))
     annotations = pickle.loads((folder / 'k400.pkl').read_bytes())  # written by this test
@@ -334,7 +334,7 @@ def test_videos_are_filtered_by_valid_frames(tmp_path):
         KineticsFolder(folder, valid_ratio=1)
 
 
-def test_units_are_videos(tmp_path):
+def test_kinetics_units_are_videos(tmp_path):
     folder = write(tmp_path, kinetics({'a/x y': [1, 2], 'b': [1], 'c': [2, 2]}, train=['b']))
     source = KineticsFolder(folder)
     assert source.files == ['a/x y', 'b', 'c']
@@ -352,7 +352,7 @@ def test_units_are_videos(tmp_path):
 
 @pytest.mark.parametrize('name', ['../../secret', '/etc/passwd', 'a/../../b', '..\\b', 'C:\\b',
                                   '\\\\host\\b', 'C:b'])
-def test_ids_cannot_leave_the_folder(tmp_path, name):
+def test_kinetics_ids_stay_inside_the_folder(tmp_path, name):
     files = kinetics({'good': [1]})
     bad = dict(pickle.loads(files['k400.pkl'])[0], frame_dir=name)
     folder = write(tmp_path / 'a/b', files)
@@ -401,7 +401,7 @@ KINETICS_BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(KINETICS_BAD)))
-def test_a_bad_video_is_skipped_with_its_reason(tmp_path, case):
+def test_kinetics_bad_video_is_skipped_with_its_reason(tmp_path, case):
     (ann, skeleton), field, words = KINETICS_BAD[case]
     files = kinetics({'good': [1, 1]})
     files['skeletons/bad.pkl'] = skeleton
@@ -419,7 +419,7 @@ def test_a_bad_video_is_skipped_with_its_reason(tmp_path, case):
         list(KineticsFolder(folder, strict=True, **kwargs))
 
 
-def test_missing_files_and_bad_options(tmp_path):
+def test_kinetics_names_missing_files_and_bad_options(tmp_path):
     folder = write(tmp_path, kinetics({'good': [1, 1]}))
     (folder / 'skeletons/good.pkl').unlink()
     source = KineticsFolder(folder)
@@ -434,7 +434,7 @@ def test_missing_files_and_bad_options(tmp_path):
             KineticsFolder(folder, **kwargs)
 
 
-def test_large_skeleton_files_are_refused(tmp_path, monkeypatch):
+def test_kinetics_large_skeleton_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Kinetics, 'max_size', 10000)
     folder = write(tmp_path, kinetics({'good': [1, 1]}))
     with zipfile.ZipFile(tmp_path / 'bomb.zip', 'w', zipfile.ZIP_DEFLATED) as archive:

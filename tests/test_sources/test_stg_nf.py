@@ -35,7 +35,7 @@ def write(root, folder, clip, persons):
 
 @pytest.mark.parametrize('nested', [False, True])
 @pytest.mark.parametrize('as_list', [False, True])
-def test_one_annotation_per_person(tmp_path, nested, as_list):
+def test_stg_nf_gives_one_annotation_per_person(tmp_path, nested, as_list):
     """Frames in any order, padded to 3 or 4 digits, in one dict or a list of them."""
     first, values = person([7, 5, 130, 6], nested=nested)
     second, other = person([998, 1000, 999], pad=3, nested=nested, seed=1)
@@ -57,7 +57,7 @@ def test_one_annotation_per_person(tmp_path, nested, as_list):
         np.testing.assert_allclose(ann['keypoint_score'][0], expected[..., 2], rtol=1e-3)
 
 
-def test_splits_and_labels_of_clips(tmp_path):
+def test_stg_nf_folder_and_name_give_split_and_label(tmp_path):
     frames = person([1, 2])[0]
     for folder, clip in (('pose/train', '01_001'), ('pose/test', '01_0014')):
         write(tmp_path / 'sht', folder, clip, {'1': frames})
@@ -79,7 +79,7 @@ def test_splits_and_labels_of_clips(tmp_path):
     assert next(iter(UBnormal(tmp_path / 'ub')))[0]['img_shape'] == (720, 1280)
 
 
-def test_folder_and_zip_and_one_split_alone(tmp_path):
+def test_stg_nf_zip_and_single_split_equal_folder(tmp_path):
     for folder in ('train', 'test'):
         write(tmp_path / 'pose', folder, f'01_{folder}', {'1': person([1, 2])[0]})
     (tmp_path / 'pose/test/alphapose-results.json').write_text('[]')
@@ -116,7 +116,7 @@ BROKEN = {
 
 @pytest.mark.filterwarnings('ignore:overflow')
 @pytest.mark.parametrize('name', sorted(BROKEN))
-def test_a_broken_file_is_skipped_with_its_reason(tmp_path, name):
+def test_stg_nf_bad_file_is_skipped_with_its_reason(tmp_path, name):
     content, field, words = BROKEN[name]
     write(tmp_path, 'train', 'bad', content)
     write(tmp_path, 'train', 'good', {'1': person([1, 2])[0]})
@@ -127,7 +127,7 @@ def test_a_broken_file_is_skipped_with_its_reason(tmp_path, name):
         list(ShanghaiTech(tmp_path, strict=True))
 
 
-def test_wrong_folders(tmp_path):
+def test_stg_nf_wrong_folder_is_named(tmp_path):
     write(tmp_path, 'val', '01', {'1': person([1])[0]})
     with pytest.raises(AnnotationError, match=r"folder: found 'val', .*\['test', 'train'\]"):
         list(ShanghaiTech(tmp_path, strict=True))
@@ -149,7 +149,7 @@ def by_loops(keypoint, frame, objects, masks):
     return label
 
 
-def test_abnormal_rows_against_loops():
+def test_abnormal_rows_equal_loops():
     rng = np.random.default_rng(0)
     masks = rng.choice([0, 1, 2, 5], (8, 3, 4)).repeat(10, 1).repeat(10, 2).astype(np.uint8)
     center = rng.uniform(0, 40, (200, 1, 2))
@@ -161,7 +161,7 @@ def test_abnormal_rows_against_loops():
     assert label.tolist() == by_loops(keypoint, frame, objects, masks)
 
 
-def test_more_than_half_of_the_joints():
+def test_abnormal_rows_need_more_than_half_of_the_joints():
     keypoint = np.zeros((3, 17, 2))
     for row, joints in enumerate((8, 9, 17)):
         keypoint[row, :joints] = 5.9, 2.9
@@ -201,7 +201,7 @@ def labels_of(root, **options):
     return source, {ann['frame_dir']: ann.get('frame_label') for ann, _ in source}
 
 
-def test_labels_of_persons_from_masks(ubnormal):
+def test_ubnormal_masks_give_labels_of_persons(ubnormal):
     _, labels = labels_of(ubnormal, strict=True)
     assert labels.pop('abnormal_scene_8_scenario_1/1') is None
     assert {k: v.tolist() for k, v in labels.items()} == {
@@ -209,7 +209,7 @@ def test_labels_of_persons_from_masks(ubnormal):
         'abnormal_scene_7_scenario_1_fog/4': [0] * 4, 'normal_scene_7_scenario_1/1': [0] * 8}
 
 
-def test_masks_are_in_numerical_order(ubnormal):
+def test_ubnormal_masks_are_in_numerical_order(ubnormal):
     """Frame 10 after frame 9, whatever the padding; here the object appears in the last mask."""
     folder, = (ubnormal / 'data/Scene7').iterdir()
     for file in folder.iterdir():
@@ -224,7 +224,7 @@ def test_masks_are_in_numerical_order(ubnormal):
     assert labels[f'{clip}/1'].tolist() == [0] * 10 + [1, 0]
 
 
-def test_real_object_files_are_read(ubnormal, real_data):
+def test_ubnormal_real_object_files_are_read(ubnormal, real_data):
     """All 120 files of abnormal training and validation clips, integers or floats."""
     source = UBnormal(ubnormal / 'pose', gt=real_data('ubnormal_gt.zip'), masks=ubnormal)
     with zipfile.ZipFile(real_data('ubnormal_gt.zip')) as archive:
@@ -248,7 +248,7 @@ def test_real_object_files_are_read(ubnormal, real_data):
     (lambda gt, masks: next(gt.iterdir()).write_text('a,b,c'), 'lines of object,start,end'),
     (lambda gt, masks: masks[4].unlink(), r'7 masks in .*one .png file for each frame'),
     (lambda gt, masks: masks[3].write_text('no image'), 'is no image')])
-def test_missing_labels_are_reported_and_not_taken_for_normal(ubnormal, damage, words):
+def test_ubnormal_missing_labels_are_not_taken_for_normal(ubnormal, damage, words):
     damage(ubnormal / 'gt', sorted((ubnormal / 'data').rglob('*.png')))
     text = next((ubnormal / 'gt').iterdir())
     if 'masks' in words:
@@ -260,12 +260,12 @@ def test_missing_labels_are_reported_and_not_taken_for_normal(ubnormal, damage, 
         labels_of(ubnormal, strict=True)
 
 
-def test_both_or_neither(tmp_path):
+def test_ubnormal_needs_both_labels_and_masks(tmp_path):
     with pytest.raises(ValueError, match='expected both or neither'):
         UBnormal(tmp_path, gt=tmp_path)
 
 
-def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys):
+def test_prepare_writes_shanghaitech_that_dataset_reads(tmp_path, monkeypatch, capsys):
     write(tmp_path, 'pose/train', '01_001', {'1': person(range(60))[0], '2': person(range(9))[0]})
     write(tmp_path, 'pose/test', '01_0014', {'1': person(range(30))[0]})
     write(tmp_path, 'pose/test', '01_0015', {})
@@ -282,7 +282,7 @@ def test_tool_writes_what_the_data_set_reads(tmp_path, monkeypatch, capsys):
     assert [(d['clip'], d['frame']) for d in test] == [('01_0014', 15)]
 
 
-def test_pose_files_are_small_enough_for_memory(tmp_path, monkeypatch):
+def test_stg_nf_large_pose_file_is_refused(tmp_path, monkeypatch):
     write(tmp_path, 'train', '01', {'1': person([1])[0]})
     monkeypatch.setattr(ShanghaiTech, 'max_size', 100)
     with pytest.raises(AnnotationError, match='more than 100 bytes'):

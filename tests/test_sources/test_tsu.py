@@ -65,7 +65,7 @@ def video(real):
 
 
 @pytest.mark.parametrize(('protocol', 'split'), [('cs', 'test'), ('cv', 'train')])
-def test_the_published_video(real, protocol, split):
+def test_tsu_published_video_has_its_annotation(real, protocol, split):
     (ann, splits), = TSU(real / 'P11T13C03_LCRNet2d.npz', protocol=protocol, strict=True)
     labels = json.loads((real / f'smarthome_{protocol.upper()}_51.json').read_text())['P11T13C03']
     assert splits == (split, )
@@ -85,7 +85,7 @@ def test_the_published_video(real, protocol, split):
     assert not ann['keypoint'][..., 1:5, :].any()
 
 
-def test_joints_are_those_of_a_person(video):
+def test_tsu_joints_are_those_of_a_person(video):
     """Heads are above hips and those above ankles, limbs are short, and the far hip is higher.
 
     Where the arms are on the left of the shoulders the person looks to the left of the image,
@@ -111,7 +111,7 @@ def test_joints_are_those_of_a_person(video):
     assert (lower[upright & (reach > .3 * trunk)] < 0).mean() > .8
 
 
-def test_published_annotations(real):
+def test_tsu_segments_equal_published_annotations(real):
     """Every video of both files: splits, labels, and segments as they are."""
     count = {}
     for protocol in ('cs', 'cv'):
@@ -129,7 +129,7 @@ def test_published_annotations(real):
     assert count == dict(cs=dict(train=351, test=185), cv=dict(train=369, test=167))
 
 
-def test_class_names_fit_the_counts(real):
+def test_tsu_class_names_fit_the_counts(real):
     """What people take they put, and who sits down gets up, about as often; nothing is walked
     more often than one walks."""
     labels = Counter(TSU.classes[action[0]] for entry in TSU(real).videos.values()
@@ -145,7 +145,7 @@ def test_class_names_fit_the_counts(real):
 
 
 # ---------------------------------------------------------------------------------- written files
-def test_both_kinds_of_file(tmp_path):
+def test_tsu_reads_both_kinds_of_file(tmp_path):
     write(tmp_path / 'a', TSU_FILES)
     (a, train), (b, test) = TSU(tmp_path / 'a', strict=True)
     assert (a['frame_dir'], b['frame_dir']) == ('P02T01C06', 'P11T13C03')
@@ -166,7 +166,7 @@ def test_both_kinds_of_file(tmp_path):
     np.testing.assert_equal(list(TSU(tmp_path / 'a.zip')), list(TSU(tmp_path / 'a')))
 
 
-def test_eyes_and_ears_stay_where_a_file_has_them(tmp_path):
+def test_tsu_keeps_eyes_and_ears_of_files_that_have_them(tmp_path):
     keypoint = tsu_keypoints()
     keypoint[2:, 1:5] += 3
     folder = write(tmp_path, {**TSU_FILES, VIDEO: kpts(keypoint)})
@@ -180,7 +180,7 @@ def test_eyes_and_ears_stay_where_a_file_has_them(tmp_path):
     ('Walk_p02_r12_v15_c07_pose3d', 29, ('cs_test', 'cv2_train')),
     ('Eat.Snack_p19_r12_v15_c02', 11, ('cs_train', 'cv_test')),
     ('Usetablet_p10_r12_v15_c05', 27, ('cs_test', ))])
-def test_trimmed_clips(tmp_path, name, label, splits):
+def test_smarthome_name_gives_label_and_splits(tmp_path, name, label, splits):
     (ann, found), = Smarthome(write(tmp_path, {f'json/{name}.json': lcr(lcr_frames())}),
                               strict=True)
     assert (ann['label'], found) == (label, splits)
@@ -189,7 +189,7 @@ def test_trimmed_clips(tmp_path, name, label, splits):
     np.testing.assert_allclose(ann['keypoint'][:, :, BODY], expected, atol=.25)
 
 
-def test_the_two_who_move_most(tmp_path):
+def test_smarthome_keeps_the_two_who_move_most(tmp_path):
     """By the sum of the deviations of x and y over frames and joints, as UNIK does."""
     rng = np.random.default_rng(0)
     size = [3, 50, 9, 30]
@@ -205,7 +205,7 @@ def test_the_two_who_move_most(tmp_path):
                                atol=.25)
 
 
-def test_a_clip_without_anybody_is_kept(tmp_path):
+def test_smarthome_clip_without_persons_is_kept(tmp_path):
     """Leaving it out would flatter the result of a test."""
     for frames in ([[], []], [[dict(pose2d=[0] * 26)], []]):
         (ann, _), = Smarthome(write(tmp_path, {CLIP: lcr(frames)}), strict=True)
@@ -235,7 +235,7 @@ BAD = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD)))
-def test_a_bad_clip_is_skipped_with_its_reason(tmp_path, case):
+def test_smarthome_bad_clip_is_skipped_with_its_reason(tmp_path, case):
     name, content, field, words = BAD[case]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -277,7 +277,7 @@ BAD_VIDEOS = [
 
 
 @pytest.mark.parametrize('case', range(len(BAD_VIDEOS)))
-def test_a_bad_video_is_skipped_with_its_reason(tmp_path, case):
+def test_tsu_bad_video_is_skipped_with_its_reason(tmp_path, case):
     name, content, field, words = BAD_VIDEOS[case]
     write(tmp_path, {VIDEO: TSU_FILES[VIDEO], CS: TSU_FILES[CS], name: content})
     with warnings.catch_warnings():
@@ -289,7 +289,7 @@ def test_a_bad_video_is_skipped_with_its_reason(tmp_path, case):
         raise source.problems[0]
 
 
-def test_what_cannot_be_read_at_all(tmp_path):
+def test_tsu_unreadable_labels_are_refused(tmp_path):
     write(tmp_path, {VIDEO: TSU_FILES[VIDEO]})
     with pytest.raises(AnnotationError, match='found no smarthome_CV_51.json'):
         TSU(tmp_path, protocol='cv')

@@ -24,7 +24,7 @@ def write(folder, files):
     return folder
 
 
-def test_pku_mmd(tmp_path):
+def test_pku_mmd_gives_views_splits_and_segments(tmp_path):
     source = PKUMMD(write(tmp_path, PKU_FILES), strict=True, views=2)
     items = {ann['frame_dir']: (ann, splits) for ann, splits in source}
     assert sorted(items) == ['0002-L_v0', '0002-L_v1', '0007-M_v0', '0007-M_v1']
@@ -43,7 +43,7 @@ def test_pku_mmd(tmp_path):
     assert score[1].tolist() == [False] * 5 + [True] * 3  # zeros in the file: nobody
 
 
-def test_pku_mmd_joints(tmp_path):
+def test_pku_mmd_joints_equal_the_file(tmp_path):
     """The joints of the file in its order: both people, in meters."""
     source = PKUMMD(write(tmp_path, PKU_FILES))
     name, = (f for f in source.files if '0002-L' in f)
@@ -56,7 +56,7 @@ def test_pku_mmd_joints(tmp_path):
     np.testing.assert_array_equal(coco[..., 9, :], joints[..., 6, :])  # the left wrist
 
 
-def test_pku_mmd_with_the_other_suffix(tmp_path):
+def test_pku_mmd_labels_may_lie_beside_joints(tmp_path):
     """Then labels may lie beside the joints."""
     files = {'0002-L.skeleton': PKU_FILES['Data/PKU_Skeleton_Renew/0002-L.txt'],
              '0002-L.txt': b'3,1,4,2\n', 'cross-subject.txt': PKU_FILES['Split/cross-subject.txt']}
@@ -70,19 +70,19 @@ def test_pku_mmd_with_the_other_suffix(tmp_path):
     ('Label/Train_Label_PKU_final/0002-L.txt', b'1,4\n', 'found 2 numbers, expected 4'),
     ('Data/PKU_Skeleton_Renew/0002-L.txt', pku(pku_joints()[:, 0]), '75 numbers, expected 150'),
     ('Split/cross-subject.txt', b'Training videos: 0002-L', 'Validation videos')])
-def test_bad_pku_mmd(tmp_path, file, content, message):
+def test_pku_mmd_bad_file_is_named(tmp_path, file, content, message):
     with pytest.raises(AnnotationError, match=message):
         list(PKUMMD(write(tmp_path, {**PKU_FILES, file: content}), strict=True))
 
 
-def test_pku_mmd_needs_labels(tmp_path):
+def test_pku_mmd_recording_without_labels_is_reported(tmp_path):
     files = {k: v for k, v in PKU_FILES.items() if '0007-M' not in k or 'Label' not in k}
     source = PKUMMD(write(tmp_path, files))
     assert [ann['frame_dir'] for ann, _ in source] == ['0002-L_v0']
     assert '0007-M.txt in a folder of labels' in str(source.problems[0])
 
 
-def test_charades(tmp_path):
+def test_charades_seconds_become_frames(tmp_path):
     """12 frames in 4 seconds: frame f is at f / 3, strictly between start and end."""
     (a, test), (b, train) = Charades(write(tmp_path, CHARADES_FILES), strict=True,
                                      img_shape=(360, 480))
@@ -102,7 +102,7 @@ def test_charades(tmp_path):
     assert LABEL_NAMES['charades'][59] == 'Sitting in a chair'
 
 
-def test_charades_several_persons_and_short_actions(tmp_path):
+def test_charades_short_actions_give_no_segments(tmp_path):
     files = {**CHARADES_FILES,
              'YSKX3.npz': kpts(np.stack([tsu_keypoints(12), tsu_keypoints(12)])),
              'Charades_v1_train.csv': table(('YSKX3', 'c000 0.40 0.60;c001 3.90 9.00', 4.0))}
@@ -115,7 +115,7 @@ def test_charades_several_persons_and_short_actions(tmp_path):
 @pytest.mark.parametrize(('row', 'found'), [
     (('YSKX3', 'c157 0.00 1.00', 4.0), 'c157'), (('YSKX3', 'c001 0.00', 4.0), 'c001 0.00'),
     (('YSKX3', '', 0), 'length 0.0'), (('yskx', '', 4.), 'yskx')])
-def test_bad_tables_of_charades(tmp_path, row, found):
+def test_charades_bad_table_line_is_named(tmp_path, row, found):
     files = {**CHARADES_FILES, 'Charades_v1_train.csv': table(row)}
     with pytest.raises(AnnotationError, match=f'Charades_v1_train.csv.*line 2.*{found}'):
         Charades(write(tmp_path, files))

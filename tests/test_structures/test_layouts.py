@@ -76,12 +76,12 @@ def test_convert_takes_the_published_means(src, dst):
         np.testing.assert_array_equal(score[..., j], confidence[..., sources].min(-1))
 
 
-def test_every_layout_is_compared_with_a_published_map():
+def test_layouts_all_have_a_published_map():
     assert LAYOUTS.keys() == PUBLISHED.keys()
 
 
 @given(names)
-def test_flip_index_is_an_involution_between_the_sides(name):
+def test_layout_flip_index_swaps_the_sides(name):
     layout = LAYOUTS[name]
     index = layout.flip_index
     np.testing.assert_array_equal(index[index], np.arange(layout.num_joints))
@@ -92,7 +92,7 @@ def test_flip_index_is_an_involution_between_the_sides(name):
 
 
 @given(names, names)
-def test_joints_known_to_both_layouts_survive_a_round_trip(a, b):
+def test_convert_round_trip_keeps_common_joints(a, b):
     source = LAYOUTS[a]
     keypoint = np.random.default_rng(0).random((2, 3, source.num_joints, 2)) + 1
     score = np.ones(keypoint.shape[:-1])
@@ -104,7 +104,7 @@ def test_joints_known_to_both_layouts_survive_a_round_trip(a, b):
 
 
 @given(names)
-def test_flipping_commutes_with_conversion(name):
+def test_convert_commutes_with_flipping(name):
     layout, coco = LAYOUTS[name], LAYOUTS['coco17']
     keypoint = np.random.default_rng(1).random((1, 2, layout.num_joints, 2))
     flipped_first, _ = convert(keypoint[..., layout.flip_index, :], None, name)
@@ -113,7 +113,7 @@ def test_flipping_commutes_with_conversion(name):
 
 
 @given(names)
-def test_edges_make_one_connected_skeleton(name):
+def test_layout_edges_connect_all_joints(name):
     layout = LAYOUTS[name]
     reached = {0}
     for _ in layout.joints:
@@ -121,7 +121,7 @@ def test_edges_make_one_connected_skeleton(name):
     assert reached == set(range(layout.num_joints))
 
 
-def test_convert_keeps_types_and_input():
+def test_convert_keeps_dtype_and_input():
     keypoint, score = np.ones((1, 2, 13, 2), np.float16), np.ones((1, 2, 13), np.float32)
     out, out_score = convert(keypoint, score, 'penn13')
     assert out.dtype == np.float16
@@ -132,6 +132,6 @@ def test_convert_keeps_types_and_input():
 
 @pytest.mark.parametrize(('src', 'num_joints', 'words'), [('coco99', 17, 'coco99.*coco17'),
                                                     ('penn13', 17, '17 joints, expected 13')])
-def test_bad_layout_is_named(src, num_joints, words):
+def test_convert_names_bad_layout(src, num_joints, words):
     with pytest.raises(ValueError, match=words):
         convert(np.zeros((1, 1, num_joints, 2)), None, src)

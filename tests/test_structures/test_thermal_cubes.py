@@ -27,7 +27,7 @@ def pack(keypoint, score):
 @pytest.mark.parametrize('persons', [1, 2])
 @pytest.mark.parametrize('use_score', [True, False])
 @pytest.mark.parametrize('sigma', [0.6, 1.5])
-def test_volume_equals_mmaction2(persons, use_score, sigma):
+def test_thermal_cubes_volume_equals_mmaction2(persons, use_score, sigma):
     from mmaction.datasets.transforms import GeneratePoseTarget
     keypoint, score = random_clip(persons)
     # mmaction2 without scores draws missing joints at full heat; here they stay missing
@@ -40,7 +40,7 @@ def test_volume_equals_mmaction2(persons, use_score, sigma):
     torch.testing.assert_close(volume[0], reference, rtol=0, atol=1e-5)
 
 
-def test_heat_is_the_gaussian():
+def test_thermal_cubes_heat_equals_gaussian():
     points = torch.tensor([10.3, 20.8, 1.0]).view(1, 1, 1, 1, 3)
     volume = ThermalCubes(points, CubeGrid(1), sigma=0.6).volume()[0, 0, 0]
     for y, x in ((21, 10), (20, 11), (22, 9)):
@@ -52,7 +52,7 @@ def test_heat_is_the_gaussian():
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), persons=st.integers(1, 3),
        patch=st.sampled_from([2, 4, 6]), sigma=st.sampled_from([0.4, 0.6, 1.1]))
-def test_views_agree(seed, persons, patch, sigma):
+def test_thermal_cubes_sparse_views_equal_dense_volume(seed, persons, patch, sigma):
     """Union, occupancy and cubes are what the volume says they are."""
     grid = CubeGrid(3, 24, patch)
     clips = torch.cat([pack(*random_clip(persons, seed + i, 3, 24)) for i in range(2)])
@@ -67,7 +67,7 @@ def test_views_agree(seed, persons, patch, sigma):
     assert torch.equal(grid.merge(grid.split(cubes.volume())), cubes.volume())
 
 
-def test_cube_order():
+def test_cube_grid_order_is_row_major():
     """Cube k covers row k // 18 and column k % 18; index() and split() agree."""
     grid = CubeGrid(1)
     volume = torch.zeros(1, 1, 1, 72, 72)
@@ -78,14 +78,14 @@ def test_cube_order():
     assert grid.index(torch.tensor([50.0]), torch.tensor([13.9])) == cube
 
 
-def test_index_outside_is_minus_one():
+def test_cube_grid_index_outside_is_minus_one():
     grid, nan = CubeGrid(), np.nan
     x, y = np.array([-0.1, 72, 3, nan]), np.array([3, 3, -5, 3])
     assert (grid.index(x, y) == -1).all()
     assert (grid.index(torch.tensor(x), torch.tensor(y)) == -1).all()
 
 
-def test_missing_joints_render_nothing():
+def test_thermal_cubes_of_missing_joints_are_empty():
     points = torch.full((1, 1, 17, 2, 3), 5.)
     points[0, 0, :, 0, 2] = 0
     points[0, 0, :, 1, 0] = torch.nan
@@ -95,12 +95,12 @@ def test_missing_joints_render_nothing():
     assert cubes.cubes().shape == (0, 17, 2, 4, 4)
 
 
-def test_huge_coordinates_render_nothing():
+def test_thermal_cubes_of_huge_coordinates_are_empty():
     points = torch.tensor([1e30, -1e30, 1.]).expand(1, 1, 17, 2, 3)
     assert ThermalCubes(points, CubeGrid(2)).volume().sum() == 0
 
 
-def test_clear_errors():
+def test_thermal_cubes_name_bad_shapes_and_sizes():
     with pytest.raises(ValueError, match='canvas: found 70, expected a positive multiple'):
         CubeGrid(48, 70, 4)
     with pytest.raises(ValueError, match='found 47 frames, expected 48'):
