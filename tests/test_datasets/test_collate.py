@@ -16,7 +16,7 @@ def sample(persons, clips=()):
                 data_samples=ActionDataSample().set_gt_label(persons))
 
 
-def test_persons_are_padded_with_missing_ones():
+def test_collate_pads_with_missing_persons():
     samples = [sample(1), sample(3)]
     batch = motion_collate(samples)
     assert batch['inputs']['keypoints'].shape == (2, 3, 17, 8, 3)
@@ -26,7 +26,7 @@ def test_persons_are_padded_with_missing_ones():
     assert batch['labels'].tolist() == [1, 3]
 
 
-def test_preprocessor_takes_both_collations_and_clips():
+def test_preprocessor_takes_lists_batches_and_clips():
     preprocess = MotionDataPreprocessor(num_frames=8, canvas=24)
     samples = [sample(2, (3,)), sample(1, (3,))]
     lists = preprocess(pseudo_collate(copy.deepcopy(samples)))

@@ -21,7 +21,7 @@ def count(labels):
     return len(labels), sum(map(len, labels.values())), int(sum(map(sum, labels.values())))
 
 
-def test_shanghaitech_counts(real_data, tmp_path):
+def test_shanghaitech_labels_have_published_counts(real_data, tmp_path):
     path = real_data('shanghaitech_gt.zip')
     labels = read_frame_labels('shanghaitech', path)
     assert count(labels) == (107, 40791, 17326)
@@ -34,7 +34,7 @@ def test_shanghaitech_counts(real_data, tmp_path):
     assert count(human) == (101, 38697, 16122)
 
 
-def test_ubnormal_counts(real_data):
+def test_ubnormal_labels_have_published_counts(real_data):
     """Clips called normal have no abnormal frame, those called abnormal have some."""
     path = real_data('ubnormal_gt.zip')
     labels = read_frame_labels('ubnormal', path)
@@ -48,7 +48,7 @@ def test_ubnormal_counts(real_data):
     assert 'normal_scene_1_scenario1_10' in labels
 
 
-def test_ubnormal_is_inverted_and_text_is_passed_over(tmp_path):
+def test_ubnormal_labels_are_inverted_and_text_is_skipped(tmp_path):
     (tmp_path / 'abnormal_a_tracks.txt').write_bytes(npy(np.array([1., 0., 0.])))
     (tmp_path / 'abnormal_b_tracks.txt').write_bytes(b'1,0,450\r\n')
     labels = read_frame_labels('ubnormal', tmp_path)
@@ -63,7 +63,7 @@ def annotation(frames, labels, clip, persons=1):
                 keypoint_score=np.ones(shape))
 
 
-def test_annotations_join_the_persons_of_a_clip(tmp_path):
+def test_frame_labels_of_annotations_join_the_persons(tmp_path):
     """A frame is abnormal if it is so for anyone; labels are per frame or per person and frame."""
     path = tmp_path / 'a.pkl'
     anns = [annotation([2, 3, 7], [0, 1, -1], 'v'), annotation([0, 3, 4], [2, 0, 1], 'v'),
@@ -106,7 +106,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize('name', sorted(BROKEN))
-def test_broken_masks_are_refused(tmp_path, capsys, name):
+def test_frame_labels_refuse_broken_masks(tmp_path, capsys, name):
     content, field = BROKEN[name]
     (tmp_path / 'a.npy').write_bytes(npy(np.array([0, 1], np.uint8)))
     (tmp_path / 'b.npy').write_bytes(content)
@@ -115,7 +115,7 @@ def test_broken_masks_are_refused(tmp_path, capsys, name):
     assert 'executed' not in capsys.readouterr().out
 
 
-def test_other_mistakes_are_named(tmp_path):
+def test_frame_labels_name_mistakes(tmp_path):
     for folder in 'ab':
         (tmp_path / folder).mkdir()
         (tmp_path / folder / 'c.npy').write_bytes(npy(np.zeros(3, np.uint8)))

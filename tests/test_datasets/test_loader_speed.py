@@ -7,7 +7,7 @@ from mofm.annotations import validate
 from mofm.datasets.transforms import PackMotionInputs, PoseAffine, UniformSampleFrames
 
 
-def test_numbers_of_half_precision():
+def test_validate_finds_finite_half_precision_as_numpy():
     """Numbers of every exponent and sign are found to be finite or not as NumPy finds them."""
     bits = np.arange(0, 2**16, 64)[:, None] + [0, 1, 63]
     numbers = bits.astype(np.uint16).ravel().view(np.float16)
@@ -22,7 +22,7 @@ def test_numbers_of_half_precision():
     np.testing.assert_array_equal(found, np.isfinite(numbers))
 
 
-def test_one_sampler_for_many_clips():
+def test_sampling_of_a_clip_does_not_depend_on_others():
     """A clip does not depend on the clips before it: a generator with the seed for each."""
     sampler = UniformSampleFrames(clip_len=48, test_mode=True)
     for frames in (300, 70, 20, 300, 95):
@@ -39,7 +39,7 @@ def test_one_sampler_for_many_clips():
         np.testing.assert_array_equal(results['frame_inds'], expected)
 
 
-def test_affine_in_one_product():
+def test_affine_equals_rotation_scale_and_shift():
     """p' = s R p + t, frame by frame."""
     points = np.random.default_rng(0).uniform(1, 100, (2, 5, 17, 2)).astype(np.float32)
     transform = PoseAffine(scale=(1.2, 1.2), rotation=30)
@@ -53,7 +53,7 @@ def test_affine_in_one_product():
         np.testing.assert_allclose(moved[m, t, v], expected, atol=1e-3)
 
 
-def test_data_sample_as_mmaction2_makes_it():
+def test_data_sample_equals_that_of_mmaction2():
     """Fields set one by one equal those that the constructor and set_gt_label set."""
     meta = dict(frame_dir='a', sample_idx=3, img_shape=(9, 9), total_frames=7, num_clips=1)
     keypoints = np.zeros((1, 17, 48, 3), np.float32)

@@ -33,7 +33,7 @@ def spoil(tmp_path, *bad, good=2, split=None):
     return str(path)
 
 
-def test_split_keeps_file_order_and_counts_samples(ann_file):
+def test_dataset_split_keeps_file_order(ann_file):
     dataset = MotionDataset(ann_file, split='train')
     assert [d['frame_dir'] for d in dataset] == ['clip0', 'clip1', 'clip3', 'clip4']
     assert [d['sample_idx'] for d in dataset] == [0, 1, 2, 3]
@@ -41,7 +41,7 @@ def test_split_keeps_file_order_and_counts_samples(ann_file):
 
 
 @pytest.mark.parametrize('serialize', [True, False])
-def test_items_are_the_annotations(ann_file, serialize):
+def test_dataset_items_equal_the_annotations(ann_file, serialize):
     item = MotionDataset(ann_file, split='test', serialize_data=serialize)[1]
     assert item.pop('sample_idx') == 1
     assert_same(item, clip(2, 9, label=2, name='clip5'))
@@ -49,14 +49,14 @@ def test_items_are_the_annotations(ann_file, serialize):
     assert item['keypoint'].dtype == np.float16
 
 
-def test_items_are_copies(ann_file):
+def test_dataset_items_are_copies(ann_file):
     dataset = MotionDataset(ann_file, serialize_data=False)
     dataset[0]['keypoint'][:] = 0
     assert dataset[0]['keypoint'].all()
 
 
 @pytest.mark.parametrize('suffix', ['.npz', '.json'])
-def test_other_kinds_of_file_give_the_same_clips(ann_file, tmp_path, suffix):
+def test_dataset_of_every_format_is_the_same(ann_file, tmp_path, suffix):
     from mofm.annotations import load_annotations
     other = tmp_path / f'set{suffix}'
     dump_annotations(load_annotations(ann_file), other)
@@ -65,26 +65,26 @@ def test_other_kinds_of_file_give_the_same_clips(ann_file, tmp_path, suffix):
         assert_same(a, b)
 
 
-def test_plain_list_pickle(tmp_path):
+def test_dataset_reads_plain_list_without_splits(tmp_path):
     path = spoil(tmp_path)
     assert len(MotionDataset(path)) == 2
     with pytest.raises(AnnotationError, match="no split 'train', the file has no splits"):
         MotionDataset(path, split='train')
 
 
-def test_filename_replaces_frame_dir(tmp_path):
+def test_dataset_takes_filename_for_frame_dir(tmp_path):
     anns = [clip(name=f'wrong{i}', filename=f'video{i}') for i in range(2)]
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(dict(split={'val': ['video1']}, annotations=anns)))
     assert [d['frame_dir'] for d in MotionDataset(str(path), split='val')] == ['video1']
 
 
-def test_unknown_split_lists_the_known_ones(ann_file):
+def test_dataset_unknown_split_lists_known_ones(ann_file):
     with pytest.raises(AnnotationError, match=r"no split 'val'.*\['odd', 'test', 'train'\]"):
         MotionDataset(ann_file, split='val')
 
 
-def test_split_ids_without_annotation_are_reported(ann_file):
+def test_dataset_reports_split_ids_without_annotation(ann_file):
     dataset = MotionDataset(ann_file, split='odd')
     assert len(dataset) == 1
     assert "'gone' without annotation" in str(dataset.problems[0])
@@ -93,7 +93,7 @@ def test_split_ids_without_annotation_are_reported(ann_file):
 
 
 @pytest.mark.parametrize('name', sorted(BAD.keys() - {'objects'}))  # refused earlier
-def test_bad_annotations_are_skipped_and_counted(tmp_path, name, monkeypatch):
+def test_dataset_skips_and_counts_bad_annotations(tmp_path, name, monkeypatch):
     printed = []
     monkeypatch.setattr(motion_dataset, 'print_log', lambda text, *_: printed.append(text))
     bad = BAD[name][0]
@@ -108,25 +108,25 @@ def test_bad_annotations_are_skipped_and_counted(tmp_path, name, monkeypatch):
         MotionDataset(path, num_classes=5, on_error='raise')
 
 
-def test_first_annotation_may_be_the_bad_one(tmp_path):
+def test_dataset_skips_bad_first_annotation(tmp_path):
     dataset = MotionDataset(spoil(tmp_path, [1], clip(name='good'), good=0))
     assert len(dataset) == 1
     assert dataset.problems[0].index == 0
 
 
-def test_nothing_usable_is_an_error_with_the_reason(tmp_path):
+def test_dataset_without_good_annotation_names_reason(tmp_path):
     with pytest.raises(AnnotationError, match='(?s)none of 1 .*values that are NaN'):
         MotionDataset(spoil(tmp_path, BAD['NaN'][0], good=0))
 
 
-def test_empty_clips_are_kept_in_tests(tmp_path):
+def test_dataset_in_test_mode_keeps_empty_clips(tmp_path):
     path = spoil(tmp_path, BAD['all scores 0'][0], BAD['no persons'][0])
     dataset = MotionDataset(path, test_mode=True)
     assert len(dataset) == 4
     assert dataset[3]['keypoint'].shape == (0, 6, 17, 2)
 
 
-def test_label_range_comes_from_the_class_names(tmp_path):
+def test_dataset_class_names_limit_labels(tmp_path):
     path = tmp_path / 'a.pkl'
     dump_annotations(dict(split={}, annotations=[clip(label=1), clip(label=2)],
                           metainfo=dict(classes=['walk', 'run'])), path)
@@ -136,14 +136,14 @@ def test_label_range_comes_from_the_class_names(tmp_path):
     assert dataset.metainfo['classes'] == ['walk', 'run']
 
 
-def test_classes_are_selected_and_renumbered_in_the_given_order(ann_file):
+def test_dataset_selects_and_renumbers_classes(ann_file):
     dataset = MotionDataset(ann_file, classes=[2, 0])
     assert [(d['frame_dir'], d['label']) for d in dataset] == [
         ('clip0', 1), ('clip2', 0), ('clip3', 1), ('clip5', 0)]
     assert dataset.get_cat_ids(1) == [0]
 
 
-def test_repeat_goes_round(ann_file):
+def test_dataset_repeat_multiplies_samples(ann_file):
     dataset = MotionDataset(ann_file, split='test', repeat=3)
     assert len(dataset) == 6
     assert [d['sample_idx'] for d in dataset] == [0, 1, 0, 1, 0, 1]
@@ -153,7 +153,7 @@ def test_repeat_goes_round(ann_file):
 
 
 @pytest.mark.parametrize(('layout', 'joints'), [('penn13', 13), ('body25', 25)])
-def test_other_layouts_arrive_as_coco(tmp_path, layout, joints):
+def test_dataset_converts_layouts_to_coco(tmp_path, layout, joints):
     ann = clip(joints=joints)
     path = spoil(tmp_path, ann, good=0)
     item = MotionDataset(path, layout=layout)[0]
@@ -165,7 +165,7 @@ def test_other_layouts_arrive_as_coco(tmp_path, layout, joints):
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
-def test_joints_arrive_in_another_layout_directly(tmp_path, suffix):
+def test_dataset_converts_to_another_layout(tmp_path, suffix):
     if suffix == '.arrow':
         pytest.importorskip('pyarrow')
     ann, path = clip(), str(tmp_path / f'a{suffix}')
@@ -182,20 +182,20 @@ def test_joints_arrive_in_another_layout_directly(tmp_path, suffix):
     assert dataset.metainfo['right_kp'] == [1, 2, 3, 14, 15, 16]
 
 
-def test_metainfo_names_layout_and_sides(ann_file):
+def test_dataset_metainfo_names_layout_and_sides(ann_file):
     meta = MotionDataset(ann_file, lazy_init=True).metainfo
     assert meta['layout'] == 'coco17'
     assert meta['left_kp'] == [1, 3, 5, 7, 9, 11, 13, 15]
     assert meta['right_kp'] == [2, 4, 6, 8, 10, 12, 14, 16]
 
 
-def test_subset_and_indices(ann_file):
+def test_dataset_subset_and_indices_choose_samples(ann_file):
     assert [d['frame_dir'] for d in MotionDataset(ann_file).get_subset([4, 1])] == [
         'clip4', 'clip1']
     assert len(MotionDataset(ann_file, indices=3)) == 3
 
 
-def test_builds_from_a_config_and_runs_in_workers(ann_file):
+def test_dataset_from_config_runs_in_workers(ann_file):
     init_default_scope('mofm')
     dataset = DATASETS.build(dict(
         type='MotionDataset', ann_file=ann_file, split='train',
@@ -207,11 +207,11 @@ def test_builds_from_a_config_and_runs_in_workers(ann_file):
 @pytest.mark.parametrize(('options', 'words'), [
     (dict(on_error='ignore'), "on_error: found 'ignore'"), (dict(repeat=0), 'repeat: found 0'),
     (dict(layout='coco16'), 'unknown joint layout'), (dict(classes=[1, 1]), 'a label twice')])
-def test_bad_options_are_named(ann_file, options, words):
+def test_dataset_names_bad_options(ann_file, options, words):
     with pytest.raises(ValueError, match=words):
         MotionDataset(ann_file, **options)
 
 
-def test_missing_file(tmp_path):
+def test_dataset_names_missing_file(tmp_path):
     with pytest.raises(AnnotationError, match='no such file'):
         MotionDataset(str(tmp_path / 'none.pkl'))

@@ -32,14 +32,14 @@ def annotations():
     return [dict(frame_dir=n, label=int(n[-3:]) - 1) for n in names()]
 
 
-def test_official_lists():
+def test_ntu120_one_shot_lists_equal_official_ones():
     assert list(NTU120_EXEMPLARS) == EXEMPLARS
     assert NTU120_NOVEL[:3] == (0, 6, 12)
     assert NTU120_NOVEL[-1] == 114
     assert len(NTU120_NOVEL) == 20
 
 
-def test_splits():
+def test_ntu120_one_shot_splits_follow_protocol():
     splits = ntu120_one_shot(annotations())
     assert {k: len(v) for k, v in splits.items()} == dict(
         oneshot_train=4 * 2 * 50, oneshot_val=4 * 2 * 10 - 20, oneshot_exemplar=20)
@@ -54,7 +54,7 @@ def test_splits():
     (lambda a: a[5].update(label=4), "annotation 5: found name 'S001C002P008R001A006' with label"),
     (lambda a: a[7].update(frame_dir='0001'), "annotation 7: found name '0001'"),
     (lambda a: a.__setitem__(0, None), 'annotation 0')])
-def test_other_files_are_refused(change, words):
+def test_one_shot_splits_refuse_other_files(change, words):
     anns = annotations()
     change(anns)
     with pytest.raises(AnnotationError, match=words):
@@ -72,7 +72,7 @@ def ann_file(tmp_path):
     return str(path)
 
 
-def test_exemplars_join_the_split(ann_file):
+def test_dataset_exemplars_join_the_split(ann_file):
     dataset = MotionDataset(ann_file, split='val', exemplar_split='exemplar')
     assert [(d['frame_dir'], d['exemplar']) for d in dataset] == [
         ('clip0', True), ('clip1', False), ('clip2', False), ('clip3', True)]
@@ -81,21 +81,21 @@ def test_exemplars_join_the_split(ann_file):
     assert 'exemplar' not in MotionDataset(ann_file, split='val')[0]
 
 
-def test_exemplar_reaches_the_data_sample(ann_file):
+def test_dataset_exemplar_flag_reaches_the_data_sample(ann_file):
     dataset = MotionDataset(
         ann_file, split='val', exemplar_split='exemplar',
         pipeline=[ThermalCubeFormat(num_frames=6), PackMotionInputs()])
     assert [d['data_samples'].exemplar for d in dataset] == [True, False, False, True]
 
 
-def test_missing_exemplar_is_an_error(ann_file):
+def test_dataset_names_missing_exemplar(ann_file):
     with pytest.raises(AnnotationError, match="set.pkl: split 'gone': found exemplar 'clip9'"):
         MotionDataset(ann_file, split='val', exemplar_split='gone')
     with pytest.raises(AnnotationError, match="no split 'exemplars', expected one of"):
         MotionDataset(ann_file, split='val', exemplar_split='exemplars')
 
 
-def test_bad_exemplar_is_not_skipped(tmp_path):
+def test_dataset_refuses_bad_exemplar(tmp_path):
     bad = BAD['NaN'][0]
     path = tmp_path / 'bad.pkl'
     path.write_bytes(pickle.dumps(dict(

@@ -49,7 +49,8 @@ def batches(sampler):
 
 @pytest.mark.parametrize('world_size', [1, 2, 3])
 @pytest.mark.parametrize(('batch_size', 'per_class'), [(6, 2), (4, 1), (2, 2), (10, 2)])
-def test_every_batch_of_every_rank_is_balanced(ranks, world_size, batch_size, per_class):
+def test_class_balanced_sampler_balances_every_batch_of_every_rank(
+        ranks, world_size, batch_size, per_class):
     for sampler in ranks(world_size, batch_size=batch_size, per_class=per_class):
         for batch in batches(sampler):
             assert len(set(batch)) == batch_size
@@ -57,12 +58,12 @@ def test_every_batch_of_every_rank_is_balanced(ranks, world_size, batch_size, pe
             assert list(counts.values()) == [per_class] * (batch_size // per_class)
 
 
-def test_length_is_that_of_the_data_set_in_whole_batches(ranks):
+def test_class_balanced_sampler_has_length_of_dataset_in_whole_batches(ranks):
     for world_size, count in ((1, 7), (2, 4), (9, 1)):  # 27 samples, batches of 4
         assert {len(s) for s in ranks(world_size, batch_size=4)} == {4 * count}
 
 
-def test_ranks_share_the_stream_of_one(ranks):
+def test_class_balanced_sampler_ranks_share_one_stream(ranks):
     one = ranks(1, batch_size=4)[0]
     first, second = ranks(2, batch_size=4)
     mixed = [b for pair in zip(batches(first), batches(second)) for b in pair]
@@ -70,7 +71,7 @@ def test_ranks_share_the_stream_of_one(ranks):
     assert set(batches(first)) != set(batches(second))
 
 
-def test_epochs_differ_and_come_back(ranks):
+def test_class_balanced_sampler_epochs_differ_and_repeat(ranks):
     sampler, again = ranks(1, batch_size=4)[0], ranks(1, batch_size=4)[0]
     first = batches(sampler)
     sampler.set_epoch(1)
@@ -81,7 +82,7 @@ def test_epochs_differ_and_come_back(ranks):
     assert batches(sampler) == first
 
 
-def test_samples_take_turns(ranks):
+def test_class_balanced_sampler_takes_samples_in_turns(ranks):
     sampler = ranks(1, batch_size=10)[0]
     big = [i for b in batches(sampler) for i in b if LABELS[i] == 3]  # 3 of 27 / 10 batches
     assert len(big) == len(set(big)) == 6
@@ -96,13 +97,13 @@ def test_samples_take_turns(ranks):
     (dict(batch_size=12), '6 classes x 2, but the data set has 5 classes'),
     (dict(batch_size=9, per_class=3), r'label 2 \(run\): found 1 samples, expected at least '
      r'per_class=3; leave the class out')])
-def test_clear_errors(options, words):
+def test_class_balanced_sampler_names_bad_options(options, words):
     counts = COUNTS if 'classes x' in words else {0: 4, 1: 4, 2: 1, 3: 4}
     with pytest.raises(ValueError, match=words):
         ClassBalancedSampler(Labels(counts, ['sit', 'walk', 'run']), seed=0, **options)
 
 
-def test_in_a_dataloader_of_joined_data_sets():
+def test_class_balanced_sampler_works_in_dataloader_of_concat_dataset():
     init_default_scope('mofm')
     dataset = ConcatDataset([Labels({0: 3, 1: 4}), Labels({2: 5, 0: 2})])
     loader = Runner.build_dataloader(dict(
@@ -129,7 +130,7 @@ def source(index):
 @pytest.mark.parametrize(('weights', 'num_samples', 'shares'), [
     ((1, 2, 1), 40, (10, 20, 10)), ((0, 1, 1), 11, (0, 6, 5)), ((.2, .2, .6), None, (27, 27, 80)),
 ])
-def test_mixture_has_the_shares_of_its_weights(monkeypatch, weights, num_samples, shares):
+def test_mixture_sampler_draws_shares_of_its_weights(monkeypatch, weights, num_samples, shares):
     sampler = mixture(monkeypatch, weights, num_samples=num_samples)
     indices = list(sampler)
     count = Counter(map(source, indices))
@@ -143,7 +144,7 @@ def test_mixture_has_the_shares_of_its_weights(monkeypatch, weights, num_samples
     assert indices != sorted(indices, key=source)
 
 
-def test_mixture_draws_other_samples_every_epoch(monkeypatch):
+def test_mixture_sampler_draws_other_samples_every_epoch(monkeypatch):
     sampler = mixture(monkeypatch, num_samples=40)
     first = list(sampler)
     assert list(sampler) == first
@@ -151,7 +152,7 @@ def test_mixture_draws_other_samples_every_epoch(monkeypatch):
     assert {i for i in sampler if i >= 34} != {i for i in first if i >= 34}
 
 
-def test_ranks_share_a_mixture(monkeypatch):
+def test_mixture_sampler_ranks_share_one_stream(monkeypatch):
     alone = list(mixture(monkeypatch, num_samples=42))
     halves = [list(mixture(monkeypatch, num_samples=41, world_size=2, rank=r)) for r in (0, 1)]
     assert len(halves[0]) == len(halves[1]) == 21
@@ -159,6 +160,6 @@ def test_ranks_share_a_mixture(monkeypatch):
 
 
 @pytest.mark.parametrize('weights', [(1, 1), (1, -1, 1), (0, 0, 0), (1, float('nan'), 1)])
-def test_bad_weights_are_named(monkeypatch, weights):
+def test_mixture_sampler_names_bad_weights(monkeypatch, weights):
     with pytest.raises(ValueError, match='weights: found'):
         mixture(monkeypatch, weights)

@@ -32,7 +32,7 @@ def angle(joints, a, b, c):
 
 
 @pytest.mark.parametrize('action', ACTIONS)
-def test_body_is_rigid_and_stays_above_the_floor(action):
+def test_synthetic_body_is_rigid_and_above_the_floor(action):
     joints = bodies(action, count=6)
     for a, b in ((5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16), (5, 6),
                  (11, 12), (3, 4)):
@@ -45,7 +45,7 @@ def test_body_is_rigid_and_stays_above_the_floor(action):
 
 
 @pytest.mark.parametrize('action', ACTIONS)
-def test_knees_fold_backwards_and_elbows_forwards(action):
+def test_synthetic_knees_fold_backwards_and_elbows_forwards(action):
     joints = bodies(action, count=6)
     trunk = joints[:, :, [5, 6]].mean(2) - joints[:, :, HIPS].mean(2)
     left = joints[:, :, 11] - joints[:, :, 12]
@@ -62,7 +62,7 @@ def test_knees_fold_backwards_and_elbows_forwards(action):
         assert angle(joints, shoulder, elbow, wrist).min() > 29
 
 
-def test_walking_and_running_travel_forwards():
+def test_synthetic_walking_and_running_travel_forwards():
     distance = {}
     for action in ('walk', 'run', 'squat', 'wave'):
         joints = bodies(action)
@@ -73,7 +73,7 @@ def test_walking_and_running_travel_forwards():
     assert max(abs(distance['squat']).max(), abs(distance['wave']).max()) < .5
 
 
-def test_sitting_lowers_the_hips_and_bends_the_knees():
+def test_synthetic_sitting_lowers_the_hips_and_bends_the_knees():
     down, up = bodies('sit_down'), bodies('stand_up')
     height = down[:, :, HIPS, 2].mean(2)
     assert (height[:, -1] < .75 * height[:, 0]).all()
@@ -83,7 +83,7 @@ def test_sitting_lowers_the_hips_and_bends_the_knees():
     assert (height[:, -1] > 1.25 * height[:, 0]).all()
 
 
-def test_actions_end_where_they_should():
+def test_synthetic_actions_reach_their_pose():
     fallen = bodies('fall')[:, -1]
     assert fallen[..., 2].max() < .8
     assert fallen[:, [5, 6, 11, 12], 2].mean() < .45
@@ -98,7 +98,7 @@ def test_actions_end_where_they_should():
     assert (wave[:, :, WRISTS, 2].max((1, 2)) > wave[:, :, [5, 6], 2].mean((1, 2))).all()
 
 
-def test_image_y_points_down_and_left_is_right_of_a_person_facing_the_camera():
+def test_synthetic_image_has_y_down_and_is_not_mirrored():
     seen = 0
     for i in range(20):
         rng = np.random.default_rng(i)
@@ -113,7 +113,7 @@ def test_image_y_points_down_and_left_is_right_of_a_person_facing_the_camera():
 
 
 @pytest.mark.parametrize('action', ACTIONS)
-def test_clip_is_valid(action):
+def test_synthetic_clip_is_valid(action):
     for i in range(4):
         clip = synthesize(action, np.random.default_rng(i))
         assert validate(clip, num_classes=len(ACTIONS)) is None
@@ -132,7 +132,7 @@ def test_clip_is_valid(action):
         assert score.max() <= 1
 
 
-def test_detector_misses_joints_and_is_less_sure_of_noisy_ones():
+def test_synthetic_pose_noise_misses_joints_and_lowers_scores():
     rng = np.random.default_rng(0)
     errors, scores = [], []
     for i in range(60):
@@ -147,7 +147,7 @@ def test_detector_misses_joints_and_is_less_sure_of_noisy_ones():
     assert np.corrcoef(errors, scores[scores > 0])[0, 1] < -.3
 
 
-def test_same_generator_same_clip():
+def test_synthetic_clip_depends_on_its_generator_only():
     state = np.random.get_state()[1].copy()
     first, again = (synthesize('walk', np.random.default_rng(3)) for _ in range(2))
     by_index = synthesize(ACTIONS.index('walk'), np.random.default_rng(3))
@@ -159,7 +159,7 @@ def test_same_generator_same_clip():
     assert (np.random.get_state()[1] == state).all()  # the global generator is untouched
 
 
-def test_actions_differ_but_one_pose_does_not_give_them_away():
+def test_synthetic_actions_differ_in_motion_not_in_one_pose():
     """Nearest class mean of root-centered poses: above chance, far from perfect."""
     def features(seed):
         rows = []
@@ -181,7 +181,7 @@ def test_actions_differ_but_one_pose_does_not_give_them_away():
     assert accuracy(train[:, 0], test[:, 0]) < .6
 
 
-def test_dataset_is_deterministic_balanced_and_seeds_are_disjoint():
+def test_synthetic_dataset_is_deterministic_and_balanced():
     config = dict(type='SyntheticMotion', num_clips=30, num_frames=(20, 30))
     train, again = DATASETS.build(config), DATASETS.build(config)
     longer = DATASETS.build(dict(config, num_clips=45))
@@ -202,7 +202,7 @@ def test_dataset_is_deterministic_balanced_and_seeds_are_disjoint():
     assert not np.array_equal(train[0]['keypoint'], test[0]['keypoint'])
 
 
-def test_dataset_with_some_actions():
+def test_synthetic_dataset_with_some_actions_has_their_labels():
     dataset = SyntheticMotion(num_clips=4, actions=('fall', 'walk'), num_frames=(16, 16), repeat=2)
     assert len(dataset) == 8
     assert dataset.metainfo['classes'] == ['fall', 'walk']
@@ -213,18 +213,18 @@ def test_dataset_with_some_actions():
 @pytest.mark.parametrize(('kwargs', 'message'), [
     (dict(actions=('moonwalk',)), 'moonwalk'), (dict(num_clips=0), 'num_clips'),
     (dict(num_frames=(50, 40)), 'num_frames'), (dict(num_frames=(1, 40)), 'num_frames')])
-def test_bad_arguments(kwargs, message):
+def test_synthetic_dataset_names_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         SyntheticMotion(**{'num_clips': 2, **kwargs})
 
 
 @pytest.mark.parametrize('action', ['moonwalk', -1, 99])
-def test_unknown_action(action):
+def test_synthesize_names_unknown_action(action):
     with pytest.raises(ValueError, match=f'{action}.*walk'):
         synthesize(action, np.random.default_rng(0))
 
 
-def test_short_clips():
+def test_synthesize_needs_two_frames():
     assert synthesize('run', np.random.default_rng(0), num_frames=2)['total_frames'] == 2
     with pytest.raises(ValueError, match='num_frames is 1'):
         animate('run', np.random.default_rng(0), 1)

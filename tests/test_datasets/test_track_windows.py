@@ -54,7 +54,7 @@ def windows_of_stg_nf(frames, seg_len, stride, max_missing):
 @given(st.lists(st.lists(st.sampled_from([1, 1, 1, 1, 1, 1, 2, 3]), min_size=1, max_size=40),
                 min_size=1, max_size=3),
        st.integers(1, 12), st.integers(1, 5), st.integers(0, 4))
-def test_windows_of_stg_nf(tmp_path_factory, steps, seg_len, stride, max_missing):
+def test_track_windows_equal_stg_nf(tmp_path_factory, steps, seg_len, stride, max_missing):
     frames = [np.cumsum(s) for s in steps]
     expected = [start for f in frames
                 for start in windows_of_stg_nf(f.tolist(), seg_len, stride, max_missing)]
@@ -71,7 +71,7 @@ def test_windows_of_stg_nf(tmp_path_factory, steps, seg_len, stride, max_missing
 
 @pytest.mark.parametrize(('rows', 'windows'), [
     (23, []), (24, [12]), (47, [23]), (48, [24]), (49, [24]), (54, [24]), (55, [24, 30])])
-def test_lengths_about_those_of_a_window(build, rows, windows):
+def test_track_windows_of_short_tracks_hold_all_rows(build, rows, windows):
     """Up to 48 rows: one window of all of them; beyond: ceil((T - 48) / 6) windows of 48."""
     dataset = build(track(rows, 'v/0'), track(60, 'w/3'), stride=6)
     mine = [d for d in dataset if d['clip'] == 'v']
@@ -81,7 +81,7 @@ def test_lengths_about_those_of_a_window(build, rows, windows):
     assert dataset.clips_left_out == ([] if windows else ['v'])
 
 
-def test_a_window_holds_its_rows(build):
+def test_track_window_holds_its_rows(build):
     frames = np.r_[100:130, 132:160]
     ann = track(frames, 'v/7', frame_label=(frames > 130).astype(np.int8))
     dataset = build(ann, seg_len=10, stride=4)
@@ -96,7 +96,7 @@ def test_a_window_holds_its_rows(build):
     assert dataset[5]['keypoint'].any()
 
 
-def test_dense_annotation_is_as_many_tracks(build):
+def test_track_windows_of_dense_annotation_equal_single_tracks(build):
     """Persons of one annotation, absent in some frames, or one annotation each."""
     dense = clip(3, 40, dtype=np.float32, name='v',
                  frame_label=(np.arange(120).reshape(3, 40) > 50).astype(int))
@@ -124,14 +124,14 @@ LABELS[12:18], LABELS[25] = 1, 2
     (dict(abnormal_labels=[1, 2], label_at='start'), range(12, 18)),
     (dict(abnormal_labels=[2]), [20]),
     (dict(abnormal_labels=[0]), [*range(7), *range(13, 20)])])
-def test_labels(build, options, expected):
+def test_track_window_label_follows_rule(build, options, expected):
     """Windows of 10 start at 0...19, their middle row is 5 later."""
     dataset = build(track(30, frame_label=LABELS), seg_len=10, **options)
     assert [d['frame'] - 5 for d in dataset if d['label']] == [s for s in expected if s < 20]
     assert [dataset.get_cat_ids(i) for i in range(20)] == [[d['label']] for d in dataset]
 
 
-def test_a_short_track_is_stretched(build):
+def test_track_window_stretches_short_track(build):
     """Every row in order, the first and the last where they were."""
     ann = track(25)
     item = build(ann, seg_len=48)[0]
@@ -143,19 +143,19 @@ def test_a_short_track_is_stretched(build):
     assert item['total_frames'] == 48
 
 
-def test_label_of_a_short_track_is_that_of_its_middle(build):
+def test_track_window_of_short_track_has_label_of_its_middle(build):
     label = np.zeros(25, int)
     label[12] = 1
     assert build(track(25, frame_label=label))[0]['label'] == 1
     assert build(track(25))[0]['label'] == 0
 
 
-def test_one_label_for_all_persons_of_a_frame(build):
+def test_track_windows_share_label_of_clip_frames(build):
     dataset = build(clip(2, 30, frame_label=LABELS), seg_len=10)
     assert [d['frame'] for d in dataset if d['label']] == [*range(12, 18)] * 2
 
 
-def test_normal_only_drops_windows_with_any_abnormal_row(build):
+def test_track_windows_normal_only_drops_abnormal_rows(build):
     dataset = build(track(30, frame_label=LABELS), seg_len=10, normal_only=True)
     assert starts(dataset) == [0, 1, 2, 18, 19]
     with pytest.raises(AnnotationError, match='none of 20 windows is left.*normal_only'):
@@ -163,7 +163,7 @@ def test_normal_only_drops_windows_with_any_abnormal_row(build):
 
 
 @pytest.mark.parametrize(('balance', 'times'), [(.25, 1), (.5, 2), (1, 3), (2, 5)])
-def test_balance_repeats_abnormal_windows(build, balance, times):
+def test_track_windows_balance_repeats_abnormal_ones(build, balance, times):
     """6 of 20 windows are abnormal: ceil(balance * 14 / 6) times, the least that is enough."""
     dataset = build(track(30, frame_label=LABELS), seg_len=10, balance=balance)
     labels = [d['label'] for d in dataset]
@@ -180,12 +180,12 @@ def test_balance_repeats_abnormal_windows(build, balance, times):
     ([track(48)], dict(min_len=49), 'longest has 48 frames'),
     ([track(np.arange(60) * 2)], {}, '12 miss more than max_missing=2 frames'),
     ([track(60)], dict(balance=.25), r'balance=0.25 needs abnormal.*abnormal_labels=\(1,\)')])
-def test_no_window_says_why(build, anns, options, words):
+def test_track_windows_without_any_say_why(build, anns, options, words):
     with pytest.raises(AnnotationError, match=words):
         build(*anns, **options)
 
 
-def test_clips_without_a_window_are_counted(build, monkeypatch):
+def test_track_windows_count_clips_without_a_window(build, monkeypatch):
     printed = []
     monkeypatch.setattr(track_windows, 'print_log', lambda text, *_: printed.append(text))
     empty = clip(0, 5, name='nobody')
@@ -213,7 +213,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize('name', sorted(WRONG))
-def test_wrong_optional_fields_are_problems(build, name):
+def test_track_windows_report_wrong_optional_fields(build, name):
     fields, words = WRONG[name]
     fields = dict(fields)
     bad = clip(fields.pop('persons', 1), 60, **fields)
@@ -224,12 +224,12 @@ def test_wrong_optional_fields_are_problems(build, name):
         build(bad, track(60), on_error='raise')
 
 
-def test_optional_fields_of_a_clip_without_persons_are_checked_too():
+def test_validate_checks_optional_fields_of_empty_clips():
     assert validate(clip(0, 5, frame_label=np.zeros(4, int)), allow_empty=True) is not None
     assert validate(clip(0, 5, frame_label=np.zeros((0, 5), int)), allow_empty=True) is None
 
 
-def test_tracks_as_json_but_not_as_npz(build, tmp_path):
+def test_tracks_are_written_as_json_and_refused_as_npz(build, tmp_path):
     anns = [track(60, frame_label=np.arange(60) % 2)]
     for a, b in zip(build(*anns), build(*anns, file='a.json')):
         np.testing.assert_equal(a, b)
@@ -240,7 +240,7 @@ def test_tracks_as_json_but_not_as_npz(build, tmp_path):
         load_annotations(tmp_path / 'a.json')
 
 
-def test_layout_and_split(build, tmp_path):
+def test_track_windows_convert_layout_and_choose_split(build, tmp_path):
     anns = [clip(frames=60, joints=13, name=f'v{i}') for i in range(2)]
     path = tmp_path / 'split.pkl'
     dump_annotations(dict(split=dict(test=['v1']), annotations=anns), path)
@@ -251,7 +251,7 @@ def test_layout_and_split(build, tmp_path):
     assert dataset.metainfo['classes'] == ['normal', 'abnormal']
 
 
-def test_mmengine_interface(build):
+def test_track_windows_have_mmengine_interface(build):
     dataset = build(track(70))
     lazy = build(track(70), lazy_init=True)
     assert not lazy._fully_initialized
@@ -270,7 +270,7 @@ def test_mmengine_interface(build):
         dataset[22]
 
 
-def test_memory_is_one_block_and_eight_bytes_a_window(build):
+def test_track_windows_need_eight_bytes_per_window(build):
     anns = [track(3000, f'v/{i}') for i in range(4)]
     for ann in anns:
         ann['keypoint'] = ann['keypoint'].astype(np.float16)
@@ -283,7 +283,7 @@ def test_memory_is_one_block_and_eight_bytes_a_window(build):
     assert len(pickle.dumps(dataset)) < 1.3 * (tracks.keypoint.nbytes + 17 * 4 * 12000)
 
 
-def test_builds_from_a_config_and_feeds_the_model(build, tmp_path):
+def test_track_windows_from_config_collate_to_a_batch(build, tmp_path):
     """A short and a long track through the pipeline and workers to one batch."""
     build(track(30, 'v/1'), track(50, 'w/2'))
     init_default_scope('mofm')
@@ -306,6 +306,6 @@ def test_builds_from_a_config_and_feeds_the_model(build, tmp_path):
     (dict(seg_len=0), 'seg_len: found 0'), (dict(stride=0), 'stride: found 0'),
     (dict(max_missing=-1), 'max_missing: found -1'), (dict(label_at='end'), "found 'end'"),
     (dict(balance=0), 'balance: found 0')])
-def test_bad_options_are_named(build, options, words):
+def test_track_windows_name_bad_options(build, options, words):
     with pytest.raises(ValueError, match=words):
         build(track(60), **options)

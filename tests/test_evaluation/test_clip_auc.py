@@ -20,7 +20,7 @@ def run(normality, label, normal_labels):
     return metric.evaluate(len(samples))
 
 
-def test_normal_classes_against_all_others():
+def test_clip_auc_equals_sklearn():
     rng = np.random.default_rng(0)
     normality, label = rng.random(200).astype(np.float32), rng.integers(0, 5, 200)
     for normal in ([2], [0, 3]):
@@ -29,12 +29,12 @@ def test_normal_classes_against_all_others():
     assert run([.9, .1, .8], [1, 0, 1], [1]) == {'anomaly/clip_auc': 1}
 
 
-def test_one_kind_of_clip_has_no_auc():
+def test_clip_auc_of_one_kind_is_nan():
     assert np.isnan(run([.9, .1], [1, 1], [1])['anomaly/clip_auc'])
     assert isinstance(METRICS.build(dict(type='ClipAUC', normal_labels=[0])), ClipAUC)
 
 
-def test_scores_of_all_clips_are_written(tmp_path):
+def test_clip_auc_writes_scores_of_all_clips(tmp_path):
     metric = ClipAUC([1], out_dir=str(tmp_path / 'results'))
     metric.process({}, [dict(frame_dir=name, normality=torch.tensor(s), gt_label=torch.tensor([c]))
                         for name, s, c in (('a', .5, 1), ('b', .25, 0))])

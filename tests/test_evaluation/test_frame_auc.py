@@ -66,7 +66,7 @@ def protocol(labels, windows, sigmas):
 
 
 @pytest.mark.parametrize('sigmas', [(), (1, 2, 3, 4, 5, 6), (2.5, )])
-def test_protocol(make, labels, sigmas):
+def test_frame_auc_equals_the_protocol(make, labels, sigmas):
     """Some frames without a window, an infinite score, several persons."""
     windows = [w for w in windows_of(labels) if w[1] % 7]
     windows[3] = ('a', 8, -np.inf)
@@ -78,7 +78,7 @@ def test_protocol(make, labels, sigmas):
         roc_auc_score(*protocol(labels, windows, ())))
 
 
-def test_minimum_over_persons(make):
+def test_frame_auc_takes_minimum_over_persons(make):
     labels = dict(a=[0, 0, 1, 1])
     good = [('a', t, s) for t, s in enumerate([.9, .8, .7, .6])]
     assert run(make(labels, smoothing=()), good)['anomaly/micro_auc'] == 1
@@ -89,7 +89,7 @@ def test_minimum_over_persons(make):
     assert run(make(labels, smoothing=()), good + [('a', 0, .95)])['anomaly/micro_auc'] == 1
 
 
-def test_frames_without_a_window_get_the_highest_score_of_all_clips(make):
+def test_frame_auc_gives_frames_without_window_the_highest_score(make):
     """Two of three normal frames have none: they tie with the best, .7, which is abnormal."""
     labels = dict(a=[0, 0, 1], b=[1, 1, 0])
     windows = [('a', 2, .7), ('b', 0, .2), ('b', 1, .3), ('b', 2, .5)]
@@ -97,7 +97,7 @@ def test_frames_without_a_window_get_the_highest_score_of_all_clips(make):
     assert out['anomaly/micro_auc'] == pytest.approx((2 * (.5 + 1 + 1) + 0 + 1 + 1) / 9)
 
 
-def test_inverted_scores_give_the_complement(make, labels):
+def test_frame_auc_of_inverted_scores_is_the_complement(make, labels):
     windows = windows_of(labels, persons=1)
     out = run(make(labels), windows)
     inverted = run(make(labels), [(c, t, 1 - s) for c, t, s in windows])
@@ -106,14 +106,14 @@ def test_inverted_scores_give_the_complement(make, labels):
         assert out[f'anomaly/{name}'] + inverted[f'anomaly/{name}'] == pytest.approx(1, abs=1e-4)
 
 
-def test_default_smoothing_is_nearly_one_gaussian(make):
+def test_frame_auc_default_smoothing_is_nearly_one_gaussian(make):
     """Variances add up, 1 + 4 + 9 + 16 + 25 + 36 = 91; the rest is sampling and truncation."""
     score = np.random.default_rng(0).random(400)
     smoothed = make(dict(a=[0, 1]))._smooth(score)
     np.testing.assert_allclose(smoothed, gaussian_filter1d(score, np.sqrt(91)), atol=2e-3)
 
 
-def test_macro_auc_by_hand(make):
+def test_macro_auc_equals_hand_computation(make):
     """Each clip has an abnormal frame of score 0 and a normal one of score 1 in addition."""
     labels = dict(mixed=[0, 1, 1], normal=[0, 0], abnormal=[1, 1])
     windows = [('mixed', 0, .5), ('mixed', 1, .6), ('mixed', 2, .2),
@@ -124,7 +124,7 @@ def test_macro_auc_by_hand(make):
     assert out['anomaly/macro_auc'] == pytest.approx((5 / 6 + 2.5 / 3 + 2.5 / 3) / 3)
 
 
-def test_macro_auc_of_scores_that_are_no_probabilities(make):
+def test_macro_auc_ignores_scale_and_shift(make):
     """The added frames have the lowest and highest score of all: scale and shift do not matter."""
     labels = dict(a=[0, 1, 0, 1], b=[0, 0, 1, 1])
     scores = [0., .3, 1., .5, .7, .2, .3, .4]
@@ -134,7 +134,7 @@ def test_macro_auc_of_scores_that_are_no_probabilities(make):
         assert out['anomaly/macro_auc'] == pytest.approx((6.5 / 9 + 7 / 9) / 2)
 
 
-def test_clips_left_out_do_not_count(make, labels):
+def test_frame_auc_skips_clips_left_out(make, labels):
     windows = windows_of(labels)
     kept = {clip: label for clip, label in labels.items() if clip != 'b'}
     out = run(make(labels, clips_left_out=['b']), windows)
@@ -147,7 +147,7 @@ def test_clips_left_out_do_not_count(make, labels):
         make(labels, clips_left_out='hr')
 
 
-def test_hr_shanghaitech(real_data):
+def test_frame_auc_of_hr_shanghaitech_has_published_counts(real_data):
     gt = dict(type='shanghaitech', path=real_data('shanghaitech_gt.zip'))
     metric = FrameAUC(gt, clips_left_out='hr_shanghaitech')
     assert len(metric.labels) == 101
@@ -159,12 +159,12 @@ def test_hr_shanghaitech(real_data):
     assert out['anomaly/raw_micro_auc'] == 1 > out['anomaly/micro_auc'] > .95
 
 
-def test_a_window_seen_twice_changes_nothing(make, labels):
+def test_frame_auc_ignores_duplicate_windows(make, labels):
     windows = windows_of(labels)
     assert run(make(labels), windows) == run(make(labels), windows + windows[:30])
 
 
-def test_clips_without_a_window_are_counted(make, labels, monkeypatch):
+def test_frame_auc_counts_clips_without_a_window(make, labels, monkeypatch):
     printed = []
     monkeypatch.setattr(frame_auc, 'print_log', lambda text, *_: printed.append(text))
     run(make(labels), [w for w in windows_of(labels) if w[0] == 'b'])
@@ -177,12 +177,12 @@ def test_clips_without_a_window_are_counted(make, labels, monkeypatch):
     (('d', 0, .5), r"no ground truth of 1 clips with windows, e.g. \['d'\]; it has e.g. \['a'"),
     (('b', 41, .5), "clip 'b' has 41 frames, but a window counts for frame 41"),
     (('b', -1, .5), 'counts for frame -1'), (('b', 3, np.nan), 'NaN')])
-def test_windows_that_do_not_fit(make, labels, window, words):
+def test_frame_auc_names_windows_that_do_not_fit(make, labels, window, words):
     with pytest.raises(ValueError, match=words):
         run(make(labels), windows_of(labels) + [window])
 
 
-def test_one_kind_of_label_has_no_auc(make, monkeypatch):
+def test_frame_auc_of_one_label_is_nan(make, monkeypatch):
     printed = []
     monkeypatch.setattr(frame_auc, 'print_log', lambda text, *_: printed.append(text))
     out = run(make(dict(a=[0, 0])), [('a', 0, .5)])
@@ -191,20 +191,20 @@ def test_one_kind_of_label_has_no_auc(make, monkeypatch):
     assert any('2 normal and 0 abnormal labels' in text for text in printed)
 
 
-def test_nothing_to_score(make, labels):
+def test_frame_auc_without_scores_fails(make, labels):
     with pytest.raises(ValueError, match='1 windows without a finite score'):
         run(make(labels), [('a', 0, np.inf)])
     with pytest.raises(ValueError, match='0 windows'):
         make(labels).evaluate(0)
 
 
-def test_samples_of_another_data_set_are_named(make, labels):
+def test_frame_auc_names_samples_without_clip_and_frame(make, labels):
     with pytest.raises(ValueError, match=r"without \['clip', 'frame'\]: expected windows of"):
         make(labels).process({}, [dict(normality=torch.tensor(1.))])
 
 
 @pytest.mark.parametrize('with_clips', [False, True])
-def test_result_files(make, labels, tmp_path, with_clips):
+def test_frame_auc_writes_curves_and_scores(make, labels, tmp_path, with_clips):
     windows = windows_of(labels)
     # (B, [clips,] M, J, F, 3); x is the number of the window in its middle frame, 3 of 6
     keypoints = torch.zeros(len(windows), *[2] * with_clips, 1, 17, 6, 3)
@@ -230,13 +230,13 @@ def test_result_files(make, labels, tmp_path, with_clips):
             assert points[0, 0] == number[lowest] + 1
 
 
-def test_no_files_unless_asked_for(make, labels, tmp_path, monkeypatch):
+def test_frame_auc_writes_no_files_by_default(make, labels, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(make(labels), windows_of(labels))
     assert [f.name for f in tmp_path.iterdir()] == ['masks']
 
 
-def test_file_names_stay_inside_and_apart():
+def test_result_file_names_stay_inside_and_apart():
     clips = ['../../etc/x', '/root', '..', 'a/b', 'a_b', 'A_b', 'ä b', 'x' * 300, 'x' * 299, '\0']
     names = frame_auc._file_names(clips)
     assert names['../../etc/x'] == '_.._etc_x'
@@ -246,7 +246,7 @@ def test_file_names_stay_inside_and_apart():
     assert not any(n.startswith('.') or not n or len(n) > 110 for n in names.values())
 
 
-def test_odd_clip_names_do_not_leave_the_folder(tmp_path):
+def test_frame_auc_odd_clip_names_stay_in_the_folder(tmp_path):
     from mofm.annotations import dump_annotations
     name = '../../escaped'
     ann = dict(frame_dir=name, label=0, img_shape=(9, 9), total_frames=4,
@@ -262,7 +262,7 @@ def test_odd_clip_names_do_not_leave_the_folder(tmp_path):
     assert (out / '_.._escaped.png').exists()
 
 
-def test_thumbnails_are_of_minima_that_lie_apart():
+def test_frame_auc_thumbnails_are_minima_that_lie_apart():
     t = np.arange(300)
     smoothed = 1 - .5 * np.exp(-((t - 50) / 9)**2) - .8 * np.exp(-((t - 200) / 9)**2)
     windows = [(float(smoothed[f]), int(f), np.full((17, 3), f)) for f in t[:250]]
@@ -273,7 +273,7 @@ def test_thumbnails_are_of_minima_that_lie_apart():
     assert frame_auc._thumbnails(smoothed, []) == {}
 
 
-def test_runs_in_the_evaluator(make, labels, tmp_path):
+def test_frame_auc_runs_in_the_evaluator(make, labels, tmp_path):
     make(labels)
     init_default_scope('mofm')
     evaluator = Evaluator(dict(

@@ -54,7 +54,7 @@ LABELS = np.array([0, 2, 1, 0, 2, 2, 1, 0, 2, 0])
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_mean_over_all_draws(seed):
+def test_one_shot_accuracy_equals_mean_over_all_draws(seed):
     z = clusters(LABELS, seed=seed).astype(np.float32)
     top1, mean_class = brute_force(z @ z.T, LABELS)
     out = evaluate(z, LABELS, draws=1)
@@ -64,7 +64,7 @@ def test_mean_over_all_draws(seed):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_ties_are_wrong(seed):
+def test_one_shot_ties_are_wrong(seed):
     """Similarities of few values, so that most of them tie."""
     rng = np.random.default_rng(seed)
     similarity = rng.integers(0, 3, (10, 10)).astype(np.float32)
@@ -74,14 +74,14 @@ def test_ties_are_wrong(seed):
     assert right.sum() / (len(LABELS) - 3) == pytest.approx(top1.mean(), abs=1e-12)
 
 
-def test_equal_embeddings_are_no_success():
+def test_one_shot_equal_embeddings_score_zero():
     same = np.ones((10, 4))
     assert evaluate(same, LABELS, draws=5)['one_shot/top1'] == 0
     exemplar = [i in (0, 1, 2) for i in range(10)]
     assert evaluate(same, LABELS, exemplar)['one_shot/top1'] == 0
 
 
-def test_class_of_one_sample_only_distracts():
+def test_one_shot_class_of_one_sample_only_distracts():
     labels = np.array([0, 0, 0, 1, 2, 2])
     z = clusters(labels, seed=2).astype(np.float32)
     top1, mean_class = brute_force(z @ z.T, labels)
@@ -90,7 +90,7 @@ def test_class_of_one_sample_only_distracts():
     assert out['one_shot/mean_class'] == pytest.approx(mean_class, abs=1e-12)
 
 
-def test_interval_is_that_of_single_draws():
+def test_one_shot_interval_is_that_of_single_draws():
     z = clusters(LABELS, seed=1).astype(np.float32)
     top1, _ = brute_force(z @ z.T, LABELS)
     out = evaluate(z, LABELS, draws=4000)
@@ -107,7 +107,7 @@ def angle(*degrees):
     return np.stack([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))], 1)
 
 
-def test_given_exemplars(tmp_path):
+def test_one_shot_given_exemplars_decide(tmp_path):
     """Directions in the plane; label 4 has the exemplar at 0 degrees, label 9 at 90."""
     z = angle(0, 90, 10, 30, 50, 80, 100) * 7  # lengths do not matter
     out = evaluate(z, [4, 9, 4, 4, 4, 9, 9], [True, True] + [False] * 5, out_dir=str(tmp_path))
@@ -120,13 +120,13 @@ def test_given_exemplars(tmp_path):
     assert float(rows[2]['similarity_9']) == pytest.approx(np.cos(np.deg2rad(40)), abs=1e-5)
 
 
-def test_of_several_exemplars_the_nearest_counts():
+def test_one_shot_nearest_of_several_exemplars_counts():
     z = angle(0, 170, 90, 160, 120)
     out = evaluate(z, [0, 0, 1, 0, 1], [True, True, True, False, False])
     assert out['one_shot/top1'] == 1
 
 
-def test_drawn_exemplars_give_a_picture_and_no_table(tmp_path):
+def test_one_shot_drawn_exemplars_give_figure_and_no_table(tmp_path):
     metric = METRICS.build(dict(type='OneShotAccuracy', draws=10, out_dir=str(tmp_path)))
     metric.dataset_meta = dict(classes=['a', 'b', 'c'])
     evaluate(clusters(LABELS), LABELS, metric=metric)
@@ -135,7 +135,7 @@ def test_drawn_exemplars_give_a_picture_and_no_table(tmp_path):
     assert imread(tmp_path / 'confusion.png').std() > 0
 
 
-def test_clear_errors():
+def test_one_shot_names_missing_exemplars_and_nan():
     z = angle(0, 90, 10)
     with pytest.raises(ValueError, match='none of class run, .*set exemplar_split'):
         evaluate(z, [0, 1, 0], [True, False, False], classes=['walk', 'run'])

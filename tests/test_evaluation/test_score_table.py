@@ -8,7 +8,7 @@ import torch
 from mofm.evaluation import ScoreTable
 
 
-def test_one_row_a_sample(tmp_path):
+def test_score_table_has_one_row_per_sample(tmp_path):
     table = ScoreTable(str(tmp_path / 'new/scores.csv'))
     sample = dict(frame_dir='a', gt_label=torch.tensor([1]), pred_label=torch.tensor([0]),
                   pred_score=torch.tensor([.75, .25]))
@@ -20,6 +20,6 @@ def test_one_row_a_sample(tmp_path):
                     ['a', '1', '0', '0.75', '0.25']]
 
 
-def test_a_model_without_classes_is_named(tmp_path):
+def test_score_table_names_model_without_classes(tmp_path):
     with pytest.raises(ValueError, match='scores.csv: found no scores of classes'):
         ScoreTable(str(tmp_path / 'scores.csv')).process({}, [dict(embedding=torch.ones(2))])

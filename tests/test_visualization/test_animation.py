@@ -31,7 +31,7 @@ def bones(axis):
     return next(c for c in axis.collections if isinstance(c, LineCollection))
 
 
-def test_panel_moves_the_same_artists(clip):
+def test_pose_panel_moves_the_same_artists(clip):
     axis = Figure().subplots()
     panel = ClipPanel(axis, clip)
     panel.show(0)
@@ -51,7 +51,7 @@ def test_panel_moves_the_same_artists(clip):
     assert (seen < high).all()
 
 
-def test_gif(clip, tmp_path):
+def test_pose_gif_has_frames_duration_and_skeleton(clip, tmp_path):
     save_animation(animate_clip(clip, num=7, title='walk\nsecond line'), tmp_path / 'a.gif', 10)
     image = Image.open(tmp_path / 'a.gif')
     assert (image.n_frames, image.info['duration'], image.info['loop']) == (7, 100, 0)
@@ -69,7 +69,7 @@ def test_gif(clip, tmp_path):
     np.testing.assert_array_equal(frames[0][:20], frames[6][:20])  # the title does not move
 
 
-def test_mp4(clip, tmp_path):
+def test_pose_mp4_has_frames_and_rate(clip, tmp_path):
     from imageio_ffmpeg import read_frames
     save_animation(animate_clip(clip, num=5), tmp_path / 'a.mp4', fps=5)
     reader = read_frames(str(tmp_path / 'a.mp4'))
@@ -80,7 +80,7 @@ def test_mp4(clip, tmp_path):
     assert len(list(reader)) == 5
 
 
-def test_sheet_and_empty_clip_are_written(clip, tmp_path):
+def test_animation_of_empty_clip_is_written(clip, tmp_path):
     empty = dict(clip, keypoint=np.zeros((0, 5, 17, 2)), keypoint_score=np.zeros((0, 5, 17)),
                  total_frames=5)
     save_animation(animate_contact_sheet([clip, empty], num=3), tmp_path / 'a.gif')
@@ -89,7 +89,7 @@ def test_sheet_and_empty_clip_are_written(clip, tmp_path):
     assert np.asarray(Image.open(tmp_path / 'b.gif').convert('L'))[5:-5, 5:-5].min() > 250
 
 
-def test_other_suffixes_are_named(clip, tmp_path):
+def test_animation_names_other_suffix(clip, tmp_path):
     animation = animate_clip(clip, num=2)
     with pytest.raises(ValueError, match=r"a\.avi.*'\.avi', expected \.gif or \.mp4"):
         save_animation(animation, tmp_path / 'a.avi')

@@ -17,7 +17,7 @@ def axes_of(figure):
     return axis, axis.child_axes
 
 
-def test_curve_and_shades(tmp_path):
+def test_anomaly_figure_draws_curves_and_shades(tmp_path):
     score, smoothed = np.random.default_rng(0).random((2, 50))
     label = np.zeros(50, bool)
     label[:4] = label[20] = label[40:] = True
@@ -34,7 +34,7 @@ def test_curve_and_shades(tmp_path):
     assert figure.texts[0].get_text() == '01_0014'
 
 
-def test_thumbnails(tmp_path):
+def test_anomaly_figure_draws_thumbnails_of_given_frames(tmp_path):
     smoothed = np.linspace(0, 1, 300)
     points = {200: skeleton(0), 30: skeleton(1), 205: skeleton(2)}
     points[30][9] = 0
@@ -52,7 +52,7 @@ def test_thumbnails(tmp_path):
 
 
 @pytest.mark.parametrize('frames', [[0, 1, 2, 3, 4], [295, 296, 299], [0, 150, 299], [140, 150]])
-def test_thumbnails_lie_over_their_frames_and_side_by_side(frames):
+def test_anomaly_thumbnails_lie_over_their_frames_side_by_side(frames):
     curve = np.zeros(300)
     figure = draw_anomaly_curve(curve, curve, curve > 0, {f: skeleton() for f in frames})
     axis, thumbnails = axes_of(figure)
@@ -67,7 +67,7 @@ def test_thumbnails_lie_over_their_frames_and_side_by_side(frames):
             outer.x0 + outer.width * 150.5 / 300)
 
 
-def test_persons_without_a_joint(tmp_path):
+def test_anomaly_thumbnail_skips_persons_without_joints(tmp_path):
     figure = draw_anomaly_curve([1], [1], [False], {0: np.zeros((17, 2))})
     figure.savefig(tmp_path / 'a.png')
     assert len(axes_of(figure)[1]) == 1
@@ -77,6 +77,6 @@ def test_persons_without_a_joint(tmp_path):
     (([1, 2], [1], [0]), 'expected three equal shapes'), (([], [], []), 'T >= 1'),
     (([1], [1], [0], {1: skeleton()}), r'a frame in \[0, 1\)'),
     (([1], [1], [0], {0: np.zeros((13, 2))}), r'expected .*\(17, 2 or 3\)')])
-def test_wrong_shapes_are_named(arguments, words):
+def test_anomaly_figure_names_wrong_shapes(arguments, words):
     with pytest.raises(ValueError, match=words):
         draw_anomaly_curve(*arguments)

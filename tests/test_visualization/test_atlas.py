@@ -54,7 +54,7 @@ def by_hand(tokenizer, loader):
     return found
 
 
-def test_entries(tokenizer, loader, tmp_path):
+def test_atlas_entries_have_share_mean_and_nearest_patch(tokenizer, loader, tmp_path):
     entries, share = collect_atlas(tokenizer, loader, num_tokens=3, num_examples=2)
     found = by_hand(tokenizer, loader)
     total = sum(map(len, found.values()))
@@ -77,7 +77,7 @@ def test_entries(tokenizer, loader, tmp_path):
     draw_atlas(entries, tokenizer.grid).savefig(tmp_path / 'a.png')
 
 
-def test_picture_marks_the_cube(tokenizer, loader):
+def test_atlas_figure_marks_the_cube(tokenizer, loader):
     entries, _ = collect_atlas(tokenizer, loader, num_tokens=2, num_examples=3)
     figure = draw_atlas(entries, tokenizer.grid, num=4)
     assert len(figure.axes) == 2 * (4 + 3)
@@ -96,7 +96,7 @@ def test_picture_marks_the_cube(tokenizer, loader):
         np.abs(keypoints[..., :2] - center).max(-1)[keypoints[..., 2] > 0].min(), abs=1e-5)
 
 
-def test_clips_without_heat_are_named(tokenizer):
+def test_atlas_of_clips_without_heat_is_refused(tokenizer):
     nothing = torch.zeros(1, 17, 8, 3)
     batch = dict(inputs=dict(keypoints=[nothing]), data_samples=[None])
     with pytest.raises(ValueError, match='no cube with a heat of 0.49'):

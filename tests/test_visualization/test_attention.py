@@ -37,7 +37,7 @@ def backbone(request):
 
 
 @torch.no_grad()
-def test_features_follow_from_the_weights(backbone):
+def test_attention_weights_reproduce_features(backbone):
     """Recompute the backbone with the weights in place of its own attention."""
     inputs = clip(points())
     weights, cubes = clip_attention(backbone, inputs)
@@ -61,7 +61,7 @@ def test_features_follow_from_the_weights(backbone):
                                rtol=1e-4, atol=1e-4)
 
 
-def test_no_hook_stays(backbone):
+def test_attention_leaves_no_hook(backbone):
     clip_attention(backbone, clip(points()))
     with pytest.raises(ValueError, match='expected one'):
         clip_attention(backbone, ThermalCubes(torch.zeros(2, 1, 17, 4, 3), GRID))
@@ -70,12 +70,12 @@ def test_no_hook_stays(backbone):
     assert not any(block.qkv._forward_hooks for block in backbone.blocks)
 
 
-def test_backbones_without_attention_are_named():
+def test_attention_names_backbone_without_it():
     with pytest.raises(ValueError, match='KeypointFeatures, which has no attention'):
         clip_attention(KeypointFeatures(), clip(points()))
 
 
-def test_rollout_is_a_product_over_the_blocks():
+def test_attention_rollout_is_product_over_blocks():
     weights = torch.rand(3, 2, 5, 5).softmax(-1)
     expected = np.eye(5)
     for block in weights.double().numpy():
@@ -100,7 +100,7 @@ def test_cube_attention_counts_in_equal_shares():
     np.testing.assert_allclose(with_cls[cubes], [.6, .6, 1.8], rtol=1e-6)
 
 
-def test_joints_wear_the_attention_of_their_cube(tmp_path):
+def test_attention_figure_colors_joints_by_their_cube(tmp_path):
     keypoints = points(persons=2)
     keypoints[0, :, :, :2] = [5, 5]  # cube 6
     keypoints[1, :, :, :2] = [13, 9]  # cube 13

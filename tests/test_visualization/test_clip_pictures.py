@@ -17,7 +17,7 @@ from mofm.visualization.pose import LEFT
 GRID = CubeGrid(num_frames=10, canvas=12, patch=4)
 
 
-def test_tokens_beside_skeletons(tmp_path):
+def test_token_figure_shows_ids_beside_skeletons(tmp_path):
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0, 12, (2, 17, 10, 3)).astype(np.float32)
     keypoints[..., 2] = 1
@@ -44,7 +44,7 @@ def test_tokens_beside_skeletons(tmp_path):
             draw_tokenized_clip(*wrong, GRID)
 
 
-def test_heat_of_joints_has_the_color_of_its_time(tmp_path):
+def test_joint_heat_has_the_color_of_its_time(tmp_path):
     volume = np.zeros((17, 10, 12, 12), np.float32)
     volume[9, 0, 2, 3] = volume[9, 9, 2, 8] = 1
     volume[9, 5, 2, 3] = .5  # later and less hot than frame 0
@@ -65,7 +65,7 @@ def test_heat_of_joints_has_the_color_of_its_time(tmp_path):
         draw_joint_heat(volume[:13], 4)
 
 
-def test_clips_of_several_persons():
+def test_pose_figure_draws_several_persons():
     keypoint = np.random.default_rng(0).uniform(10, 100, (2, 6, 17, 2))
     figure = draw_pose_clip(keypoint, np.ones((2, 6, 17)), num=3)
     bones = next(c for c in figure.axes[2].collections if isinstance(c, LineCollection))
@@ -73,7 +73,7 @@ def test_clips_of_several_persons():
     np.testing.assert_allclose(bones.get_segments()[17], keypoint[1, 5][[0, 1]], rtol=1e-6)
 
 
-def test_scores(tmp_path):
+def test_score_figure_shows_top_classes_and_truth(tmp_path):
     scores = [.1, .6, .05, .25]
     figure = draw_scores(scores, ('a', 'b', 'c', 'd'), label=3, num=3)
     figure.savefig(tmp_path / 'a.png')
@@ -86,7 +86,7 @@ def test_scores(tmp_path):
         draw_scores(scores, ('a', 'b', 'c'))
 
 
-def test_jigsaw(tmp_path):
+def test_jigsaw_figure_shows_matrix_and_error(tmp_path):
     matrix = np.random.default_rng(0).dirichlet(np.ones(4), 4)
     figure = draw_jigsaw(matrix, .125)
     figure.savefig(tmp_path / 'a.png')

@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from mofm.visualization import draw_embedding, embed_in_plane
 
 
-def test_neighbors_stay_together():
+def test_embedding_keeps_neighbors_together():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 20)
     features = 10 * np.eye(3)[labels] @ rng.normal(size=(3, 8)) + rng.normal(size=(60, 8))
@@ -19,7 +19,7 @@ def test_neighbors_stay_together():
         embed_in_plane(features[:3])
 
 
-def test_points_and_names(tmp_path):
+def test_embedding_figure_shows_points_and_names(tmp_path):
     points = np.array([[0., 0], [1, 0], [2, 0], [10, 10], [12, 10]])
     figure = draw_embedding(points, [2, 2, 2, 9, 9], [f'sit_{i}' for i in range(10)])
     figure.savefig(tmp_path / 'a.png')
@@ -33,7 +33,7 @@ def test_points_and_names(tmp_path):
     assert first.get_paths()[0].vertices.shape != second.get_paths()[0].vertices.shape
 
 
-def test_names_and_thumbnails_do_not_overlap():
+def test_embedding_names_and_thumbnails_do_not_overlap():
     rng = np.random.default_rng(1)
     labels = np.arange(60) % 6
     points = rng.normal(size=(60, 2)) + 20 * (labels[:, None] == 5)
@@ -59,6 +59,6 @@ def test_names_and_thumbnails_do_not_overlap():
 @pytest.mark.parametrize(('points', 'labels', 'words'), [
     (np.zeros((3, 3)), [0, 0, 0], r'expected \(N, 2\)'), (np.zeros((0, 2)), [], 'N >= 1'),
     (np.zeros((2, 2)), [0, 2], r'found 0\.\.\.2, expected 0\.\.\.1')])
-def test_wrong_shapes_and_labels_are_named(points, labels, words):
+def test_embedding_figure_names_wrong_shapes_and_labels(points, labels, words):
     with pytest.raises(ValueError, match=words):
         draw_embedding(points, labels, ['a', 'b'])

@@ -38,7 +38,7 @@ def on_screen(axis, points):
     return np.stack(proj3d.proj_transform(*points.T, axis.get_proj())[:2], -1)
 
 
-def test_seen_from_the_camera_it_is_the_image(joints):
+def test_pose_3d_seen_from_the_camera_equals_the_image(joints):
     """Right is right, down is down, and the far is smaller; root and scale of both persons."""
     axis, panel = panel_of(joints)
     panel.show(3 / 8, azimuth=-90)
@@ -59,14 +59,14 @@ def test_seen_from_the_camera_it_is_the_image(joints):
     np.testing.assert_allclose(*(on_screen(axis, s[0, :1])[:, 1] for s in segments), atol=1e-6)
 
 
-def test_who_walks_away_does_not_shrink(joints):
+def test_pose_3d_of_leaving_person_does_not_shrink(joints):
     distance = np.linspace(.5, 2, 9)[:, None, None]
     (_, far), (_, near) = panel_of(joints / distance), panel_of(joints)
     np.testing.assert_allclose(far._bones[0], near._bones[0] * (1 / distance).mean(), rtol=1e-4,
                                atol=1e-3)
 
 
-def test_sides_and_one_scale(joints):
+def test_pose_3d_colors_sides_at_one_scale(joints):
     axis, panel = panel_of(joints)
     colors = panel._lines.get_color()[:16]
     bone = {pair: tuple(color) for pair, color in zip(H36M.edges, colors)}
@@ -80,7 +80,7 @@ def test_sides_and_one_scale(joints):
         assert column.max() - 1e-3 <= get()[1]
 
 
-def test_strip_and_animation(joints, tmp_path):
+def test_pose_3d_strip_and_animation_are_written(joints, tmp_path):
     """With and without the key points; nobody in some frames, or in all."""
     clip = clip_of(joints.copy())
     joints[1] = np.nan
@@ -95,6 +95,6 @@ def test_strip_and_animation(joints, tmp_path):
         assert image.size[0] > 1.5 * image.size[1]
 
 
-def test_other_joints():
+def test_pose_3d_refuses_other_joints():
     with pytest.raises(ValueError, match=r'\(1, 2, 16, 3\): expected \(M, T, 17, 3\)'):
         draw_clip_3d(np.zeros((1, 2, 16, 3)), 'h36m17')

@@ -31,7 +31,7 @@ def save(figure, tmp_path):
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
-def test_pose_clip(name, rng, tmp_path):
+def test_pose_clip_draws_every_layout(name, rng, tmp_path):
     layout = LAYOUTS[name]
     keypoint = rng.uniform(10, 100, (20, layout.num_joints, 2))
     score = rng.uniform(.2, 1, (20, layout.num_joints))
@@ -51,7 +51,7 @@ def test_pose_clip(name, rng, tmp_path):
     assert bottom > top  # y points down
 
 
-def test_pose_clip_with_nothing_to_see(tmp_path):
+def test_pose_clip_of_missing_joints_is_drawn(tmp_path):
     figure = draw_pose_clip(np.zeros((3, 17, 2)), np.zeros((3, 17)), LAYOUTS['coco17'], num=8)
     save(figure, tmp_path)
     assert len(figure.axes) == 3
@@ -62,7 +62,7 @@ def test_pose_clip_names_wrong_shapes():
         draw_pose_clip(np.zeros((3, 13, 2)), np.zeros((3, 13)), 'coco17')
 
 
-def test_heat(rng, tmp_path):
+def test_heat_figure_shows_union_and_reconstruction(rng, tmp_path):
     union, reconstruction = rng.random((2, 10, 12, 12))
     figure = draw_heat(union, reconstruction, num=4)
     save(figure, tmp_path)
@@ -76,7 +76,7 @@ def test_heat(rng, tmp_path):
         draw_heat(union, reconstruction[:5])
 
 
-def test_tokens(tmp_path):
+def test_token_figure_shows_ids_and_total_heat(tmp_path):
     heat = np.zeros((5, 8, 12))
     heat[:, 1, 5] = 1  # row 0, column 2 of the 4 x 6 cubes of 2 x 2
     heat[2, 7, 11] = .5  # the last cube
@@ -97,12 +97,12 @@ def test_tokens(tmp_path):
 
 @pytest.mark.parametrize(('ids', 'heat'), [(np.zeros(9), np.zeros((2, 8, 8))),
                                        (np.zeros(16), np.zeros((2, 9, 8)))])
-def test_tokens_name_wrong_shapes(ids, heat):
+def test_token_figure_names_wrong_shapes(ids, heat):
     with pytest.raises(ValueError, match='expected'):
         draw_tokens(ids, 4, 4, heat)
 
 
-def test_curves(tmp_path):
+def test_curve_figure_draws_every_value(tmp_path):
     curves = {f'loss_{i}': (np.arange(30), np.linspace(1, i, 30)) for i in range(4)}
     figure = draw_curves(curves, columns=3)
     save(figure, tmp_path)
@@ -116,7 +116,7 @@ def test_curves(tmp_path):
         draw_curves({'acc': ([1, 2], [1])})
 
 
-def test_confusion(tmp_path):
+def test_confusion_figure_shows_counts_and_accuracy(tmp_path):
     matrix = np.array([[5, 1, 0], [0, 7, 0], [2, 0, 12]])
     figure = draw_confusion(matrix, ('walk', 'run', 'sit down'))
     save(figure, tmp_path)
@@ -130,7 +130,7 @@ def test_confusion(tmp_path):
         draw_confusion(matrix, ('a', 'b'))
 
 
-def test_no_figure_is_left_in_pyplot(rng):
+def test_figures_leave_nothing_in_pyplot(rng):
     draw_confusion(np.eye(3), 'abc')
     draw_heat(rng.random((2, 4, 4)))
     if 'matplotlib.pyplot' in sys.modules:
@@ -176,12 +176,12 @@ def test_read_scalars_reads_what_mmengine_writes(tmp_path):
     assert values.tolist() == [1, .5]
 
 
-def test_read_scalars_of_an_empty_folder(tmp_path):
+def test_read_scalars_of_empty_folder_fails(tmp_path):
     with pytest.raises(FileNotFoundError, match='scalars.json'):
         read_scalars(tmp_path)
 
 
-def test_layouts_are_all_drawn(tmp_path):
+def test_layout_figure_draws_every_joint(tmp_path):
     figure = draw_layouts()
     save(figure, tmp_path)
     axes = {axis.get_title(): axis for axis in figure.axes}

@@ -38,7 +38,7 @@ def board(folder):
                   for image in events.Images(tag)] for tag in events.Tags()['images']}
 
 
-def test_both_backends_get_the_pixels(visualizer, tmp_path):
+def test_visualizer_gives_both_backends_the_pixels(visualizer, tmp_path):
     heat = np.random.default_rng(0).random((6, 8, 8))
     visualizer.add_heat('a/b', heat, num=3, step=5)
     visualizer.close()
@@ -51,7 +51,7 @@ def test_both_backends_get_the_pixels(visualizer, tmp_path):
     np.testing.assert_array_equal(pixels, expected)
 
 
-def test_every_picture_has_a_method():
+def test_visualizer_has_a_method_per_figure():
     """Except what is not one figure of one clip, model or test."""
     others = {'draw_contact_sheet', 'draw_layouts', 'draw_poses', 'draw_skeleton'}
     for name in set(mofm.visualization.__all__) - others:
@@ -60,7 +60,7 @@ def test_every_picture_has_a_method():
             assert method.__wrapped__ is getattr(mofm.visualization, name)
 
 
-def test_data_samples(visualizer, tmp_path):
+def test_visualizer_draws_what_a_data_sample_holds(visualizer, tmp_path):
     image = np.full((40, 3000, 3), 7, np.uint8)
     heat = torch.zeros(5, 8, 8)
     heat[:, 2, 2] = 1
@@ -89,7 +89,7 @@ def test_data_samples(visualizer, tmp_path):
             'nothing', data_sample=ActionDataSample(normality=torch.tensor(1.)))
 
 
-def test_windows_open_instead(visualizer, tmp_path, monkeypatch):
+def test_visualizer_opens_windows_instead_of_saving(visualizer, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(visualizer, 'show', lambda image, **kwargs: shown.append(kwargs))
     visualizer.add_datasample('a', np.zeros((4, 4, 3), np.uint8), show=True, wait_time=2)
@@ -122,7 +122,7 @@ def config(work_dir, **kwargs):
         test_evaluator=dict(type='mmaction.AccMetric'), **kwargs))
 
 
-def test_hook_shows_the_first_samples(tmp_path):
+def test_visualization_hook_shows_the_first_samples(tmp_path):
     runner = Runner.from_cfg(config(
         tmp_path, custom_hooks=[dict(type='MotionVisualizationHook', num_samples=2, interval=2)],
         visualizer=dict(type='MotionVisualizer', vis_backends=[
@@ -142,7 +142,7 @@ def test_hook_shows_the_first_samples(tmp_path):
     np.testing.assert_array_equal(images['val_1'][1][1], pixels['val_1_9'])
 
 
-def test_hook_needs_its_visualizer(tmp_path):
+def test_visualization_hook_needs_its_visualizer(tmp_path):
     runner = Runner.from_cfg(config(
         tmp_path, custom_hooks=[dict(type='MotionVisualizationHook')]))
     with pytest.raises(TypeError, match="found Visualizer, expected visualizer=dict\\(type='Mo"):
@@ -151,7 +151,7 @@ def test_hook_needs_its_visualizer(tmp_path):
         MotionVisualizationHook(interval=0)
 
 
-def test_any_figure(visualizer, tmp_path):
+def test_visualizer_takes_any_figure(visualizer, tmp_path):
     figure = Figure(figsize=(2, 1))
     visualizer.add_figure('blank', figure, step=1)
     assert local(tmp_path)['blank_1'].shape == (80, 160, 3)

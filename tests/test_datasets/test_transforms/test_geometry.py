@@ -52,7 +52,7 @@ coordinates = hnp.arrays(
     dict(hw_ratio=1., padding=0.5, threshold=400),
 ])
 @pytest.mark.parametrize(('persons', 'missing'), [(1, 0), (1, 0.3), (2, 0.3), (5, 0.9)])
-def test_compact_equals_mmaction2(mmaction_pose, clip, kwargs, persons, missing):
+def test_pose_compact_equals_mmaction2(mmaction_pose, clip, kwargs, persons, missing):
     for seed in range(5):
         sample = clip(persons, missing=missing, seed=seed)
         theirs = mmaction_pose.PoseCompact(**kwargs).transform(copy.deepcopy(sample))
@@ -61,7 +61,7 @@ def test_compact_equals_mmaction2(mmaction_pose, clip, kwargs, persons, missing)
         assert tuple(ours['img_shape']) == tuple(theirs['img_shape'])
 
 
-def test_flip_equals_mmaction2(mmaction_pose, clip):
+def test_pose_flip_equals_mmaction2(mmaction_pose, clip):
     from mmaction.datasets.transforms import Flip
     left, right = list(range(1, 17, 2)), list(range(2, 17, 2))
     sample = clip(2, missing=0.2)
@@ -73,7 +73,7 @@ def test_flip_equals_mmaction2(mmaction_pose, clip):
 
 
 @given(keypoint=coordinates)
-def test_compact_keeps_proportions_and_contains_everybody(keypoint):
+def test_pose_compact_keeps_aspect_ratio_and_everybody(keypoint):
     out = PoseCompact()(as_clip(keypoint))
     shift = out['keypoint'] - keypoint
     # translation only: one scale for both axes, whole pixels, one box for the clip
@@ -87,7 +87,7 @@ def test_compact_keeps_proportions_and_contains_everybody(keypoint):
         assert abs(width - 1.25 * extent) <= 2  # both edges are truncated
 
 
-def test_compact_leaves_small_boxes_alone(clip):
+def test_pose_compact_leaves_small_boxes_alone(clip):
     sample = clip()
     sample['keypoint'][..., 1] = 60 + sample['keypoint'][..., 1] / 100
     out = PoseCompact()(dict(sample))
@@ -95,7 +95,7 @@ def test_compact_leaves_small_boxes_alone(clip):
     assert out['img_shape'] == (320, 480)
 
 
-def test_compact_ignores_joints_without_score(clip):
+def test_pose_compact_ignores_joints_without_score(clip):
     sample = clip()
     sample['keypoint'][0, 5, 2] = (5000, 5000)
     sample['keypoint_score'][0, 5, 2] = 0
@@ -104,7 +104,7 @@ def test_compact_ignores_joints_without_score(clip):
     assert not out['keypoint'][0, 5, 2].any()
 
 
-def test_compact_by_frame_centers_every_frame_at_one_scale(clip):
+def test_pose_compact_by_frame_centers_at_one_scale(clip):
     sample = clip(2, frames=10)
     walk = np.arange(10, dtype=np.float32)[:, None, None] * 100
     sample['keypoint'] = sample['keypoint'] + walk
@@ -123,7 +123,7 @@ def test_compact_by_frame_centers_every_frame_at_one_scale(clip):
 
 
 @given(keypoint=coordinates)
-def test_flip_twice_is_the_identity(keypoint):
+def test_pose_flip_twice_is_the_identity(keypoint):
     sample = as_clip(keypoint)
     sample['keypoint_score'][0, 0, 3] = 0
     once = PoseFlip(prob=1)(dict(sample))
@@ -134,7 +134,7 @@ def test_flip_twice_is_the_identity(keypoint):
     np.testing.assert_array_equal(twice['keypoint_score'], sample['keypoint_score'])
 
 
-def test_flip_formula_and_probability(clip):
+def test_pose_flip_mirrors_x_with_given_probability(clip):
     sample = clip()
     out = PoseFlip(prob=1)(dict(sample))
     names = LAYOUTS['coco17'].joints
@@ -148,7 +148,7 @@ def test_flip_formula_and_probability(clip):
     assert 70 < flipped < 130
 
 
-def test_affine_is_the_similarity_it_claims(clip):
+def test_pose_affine_scales_and_shifts_about_the_center(clip):
     sample = clip(2)
     out = PoseAffine(scale=(2, 2), shift=0, rotation=0)(dict(sample))
     center = np.array((240, 160))
@@ -163,7 +163,7 @@ def test_affine_is_the_similarity_it_claims(clip):
 
 
 @given(seed=st.integers(0, 1000))
-def test_affine_scales_all_distances_alike(seed):
+def test_pose_affine_scales_all_distances_alike(seed):
     keypoint = np.random.RandomState(0).uniform(10, 90, (2, 3, 17, 2))
     sample = dict(as_clip(keypoint), img_shape=(100, 100))
     np.random.seed(seed)
@@ -179,7 +179,7 @@ def test_affine_scales_all_distances_alike(seed):
     assert abs(angle) <= 30.01
 
 
-def test_jitter_has_the_stated_spread(clip):
+def test_joint_jitter_has_given_spread(clip):
     np.random.seed(0)
     sample = clip(5, missing=0.2)
     out = PoseJitter(0.01)(dict(sample))
@@ -190,7 +190,7 @@ def test_jitter_has_the_stated_spread(clip):
     assert not out['keypoint'][~shown].any()
 
 
-def test_dropout_rates_and_granularity(clip):
+def test_dropout_has_given_rate_and_granularity(clip):
     np.random.seed(0)
     out = JointDropout(0.3)(clip(5))
     gone = out['keypoint_score'] == 0
@@ -216,7 +216,7 @@ def test_frame_dropout_never_drops_everything(clip):
 class TestEveryTransform:
     """What all of them promise."""
 
-    def test_missing_joints_stay_missing(self, transform, clip):
+    def test_pose_transforms_keep_missing_joints_missing(self, transform, clip):
         sample = clip(2, missing=0.4)
         sample['keypoint'][0, 0, 0] = np.nan
         missing = (sample['keypoint_score'] == 0) | np.isnan(sample['keypoint']).any(-1)
@@ -228,7 +228,7 @@ class TestEveryTransform:
         assert np.isfinite(keypoint).all()
         assert keypoint.dtype == score.dtype == np.float32
 
-    def test_the_input_is_untouched(self, transform, clip):
+    def test_pose_transforms_leave_input_untouched(self, transform, clip):
         sample = clip(2, missing=0.1)
         sample['keypoint'][0, 0, 0] = np.nan
         kept = copy.deepcopy(sample)
@@ -239,7 +239,8 @@ class TestEveryTransform:
     @pytest.mark.parametrize('persons', [0, 1, 5])
     @pytest.mark.parametrize('missing', [0, 1])
     @pytest.mark.parametrize('frames', [1, 48])
-    def test_any_number_of_persons(self, transform, clip, persons, missing, frames):
+    def test_pose_transforms_take_any_number_of_persons(
+            self, transform, clip, persons, missing, frames):
         with np.errstate(all='raise'):
             keypoint, score = joints_of(transform(clip(persons, frames, missing)))
         assert keypoint.shape == (persons, frames, 17, 2)
@@ -267,12 +268,12 @@ class TestEveryTransform:
     (JointDropout, dict(prob=1), 'prob'),
     (FrameDropout, dict(prob=1.0), 'prob'),
 ])
-def test_bad_parameters(transform, kwargs, field):
+def test_pose_transforms_name_bad_parameters(transform, kwargs, field):
     with pytest.raises(ValueError, match=f'{transform.__name__}: {field}: found .*, expected'):
         transform(**kwargs)
 
 
-def test_flip_refuses_another_layout(clip):
+def test_pose_flip_refuses_another_layout(clip):
     sample = clip()
     sample['keypoint'] = sample['keypoint'][:, :, :13]
     sample['keypoint_score'] = sample['keypoint_score'][:, :, :13]

@@ -41,7 +41,7 @@ def test_test_mode_equals_mmaction2(mmaction_pose, num_frames, num_clips):
 
 
 @pytest.mark.parametrize('num_frames', LENGTHS)
-def test_training_mode_draws_like_mmaction2(mmaction_pose, num_frames):
+def test_uniform_sampling_in_training_equals_mmaction2(mmaction_pose, num_frames):
     np.random.seed(3)
     theirs = mmaction_pose.UniformSampleFrames(48, 2).transform(dict(total_frames=num_frames))
     np.random.seed(3)
@@ -50,7 +50,7 @@ def test_training_mode_draws_like_mmaction2(mmaction_pose, num_frames):
 
 
 @given(num_frames=st.integers(1, 400), n=st.integers(1, 60), seed=st.integers(0, 99))
-def test_rules_of_the_three_cases(num_frames, n, seed):
+def test_uniform_sampling_repeats_steps_or_bins_by_length(num_frames, n, seed):
     np.random.seed(seed)
     inds = UniformSampleFrames(n)(ramp(num_frames))['frame_inds'].astype(int)
     assert len(inds) == n
@@ -66,7 +66,7 @@ def test_rules_of_the_three_cases(num_frames, n, seed):
         assert (inds < bins[1:]).all()
 
 
-def test_training_varies():
+def test_uniform_sampling_in_training_varies():
     np.random.seed(0)
     transform = UniformSampleFrames(48)
     draws = {tuple(transform(ramp(300))['frame_inds']) for _ in range(5)}
@@ -74,7 +74,7 @@ def test_training_varies():
 
 
 @pytest.mark.parametrize('num_frames', [1, 60, 10000])
-def test_gathers_frames_of_all_persons(num_frames):
+def test_uniform_sampling_gathers_frames_of_all_persons(num_frames):
     results = UniformSampleFrames(8, 2)(ramp(min(num_frames, 2000), persons=5))
     assert results['keypoint'].shape == (5, 16, 17, 2)
     assert results['keypoint'].dtype == results['keypoint_score'].dtype == np.float32
@@ -83,13 +83,13 @@ def test_gathers_frames_of_all_persons(num_frames):
     assert (results['clip_len'], results['num_clips']) == (8, 2)
 
 
-def test_ten_thousand_frames():
+def test_uniform_sampling_takes_ten_thousand_frames():
     results = UniformSampleFrames(48, test_mode=True)(ramp(10000))
     assert results['keypoint'].shape == (1, 48, 17, 2)
     assert results['total_frames'] == 10000
 
 
-def test_missing_joints_come_out_as_zeros_and_the_input_is_untouched():
+def test_uniform_sampling_zeros_missing_joints_of_a_copy():
     results = ramp(4)
     results['keypoint'][0, :, 3] = np.nan
     results['keypoint'][0, :, 4] = 0
@@ -106,7 +106,7 @@ def test_missing_joints_come_out_as_zeros_and_the_input_is_untouched():
     np.testing.assert_array_equal(given_score, score)
 
 
-def test_without_scores_and_without_persons():
+def test_uniform_sampling_takes_no_scores_and_no_persons():
     results = ramp(4)
     del results['keypoint_score']
     results['keypoint'][0, 0, 0] = 0
@@ -138,18 +138,18 @@ def test_temporal_crop_keeps_consecutive_frames():
     (dict(num_clips=0), 'num_clips'),
     (dict(seed=-1), 'seed'),
 ])
-def test_bad_parameters(kwargs, field):
+def test_uniform_sampling_names_bad_parameters(kwargs, field):
     with pytest.raises(ValueError, match=f'UniformSampleFrames: {field}: found'):
         UniformSampleFrames(**kwargs)
 
 
 @pytest.mark.parametrize('ratio', [(0, 1), (0.8, 0.5), (0.5, 1.5), 0.5])
-def test_bad_crop(ratio):
+def test_temporal_crop_names_bad_ratio(ratio):
     with pytest.raises(ValueError, match='ratio'):
         TemporalCrop(ratio)
 
 
-def test_bad_recordings():
+def test_uniform_sampling_names_bad_recordings():
     empty = ramp(0)
     with pytest.raises(ValueError, match='at least one frame'):
         UniformSampleFrames()(empty)

@@ -52,7 +52,7 @@ def draw(keypoints, **kwargs):
 class TestThermalCubeFormat:
     """Mapping onto the canvas."""
 
-    def test_formula_on_a_square_image(self, clip):
+    def test_format_scales_square_image_to_canvas(self, clip):
         sample = dict(clip(2), img_shape=(300, 300))
         out = ThermalCubeFormat()(dict(sample))['keypoints']
         assert out.shape == (2, 17, 48, 3)
@@ -61,7 +61,7 @@ class TestThermalCubeFormat:
         np.testing.assert_allclose(out[..., :2], expected, atol=1e-4)
         np.testing.assert_array_equal(out[..., 2], sample['keypoint_score'].transpose(0, 2, 1))
 
-    def test_keeps_proportions_of_a_wide_image(self, clip):
+    def test_format_keeps_aspect_ratio_of_wide_image(self, clip):
         sample = clip()
         out = ThermalCubeFormat()(dict(sample))['keypoints']
         x, y = sample['keypoint'].transpose(3, 0, 2, 1)
@@ -69,14 +69,14 @@ class TestThermalCubeFormat:
         np.testing.assert_allclose(out[..., 1], (y + 80) * 72 / 480, atol=1e-4)
 
     @given(height=st.integers(1, 4000), width=st.integers(1, 4000), seed=st.integers(0, 99))
-    def test_points_of_the_image_are_on_the_canvas(self, height, width, seed):
+    def test_format_keeps_image_points_on_canvas(self, height, width, seed):
         unit = np.random.RandomState(seed).uniform(0.01, 1, (2, 8, 17, 2))
         sample = dict(keypoint=unit * (width, height), img_shape=(height, width))
         out = ThermalCubeFormat(num_frames=8)(sample)['keypoints'][..., :2]
         assert out.min() >= 0
         assert out.max() <= 72 + 1e-4
 
-    def test_missing_joints_are_zero_and_points_outside_are_kept(self, clip):
+    def test_format_zeros_missing_joints_and_keeps_points_outside(self, clip):
         sample = clip(missing=0.3)
         sample['keypoint'][0, 0, 0] = (-20, 500)
         sample['keypoint_score'][0, 0, 0] = 1
@@ -86,7 +86,7 @@ class TestThermalCubeFormat:
         np.testing.assert_allclose(out[0, 0, 0], (-3, 87, 1), atol=1e-4)
         np.testing.assert_array_equal(sample['keypoint'], kept['keypoint'])
 
-    def test_several_clips_come_first(self, clip):
+    def test_format_puts_clips_first(self, clip):
         sample = UniformSampleFrames(48, 3)(clip(2, frames=200))
         out = ThermalCubeFormat()(dict(sample))['keypoints']
         assert out.shape == (3, 2, 17, 48, 3)
@@ -95,7 +95,7 @@ class TestThermalCubeFormat:
             middle[key] = sample[key][:, 48:96]
         np.testing.assert_array_equal(out[1], ThermalCubeFormat()(middle)['keypoints'])
 
-    def test_persons(self, clip):
+    def test_format_keeps_persons_with_highest_scores(self, clip):
         sample = clip(5)
         sample['keypoint_score'] *= np.array((0.2, 1, 0.5, 0.9, 0.1), np.float32)[:, None, None]
         everybody = ThermalCubeFormat()(dict(sample))['keypoints']
@@ -105,7 +105,7 @@ class TestThermalCubeFormat:
         same = ThermalCubeFormat(max_persons=5)(dict(sample))['keypoints']
         np.testing.assert_array_equal(same, everybody)
 
-    def test_nobody(self, clip):
+    def test_format_of_nobody_is_one_missing_person(self, clip):
         out = ThermalCubeFormat(render='loader')(clip(0))
         assert out['keypoints'].shape == (1, 17, 48, 3)
         assert not out['keypoints'].any()
@@ -113,7 +113,8 @@ class TestThermalCubeFormat:
 
     @pytest.mark.parametrize('use_score', [False, True])
     @pytest.mark.parametrize('persons', [1, 2])
-    def test_render_in_the_loader_equals_mmaction2(self, mmaction_pose, clip, use_score, persons):
+    def test_format_rendered_in_loader_equals_mmaction2(
+            self, mmaction_pose, clip, use_score, persons):
         sample = clip(persons, frames=96, missing=0.2)
         sample.update(num_clips=2, img_shape=(300, 300))
         out = ThermalCubeFormat(render='loader', use_score=use_score)(dict(sample))
@@ -135,7 +136,7 @@ class TestThermalCubeFormat:
         one = ThermalCubeFormat(render='loader', use_score=use_score)(one)
         np.testing.assert_array_equal(one['heatmap'], out['heatmap'][0])
 
-    def test_device_render_is_the_default(self, clip):
+    def test_format_renders_nothing_by_default(self, clip):
         assert 'heatmap' not in ThermalCubeFormat()(clip())
 
     @pytest.mark.parametrize(('kwargs', 'field'), [
@@ -145,11 +146,11 @@ class TestThermalCubeFormat:
         (dict(render='cloud'), 'render'),
         (dict(max_persons=0), 'max_persons'),
     ])
-    def test_bad_parameters(self, kwargs, field):
+    def test_format_names_bad_parameters(self, kwargs, field):
         with pytest.raises(ValueError, match=field):
             ThermalCubeFormat(**kwargs)
 
-    def test_bad_samples(self, clip):
+    def test_format_names_bad_samples(self, clip):
         with pytest.raises(ValueError, match='found 30, expected 1 x 48'):
             ThermalCubeFormat()(clip(frames=30))
         with pytest.raises(ValueError, match='img_shape'):
@@ -171,7 +172,8 @@ class TestKeypointMaskGenerator:
         spread=st.sampled_from((5, 36, 100)),
         bounds=st.tuples(st.integers(0, 40), st.integers(1, 80)).filter(lambda b: b[0] <= b[1]),
         unit=st.sampled_from(('points', 'blocks')))
-    def test_laws(self, seed, persons, present, spread, bounds, unit):
+    def test_mask_generator_masks_occupied_cubes_within_bounds(
+            self, seed, persons, present, spread, bounds, unit):
         rng = np.random.RandomState(seed)
         points = rng.uniform(36 - spread, 36 + spread, (persons, 17, 8, 3)).astype(np.float32)
         points[..., 2] = rng.random_sample(points.shape[:-1]) < present
@@ -187,7 +189,7 @@ class TestKeypointMaskGenerator:
         if unit == 'blocks' and occupied:
             assert mask.sum() >= max(1, min(bounds[0], len(occupied)))
 
-    def test_both_bounds_are_reached(self):
+    def test_mask_generator_reaches_both_bounds(self):
         points = np.zeros((1, 2, 8, 3), np.float32)  # 16 joints, each in a cube of its own
         points[..., 0] = np.arange(8) * 8
         points[..., 1] = np.array((0, 40))[:, None]
@@ -206,7 +208,7 @@ class TestKeypointMaskGenerator:
             }
             assert counts == {16}
 
-    def test_blocks_count_distinct_cubes(self):
+    def test_mask_generator_blocks_count_distinct_cubes(self):
         points = np.full((1, 17, 48, 3), 2, np.float32)  # 800 joints in one cube, 16 in others
         points[0, 0, :16, 0] = 10 + 4 * np.arange(16) // 2 * 2
         points[..., 2] = 1
@@ -220,28 +222,28 @@ class TestKeypointMaskGenerator:
         few = [draw(points, min_masked=5, max_masked=5).sum() for _ in range(20)]
         assert np.mean(few) < 3
 
-    def test_order_of_cubes_is_row_major(self):
+    def test_mask_generator_order_is_row_major(self):
         points = np.zeros((1, 17, 48, 3), np.float32)
         points[0, 4, 7] = (71.9, 4.0, 0.5)
         assert np.flatnonzero(draw(points)).tolist() == [18 + 17]
 
-    def test_every_person_counts(self, clip):
+    def test_mask_generator_covers_every_person(self, clip):
         sample = clip(2)
         sample['keypoint'][0] = 60 + sample['keypoint'][0] / 100
         points = ThermalCubeFormat()(sample)['keypoints']
         mask = draw(points, min_masked=10000, max_masked=10000)
         assert masked(mask) == cubes_of(points) > cubes_of(points[:1])
 
-    def test_nothing_present_masks_nothing(self):
+    def test_mask_generator_of_no_joints_masks_nothing(self):
         assert not draw(np.zeros((3, 17, 48, 3), np.float32)).any()
         outside = np.full((1, 17, 48, 3), 80, np.float32)
         assert not draw(outside).any()
 
-    def test_masks_vary(self, keypoints):
+    def test_mask_generator_varies(self, keypoints):
         np.random.seed(0)
         assert len({draw(keypoints).tobytes() for _ in range(10)}) == 10
 
-    def test_several_clips_are_refused(self, clip):
+    def test_mask_generator_refuses_several_clips(self, clip):
         sample = UniformSampleFrames(48, 2)(clip(frames=100))
         with pytest.raises(ValueError, match='num_clips=1'):
             KeypointMaskGenerator()(ThermalCubeFormat()(dict(sample)))
@@ -256,12 +258,12 @@ class TestKeypointMaskGenerator:
         (dict(unit='cubes'), 'unit'),
         (dict(canvas=71), 'canvas'),
     ])
-    def test_bad_parameters(self, kwargs, field):
+    def test_mask_generator_names_bad_parameters(self, kwargs, field):
         with pytest.raises(ValueError, match=f'{field}: found'):
             KeypointMaskGenerator(**kwargs)
 
 
-def test_packing(clip):
+def test_pack_inputs_gives_tensors_and_metainfo(clip):
     sample = ThermalCubeFormat(render='loader')(dict(clip(), sample_idx=7))
     sample = PackMotionInputs()(KeypointMaskGenerator()(sample))
     inputs, data = sample['inputs'], sample['data_samples']
@@ -287,7 +289,7 @@ class TestPipeline:
     @pytest.mark.parametrize('persons', [0, 1, 5])
     @pytest.mark.parametrize('frames', [1, 60, 10000])
     @pytest.mark.parametrize('missing', [0, 0.3, 1])
-    def test_any_clip(self, clip, persons, frames, missing):
+    def test_pipeline_takes_any_clip(self, clip, persons, frames, missing):
         np.random.seed(0)
         run = Compose([TRANSFORMS.build(cfg) for cfg in PIPELINE])
         sample = clip(persons, frames, missing)
@@ -300,7 +302,7 @@ class TestPipeline:
         assert bool(out['mask'].any()) == shown
         assert masked(out['mask'].numpy()) <= cubes_of(out['keypoints'].numpy())
 
-    def test_is_a_function_of_the_numpy_seed_and_collates(self, clip):
+    def test_pipeline_depends_on_numpy_seed_and_collates(self, clip):
         run = Compose([TRANSFORMS.build(cfg) for cfg in PIPELINE])
 
         def once(seed):
