@@ -1,0 +1,73 @@
+"""The examples of CONTRIBUTING.md work as they are written."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+
+from mofm.annotations import load_annotations
+from mofm.registry import MODELS, SOURCES
+from mofm.sources.prepare import prepare
+from mofm.structures import MotionFeatures
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = dict(re.findall(r'^```python title="(.+?)"\n(.+?)^```',
+                           (ROOT / 'CONTRIBUTING.md').read_text(), re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """Import an example as the module that its title names, until the end of the test."""
+    for registry in (MODELS, SOURCES):
+        monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
+
+    def load(title):
+        path = tmp_path / Path(title).name
+        path.write_text(EXAMPLES[title])
+        name = title.removesuffix('.py').replace('/', '.')
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+
+    return load
+
+
+def test_example_source_is_prepared_into_labels_and_splits(example, tmp_path):
+    example('mofm/sources/csv_poses.py')
+    poses = tmp_path / 'poses'
+    poses.mkdir()
+    for name, frames in (('walk_1', 5), ('wave_2', 3)):
+        np.savetxt(poses / f'{name}.csv', np.full((frames, 34), 20.), delimiter=',')
+    (poses / 'wave_3.csv').write_text('1,2,3')
+
+    report = prepare(SOURCES.get('csv_poses')(poses), tmp_path / 'poses.pkl', workers=1)
+
+    data = load_annotations(tmp_path / 'poses.pkl')
+    assert data['split'] == dict(train=['walk_1'], test=['wave_2'])
+    assert [(a['label'], a['total_frames']) for a in data['annotations']] == [(0, 5), (1, 3)]
+    assert len(report.problems) == 1
+    assert 'wave_3.csv' in str(report.problems[0])
+
+
+def test_example_head_is_the_cosine_to_the_class_vectors(example):
+    example('mofm/models/heads/cosine_head.py')
+    base = Config.fromfile(ROOT / 'configs/dt1_penn_tiny.py')
+    scope = {}
+    exec(EXAMPLES['configs/dt1_penn_cosine_tiny.py'], scope)
+    base.merge_from_dict(dict(model=scope['model']))
+    head = MODELS.build(base.model.cls_head).eval()
+    features = MotionFeatures(tokens=None, pooled=torch.rand(4, 128), encoded=None)
+
+    scores = head(features)
+    head.loss(features, torch.tensor([0, 1, 2, 3]))['loss_cls'].backward()
+
+    cosine = F.cosine_similarity(features.pooled[:, None], head.fc.weight, dim=-1)
+    torch.testing.assert_close(scores, 10 * cosine)
+    assert head.fc.weight.grad.abs().sum() > 0
