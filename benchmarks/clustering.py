@@ -11,20 +11,13 @@ the same labels. Seconds are wall-clock time.
 
 import argparse
 import resource
-import sys
 import time
 
 import numpy as np
 import torch
-from common import ROOT, machine, synchronize
+from common import machine, synchronize
 
-sys.path.insert(0, str(ROOT))
-
-from projects.tmor.contrast.clustering import (  # noqa: E402
-    blockwise_dbscan,
-    neighbor_distance,
-    sklearn_dbscan,
-)
+from projects.tmor.contrast.clustering import blockwise_dbscan, neighbor_distance, sklearn_dbscan
 
 
 def bank(points: int, dims: int = 256, groups: int = 500) -> torch.Tensor:

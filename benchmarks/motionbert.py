@@ -7,15 +7,12 @@ Both have the same weights and give the same result. A step is forward, MPJPE, b
 They take turns; the medians count.
 """
 
-import sys
 
 import torch
 import torch.nn.functional as F
-from common import ROOT, against_formulas
+from common import against_formulas
 
-sys.path.insert(0, str(ROOT))
-
-from projects.motionbert.dstformer import DSTformer  # noqa: E402
+from projects.motionbert.dstformer import DSTformer
 
 #: Width and the like, batch on the CPU.
 SIZES = dict(mb=(dict(), 2), lite=(dict(embed_dims=256, mlp_ratio=4), 2),

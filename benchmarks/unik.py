@@ -7,15 +7,12 @@ Both have the same weights and give the same result. A step is forward, cross en
 SGD. They take turns; the medians count.
 """
 
-import sys
 
 import torch
 import torch.nn.functional as F
-from common import ROOT, against_formulas
+from common import against_formulas
 
-sys.path.insert(0, str(ROOT))
-
-from projects.tmor.unik import UNIK  # noqa: E402
+from projects.tmor.unik import UNIK
 
 #: Options, frames and classes, batch on the CPU.
 SIZES = {

@@ -32,8 +32,6 @@ from mofm.visualization import (
     write_video,
 )
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
-
 WHITE = np.array([[255, 255, 255]], np.uint8)
 # Persons in a 3D picture, and frames per second and at most in all of an animation.
 PERSONS, RATE, FRAMES = 3, 12, 240

@@ -18,10 +18,10 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
 fi
 PYTHON="$VIRTUAL_ENV/bin/python"
 # the set is installed once and again when it changes
-if ! cmp -s "$ROOT/requirements/lock.txt" "$VIRTUAL_ENV/mofm-lock.txt"; then
+if ! cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
     echo 'Installing the pinned set (about 1.6 GB, 2 to 5 minutes, once)'
     "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on -r "$ROOT/requirements/lock.txt" \
         && "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e "$ROOT" \
-        && cp "$ROOT/requirements/lock.txt" "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
+        && cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
 fi
 export PATH="$VIRTUAL_ENV/bin:$PATH" VIRTUAL_ENV

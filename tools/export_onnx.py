@@ -5,15 +5,12 @@ before it is written.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
-
-from mofm.apis.export import export_onnx  # noqa: E402
-from mofm.apis.model import init_model  # noqa: E402
+from mofm.apis.export import export_onnx
+from mofm.apis.model import init_model
 
 
 def parse_args() -> argparse.Namespace:

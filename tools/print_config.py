@@ -7,7 +7,7 @@ python tools/print_config.py configs/dt1_penn_tiny.py > mine.py
 
 import argparse
 
-from _launch import add_arguments, load_config
+from mofm.launch import add_arguments, config_from_args
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
 
 def main():
     """Print the config."""
-    print(load_config(parse_args()).pretty_text)
+    print(config_from_args(parse_args()).pretty_text)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,6 @@ import argparse
 import ast
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
@@ -17,7 +16,7 @@ from safetensors.torch import save
 
 import mofm
 from mofm.apis.inferencer import MotionInferencer
-from mofm.apis.model import init_model, load_config
+from mofm.apis.model import init_model
 from mofm.hub.checkpoint import load_local
 from mofm.hub.published import DATASET_KEYS, METRIC_KEYS, check_config
 from mofm.models import (
@@ -29,8 +28,7 @@ from mofm.models import (
     OneShotHead,
 )
 from mofm.registry import METRICS, MODELS
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
+from mofm.utils.config import load_config
 
 # What training adds to a checkpoint.
 TRAINING = ('optimizer', 'param_schedulers', 'message_hub', 'ema_state_dict')

@@ -9,12 +9,12 @@ import argparse
 import inspect
 from pathlib import Path
 
-from _launch import add_arguments, launch, load_config, require_checkpoint
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mofm.engine.hooks.report_hook import ReportHook
+from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 from mofm.registry import METRICS
 
 
@@ -32,16 +32,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main():
+def main(args: argparse.Namespace):
     """Check the arguments and test."""
-    args = parse_args()
     for name, suffix in (('dump', '.pkl'), ('out', '.csv')):
         path = getattr(args, name)
         if path and Path(path).suffix != suffix:
             raise SystemExit(f'--{name}: found {path}, expected a file that ends in {suffix}')
     if args.checkpoint != 'none':
         require_checkpoint(args.checkpoint)
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     cfg.load_from = args.checkpoint if args.checkpoint != 'none' else None
     cfg.test_evaluator = [cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict) \
         else list(cfg.test_evaluator)
@@ -66,4 +65,4 @@ def test(cfg: Config, args: argparse.Namespace):
 
 
 if __name__ == '__main__':
-    launch(main)
+    launch(main, parse_args())

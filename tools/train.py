@@ -2,12 +2,12 @@
 
 import argparse
 
-from _launch import add_arguments, launch, load_config, require_checkpoint
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mofm.hub.checkpoint import find_resumable
+from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,10 +50,9 @@ def resume_newest(runner: Runner):
         runner._resume, runner._load_from = True, checkpoint
 
 
-def main():
+def main(args: argparse.Namespace):
     """Train."""
-    args = parse_args()
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     if args.amp:
         cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
     if args.auto_scale_lr:
@@ -73,4 +72,4 @@ def main():
 
 
 if __name__ == '__main__':
-    launch(main)
+    launch(main, parse_args())

@@ -12,22 +12,7 @@ from mofm.hub.checkpoint import check_state, load_local
 from mofm.hub.published import find_published, is_hub_id, read_config
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
-
-
-def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
-    """A config of ``tools/train.py``, with settings to override.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not Python: data of strangers could name modules to import.
-    """
-    if not Path(path).expanduser().is_file():
-        raise FileNotFoundError(f'{path}: no such config; configs/ holds them all')
-    if Path(path).suffix != '.py':
-        raise ValueError(f'{path}: expected a .py config')
-    config = Config.fromfile(Path(path).expanduser())
-    config.merge_from_dict(cfg_options or {})
-    return config
+from mofm.utils.config import load_config
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,

@@ -1,6 +1,25 @@
-"""Where the results of a config go."""
+"""Configs of ``tools/train.py``, and the folder for their results."""
 
 from pathlib import Path
+
+from mmengine.config import Config
+
+
+def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
+    """A config of ``tools/train.py``, with settings to override.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not Python: data of strangers could name modules to import.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such config; configs/ holds them all')
+    if path.suffix != '.py':
+        raise ValueError(f'{path}: expected a .py config')
+    config = Config.fromfile(path)
+    config.merge_from_dict(cfg_options or {})
+    return config
 
 
 def default_work_dir(config: str | Path) -> str:

@@ -19,9 +19,9 @@ WIDTH, DEPTH, CUBES, VOCABULARY = 128, 4, 81, 512  # of the tiny configs
 @pytest.fixture(scope='module')
 def benchmarks():
     """Import from benchmarks/."""
-    sys.path.insert(0, str(ROOT / 'benchmarks'))
-    yield
-    sys.path.remove(str(ROOT / 'benchmarks'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / 'benchmarks'))
+        yield
 
 
 @pytest.fixture(scope='module')

@@ -6,14 +6,18 @@ import sys
 
 import pytest
 
-from tests.test_tools.tool_runner import ROOT
-
-sys.path.append(str(ROOT / 'tools/analysis'))
-import compare  # noqa: E402
+from tests.test_tools.tool_runner import as_module
 
 
 @pytest.fixture
-def trainings(monkeypatch):
+def compare():
+    """compare.py as a module."""
+    with as_module('tools/analysis/compare.py') as module:
+        yield module
+
+
+@pytest.fixture
+def trainings(compare, monkeypatch):
     """Commands so far; accuracy is 0.5 + seed / 10, and ``bad.py`` fails."""
     commands = []
 
@@ -37,12 +41,15 @@ def table(text):
     return {tuple(row[:2]): row[2:] for row in rows}
 
 
-def main(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, arguments)])
-    compare.main()
+@pytest.fixture
+def main(compare, monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, arguments)])
+        compare.main()
+    return run
 
 
-def test_table_of_all_seeds_is_finished_and_extended(tmp_path, monkeypatch, trainings, config):
+def test_table_of_all_seeds_is_finished_and_extended(tmp_path, main, trainings, config):
     """Mean and standard deviation; what is done is not trained again; a failure is no figure."""
     bad, spec, out = tmp_path / 'bad.py', tmp_path / 'spec.py', tmp_path / 'out'
     bad.write_text(config.read_text())
@@ -53,12 +60,12 @@ tasks = {{'actions': dict(metric='acc/top1', scale=100,
                         configs=dict(ours={str(config)!r}, theirs={str(bad)!r}))}}
 """)
     with pytest.raises(SystemExit, match='theirs/bad_seed0'):
-        main(monkeypatch, spec, '--out', out, '--seeds', 0)
+        main(spec, '--out', out, '--seeds', 0)
     assert table((out / 'table.md').read_text())['actions', 'acc/top1'] == ['50.0', 'failed']
     assert len(trainings) == 2
 
     with pytest.raises(SystemExit, match='theirs/bad_seed1'):
-        main(monkeypatch, spec, '--out', out, '--seeds', 0, 1)
+        main(spec, '--out', out, '--seeds', 0, 1)
     assert len(trainings) == 5  # ours with seed 0 was done
     assert [command[-1][-5:] for command in trainings[:2]] == ['a.pth', 'b.pth']
     rows = table((out / 'table.md').read_text())

@@ -1,6 +1,5 @@
 """FLOPs and memory against formulas, parameters and FLOPs against the published sizes."""
 
-import importlib.util
 import re
 import sys
 
@@ -9,19 +8,14 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.apis.model import init_model
-from tests.test_tools.tool_runner import ROOT, python
+from tests.test_tools.tool_runner import ROOT, as_module, python
 
 
 @pytest.fixture(scope='module')
 def tool():
     """get_flops.py as a module."""
-    sys.path.insert(0, str(ROOT / 'tools'))
-    path = ROOT / 'tools/analysis/get_flops.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(ROOT / 'tools'))
+    with as_module('tools/analysis/get_flops.py') as module:
+        yield module
 
 
 def counted(tool, path, shares, batch_size=1, **options):

@@ -1,8 +1,6 @@
 """Costs of training against formulas and published sizes."""
 
-import importlib.util
 import json
-import sys
 
 import pytest
 from mmengine.config import Config
@@ -10,19 +8,14 @@ from mmengine.config import Config
 from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
-from tests.test_tools.tool_runner import ROOT, python
+from tests.test_tools.tool_runner import ROOT, as_module, python
 
 
 @pytest.fixture(scope='module')
 def tool():
     """training_cost.py as a module."""
-    before = list(sys.path)
-    path = ROOT / 'tools/analysis/training_cost.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+    with as_module('tools/analysis/training_cost.py') as module:
+        yield module
 
 
 def tiny(depth, **options):

@@ -4,7 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +31,18 @@ def run(*command, check=True, cwd=None, **variables) -> subprocess.CompletedProc
 def python(tool, *arguments, **kwargs) -> subprocess.CompletedProcess:
     """Run one of ``tools/*.py``."""
     return run(sys.executable, ROOT / 'tools' / tool, *arguments, **kwargs)
+
+
+@contextmanager
+def as_module(path) -> Iterator[ModuleType]:
+    """A script as a module, which finds those beside it as if it were run."""
+    path = ROOT / path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path.parent))
+        spec = spec_from_file_location(path.stem, path)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
 
 
 def bash(tool, *arguments, **kwargs) -> subprocess.CompletedProcess:

@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,9 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mofm.apis.model import init_model, load_config
+from mofm.apis.model import init_model
 from mofm.registry import DATASETS
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # for projects/
+from mofm.utils.config import load_config
 
 
 def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentParser:

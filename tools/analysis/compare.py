@@ -19,19 +19,16 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from get_flops import make_batch
 from mmengine.config import Config
 from mmengine.fileio import put_text
 from mmengine.registry import init_default_scope
 from rich.progress import track
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # for projects/
-from get_flops import make_batch  # noqa: E402
-
-from mofm.apis.model import init_model  # noqa: E402
-from mofm.apis.profiling import count_flops  # noqa: E402
+from mofm.apis.model import init_model
+from mofm.apis.profiling import count_flops
 from mofm.utils.config import default_work_dir
-from mofm.visualization import read_scalars  # noqa: E402
+from mofm.visualization import read_scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 _RECORD = 'comparison.json'

@@ -10,8 +10,6 @@ The training step is the first one, which makes the state of the optimizer.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,14 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from _launch import add_arguments, load_config  # noqa: E402
-
-from mofm.apis.model import init_model  # noqa: E402
-from mofm.apis.profiling import Memory, count_flops, parts, predict  # noqa: E402
-from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate  # noqa: E402
-from mofm.registry import MODELS, TRANSFORMS  # noqa: E402
-from mofm.structures import CubeGrid, ThermalCubes  # noqa: E402
+from mofm.apis.model import init_model
+from mofm.apis.profiling import Memory, count_flops, parts, predict
+from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate
+from mofm.launch import add_arguments, config_from_args
+from mofm.registry import MODELS, TRANSFORMS
+from mofm.structures import CubeGrid, ThermalCubes
 
 
 def parse_args() -> argparse.Namespace:
@@ -106,7 +102,7 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
 def main():
     """Print parameters, FLOPs and memory."""
     args = parse_args()
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     if 'tokenizer' in cfg.model:
         cfg.model.tokenizer.init_cfg = None  # weights do not change what is counted

@@ -6,9 +6,7 @@ AUC over single test windows (or clips, with ClipAUC), without smoothing, agains
 """
 
 import argparse
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,12 +16,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from _launch import add_arguments, load_config, require_checkpoint  # noqa: E402
-
-from mofm.evaluation.metrics.frame_auc import roc_auc  # noqa: E402
-from mofm.hub.checkpoint import load_weights  # noqa: E402
-from mofm.registry import MODELS  # noqa: E402
+from mofm.evaluation.metrics.frame_auc import roc_auc
+from mofm.hub.checkpoint import load_weights
+from mofm.launch import add_arguments, config_from_args, require_checkpoint
+from mofm.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,7 +58,7 @@ def main():
     """Print two tables."""
     args = parse_args()
     require_checkpoint(args.checkpoint)
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model).eval()

@@ -7,8 +7,6 @@ nearest window of the training set, without augmentation; the metric of the conf
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import torch
 from mmengine.evaluator import Evaluator
@@ -17,10 +15,8 @@ from mmengine.runner import Runner
 from rich.progress import track
 from sklearn.neighbors import NearestNeighbors
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from _launch import add_arguments, load_config  # noqa: E402
-
-from mofm.registry import MODELS  # noqa: E402
+from mofm.launch import add_arguments, config_from_args
+from mofm.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +37,7 @@ def features(loader, preprocessor, backbone, title: str):
 def main():
     """Fit on the training windows, score the test windows."""
     args = parse_args()
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
     train, test = (Runner.build_dataloader(loader)

@@ -13,12 +13,12 @@ References: ring all-reduce moves 2 (D - 1) / D of the gradients through every d
 import argparse
 import copy
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from get_flops import make_batch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
@@ -26,14 +26,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
-from _launch import add_arguments, load_config  # noqa: E402
-from get_flops import make_batch  # noqa: E402
-
-from mofm.annotations import dump_annotations  # noqa: E402
-from mofm.apis.model import init_model  # noqa: E402
-from mofm.apis.profiling import flop_counter, parts  # noqa: E402
-from mofm.datasets import MotionDataset, SyntheticMotion  # noqa: E402
+from mofm.annotations import dump_annotations
+from mofm.apis.model import init_model
+from mofm.apis.profiling import flop_counter, parts
+from mofm.datasets import MotionDataset, SyntheticMotion
+from mofm.launch import add_arguments, config_from_args
 
 GIB = 2**30
 WAYS = ('DDP', 'ZeRO-1', 'FSDP')
@@ -304,7 +301,7 @@ def right(*columns, title: str) -> Table:
 def main():
     """Count and print."""
     args = parse_args()
-    cfg, tflops = load_config(args), achieved(args.tflops)
+    cfg, tflops = config_from_args(args), achieved(args.tflops)
     console = Console()
     with console.status('counting'):
         cost = training_cost(cfg, args.amp)

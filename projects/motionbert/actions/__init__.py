@@ -1,13 +1,7 @@
 """Recognition of actions on representations of the motion (MotionBERT, Sec. 4.4)."""
 
 from .heads import MotionBERTClsHead, MotionBERTOneShotHead
-from .transforms import (
-    CocoToH36M,
-    NormalizeByLongSide,
-    PersonTracking,
-    RandomMove,
-    ResampleFrames,
-)
+from .transforms import CocoToH36M, NormalizeByLongSide, PersonTracking, RandomMove, ResampleFrames
 
 __all__ = [
     'CocoToH36M', 'MotionBERTClsHead', 'MotionBERTOneShotHead', 'NormalizeByLongSide',

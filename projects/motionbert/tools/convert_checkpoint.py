@@ -10,10 +10,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from mofm.hub.checkpoint import load_state  # noqa: E402
-from projects.motionbert.released import read_released, to_released  # noqa: E402
+from mofm.hub.checkpoint import load_state
+from projects.motionbert.released import read_released, to_released
 
 
 def main(argv=None):

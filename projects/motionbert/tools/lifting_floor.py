@@ -9,17 +9,14 @@ a model may have, on the tested split itself.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from mofm.annotations import AnnotationError  # noqa: E402
-from projects.motionbert.lifting.datasets import LAYOUT, Human36MDataset  # noqa: E402
-from projects.motionbert.lifting.metrics import PoseAccuracy3D  # noqa: E402
-from projects.motionbert.lifting.transforms import NormalizeByWidth  # noqa: E402
+from mofm.annotations import AnnotationError
+from projects.motionbert.lifting.datasets import LAYOUT, Human36MDataset
+from projects.motionbert.lifting.metrics import PoseAccuracy3D
+from projects.motionbert.lifting.transforms import NormalizeByWidth
 
 Lifter = Callable[[np.ndarray], np.ndarray]
 _PENALTIES = tuple(10.**np.arange(6))

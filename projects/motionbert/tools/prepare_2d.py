@@ -9,15 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from mofm.annotations import (  # noqa: E402
-    AnnotationError,
-    dump_annotations,
-    summarize,  # noqa: E402
-)
-from mofm.registry import SOURCES  # noqa: E402
-from projects.motionbert.lifting import sources  # noqa: E402, F401
+from mofm.annotations import AnnotationError, dump_annotations, summarize
+from mofm.registry import SOURCES
 
 
 def main(argv=None):

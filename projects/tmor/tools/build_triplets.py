@@ -23,19 +23,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).resolve().parent)]
-from mmengine.config import DictAction  # noqa: E402
-from text_features import text_table  # noqa: E402
-from video_features import add_encoder, clips_of, make_table  # noqa: E402
+from mmengine.config import DictAction
+from text_features import text_table
+from video_features import add_encoder, clips_of, make_table
 
-from mofm.annotations import (  # noqa: E402
-    AnnotationError,  # noqa: E402
-    dump_annotations,
-    load_annotations,
-)
-from projects.tmor.language.prompts import read_texts  # noqa: E402
-from projects.tmor.language.tables import FeatureTable, unit_rows  # noqa: E402
-from projects.tmor.language.triplets import join_captions, unique_captions  # noqa: E402
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
+from projects.tmor.language.prompts import read_texts
+from projects.tmor.language.tables import FeatureTable, unit_rows
+from projects.tmor.language.triplets import join_captions, unique_captions
 
 _EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
 

@@ -8,8 +8,6 @@ windows overlap they are averaged. Nothing is trained; the metrics are those of 
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +17,8 @@ from mmengine.runner import Runner
 from rich.progress import track
 from sklearn.neighbors import NearestNeighbors
 
-sys.path.append(str(Path(__file__).resolve().parents[3] / 'tools'))
-from _launch import add_arguments, load_config  # noqa: E402
-
-from mofm.registry import MODELS  # noqa: E402
+from mofm.launch import add_arguments, config_from_args
+from mofm.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,7 +55,7 @@ def normalized(points: torch.Tensor) -> torch.Tensor:
 def main():
     """Fit on the training windows, score the test windows."""
     args = parse_args()
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
     train, test = (Runner.build_dataloader(loader)

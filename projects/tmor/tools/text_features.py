@@ -20,20 +20,10 @@ from pathlib import Path
 from mmengine.config import DictAction
 from tqdm import tqdm
 
-sys.path.append(str(Path(__file__).resolve().parents[3]))
-from mofm.annotations import (
-    LABEL_NAMES,  # noqa: E402
-    AnnotationError,  # noqa: E402
-    load_annotations,  # noqa: E402
-)
-from projects.tmor.language.encoders import load_encoder  # noqa: E402
-from projects.tmor.language.prompts import (  # noqa: E402
-    TEMPLATES,
-    class_phrase,
-    encode_groups,
-    read_texts,
-)
-from projects.tmor.language.tables import TableWriter  # noqa: E402
+from mofm.annotations import LABEL_NAMES, AnnotationError, load_annotations
+from projects.tmor.language.encoders import load_encoder
+from projects.tmor.language.prompts import TEMPLATES, class_phrase, encode_groups, read_texts
+from projects.tmor.language.tables import TableWriter
 
 _BLOCK = 20000  # ids between two saves
 

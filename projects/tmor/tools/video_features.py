@@ -17,20 +17,10 @@ import numpy as np
 from mmengine.config import DictAction
 from tqdm import tqdm
 
-sys.path.append(str(Path(__file__).resolve().parents[3]))
-from mofm.annotations import (  # noqa: E402
-    AnnotationError,
-    load_annotations,  # noqa: E402
-    summarize,
-)
-from mofm.pose_estimation.video import find_videos  # noqa: E402
-from projects.tmor.language.encoders import (  # noqa: E402
-    by_name,
-    encode_videos,
-    load_encoder,
-    video_of,
-)
-from projects.tmor.language.tables import TableWriter  # noqa: E402
+from mofm.annotations import AnnotationError, load_annotations, summarize
+from mofm.pose_estimation.video import find_videos
+from projects.tmor.language.encoders import by_name, encode_videos, load_encoder, video_of
+from projects.tmor.language.tables import TableWriter
 
 
 def shard(text: str) -> tuple:

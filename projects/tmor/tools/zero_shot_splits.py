@@ -19,15 +19,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from tqdm import tqdm
 
-sys.path.append(str(Path(__file__).resolve().parents[3] / 'tools'))
-from _launch import add_arguments, load_config, require_checkpoint  # noqa: E402
-
-from mofm.registry import MODELS  # noqa: E402
-from projects.tmor.language.splits import (  # noqa: E402
-    SplitTrainer,
-    draw_splits,
-    evaluate_splits,
-)
+from mofm.launch import add_arguments, config_from_args, require_checkpoint
+from mofm.registry import MODELS
+from projects.tmor.language.splits import SplitTrainer, draw_splits, evaluate_splits
 
 _COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
 
@@ -79,7 +73,7 @@ def show(rows: dict, num_splits: int):
 def main(argv=None):
     """Compute features, train on each split, print."""
     args = parse_args(argv)
-    cfg = load_config(args)
+    cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
     init_cfg = None

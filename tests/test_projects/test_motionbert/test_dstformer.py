@@ -1,7 +1,6 @@
 """DSTformer against its formulas and the published counts; checkpoints of its authors."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.special import erf
 
 from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
 from projects.motionbert.released import from_released, read_released, to_released
+from tests.test_tools.tool_runner import as_module
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_frames=7)
@@ -239,11 +239,8 @@ def test_what_is_no_released_checkpoint(tmp_path, model):
 
 
 def test_convert_tool(tmp_path, model):
-    sys.path.insert(0, str(ROOT / 'projects/motionbert/tools'))
-    try:
-        from convert_checkpoint import main
-    finally:
-        sys.path.pop(0)
+    with as_module('projects/motionbert/tools/convert_checkpoint.py') as tool:
+        main = tool.main
     source, ours, back = (tmp_path / name for name in ('a.bin', 'b.pth', 'c.bin'))
     torch.save(dict(model_pos={f'module.{name}': tensor for name, tensor in
                                model.state_dict().items()}), source)

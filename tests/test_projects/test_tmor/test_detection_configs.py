@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
+from tests.test_tools.tool_runner import as_module
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
@@ -110,8 +111,6 @@ def test_pretraining_is_all_that_differs():
 
 def test_nearest_neighbor_knows_what_it_has_seen(files, monkeypatch, capsys, tmp_path):
     """Tested on its training windows, the floor repeats their annotations."""
-    monkeypatch.syspath_prepend(str(ROOT / 'projects/tmor/tools'))
-    import nearest_neighbor as tool
     config = tmp_path / 'floor.py'
     config.write_text(f'''
 _base_ = {str(FOLDER / 'localize_utkinect_mofm_tiny.py')!r}
@@ -120,7 +119,8 @@ train_dataloader = dict(num_workers=0, dataset=dict(**data, stride=4))
 test_dataloader = dict(num_workers=0, dataset=dict(**data, split='train', test_mode=False))
 ''')
     monkeypatch.setattr('sys.argv', ['nearest_neighbor.py', str(config)])
-    tool.main()
+    with as_module('projects/tmor/tools/nearest_neighbor.py') as tool:
+        tool.main()
     value, = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()
               if line.startswith('detection/frame_mAP'))
     assert value == 1.

@@ -1,20 +1,14 @@
-"""inspect.py counts what is in a file and draws it."""
-import subprocess
-import sys
-from pathlib import Path
-
+"""inspect_annotations.py counts what is in a file and draws it."""
 import numpy as np
 import pytest
 from PIL import Image
 
 from mofm.annotations import dump_annotations
+from tests.test_tools.tool_runner import python
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools/data/inspect.py'
 
-
-def run(*args, tool=TOOL):
-    return subprocess.run([sys.executable, str(tool), *map(str, args)], capture_output=True,
-                          text=True, env=dict(COLUMNS='120', PATH='/usr/bin:/bin'))
+def run(*args):
+    return python('data/inspect_annotations.py', *args, check=False, COLUMNS='120')
 
 
 @pytest.fixture(scope='module')
@@ -82,9 +76,3 @@ def test_errors_are_one_line(files):
         assert done.returncode == 1
         assert words in done.stderr
         assert 'Traceback' not in done.stderr
-
-
-def test_tools_beside_it_find_the_standard_library():
-    done = run('--help', tool=TOOL.with_name('prepare.py'))
-    assert done.returncode == 0
-    assert 'penn_action' in done.stdout

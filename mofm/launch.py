@@ -1,4 +1,4 @@
-"""What train.py and test.py share: config, overrides, processes."""
+"""Options, config and processes of the tools that run a config."""
 
 import argparse
 import ctypes
@@ -9,14 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from mmengine.config import Config, ConfigDict, DictAction
-from torch.distributed.elastic.multiprocessing.errors import record
 
-from mofm.hub.checkpoint import find_checkpoint
-from mofm.utils.config import default_work_dir
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for projects/
+from mofm.utils.config import default_work_dir, load_config
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -32,16 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser):
                         help=argparse.SUPPRESS)
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def config_from_args(args: argparse.Namespace) -> Config:
     """Config with the overrides of the command line, ready for a Runner."""
+    import torch  # not for --help
+
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config; configs/ holds them all')
-    if Path(args.config).suffix != '.py':  # config.json of a stranger could import modules
-        raise SystemExit(f'{args.config}: expected a .py config')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from None
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
@@ -56,6 +50,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def require_checkpoint(path: str):
     """Stop before anything is built if there is no such checkpoint."""
+    from mofm.hub.checkpoint import find_checkpoint
+
     try:
         if '://' not in path:
             find_checkpoint(path)
@@ -63,13 +59,16 @@ def require_checkpoint(path: str):
         raise SystemExit(str(error)) from error
 
 
-def launch(main: Callable[[], None]):
+def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace):
     """Run a tool; dist_train.sh ends with the error of the process that failed first.
 
     Threads of Gloo that still live when the interpreter ends abort it now and then, so the
     connections are closed before, and before that the model wrapper that holds on to them.
     """
-    record(main)()
+    import torch
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    record(main)(args)
     if torch.distributed.is_initialized():
         gc.collect()
         torch.distributed.barrier()
@@ -85,6 +84,8 @@ def die_with_launcher():
 
 def use_gloo(cfg: Config):
     """Run on several processes without a GPU, which MMEngine's own launcher cannot."""
+    import torch
+
     if cfg.launcher == 'pytorch':
         torch.distributed.init_process_group('gloo')
     cfg.env_cfg.dist_cfg = ConfigDict(backend='gloo')

@@ -1,0 +1,27 @@
+"""The plug-ins in projects/ are importable from the checkout and after installation."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_installed_packages_have_all_projects():
+    code = ('import setuptools; from distutils.core import run_setup; '
+            'print(*run_setup("setup.py", stop_after="init").packages)')
+    found = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout.split()
+    folders = {path.parent.relative_to(ROOT) for name in ('mofm', 'projects')
+               for path in (ROOT / name).rglob('__init__.py')}
+    assert set(found) == {'.'.join(folder.parts) for folder in folders} | {'projects'}
+    assert not (ROOT / 'projects/__init__.py').exists()  # it would hide other projects
+
+
+def test_no_script_edits_the_path_of_modules():
+    scripts = [path for folder in ('benchmarks', 'mofm', 'projects', 'tests', 'tools')
+               for path in (ROOT / folder).rglob('*.py')]
+    assert len(scripts) > 200
+    edit = re.compile(r'^ *sys\.path(\.|\[.*\] *=| *\+?=)', re.MULTILINE)
+    assert not [path for path in scripts if edit.search(path.read_text())]
