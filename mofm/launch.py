@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
 
