@@ -10,11 +10,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-try:
-    import pyarrow as pa
-except ImportError:  # only those who use such files need it
-    pa = None
-
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
@@ -24,12 +19,17 @@ _BATCH = 2**22  # coordinates in a record batch, at most that many more in its l
 _ROWS = 2**13
 
 
-def _require_arrow():
-    if pa is None:
-        raise ModuleNotFoundError('.arrow files need pyarrow: pip install "pyarrow>=17,<21"')
+def _pyarrow():
+    try:
+        import pyarrow
+    except ImportError:  # only those who use such files need it
+        raise ModuleNotFoundError(
+            '.arrow files need pyarrow: pip install "pyarrow>=17,<21"') from None
+    return pyarrow
 
 
 def _schema(metainfo: dict):
+    pa = _pyarrow()
     texts = [('frame_dir', pa.string()), ('clip', pa.string()), ('track_id', pa.int64()),
              ('split', pa.list_(pa.string()))]
     scalars = [(name, getattr(pa, kind)()) for name, kind in _SCALARS.items()]
@@ -46,9 +46,8 @@ class ArrowWriter:
     """
 
     def __init__(self, file: BinaryIO, metainfo: dict):
-        _require_arrow()
         self._schema = _schema(metainfo)
-        self._file = pa.ipc.new_file(file, self._schema)
+        self._file = _pyarrow().ipc.new_file(file, self._schema)
         self._rows: list[dict] = []
         self._size = 0
 
@@ -72,7 +71,7 @@ class ArrowWriter:
             self._flush()
 
     def _flush(self):
-        columns = []
+        pa, columns = _pyarrow(), []
         for field in self._schema:
             values = [row[field.name] for row in self._rows]
             if field.name in _LISTS:
@@ -115,7 +114,7 @@ class ArrowFile:
     """
 
     def __init__(self, path: str | Path):
-        _require_arrow()
+        pa = _pyarrow()
         self.path = str(path)
         self._file = pa.ipc.open_file(pa.memory_map(self.path))
         expected = _schema({})

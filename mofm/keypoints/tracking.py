@@ -7,7 +7,6 @@ standard deviation of annotators at that joint (Ronchi and Perona, ICCV 2017).
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 _SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
                     .087, .087, .089, .089])
@@ -82,6 +81,8 @@ class PoseTracker:
             np.ndarray: (N,) number of each person, from 0 in the order of appearance; no number
             comes twice in a frame.
         """
+        from scipy.optimize import linear_sum_assignment
+
         recent = frame - self._tracks['frame'] <= self.max_lost + 1
         tracks = {field: value[recent] for field, value in self._tracks.items()}
         steps = np.nan_to_num(tracks['velocity']) * (frame - tracks['frame'])[:, None]

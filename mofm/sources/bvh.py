@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from mofm.registry import SOURCES
 
@@ -103,9 +102,11 @@ def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: (T, J, 3) in the unit of the file along the axes of the room.
     """
+    from scipy.spatial.transform import Rotation
+
     frames = len(values)
     position = np.empty((frames, len(skeleton.names), 3))
-    rotation: dict[int, Rotation] = {-1: Rotation.identity(frames)}
+    rotation = {-1: Rotation.identity(frames)}
     column = 0
     for joint, (parent, kinds) in enumerate(zip(skeleton.parents, skeleton.channels, strict=True)):
         own = values[:, column:column + len(kinds)]

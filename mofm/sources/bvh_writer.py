@@ -7,12 +7,15 @@ import warnings
 from os import PathLike
 from pathlib import Path
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from mofm.structures import Layout, get_layout
 from mofm.utils.files import atomic_write
+
+if TYPE_CHECKING:  # SciPy is imported where it is used
+    from scipy.spatial.transform import Rotation
 
 _UP, _DOWN, _FORWARD, _LEFT = np.array([[0, 1, 0], [0, -1, 0], [0, 0, 1], [1, 0, 0]])
 _REST = dict(knee=_DOWN, ankle=_DOWN, foot=_FORWARD, heel=-_FORWARD, big_toe=_FORWARD,
@@ -41,6 +44,8 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
     Raises:
         ValueError: If the joints are not as expected.
     """
+    from scipy.spatial.transform import Rotation
+
     layout = get_layout(layout) if isinstance(layout, str) else layout
     joints, path = np.asarray(joints, np.float64), Path(path)
     if joints.ndim != 3 or joints.shape[1:] != (layout.num_joints, 3) or not len(joints):
@@ -51,10 +56,10 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
                          'numbers, and a positive frame rate')
     children, columns = _children(layout), [joints[:, 0]]
 
-    def turned(frame: Rotation, bone: np.ndarray, rest: np.ndarray) -> Rotation:
+    def turned(frame: 'Rotation', bone: np.ndarray, rest: np.ndarray) -> 'Rotation':
         return frame * _swing(rest, frame.inv().apply(bone))
 
-    def write(name: str, offset: np.ndarray, frame: Rotation, turn: Rotation, inner) -> str:
+    def write(name: str, offset: np.ndarray, frame: 'Rotation', turn: 'Rotation', inner) -> str:
         """A joint in the frame of its parent, and what hangs on it."""
         channels = f'6 {_POSITION}' if len(columns) == 1 else '3'
         kind = 'ROOT' if len(columns) == 1 else 'JOINT'
@@ -62,7 +67,7 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
         return (f'{kind} {name}\n{{\n\tOFFSET {_numbers(offset)}\n\tCHANNELS {channels} '
                 f'{_ROTATION}\n{indent(inner(), chr(9))}}}\n')
 
-    def visit(joint: int, offset: np.ndarray, frame: Rotation) -> str:
+    def visit(joint: int, offset: np.ndarray, frame: 'Rotation') -> str:
         name, ends = layout.joints[joint], children[joint]
         rest = np.array([_rest(layout.joints[end]) for end in ends])  # (K, 3)
         bones = joints[:, ends] - joints[:, [joint]]  # (T, K, 3)
@@ -112,8 +117,10 @@ def _rest(name: str) -> np.ndarray:
     return _REST.get(part, _LEFT if side == 'left' else -_LEFT)
 
 
-def _swing(rest: np.ndarray, bone: np.ndarray) -> Rotation:
+def _swing(rest: np.ndarray, bone: np.ndarray) -> 'Rotation':
     """Smallest rotations of an axis (3,) to T directions (T, 3)."""
+    from scipy.spatial.transform import Rotation
+
     axis = np.cross(rest, bone)
     length = np.linalg.norm(axis, axis=-1)
     angle = np.arctan2(length, bone @ rest)
@@ -122,15 +129,17 @@ def _swing(rest: np.ndarray, bone: np.ndarray) -> Rotation:
         axis * (angle / np.linalg.norm(axis, axis=-1))[:, None])
 
 
-def _fit(rest: np.ndarray, bones: np.ndarray) -> Rotation:
+def _fit(rest: np.ndarray, bones: np.ndarray) -> 'Rotation':
     """Rotations that bring K axes (K, 3) nearest to T x K directions (T, K, 3): Kabsch, 1976."""
+    from scipy.spatial.transform import Rotation
+
     length = np.linalg.norm(bones, axis=-1, keepdims=True)
     u, _, vt = np.linalg.svd(np.swapaxes(bones / np.where(length, length, 1), 1, 2) @ rest)
     u[..., 2] *= np.linalg.det(u @ vt)[:, None]
     return Rotation.from_matrix(u @ vt)
 
 
-def _angles(rotation: Rotation) -> np.ndarray:
+def _angles(rotation: 'Rotation') -> np.ndarray:
     """(T, 3) degrees in the order of the channels, without jumps of a full turn."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # at a gimbal lock any choice is right

@@ -4,7 +4,6 @@ import math
 from pathlib import PurePosixPath
 
 import numpy as np
-from scipy.io import loadmat, whosmat
 
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
@@ -68,6 +67,8 @@ class PennAction(Source):
 
     def _load(self, name, content):
         """The fields of a ``.mat`` file; their declared sizes are looked at before reading."""
+        from scipy.io import loadmat, whosmat
+
         try:
             refused = [(field, shape, kind) for field, shape, kind in whosmat(io.BytesIO(content))
                        if field in _FIELDS

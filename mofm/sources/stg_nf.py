@@ -10,7 +10,6 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 
 from mofm.annotations import AnnotationError
@@ -252,6 +251,8 @@ class UBnormal(TrackedPersons):
 
 def _read_mask(file: Path) -> np.ndarray | None:
     """A gray image (H, W) of usual size; None if it is none."""
+    import cv2
+
     try:
         with open(file, 'rb') as f:
             content = f.read(_MAX_MASK)

@@ -5,7 +5,6 @@ One function per task; :class:`mofm.engine.ReportHook` chooses it.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from mofm.evaluation.metrics.clip_auc import ClipAUC
 from mofm.evaluation.metrics.frame_auc import FrameAUC
@@ -49,6 +48,8 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
             scores, and the score of the true class.
         num_mistakes (int): How many mistakes are shown.
     """
+    from sklearn.metrics import confusion_matrix
+
     index, label, best, scores, true = zip(*rows, strict=True)
     index, label, true = np.array(index), np.array(label), np.array(true)
     best, scores = np.array(best), np.array(scores)  # (N, 3)
@@ -225,6 +226,8 @@ def _add_confusion(report, matrix, names, figures, unit, note=''):
 
 def _add_curves(report, scores):
     """Curves of the clips with the lowest AUC, and a table of all."""
+    from sklearn.metrics import roc_auc_score
+
     auc = {clip: roc_auc_score(s['label'], -s['smoothed']) if 0 < s['label'].mean() < 1 else 2.
            for clip, s in scores.items()}
     order = sorted(scores, key=auc.get)

@@ -9,9 +9,6 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
-from sklearn.metrics import roc_auc_score
 
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 from mofm.registry import METRICS
@@ -29,6 +26,8 @@ def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
     Raises:
         ValueError: If a score is NaN.
     """
+    from sklearn.metrics import roc_auc_score
+
     if np.isnan(normality).any():
         raise ValueError(f'normality: found {np.isnan(normality).sum()} of {len(normality)} values'
                          ' that are NaN, expected numbers; look at the loss of the training')
@@ -184,6 +183,8 @@ class FrameAUC(BaseMetric):
         return start, start[clip] + frame
 
     def _smooth(self, score):
+        from scipy.ndimage import gaussian_filter1d
+
         for sigma in self.smoothing:
             score = gaussian_filter1d(score, sigma)
         return score
@@ -217,6 +218,8 @@ def _file_names(clips) -> dict[str, str]:
 
 def _thumbnails(smoothed: np.ndarray, windows: list) -> dict[int, np.ndarray]:
     """Key points (J, 3) of the least normal person about each of the deepest minima, by frame."""
+    from scipy.signal import find_peaks
+
     minima, _ = find_peaks(np.pad(-smoothed, 1, constant_values=-np.inf),
                            distance=max(len(smoothed) / (2 * _NUM_THUMBNAILS), 1))
     minima = minima - 1
