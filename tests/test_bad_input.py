@@ -34,7 +34,7 @@ def ann_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize('part', ['train', 'val'])
-def test_awkward_clips_reach_the_classifier(ann_file, part):
+def test_classifier_takes_awkward_clips(ann_file, part):
     cfg = Config.fromfile(ROOT / 'configs/dt1_penn_tiny.py')
     loader = cfg[f'{part}_dataloader'].dataset
     clips = MotionDataset(ann_file, [TRANSFORMS.build(t) for t in loader.pipeline],
@@ -59,7 +59,7 @@ def test_awkward_clips_reach_the_classifier(ann_file, part):
                     rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_awkward_clips_reach_the_pretrainer(ann_file):
+def test_pretrainer_takes_awkward_clips(ann_file):
     cfg = Config.fromfile(ROOT / 'configs/mofm/pretrain_tiny.py')
     cfg.model.tokenizer.init_cfg = None  # a random teacher will do
     pipeline = [TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline]

@@ -18,6 +18,6 @@ def test_compat_makes_the_models_importable():
         'assert MODELS.get("STGCN") and MODELS.get("ResNet3dSlowOnly")')
 
 
-def test_core_does_without_them():
+def test_core_does_not_import_mmaction_models():
     run('import mofm.datasets, mofm.engine, mofm.evaluation, mofm.models, sys\n'
         'assert "mmaction.models" not in sys.modules')

@@ -69,7 +69,7 @@ def without_checkpoints(cfg):
 
 
 @pytest.mark.parametrize('path', [path for path in CONFIGS if 'corpus' not in path])
-def test_config_builds_and_learns(path):
+def test_configs_build_and_learn(path):
     cfg = Config.fromfile(ROOT / path)
     for hook in cfg.get('custom_hooks', []):
         HOOKS.build(dict(hook))

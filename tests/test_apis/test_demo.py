@@ -50,7 +50,7 @@ def listed(lines):
     ('action', 'action', '.json', '.gif'), ('clip_jigsaw', 'anomaly', '.json', '.png'),
     ('dved', 'tokens', '.json', '.png'), ('dved', 'reconstruct', '.npz', '.png'),
     ('pretrain', 'tokens', '.json', '.png'), ('action', 'features', '.npz', None)])
-def test_files_of_a_task(run, motion, kind, task, data, picture):
+def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
     """Data of four clips, pictures of two, all of them listed and readable."""
     out, lines = run(kind, '--task', task, '--pictures', 2)
     files = sorted(out.iterdir())
@@ -70,7 +70,7 @@ def test_files_of_a_task(run, motion, kind, task, data, picture):
         assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
 
 
-def test_gallery(run, inferencer, motion, tmp_path):
+def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):
     gallery = inferencer('one_shot').gallery
     gallery.add('mine', motion[0])
     gallery.add('other', motion[1])
@@ -99,7 +99,7 @@ class Extractor:
 
 
 @pytest.mark.parametrize('kind', ['action', 'jigsaw'])
-def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
+def test_demo_draws_skeletons_on_the_video(run, demo, monkeypatch, tmp_path, kind):
     monkeypatch.setattr(demo, 'PoseExtractor', Extractor)
     path = tmp_path / 'walk.mp4'
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
@@ -117,7 +117,7 @@ def test_video_with_its_skeletons(run, demo, monkeypatch, tmp_path, kind):
     assert 15 < center[-1] - center[0] < 35  # it walks along
 
 
-def test_overlay_colors():
+def test_draw_poses_colors_by_value():
     red, blue, unknown = score_colors(np.array([0, 1, np.nan])).astype(int)
     assert red[2] > red[0] + 50
     assert blue[0] > blue[2] + 50
@@ -132,7 +132,7 @@ def test_overlay_colors():
     assert (shown == (10, 20, 250)).all(2).sum() > 100
 
 
-def test_bad_input(run, demo, tmp_path):
+def test_demo_names_bad_input(run, demo, tmp_path):
     with pytest.raises(ValueError, match='nowhere.pkl: file: found no such file'):
         run('action', inputs=('nowhere.pkl', ))
     with pytest.raises(ValueError, match="task: found 'anomaly'"):

@@ -123,7 +123,7 @@ def assert_ordinary(name, model, batch, results):
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_dense_equals_sparse(name):
+def test_export_dense_graph_equals_sparse_model(name):
     model = build(name)
     graph = ExportableModel(model)
     for batch in batches():
@@ -133,7 +133,7 @@ def test_dense_equals_sparse(name):
 
 @pytest.mark.parametrize('name', [
     'jigsaw', 'dved', pytest.param('one_shot', marks=pytest.mark.slow)])
-def test_onnx_equals_the_ordinary_path(exported, name):
+def test_export_onnx_equals_pytorch(exported, name):
     model, path, difference = exported(name)
     assert max(difference.values()) <= 1e-4
     session = onnxruntime.InferenceSession(path)
@@ -141,7 +141,7 @@ def test_onnx_equals_the_ordinary_path(exported, name):
         assert_ordinary(name, model, batch, session.run(None, to_inputs(batch)))
 
 
-def test_the_file_describes_itself(exported):
+def test_export_onnx_file_describes_itself(exported):
     model = onnx.load(exported('dved')[1])
     onnx.checker.check_model(model)
     shapes = {tensor.name: [axis.dim_param or axis.dim_value
@@ -168,7 +168,7 @@ PIPELINES = {
 
 
 @pytest.mark.parametrize('steps', PIPELINES.values(), ids=PIPELINES)
-def test_heat_is_that_of_the_transforms(steps):
+def test_export_heat_equals_transforms(steps):
     """Pixel by pixel: one rounding more and the edge of a support or of a box moves."""
     model = build('dved', [SAMPLE, *steps, PACK])
     batch = [*clips(16, persons=3), *(without(clip, 3) for clip in clips(1, persons=3))]
@@ -183,7 +183,7 @@ def test_heat_is_that_of_the_transforms(steps):
     assert torch.equal(found.occupied(), expected.occupied())
 
 
-def test_score_weighs_the_heat():
+def test_export_score_weighs_the_heat():
     model = build('dved')
     pipeline = model.cfg.test_dataloader.dataset.pipeline
     model.data_preprocessor = MotionDataPreprocessor(**GRID, use_score=True)
@@ -197,7 +197,7 @@ def test_score_weighs_the_heat():
 
 
 @pytest.mark.parametrize('route', ['export', 'compile'])
-def test_torch_takes_the_graph_whole(route):
+def test_export_graph_has_no_break(route):
     """No shape and no branch depends on the data."""
     model = build('jigsaw', head=dict(MODELS['jigsaw']['head'], ignore_empty=False))
     graph = ExportableModel(model)
@@ -211,7 +211,7 @@ def test_torch_takes_the_graph_whole(route):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
-def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch):
+def test_export_refuses_graph_that_differs(exported, tmp_path, monkeypatch):
     """The exporter makes the file of a model with other weights."""
     path = exported('jigsaw')[1]
     program = SimpleNamespace(
@@ -227,7 +227,7 @@ def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ['same.onnx']
 
 
-def test_what_has_no_graph_is_refused(monkeypatch, tmp_path):
+def test_export_names_models_without_graph(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match='found UniformSampleFrames, PoseFlip, Thermal.*expected'):
         ExportableModel(build('action', [SAMPLE, dict(type='PoseFlip'), FORMAT, PACK]))
     with pytest.raises(ValueError, match='num_clips of UniformSampleFrames: found 2'):

@@ -13,7 +13,7 @@ def one_shot(inferencer):
     return inferencer('one_shot')
 
 
-def test_the_nearest_exemplar_of_a_class_counts(one_shot, motion):
+def test_gallery_nearest_exemplar_of_a_class_counts(one_shot, motion):
     gallery = one_shot.gallery
     embedding = one_shot.embed(motion)
     assert gallery.add('walk', motion[0]) == 1
@@ -30,7 +30,7 @@ def test_the_nearest_exemplar_of_a_class_counts(one_shot, motion):
     np.testing.assert_allclose(results[2].embedding, embedding[2:3], atol=1e-5)
 
 
-def test_accuracy_is_that_of_the_metric(one_shot, motion):
+def test_gallery_accuracy_equals_metric(one_shot, motion):
     exemplars = {0: 'walk', 1: 'wave', 2: 'squat'}
     for i, name in exemplars.items():
         one_shot.gallery.add(name, motion[i])
@@ -43,12 +43,12 @@ def test_accuracy_is_that_of_the_metric(one_shot, motion):
     assert np.mean(right) > 0
 
 
-def test_every_window_is_an_exemplar(one_shot, motion):
+def test_gallery_takes_every_window_as_exemplar(one_shot, motion):
     assert one_shot.gallery.add('walk', motion[0], window=10, stride=5) == (
         -(-(motion[0]['total_frames'] - 10) // 5) + 1)
 
 
-def test_removed_classes_do_not_come_back(one_shot, motion):
+def test_gallery_removed_classes_do_not_come_back(one_shot, motion):
     gallery = one_shot.gallery
     gallery.add('walk', motion[0])
     gallery.add('wave', motion[1])
@@ -60,7 +60,7 @@ def test_removed_classes_do_not_come_back(one_shot, motion):
         gallery.remove('walk')
 
 
-def test_save_and_load(one_shot, inferencer, motion, tmp_path):
+def test_gallery_round_trips_through_file(one_shot, inferencer, motion, tmp_path):
     one_shot.gallery.add('walk', motion[0])
     one_shot.gallery.add('wave', motion[1:3])
     path = tmp_path / 'new/gallery.npz'
@@ -76,7 +76,7 @@ def test_save_and_load(one_shot, inferencer, motion, tmp_path):
         other.gallery.save(tmp_path / 'gallery.json')
 
 
-def test_gallery_of_another_model(one_shot, inferencer, motion, tmp_path):
+def test_gallery_of_another_model_is_refused(one_shot, inferencer, motion, tmp_path):
     one_shot.gallery.add('walk', motion[0])
     one_shot.gallery.save(tmp_path / 'gallery.npz')
     other = inferencer('one_shot', seed=1)
@@ -86,7 +86,7 @@ def test_gallery_of_another_model(one_shot, inferencer, motion, tmp_path):
     assert len(other.gallery) == 0
 
 
-def test_an_empty_gallery(one_shot, motion, tmp_path):
+def test_gallery_that_is_empty_is_refused(one_shot, motion, tmp_path):
     message = 'found no exemplar, expected at least one; add some with gallery.add'
     with pytest.raises(ValueError, match=message):
         one_shot.iter(motion[0])
@@ -94,7 +94,7 @@ def test_an_empty_gallery(one_shot, motion, tmp_path):
         one_shot.gallery.save(tmp_path / 'a.npz')
 
 
-def test_bad_exemplars_add_nothing(one_shot, inferencer, motion):
+def test_gallery_bad_exemplars_add_nothing(one_shot, inferencer, motion):
     with pytest.raises(ValueError, match='no person'):
         one_shot.gallery.add('walk', [motion[0], np.zeros((4, 17, 3))])
     with pytest.raises(ValueError, match="name: found '', expected the class"):
@@ -107,7 +107,7 @@ def test_bad_exemplars_add_nothing(one_shot, inferencer, motion):
 @pytest.mark.parametrize('change', [
     dict(name=np.array(['a', 'b'])), dict(name=np.array([{}], object)), dict(embedding=np.ones(4)),
     dict(embedding=np.full((1, 8), np.nan, np.float32)), dict(name=np.array(['a'] * 0))])
-def test_damaged_files(one_shot, tmp_path, change):
+def test_gallery_damaged_files_are_named(one_shot, tmp_path, change):
     content = dict(name=np.array(['a']), embedding=np.ones((1, 8), np.float32),
                    model=one_shot.fingerprint)
     np.savez(tmp_path / 'a.npz', **{**content, **change})

@@ -44,7 +44,7 @@ def clip_of(ann, rows=slice(None)):
     ('jigsaw', ('anomaly', 'features')), ('anomaly', ('anomaly', 'features')),
     ('dved', ('tokens', 'reconstruct')), ('kmeans', ('tokens', 'reconstruct')),
     ('pretrain', ('features', 'tokens'))])
-def test_tasks_of_a_model(inferencer, kind, tasks):
+def test_inferencer_knows_tasks_of_a_model(inferencer, kind, tasks):
     model = inferencer(kind)
     assert model.tasks == tasks
     others = {'action', 'one_shot', 'anomaly', 'tokens', 'reconstruct', 'features'} - {*tasks}
@@ -55,7 +55,7 @@ def test_tasks_of_a_model(inferencer, kind, tasks):
             model.predict_clips([], task)
 
 
-def test_a_head_from_outside_is_asked_what_it_sets(tiny):
+def test_inferencer_knows_tasks_of_a_foreign_head(tiny):
 
     @MODELS.register_module(force=True)
     class HowStill(torch.nn.Module):
@@ -70,7 +70,7 @@ def test_a_head_from_outside_is_asked_what_it_sets(tiny):
     assert MotionInferencer(cfg, device='cpu').tasks == ('anomaly', 'features')
 
 
-def test_a_model_that_is_for_nothing(tiny, monkeypatch):
+def test_inferencer_refuses_model_without_task(tiny, monkeypatch):
     cfg, _ = tiny('dved')
     monkeypatch.setattr('mofm.models.tokenizers.base.MotionTokenizer.predict',
                         lambda self, inputs, samples: samples)
@@ -78,7 +78,7 @@ def test_a_model_that_is_for_nothing(tiny, monkeypatch):
         MotionInferencer(cfg, device='cpu')
 
 
-def test_several_clips_of_a_recording(tiny, motion):
+def test_inferencer_averages_clips_of_a_recording(tiny, motion):
     cfg, checkpoint = tiny('action')
     cfg.test_dataloader.dataset.pipeline[0].num_clips = 3
     action = MotionInferencer(cfg, checkpoint, device='cpu')
@@ -90,7 +90,7 @@ def test_several_clips_of_a_recording(tiny, motion):
         action(motion[0], 'features', **QUIET)
 
 
-def test_predict_clips_gives_what_the_model_gives(inferencer, motion):
+def test_predict_clips_equals_the_model(inferencer, motion):
     clips = [clip_of(ann, slice(n)) for ann, n in zip(motion, (1, 5, 20))]
     dved = inferencer('dved', batch_size=2)
     tokens = dved.predict_clips(clips, 'tokens')
@@ -124,7 +124,7 @@ def test_predict_clips_gives_what_the_model_gives(inferencer, motion):
     np.testing.assert_allclose(np.linalg.norm(embedding), 1, rtol=1e-5)
 
 
-def test_a_model_that_gives_nan(inferencer, motion):
+def test_inferencer_names_model_that_gives_nan(inferencer, motion):
     action = inferencer('action')
     action.model.cls_head.fc.weight.data[0] = np.nan
     with pytest.raises(ValueError, match='scores: the model gives NaN.*check the checkpoint'):
@@ -132,7 +132,7 @@ def test_a_model_that_gives_nan(inferencer, motion):
 
 
 # ------------------------------------------------------------------------- as in the test
-def test_action_scores_are_those_of_a_test(inferencer, motion):
+def test_action_inferencer_equals_test(inferencer, motion):
     action = inferencer('action', batch_size=4)
     dataset = SyntheticMotion(10, seed=3, actions=('walk', 'wave', 'squat'), num_frames=(20, 50),
                               pipeline=action.model.cfg.test_dataloader.dataset.pipeline,
@@ -149,7 +149,7 @@ def test_action_scores_are_those_of_a_test(inferencer, motion):
 
 
 @pytest.mark.parametrize('kind', ['jigsaw', 'anomaly'])
-def test_anomaly_scores_are_those_of_a_test(inferencer, tracks, tmp_path, kind):
+def test_anomaly_inferencer_equals_test(inferencer, tracks, tmp_path, kind):
     anomaly = inferencer(kind, batch_size=8)
     config = dict(anomaly.model.cfg.test_dataloader.dataset, ann_file=str(tracks))
     dataset = DATASETS.build(config)
@@ -192,7 +192,7 @@ def test_anomaly_scores_are_those_of_a_test(inferencer, tracks, tmp_path, kind):
         assert (result.score[~seen] == result.normality.max()).all()
 
 
-def test_anomaly_of_whole_clips(inferencer, motion):
+def test_anomaly_inferencer_takes_whole_clips(inferencer, motion):
     model = inferencer('clip_jigsaw', batch_size=1)
     for ann, result in zip(motion[:3], model(motion[:3], **QUIET)):
         normality = model.predict_clips([clip_of(ann)])[0]['normality']
@@ -200,7 +200,7 @@ def test_anomaly_of_whole_clips(inferencer, motion):
         assert result.frames.tolist() == [[0, ann['total_frames'] - 1]]
 
 
-def test_tracks_shorter_than_the_test_wants(inferencer, motion):
+def test_anomaly_inferencer_window_takes_short_tracks(inferencer, motion):
     anomaly = inferencer('anomaly')
     ann = clip_of(motion[0], slice(9))
     with pytest.raises(AnnotationError, match='long enough.*the longest has 9 frames'):
@@ -228,7 +228,7 @@ def test_windows_cover_every_frame(total, window, data):
         assert len(windows) == -(-(total - window) // stride) + 1
 
 
-def test_windows_hold_their_frames_and_a_person(motion):
+def test_windows_hold_their_frames_and_skip_empty_ones(motion):
     ann = dict(motion[0], keypoint_score=motion[0]['keypoint_score'].copy())
     ann['keypoint_score'][:, 4:9] = 0
     windows = ClipWindows(ann, 3, 1)
@@ -238,7 +238,7 @@ def test_windows_hold_their_frames_and_a_person(motion):
     assert info['total_frames'] == 3
 
 
-def test_a_long_recording_is_never_rendered_at_once(inferencer):
+def test_inferencer_renders_long_recording_in_batches(inferencer):
     anomaly = inferencer('jigsaw', batch_size=16)
     sizes = []
     anomaly.model.register_forward_pre_hook(
@@ -260,7 +260,7 @@ def test_a_long_recording_is_never_rendered_at_once(inferencer):
     assert result.frames[-1].tolist() == [99_968, 99_999]
 
 
-def test_recordings_are_read_when_their_turn_comes(inferencer, motion, monkeypatch):
+def test_inferencer_reads_recordings_lazily(inferencer, motion, monkeypatch):
     action = inferencer('action', batch_size=2)
     read = []
     convert_one = RecordingReader._annotation
@@ -272,14 +272,14 @@ def test_recordings_are_read_when_their_turn_comes(inferencer, motion, monkeypat
     assert len(list(results)) == 9
 
 
-def test_progress_counts_windows(inferencer, motion, capsys):
+def test_inferencer_progress_counts_windows(inferencer, motion, capsys):
     inferencer('action')(motion[0], window=10, stride=10)
     count = -(-motion[0]['total_frames'] // 10)
     assert f'action: {count} windows' in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------------- frame rates
-def test_other_frame_rates_give_the_same(inferencer, motion):
+def test_inferencer_at_other_frame_rate_gives_the_same(inferencer, motion):
     action, anomaly = inferencer('action', batch_size=1), inferencer('anomaly')
     ann = motion[1]
     doubled = resample(ann, 2)
@@ -301,12 +301,12 @@ def test_other_frame_rates_give_the_same(inferencer, motion):
 
 @pytest.mark.parametrize('fps', [0, -30, float('nan'), float('inf')])
 @pytest.mark.parametrize('name', ['fps', 'model_fps'])
-def test_impossible_frame_rates(inferencer, motion, name, fps):
+def test_inferencer_names_impossible_frame_rates(inferencer, motion, name, fps):
     with pytest.raises(ValueError, match=f'{name}: found .*expected a positive number'):
         inferencer('action').iter(motion[0], **{'fps': 30, 'model_fps': 30, name: fps})
 
 
-def test_model_fps_needs_the_rate_of_the_input(inferencer, motion):
+def test_inferencer_model_fps_needs_fps_of_input(inferencer, motion):
     with pytest.raises(ValueError, match='fps: found nothing, expected the frame rate'):
         inferencer('action')(motion[0], model_fps=30, **QUIET)
 
@@ -319,7 +319,7 @@ def read(inputs, **options):
     return found
 
 
-def test_arrays_and_annotations_with_few_fields(motion):
+def test_inferencer_takes_arrays_and_partial_annotations(motion):
     ann = motion[0]
     array = np.concatenate([ann['keypoint'], ann['keypoint_score'][..., None]], -1)  # (1, T, V, 3)
     pair = np.concatenate([array, array])
@@ -335,7 +335,7 @@ def test_arrays_and_annotations_with_few_fields(motion):
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.json', '.npz', '.arrow'])
-def test_annotation_files_and_splits(motion, tmp_path, suffix):
+def test_inferencer_takes_annotation_files_and_splits(motion, tmp_path, suffix):
     if suffix == '.arrow':
         pytest.importorskip('pyarrow')
     path = tmp_path / f'motion{suffix}'
@@ -378,7 +378,7 @@ def pose_files(array, folder):
     return [mmpose, mmpose.parent, alphapose, folder / 'openpose']
 
 
-def test_pose_files(tmp_path):
+def test_inferencer_takes_pose_files(tmp_path):
     rng = np.random.default_rng(0)
     array = rng.uniform(10, 80, (6, 2, 17, 3)).round()
     array[..., :2] = array[:1, ..., :2]
@@ -391,7 +391,7 @@ def test_pose_files(tmp_path):
         np.testing.assert_allclose(recording.ann['keypoint_score'].swapaxes(0, 1), array[..., 2])
 
 
-def test_files_of_arrays_and_folders(motion, tmp_path):
+def test_inferencer_takes_array_files_and_folders(motion, tmp_path):
     arrays = [np.concatenate([a['keypoint'], a['keypoint_score'][..., None]], -1)
               for a in motion[:3]]
     np.save(tmp_path / 'walk.npy', arrays[0][0])
@@ -401,7 +401,7 @@ def test_files_of_arrays_and_folders(motion, tmp_path):
     np.testing.assert_array_equal(found['more/c'], motion[2]['keypoint'])
 
 
-def test_layouts(inferencer, motion):
+def test_inferencer_converts_layouts(inferencer, motion):
     rng = np.random.default_rng(0)
     array = rng.uniform(5, 90, (20, 25, 3)).astype(np.float32)
     keypoint, score = convert(array[None, ..., :2], array[None, ..., 2], 'body25')
@@ -442,7 +442,7 @@ def video(tmp_path):
     return path
 
 
-def test_a_video_tells_its_frame_rate(inferencer, video, capsys):
+def test_inferencer_takes_frame_rate_of_video(inferencer, video, capsys):
     action = inferencer('action')
     result, = action(video, pose_extractor=Extractor(), model_fps=30)
     assert (result.name, result.fps, result.frames.tolist()) == ('walk.mp4', 10, [[0, 19]])
@@ -452,7 +452,7 @@ def test_a_video_tells_its_frame_rate(inferencer, video, capsys):
     np.testing.assert_allclose(result.scores, expected.scores, atol=.02)  # 2 decimals of pixels
 
 
-def test_bad_videos(inferencer, video, tmp_path):
+def test_inferencer_names_bad_videos(inferencer, video, tmp_path):
     action = inferencer('action')
     (tmp_path / 'empty.mp4').write_bytes(b'')
     with pytest.raises(AnnotationError, match='empty.mp4: video: found no frame'):
@@ -464,7 +464,7 @@ def test_bad_videos(inferencer, video, tmp_path):
     assert 'empty.mp4' in str(action.problems[0])
 
 
-def test_video_without_the_extra(inferencer, video, monkeypatch):
+def test_inferencer_names_what_to_install_for_video(inferencer, video, monkeypatch):
 
     def missing(*args, **kwargs):
         raise ImportError('MMPose cannot be imported')
@@ -502,13 +502,13 @@ BAD = {
 
 
 @pytest.mark.parametrize('case', BAD)
-def test_one_bad_input_raises(inferencer, case):
+def test_inferencer_raises_for_one_bad_input(inferencer, case):
     value, message = BAD[case]
     with pytest.raises(AnnotationError, match=message):
         inferencer('action')(value, **QUIET)
 
 
-def test_the_good_ones_of_a_list_are_kept(inferencer, motion, caplog):
+def test_inferencer_keeps_good_inputs_of_a_list(inferencer, motion, caplog):
     action = inferencer('action', batch_size=3)
     mixed = [motion[0], *(value for value, _ in BAD.values()), motion[1]]
     with caplog.at_level(logging.WARNING):
@@ -530,26 +530,26 @@ def test_the_good_ones_of_a_list_are_kept(inferencer, motion, caplog):
     ('a.npz', 'nothing', 'arrays in the .npy or .npz format'),
     ('a.pkl', 'nothing', 'cannot be read'),
     ('a.txt', 'nothing', "suffix '.txt', expected one of")])
-def test_bad_files(inferencer, tmp_path, name, content, message):
+def test_inferencer_names_bad_files(inferencer, tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(AnnotationError, match=message):
         inferencer('action')(tmp_path / name, **QUIET)
 
 
-def test_files_with_objects_are_not_unpickled(inferencer, tmp_path):
+def test_inferencer_does_not_unpickle_arrays_of_objects(inferencer, tmp_path):
     np.save(tmp_path / 'a.npy', np.array([{}], object))
     with pytest.raises(AnnotationError, match='without objects'):
         inferencer('action')(tmp_path / 'a.npy', **QUIET)
 
 
-def test_empty_lists_and_folders(inferencer, tmp_path):
+def test_inferencer_names_empty_lists_and_folders(inferencer, tmp_path):
     with pytest.raises(ValueError, match='found no recording'):
         inferencer('action')([], **QUIET)
     with pytest.raises(ValueError, match='no file that can be read'):
         inferencer('action')(tmp_path, **QUIET)
 
 
-def test_nan_is_missing(inferencer, motion):
+def test_inferencer_takes_nan_as_missing(inferencer, motion):
     action = inferencer('action')
     missing, nan = clip_of(motion[0]), clip_of(motion[0])
     missing = {k: v.copy() if k != 'img_shape' else v for k, v in missing.items()}
@@ -563,19 +563,19 @@ def test_nan_is_missing(inferencer, motion):
 
 @pytest.mark.parametrize('option', ['window', 'stride', 'top_k'])
 @pytest.mark.parametrize('value', [0, -1, 2.5])
-def test_sizes_that_are_no_counts(inferencer, motion, option, value):
+def test_inferencer_names_sizes_that_are_no_counts(inferencer, motion, option, value):
     with pytest.raises(ValueError, match=f'{option}: found {value}, expected an integer'):
         inferencer('action').iter(motion[0], **{option: value})
 
 
-def test_strides_that_miss_everybody(inferencer, motion):
+def test_inferencer_names_stride_that_misses_everybody(inferencer, motion):
     array = np.zeros((60, 17, 3))
     array[5:8] = np.random.default_rng(0).uniform(10, 99, (3, 17, 3))
     with pytest.raises(ValueError, match='nobody in any of 3.*smaller stride than 30'):
         inferencer('action')(array, window=4, stride=30, **QUIET)
 
 
-def test_config_without_a_test(tiny):
+def test_inferencer_names_config_without_test(tiny):
     cfg, checkpoint = tiny('action')
     cfg.pop('test_dataloader')
     with pytest.raises(ValueError, match='no test_dataloader.dataset.pipeline'):
@@ -584,7 +584,7 @@ def test_config_without_a_test(tiny):
         MotionInferencer(*tiny('action'), batch_size=0)
 
 
-def test_checkpoint_of_another_model(tiny):
+def test_inferencer_refuses_checkpoint_of_another_model(tiny):
     with pytest.raises(ValueError, match='does not fit MotionRecognizer'):
         MotionInferencer(tiny('action')[0], tiny('one_shot')[1])
 
@@ -593,7 +593,7 @@ def test_checkpoint_of_another_model(tiny):
 @pytest.mark.parametrize(('kind', 'task'), [
     ('action', None), ('anomaly', None), ('action', 'features'), ('dved', 'tokens'),
     ('dved', 'reconstruct')])
-def test_results_are_written(inferencer, motion, tmp_path, kind, task):
+def test_inferencer_results_are_written(inferencer, motion, tmp_path, kind, task):
     init_default_scope('mofm')
     result = inferencer(kind)(motion[0], task, fps=30, window=16, **QUIET)[0]
     result.save(tmp_path / 'new/a.json')
@@ -614,13 +614,13 @@ def test_results_are_written(inferencer, motion, tmp_path, kind, task):
         result.save(tmp_path / 'a.pkl')
 
 
-def test_poses_of_a_result(inferencer, motion):
+def test_inferencer_result_keeps_its_poses(inferencer, motion):
     """What the result is about, for pictures."""
     result, = inferencer('anomaly')(motion[0], **QUIET)
     np.testing.assert_array_equal(result.poses[0]['keypoint'], motion[0]['keypoint'])
 
 
-def test_stride_leaves_no_holes():
+def test_frame_scores_with_stride_leave_no_holes():
     """A window counts for the frames until half way to its neighbors."""
     frame, normality = np.array([2, 5, 8]), np.array([.5, .1, .9])
     score, smoothed = frame_scores(frame, normality, 11, (), stride=3)
@@ -630,7 +630,7 @@ def test_stride_leaves_no_holes():
                                   [.9, .9, .5, .9, .9, .1, .9, .9, .9, .9, .9])
 
 
-def test_top_of_windows(inferencer, motion):
+def test_action_result_top_averages_windows(inferencer, motion):
     result, = inferencer('action')(motion[0], window=10, stride=10, top_k=2, **QUIET)
     mean = dict(zip(result.classes, result.scores.mean(0).tolist()))
     assert dict(result.top()).items() <= {k: pytest.approx(v) for k, v in mean.items()}.items()

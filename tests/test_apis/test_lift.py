@@ -101,7 +101,7 @@ def expected_z(points, starts, size):
 
 
 # --------------------------------------------------------------------------------- coordinates
-def test_windows_of_single_persons_in_pixels():
+def test_lift_gives_pixels_of_single_persons_in_windows():
     """The last window ends with the recording; each person is normalized alone."""
     points = people(2, 20)
     result, = lifter()(points, layout='h36m17', **QUIET)
@@ -118,7 +118,7 @@ def test_windows_of_single_persons_in_pixels():
     np.testing.assert_array_equal(result.frame, np.arange(20))
 
 
-def test_window_and_stride():
+def test_lift_takes_window_and_stride():
     points = people(1, 20)
     model = lifter()
     result, = model(points, window=6, stride=5, layout='h36m17', **QUIET)
@@ -129,7 +129,7 @@ def test_window_and_stride():
         model(points, window=0, layout='h36m17', **QUIET)
 
 
-def test_recordings_of_all_lengths_in_batches():
+def test_lift_batches_clips_of_one_length():
     """Clips of one length go together, up to the batch size; results do not depend on it."""
     clips = [people(m, t, seed) for seed, (m, t) in enumerate([(1, 3), (3, 8), (1, 8), (2, 21),
                                                                (1, 1)])]
@@ -145,7 +145,7 @@ def test_recordings_of_all_lengths_in_batches():
         assert np.isfinite(result.joints).all()
 
 
-def test_persons_of_a_batch_are_padded_and_cut():
+def test_lift_pads_and_cuts_persons_of_a_batch():
     """The lowest layer takes clips of several persons."""
     clips = [dict(keypoint=p[..., :2], keypoint_score=p[..., 2], img_shape=(9, 9))
              for p in (people(1, 5), people(3, 5), people(2, 4))]
@@ -157,7 +157,7 @@ def test_persons_of_a_batch_are_padded_and_cut():
         np.testing.assert_allclose(output['joints'][..., :2], clip['keypoint'], atol=2e-3)
 
 
-def test_poses_about_the_root_are_put_at_the_root_of_the_input():
+def test_lift_puts_root_relative_poses_at_the_input_root():
     points = people(2, 11)
     points[0, 3, 0] = 0  # no root: all other joints tell where
     points[1, 4, 5] = 0  # any other joint does not matter
@@ -168,7 +168,7 @@ def test_poses_about_the_root_are_put_at_the_root_of_the_input():
     np.testing.assert_allclose(result.joints[..., 0, 2], 0, atol=1e-3)
 
 
-def test_who_comes_and_goes():
+def test_lift_frames_without_person_are_nan():
     """Windows begin with a person; frames without are NaN, whoever never comes is, too."""
     points = people(3, 30)
     points[0, :7] = points[0, 13:15] = points[0, 25:] = 0
@@ -182,7 +182,7 @@ def test_who_comes_and_goes():
     assert (result.score[gone] == 0).all()
 
 
-def test_joints_that_are_missing_do_not_stretch_the_box():
+def test_lift_box_ignores_missing_joints():
     """Annotations without scores have them at (0, 0)."""
     points = people(1, 6)[..., :2]
     points[0, 2, 9] = 0
@@ -194,7 +194,7 @@ def test_joints_that_are_missing_do_not_stretch_the_box():
     np.testing.assert_allclose(result.joints[0, 0, :, 2], expected[0, 0], atol=.02)
 
 
-def test_other_frame_rates():
+def test_lift_rows_are_at_the_rate_of_the_model():
     """Rows are at the rate of the model, and tell which frames they are."""
     line = np.linspace(0, 40, 21)[None, :, None, None]
     points = np.concatenate([people(1, 1)[..., :2] + line, np.ones((1, 21, 17, 1))], -1)
@@ -214,7 +214,7 @@ def whole_pixels(frames, joints):
     return points
 
 
-def test_halpe_is_converted_directly(tmp_path):
+def test_lift_converts_halpe_directly(tmp_path):
     """Head, neck and pelvis are the detector's own; by way of COCO-17 they would be means."""
     points = whole_pixels(6, 26)
     path = tmp_path / 'walk.json'
@@ -229,7 +229,7 @@ def test_halpe_is_converted_directly(tmp_path):
     np.testing.assert_allclose(joints[:, 7, :2], points[0, :, 18:20, :2].mean(1), atol=2e-3)
 
 
-def test_openpose_and_mmpose(tmp_path):
+def test_lift_converts_openpose_and_mmpose_directly(tmp_path):
     points = whole_pixels(4, 25)
     folder = tmp_path / 'walk'
     folder.mkdir()
@@ -249,7 +249,7 @@ def test_openpose_and_mmpose(tmp_path):
     np.testing.assert_allclose(result.joints[..., 10, :2], halpe[..., 17, :2], atol=2e-3)
 
 
-def test_persons_are_tracked_as_ever(tmp_path):
+def test_lift_tracking_does_not_depend_on_layout(tmp_path):
     """Identities do not depend on the layout that the model wants."""
     rng = np.random.default_rng(0)
     pose = rng.uniform(0, 150, (3, 26, 2)) + np.array([[0, 0], [400, 0], [800, 300]])[:, None]
@@ -270,7 +270,7 @@ def test_persons_are_tracked_as_ever(tmp_path):
     assert sorted(np.abs(pose[:, 17] - h).max(1).argmin() for h in head) == [0, 1, 2]
 
 
-def test_a_stream_lifts_too():
+def test_lift_stream_gives_windows():
     points = people(1, 9)
     stream = MotionStream(lifter(4), (2000, 2000), 'lift', layout='h36m17')
     assert stream.window == 4
@@ -309,7 +309,7 @@ def read_bvh(path):
     return joints[:, order], float(time.split(':')[1])
 
 
-def test_saved_files(tmp_path):
+def test_lift_result_is_saved_as_json_and_npz(tmp_path):
     joints = moving(12)[None]
     joints[:, 5] = np.nan
     result = result_of(joints)
@@ -328,7 +328,7 @@ def test_saved_files(tmp_path):
         result.save(tmp_path / 'a.fbx')
 
 
-def test_bvh_of_a_person(tmp_path):
+def test_lift_result_is_saved_as_bvh(tmp_path):
     """Pixels, y up and z towards the camera, at the rate of the input."""
     joints = moving(12)
     assert result_of(joints[None]).save(tmp_path / 'a.bvh') == [tmp_path / 'a.bvh']
@@ -339,7 +339,7 @@ def test_bvh_of_a_person(tmp_path):
     assert read_bvh(tmp_path / 'b.bvh')[1] == pytest.approx(1 / 60, abs=1e-7)  # 30 if unknown
 
 
-def test_bvh_closes_gaps_and_has_a_file_per_person(tmp_path):
+def test_lift_bvh_fills_gaps_and_has_a_file_per_person(tmp_path):
     """Rows that miss, and frames that the file has not."""
     joints = np.stack([moving(12, seed) for seed in range(3)])
     joints[0, [0, 1, 4, 5, 11]] = np.nan
@@ -357,7 +357,7 @@ def test_bvh_closes_gaps_and_has_a_file_per_person(tmp_path):
 
 
 # ------------------------------------------------------------------------------------ models
-def test_tasks_of_a_lifter():
+def test_lift_is_the_only_task_of_a_lifter():
     model = lifter()
     assert model.tasks == ('lift', )
     assert model.layout is H36M
@@ -367,7 +367,7 @@ def test_tasks_of_a_lifter():
         lifter(fields=())
 
 
-def test_bad_models():
+def test_lift_names_bad_models():
     model = lifter(meta=())
     with pytest.raises(ValueError, match='norm_center and norm_scale: found none'):
         model(people(1, 3), layout='h36m17', **QUIET)
@@ -377,7 +377,7 @@ def test_bad_models():
         model(people(1, 3), layout='h36m17', **QUIET)
 
 
-def test_bad_recordings():
+def test_lift_names_bad_recordings():
     model = lifter()
     with pytest.raises(ValueError, match='17 of layout'):
         model(people(1, 3, joints=26), **QUIET)
@@ -390,7 +390,7 @@ def test_bad_recordings():
         model(feet, layout='halpe26', **QUIET)
 
 
-def test_demo(tmp_path, capsys):
+def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     """Data, pictures and a file for animation programs of every recording."""
     spec = importlib.util.spec_from_file_location(
         'demo', Path(__file__).resolve().parents[2] / 'tools/demo.py')

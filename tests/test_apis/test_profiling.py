@@ -11,7 +11,7 @@ from mofm.apis.profiling import Memory, flop_counter, peak_of_tensors
 MIB = 2**20
 
 
-def test_peak_of_tensors():
+def test_peak_of_tensors_counts_simultaneous_bytes():
     """Two of 4 and 8 MiB at once, then one of 6; what was there before does not count."""
     before = torch.ones(MIB)
 
@@ -24,7 +24,7 @@ def test_peak_of_tensors():
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
-def test_memory():
+def test_peak_memory_forgets_freed_memory():
     """Memory that was freed counts until the peak is forgotten."""
     memory = Memory('cpu')
     held = np.ones(64 * MIB, np.uint8)[:1].copy()
@@ -34,7 +34,7 @@ def test_memory():
     assert held.size == 1
 
 
-def test_flops_of_attention():
+def test_flop_counter_counts_fused_attention():
     """Fused attention on the CPU: two products of N x N x d in each head, and their gradients."""
     q, k, v = torch.rand(3, 2, 4, 10, 8, requires_grad=True)  # (batch, heads, N, d)
     with flop_counter() as counter:

@@ -56,7 +56,7 @@ def stream_all(stream, points, **kwargs):
 
 
 @pytest.mark.parametrize('stride', [1, 5])
-def test_same_windows_and_scores_as_offline(inferencer, stride):
+def test_stream_equals_offline_windows_and_scores(inferencer, stride):
     points, shape = video(), (1080, 4000)
     offline, = inferencer(points, 'anomaly', stride=stride, img_shape=shape, progress=False)
     found = stream_all(MotionStream(inferencer, shape, stride=stride), points,
@@ -75,7 +75,7 @@ def test_same_windows_and_scores_as_offline(inferencer, stride):
     assert all(window[1] == last_row[person] for (person, _), (window, _) in live.items())
 
 
-def test_tracks_who_is_not_named(inferencer):
+def test_stream_tracks_unnamed_persons(inferencer):
     points = video()
     named = stream_all(MotionStream(inferencer, (1080, 4000)), points, person=np.array([7, 3]))
     found = stream_all(MotionStream(inferencer, (1080, 4000)), points)
@@ -85,7 +85,7 @@ def test_tracks_who_is_not_named(inferencer):
         (r.frame, float(r.output['normality'])) for r in named)
 
 
-def test_frame_rate(inferencer):
+def test_stream_at_twice_the_rate_says_the_same(inferencer):
     """At twice the frame rate a window has twice the frames and says the same."""
     points = video(1, 40)[:, 30:]  # no gap
     points = np.delete(points, np.flatnonzero(~points[0, :, :, 2].any(1)), 1)
@@ -98,7 +98,7 @@ def test_frame_rate(inferencer):
     assert found[0].output['normality'] == pytest.approx(plain[0].output['normality'], abs=1e-6)
 
 
-def test_memory_does_not_grow(inferencer):
+def test_stream_memory_does_not_grow(inferencer):
     """Persons who left are forgotten; the windows of those who are here are all there is."""
     stream = MotionStream(inferencer, (100, 100), stride=1000)
     point = np.random.default_rng(0).uniform(0, 99, (1, 17, 2))
@@ -108,7 +108,7 @@ def test_memory_does_not_grow(inferencer):
     assert stream._rows.nbytes < 100_000
 
 
-def test_empty_frames_and_reset(inferencer):
+def test_stream_takes_empty_frames_and_reset(inferencer):
     stream = MotionStream(inferencer, (100, 100))
     assert stream.push(np.zeros((0, 17, 2))) == []
     assert stream.push(np.full((1, 17, 2), np.nan)) == []  # nobody
@@ -127,7 +127,7 @@ def test_empty_frames_and_reset(inferencer):
     (dict(model_fps=30), 'fps: found nothing'),
     (dict(layout='nobody'), 'nobody'),
 ])
-def test_bad_settings(inferencer, arguments, message):
+def test_stream_names_bad_settings(inferencer, arguments, message):
     with pytest.raises(ValueError, match=message):
         MotionStream(inferencer, (100, 100), **arguments)
 
@@ -138,7 +138,7 @@ def test_bad_settings(inferencer, arguments, message):
     ((np.ones((1, 17, 2)), None, 3), 'frame: found 3 after 5, expected ascending'),
     ((np.ones((2, 17, 2)), None, 6, [1, 1]), r'person: found \[1, 1\], expected 2 different'),
 ])
-def test_bad_frames(inferencer, arguments, message):
+def test_stream_goes_on_after_bad_frames(inferencer, arguments, message):
     """And the next good frame goes on where the last one was."""
     stream = MotionStream(inferencer, (100, 100))
     person = np.random.default_rng(0).uniform(1, 99, (1, 17, 2))

@@ -8,7 +8,7 @@ from mofm.engine import AnnealHook
 from mofm.registry import MODELS
 
 
-def test_anneal_follows_the_cosine():
+def test_anneal_hook_follows_the_cosine():
 
     class Runner:
         iter, max_iters = 0, 11

@@ -59,7 +59,7 @@ def train(model, wrapper, batch, steps):
          head=dict(type='JigsawHead', in_channels=32, canvas=24, grid=(3, 2))),
     dict(DVED, hard=True)
 ], ids=['pretrain', 'dt1', 'dt3', 'dved'])
-def test_the_loss_curve_is_that_of_float32(cfg, batch):
+def test_bfloat16_loss_curve_equals_float32(cfg, batch):
     """20 steps: the curves differ by less than a fiftieth of what was learned, but they differ."""
     curves = []
     for wrapper in (OptimWrapper, BFloat16OptimWrapper):
@@ -74,7 +74,7 @@ def test_the_loss_curve_is_that_of_float32(cfg, batch):
     assert 0 < gap < learned / 50
 
 
-def test_rendering_logits_and_features_stay_float32(batch):
+def test_bfloat16_keeps_rendering_logits_and_features_float32(batch):
     """Heat is bit for bit that of float32; nothing that a head or a loss reads is rounded."""
     points = batch['inputs']['keypoints']
     clips = [ThermalCubes(points, CubeGrid(**SIZE)) for _ in range(2)]

@@ -44,7 +44,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_gradients(two, case):
+def test_two_processes_have_gradients_of_one(two, case):
     """No parameter is left out, and none has a gradient of one process's own."""
     expected = two_processes.gradients(case)
     for process in two:
@@ -54,7 +54,7 @@ def test_gradients(two, case):
     assert any(grad.abs().max() > 1e-3 for grad in grads) == (case != 'nothing masked at all')
 
 
-def test_accumulation_synchronizes_once(two):
+def test_two_processes_accumulation_synchronizes_once(two):
     """The gradient is that of the whole batch; the first of two backwards is not communicated."""
     alone, _ = two_processes.accumulated()
     whole = two_processes.gradients('classes')
@@ -65,7 +65,7 @@ def test_accumulation_synchronizes_once(two):
         assert first == 0 < second
 
 
-def test_every_sample_counts_once(two, folder):
+def test_two_processes_metrics_count_every_sample_once(two, folder):
     """7 samples: the sampler gives one of them twice."""
     alone = two_processes.metrics(folder)
     for process in two:

@@ -8,7 +8,7 @@ from mofm.registry import MODELS
 SMALL = dict(type='MoFMBackbone', num_frames=8, canvas=24, embed_dims=32, depth=3, num_heads=4)
 
 
-def test_layer_decay_rates():
+def test_layer_decay_gives_rates_per_depth():
     model = MODELS.build(dict(
         type='MotionRecognizer', backbone=SMALL,
         cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=32)))

@@ -99,7 +99,7 @@ def load(path):
     return torch.load(path, weights_only=True)
 
 
-def test_every_snippet_is_a_config(recipe):
+def test_recipe_snippets_are_configs(recipe):
     assert len(SNIPPETS) == 7
     for title in SNIPPETS:
         assert recipe(title).model.type == 'MotionRecognizer', title
@@ -108,7 +108,7 @@ def test_every_snippet_is_a_config(recipe):
 EMA = 'Average of the weights (EMA)'
 
 
-def test_ema_by_hand(recipe):
+def test_recipe_ema_equals_hand_computation(recipe):
     """average = 0.998 average + 0.002 weights: validated, saved, loaded, resumed."""
     cfg = recipe(EMA, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
     recorder = Recorder()
@@ -140,7 +140,7 @@ def test_ema_by_hand(recipe):
     same(resumed['ema_state_dict'], ema)
 
 
-def test_ema_does_not_weaken_the_guard(recipe):
+def test_recipe_ema_keeps_the_checkpoint_guard(recipe):
     runner = run(recipe(EMA, **{'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 9}))
     path = f'{runner.work_dir}/epoch_1.pth'
     wide = {'model.backbone.embed_dims': 64, 'model.cls_head.in_channels': 64}
@@ -162,7 +162,7 @@ class Step(Hook):
         runner.optim_wrapper.optimizer.step = counted
 
 
-def test_accumulated_gradient_is_that_of_the_large_batch(recipe):
+def test_recipe_accumulated_gradient_equals_large_batch(recipe):
     """Two batches of 4 against one of 8, by SGD, which unlike Adam passes on every error."""
     options = {
         'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 9,
@@ -192,7 +192,7 @@ class Calls(Hook):
         self.count += torch.is_grad_enabled()
 
 
-def test_activation_checkpointing(recipe):
+def test_recipe_activation_checkpointing_gives_same_weights(recipe):
     """The same weights, dropout included; the blocks are computed twice."""
     models, calls = [], []
     for title in ('Activation checkpointing', None):
@@ -205,7 +205,7 @@ def test_activation_checkpointing(recipe):
     assert calls == [6, 3]
 
 
-def test_layer_decay(recipe):
+def test_recipe_layer_decay_gives_rates_per_depth(recipe):
     """One block: the head has the full rate, block 1 0.75 of it, the embedding 0.75^2."""
     cfg = recipe('Layer-wise learning-rate decay')
     init_default_scope('mofm')
@@ -230,7 +230,7 @@ class Constant(Hook):
         metrics['acc/top1'] = self.values[runner.epoch - 1]
 
 
-def test_early_stopping_and_best_checkpoint(recipe):
+def test_recipe_early_stopping_keeps_the_best_checkpoint(recipe):
     """0.504 is less than 0.005 above 0.5: three validations without a gain, so epoch 5 is last."""
     cfg = recipe('Early stopping, best checkpoint', **{'train_cfg.max_epochs': 6})
     runner = run(cfg, Constant())
@@ -245,7 +245,7 @@ def scalars(runner):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_tensorboard(recipe):
+def test_recipe_tensorboard_logs_losses(recipe):
     accumulator = pytest.importorskip(
         'tensorboard.backend.event_processing.event_accumulator', reason='needs tensorboard')
     runner = run(recipe('TensorBoard'))
@@ -258,7 +258,7 @@ def test_tensorboard(recipe):
         assert [e.step for e in events.Scalars(name)] == [1, 2, 3]
 
 
-def test_weights_and_biases(recipe, monkeypatch, tmp_path):
+def test_recipe_wandb_logs_losses_and_config(recipe, monkeypatch, tmp_path):
     wandb = pytest.importorskip('wandb', reason='needs wandb')
     for name in ('DATA', 'CACHE', 'CONFIG'):
         monkeypatch.setenv(f'WANDB_{name}_DIR', str(tmp_path / name))
@@ -276,7 +276,7 @@ def test_weights_and_biases(recipe, monkeypatch, tmp_path):
     assert b'mofm_backbone.py' not in record  # no code
 
 
-def test_base_batch_sizes():
+def test_configs_state_their_batch_size():
     """Every config states the batch size that it has."""
     for path in CONFIGS:
         cfg = Config.fromfile(ROOT / path)
@@ -298,7 +298,7 @@ def train(monkeypatch, tmp_path):
     return call
 
 
-def test_auto_scale_lr(recipe, train, tmp_path):
+def test_auto_scale_lr_scales_all_rates(recipe, train, tmp_path):
     """Batch 8 instead of 16 halves the rate."""
     recipe()
     options = ('--cfg-options', 'train_dataloader.batch_size=8', 'train_cfg.max_epochs=1',
@@ -309,7 +309,7 @@ def test_auto_scale_lr(recipe, train, tmp_path):
         assert [g['lr'] for g in groups] == pytest.approx([1e-3 * factor] * len(groups))
 
 
-def test_what_cannot_be_scaled(train, tmp_path):
+def test_auto_scale_lr_names_what_cannot_be_scaled(train, tmp_path):
     flag = '--auto-scale-lr'
     with pytest.raises(SystemExit, match='OneCycleLR sets .* set its eta_max, now 0.0006'):
         train(ROOT / 'configs/dt3_penn_tiny.py', flag)

@@ -147,7 +147,7 @@ def read(path):
     return Page(path.read_text(encoding='utf-8'))
 
 
-def test_classification(classified):
+def test_report_of_classification_shows_rows_and_mistakes(classified):
     path, results, predictions = classified
     page, label = read(path), predictions.label
     guess = np.argmax(predictions.scores, 1)
@@ -174,7 +174,7 @@ def test_classification(classified):
     assert f'{len(wrong)} of 29 clips got a wrong class' in ' '.join(page.all('section', 'p'))
 
 
-def test_page_is_complete_and_harmless(classified):
+def test_report_page_is_complete_and_escaped(classified):
     path, _, _ = classified
     text, page = path.read_text(encoding='utf-8'), read(path)
     assert path.stat().st_size < 5e6
@@ -233,7 +233,7 @@ window.addEventListener('load', () => {
 
 
 @pytest.mark.slow
-def test_browser(classified, browse):
+def test_report_in_browser_is_complete(classified, browse):
     path, results, _ = classified
     text = path.read_text(encoding='utf-8')
     document, console = browse(text)
@@ -252,7 +252,7 @@ def test_browser(classified, browse):
 
 
 @pytest.mark.slow
-def test_browser_refuses_requests(classified, browse):
+def test_report_in_browser_refuses_requests(classified, browse):
     """The policy works, and the test above would see a request."""
     text = classified[0].read_text(encoding='utf-8')
     _, console = browse(text.replace('</h1>', '</h1><img src="http://127.0.0.1:9/x.png">'))
@@ -278,7 +278,7 @@ def written(report, folder):
     return read(folder / 'report.html')
 
 
-def test_no_mistake(dataset, tmp_path):
+def test_report_without_mistakes_says_none(dataset, tmp_path):
     report = Report('a test', {}, {})
     report_classification(report, dataset, rows_of(dataset, np.eye(3)[np.arange(12) % 3]), 20)
     page = written(report, tmp_path)
@@ -287,7 +287,7 @@ def test_no_mistake(dataset, tmp_path):
     assert [row[3] for row in page.rows('Classes')] == ['–'] * 3
 
 
-def test_scores_that_are_no_numbers(dataset, tmp_path):
+def test_report_counts_nan_scores(dataset, tmp_path):
     report = Report('a test', {}, {})
     scores = np.full((12, 3), 1 / 3)
     scores[:5] = np.nan
@@ -295,7 +295,7 @@ def test_scores_that_are_no_numbers(dataset, tmp_path):
     assert '5 of 12 clips have scores that are NaN' in written(report, tmp_path).all('p')[0]
 
 
-def test_calibration_error():
+def test_calibration_error_equals_hand_computation():
     """Ten answers of 0.95, nine right; ten of 0.55, three right: (0.05 + 0.25) / 2."""
     confidence = np.repeat([.95, .55], 10)
     right = np.r_[np.arange(10) < 9, np.arange(10) < 3]
@@ -331,7 +331,7 @@ def embedding():
     return z / np.linalg.norm(z, axis=1, keepdims=True)
 
 
-def test_given_exemplars(dataset, embedding, tmp_path):
+def test_report_of_given_exemplars_lists_mistakes(dataset, embedding, tmp_path):
     exemplar = [0, 1, 5]
     metric, found = one_shot_metric(dataset, embedding, exemplar)
     rows = [(i, i % 3) for i in range(12)]
@@ -351,7 +351,7 @@ def test_given_exemplars(dataset, embedding, tmp_path):
     assert sum(float(row[1]) for row in page.rows('Classes')) == 9
 
 
-def test_drawn_exemplars(dataset, embedding, tmp_path):
+def test_report_of_drawn_exemplars_lists_chances(dataset, embedding, tmp_path):
     """Chance to be recognized, over every draw of exemplars."""
     metric, _ = one_shot_metric(dataset, embedding, draws=20)
     similarity, target = embedding @ embedding.T, np.arange(12) % 3
@@ -374,7 +374,7 @@ def test_drawn_exemplars(dataset, embedding, tmp_path):
     assert worst
 
 
-def test_one_class(dataset, tmp_path):
+def test_report_of_clip_anomaly_lists_ranking_errors(dataset, tmp_path):
     metric = METRICS.build(dict(type='ClipAUC', normal_labels=[0, 2]))
     normality = np.random.default_rng(0).random(12)
     normality[1] = .99  # the most normal of all is abnormal
@@ -407,7 +407,7 @@ def recordings():
     return dict(split=dict(test=['a$^$', 'b']), annotations=annotations)
 
 
-def test_frames(tmp_path):
+def test_report_of_frame_anomaly_lists_frames(tmp_path):
     ann_file = str(tmp_path / 'tracks.pkl')
     dump_annotations(recordings(), ann_file)
     path, results, _ = run(

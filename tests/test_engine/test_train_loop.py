@@ -170,7 +170,7 @@ class CountedMotion(SyntheticMotion):
         return super().prepare_data(idx)
 
 
-def test_skipped_batches_are_not_read(train):
+def test_resume_does_not_read_skipped_batches(train):
     options = {'train_dataloader.dataset.type': 'CountedMotion', 'train_cfg.max_epochs': 1}
     CountedMotion.read.clear()
     train(stop=1, **options)
@@ -211,7 +211,7 @@ LOADERS = {
 
 @pytest.mark.parametrize(('name', 'batches'), [('mixture', 4), ('balanced', 6),
                                                ('own batches', 8)])
-def test_any_sampler(train, name, batches):
+def test_resume_works_with_any_sampler(train, name, batches):
     options = {f'train_dataloader.{key}': value for key, value in LOADERS[name].items()}
     if name == 'mixture':
         pipeline = Config.fromfile(train.folder / 'tiny.py').train_pipeline
@@ -226,7 +226,7 @@ def test_any_sampler(train, name, batches):
     assert list(metainfo['classes'])[:2] == ['walk', 'wave']
 
 
-def test_stopped_with_the_last_batch_of_an_epoch(train):
+def test_resume_after_last_batch_ends_the_epoch(train):
     """What belongs to the end of the epoch is made up for: its checkpoint, its validation."""
     options = {'train_cfg.max_epochs': 2}
     first, second = check_resumed(train, 5, **options)
@@ -236,26 +236,26 @@ def test_stopped_with_the_last_batch_of_an_epoch(train):
     assert (train.folder / 'run/epoch_1.pth').exists()
 
 
-def test_average_of_the_weights(train):
+def test_resume_keeps_average_of_the_weights(train):
     hooks = [dict(type='PreemptionHook'), dict(type='EMAHook', momentum=0.1)]
     check_resumed(train, 3, custom_hooks=hooks, **{'train_cfg.max_epochs': 1})
     saved = load(train.folder / 'run/preempted.pth')
     assert saved['ema_state_dict']['steps'] == 4  # that of the last iteration included
 
 
-def test_flexible_runner(train):
+def test_resume_works_with_flexible_runner(train):
     """MMEngine's other runner, for sharded training."""
     check_resumed(train, 8, runner_type='FlexibleRunner', **{'train_cfg.max_epochs': 2})
 
 
-def test_accumulated_gradients_are_not_lost(train):
+def test_resume_keeps_accumulated_gradients(train):
     """Told to stop after the first of four batches, the training ends the cycle."""
     options = {'optim_wrapper.accumulative_counts': 4, 'train_cfg.max_epochs': 2}
     first, second = check_resumed(train, 4, **options)
     assert (max(first.losses), min(second.losses)) == (7, 8)
 
 
-def test_epochs_of_another_length(train):
+def test_resume_with_other_epoch_length_restarts_the_epoch(train):
     """Epoch 2 starts anew with 11 batches of 2 clips, and can be stopped again."""
     train(stop=7)
     shorter = {'train_dataloader.batch_size': 2}
@@ -269,7 +269,7 @@ def test_epochs_of_another_length(train):
     assert list(last.losses) == list(range(14, 33))
 
 
-def test_stop_within_an_epoch(train):
+def test_stop_within_epoch_runs_end_of_training_only(train):
     """Nothing of the end of the epoch is run, the end of the training is."""
     calls = []
 
@@ -291,7 +291,7 @@ def test_stop_within_an_epoch(train):
     assert not list((train.folder / 'run').glob('*.pth'))
 
 
-def test_seeds_of_places_differ():
+def test_loader_seeds_of_places_differ():
     places = [*product(range(3), range(5)), *product(range(3), range(5), range(5))]
     seeds = [tuple(draw_seeds(0, *place)[0]) for place in places]
     seeds += [tuple(draw_seeds(1, *place)[0]) for place in places]
@@ -300,7 +300,7 @@ def test_seeds_of_places_differ():
     assert sum(draw_seeds(7, 0, 1, 2, count=4), []) == list(sequence.generate_state(12))
 
 
-def test_sample_has_all_generators_of_its_own():
+def test_loader_sample_has_generators_of_its_own():
     class Draws:
         metainfo = dict(classes=('a', ))
 
@@ -333,7 +333,7 @@ def test_sample_has_all_generators_of_its_own():
     assert not {s[1] for batch in epoch(number=1) for s in batch} & set(drawn)
 
 
-def test_data_that_cannot_be_skipped(train):
+def test_resume_refuses_data_without_batch_sampler(train):
     class Stream(IterableDataset):
         metainfo = {}
 
@@ -348,14 +348,14 @@ def test_data_that_cannot_be_skipped(train):
         ResumableTrainLoop(runner, DataLoader(Stream(), batch_size=None), max_epochs=1)
 
 
-def test_hook_needs_the_loop(train):
+def test_preemption_hook_needs_the_loop(train):
     with pytest.raises(ValueError, match='interval: found 0, expected at least 1'):
         PreemptionHook(interval=0)
     with pytest.raises(TypeError, match='found EpochBasedTrainLoop, expected ResumableTrainLoop'):
         train(**{'train_cfg': dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)})
 
 
-def test_sigterm_is_given_back(train):
+def test_preemption_restores_sigterm_handler(train):
     def handler(signum, frame):
         pass
 
@@ -372,7 +372,7 @@ def test_sigterm_is_given_back(train):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_sigterm_to_all_processes(train):
+def test_preemption_sigterm_to_all_processes_loses_no_worker(train):
     """As Slurm and ``timeout`` send it: no worker is lost, nor one that waits for a validation."""
     class Kill(Hook):
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):

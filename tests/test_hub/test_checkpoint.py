@@ -19,7 +19,7 @@ def save(path, **state):
     return str(path)
 
 
-def test_message_hub_loads_with_weights_only(tmp_path):
+def test_checkpoint_message_hub_loads_with_weights_only(tmp_path):
     buffer = HistoryBuffer()
     buffer.update(1.5, 2)
     path = tmp_path / 'c.pth'
@@ -29,7 +29,7 @@ def test_message_hub_loads_with_weights_only(tmp_path):
     assert loaded['scalar'] == 3
 
 
-def test_other_classes_are_still_refused(tmp_path):
+def test_checkpoint_refuses_other_classes(tmp_path):
 
     class Hostile:
 
@@ -43,7 +43,7 @@ def test_other_classes_are_still_refused(tmp_path):
     assert not (tmp_path / 'owned').exists()
 
 
-def test_getattr_reaches_statistics_only(tmp_path):
+def test_checkpoint_getattr_reaches_statistics_only(tmp_path):
 
     class Sneaky:
 
@@ -56,7 +56,7 @@ def test_getattr_reaches_statistics_only(tmp_path):
         torch.load(path, weights_only=True)
 
 
-def test_load_weights_by_prefix(tmp_path):
+def test_load_weights_takes_prefix(tmp_path):
     torch.manual_seed(0)
     source, target = MODELS.build(SMALL), MODELS.build(SMALL)
     source.init_weights()
@@ -67,7 +67,7 @@ def test_load_weights_by_prefix(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters()))
 
 
-def test_checkpoint_errors(tmp_path):
+def test_load_weights_names_bad_checkpoints(tmp_path):
     model = MODELS.build(SMALL)
     with pytest.raises(FileNotFoundError, match='no such checkpoint; train it first'):
         load_weights(model, str(tmp_path / 'none.pth'))

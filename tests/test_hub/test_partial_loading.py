@@ -35,7 +35,7 @@ def table(grid, values, rows, before=0):
     return out
 
 
-def test_same_grid_is_the_identity(tmp_path):
+def test_partial_loading_of_same_grid_is_the_identity(tmp_path):
     source, model = make(0), make(1)
     report = load_partial(model, save(tmp_path / 'c.pth', source),
                           source_grid=dict(canvas=36, patch=4))
@@ -52,7 +52,7 @@ def test_same_grid_is_the_identity(tmp_path):
 
 
 @pytest.mark.parametrize('canvas', [(36, 72), (72, 36), (72, 24), (40, 60)])
-def test_resizing_is_that_of_pillow(canvas):
+def test_resize_positions_equals_pillow(canvas):
     """A second implementation of bicubic interpolation with antialiasing."""
     source, target = (CubeGrid(8, c, 4) for c in canvas)
     values = torch.randn(3, source.rows, source.rows, generator=torch.manual_seed(0))
@@ -66,7 +66,7 @@ def test_resizing_is_that_of_pillow(canvas):
 
 @pytest.mark.parametrize(('canvas', 'patch'), [((72, 36), (4, 4)), ((36, 72), (4, 4)),
                                            ((72, 72), (4, 8))])
-def test_linear_function_stays_linear(canvas, patch):
+def test_resize_positions_keeps_linear_function(canvas, patch):
     """Position (x, y) in parts of the canvas has the same value on every grid, off the border."""
     def values(grid):
         center = (torch.arange(grid.rows) + 0.5) / grid.rows
@@ -81,7 +81,7 @@ def test_linear_function_stays_linear(canvas, patch):
     assert torch.allclose(found[:, inner, inner], values(target)[:, inner, inner], atol=1e-5)
 
 
-def test_class_token_and_rows_beyond_the_grid():
+def test_resize_positions_keeps_class_token_and_rows_beyond_the_grid():
     source, target = CubeGrid(8, 72, 4), CubeGrid(8, 36, 4)
     old = table(source, torch.full((2, 18, 18), 5.), 400, before=1)
     old[:, 0] = 3.
@@ -97,7 +97,7 @@ def test_class_token_and_rows_beyond_the_grid():
     assert (without[:, 81:] == -1).all()
 
 
-def test_another_canvas(tmp_path):
+def test_partial_loading_resizes_positions_for_another_canvas(tmp_path):
     source, model = make(0, canvas=72, max_tokens=384, depth=2), make(1, with_cls=True)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     path = save(tmp_path / 'c.pth', source, 'backbone.')
@@ -118,7 +118,7 @@ def test_another_canvas(tmp_path):
     assert '  resized: pos_embed: 18x18 cubes to 9x9, table of 384 rows to 96' in lines
 
 
-def test_another_cube_is_embedded_anew(tmp_path):
+def test_partial_loading_of_another_cube_keeps_new_embedding(tmp_path):
     """8 frames of 4x4 and 32 frames of 2x2 have as many pixels, so the shapes agree."""
     source, model = make(0), make(1, num_frames=32, patch=2, canvas=18)
     assert source.embed.weight.shape == model.embed.weight.shape
@@ -132,7 +132,7 @@ def test_another_cube_is_embedded_anew(tmp_path):
     assert torch.equal(model.pos_embed, source.pos_embed)  # 9x9 cubes both
 
 
-def test_unknown_grid_is_said_to_be_unknown(tmp_path):
+def test_partial_loading_reports_unknown_grid(tmp_path):
     path = save(tmp_path / 'c.pth', make(0))
     report = load_partial(make(1), path)
     assert 'pos_embed' in report.matched
@@ -142,7 +142,7 @@ def test_unknown_grid_is_said_to_be_unknown(tmp_path):
                               'source_grid=dict(canvas=..., patch=...) would resize it')
 
 
-def test_errors(tmp_path):
+def test_partial_loading_names_bad_arguments(tmp_path):
     path = save(tmp_path / 'c.pth', make(), 'backbone.')
     with pytest.raises(ValueError, match=r"prefix: found 'back\.', expected the start of a name "
                        r'in .*c\.pth, e\.g\. backbone\.$'):
@@ -159,7 +159,7 @@ def test_errors(tmp_path):
         load_partial(make(), tmp_path / 'none.pth')
 
 
-def test_fine_tuning_on_a_smaller_canvas(tmp_path):
+def test_partial_loading_starts_fine_tuning_on_smaller_canvas(tmp_path):
     """By init_cfg: the training starts from the resized weights, and its log says so."""
     source = make(0, canvas=72, max_tokens=384)
     path = save(tmp_path / 'c.pth', source, 'backbone.')

@@ -81,7 +81,7 @@ def edit(folder, change):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_weights_and_settings_survive(kind, tiny, published):
+def test_published_model_keeps_weights_and_settings(kind, tiny, published):
     cfg, checkpoint = tiny(kind)
     original, loaded = init_model(cfg, checkpoint, 'cpu'), from_pretrained(published(kind))
     assert same(original, loaded)
@@ -96,7 +96,7 @@ def test_weights_and_settings_survive(kind, tiny, published):
 
 @pytest.mark.parametrize(('kind', 'field'), [('action', 'scores'), ('jigsaw', 'normality'),
                                          ('pretrain', 'tokens')])
-def test_predictions_are_the_same(kind, field, tiny, published):
+def test_published_model_predicts_the_same(kind, field, tiny, published):
     """Of the inferencer, which takes pipeline and metric from the config as well."""
     data = SyntheticMotion(actions=('walk', 'wave'), num_clips=2, num_frames=(20, 30), seed=5)
     clips = [{k: data.get_data_info(i)[k] for k in ('keypoint', 'keypoint_score', 'img_shape')}
@@ -109,7 +109,7 @@ def test_predictions_are_the_same(kind, field, tiny, published):
     assert not np.array_equal(results[0][0][field], results[0][1][field])
 
 
-def test_parts(tiny, published):
+def test_from_pretrained_gives_backbone_and_tokenizer(tiny, published):
     cfg, checkpoint = tiny('pretrain')
     original = init_model(cfg, checkpoint, 'cpu')
     backbone = from_pretrained(published('pretrain'), 'backbone')
@@ -124,7 +124,7 @@ def test_parts(tiny, published):
         from_pretrained(published('action'), 'head')
 
 
-def test_init_cfg_takes_a_folder_a_file_and_an_id(tiny, published, hub):
+def test_init_cfg_takes_folder_file_and_hub_id(tiny, published, hub):
     """Of a backbone and of a tokenizer, in a training config."""
     original = init_model(*tiny('action'), 'cpu')
     weights, = published('action').glob('*.safetensors')
@@ -142,7 +142,7 @@ def test_init_cfg_takes_a_folder_a_file_and_an_id(tiny, published, hub):
         assert same(tokenizer, teacher)
 
 
-def test_partial_loading_knows_the_grid(published):
+def test_partial_loading_knows_grid_of_published_model(published):
     """The config beside the weights says 36x36 in cubes of 4x4: no source_grid is needed."""
     model = MODELS.build(dict(
         type='MoFMBackbone', num_frames=16, canvas=72, embed_dims=32, depth=1, num_heads=2,
@@ -161,7 +161,7 @@ def test_hub_cache_needs_no_network(tiny, hub):
     assert same(from_pretrained(hub, revision='a' * 40), original)
 
 
-def test_hub_without_network_says_what_was_tried(hub, tmp_path):
+def test_hub_without_network_names_what_was_tried(hub, tmp_path):
     for source, revision in (('someone/else', None), (hub, 'v2')):
         with pytest.raises(FileNotFoundError) as error:
             from_pretrained(source, revision=revision)
@@ -174,7 +174,7 @@ def test_hub_without_network_says_what_was_tried(hub, tmp_path):
         load_weights(torch.nn.Linear(1, 1), 'someone/else')
 
 
-def test_only_the_needed_files_are_downloaded(monkeypatch, published):
+def test_hub_downloads_only_needed_files(monkeypatch, published):
     names = ['config.json', 'labels.txt', 'model-0123abcd.safetensors', 'README.md', 'model.py',
              'pytorch_model.bin', 'epoch_1.pth', 'other.safetensors', 'sub/config.py']
 
@@ -191,11 +191,11 @@ def test_only_the_needed_files_are_downloaded(monkeypatch, published):
     ('user/model', True), ('user/model-v1.0', True), ('/user/model', False), ('user', False),
     ('user/model/x', False), ('work_dirs/epoch_16.pth', False), ('../model', False),
     ('configs/none.py', False), ('user/model-01234567.safetensors', False), ('', False)])
-def test_ids_are_told_from_paths(source, expected):
+def test_hub_ids_are_told_from_paths(source, expected):
     assert is_hub_id(source) is expected
 
 
-def test_missing_sources(tmp_path, folder):
+def test_published_names_missing_sources(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match='configs/none.py: no such config'):
         init_model('configs/none.py')
     with pytest.raises(FileNotFoundError, match='no such folder, expected one that tools/publish'):
@@ -280,7 +280,7 @@ NAMES = [name for name, _ in hostile_configs('', '')]
 
 
 @pytest.mark.parametrize('index', range(len(NAMES)), ids=NAMES)
-def test_hostile_configs_do_nothing(folder, trap, index):
+def test_published_hostile_config_is_refused(folder, trap, index):
     _, change = list(hostile_configs(str(trap), 'trap_module'))[index]
     edit(folder, change)
     before = sorted(trap.parent.iterdir())
@@ -292,7 +292,7 @@ def test_hostile_configs_do_nothing(folder, trap, index):
     assert 'trap_module' not in sys.modules
 
 
-def test_the_traps_work(trap):
+def test_published_traps_fire_in_mmengine(trap):
     """MMEngine itself does run them, so the tests above can fail."""
     MODELS.build(dict(type='subprocess.Popen', args=['touch', str(trap)])).wait()
     assert trap.exists()
@@ -313,7 +313,7 @@ def publish_bytes(folder, content):
     return path
 
 
-def test_a_pickle_is_no_safetensors(folder, trap):
+def test_published_pickle_is_refused(folder, trap):
     publish_bytes(folder, pickle.dumps(dict(state_dict=Hostile(str(trap)))))
     with pytest.raises(ValueError, match='not a readable safetensors file'):
         init_model(folder)
@@ -324,7 +324,7 @@ def test_a_pickle_is_no_safetensors(folder, trap):
     assert not trap.exists()
 
 
-def test_damaged_weights(folder):
+def test_published_damaged_weights_are_named(folder):
     path, = folder.glob('*.safetensors')
     content = path.read_bytes()
     path.write_bytes(content[:-1000])
@@ -345,7 +345,7 @@ def test_damaged_weights(folder):
         init_model(folder)
 
 
-def test_weights_of_another_model(folder):
+def test_published_weights_of_another_model_are_refused(folder):
     state = load_file(next(folder.glob('*.safetensors')))
     publish_bytes(folder, save({f'x.{k}': v for k, v in state.items()}))
     with pytest.raises(ValueError, match=r'does not fit MotionRecognizer.*\n.*found nothing'):
@@ -361,7 +361,7 @@ def test_weights_of_another_model(folder):
     ('embed_dims', 0), ('depth', 10**6), ('depth', 1.5), ('max_tokens', 10**6),
     ('canvas', 10**6), ('canvas', 4096), ('num_frames', 10**6), ('patch', 0), ('unknown', 1),
     ('tokens', 'x' * 10**4), ('embed', dict(type='ConvCubeEmbed', channels=[10**6, 10**6]))])
-def test_wrong_numbers(folder, name, value):
+def test_published_wrong_numbers_are_refused_without_memory(folder, name, value):
     """No memory is taken that the weights do not take, and no time."""
     edit(folder, lambda c: c['model']['backbone'].update({name: value}))
     with pytest.raises(ValueError, match='folder') as error:
@@ -376,7 +376,7 @@ def test_wrong_numbers(folder, name, value):
     ('{"default_scope": "mofm", "model": {"x": NaN}}', 'nan'),
     ('{"default_scope": "mofm", "model": {}}', 'cannot be built'),
     ('"' + 'x' * 2**20 + '"', 'bytes, expected at most')])
-def test_broken_config(folder, text, words):
+def test_published_broken_config_is_named(folder, text, words):
     (folder / 'config.json').write_text(text)
     with pytest.raises(ValueError, match=words):
         init_model(folder)
@@ -389,13 +389,13 @@ def test_broken_config(folder, text, words):
     ('walk\nwave\n', r'labels.txt: found 2 names, expected 3'),
     ('walk\n\nwave\n', 'empty or unprintable'), ('a\nb\n\x1b[2J\n', 'empty or unprintable'),
     ('x' * 2**21, 'bytes, expected at most')])
-def test_broken_labels(folder, text, words):
+def test_published_broken_labels_are_named(folder, text, words):
     (folder / 'labels.txt').write_text(text)
     with pytest.raises(ValueError, match=words):
         init_model(folder)
 
 
-def test_file_of_another_name_is_loaded_too(tmp_path, folder):
+def test_safetensors_of_any_name_is_loaded(tmp_path, folder):
     """A safetensors file of one's own has no checksum in its name."""
     linear = torch.nn.Linear(2, 3)
     save_file(linear.state_dict(), tmp_path / 'mine.safetensors')
@@ -404,7 +404,7 @@ def test_file_of_another_name_is_loaded_too(tmp_path, folder):
     assert same(linear, other)
 
 
-def test_urls_are_not_unpickled(tmp_path, monkeypatch, trap):
+def test_checkpoint_url_is_not_unpickled(tmp_path, monkeypatch, trap):
     """MMEngine would; the same restrictions as for a file hold."""
     def download(url, file):
         shutil.copy(trap.parent / 'marker.pth', file)
@@ -416,7 +416,7 @@ def test_urls_are_not_unpickled(tmp_path, monkeypatch, trap):
     assert not trap.exists()
 
 
-def test_configs_of_strangers_are_not_run(tmp_path):
+def test_init_model_refuses_json_config(tmp_path):
     """MMEngine would import the modules that a JSON config names."""
     (tmp_path / 'strange_module.py').write_text(f'open({str(tmp_path / "marker")!r}, "w")')
     path = tmp_path / 'mine.json'
@@ -428,7 +428,7 @@ def test_configs_of_strangers_are_not_run(tmp_path):
     assert not (tmp_path / 'marker').exists()
 
 
-def test_overrides(tmp_path):
+def test_init_model_overrides_python_config_only(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text("model = dict(type='KeypointFeatures')\nx = 1\n")
     assert init_model(path, cfg_options={'x': 2}, device='cpu').cfg.x == 2

@@ -27,7 +27,7 @@ def at(path, seconds):
     os.utime(path, (seconds, seconds))
 
 
-def test_mmengine_writes_by_it(tmp_path):
+def test_mmengine_writes_with_atomic_backend(tmp_path):
     for options in (dict(), dict(backend_args=dict(backend='local')),
                     dict(enable_singleton=True)):
         assert type(get_file_backend(tmp_path, **options)) is AtomicLocalBackend
@@ -37,7 +37,7 @@ def test_mmengine_writes_by_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_old_backend_is_not_kept():
+def test_atomic_backend_replaces_used_backend():
     """One that was used before is not used again."""
     code = ('import mmengine.fileio as f; f.exists("/"); f.get(__import__("os").__file__); '
             'import mofm.engine; print(type(f.get_file_backend("/", enable_singleton=True)))')
@@ -45,7 +45,7 @@ def test_old_backend_is_not_kept():
     assert 'AtomicLocalBackend' in done.stdout
 
 
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+def test_atomic_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'a.pth'
     backend = AtomicLocalBackend()
     backend.put(b'old', path)
@@ -62,7 +62,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-def test_killed_writer_leaves_the_old_file(tmp_path):
+def test_atomic_write_that_is_killed_keeps_the_old_file(tmp_path):
     """SIGKILL between the bytes and the new name; the next writer takes what is left."""
     path = tmp_path / 'preempted.pth'
     save(path, 1)
@@ -80,7 +80,7 @@ def test_killed_writer_leaves_the_old_file(tmp_path):
     assert torch.load(path, weights_only=True)['state_dict']['weight'][0] == 2
 
 
-def test_ranks_write_the_same_file(tmp_path, monkeypatch):
+def test_atomic_write_of_two_ranks_leaves_one_file(tmp_path, monkeypatch):
     """One finishes while another one writes, as at the end of a test on several processes."""
     path, fsync = tmp_path / 'metrics.json', os.fsync
     backend = AtomicLocalBackend()
@@ -97,7 +97,7 @@ def test_ranks_write_the_same_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_links_and_pipes(tmp_path):
+def test_atomic_write_follows_links_and_pipes(tmp_path):
     """A link still points to its file; what is no file is written to, not replaced."""
     target, link = tmp_path / 'data/a.txt', tmp_path / 'link.txt'
     mmengine.fileio.put_text('old', target)
@@ -113,7 +113,7 @@ def test_links_and_pipes(tmp_path):
     assert not pipe.is_file()
 
 
-def test_newest_first(tmp_path):
+def test_find_resumable_takes_the_newest(tmp_path):
     """What last_checkpoint names, then by time; never the best, published or foreign ones."""
     assert find_resumable(tmp_path) is None
     assert find_resumable(tmp_path / 'none') is None
@@ -139,7 +139,7 @@ def test_newest_first(tmp_path):
     lambda data: data[:-1], lambda data: data[:len(data) // 2], lambda data: b'',
     lambda data: data[:2000] + bytes(8) + data[2008:],  # a hole in the weights
     lambda data: data[:-500] + bytes(500), lambda data: bytes(len(data))])
-def test_damaged_ones_are_named(tmp_path, damage, monkeypatch):
+def test_find_resumable_names_damaged_checkpoints(tmp_path, damage, monkeypatch):
     warnings = []
     monkeypatch.setattr(checkpoint, 'print_log', lambda text, *_: warnings.append(text))
     paths = [tmp_path / f'epoch_{epoch}.pth' for epoch in (1, 2, 3)]
@@ -159,13 +159,13 @@ def test_damaged_ones_are_named(tmp_path, damage, monkeypatch):
         find_resumable(tmp_path)
 
 
-def test_deleted_checkpoints_are_no_new_start(tmp_path):
+def test_find_resumable_refuses_deleted_checkpoints(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
     with pytest.raises(ValueError, match='leave --resume out to train anew'):
         find_resumable(tmp_path)
 
 
-def test_sharded_checkpoint(tmp_path):
+def test_find_resumable_needs_all_shards(tmp_path):
     """A folder with a file for each rank, of which all must be whole."""
     older, folder = tmp_path / 'epoch_1.pth', tmp_path / 'epoch_2.pth'
     at(save(older), 1000)

@@ -14,7 +14,7 @@ def features(batch=6, seed=0):
     return MotionFeatures(pooled[:, None], pooled, torch.ones(batch, 1, dtype=torch.bool))
 
 
-def test_abnormal_windows_weigh_twice():
+def test_anomaly_head_weighs_abnormal_windows_twice():
     head = AnomalyClsHead(in_channels=8, dropout=0.)
     labels = torch.tensor([0, 1, 0, 0, 1, 0])
     logits = head(features()).double().detach().numpy()
@@ -25,7 +25,7 @@ def test_abnormal_windows_weigh_twice():
                                rtol=1e-5)
 
 
-def test_normality_is_the_probability_of_normal():
+def test_anomaly_head_normality_is_probability_of_normal():
     head = AnomalyClsHead(in_channels=8).eval()
     with torch.no_grad():
         head.fc.bias.copy_(torch.tensor([3., -3.]))
@@ -37,12 +37,12 @@ def test_normality_is_the_probability_of_normal():
     assert np.mean([s.normality for s in samples]) > 0.9  # the bias speaks for normal
 
 
-def test_weights_travel_with_the_head_but_not_in_the_checkpoint():
+def test_anomaly_head_class_weights_are_not_in_the_checkpoint():
     head = AnomalyClsHead(in_channels=8, class_weight=(1., 5.))
     assert head.class_weight.tolist() == [1, 5]
     assert 'class_weight' not in head.state_dict()
 
 
-def test_labels_are_checked():
+def test_anomaly_head_names_bad_labels():
     with pytest.raises(ValueError, match='label: found 0...2, expected 0...1'):
         AnomalyClsHead(in_channels=8).loss(features(2), torch.tensor([0, 2]))

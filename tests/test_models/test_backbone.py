@@ -21,7 +21,7 @@ def count(module):
     return sum(p.numel() for p in module.parameters())
 
 
-def test_parameter_counts_of_the_paper():
+def test_backbone_has_parameter_counts_of_the_paper():
     backbone = MODELS.build(dict(type='MoFMBackbone'))
     assert count(backbone.blocks) == 85_054_464
     assert backbone.pos_embed.numel() == 294_912
@@ -32,7 +32,7 @@ def test_parameter_counts_of_the_paper():
 
 @pytest.mark.parametrize('embed', ['ConvCubeEmbed', 'LinearCubeEmbed'])
 @pytest.mark.parametrize('tokens', ['all', 'occupied'])
-def test_masked_cubes_do_not_leak(clips, embed, tokens):
+def test_backbone_masked_cubes_do_not_leak(clips, embed, tokens):
     """Whatever is written into a masked cube, no output anywhere changes."""
     backbone = build(embed=dict(type=embed), tokens=tokens)
     cubes = clips()
@@ -47,7 +47,7 @@ def test_masked_cubes_do_not_leak(clips, embed, tokens):
 
 
 @pytest.mark.parametrize('embed', ['ConvCubeEmbed', 'LinearCubeEmbed'])
-def test_sparse_embedding_equals_dense(clips, embed):
+def test_backbone_sparse_embedding_equals_dense(clips, embed):
     """Embedding of occupied cubes only: same values and gradients as of all cubes."""
     backbone, cubes = build(embed=dict(type=embed)), clips()
     sparse = backbone.embed_cubes(cubes, torch.ones(2, 36, dtype=torch.bool))
@@ -59,7 +59,7 @@ def test_sparse_embedding_equals_dense(clips, embed):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_occupied_tokens_ignore_padding(clips):
+def test_backbone_occupied_tokens_ignore_padding(clips):
     """A clip encodes the same alone and next to a clip with more occupied cubes."""
     backbone, cubes = build(tokens='occupied'), clips(4)
     together = backbone(cubes)
@@ -70,13 +70,13 @@ def test_occupied_tokens_ignore_padding(clips):
     assert together.tokens[~together.encoded].abs().sum() == 0
 
 
-def test_clip_without_heat():
+def test_backbone_of_clip_without_heat_is_finite():
     empty = ThermalCubes(torch.zeros(2, 1, 17, 8, 3), CubeGrid(**TINY))
     for tokens in ('all', 'occupied'):
         assert build(tokens=tokens)(empty).pooled.isfinite().all()
 
 
-def test_class_token(clips):
+def test_backbone_class_token_is_the_pooled_feature(clips):
     backbone = build(with_cls=True)
     features = backbone(clips())
     assert features.tokens.shape == (2, 36, 32)
@@ -84,13 +84,13 @@ def test_class_token(clips):
     assert not torch.allclose(features.pooled, features.tokens.mean(1))
 
 
-def test_frozen_backbone_stays_in_eval():
+def test_backbone_frozen_stays_in_eval():
     backbone = MODELS.build(dict(SMALL, frozen=True, drop_rate=0.5)).train()
     assert not backbone.training
     assert not any(p.requires_grad for p in backbone.parameters())
 
 
-def test_clear_errors(clips):
+def test_backbone_names_bad_sizes(clips):
     with pytest.raises(ValueError, match='max_tokens: found 30, expected at least 36'):
         build(max_tokens=30)
     with pytest.raises(ValueError, match='canvas: found 70'):

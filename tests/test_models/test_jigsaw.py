@@ -34,7 +34,7 @@ def detector(tokens='all', **head):
 
 
 @pytest.mark.parametrize(('grid', 'shape'), [((6, 2), (3, 9)), ((2, 6), (9, 3))])
-def test_pieces_are_rectangles(grid, shape):
+def test_jigsaw_pieces_are_rectangles(grid, shape):
     cubes = JigsawHead(grid=grid).cubes
     assert cubes.shape == (12, 27)
     assert sorted(cubes.flatten().tolist()) == list(range(324))
@@ -45,7 +45,7 @@ def test_pieces_are_rectangles(grid, shape):
         assert columns[0] == piece % grid[1] * shape[1]
 
 
-def test_raster_pieces_are_runs():
+def test_jigsaw_raster_pieces_are_runs():
     cubes = JigsawHead(grid='raster').cubes
     assert torch.equal(cubes.flatten(), torch.arange(324))
     assert cubes.shape == (12, 27)
@@ -53,19 +53,19 @@ def test_raster_pieces_are_runs():
 
 @pytest.mark.parametrize(('grid', 'pieces'), [((3, 4), 12), ((12, 1), 12), ('raster', 7),
                                               ('rows', 12), ((6, ), 12)])
-def test_unequal_pieces_are_refused(grid, pieces):
+def test_jigsaw_refuses_unequal_pieces(grid, pieces):
     with pytest.raises(ValueError, match='expected'):
         JigsawHead(grid=grid, num_pieces=pieces)
 
 
-def test_cubes_of_another_grid_are_refused():
+def test_jigsaw_refuses_cubes_of_another_grid():
     with pytest.raises(ValueError, match='found 324 cubes, expected 36'):
         MODELS.build(dict(type='JigsawDetector', backbone=BACKBONE, head=dict(type='JigsawHead')))
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(6)))
-def test_permutation_and_inverse_cancel(perm):
+def test_jigsaw_permutation_and_inverse_cancel(perm):
     head = JigsawHead(canvas=24, patch=4, grid=(3, 2))
     perm = torch.tensor([perm])
     order, back = head.order(perm), head.order(perm.argsort(1))
@@ -75,7 +75,7 @@ def test_permutation_and_inverse_cancel(perm):
         assert torch.equal(order[0, head.cubes[slot]], head.cubes[piece])
 
 
-def test_identity_changes_nothing():
+def test_jigsaw_identity_changes_nothing():
     model, inputs = detector(), clips()
     order = model.head.order(torch.arange(6).expand(3, -1))
     plain, ordered = model.backbone(inputs), model.backbone(inputs, order=order)
@@ -83,7 +83,7 @@ def test_identity_changes_nothing():
 
 
 @pytest.mark.parametrize('tokens', ['all', 'occupied'])
-def test_cubes_move_before_the_position_is_added(tokens):
+def test_jigsaw_cubes_move_before_position_is_added(tokens):
     """A shuffled clip equals a clip whose heat was shuffled: position says nothing of its past."""
     model, inputs = detector(tokens), clips()
     perm = model.head.shuffle(3)
@@ -96,7 +96,7 @@ def test_cubes_move_before_the_position_is_added(tokens):
     torch.testing.assert_close(found.tokens, expected.tokens, atol=1e-5, rtol=1e-5)
 
 
-def test_shuffles_are_permutations_and_differ():
+def test_jigsaw_shuffles_are_uniform_permutations():
     head = JigsawHead()
     perm = head.shuffle(64)
     assert torch.equal(perm.sort(1).values, torch.arange(12).expand(64, -1))
@@ -121,7 +121,7 @@ def piece_features(head, perm):
     return MotionFeatures(tokens, tokens[:, 0], torch.ones(tokens.shape[:2], dtype=torch.bool))
 
 
-def test_labels_name_the_piece_in_every_slot():
+def test_jigsaw_labels_name_the_piece_in_every_slot():
     head = Oracle(canvas=24, patch=4, grid=(3, 2))
     perm, full = head.shuffle(5), torch.ones(5, 6, dtype=torch.bool)
     solved = head.loss(piece_features(head, perm), perm, full)
@@ -131,7 +131,7 @@ def test_labels_name_the_piece_in_every_slot():
     assert head.loss(piece_features(head, perm), other, full)['jigsaw_acc'] < 1
 
 
-def test_identity_gives_the_diagonal():
+def test_jigsaw_identity_gives_the_diagonal():
     head = Oracle(canvas=24, patch=4, grid=(3, 2))
     identity, full = torch.arange(6)[None], torch.ones(1, 6, dtype=torch.bool)
     sample, = head.predict(piece_features(head, identity), full, [ActionDataSample()])
@@ -142,7 +142,7 @@ def test_identity_gives_the_diagonal():
     assert sample.normality < 0.001
 
 
-def test_normality_is_the_smallest_probability_of_an_occupied_piece():
+def test_jigsaw_normality_is_smallest_probability_of_occupied_piece():
     model, inputs = detector(), clips()
     samples = model(inputs, [ActionDataSample() for _ in range(3)], mode='predict')
     logits = model.head(model.backbone(inputs)).double().detach().numpy()
@@ -153,7 +153,7 @@ def test_normality_is_the_smallest_probability_of_an_occupied_piece():
                                    rtol=1e-5)
 
 
-def test_an_empty_piece_does_not_change_the_score():
+def test_jigsaw_empty_piece_does_not_change_the_score():
     head = JigsawHead(in_channels=16, canvas=24, patch=4, grid=(3, 2)).eval()
     head.init_weights()
     tokens = torch.randn(1, 36, 16)
@@ -173,7 +173,7 @@ def test_an_empty_piece_does_not_change_the_score():
     assert score(head) != literal
 
 
-def test_empty_pieces_do_not_train():
+def test_jigsaw_empty_pieces_do_not_train():
     model = detector()
     inputs = clips(low=2., high=10.)  # the lower half and the right half stay empty
     occupied = model.head.occupied(inputs.peaks())
@@ -190,7 +190,7 @@ def test_empty_pieces_do_not_train():
     assert model.head.occupied(inputs.peaks()).all()
 
 
-def test_a_clip_without_heat_is_normal_and_trains_nothing():
+def test_jigsaw_clip_without_heat_is_normal_and_trains_nothing():
     model = detector()
     keypoints = torch.zeros(2, 1, 5, 4, 3)
     inputs = ThermalCubes(keypoints, GRID)
@@ -201,7 +201,7 @@ def test_a_clip_without_heat_is_normal_and_trains_nothing():
     loss['loss_jigsaw'].backward()
 
 
-def test_clips_of_a_sample_are_averaged():
+def test_jigsaw_averages_clips_of_a_sample():
     model, inputs = detector(), clips(batch=4)
     one, = model(inputs, [ActionDataSample()], mode='predict')
     each = model(inputs, [ActionDataSample() for _ in range(4)], mode='predict')
@@ -209,7 +209,7 @@ def test_clips_of_a_sample_are_averaged():
 
 
 @pytest.mark.parametrize('tokens', ['all', 'occupied'])
-def test_the_jigsaw_can_be_learned(tokens):
+def test_jigsaw_learns_pieces(tokens):
     """Joints that keep to their places: the pieces are told apart after a few steps."""
     model = detector(tokens).train()
     home = torch.tensor([[4., 4.], [18., 5.], [12., 12.], [5., 20.], [19., 20.]])

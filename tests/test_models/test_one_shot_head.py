@@ -34,13 +34,13 @@ def loop(z, labels, t, base):
 
 
 @pytest.mark.parametrize(('t', 'base'), [(0.1, 0.07), (0.5, 0.5)])
-def test_supcon_is_the_formula(t, base):
+def test_supcon_loss_equals_formula(t, base):
     criterion = MODELS.build(dict(type='SupConLoss', temperature=t, base_temperature=base))
     z = embeddings()
     assert float(criterion(z, LABELS)) == pytest.approx(loop(z, LABELS, t, base), rel=1e-5)
 
 
-def test_supcon_stays_finite_where_the_exponential_does_not():
+def test_supcon_loss_is_finite_for_large_similarities():
     z = torch.eye(2).repeat_interleave(2, 0).requires_grad_()
     loss = MODELS.build(dict(type='SupConLoss', temperature=1e-3))(z, torch.tensor([0, 0, 1, 1]))
     loss.backward()
@@ -48,7 +48,7 @@ def test_supcon_stays_finite_where_the_exponential_does_not():
     assert z.grad.isfinite().all()
 
 
-def test_supcon_names_the_label_without_a_positive():
+def test_supcon_loss_names_label_without_positive():
     with pytest.raises(ValueError, match='one sample of label 7 .*ClassBalancedSampler'):
         MODELS.build(dict(type='SupConLoss'))(embeddings(4), torch.tensor([1, 7, 1, 1]))
     with pytest.raises(ValueError, match='temperature: found 0'):
@@ -67,7 +67,7 @@ def features(batch):
     return MotionFeatures(None, torch.randn(batch, 6) * 9, None)
 
 
-def test_head_has_the_size_of_the_paper():
+def test_one_shot_head_has_size_of_the_paper():
     model = MODELS.build(dict(type='OneShotHead'))
     assert model.fc.weight.shape == (2048, 768)
     assert model.dropout.p == 0.4
@@ -75,7 +75,7 @@ def test_head_has_the_size_of_the_paper():
     assert model.criterion.base_temperature == 0.07
 
 
-def test_head_embeds_on_the_sphere_and_learns():
+def test_one_shot_head_embeds_on_the_sphere_and_learns():
     model, x = head(out_channels=4), features(7)
     z = model(x)
     wanted = x.pooled @ model.fc.weight.T + model.fc.bias
@@ -86,13 +86,13 @@ def test_head_embeds_on_the_sphere_and_learns():
     assert model.fc.weight.grad.abs().sum() > 0
 
 
-def test_head_without_projection_is_the_direction_of_the_features():
+def test_one_shot_head_without_projection_normalizes_features():
     model, x = head(out_channels=None), features(3)
     assert not list(model.parameters())
     torch.testing.assert_close(model(x), x.pooled / x.pooled.norm(dim=1, keepdim=True))
 
 
-def test_clips_of_a_sample_are_averaged():
+def test_one_shot_head_averages_clips_of_a_sample():
     model, x = head(out_channels=None), features(6)
     samples = model.predict(x, [ActionDataSample() for _ in range(2)])
     mean = model(x).view(2, 3, 6).mean(1)
@@ -100,7 +100,7 @@ def test_clips_of_a_sample_are_averaged():
         torch.testing.assert_close(sample.embedding, m / m.norm())
 
 
-def test_warm_up_of_the_paper_ends_within_the_first_epoch():
+def test_one_shot_warm_up_ends_within_the_first_epoch():
     cfg = Config.fromfile(ROOT / 'configs/dt2_ntu120_oneshot.py')
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr)
     schedules = [PARAM_SCHEDULERS.build(dict(s), default_args=dict(
@@ -136,7 +136,7 @@ def floor(points, **kwargs):
     return MODELS.build(dict(type='KeypointFeatures', **kwargs))(ThermalCubes(points, GRID))
 
 
-def test_floor_is_the_normalized_clip_of_the_best_seen_person():
+def test_keypoint_features_are_normalized_clip_of_best_person():
     points = keypoints()
     out = floor(points)
     assert out.pooled.shape == (2, 17 * 8 * 2)
@@ -152,18 +152,18 @@ def test_floor_is_the_normalized_clip_of_the_best_seen_person():
     assert (~seen).sum() == 4
 
 
-def test_floor_ignores_place_and_size():
+def test_keypoint_features_ignore_place_and_size():
     points = keypoints()
     moved = points.clone()
     moved[..., :2] = moved[..., :2] * 0.4 + torch.tensor([3., -1.])
     torch.testing.assert_close(floor(moved).pooled, floor(points).pooled, atol=1e-5, rtol=0)
 
 
-def test_floor_of_nothing_is_zero():
+def test_keypoint_features_of_nothing_are_zero():
     assert not floor(torch.zeros(2, 1, 17, 8, 3)).pooled.any()
 
 
-def test_floor_needs_key_points():
+def test_keypoint_features_need_keypoints():
     rendered = RenderedCubes(torch.zeros(1, 17, 8, 24, 24), GRID)
     with pytest.raises(ValueError, match="render='device'"):
         MODELS.build(dict(type='KeypointFeatures'))(rendered)

@@ -24,7 +24,7 @@ def random_mask(cubes):
     return cubes.occupied() & (torch.rand(len(cubes), 36, generator=torch.manual_seed(3)) < 0.5)
 
 
-def test_loss_is_cross_entropy_at_masked_cubes(clips):
+def test_pretraining_loss_is_cross_entropy_at_masked_cubes(clips):
     model, cubes = pretrainer().eval(), clips()
     mask = random_mask(cubes)
     losses = model(cubes, mask, mode='loss')
@@ -34,7 +34,7 @@ def test_loss_is_cross_entropy_at_masked_cubes(clips):
     assert losses['loss_mask'].item() == pytest.approx(torch.stack(terms).mean().item(), abs=1e-5)
 
 
-def test_teacher_is_nowhere_but_in_use():
+def test_pretraining_teacher_is_not_a_submodule():
     model = pretrainer()
     assert not any('codebook' in name or 'encoder' in name for name in model.state_dict())
     ours = {id(p) for p in model.parameters()}
@@ -44,7 +44,7 @@ def test_teacher_is_nowhere_but_in_use():
     assert model.tokenizer.codebook.weight.dtype == torch.float64  # follows the model
 
 
-def test_teacher_is_loaded_without_init_weights(clips, tmp_path):
+def test_pretraining_teacher_loads_without_init_weights(clips, tmp_path):
     """A Runner that only tests never calls init_weights."""
     path, cubes = tmp_path / 'teacher.pth', clips()
     torch.manual_seed(5)
@@ -57,7 +57,7 @@ def test_teacher_is_loaded_without_init_weights(clips, tmp_path):
     assert torch.equal(samples[0].gt_tokens, teacher.encode(cubes)[0, mask[0]])
 
 
-def test_predict_gives_tokens_at_masked_cubes(clips):
+def test_pretraining_predicts_tokens_at_masked_cubes(clips):
     model, cubes = pretrainer(), clips()
     mask = random_mask(cubes)
     samples = model(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
@@ -65,7 +65,7 @@ def test_predict_gives_tokens_at_masked_cubes(clips):
     assert torch.equal(samples[1].gt_tokens, model.tokenizer.encode(cubes)[1, mask[1]])
 
 
-def test_batch_without_any_key_point():
+def test_pretraining_loss_of_empty_batch_is_zero():
     model = pretrainer()
     empty = ThermalCubes(torch.zeros(2, 1, 17, 8, 3), model.backbone.grid)
     losses = model(empty, torch.zeros(2, 36, dtype=torch.bool), mode='loss')
@@ -73,7 +73,7 @@ def test_batch_without_any_key_point():
     assert losses['loss_mask'] == 0
 
 
-def test_tensor_mode_and_features(clips):
+def test_pretraining_tensor_mode_gives_tokens_and_pooled(clips):
     model, cubes = pretrainer(), clips()
     tokens, pooled, *_ = model(cubes)
     assert tokens.shape == (2, 36, 32)
@@ -81,7 +81,7 @@ def test_tensor_mode_and_features(clips):
     assert not model.extract_features(cubes).pooled.requires_grad
 
 
-def test_pretrainer_errors(clips):
+def test_pretrainer_names_bad_settings(clips):
     head = dict(type='MaskedTokenHead', vocab_size=64, in_channels=32)
     with pytest.raises(ValueError, match='found 32 in the tokenizer and 64 in the head'):
         pretrainer(head=head)
@@ -109,7 +109,7 @@ def labeled(*labels):
     return [ActionDataSample().set_gt_label(label) for label in labels]
 
 
-def test_recognizer_learns(clips):
+def test_recognizer_learns_three_clips(clips):
     model, cubes = recognizer(), clips(6)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     for _ in range(40):
@@ -122,7 +122,7 @@ def test_recognizer_learns(clips):
     assert samples[0].pred_score.sum().item() == pytest.approx(1)
 
 
-def test_scores_of_clips_are_averaged(clips):
+def test_recognizer_averages_scores_of_clips(clips):
     model, cubes = recognizer().eval(), clips(4)
     one_each = model(cubes, labeled(0, 0, 0, 0), mode='predict')
     two_each = model(cubes, labeled(0, 0), mode='predict')
@@ -130,13 +130,13 @@ def test_scores_of_clips_are_averaged(clips):
     torch.testing.assert_close(two_each[1].pred_score, expected)
 
 
-def test_probe_trains_the_head_only(clips):
+def test_linear_probe_trains_the_head_only(clips):
     model = recognizer(frozen=True)
     model(clips(), labeled(0, 1), mode='loss')['loss_cls'].backward()
     assert {n for n, p in model.named_parameters() if p.grad is not None} == {
         'cls_head.fc.weight', 'cls_head.fc.bias'}
 
 
-def test_label_out_of_range(clips):
+def test_recognizer_names_label_out_of_range(clips):
     with pytest.raises(ValueError, match='label: found 0...3, expected 0...2; set num_classes'):
         recognizer()(clips(), labeled(0, 3), mode='loss')

@@ -22,7 +22,7 @@ def count(*modules):
     return sum(p.numel() for m in modules for p in m.parameters())
 
 
-def test_parameter_counts_of_the_paper():
+def test_tokenizers_have_parameter_counts_of_the_paper():
     dved = MODELS.build(dict(type='DVEDTokenizer'))
     assert count(dved.encoder, dved.to_logits) == pytest.approx(17.98e6, rel=1e-3)
     assert count(dved.decoder) == pytest.approx(4.67e6, rel=1e-3)
@@ -31,7 +31,7 @@ def test_parameter_counts_of_the_paper():
     assert count(mean.encoder, mean.to_logits) == pytest.approx(13.79e6, rel=1e-3)
 
 
-def test_encode_and_decode_shapes(clips):
+def test_tokenizer_encodes_and_decodes_to_documented_shapes(clips):
     dved = build()
     ids = dved.encode(clips(3))
     assert ids.shape == (3, 36)
@@ -40,7 +40,7 @@ def test_encode_and_decode_shapes(clips):
 
 
 @pytest.mark.parametrize('collapse', ['conv', 'mean'])
-def test_encoding_chosen_cubes_only(clips, collapse):
+def test_tokenizer_encodes_chosen_cubes_only(clips, collapse):
     dved, cubes = build(temporal_collapse=collapse), clips(3)
     select = torch.rand(3, 36, generator=torch.manual_seed(0)) < 0.3
     assert torch.equal(dved.encode(cubes, select), dved.encode(cubes)[select])
@@ -48,7 +48,7 @@ def test_encoding_chosen_cubes_only(clips, collapse):
     assert dved.encode(cubes, nothing).shape == (0, )
 
 
-def test_token_order_is_cube_order():
+def test_tokenizer_order_is_cube_order():
     """Moving the body by one cube moves the tokens by one row or column."""
     dved = build(num_blocks=0)
     points = torch.full((1, 1, 17, 8, 3), 10.)
@@ -64,7 +64,7 @@ def test_token_order_is_cube_order():
     assert torch.equal(shifted(0, 4)[2:5], ids[1:4])
 
 
-def test_paper_loss_is_the_formula(clips):
+def test_dved_loss_equals_formula(clips):
     dved, cubes = build(loss=dict(type='DVEDLoss', beta=0.5), tau=0.7), clips()
     torch.manual_seed(0)
     losses = dved(cubes, mode='loss')
@@ -88,7 +88,7 @@ def fitted_kmeans(cubes, **kwargs):
     return kmeans
 
 
-def test_guided_loss(clips, tmp_path):
+def test_guided_dved_loss_follows_the_guide(clips, tmp_path):
     """The guide names tokens, is in no checkpoint, and its tokens reach the decoder."""
     cubes = clips(4)
     path = tmp_path / 'kmeans.pth'
@@ -121,7 +121,7 @@ def test_guided_loss(clips, tmp_path):
         other(cubes, mode='loss')
 
 
-def test_kmeans_is_the_nearest_center(clips):
+def test_kmeans_token_is_the_nearest_center(clips):
     cubes = clips(4)
     kmeans = fitted_kmeans(cubes)
     ids, occupied = kmeans.encode(cubes), cubes.occupied()
@@ -137,7 +137,7 @@ def test_kmeans_is_the_nearest_center(clips):
     assert (rebuilt - cubes.union()).square().mean() < 0.5 * cubes.union().square().mean()
 
 
-def test_traces_tell_joints_apart(clips):
+def test_kmeans_traces_tell_joints_apart(clips):
     """Two joints that swap places leave U_R as it is, but not the tokens with traces."""
     cubes = clips(4)
     swapped = ThermalCubes(cubes.keypoints.flip(2), cubes.grid)
@@ -154,7 +154,7 @@ def test_kmeans_needs_enough_cubes(clips):
         kmeans.fit()
 
 
-def test_overfits_a_batch(clips):
+def test_dved_overfits_a_batch(clips):
     dved, cubes = build(hard=True), clips(2)
     optimizer = torch.optim.AdamW(dved.parameters(), 3e-3)
     blank = torch.nn.functional.smooth_l1_loss(cubes.union() * 0, cubes.union())
@@ -168,7 +168,7 @@ def test_overfits_a_batch(clips):
     assert torch.nn.functional.smooth_l1_loss(rebuilt, cubes.union()) < 0.7 * blank
 
 
-def test_clear_errors(clips):
+def test_tokenizers_name_bad_settings(clips):
     with pytest.raises(ValueError, match='expected a product that divides num_frames=8'):
         build(temporal_strides=(3, 2))
     with pytest.raises(ValueError, match='one stride per halving'):

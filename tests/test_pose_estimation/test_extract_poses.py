@@ -161,7 +161,7 @@ def test_hrnet_equals_inference_topdown(mmpose, sample, tmp_path):
         assert {v.dtype for v in poses.values()} == {np.dtype('float32')}
 
 
-def test_batches_equal_single_persons(small):
+def test_pose_extractor_batches_equal_single_persons(small):
     counts = [2, 0, 1, 3, 9, 0, 0, 1, 0, 0, 0, 0, 1]
     boxes = [boxes_of(counts)[i] for i in range(len(counts))]
     frames = np.random.default_rng(0).integers(0, 255, (len(counts), 120, 160, 3), np.uint8)
@@ -182,7 +182,7 @@ def test_batches_equal_single_persons(small):
         np.testing.assert_array_equal(batched['bbox_scores'], box[:, 4])
 
 
-def test_extractor_finds_boxes_and_keeps_the_scope(small):
+def test_pose_extractor_finds_boxes_and_keeps_the_scope(small):
     with DefaultScope.overwrite_default_scope('mofm'):
         extractor = PoseExtractor(*small, 'cpu', boxes=lambda image: np.array(
             [[0, 0, image[0, 0, 0], 50]]))
@@ -221,7 +221,7 @@ def test_bottom_up_models_need_no_boxes(mmpose, tmp_path):
 
 
 @pytest.mark.parametrize('cut', [0, 5])
-def test_restart_in_the_middle(small, tmp_path, cut):
+def test_extract_video_resumes_in_the_middle(small, tmp_path, cut):
     """Stopped before the third batch: two batches are not done again, the file is the same."""
     video = write_video(tmp_path / 'a.mp4')
     counts = [2, 2, 1, 3, 1, 1, 2]
@@ -260,7 +260,7 @@ def test_restart_in_the_middle(small, tmp_path, cut):
 @pytest.mark.parametrize(('tail', 'kept'), [
     (b'', 3), (b'\xff\xfe\n', 3), (b'{"frame_id":7,"instances":[]}\n', 3), (b'null\n', 3),
     (b'{"frame_id":3,"instances":[]}\n', 4), (b'{"frame_id":3,"instances":[]}', 3)])
-def test_damaged_end_of_a_part_is_cut_off(tmp_path, tail, kept):
+def test_extract_video_cuts_damaged_end_of_a_part(tmp_path, tail, kept):
     part = tmp_path / 'part'
     head = b''.join([b'{"meta_info":{"model":"m"}}\n'] + [
         b'{"frame_id":%d,"instances":[]}\n' % i for i in range(3)])
@@ -272,7 +272,7 @@ def test_damaged_end_of_a_part_is_cut_off(tmp_path, tail, kept):
         extract._done_frames(f, part, dict(model='n'))
 
 
-def test_one_process_per_video(small, tmp_path):
+def test_extract_video_takes_one_process_per_video(small, tmp_path):
     video = write_video(tmp_path / 'a.mp4', 2)
     extractor = PoseExtractor(*small, 'cpu')
     with open(tmp_path / 'a.jsonl.part', 'wb') as f:
@@ -286,7 +286,7 @@ def test_one_process_per_video(small, tmp_path):
     ({3: [[0, 0, 9, 9, 1]]}, 'found frame 3, expected frames 0 to 1'),
     ({0: [[160, 0, 170, 9, 1]]}, 'outside of the image in frame 0, expected pixels of an image '
      'of 160 x 120')])
-def test_boxes_of_another_video(small, tmp_path, boxes, words):
+def test_extract_video_refuses_boxes_of_another_video(small, tmp_path, boxes, words):
     video = write_video(tmp_path / 'a.mp4', 2)
     with pytest.raises(AnnotationError, match=words):
         extract_video(PoseExtractor(*small, 'cpu'), Video(video), tmp_path / 'a.json', {},
@@ -294,7 +294,7 @@ def test_boxes_of_another_video(small, tmp_path, boxes, words):
     assert not (tmp_path / 'a.json').exists()
 
 
-def test_frames_after_a_start_are_the_same(sample):
+def test_video_frames_after_a_start_are_the_same(sample):
     video = Video(sample / 'people_walking.mp4')
     video.open()
     frames = list(video.frames())
@@ -306,7 +306,7 @@ def test_frames_after_a_start_are_the_same(sample):
     assert not list(video.frames(9))
 
 
-def test_rotated_video_is_turned_upright(tmp_path):
+def test_video_with_rotation_is_turned_upright(tmp_path):
     """A quarter turn in the track header, as telephones write it."""
     path = write_video(tmp_path / 'a.mp4', 2)
     plain = Video(path)
@@ -333,13 +333,13 @@ def with_long_header(path):
     return path
 
 
-def test_frames_are_counted_not_believed(small, tmp_path):
+def test_video_frames_are_counted(small, tmp_path):
     video = Video(with_long_header(tmp_path / 'a.avi'))
     meta = extract_video(PoseExtractor(*small, 'cpu'), video, tmp_path / 'a.json', {})
     assert (meta['num_frames'], video.expected_frames) == (7, 50)
 
 
-def test_folders_of_images_are_videos(tmp_path):
+def test_video_may_be_a_folder_of_images(tmp_path):
     for name, gray in (('b/f10.png', 10), ('b/f9.png', 9), ('b/f100.PNG', 100), ('c/x.jpg', 7)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / name), np.full((30, 40, 3), gray, np.uint8))
@@ -380,7 +380,7 @@ def test_folders_of_images_are_videos(tmp_path):
     ('{"0": [[1, 2, NaN, 4]]}', 'x1 < x2'), ('{"0": [[1, 2, 1e400, 4]]}', 'x1 < x2'),
     ('{"0": [[1, 2, 1%s, 4]]}' % ('0' * 400), 'usual size'), ('[' * 10**5, 'readable JSON'),
     ('\udcff', 'readable JSON')])
-def test_wrong_boxes_are_named(tmp_path, text, words):
+def test_boxes_file_names_wrong_boxes(tmp_path, text, words):
     path = tmp_path / 'boxes.json'
     path.write_text(text, errors='surrogateescape')
     with pytest.raises(AnnotationError, match=words) as error:
@@ -388,7 +388,7 @@ def test_wrong_boxes_are_named(tmp_path, text, words):
     assert 'boxes.json: ' in str(error.value)
 
 
-def test_boxes_are_read(tmp_path):
+def test_boxes_file_is_read_by_frame(tmp_path):
     path = tmp_path / 'boxes.json'
     path.write_text('{"2": [[1, 2, 3, 4.5], [0, 0, 9, 9, 0.5]], "0": []}')
     boxes = extract.read_boxes(path)
@@ -397,7 +397,7 @@ def test_boxes_are_read(tmp_path):
     assert boxes.keys() == {0, 2}
 
 
-def test_models_by_name(mmpose, small, tmp_path):
+def test_pose_model_is_found_by_name(mmpose, small, tmp_path):
     config, url = pose_extractor._config(mmpose, pose_extractor.MODEL, None)
     assert Path(config).stem == pose_extractor.MODEL
     assert url.startswith(
@@ -421,14 +421,14 @@ def test_models_by_name(mmpose, small, tmp_path):
         PoseExtractor(*small, batch_size=0)
 
 
-def test_models_that_cannot_be_built_are_named(mmpose, small):
+def test_pose_model_that_cannot_be_built_is_named(mmpose, small):
     if importlib.util.find_spec('mmdet'):
         pytest.skip('mmdet is installed')
     with pytest.raises(ValueError, match='rtmpose-t_8xb256-420e_coco-256x192: cannot be built'):
         PoseExtractor('rtmpose-t_8xb256-420e_coco-256x192', small[1], 'cpu')
 
 
-def test_checkpoint_from_a_url(small, tmp_path, monkeypatch):
+def test_pose_checkpoint_is_downloaded_once_and_not_trusted(small, tmp_path, monkeypatch):
     """Downloaded once and read without trust."""
     requests = []
 
@@ -451,7 +451,7 @@ def test_checkpoint_from_a_url(small, tmp_path, monkeypatch):
     assert sum('weights.pth' in r for r in requests if isinstance(r, str)) == 1
 
 
-def test_detector(mmpose, monkeypatch, tmp_path):
+def test_person_detector_keeps_strong_persons_once(mmpose, monkeypatch, tmp_path):
     """Persons only, strong ones, one box for each; names are those of MMDetection's index."""
     calls = []
 
@@ -484,7 +484,7 @@ def test_detector(mmpose, monkeypatch, tmp_path):
     assert detector(None).shape == (0, 5)
 
 
-def test_what_to_install_is_said_in_one_line(sample, tmp_path, monkeypatch, capsys):
+def test_extract_poses_names_what_to_install(sample, tmp_path, monkeypatch, capsys):
     command = sample / 'people_walking.mp4', '--out', tmp_path / 'a.pkl'
     monkeypatch.setitem(sys.modules, 'mmpose', None)
     for options in (['--whole-frame'], []):
@@ -493,7 +493,8 @@ def test_what_to_install_is_said_in_one_line(sample, tmp_path, monkeypatch, caps
         assert last.endswith('pip install --no-deps -r requirements/pose.txt')
 
 
-def test_alternatives_to_the_detector_are_said(mmpose, sample, tmp_path, monkeypatch, capsys):
+def test_extract_poses_names_alternatives_to_the_detector(
+        mmpose, sample, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     last = run_tool(monkeypatch, capsys, sample / 'people_walking.mp4', '--out',
                     tmp_path / 'a.pkl').splitlines()[-1]
@@ -502,7 +503,8 @@ def test_alternatives_to_the_detector_are_said(mmpose, sample, tmp_path, monkeyp
         'install mmdet and the full mmcv, or give --boxes PATH or --whole-frame')
 
 
-def test_tool_on_the_real_video(small, sample, tmp_path, monkeypatch, capsys):
+def test_extract_poses_of_the_real_video_gives_annotations(
+        small, sample, tmp_path, monkeypatch, capsys):
     boxes = {str(i): [[600, 200, 700, 450], [100 + i, 200, 200 + i, 460, .9]] for i in range(5)}
     (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
     out = tmp_path / 'a.pkl'
@@ -527,7 +529,7 @@ def test_tool_on_the_real_video(small, sample, tmp_path, monkeypatch, capsys):
     assert "meta_info.boxes: found 'boxes.json " in run_tool(monkeypatch, capsys, *command)
 
 
-def test_tool_on_a_folder(small, tmp_path, monkeypatch, capsys):
+def test_extract_poses_of_a_folder_reports_bad_videos(small, tmp_path, monkeypatch, capsys):
     """Nobody, damage and a wrong header are reported; the other videos go on."""
     videos, boxes = tmp_path / 'videos', tmp_path / 'boxes'
     (videos / 'sub').mkdir(parents=True)
@@ -572,7 +574,7 @@ def test_tool_on_a_folder(small, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / 'no_poses').exists()
 
 
-def test_shards(small, tmp_path, monkeypatch, capsys):
+def test_extract_poses_shards_equal_one_process(small, tmp_path, monkeypatch, capsys):
     """Each takes every second video; the last to finish writes what one process would."""
     (tmp_path / 'videos').mkdir()
     for i in range(5):
@@ -598,7 +600,7 @@ def test_shards(small, tmp_path, monkeypatch, capsys):
         assert run('two.pkl', f'--shard={wrong}') == '2'  # exit status of argparse
 
 
-def test_from_alphapose(tmp_path, monkeypatch, capsys):
+def test_extract_poses_takes_alphapose_files(tmp_path, monkeypatch, capsys):
     """No network, no MMPose."""
     monkeypatch.setitem(sys.modules, 'mmpose', None)
     pose = np.column_stack((np.random.default_rng(0).uniform(20, 90, (17, 2)), np.ones(17)))

@@ -40,7 +40,7 @@ def head():
     return head.eval()
 
 
-def test_scores_are_the_formula(head):
+def test_example_head_scores_equal_formula(head):
     tokens, encoded = torch.randn(3, 6, 8), torch.rand(3, 6) < 0.6
     encoded[:, 0] = True
     expected = torch.zeros(3, 8)
@@ -54,12 +54,12 @@ def test_scores_are_the_formula(head):
     torch.testing.assert_close(scores, head.fc(expected), rtol=1e-4, atol=1e-5)
 
 
-def test_heads_must_divide_the_width(head):
+def test_example_head_needs_heads_that_divide_the_width(head):
     with pytest.raises(ValueError, match='found 8, expected a multiple of num_heads=3'):
         type(head)(5, 8, num_heads=3)
 
 
-def test_trains_through_the_config(tmp_path):
+def test_example_head_trains_through_its_config(tmp_path):
     path = tmp_path / 'small.py'
     path.write_text(SMALL)
     cfg = Config.fromfile(path)

@@ -57,7 +57,7 @@ def tool(monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_visualize_tokens(tool, models):
+def test_visualize_tokens_writes_pictures(tool, models):
     pictures = tool('visualize_tokens', *models['tokenizer'], '--num', 1, '--seed', 3)
     name, = {name.rsplit('_', 1)[0] for name in pictures}
     assert pictures.keys() == {f'{name}_{kind}'
@@ -65,14 +65,14 @@ def test_visualize_tokens(tool, models):
     assert all(picture.std() > 5 for picture in pictures.values())
 
 
-def test_motionbook_atlas(tool, models, capsys):
+def test_motionbook_atlas_writes_its_picture(tool, models, capsys):
     small = tool('motionbook_atlas', *models['tokenizer'], '--tokens', 1, '--num', 4)
     assert list(small) == ['motionbook_atlas']
     assert small['motionbook_atlas'].std() > 5
     assert '4/4' not in capsys.readouterr().out  # progress is no result
 
 
-def test_visualize_attention(tool, models):
+def test_visualize_attention_writes_a_picture_per_clip(tool, models):
     config, checkpoint = models['recognizer']
     assert Config.fromfile(config).val_dataloader.dataset.seed == 1
     pictures = tool('visualize_attention', config, checkpoint, '--clips',
@@ -80,13 +80,13 @@ def test_visualize_attention(tool, models):
     assert list(pictures) == ['synthetic_walk_s7_000000_attention']
 
 
-def test_embedding_map(tool, models):
+def test_embedding_map_writes_its_picture(tool, models):
     plain = tool('embedding_map', *models['recognizer'])['embedding_map']
     small = tool('embedding_map', *models['recognizer'], '--thumbnails', '--num', 7)
     assert (small['embedding_map'] != plain).any()
 
 
-def test_names_of_clips_do_not_leave_the_folder(tool, models, monkeypatch):
+def test_analysis_tools_clip_names_stay_in_the_folder(tool, models, monkeypatch):
     from mofm.datasets import SyntheticMotion
     get = SyntheticMotion.get_data_info
     monkeypatch.setattr(SyntheticMotion, 'get_data_info',
@@ -96,7 +96,7 @@ def test_names_of_clips_do_not_leave_the_folder(tool, models, monkeypatch):
     assert all('_up_' in name for name in pictures)
 
 
-def test_learning_curves_and_confusion_matrix(tool, models, tmp_path):
+def test_learning_curves_and_confusion_matrix_write_pictures(tool, models, tmp_path):
     log = tmp_path / 'run/vis_data/scalars.json'
     log.parent.mkdir(parents=True)
     log.write_text('\n'.join(json.dumps(dict(loss=1 / i, lr=.1, time=1., iter=i, step=i))
@@ -119,12 +119,12 @@ def test_learning_curves_and_confusion_matrix(tool, models, tmp_path):
      "no clip 'synthetic_walk_s1_00000' in 15 .* similar are synthetic_walk_s1_0000"),
     ('visualize_attention', 'recognizer', ['--cfg-options', 'model.backbone.depth=2'],
      'recognizer.pth')])
-def test_what_does_not_fit_is_named(tool, models, name, model, more, words):
+def test_analysis_tools_name_what_does_not_fit(tool, models, name, model, more, words):
     with pytest.raises(SystemExit, match=words):
         tool(name, *models[model], *more)
 
 
-def test_missing_files_and_folders_are_named(tool, models, tmp_path):
+def test_analysis_tools_name_missing_files_and_folders(tool, models, tmp_path):
     config, checkpoint = models['recognizer']
     with pytest.raises(SystemExit, match='nothing.py: no such config'):
         tool('embedding_map', 'nothing.py', checkpoint)
@@ -143,7 +143,7 @@ def test_missing_files_and_folders_are_named(tool, models, tmp_path):
 
 
 @pytest.mark.slow
-def test_tools_run_on_their_own(tmp_path):
+def test_analysis_tools_run_on_their_own(tmp_path):
     done = subprocess.run([sys.executable, str(TOOLS / 'learning_curves.py'), 'nothing'],
                           capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert done.returncode == 1

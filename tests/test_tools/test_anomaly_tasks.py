@@ -70,7 +70,7 @@ param_scheduler = dict(eta_max=3e-3)
 
 
 @pytest.mark.parametrize('task', ['dt3', 'dt4'])
-def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
+def test_anomaly_tasks_train_and_find_abnormal_frames(task, configs, ann_file, tmp_path):
     python('train.py', configs[task], '--work-dir', tmp_path)
     checkpoint = (tmp_path / 'last_checkpoint').read_text()
     done = python('test.py', configs[task], checkpoint, '--work-dir', tmp_path)
@@ -92,18 +92,18 @@ def test_train_test_and_result_files(task, configs, ann_file, tmp_path):
         assert done.stdout.count('│\n') == 13
 
 
-def test_floor_sees_what_no_training_window_shows(configs):
+def test_nearest_neighbor_finds_unseen_motion(configs):
     done = python('analysis/nearest_neighbor.py', configs['dt3'])
     line = next(line for line in done.stdout.splitlines() if 'micro_auc' in line)
     assert float(line.split()[-1]) > 0.8  # flying arms are far from every normal window
 
 
-def test_untrained_weights_can_be_tested(configs, tmp_path):
+def test_anomaly_untrained_weights_can_be_tested(configs, tmp_path):
     done = python('test.py', configs['dt4'], 'none', '--work-dir', tmp_path)
     assert 'anomaly/micro_auc' in done.stdout + done.stderr
 
 
-def test_ground_truth_of_another_length_is_named(configs, ann_file, tmp_path):
+def test_anomaly_names_ground_truth_of_another_length(configs, ann_file, tmp_path):
     data = load_annotations(ann_file)
     for ann in data['annotations']:
         ann.update(total_frames=40, keypoint=ann['keypoint'][:, :40],
@@ -148,7 +148,7 @@ def run_task(config, head, tmp_path, *options):
     return np.load(tmp_path / 'run/results/scores.npz')
 
 
-def test_shanghaitech_from_published_files(tmp_path):
+def test_anomaly_shanghaitech_runs_from_published_files(tmp_path):
     write_poses(tmp_path / 'pose/train', ['01_001', '01_002'], 60)
     write_poses(tmp_path / 'pose/test', ['01_0014', '01_0015'], 60)
     (tmp_path / 'gt').mkdir()
@@ -170,7 +170,7 @@ def test_shanghaitech_from_published_files(tmp_path):
     assert not filled[24:36].all()
 
 
-def test_ubnormal_from_published_files(tmp_path):
+def test_anomaly_ubnormal_runs_from_published_files(tmp_path):
     normal, abnormal = 'normal_scene_1_scenario_1', 'abnormal_scene_1_scenario_2'
     test = 'abnormal_scene_1_scenario_3'
     for folder, clip in (('train', normal), ('abnormal_train', abnormal), ('test', test)):

@@ -43,7 +43,7 @@ def rows_of(report, table, **columns):
 
 
 @pytest.mark.slow
-def test_report(report):
+def test_benchmark_report_has_every_table(report):
     """Every table is in both files, and says where the numbers come from."""
     content, text = report
     for field in ('machine', 'date', 'commit', 'command'):
@@ -62,7 +62,7 @@ def test_report(report):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('way', ['all, fp32', 'occupied, fp32', 'plain, fp32'])
-def test_stages_add_up(report, way):
+def test_benchmark_stages_add_up_to_the_step(report, way):
     """Shares of the step; its FLOPs and its peak memory are those of the stages."""
     *parts, step = rows_of(report, 'stages', way=way)
     assert step['stage'] == 'step'
@@ -76,7 +76,7 @@ def test_stages_add_up(report, way):
 
 
 @pytest.mark.slow
-def test_stages_against_formulas(report):
+def test_benchmark_stages_equal_formulas(report):
     """FLOPs of encoder, embedding and T-Head, and the bytes of AdamW."""
     def flops(way, stage):
         return 1e9 * rows_of(report, 'stages', way=way, stage=stage)[0]['GFLOP/sample']
@@ -101,7 +101,7 @@ def test_stages_against_formulas(report):
 
 
 @pytest.mark.slow
-def test_same_work(report):
+def test_benchmark_ways_do_the_same_work(report):
     """The plain way learns the same, and dense embedding gives the same."""
     row, = rows_of(report, 'equality')
     assert row['difference'] <= 1e-4
@@ -117,7 +117,7 @@ def test_same_work(report):
 
 
 @pytest.mark.slow
-def test_targets(report):
+def test_benchmark_targets_are_ratios_of_the_tables(report):
     """Ratios are those of the tables."""
     ours, = rows_of(report, 'stages', way='occupied, fp32', stage='step')
     plain, = rows_of(report, 'stages', way='plain, fp32', stage='step')
@@ -130,7 +130,7 @@ def test_targets(report):
     assert peer['MB/sample'] == pytest.approx(4 * 17 * 16 * 36**2 / 1e6)
 
 
-def test_plain_way(benchmarks):
+def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
     """Same loss and same gradients as ours, from heat maps of the loader."""
     from peers import PlainPretrainer
     init_default_scope('mofm')
@@ -156,7 +156,7 @@ def test_plain_way(benchmarks):
         torch.testing.assert_close(ours, peer, atol=1e-5, rtol=1e-3)
 
 
-def test_stages_within_stages(benchmarks):
+def test_benchmark_nested_stages_are_charged_once(benchmarks):
     """A stage inside another is charged to itself only; methods are put back."""
     from stages import Way, run_stages
 

@@ -50,7 +50,7 @@ def has(picture, color):
     return (picture[..., :3] == color).all(-1).any()
 
 
-def test_pictures_follow_the_seed(browse):
+def test_browse_dataset_pictures_follow_the_seed(browse):
     first, again, other = (
         browse('--seed', seed, '--clips', 'synthetic_walk_s0_000000') for seed in (0, 0, 1))
     assert len(first) == 2
@@ -61,19 +61,19 @@ def test_pictures_follow_the_seed(browse):
         assert (picture != other[name]).any()
 
 
-def test_all_clips(browse):
+def test_browse_dataset_draws_all_clips(browse):
     pictures = browse('--phase', 'val')
     assert len(pictures) == 3
     assert 'contact_sheet.png' in pictures
 
 
-def test_phase_and_single_clip(browse):
+def test_browse_dataset_draws_phase_and_single_clip(browse):
     pictures = browse('--phase', 'val', '--clips', 'synthetic_wave_s0_000001')
     assert pictures.keys() == {'1_synthetic_wave_s0_000001.png', 'contact_sheet.png'}
     assert not any(has(picture, MASKED) for picture in pictures.values())
 
 
-def test_errors(browse, tmp_path):
+def test_browse_dataset_names_bad_arguments(browse, tmp_path):
     for arguments, words in (
             (dict(config=tmp_path / 'none.py'), 'none.py: no such config'),
             (('--phase', 'test'), r"no test_dataloader, expected .* \['train', 'val'\]"),
@@ -98,7 +98,7 @@ def sample():
     return grid, keypoints, mask
 
 
-def test_cubes(sample):
+def test_draw_sample_frames_masked_cubes(sample):
     grid, keypoints, mask = sample
     union = ThermalCubes(torch.from_numpy(keypoints[None]), grid).union()[0].numpy()
     axis = Figure().subplots()
@@ -111,7 +111,7 @@ def test_cubes(sample):
     assert axis.get_title() == '2 of 36 cubes occupied\n2 masked (framed)'
 
 
-def test_moments_of_clip_and_canvas_agree(sample):
+def test_draw_sample_moments_of_clip_and_canvas_agree(sample):
     grid, keypoints, _ = sample
     clip = dict(keypoint=np.ones((1, 31, 17, 2)), keypoint_score=np.ones((1, 31, 17)))
     union = np.zeros((4, 24, 24), np.float32)

@@ -49,7 +49,7 @@ def main(compare, monkeypatch):
     return run
 
 
-def test_table_of_all_seeds_is_finished_and_extended(tmp_path, main, trainings, config):
+def test_compare_resumes_and_extends_its_table(tmp_path, main, trainings, config):
     """Mean and standard deviation; what is done is not trained again; a failure is no figure."""
     bad, spec, out = tmp_path / 'bad.py', tmp_path / 'spec.py', tmp_path / 'out'
     bad.write_text(config.read_text())

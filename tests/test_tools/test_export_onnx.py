@@ -55,7 +55,7 @@ def exported(config, model, tmp_path_factory):
     return printed.getvalue(), path
 
 
-def test_tool_says_what_it_wrote(exported):
+def test_export_tool_prints_what_it_wrote(exported):
     printed, path = exported
     assert 'input: keypoints (batch, persons, 17, 16, 3) tensor(float)' in printed
     assert 'input: img_shape (batch, 2) tensor(int64)' in printed
@@ -67,7 +67,7 @@ def test_tool_says_what_it_wrote(exported):
     assert difference <= 1e-4
 
 
-def test_tool_refuses(config, model, tmp_path, capsys):
+def test_export_tool_names_bad_arguments(config, model, tmp_path, capsys):
     for arguments, message in (
             ((config, model[1], '--out', tmp_path / 'model.pt'), 'expected a file that ends in'),
             ((config, '--out', tmp_path / 'model.onnx'), 'checkpoint: found none')):
@@ -80,7 +80,7 @@ def test_tool_refuses(config, model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('kind', ['json', 'npy'])
-def test_example_needs_neither_mofm_nor_torch(model, exported, tmp_path, kind):
+def test_onnx_example_needs_neither_mofm_nor_torch(model, exported, tmp_path, kind):
     clip = SyntheticMotion(1, seed=3, num_frames=(16, 16))[0]
     if kind == 'json':
         path = tmp_path / 'clip.json'

@@ -36,7 +36,7 @@ def vit(tokens, width, depth):
 
 
 @pytest.mark.parametrize(('tokens', 'depth'), [('occupied', 1), ('all', 2)])
-def test_backbone_by_hand(config, tool, tokens, depth):
+def test_flops_of_backbone_equal_hand_computation(config, tool, tokens, depth):
     """J F p^2 = 17 * 16 * 4^2 numbers of every occupied cube, and of one empty cube, to D = 32."""
     options = {'model.backbone.tokens': tokens, 'model.backbone.depth': depth}
     _, rows = counted(tool, config, (0., 0.3, 1.), **options)
@@ -49,7 +49,7 @@ def test_backbone_by_hand(config, tool, tokens, depth):
         assert flops['total'] == flops['backbone'] + flops['cls_head']
 
 
-def test_typical_clips(config, tool):
+def test_flops_of_typical_clips_lie_between_empty_and_full(config, tool):
     """Between the empty and the full one; a batch costs what its longest clip costs."""
     model, ((share, one), (full, most)) = counted(tool, config, (None, 1.))
     assert 0.1 < share < 0.9
@@ -64,7 +64,7 @@ def test_typical_clips(config, tool):
         2 * rows * 17 * 16 * 4**2 * 32 + vit(longest, 32, 1))
 
 
-def test_kmeans_teacher_by_hand(tool):
+def test_flops_of_kmeans_teacher_equal_hand_computation(tool):
     """512 centers of F p^2 + J p^2 numbers, and the T-Head, both on the masked cubes."""
     _, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/pretrain_kmeans_tiny.py', (1.,))
     masked = flops['head'] / (2 * 128 * 512)
@@ -78,7 +78,7 @@ def parameters(model):
 
 
 @pytest.mark.slow
-def test_published_sizes(tool):
+def test_flops_and_parameters_equal_published_sizes(tool):
     """24.7 M and 87.7 M parameters; encoder 17.5, decoder 2.6 and embedding 12.8 GMAC a clip."""
     model, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/dved.py', (1.,))
     assert round(parameters(model) / 1e6, 1) == 24.7
@@ -93,7 +93,7 @@ def test_published_sizes(tool):
 
 
 @pytest.mark.slow
-def test_table_and_memory(config):
+def test_flops_table_has_parameters_and_memory(config):
     """Parameters as they are; AdamW holds weights, gradients and two moments of each."""
     size = 512
     done = python('analysis/get_flops.py', config, '--occupied', '0.3', '--batch-size', 2,
@@ -120,7 +120,7 @@ def test_table_and_memory(config):
 @pytest.mark.parametrize(('arguments', 'message'), [
     (('--occupied', '2'), '--occupied: found 2.0, expected a share in [0, 1]'),
     (('--batch-size', '0'), '--batch-size: found 0, expected at least 1')])
-def test_bad_input(tool, monkeypatch, capsys, arguments, message):
+def test_flops_tool_names_bad_input(tool, monkeypatch, capsys, arguments, message):
     monkeypatch.setattr(sys, 'argv', ['get_flops.py', 'x.py', *arguments])
     with pytest.raises(SystemExit):
         tool.parse_args()

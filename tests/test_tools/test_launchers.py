@@ -40,7 +40,7 @@ def launch(fakes, monkeypatch):
     ('dist_train.sh', 'CONFIG GPUS', ['c.py']),
     ('dist_test.sh', 'CONFIG CHECKPOINT GPUS', ['c.py', 'c.pth']),
     ('slurm_train.sh', 'PARTITION JOB_NAME CONFIG GPUS', ['gpu', 'name', 'c.py'])])
-def test_usage(tool, usage, arguments):
+def test_launcher_without_arguments_prints_usage(tool, usage, arguments):
     for few in ([], arguments):
         done = bash(tool, *few, check=False)
         assert done.returncode == 2
@@ -52,11 +52,11 @@ def test_usage(tool, usage, arguments):
 
 
 @pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.sh')))
-def test_scripts_parse(tool):
+def test_launcher_scripts_parse(tool):
     run('bash', '-n', ROOT / 'tools' / tool)
 
 
-def test_dist_train(launch):
+def test_dist_train_calls_torchrun(launch):
     lines = launch('dist_train.sh', 'c.py', 3, '--resume', '--cfg-options', 'a=1 2', 'b=x')
     port = lines.pop(5).removeprefix('--master_port=')
     assert 1024 <= int(port) <= 65535
@@ -68,14 +68,14 @@ def test_dist_train(launch):
     ]
 
 
-def test_dist_test(launch):
+def test_dist_test_calls_torchrun(launch):
     lines = launch('dist_test.sh', 'c.py', 'c.pth', 2, '--out', 'x.csv', PORT='12345')
     assert '--master_port=12345' in lines
     assert lines[lines.index('--nproc_per_node=2') + 1:-1] == [
         str(ROOT / 'tools/test.py'), 'c.py', 'c.pth', '--out', 'x.csv', '--launcher', 'pytorch']
 
 
-def test_several_machines(launch):
+def test_dist_train_on_several_machines_needs_port(launch):
     lines = launch('dist_train.sh', 'c.py', 8, NNODES='2', NODE_RANK='1',
                    MASTER_ADDR='10.0.0.1', PORT='29511')
     assert lines[2:7] == ['--nnodes=2', '--node_rank=1', '--master_addr=10.0.0.1',
@@ -85,7 +85,7 @@ def test_several_machines(launch):
     assert done.stderr == 'set PORT to the same free port on every machine\n'
 
 
-def test_slurm(launch):
+def test_slurm_train_calls_srun(launch):
     lines = launch('slurm_train.sh', 'gpu', 'a job', 'c.py', 16, '--resume', CPUS_PER_TASK='4',
                    SRUN_ARGS='--time=1:00 -x node3', PORT='29600', PYTHON='python3.11')
     assert lines == [
@@ -96,7 +96,7 @@ def test_slurm(launch):
     ]
 
 
-def test_slurm_on_part_of_a_machine(launch):
+def test_slurm_train_takes_part_of_a_machine(launch):
     lines = launch('slurm_train.sh', 'gpu', 'name', 'c.py', 2)
     assert {'--gres=gpu:2', '--ntasks=2', '--ntasks-per-node=2'} <= set(lines)
     assert 20000 <= int(lines[-1].split()[-1]) < 30000

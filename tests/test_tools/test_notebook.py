@@ -27,7 +27,7 @@ print(json.dumps(dict(
 
 
 @pytest.mark.slow
-def test_notebook():
+def test_notebook_runs_and_shows_pictures():
     nbformat = pytest.importorskip('nbformat', reason='needs nbclient and ipykernel')
     nbclient = pytest.importorskip('nbclient', reason='needs nbclient')
     pytest.importorskip('ipykernel', reason='needs ipykernel')

@@ -29,7 +29,7 @@ def write(path, gone=()):
     return names
 
 
-def test_adds_the_splits_and_keeps_the_rest(tmp_path):
+def test_one_shot_tool_adds_splits_and_keeps_the_rest(tmp_path):
     source, target = tmp_path / 'ntu120_hrnet.pkl', tmp_path / 'ntu120_oneshot.pkl'
     names = write(source)
     done = python('data/one_shot.py', source, target)
@@ -50,7 +50,7 @@ def test_adds_the_splits_and_keeps_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize('gone', ['S018C003P008R001A067'])
-def test_missing_exemplar_is_named(tmp_path, gone):
+def test_one_shot_tool_names_missing_exemplar(tmp_path, gone):
     source = tmp_path / 'ntu120.pkl'
     write(source, gone=[gone])
     done = python('data/one_shot.py', source, tmp_path / 'out.pkl', check=False)
@@ -110,7 +110,7 @@ def nearest_pose(dataset):
 
 
 @pytest.mark.slow
-def test_floor_is_tested_without_a_checkpoint(tmp_path):
+def test_one_shot_baseline_is_tested_without_checkpoint(tmp_path):
     config = config_of(tmp_path, 'dt2_penn_baseline.py')
     python('test.py', config, 'none', '--work-dir', tmp_path / 'work')
     found = one_shot(max((tmp_path / 'work').glob('*/*.json')).read_text())
@@ -122,7 +122,7 @@ def test_floor_is_tested_without_a_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
-def test_training_with_balanced_batches(tmp_path):
+def test_one_shot_training_has_balanced_batches(tmp_path):
     config = config_of(tmp_path, 'dt2_penn_tiny.py', TRAIN)
     done = python('train.py', config, '--work-dir', tmp_path / 'work')
     assert 'loss_supcon' in done.stdout

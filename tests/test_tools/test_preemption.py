@@ -115,7 +115,7 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def test_sigterm_and_resume(random_config, train, tmp_path):
+def test_preempted_training_resumes(random_config, train, tmp_path):
     """A clean end in the middle of epoch 2."""
     unbroken, work_dir = tmp_path / 'unbroken', tmp_path / 'work'
     train(unbroken)
@@ -133,7 +133,7 @@ def test_sigterm_and_resume(random_config, train, tmp_path):
     check_same_end(work_dir, unbroken)
 
 
-def test_damaged_checkpoints(train, tmp_path):
+def test_resume_skips_damaged_checkpoints(train, tmp_path):
     train(tmp_path, '--resume')  # nothing to go on from: starts
     expected = load(tmp_path / 'epoch_3.pth')
     for name in ('epoch_3.pth', 'epoch_2.pth'):
@@ -152,7 +152,7 @@ def test_damaged_checkpoints(train, tmp_path):
         train(tmp_path, '--resume')
 
 
-def test_two_processes(random_config, tmp_path):
+def test_preempted_processes_stop_at_the_same_iteration(random_config, tmp_path):
     """Both stop at the same iteration; torchrun says that it got a signal."""
     unbroken, work_dir = tmp_path / 'unbroken', tmp_path / 'work'
     bash('dist_train.sh', random_config, 2, '--work-dir', unbroken, *OPTIONS)

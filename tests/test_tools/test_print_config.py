@@ -23,7 +23,7 @@ def printed(monkeypatch, capsys, path, *arguments):
 
 
 @pytest.mark.parametrize('path', CONFIGS)
-def test_round_trip(path, monkeypatch, capsys, tmp_path):
+def test_printed_config_round_trips(path, monkeypatch, capsys, tmp_path):
     copy = tmp_path / 'copy.py'
     copy.write_text(printed(monkeypatch, capsys, ROOT / path))
     assert '_base_' not in copy.read_text()
@@ -31,7 +31,7 @@ def test_round_trip(path, monkeypatch, capsys, tmp_path):
     assert again == dict(again, **source)
 
 
-def test_overrides(monkeypatch, capsys, config, tmp_path):
+def test_printed_config_has_overrides(monkeypatch, capsys, config, tmp_path):
     copy = tmp_path / 'copy.py'
     copy.write_text(printed(
         monkeypatch, capsys, config, '--work-dir', tmp_path, '--cfg-options',

@@ -71,7 +71,7 @@ def weights_of(folder):
     return path
 
 
-def test_folder(config, checkpoint, publish, tmp_path):
+def test_publish_writes_weights_labels_and_card(config, checkpoint, publish, tmp_path):
     out = tmp_path / 'out'
     printed = publish(config, checkpoint, '--out', out)
     assert sorted(path.name for path in out.iterdir()) == sorted(
@@ -88,7 +88,7 @@ def test_folder(config, checkpoint, publish, tmp_path):
     assert again == printed
 
 
-def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
+def test_model_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     results = tmp_path / 'work/20261121_050000'
     (results / 'vis_data').mkdir(parents=True)
     table = {'acc/top1': 0.96723, 'acc/top5': 1.0, 'time': 0.1, 'data_time': 0.2}
@@ -119,7 +119,7 @@ def test_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     assert 'Not stated' not in card.text
 
 
-def test_card_says_what_is_missing(config, checkpoint, publish, tmp_path):
+def test_model_card_says_what_is_missing(config, checkpoint, publish, tmp_path):
     content = torch.load(checkpoint)
     torch.save(content['state_dict'], checkpoint)
     out = tmp_path / 'out'
@@ -134,7 +134,7 @@ def test_card_says_what_is_missing(config, checkpoint, publish, tmp_path):
     assert not (out / 'labels.txt').exists()
 
 
-def test_refusals(config, checkpoint, publish, tmp_path):
+def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp_path):
     out = tmp_path / 'out'
     for file, content, words in (('none.json', None, 'cannot be read'),
                                  ('lines.json', '{"a": 1}\n{"a": 2}', 'cannot be read'),
@@ -159,7 +159,7 @@ def test_refusals(config, checkpoint, publish, tmp_path):
         publish(config, checkpoint, '--out', out)
 
 
-def test_text_of_a_config_is_not_run(config, checkpoint, publish, tmp_path):
+def test_publish_does_not_run_config_text(config, checkpoint, publish, tmp_path):
     """The checkpoint holds the text of its config, which somebody else may have written."""
     content = torch.load(checkpoint)
     marker = tmp_path / 'marker'
@@ -170,7 +170,7 @@ def test_text_of_a_config_is_not_run(config, checkpoint, publish, tmp_path):
     assert 'Training data: the checkpoint' in (tmp_path / 'out/README.md').read_text()
 
 
-def test_head_of_a_project(config, publish, tmp_path):
+def test_publish_takes_head_of_a_project(config, publish, tmp_path):
     """Publishing and loading know it as long as its module is imported."""
 
     class ProjectHead(ActionClsHead):
@@ -205,7 +205,7 @@ class Average(Hook):
             k: 0.7 * a + 0.3 * now[k] for k, a in self.average.items()}
 
 
-def test_averaged_weights_are_published(config, publish, tmp_path):
+def test_publish_writes_averaged_weights(config, publish, tmp_path):
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(dict(
         work_dir=str(tmp_path / 'work'), experiment_name='averaged_weights',
@@ -223,7 +223,7 @@ def test_averaged_weights_are_published(config, publish, tmp_path):
     assert 'averaged over the training (EMA)' in (tmp_path / 'out/README.md').read_text()
 
 
-def test_metrics_are_the_same(config, run, tmp_path):
+def test_published_model_has_same_metrics(config, run, tmp_path):
     """Of the checkpoint and of what is published, by tools/test.py; and on the card."""
     run('train.py', config, '--work-dir', tmp_path / 'train', '--cfg-options',
         'train_cfg.max_epochs=1')

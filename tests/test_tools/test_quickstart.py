@@ -31,7 +31,7 @@ def logged(out, stage):
 
 
 @pytest.mark.slow
-def test_quickstart(tmp_path):
+def test_quickstart_trains_and_writes_its_table(tmp_path):
     done = quickstart(tmp_path, '--smoke')
     assert done.returncode == 0, done.stderr
     out = tmp_path / 'quickstart'
@@ -71,7 +71,7 @@ def test_quickstart(tmp_path):
     assert len(list((out / 'work_dirs/dt1').glob('*/vis_data'))) == 1
 
 
-def test_other_files_are_not_touched(tmp_path):
+def test_quickstart_keeps_other_files(tmp_path):
     (tmp_path / 'thesis.md').write_text('five years')
     done = quickstart(tmp_path, '--out', '.')
     assert done.returncode == 1
@@ -79,7 +79,7 @@ def test_other_files_are_not_touched(tmp_path):
     assert os.listdir(tmp_path) == ['thesis.md']
 
 
-def test_help_needs_no_installation(tmp_path):
+def test_quickstart_help_needs_no_installation(tmp_path):
     done = subprocess.run(['bash', ROOT / 'tools/quickstart.sh', '--help'], cwd=tmp_path,
                           text=True, capture_output=True, env=dict(PATH=os.environ['PATH']))
     assert done.returncode == 0

@@ -88,7 +88,7 @@ def alone(folder):
     return load(folder / 'alone/epoch_2.pth')['state_dict']
 
 
-def test_weights_are_those_of_one_process(folder, alone):
+def test_sharded_training_equals_one_process(folder, alone):
     start, state = (load(folder / path)['state_dict']
                     for path in ('start.pth', 'large/epoch_2.pth'))
     assert state.keys() == alone.keys()
@@ -97,7 +97,7 @@ def test_weights_are_those_of_one_process(folder, alone):
         assert (tensor - start[name]).abs().max() > 1e-5, name
 
 
-def test_resumed_is_as_if_uninterrupted(folder):
+def test_sharded_training_resumes_exactly(folder):
     one, other = (load(folder / name / 'epoch_2.pth') for name in ('large', 'resumed'))
     torch.testing.assert_close(one['state_dict'], other['state_dict'], rtol=0, atol=0)
     torch.testing.assert_close(one['optimizer']['state'], other['optimizer']['state'], rtol=0,
@@ -105,7 +105,7 @@ def test_resumed_is_as_if_uninterrupted(folder):
 
 
 @pytest.mark.parametrize('checkpoint', ['large/epoch_2.pth', 'huge/epoch_1.pth'])
-def test_checkpoint_starts_a_fine_tuning(folder, checkpoint):
+def test_sharded_checkpoint_starts_fine_tuning(folder, checkpoint):
     state = load(folder / checkpoint)['state_dict']
     backbone = MoFMBackbone(
         **BACKBONE, embed=dict(type='ConvCubeEmbed', channels=(8, 16)), tokens='occupied',

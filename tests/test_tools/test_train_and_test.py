@@ -60,7 +60,7 @@ def load(path):
     return torch.load(path, weights_only=True)
 
 
-def test_resume_continues_bit_for_bit(config, trained, tmp_path):
+def test_resumed_training_equals_unbroken_one(config, trained, tmp_path):
     """Epoch 2 after --resume is epoch 2 of the run without a break: weights, optimizer, rate."""
     python('train.py', config, '--work-dir', tmp_path, '--resume', trained / 'epoch_1.pth')
     resumed, unbroken, before = (load(p) for p in (
@@ -80,7 +80,7 @@ def test_resume_continues_bit_for_bit(config, trained, tmp_path):
             assert torch.equal(resumed['optimizer']['state'][index][name], value), (index, name)
 
 
-def test_resume_after_kill(config, tmp_path):
+def test_killed_training_resumes(config, tmp_path):
     train = sys.executable, ROOT / 'tools/train.py', config
     epoch = kill_after_first_epoch(tmp_path, *train)
     done = python('train.py', config, '--work-dir', tmp_path, '--resume', OPTIONS,
@@ -89,7 +89,7 @@ def test_resume_after_kill(config, tmp_path):
     assert load(tmp_path / f'epoch_{epoch + 1}.pth')['meta']['iter'] == 8 * (epoch + 1)
 
 
-def test_two_processes_train_and_resume_after_kill(config, tmp_path):
+def test_two_killed_processes_resume(config, tmp_path):
     script = ROOT / 'tools/dist_train.sh'
     epoch = kill_after_first_epoch(tmp_path, 'bash', script, config, 2)
     assert load(tmp_path / f'epoch_{epoch}.pth')['meta']['iter'] == 4 * epoch  # half the batches
@@ -119,7 +119,7 @@ def check_table(path, top1):
     return rows
 
 
-def test_table_and_dump(tested):
+def test_tool_writes_table_and_dump(tested):
     work_dir, done = tested
     top1 = metrics(work_dir)['acc/top1']
     assert f'acc/top1: {top1:.4f}' in done.stdout
@@ -130,7 +130,7 @@ def test_table_and_dump(tested):
     assert [int(d['pred_label']) for d in dump] == [r[1] for r in rows.values()]
 
 
-def test_two_processes_test_alike(config, trained, tested, tmp_path):
+def test_two_processes_test_as_one(config, trained, tested, tmp_path):
     """15 clips: the sampler pads to 16 and the copy must not count."""
     bash('dist_test.sh', config, trained / 'epoch_2.pth', 2, '--work-dir', tmp_path,
          '--out', tmp_path / 'x.csv')
@@ -170,7 +170,7 @@ def truncated(trained, tmp_path):
     return path
 
 
-def test_missing_files(config, tmp_path, fails):
+def test_train_and_test_name_missing_files(config, tmp_path, fails):
     assert fails('test.py', config, 'none.pth').startswith('none.pth: no such checkpoint')
     assert fails('train.py', config, '--resume', 'none.pth').startswith(
         'none.pth: no such checkpoint')
@@ -185,20 +185,20 @@ def test_missing_files(config, tmp_path, fails):
         'train.py', pretrained)
 
 
-def test_unreadable_checkpoint(config, truncated, fails):
+def test_train_and_test_name_unreadable_checkpoint(config, truncated, fails):
     words = 'truncated.pth: not a readable checkpoint'
     assert words in fails('test.py', config, truncated)
     assert words in fails('train.py', config, '--resume', truncated)
 
 
-def test_weights_cannot_be_resumed(config, trained, tmp_path, fails):
+def test_train_refuses_to_resume_weights_only(config, trained, tmp_path, fails):
     weights = tmp_path / 'weights.pth'
     torch.save(dict(state_dict=load(trained / 'epoch_1.pth')['state_dict']), weights)
     assert 'weights.pth: found weights only, expected a checkpoint of a training' in fails(
         'train.py', config, '--resume', weights)
 
 
-def test_vocabulary_mismatch(fails):
+def test_train_names_vocabulary_mismatch(fails):
     assert 'vocab_size: found 512 in the tokenizer and 64 in the head, expected the same' in fails(
         'train.py', ROOT / 'configs/mofm/pretrain_tiny.py', OPTIONS, 'model.head.vocab_size=64')
 
@@ -209,7 +209,7 @@ def last_lines(done):
     return [line for line in done.stderr.splitlines() if line.strip()]
 
 
-def test_checkpoint_of_another_size(config, trained, tmp_path):
+def test_tool_names_checkpoint_of_another_size(config, trained, tmp_path):
     done = python('test.py', config, trained / 'epoch_1.pth', '--work-dir', tmp_path, OPTIONS,
                   'model.backbone.embed_dims=64', 'model.cls_head.in_channels=64', check=False)
     *_, first, second, _, _, _, _, _, advice = last_lines(done)
@@ -219,7 +219,7 @@ def test_checkpoint_of_another_size(config, trained, tmp_path):
     assert 'acc/top1' not in done.stdout
 
 
-def test_error_of_a_process_ends_the_launcher(config, truncated, tmp_path):
+def test_dist_test_ends_when_a_process_fails(config, truncated, tmp_path):
     done = bash('dist_test.sh', config, truncated, 2, '--work-dir', tmp_path, check=False)
     assert any('truncated.pth: not a readable checkpoint' in line
                for line in last_lines(done)[-5:])

@@ -34,7 +34,7 @@ def costs(tool):
     return {depth: tool.training_cost(tiny(depth)) for depth in (1, 3, 5)}
 
 
-def test_flops_are_those_of_a_vit(costs):
+def test_training_cost_flops_equal_vit_formula(costs):
     """A product forward is two backward: 2 n m k each, tokens 81, width 32, attention twice."""
     block = 2 * 81 * 32 * 12 * 32 + 2 * 2 * 81**2 * 32
     for depth in (3, 5):
@@ -45,7 +45,7 @@ def test_flops_are_those_of_a_vit(costs):
     assert costs[5]['flops']['cls_head'] == 2 * 32 * 3
 
 
-def test_parameters_and_memory_are_linear_in_depth(costs):
+def test_training_cost_is_linear_in_depth(costs):
     block = 12 * 32**2 + 13 * 32  # four linear layers with biases, two norms
     for depth in (3, 5):
         assert (costs[depth]['parameters']['backbone'] - costs[1]['parameters']['backbone']
@@ -54,7 +54,7 @@ def test_parameters_and_memory_are_linear_in_depth(costs):
         assert costs[5][name] - costs[3][name] == costs[3][name] - costs[1][name]
 
 
-def test_adam_takes_sixteen_bytes_a_parameter(costs, tool):
+def test_training_cost_of_adam_is_sixteen_bytes_per_parameter(costs, tool):
     """Weights, gradients and two moments in float32; ZeRO as in its Fig. 1, with 4 bytes each."""
     count = sum(costs[3]['parameters'].values())
     rows = tool.memory(costs[3], 1, ema=False)
@@ -65,7 +65,7 @@ def test_adam_takes_sixteen_bytes_a_parameter(costs, tool):
     assert more['EMA'] == pytest.approx((4 * count, 4 * count, count))
 
 
-def test_activations_of_a_block(costs):
+def test_training_cost_activations_of_a_block_are_bounded(costs):
     """What a pre-norm block with fused attention keeps of L tokens of width D.
 
     In units of L D numbers: the inputs of two norms, of qkv, of q, k and v, of proj, fc1, GELU
@@ -77,7 +77,7 @@ def test_activations_of_a_block(costs):
     assert saved == pytest.approx(4 * 4 * 81 * 32 * kept - 5 * 4 * 81 * 32)
 
 
-def test_frozen_backbone_costs_only_its_forward_pass(tool):
+def test_training_cost_of_frozen_backbone_is_its_forward_pass(tool):
     """A linear probe trains 3 x 33 numbers, and keeps nothing of the blocks."""
     cost = tool.training_cost(tiny(2, **{'model.backbone.frozen': True}))
     assert cost['trained'] == 4 * 3 * 33
@@ -88,7 +88,7 @@ def test_frozen_backbone_costs_only_its_forward_pass(tool):
     assert cost['clip'] < 4 * 81 * 32
 
 
-def test_limits_are_ratios(tool):
+def test_training_cost_limits_are_ratios(tool):
     """100 TFLOP/s over 1e11 FLOPs are 1000 clips/s a device."""
     needs = tool.limits(1e11, sent=2e9, clip_bytes=1e6, batch_size=20, devices=4, tflops=100.,
                         loader=500., cores=2, store=2., link=50.)
@@ -102,7 +102,7 @@ def test_limits_are_ratios(tool):
     assert tool.traffic(dict(trained=400), 4) == (600, 600, 900)
 
 
-def test_stored_bytes_are_those_of_float16(tool, tmp_path):
+def test_training_cost_stores_float16(tool, tmp_path):
     """Three numbers a joint and frame in two bytes each, and a little for names and sizes."""
     motions = SyntheticMotion(40, num_frames=(100, 100))
     clips = [motions.get_data_info(i) for i in range(40)]
@@ -116,7 +116,7 @@ def test_stored_bytes_are_those_of_float16(tool, tmp_path):
     assert '100 person-frames' in name
 
 
-def test_achieved_speed(tool, tmp_path):
+def test_training_cost_reads_achieved_speed(tool, tmp_path):
     path = tmp_path / 'run.json'
     path.write_text(json.dumps(dict(tables=dict(stages=[
         {'stage': 'encode', 'GFLOP/s': 9e5}, {'stage': 'step', 'GFLOP/s': 2e5},
@@ -128,7 +128,7 @@ def test_achieved_speed(tool, tmp_path):
 
 
 @pytest.mark.slow
-def test_size_of_vit_base(tool):
+def test_training_cost_of_vit_base_equals_formula(tool):
     """85,054,464 parameters in the 12 blocks of ViT-B, which see 324 tokens."""
     cfg = Config.fromfile(ROOT / 'configs/dt1_ntu60.py')
     base = tool.training_cost(cfg)
@@ -139,7 +139,7 @@ def test_size_of_vit_base(tool):
 
 
 @pytest.mark.slow
-def test_tables(config):
+def test_training_cost_prints_its_tables(config):
     """Hours are FLOPs over speed, money is hours times price; assumptions are printed."""
     done = python('analysis/training_cost.py', config, '--clips', 1e6, '--devices', 2,
                   '--tflops', 1e-3, '--price', 10, COLUMNS='120')

@@ -44,7 +44,7 @@ def apply(name, results, **kwargs):
 # ------------------------------------------------------------------------------- resampling
 @settings(max_examples=50)
 @given(st.integers(1, 400), st.integers(1, 300))
-def test_resampling_is_floor_of_even_positions(total, n):
+def test_action_resampling_is_floor_of_even_positions(total, n):
     ann = clip(1, total)
     out = apply('ResampleFrames', ann, num_frames=n)
     exact = [i * total // n for i in range(n)]
@@ -56,7 +56,7 @@ def test_resampling_is_floor_of_even_positions(total, n):
 
 @settings(max_examples=50)
 @given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 50))
-def test_random_resampling_stays_near_the_even_positions(total, n, number):
+def test_action_random_resampling_stays_near_even_positions(total, n, number):
     ann = dict(clip(1, total), sample_idx=number)
     frames = apply('ResampleFrames', ann, num_frames=n, random=True)['frame_inds']
     assert frames.shape == (n, )
@@ -68,7 +68,7 @@ def test_random_resampling_stays_near_the_even_positions(total, n, number):
         assert min(low, total - 1) - (i * total % n == 0) <= frame <= max(high, low)
 
 
-def test_frames_of_a_recording_stay_the_same():
+def test_action_resampling_fixes_frames_of_a_recording():
     ann = clip(1, 50)
     build = dict(type='ResampleFrames', num_frames=9, random=True)
     first, other = (TRANSFORMS.build(build) for _ in range(2))
@@ -97,7 +97,7 @@ def track(keypoint):
 @pytest.mark.parametrize('fix', [False, True])
 @settings(max_examples=40)
 @given(seed=st.integers(0, 1000), flips=st.lists(st.booleans(), min_size=12, max_size=12))
-def test_tracking_is_the_rule(fix, seed, flips):
+def test_action_tracking_equals_published_rule(fix, seed, flips):
     ann = clip(3, 12, seed)
     ann['keypoint'][1] += 300
     truth = {k: ann[k].copy() for k in ('keypoint', 'keypoint_score')}
@@ -116,7 +116,7 @@ def test_tracking_is_the_rule(fix, seed, flips):
 
 
 @pytest.mark.parametrize('persons', [0, 1, 2, 3])
-def test_persons_are_cut_and_filled(persons):
+def test_action_persons_are_cut_and_filled(persons):
     ann = clip(persons)
     out = apply('PadPersons', ann)
     n = min(persons, 2)
@@ -128,14 +128,14 @@ def test_persons_are_cut_and_filled(persons):
 
 # ------------------------------------------------------------------------------ coordinates
 @pytest.mark.parametrize('shape', [(480, 640), (640, 480)])
-def test_longer_side_is_the_unit_on_both_axes(shape):
+def test_action_normalization_has_longer_side_as_unit(shape):
     ann = dict(clip(), img_shape=shape)
     out = apply('NormalizeByLongSide', ann)
     np.testing.assert_allclose(out['keypoint'], ann['keypoint'] / 640 * 2 - 1, atol=1e-6)
 
 
 @pytest.mark.parametrize('fix', [False, True])
-def test_joints_of_h36m(fix):
+def test_action_joints_of_h36m_equal_published_means(fix):
     ann = clip()
     out = apply('CocoToH36M', ann, fix_conf_order=fix)
     for j, source in enumerate(COCO_OF_H36M):
@@ -150,7 +150,7 @@ def test_joints_of_h36m(fix):
 
 @settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(0, 1000))
-def test_random_move_is_one_affine_map_per_frame(frames, seed):
+def test_action_random_move_is_one_affine_map_per_frame(frames, seed):
     ann = clip(2, frames)
     ann['keypoint'] = ann['keypoint'] / 320 - 1
     np.random.seed(seed)
@@ -209,7 +209,7 @@ def published(ann, n):
 
 @pytest.mark.parametrize('persons', [1, 2])
 @pytest.mark.parametrize('frames', [3, 12])
-def test_clip_of_a_test_is_that_of_the_released_models(persons, frames):
+def test_action_test_clip_equals_released_pipeline(persons, frames):
     """With scores in the order of COCO, and a person to fill up that is moved off the origin."""
     ann = clip(persons, frames)
     ann['keypoint'][:, frames // 2:] = ann['keypoint'][::-1, frames // 2:]
@@ -221,7 +221,7 @@ def test_clip_of_a_test_is_that_of_the_released_models(persons, frames):
 
 @pytest.mark.parametrize(('persons', 'frames'), [(0, 1), (1, 1), (1, 40), (2, 3), (5, 8)])
 @pytest.mark.parametrize('train', [False, True])
-def test_any_clip_becomes_an_input(persons, frames, train):
+def test_action_pipeline_takes_any_clip(persons, frames, train):
     ann = clip(persons, frames)
     if persons:
         ann['keypoint'][0, 0, 3] = np.nan
@@ -236,7 +236,7 @@ def test_any_clip_becomes_an_input(persons, frames, train):
     assert 'gt_label' not in out['data_samples']
 
 
-def test_missing_joints_have_no_confidence():
+def test_action_missing_joints_have_no_confidence():
     ann = clip(1, 4)
     ann['keypoint_score'][0, :, 7] = 0  # left elbow
     ann['keypoint'][0, 2, 12] = np.nan  # right hip
@@ -253,12 +253,12 @@ def test_missing_joints_have_no_confidence():
     (dict(type='PadPersons', num_persons=0), 'num_persons: found 0'),
     (dict(type='RandomMove', scale=(0, 1)), 'scale: found'),
     (dict(type='RandomMove', angle=-1), 'angle: found')])
-def test_parameters_out_of_range(kwargs, message):
+def test_action_transforms_name_bad_parameters(kwargs, message):
     with pytest.raises(ValueError, match=f'{kwargs["type"]}: {message}'):
         TRANSFORMS.build(kwargs)
 
 
-def test_a_recording_without_frames():
+def test_action_resampling_refuses_recording_without_frames():
     with pytest.raises(ValueError, match="keypoint of 'clip': found .*at least one frame"):
         apply('ResampleFrames', clip(1, 0))
 
@@ -279,7 +279,7 @@ def pooled(x, b, persons=2, frames=4, joints=5, width=6):
         for j in range(joints) for c in range(width)], dtype=torch.float64)
 
 
-def test_class_scores_are_the_formula():
+def test_action_head_scores_equal_formula():
     torch.manual_seed(1)
     head = MODELS.build(dict(type='MotionBERTClsHead', num_classes=4, in_channels=6, num_joints=5,
                              hidden_channels=8)).eval()
@@ -300,7 +300,7 @@ def test_class_scores_are_the_formula():
     torch.testing.assert_close(sample.pred_score, head(features(2)).softmax(1).mean(0))
 
 
-def test_embeddings_are_the_formula():
+def test_action_embedding_head_equals_formula():
     torch.manual_seed(1)
     head = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6, num_joints=5,
                              out_channels=7)).eval()
@@ -315,7 +315,7 @@ def test_embeddings_are_the_formula():
                                rtol=1e-5, atol=1e-6)
 
 
-def test_dropout_is_on_every_token():
+def test_action_head_drops_every_token():
     """Its noise is averaged over M * T tokens: variance x^2 p / (1 - p) / (M * T)."""
     torch.manual_seed(0)
     tokens = torch.ones(1, 400 * 5, 300)
@@ -324,7 +324,7 @@ def test_dropout_is_on_every_token():
     assert out.var() == pytest.approx(1 / 400, rel=0.1)
 
 
-def test_published_sizes_and_names():
+def test_action_models_have_published_sizes_and_names():
     """The released model of NTU-60 has 60,421,193 parameters, with the head for 3D positions."""
     with torch.device('meta'):
         model = MODELS.build(dict(
@@ -346,7 +346,7 @@ def test_published_sizes_and_names():
 @pytest.mark.parametrize(('name', 'rates'), [
     ('action_ntu60_xsub', (1e-4, 1e-3)), ('action_ntu60_xview_scratch', (1e-4, 1e-4)),
     ('oneshot_ntu120', (1e-4, 1e-3))])
-def test_learning_rates_of_backbone_and_head(name, rates):
+def test_action_configs_have_rates_of_backbone_and_head(name, rates):
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     cfg.model.backbone.update(embed_dims=8, depth=1, init_cfg=None)
     model = MODELS.build(cfg.model)
@@ -358,7 +358,7 @@ def test_learning_rates_of_backbone_and_head(name, rates):
 
 
 @pytest.mark.parametrize('name', ['penn', 'ucla'])
-def test_one_shot_protocols_are_those_of_mofm(name):
+def test_motionbert_one_shot_protocols_equal_mofm(name):
     ours = Config.fromfile(CONFIGS / f'oneshot_{name}_tiny.py')
     theirs = Config.fromfile(ROOT / f'configs/dt2_{name}_tiny.py')
     assert ours.test_evaluator == theirs.test_evaluator
@@ -382,7 +382,7 @@ def motion():
 
 
 @pytest.mark.parametrize('name', ['action_penn_tiny', 'action_ntu60_xsub_lite'])
-def test_inferencer_names_actions(name, motion):
+def test_motionbert_inferencer_names_actions(name, motion):
     tiny = dict(depth=1, embed_dims=8, rep_dims=8)
     model = inferencer(name, **{f'model.backbone.{k}': v for k, v in tiny.items()},
                        **{'model.cls_head.in_channels': 8})
@@ -400,7 +400,7 @@ def test_inferencer_names_actions(name, motion):
     np.testing.assert_allclose(features.tokens.mean(1), features.pooled, atol=1e-5)
 
 
-def test_inferencer_finds_the_exemplar(motion):
+def test_motionbert_inferencer_finds_the_exemplar(motion):
     model = inferencer('oneshot_penn_tiny')
     for ann in motion:
         model.gallery.add(ann['frame_dir'], ann)

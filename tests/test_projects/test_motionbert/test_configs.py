@@ -73,7 +73,7 @@ def batch(part, files, count):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_config_reads_learns_and_predicts(name, files):
+def test_motionbert_configs_read_learn_and_predict(name, files):
     init_default_scope('mofm')
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     backbone = cfg.model.backbone

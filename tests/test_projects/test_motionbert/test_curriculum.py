@@ -103,7 +103,7 @@ def weights(record):
     return torch.cat([p.flatten() for p in record.runner.model.parameters()])
 
 
-def test_order_of_loaders(train):
+def test_curriculum_reads_loaders_in_order(train):
     record = train()
     expected = [(epoch, i, len(sources), int(source)) for epoch, sources in enumerate(ORDER)
                 for i, source in enumerate(sources)]
@@ -129,7 +129,7 @@ def unbroken():
 
 
 @pytest.mark.parametrize('stop', [3, 6, 10, 11, 23])  # in each loader, and after an epoch
-def test_resumes_bit_for_bit(train, unbroken, stop):
+def test_curriculum_resumes_bit_for_bit(train, unbroken, stop):
     if not unbroken:
         unbroken['record'] = train('unbroken')
     first = train(stop=stop)
@@ -140,7 +140,7 @@ def test_resumes_bit_for_bit(train, unbroken, stop):
     assert torch.equal(weights(second), weights(unbroken['record']))
 
 
-def test_epochs_of_another_length(train):
+def test_curriculum_with_other_epoch_length_restarts_the_epoch(train):
     """Epoch 2 has 4 + 2 + 3 batches after 3, and 2 + 2 + 3 with other batches of source 2."""
     train(stop=5)
     extra = [loader(1, 3), loader(2, 7, batch_size=4, epochs=(1, 3))]
@@ -152,14 +152,14 @@ def test_epochs_of_another_length(train):
             'batch, as iteration 3 instead of 6') in log.read_text()
 
 
-def test_longer_training_goes_on(train):
+def test_curriculum_longer_training_resumes(train):
     """The last epoch that was planned is not started anew."""
     train(stop=24)
     again = train(resume=True, train_cfg=dict(LOADERS['train_cfg'], max_epochs=5))
     assert list(again.seen) == list(range(25, 31))
 
 
-def test_workers_of_all_loaders_live_through_sigterm(train):
+def test_curriculum_workers_of_all_loaders_ignore_sigterm(train):
     stages = train(train_cfg=dict(LOADERS['train_cfg'], max_epochs=1)).runner.train_dataloader
     assert len({id(s.loader.worker_init_fn) for s in stages.stages}) == 1
     assert stages.worker_init_fn.func.__name__ == '_start_worker'

@@ -78,7 +78,7 @@ def windows_by_hand(lengths, n, stride):
 
 
 @pytest.mark.parametrize(('n', 'stride'), [(6, 2), (6, 6), (4, 9), (30, 1)])
-def test_windows_slide_inside_of_recordings(n, stride):
+def test_lifting_windows_stay_inside_recordings(n, stride):
     lengths = [5, 12, 6, 1, 29, 7]
     expected = windows_by_hand(lengths, n, stride)
     windows = split_clips(lengths, n, stride)
@@ -92,7 +92,7 @@ def test_windows_slide_inside_of_recordings(n, stride):
         assert window == by_hand
 
 
-def test_resampling_at_random():
+def test_lifting_random_resampling_stays_in_its_bins():
     rng = np.random.default_rng(0)
     draws = np.stack([resample(5, 8, rng) for _ in range(200)])
     places = np.arange(8) * 5 / 8
@@ -108,7 +108,7 @@ def test_resampling_at_random():
     assert len(np.unique(draws)) == 20
 
 
-def test_samples_of_h36m(ann_file):
+def test_lifting_samples_equal_h36m_fields(ann_file):
     dataset = Human36MDataset(ann_file, split='test', clip_len=6, stride=3, test_mode=True)
     split = h36m()
     assert len(dataset) == 1 + 3 + 1 + 2
@@ -130,7 +130,7 @@ def test_samples_of_h36m(ann_file):
     assert 'action' not in Human36MDataset(ann_file, clip_len=6, stride=3)[0]
 
 
-def test_windows_are_copies(ann_file):
+def test_lifting_windows_are_copies(ann_file):
     dataset = Human36MDataset(ann_file, clip_len=6, stride=3)
     dataset[0]['keypoint'][:] = -1
     assert (dataset[0]['keypoint'] >= 0).all()
@@ -138,7 +138,7 @@ def test_windows_are_copies(ann_file):
     assert dataset.get_subset([4, 1])[0]['source'] == dataset[4]['source']
 
 
-def test_random_windows_are_drawn_once(ann_file):
+def test_lifting_random_windows_are_drawn_once(ann_file):
     first, again, other = (Human36MDataset(ann_file, clip_len=64, stride=9, seed=seed)
                            for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.data_list, again.data_list)
@@ -170,7 +170,7 @@ def nan(x):
     (lambda data: data.pop('train'), r"splits: found \['test'\], expected a dict with 'train'"),
     (lambda data: data.update(cameras={'a': 3}), 'cameras: found .*expected {name'),
 ])
-def test_bad_fields_are_named(tmp_path, change, words):
+def test_lifting_dataset_names_bad_fields(tmp_path, change, words):
     data = dict(train=h36m(), test=h36m())
     change(data)
     path = tmp_path / 'bad.pkl'
@@ -180,7 +180,7 @@ def test_bad_fields_are_named(tmp_path, change, words):
     assert str(path) in str(error.value)
 
 
-def test_hostile_and_damaged_pickles(tmp_path, ann_file):
+def test_lifting_dataset_refuses_hostile_and_damaged_pickles(tmp_path, ann_file):
     path = tmp_path / 'bad.pkl'
     path.write_bytes(pickle.dumps(dict(train=print)))
     with pytest.raises(AnnotationError, match='refused the class builtins.print'):
@@ -193,7 +193,7 @@ def test_hostile_and_damaged_pickles(tmp_path, ann_file):
         Human36MDataset('nowhere.pkl')
 
 
-def test_motion_capture(tmp_path):
+def test_mocap_dataset_cuts_recordings_into_windows(tmp_path):
     path = tmp_path / 'clips.npz'
     joints = np.random.default_rng(0).normal(size=(20, 17, 3))
     np.savez(path, keypoint_3d=joints, length=[3, 17], name=['a', 'b'])
@@ -230,7 +230,7 @@ def check_inverse(out, sample):
     np.testing.assert_allclose(keypoint, sample['keypoint'], atol=1e-3)
 
 
-def test_camera_normalization(sample):
+def test_camera_normalization_equals_formula(sample):
     out = NormalizeByWidth()(copy(sample))
     x, label = sample['keypoint'].astype(np.float64), sample['keypoint_3d'].astype(np.float64)
     expected = x / 1000 * 2 - [1, 1002 / 1000]
@@ -242,7 +242,7 @@ def test_camera_normalization(sample):
     check_inverse(out, sample)
 
 
-def test_box_normalization(sample):
+def test_box_normalization_fills_the_unit_square_and_inverts(sample):
     """Key points with a score fill [-1, 1] along one axis, labels follow, pixels come back."""
     sample['keypoint'][0, 3] = 1e4
     sample['keypoint_score'][0, 3] = 0
@@ -259,7 +259,7 @@ def test_box_normalization(sample):
     np.testing.assert_allclose(nobody['keypoint'], sample['keypoint'])
 
 
-def test_pixel_normalization(sample):
+def test_pixel_normalization_equals_formula(sample):
     sample['img_shape'] = (480, 640)
     out = NormalizeByShortSide()(copy(sample))
     x = sample['keypoint'].astype(np.float64)
@@ -268,7 +268,7 @@ def test_pixel_normalization(sample):
 
 
 @pytest.mark.parametrize('shape', [(6, 17), (2, 6, 17)])
-def test_crop_scale(shape):
+def test_crop_scale_fills_the_unit_square_and_inverts(shape):
     rng = np.random.default_rng(2)
     x = rng.normal(300, 80, (*shape, 2))
     score = rng.random(shape) * (rng.random(shape) < .7)
@@ -285,7 +285,7 @@ def test_crop_scale(shape):
         np.testing.assert_allclose(out['keypoint_score'], score, atol=1e-7)
 
 
-def test_crop_scale_draws_the_ratio_and_gives_up_on_nobody():
+def test_crop_scale_draws_ratio_and_zeros_empty_clip():
     x = np.random.default_rng(2).normal(300, 80, (6, 17, 2))
     np.random.seed(0)
     spans = [np.ptp(CropScale((1, 3))(dict(keypoint=x, keypoint_score=np.ones((6, 17))))
@@ -300,7 +300,7 @@ def test_crop_scale_draws_the_ratio_and_gives_up_on_nobody():
         assert not out['keypoint_score'].any()
 
 
-def test_crop_scale_3d(sample):
+def test_crop_scale_3d_equals_formula(sample):
     out = CropScale3D((.5, .5))(copy(sample))
     v = sample['keypoint_3d'].astype(np.float64)
     v[..., 2] -= v[0, 0, 2]
@@ -312,7 +312,7 @@ def test_crop_scale_3d(sample):
     assert not still['keypoint_3d'].any()
 
 
-def test_meters_and_synthetic_key_points(sample):
+def test_lifting_labels_become_meters_and_keypoints(sample):
     out = SyntheticKeypoints()(ScaleMotion()(copy(sample)))
     v = sample['keypoint_3d'].astype(np.float64)
     np.testing.assert_allclose(out['keypoint_3d'], .298 * v, rtol=1e-6)
@@ -322,7 +322,7 @@ def test_meters_and_synthetic_key_points(sample):
     assert out['keypoint_3d'].any()
 
 
-def test_flip(sample):
+def test_lifting_flip_mirrors_and_swaps_sides(sample):
     out = LiftingFlip(prob=1)(copy(sample))
     for key in ('keypoint', 'keypoint_3d', 'keypoint_score'):
         expected = sample[key].astype(np.float64)
@@ -337,7 +337,7 @@ def test_flip(sample):
     assert (LiftingFlip(prob=0)(copy(sample))['keypoint'] == sample['keypoint']).all()
 
 
-def test_yaw_is_a_rotation_about_the_vertical(sample):
+def test_random_yaw_rotates_about_the_vertical(sample):
     v = sample['keypoint_3d'].astype(np.float64)
     out = RandomYaw((90, 90))(copy(sample))['keypoint_3d']
     np.testing.assert_allclose(out[..., 1], v[..., 1], rtol=1e-6)
@@ -353,7 +353,7 @@ def test_yaw_is_a_rotation_about_the_vertical(sample):
     assert np.std(angles) > 10
 
 
-def test_pack(sample):
+def test_pack_lifting_inputs_gives_tensors_and_flags(sample):
     sample.update(source='a', frame_inds=np.arange(6))
     score = sample['keypoint_score']
     score[2, 3] = 0
@@ -379,12 +379,12 @@ def test_pack(sample):
     (lambda: ScaleMotion(0), 'positive'), (lambda: LiftingFlip(2), r'number in \[0, 1\]'),
     (lambda: RandomYaw(90), 'pair'),
 ])
-def test_bad_options(make, words):
+def test_lifting_transforms_name_bad_options(make, words):
     with pytest.raises(ValueError, match=words):
         make()
 
 
-def test_labels_are_not_cropped_in_2d(sample):
+def test_crop_scale_refuses_3d_labels(sample):
     with pytest.raises(ValueError, match='CropScale3D is for labels'):
         CropScale()(sample)
 
@@ -392,7 +392,7 @@ def test_labels_are_not_cropped_in_2d(sample):
 # ---- the configs' data -------------------------------------------------------------------------
 
 
-def test_loader_in_workers(ann_file):
+def test_lifting_dataset_loads_in_workers(ann_file):
     dataset = Human36MDataset(ann_file, split='test', clip_len=6, stride=3, test_mode=True,
                               pipeline=[NormalizeByWidth(), PackLiftingInputs()])
     loader = DataLoader(dataset, 4, num_workers=1, collate_fn=motion_collate)
@@ -404,7 +404,7 @@ def test_loader_in_workers(ann_file):
 
 
 @pytest.mark.parametrize('name', ['pretrain_lifting', 'pretrain_lifting_tiny'])
-def test_data_of_the_configs(name, tmp_path):
+def test_lifting_configs_normalize_and_mask(name, tmp_path):
     init_default_scope('mofm')
     cfg = Config.fromfile(BASES / f'{name}.py')
     data = dict(train=h36m(), test=h36m())

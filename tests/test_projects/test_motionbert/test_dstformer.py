@@ -27,7 +27,7 @@ def model():
 
 @pytest.mark.parametrize(('options', 'count'), [
     (dict(), 42_466_317), (dict(embed_dims=256, mlp_ratio=4), 16_001_549)])
-def test_released_sizes(options, count):
+def test_dstformer_has_released_sizes(options, count):
     with torch.device('meta'):
         state = DSTformer(**options).state_dict()
     assert sum(tensor.numel() for tensor in state.values()) == count
@@ -88,7 +88,7 @@ def formula(w, x, depth, heads):
     return linear(representation, 'head'), representation
 
 
-def test_forward_is_the_formula(model):
+def test_dstformer_equals_formula(model):
     x = torch.randn(3, 5, 17, 3)
     weights = {name: p.detach().double().numpy() for name, p in model.named_parameters()}
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_forward_is_the_formula(model):
         np.testing.assert_allclose(representation[i], expected[1], atol=1e-5)
 
 
-def test_released_size_is_the_transcription(monkeypatch):
+def test_dstformer_released_size_equals_transcription(monkeypatch):
     """The one of the benchmark, with 512 channels."""
     monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
     from motionbert import transcription
@@ -111,7 +111,7 @@ def test_released_size_is_the_transcription(monkeypatch):
         torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-5)
 
 
-def test_streams_are_averaged_at_first():
+def test_dstformer_streams_are_averaged_at_first():
     torch.manual_seed(0)
     fused, mean = DSTformer(**SMALL), DSTformer(**SMALL, att_fuse=False)
     mean.load_state_dict({k: v for k, v in fused.state_dict().items() if 'ts_attn' not in k})
@@ -120,7 +120,7 @@ def test_streams_are_averaged_at_first():
 
 
 @pytest.mark.parametrize(('options', 'std'), [({}, 0.02), (dict(init_std=0.2), 0.2)])
-def test_initial_weights(options, std):
+def test_dstformer_initial_weights_have_published_spread(options, std):
     torch.manual_seed(0)
     model = DSTformer(**{**SMALL, 'embed_dims': 32, 'max_frames': 100}, **options)
     for weight in (model.temp_embed, model.pos_embed, model.blocks_ts[1].mlp_t.fc2.weight):
@@ -130,7 +130,7 @@ def test_initial_weights(options, std):
                if name.endswith('bias') and 'ts_attn' not in name)
 
 
-def test_wrong_shapes(model):
+def test_dstformer_names_wrong_shapes(model):
     for shape in ((1, 8, 17, 3), (1, 7, 16, 3), (7, 17, 3)):
         with pytest.raises(ValueError, match=r'expected \(B, T, 17, 3\) with T up to max_frames'):
             model(torch.zeros(shape))
@@ -138,7 +138,7 @@ def test_wrong_shapes(model):
         DSTformer(embed_dims=9, num_heads=2)
 
 
-def test_backbone_features(model):
+def test_dstformer_backbone_features_equal_representation(model):
     backbone = DSTformerBackbone(**SMALL)
     backbone.load_state_dict(model.state_dict())
     inputs = torch.randn(2, 3, 4, 17, 3)
@@ -185,7 +185,7 @@ def heads(kind):
 
 
 @pytest.mark.parametrize('kind', ['lifter', 'action', 'one_shot', 'mesh'])
-def test_released_layouts_and_back(tmp_path, model, kind):
+def test_dstformer_conversion_round_trips_released_layouts(tmp_path, model, kind):
     """As the authors' programs write them: DataParallel names, optimizer, other objects."""
     weights = model.state_dict()
     if kind == 'lifter':
@@ -215,7 +215,7 @@ def test_released_layouts_and_back(tmp_path, model, kind):
     assert all(torch.equal(back[key][name], expected[name]) for name in expected)
 
 
-def test_what_is_no_released_checkpoint(tmp_path, model):
+def test_dstformer_conversion_refuses_other_checkpoints(tmp_path, model):
     path = tmp_path / 'best_epoch.bin'
     marker = tmp_path / 'executed'
     weights = {f'module.{name}': tensor for name, tensor in model.state_dict().items()}
@@ -238,7 +238,7 @@ def test_what_is_no_released_checkpoint(tmp_path, model):
         read_released(tmp_path / 'none.bin')
 
 
-def test_convert_tool(tmp_path, model):
+def test_dstformer_convert_tool_round_trips(tmp_path, model):
     with as_module('projects/motionbert/tools/convert_checkpoint.py') as tool:
         main = tool.main
     source, ours, back = (tmp_path / name for name in ('a.bin', 'b.pth', 'c.bin'))

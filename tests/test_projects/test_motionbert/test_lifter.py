@@ -34,7 +34,7 @@ def distances(a, b):
     return np.sqrt(((a - b)**2).sum(-1))
 
 
-def test_losses_are_the_formulas():
+def test_lifting_losses_equal_formulas():
     pred, target = torch.randn(3, 5, 17, 3), torch.randn(3, 5, 17, 3)
     p, q = pred.double().numpy(), target.double().numpy()
     total = 0
@@ -59,7 +59,7 @@ def test_losses_are_the_formulas():
 
 
 @pytest.mark.parametrize('value', [0., 1e-20])
-def test_gradient_of_losses_is_finite(value):
+def test_lifting_losses_have_finite_gradients(value):
     pred = torch.full((1, 3, 17, 3), value, requires_grad=True)
     losses = LiftingLoss()(pred, torch.zeros(1, 3, 17, 3))
     losses |= LiftingLoss().project(pred, torch.zeros(1, 3, 17, 2), torch.zeros(1, 3, 17))
@@ -83,7 +83,7 @@ def params(tmp_path, **options):
     return str(path), values
 
 
-def test_noise_has_the_moments_of_the_mixture(tmp_path):
+def test_lifting_noise_has_moments_of_the_mixture(tmp_path):
     """As many key frames as frames: nothing is interpolated."""
     path, values = params(tmp_path)
     noise = KeypointNoise(9, path, jitter=0.)
@@ -112,7 +112,7 @@ def test_noise_has_the_moments_of_the_mixture(tmp_path):
         0.7 * 0.7, abs=0.02)
 
 
-def test_noise_is_linear_between_key_frames():
+def test_lifting_noise_is_linear_between_key_frames():
     noise = KeypointNoise(4, jitter=0.)
     x = clips(2, 13)
     error = (noise(x) - x)[..., :2]
@@ -124,7 +124,7 @@ def test_noise_is_linear_between_key_frames():
     assert noise(clips(1, 2)).shape == (1, 1, 2, 17, 3)  # fewer frames than key frames
 
 
-def test_jitter_is_shared_by_the_batch(tmp_path):
+def test_lifting_jitter_is_shared_by_the_batch(tmp_path):
     path, _ = params(tmp_path, mean=torch.zeros(17, 2), std=torch.zeros(17, 2),
                      weight=torch.ones(17))
     x = clips(3, 200, persons=2)
@@ -137,7 +137,7 @@ def test_jitter_is_shared_by_the_batch(tmp_path):
     assert abs(correlation) < 0.05  # each frame for itself
 
 
-def test_confidence_falls_with_the_error(tmp_path):
+def test_lifting_noise_confidence_falls_with_the_error(tmp_path):
     """Errors of one length; clipping to [0, 1] of a normal number by the error function."""
     length = 0.05
     path, _ = params(tmp_path, std=torch.zeros(17, 2), weight=torch.ones(17),
@@ -155,7 +155,7 @@ def test_confidence_falls_with_the_error(tmp_path):
     assert (score == 1).double().mean().item() == pytest.approx(expected, abs=0.01)
 
 
-def test_missing_joints_stay_missing():
+def test_lifting_noise_keeps_missing_joints_missing():
     x = clips(2, 6)
     x[0, 0, 2, 5] = 0
     noisy = KeypointNoise(3)(x)
@@ -163,7 +163,7 @@ def test_missing_joints_stay_missing():
     assert (noisy[..., :2] != x[..., :2]).sum() == noisy[..., :2].numel() - 2
 
 
-def test_stand_in_keeps_to_the_published_range():
+def test_lifting_default_noise_has_published_range():
     noise = KeypointNoise()
     assert noise.num_keyframes == 27
     assert not noise.state_dict()
@@ -173,7 +173,7 @@ def test_stand_in_keeps_to_the_published_range():
     assert torch.equal(noise.weight[list(LEFT)], noise.weight[[4 - 3, 2, 3, 14, 15, 16]])
 
 
-def test_bad_noise_files_are_refused(tmp_path):
+def test_lifting_noise_names_bad_files(tmp_path):
     with pytest.raises(ValueError, match='found no file .*leave params_file out'):
         KeypointNoise(params_file=str(tmp_path / 'none.pth'))
     with pytest.raises(ValueError, match=r"'weight': \(16,\).*expected .* weight \(17,\)"):
@@ -196,7 +196,7 @@ def batch(size, frames=20, noise=True, masked=True, target=True, persons=1):
     return samples
 
 
-def test_masks():
+def test_lifting_masks_hide_given_shares():
     preprocessor = LiftingDataPreprocessor(dict(num_keyframes=3), 0.05, 0.1)
     samples = batch(200, 100, noise=False)
     data = preprocessor(motion_collate(samples), training=True)
@@ -222,7 +222,7 @@ def test_masks():
         assert torch.equal(data['inputs'], data['clean'])
 
 
-def test_samples_say_what_they_get():
+def test_lifting_samples_choose_masks_and_noise():
     preprocessor = LiftingDataPreprocessor(dict(num_keyframes=3), 0.5, 0.5)
     samples = [batch(1, noise=n, masked=m)[0] for n in (False, True) for m in (False, True)]
     data = preprocessor(motion_collate(samples), training=True)
@@ -236,7 +236,7 @@ def test_samples_say_what_they_get():
         LiftingDataPreprocessor(frame_mask=1)
 
 
-def test_skeletons_in_the_order_of_the_model():
+def test_skeleton_preprocessor_orders_clips_and_pads_persons():
     """Clips behind each other, persons padded, labels put back."""
     keypoints = [torch.rand(2, m, 17, 5, 3) for m in (1, 3)]
     samples = [dict(inputs=dict(keypoints=k), data_samples=ActionDataSample().set_gt_label(i + 4))
@@ -277,7 +277,7 @@ def mirrored(x):
 
 @pytest.mark.parametrize('root_relative', [True, False])
 @pytest.mark.parametrize('flip', [True, False])
-def test_prediction(root_relative, flip):
+def test_lifter_prediction_averages_the_flipped_clip(root_relative, flip):
     model = lifter(root_relative=root_relative, flip_test=flip)
     x = clips(2, 6, persons=3)
     expected = Odd()(x.flatten(0, 1)).view(x.shape)
@@ -295,7 +295,7 @@ def test_prediction(root_relative, flip):
 
 
 @pytest.mark.parametrize('root_relative', [True, False])
-def test_loss_of_centered_targets(root_relative):
+def test_lifter_loss_centers_targets(root_relative):
     model = lifter(root_relative=root_relative)
     x, target = clips(2, 6), torch.randn(2, 6, 17, 3)
     centered = target.clone()
@@ -310,7 +310,7 @@ def test_loss_of_centered_targets(root_relative):
     assert all(torch.allclose(losses[k], expected[k]) for k in losses)
 
 
-def test_loss_of_the_projection():
+def test_lifter_projection_loss_equals_formula():
     """Of uncorrupted key points, by their confidence; frames without a root say nothing."""
     x, clean = clips(2, 6, persons=2), clips(2, 6, persons=2)
     clean[..., 2] = torch.rand(2, 2, 6, 17)
@@ -328,7 +328,7 @@ def test_loss_of_the_projection():
         assert loss['loss_2d'].item() == pytest.approx(total, rel=1e-5)
 
 
-def test_losses_in_full_precision():
+def test_lifter_losses_are_float32_under_autocast():
     model = MotionLifter(
         dict(type='DSTformer', embed_dims=16, rep_dims=16, depth=1, num_heads=2, max_frames=8),
         dict(type='LiftingLoss'),
@@ -358,7 +358,7 @@ RELEASED = {  # width, root-relative, optimizer, learning rate, batch, epochs, N
 
 
 @pytest.mark.parametrize('name', RELEASED)
-def test_configs_have_the_published_values(name):
+def test_lifting_configs_have_published_values(name):
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     model, loss, optimizer = cfg.model, cfg.model.loss, cfg.optim_wrapper.optimizer
     found = (model.backbone.embed_dims, model.get('root_relative', True), optimizer.type,

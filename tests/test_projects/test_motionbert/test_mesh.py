@@ -52,7 +52,7 @@ def as_tensors(mesh):
     return Mesh(**{k: torch.tensor(v) for k, v in mesh.items()})
 
 
-def test_head_has_the_published_parameters(files):
+def test_smpl_head_has_published_parameters(files):
     head = MODELS.build(dict(type='SMPLHead', mean_params=files['mean_params']))
     shapes = {name: tuple(value.shape) for name, value in head.state_dict().items()
               if 'num_batches' not in name}
@@ -67,7 +67,7 @@ def test_head_has_the_published_parameters(files):
     assert 0.99 * bound < head.head_pose.weight.abs().max() <= bound
 
 
-def test_head_is_its_formula(files):
+def test_smpl_head_equals_formula(files):
     torch.manual_seed(0)
     head = MODELS.build(model_cfg(files)['head']).double().eval()
     for layer in (head.head_pose, head.head_shape):
@@ -98,7 +98,7 @@ def test_head_is_its_formula(files):
                 assert np.linalg.det(joint) == pytest.approx(1)
 
 
-def test_loss_is_its_formula():
+def test_mesh_loss_equals_formula():
     pred, target = random_mesh(0), random_mesh(1)
     found = MODELS.build(dict(type='MeshLoss'))(as_tensors(pred), as_tensors(target))
     p, t = (m['joints'] - m['joints'][..., :1, :] for m in (pred, target))
@@ -119,7 +119,7 @@ def test_loss_is_its_formula():
     assert paper['loss_joints'].item() == pytest.approx(np.abs(p - t).sum(-1).mean())
 
 
-def test_images_have_no_velocity():
+def test_mesh_loss_of_images_has_no_velocity():
     meshes = [as_tensors(random_mesh(i, (3, 1))) for i in range(2)]
     assert MODELS.build(dict(type='MeshLoss'))(*meshes)['loss_velocity'] == 0
 
@@ -138,7 +138,7 @@ def evaluate(samples):
     return metric.evaluate(len(samples))
 
 
-def test_metrics_are_their_formulas():
+def test_mesh_metrics_equal_formulas():
     pred, target = random_mesh(2, (3, 1, 4)), random_mesh(3, (3, 1, 4))
     found = evaluate(samples_of(pred, target))
     roots = [m['joints'][..., :1, :] for m in (pred, target)]
@@ -151,7 +151,7 @@ def test_metrics_are_their_formulas():
     assert found['mesh/mpjpe'] == pytest.approx(error[..., fourteen].mean())
 
 
-def test_aligned_metrics_ignore_similarity_and_move_with_noise():
+def test_mesh_aligned_metrics_ignore_similarity():
     target = random_mesh(4, (2, 1, 4))
     turn = Rotation.from_rotvec([0.3, -1.2, 2.]).as_matrix()
     pred = dict(target, joints=1.7 * target['joints'] @ turn.T + 40,
@@ -163,7 +163,7 @@ def test_aligned_metrics_ignore_similarity_and_move_with_noise():
     assert found['mesh/mpjpe'] > 100
 
 
-def test_metric_needs_truth_and_numbers():
+def test_mesh_metric_names_missing_truth_and_nan():
     sample, = samples_of(random_mesh(5, (1, 1, 2)), random_mesh(6, (1, 1, 2)))
     with pytest.raises(ValueError, match='gt_vertices of .*found nothing'):
         evaluate([{k: v for k, v in sample.items() if k != 'gt_vertices'}])
@@ -199,7 +199,7 @@ def build_dataset(path, **kwargs):
     return DATASETS.build(dict(type='MeshDataset', ann_file=str(path), **kwargs))
 
 
-def test_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
+def test_mesh_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
     data = write_data(tmp_path / 'mesh.pkl')['train']
     dataset = build_dataset(tmp_path / 'mesh.pkl', clip_len=16, stride=8,
                             pipeline=[TRANSFORMS.build(dict(type='NormalizeByWidth'))])
@@ -229,7 +229,7 @@ def test_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
     ('confidence', None, 'confidence: found NoneType'),
     ('camera_name', None, 'camera_name: found NoneType, expected 20 texts'),
     ('camera_name', ['phone'] * 20, "found 'phone', expected .*54138969.*or set img_shape")])
-def test_bad_data_is_named(field, value, message, tmp_path):
+def test_mesh_dataset_names_bad_data(field, value, message, tmp_path):
     data = write_data(tmp_path / 'mesh.pkl', (20, ), ('54138969', ))
     data['train'][field] = value
     (tmp_path / 'mesh.pkl').write_bytes(pickle.dumps(data))
@@ -237,12 +237,12 @@ def test_bad_data_is_named(field, value, message, tmp_path):
         build_dataset(tmp_path / 'mesh.pkl')
 
 
-def test_missing_data_says_where_it_comes_from(tmp_path):
+def test_mesh_dataset_names_origin_of_missing_data(tmp_path):
     with pytest.raises(AnnotationError, match='nowhere.pkl: no such file; .*MotionBERT'):
         build_dataset(tmp_path / 'nowhere.pkl')
 
 
-def test_flip_mirrors_key_points_and_bodies_alike(tmp_path, files):
+def test_mesh_flip_mirrors_keypoints_and_bodies_alike(tmp_path, files):
     """The key points are the body's own, so both mirror images must fit again."""
     body = MODELS.build(model_cfg(files)['body_model'])
     torch.manual_seed(0)
@@ -264,7 +264,7 @@ def test_flip_mirrors_key_points_and_bodies_alike(tmp_path, files):
     np.testing.assert_array_equal(inputs['keypoints'][0, ..., 2].T, score[:, H36M_PARTNER])
 
 
-def test_prediction_of_the_mirror_image_is_the_mirrored_prediction(files):
+def test_mesh_prediction_of_mirror_image_is_mirrored(files):
     torch.manual_seed(0)
     model = MODELS.build(model_cfg(files)).eval()
     torch.nn.init.normal_(model.head.head_pose.weight, std=0.3)
@@ -289,7 +289,7 @@ def test_prediction_of_the_mirror_image_is_the_mirrored_prediction(files):
 
 
 @pytest.mark.slow
-def test_training_through_a_config_reduces_error(tmp_path, files, monkeypatch):
+def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch):
     monkeypatch.setattr(Config, 'pretty_text', '')  # takes longer than the training
     write_data(tmp_path / 'mesh.pkl')
     cfg = Config.fromfile(CONFIGS / 'mesh_pw3d_scratch.py')
@@ -335,7 +335,7 @@ def test_training_through_a_config_reduces_error(tmp_path, files, monkeypatch):
     ('h36m', 60, 5e-4, 5e-5, (16, 8), 1024), ('h36m_scratch', 100, 1e-4, 1e-4, (16, 8), 1024),
     ('pw3d', 60, 5e-4, 5e-5, (16, 8), 1024), ('pw3d_scratch', 60, 1e-4, 1e-4, (16, 8), 1024),
     ('h36m_paper', 140, 5e-4, 5e-5, (81, 27), 2048)])
-def test_configs_have_the_published_values(name, epochs, lr, backbone, clip, hidden):
+def test_mesh_configs_have_published_values(name, epochs, lr, backbone, clip, hidden):
     cfg = Config.fromfile(CONFIGS / f'mesh_{name}.py')
     assert cfg.train_cfg.max_epochs == epochs
     optimizer = cfg.optim_wrapper.optimizer

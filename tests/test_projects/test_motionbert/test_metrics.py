@@ -42,7 +42,7 @@ def scaled(pred, target):
 
 @pytest.mark.parametrize(('metric', 'align'), [
     (mpjpe, lambda pred, target: (pred, target)), (p_mpjpe, aligned), (n_mpjpe, scaled)])
-def test_error_of_frames(metric, align):
+def test_pose_3d_errors_of_frames_equal_formula(metric, align):
     pred, target = poses(4, 6), poses(4, 6)
     target[:2] = pred[:2] + 0.1 * poses(2, 6)  # where the best orthogonal map is no reflection
     found = metric(pred, target)
@@ -54,7 +54,7 @@ def test_error_of_frames(metric, align):
     assert metric(pred[0, 0], target[0, 0]) == pytest.approx(found[0, 0])
 
 
-def test_error_of_steps():
+def test_pose_3d_errors_of_steps_equal_formula():
     pred, target = poses(2, 5), poses(2, 5)
     velocity, acceleration = mpjve(pred, target), acceleration_error(pred, target)
     assert velocity.shape == (2, 4)
@@ -68,7 +68,7 @@ def test_error_of_steps():
                 distance(p[t + 1] - 2 * p[t] + p[t - 1], q[t + 1] - 2 * q[t] + q[t - 1]))
 
 
-def test_what_alignment_takes_away():
+def test_pose_3d_alignment_removes_similarity_only():
     target = poses(8)
     turned = 0.3 * target @ Rotation.random(random_state=1).as_matrix() + [9, 8, 7]
     assert p_mpjpe(turned, target).max() < 1e-9 < 1 < n_mpjpe(turned, target).min()
@@ -99,7 +99,7 @@ def evaluate(*clips, **options):
     return metric.evaluate(len(clips))
 
 
-def test_protocol_by_hand():
+def test_pose_3d_protocol_equals_hand_computation():
     """Frame 2 is in two clips; actions weigh the same whatever their length."""
     out = evaluate(
         sample([0, 1, 2], [17, 34, 34]), sample([2, 3], [68, 17]),
@@ -122,7 +122,7 @@ def test_protocol_by_hand():
         out['pose3d/p_mpjpe'])
 
 
-def test_blocked_sources_are_an_option():
+def test_pose_3d_metric_skips_blocked_sources():
     clips = [sample([0, 1, 2], [17] * 3),
              sample([3, 4], [51, 51], 's_09_act_13_subact_01_ca_01', 'Eat')]
     assert evaluate(*clips)['pose3d/mpjpe'] == pytest.approx(16, rel=1e-5)
@@ -131,7 +131,7 @@ def test_blocked_sources_are_an_option():
         evaluate(clips[1])
 
 
-def test_bad_samples_are_named():
+def test_pose_3d_metric_names_bad_samples():
     clip = sample([0, 1], [1, 1])
     with pytest.raises(ValueError, match='s_09_act_02_subact_01_ca_01.*found NaN'):
         evaluate(dict(clip, pred_keypoints_3d=clip['pred_keypoints_3d'] * math.nan))

@@ -46,7 +46,7 @@ def bandai(tmp_path):
     return file
 
 
-def test_nose_is_before_the_head(tools):
+def test_prepare_mocap_puts_nose_before_the_head(tools):
     """Of a person who looks along z, and of the same one turned and tilted."""
     tool = tools('prepare_mocap')
     names = list(tool.LAYOUT.joints)
@@ -63,7 +63,7 @@ def test_nose_is_before_the_head(tools):
     np.testing.assert_allclose(tool.add_head(turned), expected, atol=1e-12)
 
 
-def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
+def test_prepare_mocap_writes_bandai_in_format_of_h36m(tools, bandai, tmp_path):
     tool = tools('prepare_mocap')
     tool.main(['bandai', str(bandai), str(tmp_path / 'out'), '--views', '1', '3'])
     with open(tmp_path / 'out/bandai_h36m.pkl', 'rb') as f:
@@ -113,7 +113,7 @@ def test_bandai_in_the_format_of_h36m(tools, bandai, tmp_path):
                                stride=25)) == 2
 
 
-def test_labels_have_no_error_in_the_protocol(tools, bandai, tmp_path):
+def test_prepare_mocap_labels_have_no_error_in_the_protocol(tools, bandai, tmp_path):
     tools('prepare_mocap').main(['bandai', str(bandai), str(tmp_path)])
     metric = PoseAccuracy3D()
     for split in ('test', 'test_seen'):
@@ -133,7 +133,7 @@ def test_labels_have_no_error_in_the_protocol(tools, bandai, tmp_path):
                 assert errors['mpjpe'] == pytest.approx((factor - 1) * size.mean(), abs=.02)
 
 
-def test_cameras_depend_on_name_and_view_only(tools):
+def test_prepare_mocap_cameras_depend_on_name_and_view_only(tools):
     tool = tools('prepare_mocap')
     joints = np.random.default_rng(0).normal(size=(9, 17, 3)) * .3
     camera = tool.place_camera(joints, 'a', 1, 0)
@@ -144,7 +144,7 @@ def test_cameras_depend_on_name_and_view_only(tools):
         assert not np.allclose(camera.rotation, other.rotation)
 
 
-def test_real_bandai(tools, real_data):
+def test_prepare_mocap_reads_all_of_bandai(tools, real_data):
     recordings = dict(tools('prepare_mocap').read_bandai(real_data('bandai_namco_15fps.npz')))
     assert len(recordings) == 3076
     assert sum(map(len, recordings.values())) == 209188
@@ -158,7 +158,7 @@ def test_real_bandai(tools, real_data):
     np.testing.assert_allclose(thigh, .391, atol=4e-3)  # meters, of half precision
 
 
-def test_bad_npz(tools, tmp_path):
+def test_prepare_mocap_names_bad_npz(tools, tmp_path):
     np.savez(tmp_path / 'a.npz', xyz=np.zeros((5, 22, 3)), length=[4], name=['a_b_c_d'])
     with pytest.raises(AnnotationError, match='a.npz: found ValueError: 5 frames.*lengths of 4'):
         tools('prepare_mocap').read_bandai(tmp_path / 'a.npz')
@@ -221,7 +221,7 @@ def recording(frames=10, fps=120., gender='male'):
                 mocap_framerate=fps, gender=gender)
 
 
-def test_amass(tools, body_models, tmp_path, capsys, monkeypatch):
+def test_prepare_mocap_converts_amass(tools, body_models, tmp_path, capsys, monkeypatch):
     pytest.importorskip('smplx')
     tool = tools('prepare_mocap')
     monkeypatch.setattr(tool, '_LONGEST', 4)
@@ -255,7 +255,7 @@ def test_amass(tools, body_models, tmp_path, capsys, monkeypatch):
     np.testing.assert_allclose(found, expected @ matrix, atol=1e-4)
 
 
-def test_amass_says_which_file_is_missing(tools, body_models, tmp_path):
+def test_prepare_mocap_names_missing_amass_file(tools, body_models, tmp_path):
     pytest.importorskip('smplx')
     tool = tools('prepare_mocap')
     regressor = tool.load_regressor(body_models / 'regressor.npy')
@@ -289,7 +289,7 @@ def posetrack(frames=6, tracks=(3, 8)):
     return dict(images=images, annotations=poses)
 
 
-def test_posetrack(tools, tmp_path, capsys):
+def test_prepare_2d_converts_posetrack(tools, tmp_path, capsys):
     folder = tmp_path / 'train'
     folder.mkdir()
     video = posetrack()
@@ -328,7 +328,7 @@ def test_posetrack(tools, tmp_path, capsys):
     (lambda d: d['images'][0].update(height='x'), 'img_shape'),
     (lambda d: d.update(annotations={}), 'annotations: found dict'),
 ])
-def test_bad_posetrack(tmp_path, change, words):
+def test_prepare_2d_names_bad_posetrack(tmp_path, change, words):
     video = posetrack()
     change(video)
     (tmp_path / 'a.json').write_text(json.dumps(video))
@@ -336,7 +336,7 @@ def test_bad_posetrack(tmp_path, change, words):
         list(PoseTrack18(tmp_path, strict=True))
 
 
-def test_instavariety(tools, tmp_path):
+def test_prepare_2d_converts_instavariety(tools, tmp_path):
     motion = np.random.default_rng(0).uniform(-1, 1, (20, 17, 3))
     motion[..., 2] = motion[..., 2].clip(0)
     motion[0, 0] = 0, 0, .9  # the first root is the origin
@@ -363,7 +363,7 @@ def test_instavariety(tools, tmp_path):
 # ---- floors -------------------------------------------------------------------------------------
 
 
-def test_floors_reach_what_is_linear(tools):
+def test_lifting_baselines_fit_linear_labels(tools):
     tool = tools('lifting_floor')
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 4, 17, 2))
@@ -386,7 +386,7 @@ def test_floors_reach_what_is_linear(tools):
     assert np.ptp(mean(x)[..., 2] / tool.size(x)[..., 0]) < 1e-6
 
 
-def test_table_of_floors(tools, bandai, tmp_path, capsys):
+def test_lifting_baselines_print_their_table(tools, bandai, tmp_path, capsys):
     tools('prepare_mocap').main(['bandai', str(bandai), str(tmp_path)])
     capsys.readouterr()
     tools('lifting_floor').main([str(tmp_path / 'bandai_h36m.pkl'), '--clip-len', '6'])

@@ -24,7 +24,7 @@ ANGLES = (0., 1e-9, 1e-4, 0.3, np.pi / 2, 3., np.pi - 1e-4, np.pi - 1e-8)
 
 
 @pytest.mark.parametrize('angle', ANGLES)
-def test_conversions_agree_with_scipy(angle):
+def test_rotation_conversions_equal_scipy(angle):
     vectors = np.concatenate([directions(), np.eye(3), -np.eye(3)]) * angle
     expected = Rotation.from_rotvec(vectors)
     for dtype, atol in ((torch.float64, 1e-7), (torch.float32, 2e-6)):
@@ -41,7 +41,7 @@ def test_conversions_agree_with_scipy(angle):
 
 
 @pytest.mark.parametrize('angle', ANGLES)
-def test_gradients_are_finite_everywhere(angle):
+def test_rotation_gradients_are_finite_everywhere(angle):
     vectors = torch.tensor(directions(20) * angle, requires_grad=True)
     matrices = matrix_from_axis_angle(vectors)
     (axis_angle_from_matrix(matrices).norm(dim=-1).sum() + matrices.sum()).backward()
@@ -52,14 +52,14 @@ def test_gradients_are_finite_everywhere(angle):
     assert exact.grad.isfinite().all()
 
 
-def test_gradient_is_that_of_finite_differences():
+def test_rotation_gradient_equals_finite_differences():
     vectors = torch.tensor(directions(3) * 2., requires_grad=True)
     assert torch.autograd.gradcheck(matrix_from_axis_angle, vectors)
     assert torch.autograd.gradcheck(
         lambda x: axis_angle_from_matrix(matrix_from_axis_angle(x)), vectors)
 
 
-def test_six_numbers_are_two_interleaved_columns():
+def test_rotation_6d_is_two_interleaved_columns():
     rotation = torch.tensor(Rotation.random(50, random_state=0).as_matrix())
     x = rotation[..., :2].reshape(50, 6)  # rows of the first two columns
     torch.testing.assert_close(matrix_from_6d(x), rotation)
@@ -68,7 +68,7 @@ def test_six_numbers_are_two_interleaved_columns():
     torch.testing.assert_close(matrix_from_6d(skewed.reshape(50, 6)), rotation)
 
 
-def test_flip_mirrors_every_rotation_and_swaps_sides():
+def test_flip_axis_angle_mirrors_rotations_and_swaps_sides():
     pose = torch.tensor(directions(24).reshape(24, 3)) * torch.rand(24, 1, dtype=float) * 3
     mirror = np.diag([-1., 1, 1])
     expected = mirror @ Rotation.from_rotvec(pose.numpy()).as_matrix()[list(SMPL_FLIP)] @ mirror
@@ -77,7 +77,7 @@ def test_flip_mirrors_every_rotation_and_swaps_sides():
     assert {(i, j) for i, j in enumerate(SMPL_FLIP) if i < j} == pairs
 
 
-def test_mean_is_plain_unless_that_would_be_no_mean():
+def test_mean_axis_angle_equals_mean_rotation():
     first = directions(40) * np.linspace(0, 2.5, 40)[:, None]
     second = first + 0.1 * directions(40, seed=1)
     np.testing.assert_allclose(mean_axis_angle(*map(torch.tensor, (first, second))),

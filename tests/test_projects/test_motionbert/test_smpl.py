@@ -61,7 +61,7 @@ def build(files):
 
 
 @pytest.mark.parametrize('kind', ['.npz', '.pkl', 'official.pkl'])
-def test_mesh_is_linear_blend_skinning(kind, tmp_path, smplx):
+def test_smpl_mesh_equals_linear_blend_skinning(kind, tmp_path, smplx):
     model = build(write_smpl(tmp_path, kind))
     fields, regressor, _ = make_fields()
     rotations, betas = random_bodies(4)
@@ -76,7 +76,7 @@ def test_mesh_is_linear_blend_skinning(kind, tmp_path, smplx):
     assert not list(model.parameters())
 
 
-def test_parameters_give_the_same_body_as_matrices(tmp_path, smplx):
+def test_smpl_parameters_and_matrices_give_the_same_body(tmp_path, smplx):
     model = build(write_smpl(tmp_path))
     rotations, betas = random_bodies(3, seed=1)
     pose = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec().reshape(3, 72)
@@ -87,7 +87,7 @@ def test_parameters_give_the_same_body_as_matrices(tmp_path, smplx):
     assert mesh.local_joints[:, 0].abs().max() == 0
 
 
-def test_flipped_pose_is_the_mirrored_mesh(tmp_path, smplx):
+def test_smpl_flipped_pose_gives_mirrored_mesh(tmp_path, smplx):
     model = build(write_smpl(tmp_path))
     mirror = make_fields()[2]
     torch.manual_seed(0)
@@ -98,7 +98,7 @@ def test_flipped_pose_is_the_mirrored_mesh(tmp_path, smplx):
     torch.testing.assert_close(flipped.vertices, expected, atol=0.05, rtol=1e-4)
 
 
-def test_more_shapes_than_ten_are_left_out(tmp_path):
+def test_smpl_keeps_ten_shapes(tmp_path):
     fields, _, _ = make_fields(8)
     fields['shapedirs'] = np.random.default_rng(0).standard_normal((8, 3, 300))
     np.savez(tmp_path / 'smpl.npz', **fields)
@@ -106,7 +106,7 @@ def test_more_shapes_than_ten_are_left_out(tmp_path):
     np.testing.assert_allclose(found, fields['shapedirs'][..., :10], rtol=1e-6)
 
 
-def test_missing_package_is_named(tmp_path, monkeypatch):
+def test_smpl_names_missing_package(tmp_path, monkeypatch):
     files = write_smpl(tmp_path)
     monkeypatch.setitem(sys.modules, 'smplx', None)
     monkeypatch.setitem(sys.modules, 'smplx.lbs', None)
@@ -119,7 +119,7 @@ def test_missing_package_is_named(tmp_path, monkeypatch):
     (lambda path: read_joint_regressor(path, 64), 'joint_regressor',
      r'J_regressor_h36m_correct\.npy.*MotionBERT'),
     (read_mean_params, 'mean_params', r'smpl_mean_params\.npz.*SPIN')])
-def test_missing_files_say_where_they_come_from(read, field, origin, tmp_path):
+def test_smpl_names_origin_of_missing_files(read, field, origin, tmp_path):
     with pytest.raises(SMPLFileError, match=f'nowhere: no such file; {field} expects.*{origin}'):
         read(tmp_path / 'nowhere')
 
@@ -132,7 +132,7 @@ class Call:
         return self.call
 
 
-def test_hostile_pickles_are_refused(tmp_path):
+def test_smpl_refuses_hostile_pickles(tmp_path):
     marker = tmp_path / 'ran'
     fields, _, _ = make_fields(8)
     path = tmp_path / 'smpl.pkl'
@@ -149,7 +149,7 @@ def test_hostile_pickles_are_refused(tmp_path):
     assert not marker.exists()
 
 
-def test_sparse_matrices_that_point_elsewhere_are_refused(tmp_path):
+def test_smpl_refuses_sparse_matrix_with_bad_indices(tmp_path):
     fields, _, _ = make_fields(8)
     for name, values in (('indices', [10**6]), ('indptr', [0, 10**6])):
         matrix = sparse.csc_matrix(fields['J_regressor'])
@@ -166,7 +166,7 @@ def test_sparse_matrices_that_point_elsewhere_are_refused(tmp_path):
     (dict(v_template=np.full((8, 3), np.nan)), 'v_template: found values that are not finite'),
     (dict(shapedirs=np.zeros((8, 3, 9))), 'shapedirs: found 9 shapes, expected at least 10'),
     (dict(kintree_table=np.tile(np.arange(24), (2, 1))), 'kintree_table: found parents')])
-def test_bad_fields_are_named(change, message, tmp_path):
+def test_smpl_names_bad_fields(change, message, tmp_path):
     fields = dict(make_fields(8)[0], **change)
     path = tmp_path / 'smpl.pkl'
     path.write_bytes(pickle.dumps(fields))
@@ -174,13 +174,13 @@ def test_bad_fields_are_named(change, message, tmp_path):
         read_smpl(path)
 
 
-def test_missing_fields_are_named(tmp_path):
+def test_smpl_names_missing_fields(tmp_path):
     np.savez(tmp_path / 'smpl.npz', vertices=np.zeros((8, 3)))
     with pytest.raises(SMPLFileError, match=r"v_template: found none among .*'vertices'"):
         read_smpl(tmp_path / 'smpl.npz')
 
 
-def test_truncated_files_are_reported(tmp_path):
+def test_smpl_names_truncated_file(tmp_path):
     for kind in ('.npz', 'official.pkl'):
         path = tmp_path / f'SMPL_NEUTRAL{kind}'
         write_smpl(tmp_path, kind, vertices=8)
@@ -189,13 +189,13 @@ def test_truncated_files_are_reported(tmp_path):
             read_smpl(path)
 
 
-def test_regressor_must_fit_the_mesh(tmp_path):
+def test_smpl_regressor_must_fit_the_mesh(tmp_path):
     files = write_smpl(tmp_path, vertices=8)
     with pytest.raises(SMPLFileError, match=r'found shape \(17, 8\), expected \(17, 6890\)'):
         read_joint_regressor(files['joint_regressor'], 6890)
 
 
-def test_official_file_has_what_makes_it_hard(tmp_path):
+def test_smpl_test_file_has_objects_of_the_official_one(tmp_path):
     """So the tests above do not pass by reading something easier."""
     write_official(tmp_path / 'smpl.pkl', make_fields(8)[0])
     raw = (tmp_path / 'smpl.pkl').read_bytes()

@@ -27,7 +27,7 @@ def person(frames):
 
 @pytest.mark.parametrize(('name', 'options', 'root_relative'), [
     ('lift_wild', SMALL, False), ('lift_wild_tiny', SMALL, True), ('lift_wild', PIXELS, False)])
-def test_configs(name, options, root_relative):
+def test_wild_configs_equal_normalization_formulas(name, options, root_relative):
     """Against the formulas of the box and of the shorter side, for one window."""
     torch.manual_seed(0)
     lifter = MotionInferencer(CONFIGS / f'{name}.py', device='cpu', cfg_options=options)
@@ -53,7 +53,7 @@ def test_configs(name, options, root_relative):
     np.testing.assert_allclose(result.joints[0, 0, 0, 2], 0, atol=1e-4)
 
 
-def test_real_poses(real_data, tmp_path):
+def test_wild_model_lifts_real_poses(real_data, tmp_path):
     """Halpe-26 of AlphaPose as published, with its own neck and pelvis."""
     with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
         path = Path(archive.extract('alphapose_halpe26.json', tmp_path))

@@ -42,7 +42,7 @@ def published(path, annotations):
     return str(path)
 
 
-def test_published_3d_annotations(tmp_path):
+def test_tmor_dataset_reads_published_3d_annotations(tmp_path):
     annotations = skeletons(25, 3, persons=2)
     annotations[1]['keypoint'][1, 4] = 0  # nobody
     annotations[2]['keypoint'] = annotations[2]['keypoint'][..., :2]
@@ -65,7 +65,7 @@ def test_published_3d_annotations(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
-def test_3d_annotations_survive_every_kind_of_file(tmp_path, suffix):
+def test_tmor_3d_annotations_round_trip_through_every_format(tmp_path, suffix):
     if suffix == '.arrow':
         pytest.importorskip('pyarrow')
     annotations = [dict(ann, img_shape=(1, 1), keypoint=ann['keypoint'].astype(np.float16),
@@ -94,7 +94,7 @@ def recordings(tmp_path):
     return path
 
 
-def test_source_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys):
+def test_source_3d_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys):
     source = NWUCLA(recordings, strict=True, keep_3d=True)
     found = list(source)
     assert len(found) == len(source) == 3
@@ -123,7 +123,7 @@ def test_source_keeps_joints_in_space(recordings, tmp_path, monkeypatch, capsys)
         NWUCLA(recordings, keep_3d=True, views=2)
 
 
-def test_published_pickle_is_kept_in_space(tmp_path):
+def test_pyskl_3d_keeps_joints_in_space(tmp_path):
     annotations = skeletons(25, 3)
     path = published(tmp_path / 'ntu60_3danno.pkl', annotations)
     found = [ann for ann, _ in PYSKL3D(path, strict=True, keep_3d=True)]
@@ -148,7 +148,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_config_reads_learns_and_predicts(name, files):
+def test_tmor_3d_configs_read_learn_and_predict(name, files):
     init_default_scope('mofm')
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     cfg.model.backbone.init_cfg = None
@@ -179,7 +179,7 @@ def test_config_reads_learns_and_predicts(name, files):
 
 
 @pytest.mark.parametrize('name', ['anomaly_utkinect_tiny', 'oneshot_penn_tiny'])
-def test_config_with_a_head_of_mofm(name, tmp_path):
+def test_tmor_configs_with_mofm_heads_learn_and_predict(name, tmp_path):
     init_default_scope('mofm')
     annotations = plane(frames=20)
     for i, ann in enumerate(annotations):

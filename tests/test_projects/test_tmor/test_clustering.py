@@ -34,7 +34,7 @@ def blobs(sizes, noise, dims=8, seed=0):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_blockwise_is_scikit_learns(seed, monkeypatch):
+def test_dbscan_in_blocks_equals_sklearn(seed, monkeypatch):
     """Labels in the same order, border points between clusters included."""
     monkeypatch.setattr(clustering, '_BLOCK', 2000)  # of about 7 rows
     x = blobs([80, 60, 40, 20, 100], 0.25, seed=seed)
@@ -52,7 +52,7 @@ def test_blockwise_is_scikit_learns(seed, monkeypatch):
 
 
 @pytest.mark.parametrize('cls', [ClusterDBSCAN, BlockwiseDBSCAN])
-def test_radius_follows_the_distances(cls):
+def test_dbscan_radius_follows_the_distances(cls):
     x = blobs([50, 50, 50], 0.1)
     bank = torch.zeros(160, 8).double()
     bank[5:155] = 3 * x  # lengths do not matter, the others have not been seen
@@ -67,7 +67,7 @@ def test_radius_follows_the_distances(cls):
     assert (found.labels[155:] == -1).all()
 
 
-def test_a_subset_finds_the_same_clusters():
+def test_dbscan_of_subset_finds_the_same_clusters():
     x = blobs([90, 70, 50], 0.02)
     torch.manual_seed(0)
     found = ClusterDBSCAN(eps=0.3, max_points=60, max_share=1)(x)
@@ -76,7 +76,7 @@ def test_a_subset_finds_the_same_clusters():
     assert set.union(*groups) == {0, 1, 2}
 
 
-def test_guards(monkeypatch):
+def test_dbscan_guards_against_one_and_no_cluster(monkeypatch):
     """One cluster, no cluster, equal features, nothing yet."""
     printed = []
     monkeypatch.setattr(clustering, 'print_log', lambda text, *_: printed.append(text))
@@ -101,7 +101,7 @@ def test_guards(monkeypatch):
         ClusterDBSCAN(percentile=101)
 
 
-def test_agreement():
+def test_cluster_agreement_equals_formulas():
     """A part of its own labels, one of one label, and samples without a cluster."""
     clusters = np.array([0, 0, 0, 1, 1, -1, 0, 2, 2, 1])
     labels = np.array([4, 4, 5, 5, 5, 4, 4, 0, 0, 0])
@@ -167,7 +167,7 @@ def config(name, files, **kwargs) -> Config:
 
 
 @pytest.mark.parametrize('name', [path.stem for path in sorted(FOLDER.glob('pretrain*.py'))])
-def test_config_builds_and_learns(name, files):
+def test_contrast_configs_build_and_learn(name, files):
     """Full UNIK on some of the frames."""
     init_default_scope('mofm')
     cfg = config(name, files)
@@ -191,7 +191,7 @@ def test_config_builds_and_learns(name, files):
     assert all(p.grad.abs().sum() > 0 for p in model.heads.parameters())
 
 
-def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
+def test_contrast_training_resumes_with_clusters_and_queue(files, tmp_path):
     """Clusters are found after the first epoch; bank, queue and clusters are in the checkpoint."""
     clusters = dict(
         type='ClusterHook', clustering=dict(type='ClusterDBSCAN', eps=0.3, max_share=1))

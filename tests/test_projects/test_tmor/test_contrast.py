@@ -103,7 +103,7 @@ def other(i, j):
 
 
 @pytest.mark.parametrize('mv_positives', [False, True])
-def test_losses_against_loops(tables, mv_positives):
+def test_contrast_losses_equal_loops(tables, mv_positives):
     model = build(tables, mv_cluster_positives=mv_positives, weights=dict(mv=0.5))
     model.prepare(IDS)
     model(*batch([0, 3, 2, 7, 9]), mode='loss')
@@ -138,7 +138,7 @@ def test_losses_against_loops(tables, mv_positives):
                                                 *model.heads.parameters()])
 
 
-def test_keys_of_the_batch(tables):
+def test_contrast_without_momentum_compares_the_batch(tables):
     """Without slow encoder: all others of the batch are compared, the own key once."""
     model = build(tables, momentum=None, queue_size=0)
     model.prepare(IDS)
@@ -153,7 +153,7 @@ def test_keys_of_the_batch(tables):
     assert losses['loss_mm'].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_few_negatives(tables):
+def test_contrast_fewer_negatives_give_smaller_loss(tables):
     """As many as there are is no difference, fewer give a smaller sum."""
     values = []
     for count in (None, 8, 2):
@@ -168,7 +168,7 @@ def test_few_negatives(tables):
     assert values[2] < values[0]
 
 
-def test_slow_encoder():
+def test_momentum_encoder_fills_bank_and_queue():
     """Starts as a copy, keeps its share, and fills bank and queue."""
     model = build()
     model.prepare(IDS)
@@ -191,7 +191,7 @@ def test_slow_encoder():
     assert model.memory.bank.any(1).nonzero()[:, 0].tolist() == [1, 2, 5]
 
 
-def test_queue_is_first_in_first_out():
+def test_contrast_queue_is_first_in_first_out():
     memory, expected = ContrastMemory(50, 2, 1, 7), deque(maxlen=7)
     for step, size in enumerate([3, 3, 3, 7, 1, 5]):
         indices = torch.arange(size) + 8 * step
@@ -202,7 +202,7 @@ def test_queue_is_first_in_first_out():
         assert keys[:, 0].tolist() == stored.tolist()
 
 
-def test_one_process_with_queue_and_batch_norm_is_warned(monkeypatch):
+def test_contrast_warns_of_queue_with_batch_norm(monkeypatch):
     printed = []
     monkeypatch.setattr(contrast_model, 'print_log', lambda text, *_: printed.append(text))
     build().prepare(IDS)  # no batch norm
@@ -216,7 +216,7 @@ def test_one_process_with_queue_and_batch_norm_is_warned(monkeypatch):
     assert 'momentum=None' in printed[0]
 
 
-def test_bad_input(tables, tmp_path):
+def test_contrast_names_bad_input(tables, tmp_path):
     with pytest.raises(ValueError, match='queue_size: found 8, expected at most the 7 samples'):
         build().prepare(IDS[:7])
     with pytest.raises(ValueError, match='queue_size: found 7, expected at least the batch'):
@@ -288,7 +288,7 @@ def two(tmp_path, tables):
     return [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2)]
 
 
-def test_two_processes(two, tables):
+def test_contrast_on_two_processes_equals_one(two, tables):
     """They do what one does with all the clips."""
     for kind in ('queue', 'in batch'):
         expected = steps(kind, tables)

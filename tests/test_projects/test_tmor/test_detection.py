@@ -44,7 +44,7 @@ def write(tmp_path):
 
 # ------------------------------------------------------------------------------------------- data
 @pytest.mark.parametrize('strict', [False, True])
-def test_windows_and_targets(write, strict):
+def test_untrimmed_windows_and_targets_equal_loops(write, strict):
     """Against loops over the frames of the video: gaps, overlapping actions, ends, padding."""
     inds = np.array([0, 1, 2, 3, 5, 6, 9, 10, 11, 12, 13, 14, 15, 18])
     segments = np.array([[0, 1, 4], [2, 3, 9], [0, 9, 9], [1, 14, 40]])
@@ -72,7 +72,7 @@ def test_windows_and_targets(write, strict):
     np.testing.assert_array_equal(sample['segments'], [[2, 0, 1]])
 
 
-def test_labels_of_frames_become_segments(write):
+def test_untrimmed_frame_labels_become_segments(write):
     label = np.array([[-1, 1, 1, -1, 1, 0, 0], [-1, -1, 1, 1, -1, -1, 0]])
     dataset = write(recording('v', 7, 2, frame_label=label))
     segments = {tuple(row) for row in dataset[0]['segments'].tolist()}
@@ -81,7 +81,7 @@ def test_labels_of_frames_become_segments(write):
     np.testing.assert_array_equal(dataset[0]['frame_targets'][:7], expected)
 
 
-def test_training_leaves_out_windows_without_a_person(write):
+def test_untrimmed_training_skips_windows_without_persons(write):
     ann = recording('v', 30, segments=np.array([[0, 0, 29]]))
     ann['keypoint_score'][:, 8:26] = 0
     kept = write(ann, stride=4, test_mode=False)
@@ -89,7 +89,7 @@ def test_training_leaves_out_windows_without_a_person(write):
     assert len(write(ann, stride=4)) == 7
 
 
-def test_labels_outside_the_list_are_reported(write, capsys):
+def test_untrimmed_reports_labels_outside_the_list(write, capsys):
     good = recording('good', 9, segments=np.array([[2, 0, 3]]))
     for field in (dict(segments=np.array([[0, 0, 1], [3, 2, 3]])),
                   dict(frame_label=np.array([0, 1, 2, 3, -1])),
@@ -104,7 +104,7 @@ def test_labels_outside_the_list_are_reported(write, capsys):
             write(good, recording('bad', 5, **field), on_error='raise')
 
 
-def test_bad_data_and_options(write):
+def test_untrimmed_names_bad_data_and_options(write):
     with pytest.raises(AnnotationError, match='segments or frame_label'):
         write(recording('v', 9))
     with pytest.raises(AnnotationError, match='names of classes'):
@@ -117,7 +117,7 @@ def test_bad_data_and_options(write):
         UntrimmedDataset('none.pkl', classes=[1])
 
 
-def test_real_recordings(real_data, tmp_path):
+def test_untrimmed_utkinect_has_annotated_intervals(real_data, tmp_path):
     """UTKinect: the annotated intervals of the actions, by frame and by segment."""
     from mofm.sources import UTKinectUntrimmed
     source = UTKinectUntrimmed(real_data('utkinect.zip'))
@@ -136,7 +136,7 @@ def test_real_recordings(real_data, tmp_path):
         len(ann['segments']) == 10 for ann in dataset.recordings)
 
 
-def test_real_annotations_of_tsu(real_data, tmp_path):
+def test_untrimmed_tsu_equals_annotated_seconds(real_data, tmp_path):
     """A frame has the actions that start before and end after it, read from the JSON file."""
     from mofm.sources import TSU
     source = TSU(real_data('tsu_sample.zip'), strict=True)
@@ -170,7 +170,7 @@ def interpolated(x, length):
     return out
 
 
-def test_parameters():
+def test_frame_heads_have_published_parameters():
     def count(head):
         return sum(p.numel() for p in head.parameters())
 
@@ -181,7 +181,7 @@ def test_parameters():
 
 
 @pytest.mark.parametrize(('frames', 'length'), [(4, 15), (5, 5), (1, 6), (7, 3)])
-def test_frame_head(frames, length):
+def test_frame_head_equals_interpolated_linear_layer(frames, length):
     torch.manual_seed(0)
     head = FrameHead(3, in_channels=6)
     x = torch.randn(2, frames, 6)
@@ -191,14 +191,14 @@ def test_frame_head(frames, length):
         np.testing.assert_allclose(row, interpolated(clip, length) @ weight.T + bias, atol=1e-5)
 
 
-def test_a_backbone_without_time_answers_the_same_everywhere():
+def test_frame_head_without_time_is_constant():
     head, pooled = FrameHead(3, in_channels=6), torch.randn(2, 6)
     out = head(MotionFeatures(pooled[:, None], pooled, torch.ones(2, 1, dtype=bool)),
                torch.ones(2, 9, dtype=bool))
     torch.testing.assert_close(out, head.fc(pooled)[:, None].expand(2, 9, 3))
 
 
-def test_sd_tcn():
+def test_sd_tcn_head_equals_formula():
     """Against the formula, frame by frame: residual blocks that see no padding of their inputs."""
     torch.manual_seed(0)
     head = SDTCNHead(3, in_channels=4, hidden_channels=5).eval()
@@ -229,7 +229,7 @@ def batch(outputs):
     return torch.randn(2, 5, outputs, generator=rng) * 3, targets, valid
 
 
-def test_binary_cross_entropy():
+def test_frame_bce_loss_equals_formula():
     logits, targets, valid = batch(3)
     total = 0.
     for b, t in valid.nonzero().tolist():
@@ -242,7 +242,7 @@ def test_binary_cross_entropy():
     assert FrameBCELoss()(logits, targets, valid) == loss
 
 
-def test_cross_entropy_with_a_background():
+def test_frame_ce_loss_equals_formula():
     logits, targets, valid = batch(4)
     total = 0.
     for b, t in valid.nonzero().tolist():
@@ -295,7 +295,7 @@ def windows(number=6, frames=20):
 
 @pytest.mark.parametrize('head', [dict(type='FrameHead'),
                                   dict(type='SDTCNHead', hidden_channels=16)])
-def test_detector_learns_what_happens_when(head):
+def test_motion_detector_learns_actions_of_frames(head):
     torch.manual_seed(0)
     model, (inputs, samples, targets) = detector(head), windows()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
@@ -309,7 +309,7 @@ def test_detector_learns_what_happens_when(head):
     assert (scores.argmax(-1).numpy() == targets.argmax(-1)).mean() > .85
 
 
-def test_probe_trains_the_head_only():
+def test_motion_detector_probe_trains_the_head_only():
     model, (inputs, samples, _) = detector(frozen=True), windows(2)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 17 * 3
     model(inputs, samples, mode='loss')['loss_frame'].backward()
@@ -318,7 +318,7 @@ def test_probe_trains_the_head_only():
     assert isinstance(model(inputs), MotionFeatures)
 
 
-def test_errors_of_the_detector():
+def test_motion_detector_names_bad_classes_and_samples():
     model, (inputs, samples, _) = detector(), windows(2)
     for sample in samples:
         sample.set_metainfo(dict(frame_targets=np.zeros((20, 4), bool)))

@@ -52,7 +52,7 @@ def loader(cfg, files, classes):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_config(name, files):
+def test_temporal_configs_build_learn_and_evaluate(name, files):
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     init_default_scope('mofm')
     classes = CLASSES[name.split('_')[1]]
@@ -82,7 +82,7 @@ def test_config(name, files):
     assert outputs[0].frame_scores.shape == (test.window, classes)
 
 
-def test_variants():
+def test_temporal_config_variants_differ_as_named():
     for path in sorted(FOLDER.glob('localize_*.py')):
         cfg, data_set = Config.fromfile(path), path.stem.split('_')[1]
         assert cfg.model.head.num_classes == CLASSES[data_set]
@@ -96,7 +96,7 @@ def test_variants():
         == 'data/tsu_cv.arrow'
 
 
-def test_pretraining_is_all_that_differs():
+def test_temporal_configs_differ_in_pretraining_only():
     for name in ('{}', '_mofm{}_tiny', '_motionbert{}_tiny'):
         tuned, scratch, probe = (
             Config.fromfile(FOLDER / f'localize_utkinect{name.format(kind)}.py')
@@ -109,7 +109,7 @@ def test_pretraining_is_all_that_differs():
             assert probe[part] == tuned[part]
 
 
-def test_nearest_neighbor_knows_what_it_has_seen(files, monkeypatch, capsys, tmp_path):
+def test_nearest_neighbor_on_training_windows_is_perfect(files, monkeypatch, capsys, tmp_path):
     """Tested on its training windows, the floor repeats their annotations."""
     config = tmp_path / 'floor.py'
     config.write_text(f'''

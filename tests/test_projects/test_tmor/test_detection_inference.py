@@ -82,7 +82,7 @@ def inferencer(model):
     return MotionInferencer(model / 'config.py', model / 'model.pth', device='cpu', batch_size=3)
 
 
-def test_scores_and_segments_are_those_of_the_test(inferencer, expected, model):
+def test_temporal_inferencer_equals_test(inferencer, expected, model):
     """Windows that overlap, end behind the recording, and have frames without anybody."""
     assert inferencer.tasks == ('detect', 'features')
     results = inferencer(model / 'a.pkl', progress=False)
@@ -108,7 +108,7 @@ def test_scores_and_segments_are_those_of_the_test(inferencer, expected, model):
     assert any(result.actions() for result in results)
 
 
-def test_frame_rate_window_and_json(inferencer, model, tmp_path):
+def test_temporal_inferencer_result_is_in_input_frames(inferencer, model, tmp_path):
     """Every second frame of the input goes in; results are in frames of the input."""
     twice = recording('twice', 50)
     half = dict(twice, total_frames=25, keypoint=twice['keypoint'][:, ::2],
@@ -130,7 +130,7 @@ def test_frame_rate_window_and_json(inferencer, model, tmp_path):
         inferencer([half], window=10, stride=11, progress=False)
 
 
-def test_camera(inferencer):
+def test_temporal_stream_equals_windows(inferencer):
     """Each person by themselves, in windows of the config."""
     ann = recording('a', 20, 2)
     stream = MotionStream(inferencer, (480, 640))
@@ -148,13 +148,13 @@ def test_camera(inferencer):
         np.testing.assert_allclose(result.output['scores'], expected['scores'], atol=1e-5)
 
 
-def test_camera_needs_a_window():
+def test_temporal_stream_needs_a_window():
     cfg = Config.fromfile(CONFIGS / 'action_penn_64frames_scratch.py')
     with pytest.raises(ValueError, match='window: found nothing, .* UNIKBackbone'):
         MotionStream(MotionInferencer(cfg, device='cpu'), (480, 640))
 
 
-def test_without_segments(model):
+def test_temporal_inferencer_without_segments_gives_scores(model):
     """A config without a metric of segments gives scores."""
     cfg = Config.fromfile(model / 'config.py')
     cfg.test_evaluator = dict(type='FrameMAP')
@@ -169,7 +169,7 @@ def test_without_segments(model):
     assert found.scores.shape == (20, 10)
 
 
-def test_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
+def test_temporal_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [
         'demo.py', str(model / 'a.pkl'), '--split', 'test', '--config', str(model / 'config.py'),
         '--checkpoint', str(model / 'model.pth'), '--out', str(tmp_path), '--pictures', '1'])
@@ -181,7 +181,7 @@ def test_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
     assert f'long: {", ".join(f"{a[0]} {a[1]}-{a[2]}" for a in actions)}' in lines
 
 
-def test_demo_writes_actions_onto_the_video(inferencer, tmp_path):
+def test_temporal_demo_writes_actions_onto_the_video(inferencer, tmp_path):
     demo = runpy.run_path(str(ROOT / 'tools/demo.py'))
     write_video((np.full((480, 640, 3), 90, np.uint8) for _ in range(40)), tmp_path / 'a.mp4', 20)
     result, = inferencer([recording('a', 40)], progress=False)
@@ -192,7 +192,7 @@ def test_demo_writes_actions_onto_the_video(inferencer, tmp_path):
     assert titles == [10 <= frame < 20 for frame in range(40)]
 
 
-def test_published_model_gives_the_same(inferencer, model, tmp_path, monkeypatch):
+def test_temporal_published_model_predicts_the_same(inferencer, model, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'tools')
     monkeypatch.setattr(sys, 'argv', ['publish.py', str(model / 'config.py'),
                                       str(model / 'model.pth'), '--out', str(tmp_path / 'out')])

@@ -58,7 +58,7 @@ def ap_of_frames(scores, targets):
     return total / hits
 
 
-def test_frame_map(recordings):
+def test_frame_map_equals_sklearn(recordings):
     """Windows that overlap, a short recording, a class without frames."""
     scores, targets = (np.concatenate([recordings[n][i] for n in 'abc']) for i in (0, 1))
     ap = [ap_of_frames(scores[:, k], targets[:, k]) for k in range(3)]
@@ -69,7 +69,7 @@ def test_frame_map(recordings):
     assert np.isnan(metric.average_precision[3])
 
 
-def test_conventions_differ_in_classes_that_are_never_right(monkeypatch, recordings):
+def test_frame_map_conventions_differ_for_classes_never_right(monkeypatch, recordings):
     from projects.tmor.detection import metrics
     aps = iter([.5, 0., .3] * 2)
     monkeypatch.setattr(metrics, 'average_precision_score', lambda *_: next(aps))
@@ -78,7 +78,7 @@ def test_conventions_differ_in_classes_that_are_never_right(monkeypatch, recordi
     assert evaluate(FrameMAP('charades'), samples)['detection/frame_mAP'] == pytest.approx(.8 / 3)
 
 
-def test_equally_spaced_frames(recordings):
+def test_frame_map_of_spaced_frames_equals_sklearn(recordings):
     metric = FrameMAP('charades', num_points=5)
     out = evaluate(metric, samples_of(recordings))
     ap = []
@@ -89,7 +89,7 @@ def test_equally_spaced_frames(recordings):
     assert out['detection/frame_mAP'] == pytest.approx(np.mean(ap), rel=1e-6)
 
 
-def test_overlapping_windows_are_averaged():
+def test_frame_map_averages_overlapping_windows():
     """Two windows of four frames that share two: .2 and .6 become .4, below .5."""
     common = dict(frame_dir='v', num_frames=6, valid=np.ones(4, bool),
                   segments=np.zeros((0, 3), int))
@@ -131,7 +131,7 @@ def ap_of_events(proposals, truth, theta, skip):
 
 
 @pytest.mark.parametrize('skip', [False, True])
-def test_event_ap(skip):
+def test_event_ap_equals_published_code(skip):
     differ = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -147,7 +147,7 @@ def test_event_ap(skip):
     assert differ
 
 
-def test_event_ap_by_hand():
+def test_event_ap_equals_hand_computation():
     truth = np.array([[0, 0, 0, 10.], [0, 0, 20, 30]])
     right, half, wrong = [0, 0, 0, 10.], [0, 0, 20, 25.], [0, 0, 50, 60.]
 
@@ -166,7 +166,7 @@ def test_event_ap_by_hand():
                                                              truth[:0], .5) == 0
 
 
-def test_event_map():
+def test_event_map_averages_classes_and_videos():
     """Class 0 is found in both videos, class 1 in none, class 2 has no segment."""
     scores = np.zeros((2, 40, 3), np.float32)
     scores[0, 5:15, 0] = .9
@@ -182,7 +182,7 @@ def test_event_map():
         assert out[f'detection/mAP_video@{theta}'] == pytest.approx((1 + .5) / 2)
 
 
-def test_bad_input(recordings):
+def test_temporal_metrics_name_bad_input(recordings):
     samples = samples_of(recordings)
     with pytest.raises(ValueError, match=r"without \['segments'\]: expected windows"):
         FrameMAP().process(None, [{k: v for k, v in samples[0].items() if k != 'segments'}])
@@ -198,7 +198,7 @@ def test_bad_input(recordings):
 
 
 # ----------------------------------------------------------------------------------- segments
-def test_segments_of_the_most_likely_class():
+def test_argmax_segments_close_gaps_and_drop_short_runs():
     """Runs shorter than 10 go, gaps up to 5 close, the confidence is the mean."""
     scores = np.full((100, 2), .1)  # background .8
     scores[10:25, 0] = .7
@@ -215,7 +215,7 @@ def test_segments_of_the_most_likely_class():
     assert len(argmax_segments(np.full((30, 1), .55), sigma=0)) == 1
 
 
-def test_segments_may_overlap():
+def test_threshold_segments_may_overlap():
     scores = np.zeros((50, 2))
     scores[5:30, 0] = .8
     scores[10:40, 1] = .6
@@ -224,7 +224,7 @@ def test_segments_may_overlap():
     assert len(threshold_segments(scores, threshold=.7, sigma=0)) == 1
 
 
-def test_smoothing_is_gaussian():
+def test_segments_smoothing_is_gaussian():
     """A step of 0.5 probability stays where it is; single frames vanish."""
     scores = np.zeros((80, 1))
     scores[30:] = 1.
@@ -238,7 +238,7 @@ def test_smoothing_is_gaussian():
 
 
 # ----------------------------------------------------------------------------------- pictures
-def test_timeline_shows_what_occurs():
+def test_timeline_shows_classes_that_occur():
     rng = np.random.default_rng(0)
     scores, targets = rng.random((60, 5)) * .4, np.zeros((60, 5), bool)
     targets[10:20, 3], targets[30:34, 1] = True, True
@@ -258,7 +258,7 @@ def test_timeline_shows_what_occurs():
         draw_timeline(scores, targets[:-1], list('abcde'))
 
 
-def test_result_files(recordings, tmp_path):
+def test_frame_map_writes_timelines_and_scores(recordings, tmp_path):
     recordings = {'a/b $x': recordings['a'], 'c': recordings['c']}
     evaluate(FrameMAP(out_dir=str(tmp_path), num_pictures=1), samples_of(recordings))
     assert sorted(p.name for p in tmp_path.iterdir()) == ['0000_a_b__x.png', 'scores.npz']

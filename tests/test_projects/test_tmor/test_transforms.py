@@ -38,7 +38,7 @@ def normal(**kwargs):
 
 # ----------------------------------------------------------------------------- coordinates
 @pytest.mark.parametrize('shape', [(480, 640), (640, 480)])
-def test_image_is_normalized_by_its_longer_side(shape):
+def test_tmor_image_normalization_equals_formula(shape):
     ann = dict(clip(), img_shape=shape)
     ann['keypoint'][0, 0, 0] = np.nan
     ann['keypoint_score'][0, 0, 1] = 1e-5
@@ -55,7 +55,7 @@ def test_image_is_normalized_by_its_longer_side(shape):
 
 
 @pytest.mark.parametrize('dims', [2, 3])
-def test_box_is_normalized_by_its_longest_side(dims):
+def test_tmor_box_normalization_fills_the_unit_cube(dims):
     out = apply('NormalizeSkeleton', clip(dims=dims), box=True)['keypoint']
     points = out[out.any(-1)]
     spans = np.ptp(points, axis=0)
@@ -66,7 +66,7 @@ def test_box_is_normalized_by_its_longest_side(dims):
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)  # proportions stay
 
 
-def test_joints_in_space_are_centered():
+def test_tmor_3d_joints_are_centered():
     ann = clip(dims=3)
     del ann['keypoint_score']
     out = apply('NormalizeSkeleton', ann)['keypoint']
@@ -76,7 +76,7 @@ def test_joints_in_space_are_centered():
     assert not out[~present].any()
 
 
-def test_empty_clips_pass():
+def test_tmor_transforms_take_empty_clips():
     ann = clip(persons=0)
     for name, kwargs in (('NormalizeSkeleton', {}), ('NormalizeSkeleton', dict(box=True)),
                          ('SelectPersons', {}), ('FillFrames', {}),
@@ -92,7 +92,7 @@ def test_empty_clips_pass():
 
 # ---------------------------------------------------------------------------------- persons
 @pytest.mark.parametrize('wanted', [1, 2, 4])
-def test_persons_who_move_most_are_kept(wanted):
+def test_tmor_transforms_keep_persons_who_move_most(wanted):
     ann = normal(persons=3)
     ann['keypoint'] *= np.array([1, 5, 3], np.float32)[:, None, None, None]
     spread = []
@@ -108,7 +108,7 @@ def test_persons_who_move_most_are_kept(wanted):
 
 
 # ------------------------------------------------------------------------------------ frames
-def test_crop_and_padding_reach_every_place():
+def test_crop_and_pad_reach_every_place():
     ann = normal(frames=4)
     ann['keypoint'][..., 0] = np.arange(1, 5)[:, None]
     crops = {tuple(apply('CropFrames', ann, num_frames=2)['keypoint'][0, :, 0, 0])
@@ -125,7 +125,7 @@ def test_crop_and_padding_reach_every_place():
         assert out['keypoint'].shape[1] == out['keypoint_score'].shape[1] == 4
 
 
-def test_empty_frames_are_filled_by_repeating_the_person():
+def test_tmor_empty_frames_repeat_the_person():
     ann = clip(persons=4, frames=6)
     ann['keypoint'][:] = np.arange(1, 7, dtype=np.float32)[:, None, None]
     for person, empty in enumerate(([], [0, 1, 5], [3, 4, 5], range(6))):
@@ -139,7 +139,7 @@ def test_empty_frames_are_filled_by_repeating_the_person():
 
 
 @pytest.mark.parametrize(('frames', 'n'), [(9, 5), (9, 20), (1, 4), (7, 7)])
-def test_resampling_interpolates_between_present_joints(frames, n):
+def test_tmor_resampling_interpolates_between_present_joints(frames, n):
     ann = normal(frames=frames)
     out = apply('ResampleCrop', ann, num_frames=n, ratio=(1, 1))['keypoint']
     source = ann['keypoint'].astype(float)
@@ -154,7 +154,7 @@ def test_resampling_interpolates_between_present_joints(frames, n):
         np.testing.assert_allclose(out[m, i, v], expected, atol=1e-5)
 
 
-def test_random_resampling_keeps_the_given_share():
+def test_tmor_random_resampling_keeps_given_share():
     ann = normal(frames=101)
     ann['keypoint'][..., 0] = np.arange(1, 102)[:, None]
     shares, starts = [], []
@@ -169,7 +169,7 @@ def test_random_resampling_keeps_the_given_share():
 
 
 # ------------------------------------------------------------------------------ augmentation
-def test_camera_moves_from_start_to_end():
+def test_random_move_interpolates_from_start_to_end():
     """All angles, scales and shifts from their lists, linear in between."""
     ann = normal(frames=5)
     options = dict(angles=(-10, 7), scales=(.9, 1.2), shifts=(-.2, .1))
@@ -195,7 +195,7 @@ def test_camera_moves_from_start_to_end():
         assert set(column) == set(values)
 
 
-def test_rotation_in_the_plane():
+def test_tmor_2d_rotation_is_within_range():
     ann = normal()
     angles = []
     for _ in range(50):
@@ -210,7 +210,7 @@ def test_rotation_in_the_plane():
     assert 15 < max(angles) <= 30
 
 
-def test_rotation_in_space():
+def test_tmor_3d_rotation_is_rigid():
     ann = clip(dims=3)
     x = ann['keypoint'].reshape(-1, 3).astype(float)
     angles = []
@@ -229,7 +229,7 @@ def test_rotation_in_space():
 
 
 @pytest.mark.parametrize('layout', ['unik17', 'kinect25'])
-def test_flip_mirrors_and_swaps_sides(layout):
+def test_skeleton_flip_mirrors_and_swaps_sides(layout):
     joints = LAYOUTS[layout].joints
     rng = np.random.default_rng(0)
     ann = dict(keypoint=rng.normal(size=(1, 3, len(joints), 3)),
@@ -246,7 +246,7 @@ def test_flip_mirrors_and_swaps_sides(layout):
     assert apply('SkeletonFlip', ann, prob=0, layout=layout)['keypoint'] is ann['keypoint']
 
 
-def test_transforms_leave_the_sample_alone():
+def test_tmor_transforms_leave_input_untouched():
     """Two views start from the same arrays."""
     ann = normal()
     before = {key: ann[key].copy() for key in ('keypoint', 'keypoint_score')}
@@ -260,7 +260,7 @@ def test_transforms_leave_the_sample_alone():
             np.testing.assert_array_equal(ann[key], value, err_msg=name)
 
 
-def test_dropped_joints_miss_all_through_the_clip():
+def test_joint_dropping_lasts_the_whole_clip():
     ann = normal(persons=2, frames=9)
     ann['keypoint'][:] = 1
     ann['keypoint_score'][:] = .5
@@ -277,7 +277,7 @@ def test_dropped_joints_miss_all_through_the_clip():
 
 
 # ----------------------------------------------------------------------------------- packing
-def test_two_views_reach_the_model_behind_each_other():
+def test_two_views_are_batched_behind_each_other():
     ann = normal(frames=12)
     crop = [dict(type='CropFrames', num_frames=8, random=False)]
     views = apply('TwoViews', ann, query=crop, key=[dict(type='SkeletonFlip', prob=1), *crop])
@@ -301,12 +301,12 @@ def test_two_views_reach_the_model_behind_each_other():
     ('SkeletonRotate', dict(angle=200), 'angle: found 200'),
     ('SkeletonFlip', dict(prob=2), 'prob: found 2'),
     ('SkeletonFlip', dict(layout='none'), 'layout: found')])
-def test_wrong_options(name, kwargs, words):
+def test_tmor_transforms_name_bad_options(name, kwargs, words):
     with pytest.raises(ValueError, match=f'{name}: {words}'):
         TRANSFORMS.build(dict(type=name, **kwargs))
 
 
-def test_wrong_samples():
+def test_tmor_transforms_name_bad_samples():
     with pytest.raises(ValueError, match=r"keypoint of clip 'clip': found \(2, 9, 17\)"):
         apply('NormalizeSkeleton', dict(clip(), keypoint=np.zeros((2, 9, 17))))
     with pytest.raises(ValueError, match=r'keypoint_score of clip .* expected shape \(2, 9, 17\)'):

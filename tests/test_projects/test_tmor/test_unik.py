@@ -21,14 +21,14 @@ def count(**options):
         return sum(p.numel() for p in UNIK(**options).parameters())
 
 
-def test_published_counts():
+def test_unik_has_published_parameter_counts():
     assert count() == 3_443_664
     assert [count(num_classes=k) for k in (31, 51, 157, 320)] == [
         3_451_631, 3_456_771, 3_484_013, 3_525_904]
     assert count(num_joints=25, in_channels=3) == 3_454_340
 
 
-def test_published_names_and_shapes():
+def test_unik_has_published_names_and_shapes():
     with torch.device('meta'):
         state = UNIK(num_heads=12, num_classes=120, num_joints=25, in_channels=3).state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
@@ -47,7 +47,7 @@ def test_published_names_and_shapes():
     assert downs == {'l1', 'l5', 'l8'}
 
 
-def test_published_initialization():
+def test_unik_has_published_initialization():
     torch.manual_seed(0)
     model = UNIK(num_classes=60)
     unit = model.l9.s_unit
@@ -151,7 +151,7 @@ def formula_temporal(x, state, name, stride, training):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize(('channels', 'stride', 'residual', 'tau'), [
     (3, 1, False, 1), (8, 1, True, 1), (4, 2, True, 1), (4, 2, True, 3)])
-def test_block_is_the_formula(channels, stride, residual, tau, training):
+def test_unik_block_equals_formula(channels, stride, residual, tau, training):
     block = shake(Block(channels, 8, stride, residual, num_joints=4, num_heads=2, tau=tau))
     state = {name: value.double().numpy() for name, value in block.state_dict().items()}
     x = torch.randn(3, channels, 7, 4, generator=torch.Generator().manual_seed(1))
@@ -172,7 +172,7 @@ def test_block_is_the_formula(channels, stride, residual, tau, training):
 
 @pytest.mark.parametrize('options', [
     dict(num_classes=5), dict(num_joints=25, in_channels=3, num_heads=4, num_classes=6)])
-def test_model_is_the_transcription(monkeypatch, options):
+def test_unik_equals_transcription(monkeypatch, options):
     """The one of the benchmark: channels first and a loop over heads."""
     monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
     sys.modules.pop('unik', None)
@@ -197,7 +197,7 @@ def test_model_is_the_transcription(monkeypatch, options):
         torch.testing.assert_close(model.eval()(x), scores, rtol=1e-5, atol=1e-5)
 
 
-def test_every_parameter_but_the_dead_ones_learns():
+def test_unik_parameters_learn_except_dead_ones():
     torch.manual_seed(0)
     model = UNIK(num_classes=3)
     model(torch.randn(2, 2, 8, 17, 2)).square().sum().backward()
@@ -207,7 +207,7 @@ def test_every_parameter_but_the_dead_ones_learns():
 
 
 # ----------------------------------------------------------------------------------- backbone
-def test_backbone_features_are_those_of_the_model():
+def test_unik_backbone_features_equal_model():
     torch.manual_seed(0)
     backbone, model = UNIKBackbone().eval(), UNIK().eval()
     model.load_state_dict(backbone.state_dict())
@@ -225,7 +225,7 @@ def test_backbone_features_are_those_of_the_model():
 
 
 @pytest.mark.parametrize('norm', ['eval', 'train'])
-def test_frozen_backbone(norm):
+def test_unik_frozen_norm_keeps_or_updates_statistics(norm):
     backbone = UNIKBackbone(num_persons=1, frozen=True, frozen_norm=norm).train()
     before = backbone.data_bn.running_var.clone()
     features = backbone(torch.rand(2, 1, 8, 17, 2))
@@ -233,7 +233,7 @@ def test_frozen_backbone(norm):
     assert torch.equal(before, backbone.data_bn.running_var) == (norm == 'eval')
 
 
-def test_wrong_options_and_shapes():
+def test_unik_names_bad_options_and_shapes():
     with pytest.raises(ValueError, match='tau: found 2, expected an odd number'):
         UNIK(tau=2)
     with pytest.raises(ValueError, match="frozen_norm: found 'none'"):
@@ -243,7 +243,7 @@ def test_wrong_options_and_shapes():
         UNIKBackbone()(torch.zeros(1, 1, 8, 17, 3))
 
 
-def test_transfer_to_other_joints_and_coordinates(tmp_path):
+def test_unik_transfers_to_other_joints_and_coordinates(tmp_path):
     """What the number of joints or coordinates shapes is new, and the rest is loaded."""
     source, path = UNIKBackbone(), tmp_path / 'stage1.pth'
     shake(source)
@@ -271,7 +271,7 @@ def test_transfer_to_other_joints_and_coordinates(tmp_path):
 
 # ---------------------------------------------------------------------------------- checkpoints
 @pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_released_checkpoint_and_back(tmp_path, prefix, capsys):
+def test_unik_conversion_round_trips(tmp_path, prefix, capsys):
     torch.manual_seed(0)
     model = UNIK(num_classes=4, num_heads=4)
     state = {prefix + name: value for name, value in model.state_dict().items()}
@@ -289,14 +289,14 @@ def test_released_checkpoint_and_back(tmp_path, prefix, capsys):
     assert 'tensors' in capsys.readouterr().out
 
 
-def test_dead_parameters_may_be_absent():
+def test_unik_conversion_allows_absent_dead_parameters():
     state = {name: value for name, value in UNIK().state_dict().items()
              if not name.endswith('s_unit.bias')}
     UNIKBackbone().load_state_dict({name.removeprefix('backbone.'): value for name, value
                                     in from_released(state).items()})
 
 
-def test_what_is_no_released_checkpoint(tmp_path):
+def test_unik_conversion_refuses_other_checkpoints(tmp_path):
     state = UNIK(num_classes=3).state_dict()
     del state['l3.t_unit.bn.weight']
     with pytest.raises(ValueError, match=r"1 missing ones \['l3.t_unit.bn.weight'\]"):
@@ -311,7 +311,7 @@ def test_what_is_no_released_checkpoint(tmp_path):
         read_released(tmp_path / 'b.pt')
 
 
-def test_temporal_unit_keeps_the_order_of_its_kernel():
+def test_unik_temporal_unit_keeps_kernel_order():
     """A kernel that only looks one frame ahead."""
     unit = TemporalUnit(1, 1, 9, 1).eval()
     nn.init.zeros_(unit.conv.weight)

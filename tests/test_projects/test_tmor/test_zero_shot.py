@@ -60,7 +60,7 @@ def project(phi, x):
 
 
 @pytest.mark.parametrize('visual', [False, True])
-def test_scores_are_cosines(table, tmp_path, visual):
+def test_zero_shot_scores_are_cosines(table, tmp_path, visual):
     rng, order = np.random.default_rng(1), ['sit', 'walk', 'wave']
     videos, pooled = rng.normal(size=(2, 5)), rng.normal(size=(4, 4))  # two clips a sample
     FeatureTable(['b', 'a'], videos[::-1]).save(tmp_path / 'videos.npz')
@@ -88,7 +88,7 @@ def test_scores_are_cosines(table, tmp_path, visual):
             head.predict(features(pooled), samples)
 
 
-def test_loss_is_l_mt_over_the_seen_classes(table):
+def test_zero_shot_loss_equals_formula_over_seen_classes(table):
     """Equations 6 to 8: the own text against the texts of the other seen classes."""
     pooled, labels = np.random.default_rng(2).normal(size=(6, 4)), [0, 2, 1, 1, 0, 2]
     head = build(table, num_seen=3)
@@ -107,7 +107,7 @@ def test_loss_is_l_mt_over_the_seen_classes(table):
         head.loss(features(pooled), torch.tensor([0, 1, 2, 3, 0, 0]))
 
 
-def test_weights_are_those_of_a_stage_with_texts(table, tmp_path):
+def test_zero_shot_head_loads_weights_of_text_stage(table, tmp_path):
     head, path = build(table), tmp_path / 'stage.pth'
     state = {f'heads.{name}': p + 1 for name, p in head.state_dict().items()}
     torch.save(dict(state_dict=dict(state, **{'backbone.w': torch.ones(1)})), path)
@@ -120,7 +120,7 @@ def test_weights_are_those_of_a_stage_with_texts(table, tmp_path):
         build(table, init_cfg=init_cfg).init_weights()
 
 
-def test_wrong_classes(table):
+def test_zero_shot_head_names_wrong_classes(table):
     with pytest.raises(AnnotationError, match=r"no row for 1 of 2 samples, e.g. \['fly'\]"):
         build(table, classes=['walk', 'fly'])
     with pytest.raises(ValueError, match='num_seen: found 6, expected 0 to 5'):
@@ -128,7 +128,7 @@ def test_wrong_classes(table):
 
 
 # ------------------------------------------------------------------------------------- metric
-def test_accuracies_by_hand():
+def test_zero_shot_accuracies_equal_hand_computation():
     """Two seen classes, three unseen ones; class 2 has three samples, class 4 none."""
     scores = np.array([[.9, 0, .1, 0, 0],   # 0, right
                        [.1, .5, .8, 0, 0],  # 1, taken for 2
@@ -155,7 +155,7 @@ def test_accuracies_by_hand():
 
 
 # ------------------------------------------------------------------------------------- splits
-def test_splits_are_different_and_all():
+def test_zero_shot_splits_differ_and_cover_all():
     drawn = draw_splits(15, 10, 50, 0)
     assert len(set(drawn)) == 50 == len(set(drawn) - set(draw_splits(15, 10, 50, 1))) + len(
         set(drawn) & set(draw_splits(15, 10, 50, 1)))
@@ -167,7 +167,7 @@ def test_splits_are_different_and_all():
         draw_splits(15, 14, 50)
 
 
-def test_floor_is_the_class_nearest_to_the_nearest_seen_one():
+def test_zero_shot_baseline_is_nearest_to_the_nearest_seen_class():
     rng = np.random.default_rng(0)
     train, labels = rng.normal(size=(9, 4)), np.arange(9) % 3
     test, texts = rng.normal(size=(7, 4)), rng.normal(size=(5, 6))
@@ -180,7 +180,7 @@ def test_floor_is_the_class_nearest_to_the_nearest_seen_one():
         assert 3 + scores[3:].argmax() == unseen
 
 
-def test_unseen_classes_are_found_where_texts_tell(tmp_path):
+def test_zero_shot_finds_unseen_classes_by_texts(tmp_path):
     """Motions that are a linear map of the texts: learned on some classes, true of others."""
     rng = np.random.default_rng(0)
     names = [f'class{i}' for i in range(14)]
@@ -250,7 +250,7 @@ def overrides(name, files):
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in CONFIGS.glob('zero_shot_*.py')))
-def test_config_learns_and_predicts(name, files):
+def test_zero_shot_configs_learn_and_predict(name, files):
     init_default_scope('mofm')
     cfg = overrides(name, files)
     test = DATASETS.build(cfg.test_dataloader.dataset)
@@ -276,7 +276,7 @@ def test_config_learns_and_predicts(name, files):
     assert METRICS.build(cfg.test_evaluator).num_seen == (10 if 'penn' in name else 0)
 
 
-def test_splits_tool_prints_a_table(files, tmp_path, capsys):
+def test_zero_shot_splits_tool_prints_its_table(files, tmp_path, capsys):
     config = overrides('zero_shot_penn_baseline', files)
     config.dump(tmp_path / 'config.py')
     main = runpy.run_path(str(ROOT / 'projects/tmor/tools/zero_shot_splits.py'))['main']
@@ -292,7 +292,7 @@ def test_splits_tool_prints_a_table(files, tmp_path, capsys):
     assert f'| {100 * mean:.1f} ±' in floor
 
 
-def test_names_of_the_classes(table):
+def test_zero_shot_class_names_come_from_texts(table):
     """Those of the texts, which data of the training need not know."""
     assert build(table).classes == tuple(CLASSES)
     assert build(table, classes=['jump', 'walk']).classes == ('jump', 'walk')
