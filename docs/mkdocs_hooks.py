@@ -12,6 +12,7 @@ ROOMS = [ROOT / 'mofm', *sorted(path.parent for path in ROOT.glob('mofm/*/__init
          ROOT / 'projects']
 LINK = re.compile(r'\]\(([^)#:]+)')
 ROLE = re.compile(r':(?:class|func|meth|mod|attr|data):`~?([\w.]+)`')
+LITERAL = re.compile(r'(?<=\w)::$', re.MULTILINE)  # before an indented block of code
 
 
 def on_config(config):
@@ -53,10 +54,10 @@ def api_page(room: Path) -> str:
 
 
 class Roles(griffe.Extension):
-    """Turn the roles of Sphinx into links where the name is one of ours, else into code."""
+    """Markdown for the markup of Sphinx: roles become links if the name is ours, else code."""
 
     def on_package(self, *, pkg, loader, **kwargs):
-        """Replace the roles in all docstrings of a package."""
+        """Replace roles and literal blocks in all docstrings of a package."""
         paths, todo = {}, [pkg]
         for obj in todo:
             todo += [member for member in obj.members.values() if not member.is_alias]
@@ -73,4 +74,4 @@ class Roles(griffe.Extension):
 
         for obj in todo:
             if obj.docstring:
-                obj.docstring.value = ROLE.sub(link, obj.docstring.value)
+                obj.docstring.value = ROLE.sub(link, LITERAL.sub(':', obj.docstring.value))
