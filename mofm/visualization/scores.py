@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from mofm.evaluation.functional import bin_by_confidence, expected_calibration_error
+
 from .pose import LEFT, MIDDLE, RIGHT
 
 _FAINT = '#B4B4B4'
-_BINS = 10
 
 
 def _panel(width: float, height: float):
@@ -46,25 +47,6 @@ def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
     return figure
 
 
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Compute the expected calibration error over ten equal bins (Guo et al., ICML 2017).
-
-    Args:
-        confidence: (N,) probability of the answer, in [0, 1].
-        right: (N,) bool, whether the answer was right.
-    """
-    total, gap = _binned(confidence, np.asarray(right, float) - confidence)
-    return float(np.abs(gap * total)[total > 0].sum() / len(right))
-
-
-def _binned(confidence, value):
-    """Number and mean of the values in each bin of the confidence; NaN in empty bins."""
-    index = np.minimum((np.asarray(confidence) * _BINS).astype(int), _BINS - 1)
-    total = np.bincount(index, minlength=_BINS)
-    with np.errstate(invalid='ignore'):
-        return total, np.bincount(index, value, _BINS) / total
-
-
 def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
     """Draw the accuracy over the confidence; dots are larger where there are more samples.
 
@@ -75,8 +57,8 @@ def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
     Returns:
         Figure: One axes.
     """
-    total, accuracy = _binned(confidence, np.asarray(right, float))
-    _, mean = _binned(confidence, confidence)
+    total, accuracy = bin_by_confidence(confidence, np.asarray(right, float))
+    _, mean = bin_by_confidence(confidence, confidence)
     used = total > 0
     figure, axis = _panel(4.2, 4.2)
     axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')

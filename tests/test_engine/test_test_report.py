@@ -24,6 +24,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_
 from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
 from mofm.engine.hooks.report_hook import ReportHook
+from mofm.evaluation.functional import expected_calibration_error
 from mofm.registry import DATASETS, METRICS
 from mofm.visualization.evaluation_report import (
     ranking_errors,
@@ -32,7 +33,6 @@ from mofm.visualization.evaluation_report import (
     report_one_shot,
 )
 from mofm.visualization.report import Report
-from mofm.visualization.scores import expected_calibration_error
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<script>alert(1)</script>'

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT
 from mofm.evaluation import FrameAUC
+from mofm.evaluation.functional import smooth
 from mofm.evaluation.metrics import frame_auc
 from mofm.visualization.evaluation_report import save_pictures
 
@@ -109,7 +110,7 @@ def test_frame_auc_of_inverted_scores_is_the_complement(make, labels):
 def test_frame_auc_default_smoothing_is_nearly_one_gaussian(make):
     """Variances add up, 1 + 4 + 9 + 16 + 25 + 36 = 91; the rest is sampling and truncation."""
     score = np.random.default_rng(0).random(400)
-    smoothed = make(dict(a=[0, 1]))._smooth(score)
+    smoothed = smooth(score, make(dict(a=[0, 1])).smoothing)
     np.testing.assert_allclose(smoothed, gaussian_filter1d(score, np.sqrt(91)), atol=2e-3)
 
 
@@ -184,7 +185,8 @@ def test_frame_auc_names_windows_that_do_not_fit(make, labels, window, words):
 
 def test_frame_auc_of_one_label_is_nan(make, monkeypatch):
     printed = []
-    monkeypatch.setattr(frame_auc, 'print_log', lambda text, *_: printed.append(text))
+    monkeypatch.setattr('mofm.evaluation.functional.anomaly.print_log',
+                        lambda text, *_: printed.append(text))
     out = run(make(dict(a=[0, 0])), [('a', 0, .5)])
     assert np.isnan(out['anomaly/micro_auc'])
     assert out['anomaly/macro_auc'] == 1

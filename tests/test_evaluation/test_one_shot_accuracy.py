@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from mofm.evaluation.metrics.one_shot import draw_accuracy
+from mofm.evaluation.functional import draw_accuracy
 from mofm.registry import METRICS
 from mofm.visualization.evaluation_report import save_pictures
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mofm.evaluation.metrics.frame_auc import roc_auc
+from mofm.evaluation.functional import roc_auc
 from mofm.hub.checkpoint import load_weights
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
 from mofm.registry import MODELS

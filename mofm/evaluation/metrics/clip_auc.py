@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
+from mofm.evaluation.functional import roc_auc
 from mofm.registry import METRICS
-
-from .frame_auc import roc_auc
 
 
 @METRICS.register_module()

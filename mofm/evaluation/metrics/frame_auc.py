@@ -11,31 +11,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
+from mofm.evaluation.functional import lowest_per_frame, roc_auc, smooth
 from mofm.registry import METRICS
 
 _NUM_THUMBNAILS = 5
-
-
-def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
-    """Area under the ROC curve with label 1 = normal; NaN and a warning for one kind of label.
-
-    Args:
-        normal (np.ndarray): (N,) bool.
-        normality (np.ndarray): (N,) scores, higher = more normal.
-
-    Raises:
-        ValueError: If a score is NaN.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    if np.isnan(normality).any():
-        raise ValueError(f'normality: found {np.isnan(normality).sum()} of {len(normality)} values'
-                         ' that are NaN, expected numbers; look at the loss of the training')
-    if normal.all() or not normal.any():
-        print_log(f'AUC is undefined: found {normal.sum()} normal and {(~normal).sum()} abnormal '
-                  'labels, expected both', 'current', logging.WARNING)
-        return float('nan')
-    return float(roc_auc_score(normal, normality))
 
 
 @METRICS.register_module()
@@ -127,9 +106,7 @@ class FrameAUC(BaseMetric):
         results = [r for r in results if r[0] not in self.clips_left_out]
         start, index = self._locate(results)
         normality = np.array([r[2] for r in results], np.float64)
-        raw = np.full(start[-1], np.inf)
-        with np.errstate(invalid='ignore'):  # NaN is an error below
-            np.minimum.at(raw, index, normality)
+        raw = lowest_per_frame(index, normality, start[-1])
         seen = np.split(raw < np.inf, start[1:-1])
         without = [
             clip for clip, frames in zip(self.labels, seen, strict=True) if not frames.any()
@@ -144,7 +121,7 @@ class FrameAUC(BaseMetric):
         raw = np.clip(raw, finite.min(), finite.max())
 
         scores = {
-            clip: dict(score=part, smoothed=self._smooth(part), label=label)
+            clip: dict(score=part, smoothed=smooth(part, self.smoothing), label=label)
             for (clip,
                  label), part in zip(self.labels.items(), np.split(raw, start[1:-1]), strict=True)
         }
@@ -181,13 +158,6 @@ class FrameAUC(BaseMetric):
                 f'counts for frame {frame[i]} ({beyond.sum()} such windows in all); poses and '
                 'ground truth must be of the same video, with frames counted from 0')
         return start, start[clip] + frame
-
-    def _smooth(self, score):
-        from scipy.ndimage import gaussian_filter1d
-
-        for sigma in self.smoothing:
-            score = gaussian_filter1d(score, sigma)
-        return score
 
     def _write(self, scores: dict[str, dict], results: list):
         """Scores of all clips, and the poses that a picture of them shows."""

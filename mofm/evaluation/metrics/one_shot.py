@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 
+from mofm.evaluation.functional import draw_accuracy, nearest_class
 from mofm.registry import METRICS
 
 
@@ -93,7 +93,7 @@ class OneShotAccuracy(BaseMetric):
         self.similarity = similarity.T
         similarity = similarity[:, ~exemplar]  # (C, Q)
         target, names = target[~exemplar], np.array(names)[~exemplar]
-        predicted = _nearest(similarity, target)
+        predicted = nearest_class(similarity, target)
         self.recognized = np.full(len(exemplar), np.nan)
         self.recognized[~exemplar] = predicted == target
         confusion = np.zeros((len(self.labels),) * 2)
@@ -132,7 +132,7 @@ class OneShotAccuracy(BaseMetric):
         confusion = np.zeros((len(count),) * 2)
         accuracy = np.empty(self.draws)
         for i, drawn in enumerate(draws):
-            predicted = _nearest(similarity[drawn], target)
+            predicted = nearest_class(similarity[drawn], target)
             table = np.bincount(target * len(count) + predicted, minlength=len(count)**2)
             # an exemplar is no query; its prediction is in the table nonetheless
             np.subtract.at(table, target[drawn] * len(count) + predicted[drawn], 1)
@@ -148,47 +148,6 @@ class OneShotAccuracy(BaseMetric):
         label = int(self.labels[c])
         names = (self.dataset_meta or {}).get('classes', ())
         return names[label] if label < len(names) else str(label)
-
-
-
-def draw_accuracy(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Probability of each sample to be a query and to be recognized, over all draws of exemplars.
-
-    One exemplar X_k of each class k is drawn evenly and independently. A query q of class c whose
-    own exemplar is e is right if ``s(q, e) > s(q, X_k)`` for all other k, thus with probability
-    ``prod_k |{x in k: s(q, x) < s(q, e)}| / n_k``. Summed over the e other than q, each drawn with
-    probability ``1 / n_c``. The sum over all samples, divided by N - C queries of every draw, is
-    the mean accuracy.
-
-    Args:
-        similarity (np.ndarray): (N, N).
-        target (np.ndarray): (N,) classes in 0 ... C - 1.
-
-    Returns:
-        np.ndarray: (N,) float64 in [0, 1 - 1 / n_c].
-    """
-    members = [np.flatnonzero(target == c) for c in range(target.max() + 1)]
-    out = np.zeros(len(target))
-    for own in members:
-        rows = torch.from_numpy(similarity[own])  # (n, N)
-        value = rows[:, own].contiguous()  # (n, n) similarity of q and e
-        right = torch.ones(value.shape, dtype=torch.float64)
-        for other in members:
-            if other is not own:
-                below = torch.searchsorted(rows[:, other].sort(1).values, value)
-                right *= below / len(other)
-        out[own] = (right.sum(1) - right.diagonal()).numpy() / len(own)
-    return out
-
-
-def _nearest(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Most similar class (Q,) from similarities (C, Q); another than the target if they tie."""
-    rest = np.array(similarity)
-    index = np.arange(len(target))
-    own = rest[target, index].copy()
-    rest[target, index] = -np.inf
-    other = rest.argmax(0)
-    return np.where(own > rest[other, index], target, other)
 
 
 def _accuracies(right: np.ndarray, queries: np.ndarray) -> dict:

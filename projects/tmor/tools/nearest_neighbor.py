@@ -1,4 +1,4 @@
-"""Floor for a detection config: the actions of the nearest training windows.
+"""Baseline of a detection config: the actions of the nearest training windows.
 
 python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/localize_utkinect_mofm_tiny.py
 
@@ -11,35 +11,11 @@ import argparse
 
 import numpy as np
 import torch
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from rich.progress import track
-from sklearn.neighbors import NearestNeighbors
 
+from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
 from mofm.launch import add_arguments, config_from_args
 from mofm.registry import MODELS
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    parser.add_argument('--neighbors', type=int, default=1,
-                        help='how many training windows are averaged, 1 by default')
-    return parser.parse_args()
-
-
-@torch.no_grad()
-def features(loader, title: str):
-    """Data samples and features (N, D) of all windows of a loader."""
-    preprocessor = MODELS.build(dict(type='SkeletonDataPreprocessor'))
-    samples, rows = [], []
-    for batch in track(loader, title):
-        data = preprocessor(batch)
-        samples += data['data_samples']
-        rows.append(normalized(data['inputs']).flatten(1))
-    return samples, torch.cat(rows).numpy()
 
 
 def normalized(points: torch.Tensor) -> torch.Tensor:
@@ -52,25 +28,25 @@ def normalized(points: torch.Tensor) -> torch.Tensor:
     return xy / size.clamp(min=1e-6)
 
 
+def set_scores(sample, distance, neighbors):
+    """Mean of the annotated actions of the nearest training windows, frame by frame."""
+    targets = np.stack([neighbor.frame_targets for neighbor in neighbors])  # (k, S, K)
+    sample.frame_scores = torch.from_numpy(targets.mean(0))
+
+
 def main():
     """Fit on the training windows, score the test windows."""
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    parser.add_argument('--neighbors', type=int, default=1,
+                        help='how many training windows are averaged [%(default)s]')
+    args = parser.parse_args()
     cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
-    cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
-    train, test = (Runner.build_dataloader(loader)
-                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
-    known, rows = features(train, 'Training windows')
-    neighbors = NearestNeighbors(n_neighbors=args.neighbors, algorithm='brute').fit(rows)
-    targets = np.stack([s.frame_targets for s in known])  # (N, S, K)
-    samples, rows = features(test, 'Test windows')
-    evaluator = Evaluator(cfg.test_evaluator)
-    evaluator.dataset_meta = test.dataset.metainfo
-    nearest = neighbors.kneighbors(rows, return_distance=False)  # (N', neighbors)
-    for sample, index in zip(samples, nearest, strict=True):
-        sample.frame_scores = torch.from_numpy(targets[index].mean(0))
-    evaluator.process(samples)
-    for name, value in evaluator.evaluate(len(test.dataset)).items():
+    metrics = evaluate_nearest_neighbors(
+        cfg, MODELS.build(dict(type='SkeletonDataPreprocessor')),
+        lambda inputs: normalized(inputs).flatten(1), set_scores, args.neighbors)
+    for name, value in metrics.items():
         print(f'{name}: {value:.4f}')
 
 
