@@ -20,6 +20,7 @@ METRICS = _child('metric', parent.METRICS, 'mofm.evaluation')
 HOOKS = _child('hook', parent.HOOKS, 'mofm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor',
                                     parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mofm.engine')
+INFERENCERS = _child('inferencer', parent.INFERENCERS, 'mofm.apis.inferencers')
 VISUALIZERS = _child('visualizer', parent.VISUALIZERS, 'mofm.visualization')
 
 # nothing of our own yet, but MMEngine warns about every registry without a node of the scope

@@ -1,6 +1,6 @@
 """Export a model to ONNX: ``python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx``.
 
-The file takes key points in pixels, see docs/deployment.md. It is compared with the ordinary path
+The file takes keypoints in pixels, see docs/deployment.md. It is compared with the ordinary path
 before it is written.
 """
 
@@ -8,9 +8,6 @@ import argparse
 from pathlib import Path
 
 from mmengine.config import DictAction
-
-from mofm.apis.export import export_onnx
-from mofm.apis.model import init_model
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,27 +32,16 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Export, and say what was written."""
     args = parse_args()
+    from mofm.apis.export import describe_onnx, export_onnx  # heavy
+    from mofm.apis.model import init_model
+
     try:
         model = init_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
         difference = export_onnx(model, args.out, args.tolerance)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    describe(args.out)
+    print('\n'.join(describe_onnx(args.out)))
     print('difference from torch: ' + ', '.join(f'{k} {v:.1e}' for k, v in difference.items()))
-
-
-def describe(path: Path):
-    """Print inputs, outputs, metadata and size of an ONNX file."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    for kind, tensors in (('input', session.get_inputs()), ('output', session.get_outputs())):
-        for tensor in tensors:
-            print(f'{kind}: {tensor.name} ({", ".join(map(str, tensor.shape))}) {tensor.type}')
-    for name, value in sorted(session.get_modelmeta().custom_metadata_map.items()):
-        print(f'{name}: {value}')
-    size = sum(f.stat().st_size for f in (path, Path(f'{path}.data')) if f.exists())
-    print(f'{path}: {size / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':

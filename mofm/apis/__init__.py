@@ -1,24 +1,14 @@
 """What programs call: models, inference, streaming, publishing and export."""
 
 from .export import ExportableModel, export_onnx
-from .gallery import Gallery
 from .inferencer import MotionInferencer
+from .inferencers import BaseInferencer, Gallery, Result, TaskOptions
 from .model import init_model
 from .pretrained import from_pretrained
-from .results import (
-    ActionResult,
-    AnomalyResult,
-    DetectResult,
-    FeaturesResult,
-    LiftResult,
-    OneShotResult,
-    ReconstructResult,
-    Result,
-    TokensResult,
-)
+from .recordings import RecordingOptions
 from .stream import MotionStream, StreamResult
+from .windows import WindowOptions
 
-__all__ = ['ActionResult', 'AnomalyResult', 'DetectResult', 'ExportableModel', 'FeaturesResult',
-           'Gallery', 'LiftResult', 'MotionInferencer', 'MotionStream', 'OneShotResult',
-           'ReconstructResult', 'Result', 'StreamResult', 'TokensResult', 'export_onnx',
-           'from_pretrained', 'init_model']
+__all__ = ['BaseInferencer', 'ExportableModel', 'Gallery', 'MotionInferencer', 'MotionStream',
+           'RecordingOptions', 'Result', 'StreamResult', 'TaskOptions', 'WindowOptions',
+           'export_onnx', 'from_pretrained', 'init_model']

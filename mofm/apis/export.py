@@ -5,6 +5,7 @@ model. Nothing in it has a shape that depends on the data, so every cube is rend
 the empty ones too; the results are those of the ordinary, sparse path.
 """
 
+import copy
 import json
 import logging
 import os
@@ -26,26 +27,12 @@ from mofm.datasets.transforms import (
     ThermalCubeFormat,
     UniformSampleFrames,
 )
-from mofm.models import (
-    ActionClsHead,
-    AnomalyClsHead,
-    DVEDTokenizer,
-    JigsawDetector,
-    JigsawHead,
-    KMeansTokenizer,
-    MoFMBackbone,
-    MotionRecognizer,
-    OneShotHead,
-)
-from mofm.registry import TRANSFORMS
+from mofm.models import MoFMBackbone
+from mofm.registry import INFERENCERS, TRANSFORMS
 from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
 from mofm.version import __version__
 
-#: What a graph returns, by task.
-OUTPUTS = dict(action=('scores',), anomaly=('normality',), one_shot=('embedding',),
-               tokens=('tokens', 'occupied'))
-# where a model has it, if the name is another
-_FIELDS = dict(scores='pred_score')
+from .inferencers import BaseInferencer
 
 
 class DenseRenderer:
@@ -172,14 +159,13 @@ class DenseBackbone(MoFMBackbone):
 
 
 class ExportableModel(nn.Module):
-    """Key points in pixels to results, for torch.export, torch.compile and the ONNX exporter.
+    """Keypoints in pixels to results, for torch.export, torch.compile and the ONNX exporter.
 
     Args:
-        model (nn.Module): From :func:`mofm.apis.init_model`: a recognizer, a jigsaw detector or a
-            tokenizer.
+        model (nn.Module): From :func:`mofm.apis.init_model`, of a task with a graph.
 
     Attributes:
-        task (str): 'action', 'anomaly', 'one_shot' or 'tokens'.
+        task (type[BaseInferencer]): The task, which has the graph behind the rendering.
         outputs (tuple[str]): Names of what :meth:`forward` returns.
         num_joints (int): J.
 
@@ -189,18 +175,18 @@ class ExportableModel(nn.Module):
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        self.task = _task(model)
-        self.outputs = OUTPUTS[self.task]
+        self.task = _find_task(model)
+        self.outputs = tuple(self.task.predicted)
         self.render = DenseRenderer(_pipeline(model), model.data_preprocessor)
         config = model.cfg.model.get('backbone', model.cfg.model)
         self.num_joints = config.get('num_joints', 17)
-        if self.task == 'tokens':
-            self.tokenizer = model
-        else:
-            self.head = model.head if isinstance(model, JigsawDetector) else model.cls_head
-            self.backbone = DenseBackbone(
+        self.model = copy.copy(model)
+        self.model._modules = {name: module for name, module in model._modules.items()
+                               if name != 'data_preprocessor'}
+        if hasattr(model, 'backbone'):
+            self.model.backbone = DenseBackbone(
                 **{k: v for k, v in config.items() if k not in ('type', 'init_cfg')})
-            self.backbone.load_state_dict(model.backbone.state_dict(), assign=True)
+            self.model.backbone.load_state_dict(model.backbone.state_dict(), assign=True)
         self.eval()
 
     @property
@@ -224,58 +210,21 @@ class ExportableModel(nn.Module):
             img_shape (Tensor): (B, 2) int64, height and width of the image in pixels, positive.
 
         Returns:
-            tuple[Tensor]: By task: ``scores`` (B, C), probabilities; ``normality`` (B,) in [0, 1];
-            ``embedding`` (B, E) of length 1; ``tokens`` (B, K) int64 and ``occupied`` (B, K)
-            bool.
+            tuple[Tensor]: :attr:`outputs`, (B, ...) each.
         """
-        cubes = self.render(keypoints, img_shape)
-        if self.task == 'tokens':
-            return self.token_scores(cubes).argmax(2), cubes.occupied()
-        result = self.head(self.backbone(cubes))
-        if self.task == 'one_shot':
-            return (result,)
-        if isinstance(self.head, JigsawHead):
-            right = result.softmax(2).diagonal(dim1=1, dim2=2)  # (B, P)
-            if self.head.ignore_empty:
-                right = right.masked_fill(~self.head.occupied(cubes.peaks()), 1)
-            return (right.amin(1),)
-        scores = result.softmax(1)
-        return (scores[:, 0] if self.task == 'anomaly' else scores,)
-
-    def token_scores(self, cubes: ThermalCubes) -> Tensor:
-        """How well every token fits: (B, K, V); the tokenizer takes the best."""
-        model = self.tokenizer
-        if isinstance(model, DVEDTokenizer):
-            return model.logits(cubes).flatten(2).transpose(1, 2)
-        views = [cubes.union()]
-        if model.trace_weight:
-            views.append(model.trace_weight * cubes.traces())
-        views = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
-        scores = 2 * views @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
-        empty = torch.arange(model.vocab_size, device=scores.device) == 0
-        return scores.where(cubes.occupied()[..., None], empty.to(scores.dtype))
+        return self.task.graph(self.model, self.render(keypoints, img_shape))
 
 
-def _task(model: nn.Module) -> str:
-    """Task of a model that has a graph."""
-    if isinstance(model, (DVEDTokenizer, KMeansTokenizer)):
-        return 'tokens'
-    found = type(model).__name__
-    if isinstance(model, (JigsawDetector, MotionRecognizer)):
-        if type(model.backbone) is not MoFMBackbone:
-            found += f' with {type(model.backbone).__name__}'
-        elif isinstance(model, JigsawDetector):
-            return 'anomaly'
-        else:
-            for head, task in ((AnomalyClsHead, 'anomaly'), (ActionClsHead, 'action'),
-                               (OneShotHead, 'one_shot')):
-                if isinstance(model.cls_head, head):
-                    return task
-            found += f' with {type(model.cls_head).__name__}'
-    raise ValueError(
-        f'model: found {found}, which has no graph; expected MoFMBackbone in a MotionRecognizer '
-        'with ActionClsHead, AnomalyClsHead or OneShotHead, or in a JigsawDetector, or a '
-        'DVEDTokenizer or KMeansTokenizer')
+def _find_task(model: nn.Module) -> type[BaseInferencer]:
+    """The task of a model that has a graph."""
+    parts = [getattr(model, name, None) for name in ('backbone', 'cls_head', 'head')]
+    if parts[0] is None or type(parts[0]) is MoFMBackbone:
+        for task in INFERENCERS.module_dict.values():
+            if task.exportable(model):
+                return task
+    found = ' with '.join(type(part).__name__ for part in (model, *parts) if part is not None)
+    raise ValueError(f'model: found {found}, which has no graph; expected a tokenizer, or '
+                     'MoFMBackbone with a head whose task has one (docs/deployment.md)')
 
 
 def _pipeline(model: nn.Module) -> Sequence[dict]:
@@ -291,8 +240,8 @@ def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> 
     """Write a model as ONNX, after a comparison of ONNX Runtime with the ordinary path.
 
     The batch and the persons are dynamic. The metadata of the file are ``task``, ``num_joints``,
-    ``num_frames``, ``canvas``, ``patch``, ``sigma``, ``mofm_version`` and, of an action model
-    that knows them, ``classes``, a JSON list of names. Weights beyond 2 GB go to a second file,
+    ``num_frames``, ``canvas``, ``patch``, ``sigma``, ``mofm_version`` and, of a model that knows
+    them, ``classes``, a JSON list of names. Weights beyond 2 GB go to a second file,
     ``PATH.data``.
 
     Args:
@@ -321,10 +270,10 @@ def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> 
             input_names=('keypoints', 'img_shape'), output_names=exportable.outputs, dynamo=True,
             verbose=False)
     grid = exportable.render.grid
-    metadata = dict(task=exportable.task, num_joints=exportable.num_joints,
+    metadata = dict(task=exportable.task.result_type.task, num_joints=exportable.num_joints,
                     num_frames=grid.num_frames, canvas=grid.canvas, patch=grid.patch,
                     sigma=exportable.render.sigma, mofm_version=__version__)
-    if exportable.task == 'action' and model.dataset_meta.get('classes'):
+    if exportable.task.names_classes and model.dataset_meta.get('classes'):
         metadata['classes'] = json.dumps(list(model.dataset_meta['classes']))
     program.model.metadata_props.update({name: str(value) for name, value in metadata.items()})
 
@@ -377,15 +326,25 @@ def _compare(path: Path, exportable: ExportableModel, model: nn.Module) -> dict:
     difference = dict.fromkeys(exportable.outputs, 0.)
     for batch in (clips[:1], clips[1:]):
         results = session.run(exportable.outputs, to_inputs(batch))
-        cubes, expected = _ordinary(model, batch)
+        cubes, expected = _ordinary(model, batch, exportable.task)
         for name, result in zip(exportable.outputs, map(torch.from_numpy, results), strict=True):
-            gap = (result.double() - expected[name].double()).abs()
-            if name == 'tokens':  # two may fit equally well
-                scores = exportable.token_scores(cubes)
-                gap = (scores.gather(2, expected[name][..., None])
-                       - scores.gather(2, result[..., None])).abs()
+            gap = exportable.task.graph_gap(model, cubes, name, result, expected[name])
             difference[name] = float(np.maximum(difference[name], gap.max().item()))  # keeps NaN
     return difference
+
+
+def describe_onnx(path: str | Path) -> list[str]:
+    """Lines about inputs, outputs, metadata and size of an ONNX file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    lines = [f'{kind}: {tensor.name} ({", ".join(map(str, tensor.shape))}) {tensor.type}'
+             for kind, tensors in (('input', session.get_inputs()),
+                                   ('output', session.get_outputs())) for tensor in tensors]
+    metadata = session.get_modelmeta().custom_metadata_map
+    lines += [f'{name}: {value}' for name, value in sorted(metadata.items())]
+    size = sum(f.stat().st_size for f in (Path(path), Path(f'{path}.data')) if f.exists())
+    return [*lines, f'{path}: {size / 1e6:.1f} MB']
 
 
 def to_inputs(clips: Sequence[dict]) -> dict:
@@ -403,14 +362,14 @@ def to_inputs(clips: Sequence[dict]) -> dict:
                 img_shape=np.array([c['img_shape'] for c in clips], np.int64))
 
 
-def _ordinary(model: nn.Module, clips: Sequence[dict]) -> tuple:
+def _ordinary(model: nn.Module, clips: Sequence[dict], task: type[BaseInferencer]) -> tuple:
     """Thermal cubes and, by name, results of clips on the ordinary path."""
     pipeline = Compose(_pipeline(model))
     data = model.data_preprocessor(pseudo_collate([pipeline(dict(clip)) for clip in clips]))
     samples = model(**data, mode='predict')
     return data['inputs'], {
-        name: torch.stack([sample.get(_FIELDS.get(name, name)) for sample in samples])
-        for name in OUTPUTS[_task(model)]}
+        name: torch.stack([sample.get(field) for sample in samples])
+        for name, field in task.predicted.items()}
 
 
 def _clips(frames: int, joints: int) -> list:

@@ -14,6 +14,8 @@ from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
 
+from .inferencers import published_keys
+
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
                device: str | None = None, cfg_options: dict | None = None) -> nn.Module:
@@ -44,7 +46,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
             if cfg_options:
                 raise ValueError(f'cfg_options: found {config}, expected a .py config to override')
             published = find_published(path.parent if path.name == 'config.json' else config)
-            config = read_config(published / 'config.json')
+            config = read_config(published / 'config.json', published_keys())
         else:
             config = load_config(path, cfg_options)
     init_default_scope('mofm')

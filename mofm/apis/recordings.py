@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from tqdm import tqdm
@@ -19,8 +18,8 @@ from mofm.structures import LAYOUTS, convert, get_layout
 
 from .windows import visible
 
-Input = Union[dict, np.ndarray, str, Path]
-Inputs = Union[Input, Sequence[Input], Iterator[Input]]
+Input = dict | np.ndarray | str | Path
+Inputs = Input | Sequence[Input] | Iterator[Input]
 
 # Bytes of a JSON file that tell what it is, and what they tell.
 _HEAD = 2**16
@@ -62,53 +61,71 @@ class Recording:
         return np.minimum(np.round(frames / self.ratio).astype(np.int64), self.num_frames - 1)
 
 
-class RecordingReader:
-    """Read recordings one after the other; those that cannot be used are kept in a list.
+@dataclass(frozen=True)
+class RecordingOptions:
+    """How recordings are read.
 
     Args:
-        layout (str): Joints of annotations and arrays, see :data:`mofm.structures.LAYOUTS`. Files
-            of AlphaPose and OpenPose tell theirs.
-        to_layout (str): Joints of the recordings, into which all inputs are converted directly.
         fps (float, optional): Frames per second of the input. Videos tell theirs.
-        model_fps (float, optional): Frame rate to which the key points are brought.
-        img_shape (tuple[int, int], optional): Height and width, for inputs that do not tell. By
-            default the image ends at the last joint.
+        model_fps (float, optional): Frame rate of the training data, to which the keypoints are
+            brought; windows then count its frames. Needs ``fps``.
+        layout (str): Joints of annotations and arrays, one of
+            :data:`mofm.structures.LAYOUTS`. Files of AlphaPose and OpenPose tell theirs.
+            Defaults to 'coco17'.
+        img_shape (tuple[int, int], optional): Height and width in pixels of inputs that do not
+            tell; by default the image ends at the last joint.
         split (str, optional): Name of a split of annotation files.
-        pose_extractor (PoseExtractor, optional): The network for videos, by default that of
-            MMPose with a detector of MMDetection.
-        device (str, optional): Device of that network.
-        progress (bool): Show a bar for every video.
-
-    Attributes:
-        problems (list[Problem]): Why recordings were left out.
-        count (int): Recordings that were found, these included.
+        pose_extractor (PoseExtractor, optional): Network and person detector for videos, by
+            default those of MMPose and MMDetection.
 
     Raises:
         ValueError: If a frame rate is not a positive number or the layout is unknown.
     """
 
-    def __init__(self, layout: str = 'coco17', to_layout: str = 'coco17',
-                 fps: float | None = None, model_fps: float | None = None,
-                 img_shape: tuple[int, int] | None = None, split: str | None = None,
-                 pose_extractor: PoseExtractor | None = None, device: str | None = None,
-                 progress: bool = False):
-        for name, value in (('fps', fps), ('model_fps', model_fps)):
+    fps: float | None = None
+    model_fps: float | None = None
+    layout: str = 'coco17'
+    img_shape: tuple[int, int] | None = None
+    split: str | None = None
+    pose_extractor: PoseExtractor | None = None
+
+    def __post_init__(self):
+        for name in ('fps', 'model_fps'):
+            value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:  # NaN fails too
                 raise ValueError(f'{name}: found {value}, expected a positive number of frames '
                                  'per second')
-        self.layout, self.to_layout = get_layout(layout), get_layout(to_layout)
-        self.fps = fps
-        self.model_fps = model_fps
-        self.img_shape = img_shape
-        self.split = split
-        self.pose_extractor = pose_extractor
+        get_layout(self.layout)
+
+
+class RecordingReader:
+    """Read recordings one after the other; those that cannot be used are kept in a list.
+
+    Args:
+        options (RecordingOptions): What is known about the inputs.
+        to_layout (str): Joints of the recordings, into which all inputs are converted directly.
+        device (str, optional): Device of the pose network.
+        progress (bool): Show a bar for every video.
+
+    Attributes:
+        problems (list[Problem]): Why recordings were skipped.
+        count (int): Recordings that were found, these included.
+    """
+
+    def __init__(self, options: RecordingOptions | None = None, to_layout: str = 'coco17',
+                 device: str | None = None, progress: bool = False):
+        options = options or RecordingOptions()
+        self.layout, self.to_layout = get_layout(options.layout), get_layout(to_layout)
+        self.fps, self.model_fps = options.fps, options.model_fps
+        self.img_shape, self.split = options.img_shape, options.split
+        self.pose_extractor = options.pose_extractor
         self.device = device
         self.progress = progress
         self.problems: list[Problem] = []
         self.count = 0
 
     def report(self, error: AnnotationError, name: str = 'inputs'):
-        """Keep the reason why a recording is left out."""
+        """Keep the reason why a recording is skipped."""
         problem = error.args[0]
         if not isinstance(problem, Problem):
             problem = Problem(name, None, 'recording', str(problem), 'one that can be used')

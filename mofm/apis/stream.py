@@ -69,8 +69,8 @@ class MotionStream:
         model = inferencer.model
         if window is None:
             dataset, grid = inferencer.dataset, getattr(model.data_preprocessor, 'grid', None)
-            window = dataset.get('seg_len') or dataset.get('window') or inferencer.clip_len or (
-                grid and grid.num_frames)
+            window = dataset.get('seg_len') or dataset.get('window') or (
+                inferencer.task(task).max_frames or grid and grid.num_frames)
             if window is None:
                 raise ValueError('window: found nothing, expected the frames of a window, which '
                                  f'a config of {type(model.backbone).__name__} does not tell')
@@ -86,12 +86,8 @@ class MotionStream:
         if model_fps is not None and fps is None:
             raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
                              'model_fps is given')
-        task = task or inferencer.tasks[0]
-        if task not in inferencer.tasks:
-            raise ValueError(f'task: found {task!r}, expected one of {inferencer.tasks}')
-        self.inferencer = inferencer
+        self.inferencer = inferencer.task(task)
         self.img_shape = tuple(map(int, img_shape))
-        self.task = task
         self.ratio = model_fps / fps if model_fps else 1.
         self.size = window
         self.window = max(round(window / self.ratio), 1)  # frames of the camera
@@ -210,7 +206,7 @@ class MotionStream:
                  for p, i, r in zip(self._person[slots], inds, rows, strict=True)]
         if self.ratio != 1:
             clips = [self._resampled(clip) for clip in clips]
-        outputs = self.inferencer.predict_clips(clips, self.task)
+        outputs = self.inferencer.predict_clips(clips)
         return [StreamResult(int(p), (int(i[0]), int(i[-1])), int(i[0]) + self.window // 2, output)
                 for p, i, output in zip(self._person[slots], inds, outputs, strict=True)]
 

@@ -1,11 +1,37 @@
 """Windows of recordings."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mofm.annotations import AnnotationError, Problem
-from mofm.datasets.frame_windows import cut_window, window_starts
-from mofm.datasets.track_windows import TrackWindowDataset
 from mofm.structures import visible_joints
+from mofm.utils.checks import is_int
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How recordings are cut into windows; a task has its own defaults.
+
+    Args:
+        window (int, optional): Frames of a window at the frame rate of the model; the last one
+            ends with the recording. None makes the whole recording one clip, from which the
+            pipeline samples evenly, except in tasks whose config says how long a window is.
+        stride (int, optional): Frames between the starts of two windows. By default half a
+            window, or as the config of the task says.
+
+    Raises:
+        ValueError: If one is no positive integer.
+    """
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __post_init__(self):
+        for name in ('window', 'stride'):
+            value = getattr(self, name)
+            if value is not None and not is_int(value, 1):
+                raise ValueError(f'{name}: found {value}, expected an integer of at least 1')
 
 
 def visible(ann: dict) -> np.ndarray:
@@ -16,7 +42,7 @@ def visible(ann: dict) -> np.ndarray:
 class ClipWindows:
     """Runs of frames with all persons; the last one ends with the recording.
 
-    Windows in which nobody is visible are left out.
+    Windows in which nobody is visible are skipped.
 
     Args:
         ann (dict): A valid annotation.
@@ -56,115 +82,3 @@ class ClipWindows:
         return dict(frame_dir=self._ann['frame_dir'], img_shape=self._ann['img_shape'],
                     total_frames=self.size, keypoint=self._ann['keypoint'][:, rows],
                     keypoint_score=self._ann['keypoint_score'][:, rows])
-
-
-class FrameWindows:
-    """Runs of consecutive frames of the video with all persons, padded behind its end.
-
-    Args:
-        ann (dict): A valid annotation.
-        window (int, optional): Frames of a window. None makes them all one.
-        stride (int, optional): Frames between the starts of two windows, at most a window, the
-            default.
-
-    Attributes:
-        frames (np.ndarray): (W, 2) first and last frame of each window, without padding.
-
-    Raises:
-        ValueError: If the stride is out of range.
-    """
-
-    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
-        inds = ann.get('frame_inds', np.arange(ann['total_frames']))
-        num_frames = int(inds[-1]) + 1
-        window = window or num_frames
-        starts = window_starts(num_frames, window, stride or window)
-        self.frames = np.stack([starts, np.minimum(starts + window - 1, inds[-1])], 1)
-        self._ann = dict(ann, frame_inds=inds)
-        self._size = window
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def get_data_info(self, idx: int) -> dict:
-        """One window, see :func:`cut_window`."""
-        return cut_window(self._ann, int(self.frames[idx, 0]), self._size)
-
-
-class PersonWindows:
-    """Runs of frames of one person, from where the person is first seen to where last.
-
-    Missing joints have score 0.
-
-    Args:
-        ann (dict): A valid annotation with a visible person.
-        window (int, optional): Frames of a window. None, or more than there are: all in one.
-        stride (int, optional): Frames between the starts of two windows. None is a window; the
-            last one ends with the person.
-
-    Attributes:
-        frames (np.ndarray): (W, 2) first and last frame of each window.
-        rows (list[tuple]): W pairs: the person's index, and a slice of the rows.
-
-    Raises:
-        AnnotationError: If a person has no window, which takes a stride of more than a window.
-    """
-
-    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
-        inds = ann.get('frame_inds', np.arange(ann['total_frames']))
-        self._windows, self.rows = [], []
-        seen = visible(ann)  # (M, T, V)
-        score = np.where(seen, ann['keypoint_score'], 0)
-        for person, frames in enumerate(seen.any(2)):
-            if not frames.any():
-                continue
-            first, last = np.flatnonzero(frames)[[0, -1]]
-            own = np.s_[person:person + 1, first:last + 1]
-            clips = ClipWindows(
-                dict(frame_dir=ann['frame_dir'], img_shape=ann['img_shape'],
-                     total_frames=last + 1 - first, frame_inds=inds[own[1]],
-                     keypoint=ann['keypoint'][own], keypoint_score=score[own]),
-                window, stride or window)
-            for i, start in enumerate(first + clips.starts):
-                self._windows.append((clips, i))
-                self.rows.append((person, slice(start, start + clips.size)))
-        self.frames = np.stack([clips.frames[i] for clips, i in self._windows])
-
-    def __len__(self) -> int:
-        return len(self._windows)
-
-    def get_data_info(self, idx: int) -> dict:
-        """One window as an annotation."""
-        clips, i = self._windows[idx]
-        return clips.get_data_info(i)
-
-
-class TrackWindows(TrackWindowDataset):
-    """The windows of :class:`TrackWindowDataset` in annotations that are in memory.
-
-    Args:
-        name (str): The video, for messages.
-        annotations (list[dict]): Valid annotations of one video.
-        **rules: ``seg_len``, ``stride``, ``max_missing`` and ``min_len``.
-
-    Attributes:
-        frames (np.ndarray): (W, 2) first and last frame of each window.
-        frame (np.ndarray): (W,) frame that each counts for.
-        track_id (np.ndarray): (W,) its person.
-
-    Raises:
-        AnnotationError: If no track is long enough.
-    """
-
-    def __init__(self, name: str, annotations: list[dict], **rules):
-        self._annotations = annotations
-        super().__init__(name, test_mode=True, **rules)
-        tracks, (track, row) = self.tracks, self.data_list.T
-        size = self.num_rows(self.data_list)
-        self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
-        self.frame = tracks.frame[row] + size // 2
-        self.track_id = tracks.track_id[track]
-
-    def read_annotations(self) -> list[dict]:
-        """See the base class."""
-        return list(self._annotations)

@@ -4,6 +4,7 @@ MMEngine stores its message hub in a checkpoint. ``torch.load(weights_only=True)
 classes in it, so ``resume=True`` fails with torch >= 2.6; exactly those are allowed here.
 """
 
+import hashlib
 import logging
 import pickle
 import re
@@ -68,6 +69,15 @@ def check_state(model: nn.Module, state: dict, source: str):
             f'{source} does not fit {type(model).__name__}: {len(problems)} of {len(expected)} '
             f'tensors differ\n{shown}\nUse the config the checkpoint was trained with (same '
             'num_frames, canvas, patch, width, depth, vocabulary and classes).')
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of the weights of a model."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def find_checkpoint(source: str | Path) -> Path:

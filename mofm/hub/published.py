@@ -17,7 +17,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -26,11 +26,8 @@ from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
 
 #: What is fetched from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
-#: Settings of a test data set that an inference needs.
-DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout', 'seg_len', 'stride', 'max_missing',
-                'min_len', 'window')
-#: Settings of a metric that an inference needs.
-METRIC_KEYS = ('type', 'smoothing', 'segments')
+#: Settings of a test data set that every inference needs.
+_DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout')
 
 _HUB_ID = re.compile(r'\w[\w.-]{0,95}/\w[\w.-]{0,95}', re.ASCII)
 _FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors', '.py', '.json', '.yaml', '.yml')
@@ -42,6 +39,18 @@ _MAX_CANVAS = 4096  # the number of cubes grows with its square
 _KEY = re.compile(r'[a-z][a-z0-9_]*')
 _TEXT = re.compile(r'[\w-]{0,64}', re.ASCII)
 _FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file', 'url')
+
+
+class PublishedKeys(NamedTuple):
+    """Settings that a task needs beside the type, pipeline and joint layout of a test.
+
+    Attributes:
+        dataset (tuple[str]): Of the test data set.
+        metric (tuple[str]): Of metrics; a ``type`` within is a function of MoFM.
+    """
+
+    dataset: tuple[str, ...] = ()
+    metric: tuple[str, ...] = ()
 
 
 def is_hub_id(source: str | Path) -> bool:
@@ -137,8 +146,12 @@ def read_labels(folder: Path) -> list[str] | None:
     return labels
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path, keys: PublishedKeys | None = None) -> Config:
     """A ``config.json``, checked.
+
+    Args:
+        path (Path): The file.
+        keys (PublishedKeys, optional): As of :func:`check_config`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -151,7 +164,7 @@ def read_config(path: Path) -> Config:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: not JSON ({str(error)[:200]})') from None
-    check_config(content, str(path))
+    check_config(content, str(path), keys)
     return Config(content)
 
 
@@ -165,7 +178,7 @@ def _read(path: Path) -> str:
         raise ValueError(f'{path}: found other bytes, expected text in UTF-8') from None
 
 
-def check_config(content: Any, where: str):
+def check_config(content: Any, where: str, keys: PublishedKeys | None = None):
     """Refuse a config that is more than the description of a model.
 
     Allowed are ``default_scope``, ``model``, ``test_dataloader.dataset`` and ``test_evaluator``,
@@ -175,6 +188,8 @@ def check_config(content: Any, where: str):
     Args:
         content: The parsed JSON.
         where (str): The file, for the message.
+        keys (PublishedKeys, optional): Settings of data set and metrics that are allowed. By
+            default all names are, for readers of the model alone.
 
     Raises:
         ValueError: If anything else is found.
@@ -188,14 +203,39 @@ def check_config(content: Any, where: str):
     loader = content.get('test_dataloader', {})
     _check_keys(loader, where, ('dataset', ), 'test_dataloader')
     dataset = loader.get('dataset', {})
-    _check_keys(dataset, where, DATASET_KEYS, 'test_dataloader.dataset')
+    _check_keys(dataset, where, keys and (*_DATASET_KEYS, *keys.dataset),
+                'test_dataloader.dataset')
     _check(dict(dataset, pipeline=[]), where, 'test_dataloader.dataset', DATASETS)
     _check(dataset.get('pipeline', []), where, 'test_dataloader.dataset.pipeline', TRANSFORMS)
     metrics = content.get('test_evaluator', [])
     for metric in metrics if isinstance(metrics, list) else [metrics]:
-        _check_keys(metric, where, METRIC_KEYS, 'test_evaluator')
-        _check({k: metric[k] for k in metric if k != 'segments'}, where, 'test_evaluator', METRICS)
-        _check(metric.get('segments'), where, 'test_evaluator.segments', FUNCTIONS)
+        _check_keys(metric, where, keys and ('type', *keys.metric), 'test_evaluator')
+        for key, value in metric.items():
+            _check({key: value}, where, 'test_evaluator', METRICS if key == 'type' else FUNCTIONS)
+
+
+def describe_config(cfg: Config, keys: PublishedKeys) -> dict:
+    """Content of a ``config.json``: the model and how its inputs are made, no file names."""
+    cfg = cfg.to_dict()
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
+    metrics = cfg.get('test_evaluator') or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    METRICS.import_from_location()
+    content = dict(
+        default_scope='mofm',
+        model=_without_training(cfg['model']),
+        test_dataloader=dict(dataset={k: dataset[k] for k in (*_DATASET_KEYS, *keys.dataset)
+                                      if k in dataset}),
+        test_evaluator=[{k: metric[k] for k in ('type', *keys.metric) if k in metric}
+                        for metric in metrics if metric['type'] in METRICS.module_dict])
+    return json.loads(json.dumps(content))  # tuples become lists here, not at the first reader
+
+
+def _without_training(cfg):
+    """Settings of a model without losses and without the files that it started from."""
+    if isinstance(cfg, dict):
+        return {k: _without_training(v) for k, v in cfg.items() if k not in ('init_cfg', 'loss')}
+    return [_without_training(v) for v in cfg] if isinstance(cfg, (list, tuple)) else cfg
 
 
 def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
@@ -203,11 +243,12 @@ def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
                       f'{expected}')
 
 
-def _check_keys(value: Any, where: str, allowed: tuple, field: str = ''):
+def _check_keys(value: Any, where: str, allowed: tuple | None, field: str = ''):
+    """Refuse what is no dict of the allowed keys; None allows all."""
     if not isinstance(value, dict):
-        raise _error(where, field, value, f'a dict with {", ".join(allowed)}')
+        raise _error(where, field, value, f'a dict with {", ".join(allowed or ("settings", ))}')
     for key in value:
-        if key not in allowed:
+        if allowed is not None and key not in allowed:
             raise _error(where, field, key, f'only {", ".join(allowed)}')
 
 

@@ -1,5 +1,5 @@
 """Overlay of skeletons on video frames."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 
 import cv2
@@ -62,6 +62,43 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
     if title:
         _write(image, title, (10, round(34 * size) + 6), size, (255, 255, 255))
     return image
+
+
+def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
+                  title: Callable[[int], str], scores: dict[int, np.ndarray] | None = None,
+                  limits: tuple[float, float] = (0, 1), layout: str = 'coco17'
+                  ) -> Iterator[np.ndarray]:
+    """Draw persons onto the frames of their video.
+
+    Args:
+        images (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red, from frame 0 on.
+        persons (Iterable[tuple]): Number, frames (T,), keypoints (T, V, 2) and scores (T, V) of
+            each person.
+        title (Callable[[int], str]): Title of a frame.
+        scores (dict[int, np.ndarray], optional): By person a value of every frame, the last of
+            which holds on; persons with one get its color.
+        limits (tuple[float, float]): Values of the two ends of the colors.
+        layout (str): Joint layout.
+
+    Yields:
+        np.ndarray: (H, W, 3) uint8.
+    """
+    persons, scores = list(persons), scores or {}
+    joints = get_layout(layout).num_joints
+    for frame, image in enumerate(images):
+        points, seen, values, texts = [], [], [], []
+        for person, inds, keypoint, score in persons:
+            row = np.searchsorted(inds, frame)
+            if row == len(inds) or inds[row] != frame or not score[row].any():
+                continue
+            known = scores.get(person, [np.nan])
+            values.append(known[min(frame, len(known) - 1)])
+            texts.append(f'{person}' if np.isnan(values[-1]) else f'{person}: {values[-1]:.2f}')
+            points.append(keypoint[row])
+            seen.append(score[row])
+        yield draw_poses(image, np.reshape(points, (-1, joints, 2)),
+                         np.reshape(seen, (-1, joints)), score_colors(values, *limits), texts,
+                         title(frame), layout)
 
 
 def _write(image, text, corner, size, color):

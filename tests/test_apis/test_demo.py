@@ -1,5 +1,6 @@
 """tools/demo.py: what it writes and prints for every task, a video among the inputs."""
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mofm.annotations import dump_annotations
+from mofm.apis import Gallery
 from mofm.visualization.overlay import draw_poses, score_colors, write_video
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/demo.py'
@@ -56,6 +58,9 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
     files = sorted(out.iterdir())
     assert listed(lines) == files
     assert f'{len(files)} files:' in lines
+    assert out / 'table.csv' in files
+    with open(out / 'table.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
     suffixes = [f.suffix for f in files]
     assert suffixes.count(data) == 4
     if picture:
@@ -63,19 +68,21 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
         for file in out.glob(f'*{picture}'):
             with Image.open(file) as image:
                 assert min(image.size) > 100
-    assert len(files) == 4 + 2 * (picture is not None)
+    assert len(files) == 5 + 2 * (picture is not None)
     names = {a['frame_dir'] for a in motion[:4]}
+    assert {row['name'] for row in rows} == names
+    assert all(row['first'] == '0' for row in rows)
     assert {line.split(':')[0] for line in lines if ': ' in line} == names
     if data == '.json':
         assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
 
 
 def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):
-    gallery = inferencer('one_shot').gallery
+    gallery = Gallery(inferencer('one_shot'))
     gallery.add('mine', motion[0])
     gallery.add('other', motion[1])
     gallery.save(tmp_path / 'gallery.npz')
-    out, lines = run('one_shot', '--gallery', tmp_path / 'gallery.npz', '--pictures', 0)
+    out, lines = run('one_shot', '--task-options', f'gallery={tmp_path}/gallery.npz', '--pictures', 0)
     first = next(line for line in lines if line.startswith(f'{motion[0]["frame_dir"]}: '))
     assert first.split(': ')[1].startswith('mine 1.000')
     with pytest.raises(ValueError, match='exemplar'):
@@ -100,7 +107,7 @@ class Extractor:
 
 @pytest.mark.parametrize('kind', ['action', 'jigsaw'])
 def test_demo_draws_skeletons_on_the_video(run, demo, monkeypatch, tmp_path, kind):
-    monkeypatch.setattr(demo, 'PoseExtractor', Extractor)
+    monkeypatch.setattr('mofm.pose_estimation.pose_extractor.PoseExtractor', Extractor)
     path = tmp_path / 'walk.mp4'
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
     out, lines = run(kind, '--whole-frame', inputs=(path, ))
@@ -137,5 +144,7 @@ def test_demo_names_bad_input(run, demo, tmp_path):
         run('action', inputs=('nowhere.pkl', ))
     with pytest.raises(ValueError, match="task: found 'anomaly'"):
         run('action', '--task', 'anomaly')
+    with pytest.raises(TypeError, match='top: found an unknown option, expected one of .*top_k'):
+        run('action', '--task-options', 'top=3')
     with pytest.raises(SystemExit):
         demo.parse_args([])

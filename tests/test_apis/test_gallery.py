@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from mofm.apis import Gallery
+from mofm.hub.checkpoint import fingerprint
 from mofm.registry import METRICS
 
 QUIET = dict(progress=False)
@@ -13,9 +15,19 @@ def one_shot(inferencer):
     return inferencer('one_shot')
 
 
-def test_gallery_nearest_exemplar_of_a_class_counts(one_shot, motion):
-    gallery = one_shot.gallery
-    embedding = one_shot.embed(motion)
+@pytest.fixture
+def gallery(one_shot):
+    return Gallery(one_shot)
+
+
+@pytest.fixture
+def embed(one_shot):
+    """Embeddings of recordings."""
+    return one_shot.task('one_shot').embed
+
+
+def test_gallery_nearest_exemplar_of_a_class_counts(one_shot, gallery, embed, motion):
+    embedding = embed(motion)
     assert gallery.add('walk', motion[0]) == 1
     assert gallery.add('wave', [motion[1], motion[4]]) == 2
     assert gallery.add('walk', motion[3]) == 1
@@ -23,98 +35,102 @@ def test_gallery_nearest_exemplar_of_a_class_counts(one_shot, motion):
     assert gallery.classes == ('walk', 'wave')
     cosine = embedding @ embedding.T
     expected = np.stack([cosine[:, [0, 3]].max(1), cosine[:, [1, 4]].max(1)], 1)
-    results = one_shot(motion, **QUIET)
+    results = one_shot(motion, gallery=gallery, **QUIET)
     np.testing.assert_allclose([r.scores[0] for r in results], expected, atol=1e-5)
     assert results[4].top(1)[0] == ('wave', pytest.approx(1, abs=1e-5))
     assert results[0].classes == ('walk', 'wave')
     np.testing.assert_allclose(results[2].embedding, embedding[2:3], atol=1e-5)
 
 
-def test_gallery_accuracy_equals_metric(one_shot, motion):
+def test_gallery_accuracy_equals_metric(one_shot, gallery, embed, motion):
     exemplars = {0: 'walk', 1: 'wave', 2: 'squat'}
     for i, name in exemplars.items():
-        one_shot.gallery.add(name, motion[i])
+        gallery.add(name, motion[i])
     right = [r.top(1)[0][0] == exemplars[ann['label']]
-             for ann, r in zip(motion[3:], one_shot(motion[3:], **QUIET))]
+             for ann, r in zip(motion[3:], one_shot(motion[3:], gallery=gallery, **QUIET))]
     metric = METRICS.build(dict(type='OneShotAccuracy'))
     results = [(e, ann['label'], i in exemplars, '')
-               for i, (ann, e) in enumerate(zip(motion, one_shot.embed(motion)))]
+               for i, (ann, e) in enumerate(zip(motion, embed(motion)))]
     assert np.mean(right) == pytest.approx(metric.compute_metrics(results)['top1'])
     assert np.mean(right) > 0
 
 
-def test_gallery_takes_every_window_as_exemplar(one_shot, motion):
-    assert one_shot.gallery.add('walk', motion[0], window=10, stride=5) == (
+def test_gallery_takes_every_window_as_exemplar(gallery, motion):
+    assert gallery.add('walk', motion[0], window=10, stride=5) == (
         -(-(motion[0]['total_frames'] - 10) // 5) + 1)
 
 
-def test_gallery_removed_classes_do_not_come_back(one_shot, motion):
-    gallery = one_shot.gallery
+def test_gallery_removed_classes_do_not_come_back(one_shot, gallery, motion):
     gallery.add('walk', motion[0])
     gallery.add('wave', motion[1])
     gallery.remove('walk')
     assert gallery.classes == ('wave', )
     assert len(gallery) == 1
-    assert one_shot(motion[0], **QUIET)[0].top()[0][0] == 'wave'
+    assert one_shot(motion[0], gallery=gallery, **QUIET)[0].top()[0][0] == 'wave'
     with pytest.raises(ValueError, match=r"found 'walk', expected one of \['wave'\]"):
         gallery.remove('walk')
 
 
-def test_gallery_round_trips_through_file(one_shot, inferencer, motion, tmp_path):
-    one_shot.gallery.add('walk', motion[0])
-    one_shot.gallery.add('wave', motion[1:3])
+def test_gallery_round_trips_through_file(one_shot, gallery, inferencer, motion, tmp_path):
+    gallery.add('walk', motion[0])
+    gallery.add('wave', motion[1:3])
     path = tmp_path / 'new/gallery.npz'
-    one_shot.gallery.save(path)
-    other = inferencer('one_shot')
-    other.gallery.add('squat', motion[5])
-    other.gallery.load(path)
-    assert other.gallery.classes == ('walk', 'wave')
-    assert len(other.gallery) == 3
-    for a, b in zip(one_shot(motion, **QUIET), other(motion, **QUIET)):
-        np.testing.assert_array_equal(a.scores, b.scores)
+    gallery.save(path)
+    model = inferencer('one_shot')
+    other = Gallery(model)
+    other.add('squat', motion[5])
+    other.load(path)
+    assert other.classes == ('walk', 'wave')
+    assert len(other) == 3
+    expected = one_shot(motion, gallery=gallery, **QUIET)
+    for read in (other, path, str(path)):
+        for a, b in zip(expected, model(motion, gallery=read, **QUIET)):
+            np.testing.assert_array_equal(a.scores, b.scores)
     with pytest.raises(ValueError, match="found suffix '.json', expected '.npz'"):
-        other.gallery.save(tmp_path / 'gallery.json')
+        other.save(tmp_path / 'gallery.json')
 
 
-def test_gallery_of_another_model_is_refused(one_shot, inferencer, motion, tmp_path):
-    one_shot.gallery.add('walk', motion[0])
-    one_shot.gallery.save(tmp_path / 'gallery.npz')
-    other = inferencer('one_shot', seed=1)
-    assert other.fingerprint != one_shot.fingerprint
+def test_gallery_of_another_model_is_refused(one_shot, gallery, inferencer, motion, tmp_path):
+    gallery.add('walk', motion[0])
+    gallery.save(tmp_path / 'gallery.npz')
+    model = inferencer('one_shot', seed=1)
+    assert fingerprint(model.model) != fingerprint(one_shot.model)
+    other = Gallery(model)
     with pytest.raises(ValueError, match='a gallery of another model.*add the exemplars again'):
-        other.gallery.load(tmp_path / 'gallery.npz')
-    assert len(other.gallery) == 0
+        other.load(tmp_path / 'gallery.npz')
+    assert len(other) == 0
 
 
-def test_gallery_that_is_empty_is_refused(one_shot, motion, tmp_path):
+def test_gallery_that_is_empty_is_refused(one_shot, gallery, motion, tmp_path):
     message = 'found no exemplar, expected at least one; add some with gallery.add'
+    for given in ({}, dict(gallery=gallery)):
+        with pytest.raises(ValueError, match=message):
+            one_shot.iter(motion[0], **given)
     with pytest.raises(ValueError, match=message):
-        one_shot.iter(motion[0])
-    with pytest.raises(ValueError, match=message):
-        one_shot.gallery.save(tmp_path / 'a.npz')
+        gallery.save(tmp_path / 'a.npz')
 
 
-def test_gallery_bad_exemplars_add_nothing(one_shot, inferencer, motion):
+def test_gallery_bad_exemplars_add_nothing(gallery, inferencer, motion):
     with pytest.raises(ValueError, match='no person'):
-        one_shot.gallery.add('walk', [motion[0], np.zeros((4, 17, 3))])
+        gallery.add('walk', [motion[0], np.zeros((4, 17, 3))])
     with pytest.raises(ValueError, match="name: found '', expected the class"):
-        one_shot.gallery.add('', motion[0])
-    assert len(one_shot.gallery) == 0
+        gallery.add('', motion[0])
+    assert len(gallery) == 0
     with pytest.raises(ValueError, match="found 'one_shot'.*action and features only"):
-        inferencer('action').gallery.add('walk', motion[0])
+        Gallery(inferencer('action'))
 
 
 @pytest.mark.parametrize('change', [
     dict(name=np.array(['a', 'b'])), dict(name=np.array([{}], object)), dict(embedding=np.ones(4)),
     dict(embedding=np.full((1, 8), np.nan, np.float32)), dict(name=np.array(['a'] * 0))])
-def test_gallery_damaged_files_are_named(one_shot, tmp_path, change):
+def test_gallery_damaged_files_are_named(one_shot, gallery, tmp_path, change):
     content = dict(name=np.array(['a']), embedding=np.ones((1, 8), np.float32),
-                   model=one_shot.fingerprint)
+                   model=fingerprint(one_shot.model))
     np.savez(tmp_path / 'a.npz', **{**content, **change})
     with pytest.raises(ValueError, match='a.npz'):
-        one_shot.gallery.load(tmp_path / 'a.npz')
+        gallery.load(tmp_path / 'a.npz')
     (tmp_path / 'b.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:100])
     with pytest.raises(ValueError, match='b.npz: not a gallery'):
-        one_shot.gallery.load(tmp_path / 'b.npz')
+        gallery.load(tmp_path / 'b.npz')
     with pytest.raises(ValueError, match='not a gallery'):
-        one_shot.gallery.load(tmp_path / 'none.npz')
+        gallery.load(tmp_path / 'none.npz')

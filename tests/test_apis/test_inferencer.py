@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
-from mofm.apis.recordings import RecordingReader
-from mofm.apis.results import frame_scores
+from mofm.apis.inferencers.anomaly import frame_scores
+from mofm.apis.recordings import RecordingOptions, RecordingReader
 from mofm.apis.windows import ClipWindows
 from mofm.datasets import MotionDataset, SyntheticMotion, motion_collate
 from mofm.keypoints import resample
@@ -84,7 +84,7 @@ def test_inferencer_averages_clips_of_a_recording(tiny, motion):
     action = MotionInferencer(cfg, checkpoint, device='cpu')
     scores, = action.predict_clips(motion[:1])
     with torch.no_grad():
-        sample, = action.model.test_step(motion_collate([action.pipeline(dict(motion[0]))]))
+        sample, = action.model.test_step(motion_collate([action.task().pipeline(dict(motion[0]))]))
     np.testing.assert_array_equal(scores['scores'], sample.pred_score)
     with pytest.raises(ValueError, match='num_clips: found 3 in the test pipeline, expected 1'):
         action(motion[0], 'features', **QUIET)
@@ -97,7 +97,7 @@ def test_predict_clips_equals_the_model(inferencer, motion):
     rebuilt = dved.predict_clips(clips, 'reconstruct')
     pretrain = inferencer('pretrain').predict_clips(clips, 'tokens')
     for clip, token, image, taught in zip(clips, tokens, rebuilt, pretrain):
-        inputs, _ = dved._prepare([clip])
+        inputs, _ = dved.task().prepare([clip])
         ids = dved.model.encode(inputs)
         np.testing.assert_array_equal(token['tokens'], ids[0])
         np.testing.assert_array_equal(taught['tokens'], ids[0])  # the teacher is this tokenizer
@@ -313,7 +313,7 @@ def test_inferencer_model_fps_needs_fps_of_input(inferencer, motion):
 
 # -------------------------------------------------------------------------------- inputs
 def read(inputs, **options):
-    reader = RecordingReader(**options)
+    reader = RecordingReader(RecordingOptions(**options))
     found = list(reader.read(inputs))
     assert not reader.problems
     return found
@@ -349,7 +349,7 @@ def test_inferencer_takes_annotation_files_and_splits(motion, tmp_path, suffix):
     assert len(found) == 3
     for i, recording in enumerate(found):
         np.testing.assert_array_equal(recording.ann['keypoint'], dataset[i]['keypoint'])
-    reader = RecordingReader(split='train')
+    reader = RecordingReader(RecordingOptions(split='train'))
     assert not list(reader.read(path))
     assert "split: found 'train', expected one of ['test']" in str(reader.problems[0])
 

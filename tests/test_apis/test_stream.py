@@ -122,7 +122,7 @@ def test_stream_takes_empty_frames_and_reset(inferencer):
 @pytest.mark.parametrize(('arguments', 'message'), [
     (dict(window=0), 'window: found 0'),
     (dict(stride=0), 'stride: found 0'),
-    (dict(task='action'), "task: found 'action', expected one of"),
+    (dict(task='action'), "task: found 'action', but Jigsaw"),
     (dict(fps=0, model_fps=30), 'fps: found 0'),
     (dict(model_fps=30), 'fps: found nothing'),
     (dict(layout='nobody'), 'nobody'),

@@ -146,9 +146,9 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
             publish(config, checkpoint, '--out', out, '--metrics', tmp_path / file)
     with pytest.raises(SystemExit, match='none.py: no such config'):
         publish('none.py', checkpoint, '--out', out)
-    with pytest.raises(ValueError, match='does not fit MotionRecognizer'):
+    with pytest.raises(SystemExit, match='does not fit MotionRecognizer'):
         publish(config, checkpoint, '--out', out, '--cfg-options', 'model.cls_head.num_classes=4')
-    with pytest.raises(ValueError, match=r"cls_head.type: found 'torch.nn.Linear', expected a "
+    with pytest.raises(SystemExit, match=r"cls_head.type: found 'torch.nn.Linear', expected a "
                        'model that is registered in MoFM'):
         publish(config, checkpoint, '--out', out, '--cfg-options',
                 'model.cls_head.type=torch.nn.Linear')

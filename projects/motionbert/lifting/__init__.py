@@ -3,6 +3,7 @@
 from .curriculum import CurriculumTrainLoop
 from .data_preprocessor import LiftingDataPreprocessor
 from .datasets import Human36MDataset, MotionCaptureDataset
+from .inferencer import LiftInferencer, LiftResult
 from .lifter import MotionLifter
 from .losses import LiftingLoss
 from .metrics import PoseAccuracy3D
@@ -22,7 +23,8 @@ from .transforms import (
 
 __all__ = [
     'CropScale', 'CropScale3D', 'CurriculumTrainLoop', 'Human36MDataset',
-    'LiftingDataPreprocessor', 'LiftingFlip', 'LiftingLoss', 'MotionCaptureDataset',
+    'LiftInferencer', 'LiftResult', 'LiftingDataPreprocessor', 'LiftingFlip', 'LiftingLoss',
+    'MotionCaptureDataset',
     'MotionLifter', 'NormalizeByBox', 'NormalizeByShortSide', 'NormalizeByWidth',
     'PackLiftingInputs', 'PoseAccuracy3D', 'RandomYaw', 'ScaleMotion',
     'SyntheticKeypoints', 'ZeroMissing'

@@ -3,12 +3,13 @@
 from .datasets import UntrimmedDataset
 from .events import event_ap
 from .heads import FrameBCELoss, FrameCELoss, FrameHead, SDTCNHead
+from .inferencer import LocalizeInferencer, LocalizeResult
 from .metrics import EventMAP, FrameMAP
 from .model import MotionDetector
 from .segments import argmax_segments, threshold_segments
 
 __all__ = [
-    'EventMAP', 'FrameBCELoss', 'FrameCELoss', 'FrameHead', 'FrameMAP', 'MotionDetector',
-    'SDTCNHead', 'UntrimmedDataset', 'argmax_segments', 'event_ap',
-    'threshold_segments'
+    'EventMAP', 'FrameBCELoss', 'FrameCELoss', 'FrameHead', 'FrameMAP', 'LocalizeInferencer',
+    'LocalizeResult', 'MotionDetector', 'SDTCNHead', 'UntrimmedDataset', 'argmax_segments',
+    'event_ap', 'threshold_segments'
 ]

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 import projects.motionbert  # noqa: F401
-from mofm.apis import MotionInferencer
+from mofm.apis import Gallery, MotionInferencer
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.structures import MotionFeatures
@@ -402,9 +402,11 @@ def test_motionbert_inferencer_names_actions(name, motion):
 
 def test_motionbert_inferencer_finds_the_exemplar(motion):
     model = inferencer('oneshot_penn_tiny')
+    gallery = Gallery(model)
     for ann in motion:
-        model.gallery.add(ann['frame_dir'], ann)
-    for ann, result in zip(motion, model(motion, task='one_shot', progress=False)):
+        gallery.add(ann['frame_dir'], ann)
+    for ann, result in zip(motion, model(motion, task='one_shot', gallery=gallery,
+                                         progress=False)):
         (name, score), = result.top(1)
         assert name == ann['frame_dir']
         assert score == pytest.approx(1, abs=1e-5)

@@ -15,7 +15,6 @@ from mmengine.registry import init_default_scope
 from mofm.annotations import dump_annotations
 from mofm.apis import MotionInferencer, MotionStream
 from mofm.datasets import motion_collate
-from mofm.pose_estimation.video import Video
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import convert
 from mofm.visualization import write_video
@@ -84,7 +83,7 @@ def inferencer(model):
 
 def test_temporal_inferencer_equals_test(inferencer, expected, model):
     """Windows that overlap, end behind the recording, and have frames without anybody."""
-    assert inferencer.tasks == ('detect', 'features')
+    assert inferencer.tasks == ('localize', 'features')
     results = inferencer(model / 'a.pkl', progress=False)
     recordings, to_segments = expected
     assert {r.name for r in results} == recordings.keys()
@@ -123,7 +122,7 @@ def test_temporal_inferencer_result_is_in_input_frames(inferencer, model, tmp_pa
         action[:3] for action in fast.actions()]
     fast.save(tmp_path / 'a.json')
     written = json.loads((tmp_path / 'a.json').read_text())
-    assert written['task'] == 'detect'
+    assert written['task'] == 'localize'
     assert written['classes'] == CLASSES
     assert written['actions'] == [list(action) for action in fast.actions()]
     with pytest.raises(ValueError, match='window=10 and stride=11'):
@@ -175,7 +174,7 @@ def test_temporal_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
         '--checkpoint', str(model / 'model.pth'), '--out', str(tmp_path), '--pictures', '1'])
     runpy.run_path(str(ROOT / 'tools/demo.py'), run_name='__main__')
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'gap.json', 'long.json', 'long.png', 'short.json']
+        'gap.json', 'long.json', 'long.png', 'short.json', 'table.csv']
     lines = capsys.readouterr().out.splitlines()
     actions = json.loads((tmp_path / 'long.json').read_text())['actions']
     assert f'long: {", ".join(f"{a[0]} {a[1]}-{a[2]}" for a in actions)}' in lines
@@ -186,7 +185,7 @@ def test_temporal_demo_writes_actions_onto_the_video(inferencer, tmp_path):
     write_video((np.full((480, 640, 3), 90, np.uint8) for _ in range(40)), tmp_path / 'a.mp4', 20)
     result, = inferencer([recording('a', 40)], progress=False)
     result.segments = np.array([[1, 10, 19, .9]])
-    demo['overlay'](result, Video(tmp_path / 'a.mp4'), tmp_path / 'b.mp4')
+    demo['draw'](inferencer.task(), result, tmp_path / 'b', tmp_path / 'a.mp4')
     video = cv2.VideoCapture(str(tmp_path / 'b.mp4'))
     titles = [np.abs(video.read()[1][:24].astype(int) - 90).max() > 60 for _ in range(40)]
     assert titles == [10 <= frame < 20 for frame in range(40)]
@@ -197,7 +196,7 @@ def test_temporal_published_model_predicts_the_same(inferencer, model, tmp_path,
     monkeypatch.setattr(sys, 'argv', ['publish.py', str(model / 'config.py'),
                                       str(model / 'model.pth'), '--out', str(tmp_path / 'out')])
     runpy.run_path(str(ROOT / 'tools/publish.py'), run_name='__main__')
-    assert "task='detect'" in (tmp_path / 'out/README.md').read_text()
+    assert "task='localize'" in (tmp_path / 'out/README.md').read_text()
     published = MotionInferencer(tmp_path / 'out', device='cpu')
     assert published.classes == tuple(CLASSES)
     for ours, theirs in zip(*(i(model / 'a.pkl', progress=False)

@@ -11,10 +11,11 @@ from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 
-from mofm.apis import LiftResult, MotionInferencer, MotionStream
+from mofm.apis import MotionInferencer, MotionStream
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.sources.bvh import forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS, convert
+from projects.motionbert.lifting import LiftResult
 
 QUIET = dict(progress=False)
 H36M = LAYOUTS['h36m17']
@@ -393,7 +394,7 @@ def test_lift_names_bad_recordings():
 def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     """Data, pictures and a file for animation programs of every recording."""
     spec = importlib.util.spec_from_file_location(
-        'demo', Path(__file__).resolve().parents[2] / 'tools/demo.py')
+        'demo', Path(__file__).resolve().parents[3] / 'tools/demo.py')
     demo = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(demo)
     lifter().model.cfg.dump(tmp_path / 'lift.py')
@@ -406,6 +407,6 @@ def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     files = sorted(out.iterdir())
     assert [f.name for f in files] == [
         'clips_run.json', 'clips_run_0.bvh', 'clips_run_1.bvh', 'clips_walk.bvh',
-        'clips_walk.gif', 'clips_walk.json', 'clips_walk.png']
+        'clips_walk.gif', 'clips_walk.json', 'clips_walk.png', 'table.csv']
     assert sorted(Path(line.strip()) for line in lines if line.startswith('  ')) == files
     assert 'clips/run: 2 persons, 3 frames, 17 joints' in lines

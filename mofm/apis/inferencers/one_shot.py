@@ -1,10 +1,20 @@
-"""Exemplars of one-shot recognition, added while the program runs."""
+"""One-shot action recognition: the class of the nearest exemplar."""
+
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
+from mofm.annotations import AnnotationError, summarize
+from mofm.hub.checkpoint import fingerprint
+from mofm.models import OneShotHead
+from mofm.registry import INFERENCERS
 from mofm.utils.files import atomic_write
+
+from .action import ActionInferencer, ActionOptions, ActionResult
+from .base import BaseInferencer
 
 
 class Gallery:
@@ -12,10 +22,14 @@ class Gallery:
 
     Args:
         inferencer (MotionInferencer): Of a model for one-shot recognition.
+
+    Raises:
+        ValueError: If the model is for another task.
     """
 
     def __init__(self, inferencer):
-        self._inferencer = inferencer
+        self._inferencer = inferencer if isinstance(inferencer, OneShotInferencer) else \
+            inferencer.task(OneShotResult.task)
         self._names: list[str] = []
         self._embedding = np.zeros((0, 0), np.float32)
 
@@ -41,8 +55,8 @@ class Gallery:
             int: How many were added.
 
         Raises:
-            ValueError: If the name is no text, the model is for another task, or a recording
-                cannot be used; nothing is added then.
+            ValueError: If the name is no text, or a recording cannot be used; nothing is added
+                then.
         """
         if not isinstance(name, str) or not name:
             raise ValueError(f'name: found {name!r}, expected the class as a text')
@@ -104,7 +118,7 @@ class Gallery:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as f:
             np.savez_compressed(f, name=np.array(self._names), embedding=self._embedding,
-                                model=self._inferencer.fingerprint)
+                                model=fingerprint(self._inferencer.model))
 
     def load(self, path: str | PathLike):
         """Replace the exemplars by those of a file.
@@ -122,10 +136,11 @@ class Gallery:
         except Exception as error:  # damaged bytes make NumPy raise nearly anything
             raise ValueError(f'{path}: not a gallery ({type(error).__name__}: {error}); expected '
                              'a file of Gallery.save') from None
-        if model != self._inferencer.fingerprint:
+        own = fingerprint(self._inferencer.model)
+        if model != own:
             raise ValueError(f'{path}: found a gallery of another model (fingerprint {model[:8]}),'
-                             f' expected {self._inferencer.fingerprint[:8]}, the weights in use; '
-                             'add the exemplars again with this model')
+                             f' expected {own[:8]}, the weights in use; add the exemplars again '
+                             'with this model')
         if name.ndim != 1 or name.dtype.kind != 'U' or not len(name) or (
                 embedding.ndim != 2 or len(embedding) != len(name)
                 or embedding.dtype != np.float32 or not np.isfinite(embedding).all()):
@@ -133,3 +148,94 @@ class Gallery:
                              f' {embedding.dtype} of shape {embedding.shape}, expected N texts '
                              'and (N, E) finite float32')
         self._names, self._embedding = name.tolist(), embedding
+
+
+@dataclass(frozen=True)
+class OneShotOptions(ActionOptions):
+    """Options of one-shot recognition.
+
+    Args:
+        top_k (int): Classes that the result names. Defaults to 5.
+        gallery (Gallery, str or Path): The exemplars, or the file that :meth:`Gallery.save` has
+            written.
+    """
+
+    gallery: Gallery | str | PathLike | None = None
+
+
+@dataclass
+class OneShotResult(ActionResult):
+    """Classes of a gallery; ``scores`` are cosines with the nearest exemplar, in [-1, 1].
+
+    Attributes:
+        embedding (np.ndarray): (W, E) float32, length 1.
+    """
+
+    task = 'one_shot'
+    embedding: np.ndarray
+
+
+@INFERENCERS.register_module(OneShotResult.task)
+class OneShotInferencer(ActionInferencer):
+    """One-shot recognition, by heads that set ``embedding``."""
+
+    result_type = OneShotResult
+    options_type = OneShotOptions
+    predicted = dict(embedding='embedding')
+    names_classes = False
+
+    def iter(self, inputs, progress=True, gallery=None, **options):
+        """Read the gallery if it is a file."""
+        if not isinstance(gallery, Gallery):
+            path, gallery = gallery, Gallery(self)
+            if path is not None:
+                gallery.load(path)
+        gallery.require_exemplars()
+        return super().iter(inputs, progress, gallery=gallery, **options)
+
+    def make_result(self, group, windows, outputs, options) -> OneShotResult:
+        """Compare with the gallery."""
+        gallery = options.gallery
+        return OneShotResult(**self.common(group, windows), **outputs, classes=gallery.classes,
+                             top_k=options.top_k, scores=gallery.similarity(outputs['embedding']))
+
+    def embed(self, inputs, progress: bool = False, **options) -> np.ndarray:
+        """Embeddings of all windows of all recordings.
+
+        Args:
+            inputs: As of :meth:`MotionInferencer.iter`.
+            progress (bool): The same. Defaults to False.
+            **options: The same.
+
+        Returns:
+            np.ndarray: (N, E) float32 of length 1.
+
+        Raises:
+            ValueError: As :meth:`MotionInferencer.iter`, and if any recording cannot be used.
+        """
+        found = list(self.outputs(inputs, progress, **options))
+        if self.problems:
+            raise AnnotationError(summarize(self.problems))
+        return np.concatenate([outputs['embedding'] for outputs in found])
+
+    def describe(self) -> str:
+        """Name of the task."""
+        return 'One-shot action recognition (DT2)' if self.exportable(self.model) else \
+            BaseInferencer.describe(self)
+
+    def example(self) -> str:
+        """With a gallery."""
+        return ('from mofm.apis import Gallery\n'
+                'gallery = Gallery(inferencer)\n'
+                "gallery.add('wave', 'exemplar.pkl')  # one or more of each class\n"
+                f"results = inferencer('clips.pkl', task='{self.task}', gallery=gallery)")
+
+    @classmethod
+    def exportable(cls, model: nn.Module) -> bool:
+        """The head of MoFM."""
+        return isinstance(getattr(model, 'cls_head', None), OneShotHead)
+
+    @staticmethod
+    def graph(model, cubes) -> tuple:
+        """Embeddings (B, E)."""
+        return (model.cls_head(model.backbone(cubes)),)

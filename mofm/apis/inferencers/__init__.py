@@ -1,0 +1,16 @@
+"""Tasks: one file each, and their base class."""
+
+from .action import ActionInferencer, ActionResult
+from .anomaly import AnomalyInferencer, AnomalyResult
+from .base import BaseInferencer, TaskOptions, find_inferencers, published_keys
+from .features import FeaturesInferencer, FeaturesResult
+from .one_shot import Gallery, OneShotInferencer, OneShotResult
+from .reconstruct import ReconstructInferencer, ReconstructResult
+from .result import Result
+from .tokens import TokensInferencer, TokensResult
+
+__all__ = ['ActionInferencer', 'ActionResult', 'AnomalyInferencer', 'AnomalyResult',
+           'BaseInferencer', 'FeaturesInferencer', 'FeaturesResult', 'Gallery',
+           'OneShotInferencer', 'OneShotResult', 'ReconstructInferencer', 'ReconstructResult',
+           'Result', 'TaskOptions', 'TokensInferencer', 'TokensResult', 'find_inferencers',
+           'published_keys']

@@ -1,0 +1,241 @@
+"""Anomaly detection: normality of every person and of every frame."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+from torch import nn
+
+from mofm.datasets import TrackWindowDataset
+from mofm.hub.published import PublishedKeys
+from mofm.models import AnomalyClsHead, JigsawDetector
+from mofm.registry import DATASETS, INFERENCERS, METRICS
+
+from .base import BaseInferencer
+from .result import Result
+
+
+@dataclass
+class AnomalyResult(Result):
+    """Normality of a video: 1 is normal, 0 abnormal; of a JigsawHead only the order counts.
+
+    A window counts for one frame and one person. T is the number of frames up to the last one
+    that was looked at.
+
+    Attributes:
+        frame (np.ndarray): (W,) int, the frame that each window counts for.
+        person (np.ndarray): (W,) int, the person: ``track_id``, or the row in the annotation.
+        normality (np.ndarray): (W,) float32 in [0, 1].
+        score (np.ndarray): (T,) float64, minimum over the persons; frames without a window get
+            the highest of the video.
+        smoothed (np.ndarray): (T,) float64, the same after the Gaussians of the metric.
+    """
+
+    task = 'anomaly'
+    frame: np.ndarray
+    person: np.ndarray
+    normality: np.ndarray
+    score: np.ndarray
+    smoothed: np.ndarray
+
+    def per_person(self) -> dict[int, np.ndarray]:
+        """Normality (T,) of every person, NaN in frames without a window."""
+        out = {int(person): np.full(len(self.score), np.nan) for person in np.unique(self.person)}
+        for person, values in out.items():
+            mine = self.person == person
+            np.fmin.at(values, self.frame[mine], self.normality[mine])
+        return out
+
+    def summary(self) -> str:
+        """The least normal frame."""
+        frame = int(self.smoothed.argmin())
+        return f'least normal: frame {frame} ({self.smoothed[frame]:.3f})'
+
+    def rows(self) -> list[dict]:
+        """Frame, person and normality of each window."""
+        return [dict(row, frame=frame, person=person, normality=normality)
+                for row, frame, person, normality in zip(
+                    super().rows(), self.frame.tolist(), self.person.tolist(),
+                    self.normality.tolist(), strict=True)]
+
+    def thumbnails(self, num: int = 5) -> dict[int, np.ndarray]:
+        """Keypoints (V, 2) of the least normal person, in the frames of the deepest minima."""
+        out, smoothed = {}, self.smoothed.copy()
+        for _ in range(num):
+            frame = int(np.nanargmin(smoothed))
+            width = len(smoothed) // 10
+            smoothed[max(frame - width, 0):frame + width + 1] = np.inf
+            near = np.flatnonzero(np.abs(self.frame - frame) <= 10)
+            if np.isinf(smoothed).all() or not len(near):
+                break
+            window = near[self.normality[near].argmin()]
+            frame = int(self.frame[window])
+            for person, inds, points, _ in self.persons():
+                row = np.searchsorted(inds, frame)
+                if person == self.person[window] and row < len(inds) and inds[row] == frame:
+                    out[frame] = points[row]
+        return out
+
+
+class TrackWindows(TrackWindowDataset):
+    """The windows of :class:`TrackWindowDataset` in annotations that are in memory.
+
+    Args:
+        name (str): The video, for messages.
+        annotations (list[dict]): Valid annotations of one video.
+        **rules: ``seg_len``, ``stride``, ``max_missing`` and ``min_len``.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window.
+        frame (np.ndarray): (W,) frame that each counts for.
+        track_id (np.ndarray): (W,) its person.
+
+    Raises:
+        AnnotationError: If no track is long enough.
+    """
+    def __init__(self, name: str, annotations: list[dict], **rules):
+        self._annotations = annotations
+        super().__init__(name, test_mode=True, **rules)
+        tracks, (track, row) = self.tracks, self.data_list.T
+        size = self.num_rows(self.data_list)
+        self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
+        self.frame = tracks.frame[row] + size // 2
+        self.track_id = tracks.track_id[track]
+
+    def read_annotations(self) -> list[dict]:
+        """See the base class."""
+        return list(self._annotations)
+
+
+def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
+                 smoothing: Sequence[float], stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of frames from windows, by the rules of :class:`mofm.evaluation.FrameAUC`.
+
+    Args:
+        frame (np.ndarray): (W,) frame that each window counts for.
+        normality (np.ndarray): (W,).
+        num_frames (int): T.
+        smoothing (Sequence[float]): Sigmas of the Gaussians in frames.
+        stride (int): Frames between two windows; a window counts for that many frames about its
+            own, so that there are no holes.
+
+    Returns:
+        tuple: Minimum over the windows of each frame, and the same smoothed, (T,) each.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    score = np.full(num_frames, np.inf)
+    near = frame[:, None] + np.arange(stride) - stride // 2  # (W, stride)
+    inside = (near >= 0) & (near < num_frames)
+    np.minimum.at(score, near[inside], np.broadcast_to(normality[:, None], near.shape)[inside])
+    score = np.minimum(score, normality.max())
+    smoothed = score
+    for sigma in smoothing:
+        smoothed = gaussian_filter1d(smoothed, sigma)
+    return score, smoothed
+
+
+@INFERENCERS.register_module(AnomalyResult.task)
+class AnomalyInferencer(BaseInferencer):
+    """Anomaly detection, by heads that set ``normality``.
+
+    Windows are tracks of single persons cut by the rules of :class:`TrackWindowDataset`, as in
+    the test of the config; with ``window`` they are of this length and persons who are there for
+    less are taken too.
+    """
+
+    result_type = AnomalyResult
+    predicted = dict(normality='normality')
+    several_clips = True
+    published = PublishedKeys(dataset=('seg_len', 'stride', 'max_missing', 'min_len'),
+                              metric=('smoothing', ))
+
+    def group(self, recordings):
+        """Persons of one video."""
+        return (list(group) for _, group in groupby(recordings, lambda r: r.video))
+
+    def make_windows(self, group, options) -> TrackWindows:
+        """Cut the tracks."""
+        longest = max(recording.ann['total_frames'] for recording in group)
+        if issubclass(DATASETS.get(self.dataset.type), TrackWindowDataset):
+            rules = {name: self.dataset[name] for name in self.published.dataset
+                     if name in self.dataset}
+        else:  # trained with whole recordings
+            rules = dict(seg_len=longest, min_len=1, max_missing=longest)
+        if options.window is not None:
+            rules.update(seg_len=options.window, min_len=1)
+        if options.stride is not None:
+            rules['stride'] = options.stride
+        return TrackWindows(group[0].video[1], [r.ann for r in group], **rules)
+
+    @cached_property
+    def _smoothing(self) -> Sequence[float]:
+        """Sigmas in frames, of the metric of the config or of the protocol."""
+        for metric in self.metrics:
+            if metric['type'].endswith('FrameAUC') and 'smoothing' in metric:
+                return metric['smoothing']
+        return inspect.signature(METRICS.get('FrameAUC')).parameters['smoothing'].default
+
+    def make_result(self, group, windows, outputs, options) -> AnomalyResult:
+        """Scores of the frames."""
+        last = max(group, key=lambda recording: recording.num_frames)
+        # frame of the model for each of the input; smoothing is about the former
+        place = np.round(np.arange(last.num_frames) * last.ratio).astype(int)
+        score, smoothed = frame_scores(windows.frame, outputs['normality'], place[-1] + 1,
+                                       self._smoothing, windows.stride)
+        common = dict(self.common(group, windows), name=last.video[1],
+                      frames=last.to_input(windows.frames))
+        return AnomalyResult(**common, **outputs, frame=last.to_input(windows.frame),
+                             person=windows.track_id, score=score[place],
+                             smoothed=smoothed[place])
+
+    def draw(self, result) -> dict:
+        """Scores over time, with the least normal persons."""
+        from mofm.visualization import draw_anomaly_curve
+
+        normal = np.zeros(len(result.score), bool)
+        return {'.png': draw_anomaly_curve(result.score, result.smoothed, normal,
+                                           result.thumbnails(), result.name)}
+
+    def overlay(self, result, images):
+        """Persons in the colors of their normality."""
+        from mofm.visualization import overlay_poses
+
+        values = {}
+        for person, score in result.per_person().items():
+            known = np.flatnonzero(np.isfinite(score))
+            values[person] = np.interp(np.arange(len(score)), known, score[known])
+
+        def title(frame: int) -> str:
+            return f'normality {result.smoothed[min(frame, len(result.smoothed) - 1)]:.2f}'
+
+        return overlay_poses(images, result.persons(), title, values,
+                             (result.normality.min(), result.normality.max()), self.layout.name)
+
+    def describe(self) -> str:
+        """Whether it has learned from labels."""
+        if isinstance(self.model, JigsawDetector):
+            return 'Anomaly detection without labels, by a token jigsaw (DT3)'
+        if isinstance(self.model.cls_head, AnomalyClsHead):
+            return 'Anomaly detection with labels (DT4)'
+        return super().describe()
+
+    @classmethod
+    def exportable(cls, model: nn.Module) -> bool:
+        """The two heads of MoFM."""
+        return isinstance(model, JigsawDetector) or \
+            isinstance(getattr(model, 'cls_head', None), AnomalyClsHead)
+
+    @staticmethod
+    def graph(model, cubes) -> tuple:
+        """Normality (B,)."""
+        features = model.backbone(cubes)
+        if not isinstance(model, JigsawDetector):
+            return (model.cls_head(features).softmax(1)[:, 0],)
+        right = model.head(features).softmax(2).diagonal(dim1=1, dim2=2)  # (B, P)
+        if model.head.ignore_empty:
+            right = right.masked_fill(~model.head.occupied(cubes.peaks()), 1)
+        return (right.amin(1),)

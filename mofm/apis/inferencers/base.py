@@ -1,0 +1,360 @@
+"""Base class of tasks: what a model has to offer, windows, results, pictures, publishing, export.
+
+A task is one subclass of :class:`BaseInferencer`, registered under its name. The inferencer, the
+demo, publishing and export ask the class, so a task of a plug-in works everywhere once its module
+is imported.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mofm.annotations import AnnotationError, Problem, summarize
+from mofm.datasets import motion_collate
+from mofm.hub.published import PublishedKeys
+from mofm.registry import INFERENCERS
+from mofm.structures import get_layout
+
+from ..recordings import Inputs, Recording, RecordingOptions, RecordingReader
+from ..windows import ClipWindows, WindowOptions
+from .result import Result
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Options of a task beside those of recordings and windows; none by default."""
+
+
+class BaseInferencer:
+    """Base class of tasks; a model that offers one, asked about recordings.
+
+    Windows are annotations of one clip each that go through the test pipeline of the config and
+    the model as in ``tools/test.py``. A task with nothing special sets :attr:`result_type` and
+    :attr:`predicted`.
+
+    Args:
+        model (nn.Module): From :func:`mofm.apis.init_model`.
+        batch_size (int): Clips that are rendered at once. Defaults to 32.
+
+    Attributes:
+        result_type (type[Result]): Class of the results, of the class; it names the task.
+        options_type (type[TaskOptions]): Class of its options, of the class.
+        predicted (dict[str, str]): Outputs by the field of data samples that a model sets in
+            'predict' to offer the task, of the class.
+        order (int): Place among the tasks of a model, of the class; the lowest is the default.
+        several_clips (bool): Whether the pipeline may sample several clips of a window, because
+            the head takes their mean, of the class.
+        keeps_frames (bool): Whether clips of the model have the frames of their windows, so that
+            only windows of one length make a batch, of the class.
+        names_classes (bool): Whether results name the classes of the training data, of the class.
+        part (str): Part of a published model that people will want, of the class: 'model',
+            'backbone' or 'tokenizer'.
+        published (PublishedKeys): Settings of the config that the task reads, of the class.
+        dataset (dict): Data set of the config's test.
+        layout (Layout): Joints of the clips.
+        classes (tuple[str]): Names of the classes, from the head or the data of the training,
+            empty if unknown.
+        problems (list[Problem]): Recordings that the last call skipped, and why.
+
+    Raises:
+        ValueError: If the config has no test pipeline.
+    """
+
+    result_type: type[Result] = Result
+    options_type: type[TaskOptions] = TaskOptions
+    predicted: dict[str, str] = {}
+    order = 0
+    several_clips = False
+    keeps_frames = False
+    names_classes = False
+    part = 'model'
+    published = PublishedKeys()
+
+    def __init__(self, model: nn.Module, batch_size: int = 32):
+        self.model = model
+        self.batch_size = batch_size
+        self.dataset = model.cfg.get('test_dataloader', {}).get('dataset', {})
+        if 'pipeline' not in self.dataset:
+            raise ValueError('config: found no test_dataloader.dataset.pipeline, expected the '
+                             'transforms of a test')
+        self.pipeline = Compose(self.dataset.pipeline)
+        self.layout = get_layout(self.dataset.get('to_layout', 'coco17'))
+        names = getattr(getattr(model, 'cls_head', None), 'classes', None)
+        self.classes = tuple(names or model.dataset_meta.get('classes', ()))
+        self.problems: list[Problem] = []
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.result_type.task
+
+    # ---------------------------------------------------------------------------- the model
+    @classmethod
+    def offered(cls, model: nn.Module, inputs: Any, sample: Any) -> bool:
+        """Whether a model offers the task.
+
+        Args:
+            model (nn.Module): The model.
+            inputs: Of one clip, from the data preprocessor.
+            sample: Its data sample after 'predict'; empty for a pre-training.
+        """
+        return bool(cls.predicted) and all(field in sample for field in cls.predicted.values())
+
+    def prepare(self, clips: Sequence[dict]) -> tuple:
+        """Clips as inputs and data samples of the model."""
+        batch = motion_collate([
+            self.pipeline({'valid': np.ones(clip['keypoint'].shape[1], bool), **clip})
+            for clip in clips])
+        batch.pop('labels', None)
+        data = self.model.data_preprocessor(batch, False)
+        return data['inputs'], data['data_samples']
+
+    def predict(self, inputs: Any, samples: list) -> dict[str, Tensor]:
+        """Outputs of a batch, stacked; by default the fields of :attr:`predicted`."""
+        samples = self.model(inputs, data_samples=samples, mode='predict')
+        return {name: torch.stack([sample.get(field) for sample in samples])
+                for name, field in self.predicted.items()}
+
+    def finish(self, output: dict, sample: Any, clip: dict) -> dict:
+        """Output of one clip as the task gives it, e.g. in pixels."""
+        return output
+
+    @torch.no_grad()
+    def predict_clips(self, clips: Sequence[dict]) -> list[dict]:
+        """Outputs for clips of one window each, the lowest layer.
+
+        Args:
+            clips (Sequence[dict]): Annotations with ``keypoint`` (M, T, J, 2) in pixels,
+                ``keypoint_score`` (M, T, J) and ``img_shape`` (h, w), T at least 1, with the
+                joints of :attr:`layout`.
+
+        Returns:
+            list[dict]: NumPy arrays of each clip.
+
+        Raises:
+            ValueError: If a clip has other shapes, or the model gives NaN.
+        """
+        outputs = []
+        for batch in self._batches(clips):
+            inputs, samples = self.prepare(batch)
+            count = len(inputs) // len(samples)
+            if count > 1 and not self.several_clips:
+                raise ValueError(f'num_clips: found {count} in the test pipeline, expected 1 for '
+                                 f'{self.task!r}')
+            fields = {name: values.cpu().numpy()
+                      for name, values in self.predict(inputs, samples).items()}
+            for name, values in fields.items():
+                if not np.isfinite(values).all():
+                    raise ValueError(f'{name}: the model gives NaN or infinite values, expected '
+                                     'finite ones; check the checkpoint')
+            rows = [dict(zip(fields, row, strict=True))
+                    for row in zip(*fields.values(), strict=True)]
+            outputs += map(self.finish, rows, samples, batch)
+        return outputs
+
+    def _batches(self, clips: Sequence[dict]) -> Iterator[Sequence[dict]]:
+        """Clips that go through the model together."""
+        groups = [clips] if not self.keeps_frames else [
+            list(group) for _, group in groupby(clips, lambda clip: clip['keypoint'].shape[1])]
+        for group in groups:
+            for start in range(0, len(group), self.batch_size):
+                yield group[start:start + self.batch_size]
+
+    # --------------------------------------------------------------------------- recordings
+    def group(self, recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
+        """Recordings that share a result, by default each has its own."""
+        return ([recording] for recording in recordings)
+
+    def make_windows(self, group: list[Recording], options: WindowOptions):
+        """Windows of recordings that share a result.
+
+        Returns:
+            An object with ``len``, ``frames`` (W, 2), first and last frame of each window, and
+            ``get_data_info(i)``, the annotation of one window; by default :class:`ClipWindows`.
+        """
+        return ClipWindows(group[0].ann, options.window, options.stride)
+
+    def join(self, name: str, values: list[np.ndarray]):
+        """All windows of an output of a recording, by default stacked."""
+        return np.stack(values)
+
+    def drop(self, options: TaskOptions) -> tuple[str, ...]:
+        """Outputs that are not kept."""
+        return ()
+
+    def make_result(self, group: list[Recording], windows, outputs: dict,
+                    options: TaskOptions) -> Result:
+        """Result of recordings, in frames of the input, from the outputs of all windows."""
+        return self.result_type(**self.common(group, windows), **outputs)
+
+    def common(self, group: list[Recording], windows) -> dict:
+        """Fields that all results have."""
+        first = group[0]
+        return dict(name=first.name, frames=first.to_input(windows.frames), fps=first.fps,
+                    poses=[recording.ann for recording in group])
+
+    def class_names(self, count: int) -> tuple[str, ...]:
+        """Names of so many classes; their numbers if the model has none."""
+        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+
+    @property
+    def max_frames(self) -> int | None:
+        """Frames of the longest clip that the config allows, None if it does not tell."""
+        return self.model.cfg.model.get('backbone', {}).get('max_frames')
+
+    @property
+    def metrics(self) -> Sequence[dict]:
+        """Metrics of the test of the config."""
+        metrics = self.model.cfg.get('test_evaluator') or ()
+        return [metrics] if isinstance(metrics, dict) else metrics
+
+    def iter(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[Result]:
+        """Results one after the other, see :meth:`MotionInferencer.iter`."""
+        chosen = self._choose(options)
+        return (self.make_result(*found, chosen[-1])
+                for found in self._run(inputs, progress, *chosen))
+
+    def outputs(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[dict]:
+        """Outputs of all windows of each recording, before they become a result."""
+        return (outputs for _, _, outputs in
+                self._run(inputs, progress, *self._choose(options)))
+
+    def _choose(self, options: dict) -> list:
+        """Options of recordings, windows and the task."""
+        return sort_options(options, RecordingOptions, WindowOptions, self.options_type)
+
+    def _run(self, inputs: Inputs, progress: bool, recordings: RecordingOptions,
+             windows: WindowOptions, options: TaskOptions) -> Iterator[tuple]:
+        """Recordings, windows and outputs of every result; batches span recordings."""
+        device = next(self.model.parameters()).device
+        reader = RecordingReader(recordings, self.layout.name, str(device), progress)
+        self.problems = reader.problems
+        return self._results(reader, inputs, progress, windows, self.drop(options))
+
+    def _results(self, reader, inputs, progress, windows, drop) -> Iterator[tuple]:
+        pairs = ((group, cut, i) for group, cut in self._windows(reader, inputs, windows)
+                 for i in range(len(cut)))
+        total, rows = 0, []
+        with tqdm(desc=self.task, unit=' windows', disable=not progress) as bar:
+            while batch := list(islice(pairs, self.batch_size)):
+                outputs = self.predict_clips([cut.get_data_info(i) for _, cut, i in batch])
+                bar.update(len(batch))
+                for (group, cut, i), row in zip(batch, outputs, strict=True):
+                    rows.append({name: row[name] for name in row if name not in drop})
+                    if i == len(cut) - 1:
+                        yield group, cut, {name: self.join(name, [row[name] for row in rows])
+                                           for name in rows[0]}
+                        total, rows = total + 1, []
+        if not total:
+            if not reader.count:
+                raise ValueError('inputs: found no recording, expected at least one')
+            raise AnnotationError(reader.problems[0] if len(reader.problems) == 1 else
+                                  f'none of {reader.count} recordings can be used\n'
+                                  f'{summarize(reader.problems)}')
+        if reader.problems:
+            print_log(f'skipped {len(reader.problems)} of {reader.count} recordings:\n'
+                      f'{summarize(reader.problems)}', 'current', logging.WARNING)
+
+    def _windows(self, reader, inputs, options) -> Iterator[tuple]:
+        """Groups of recordings and their windows."""
+        for group in self.group(reader.read(inputs)):
+            try:
+                windows = self.make_windows(group, options)
+            except AnnotationError as error:
+                reader.report(error, group[0].name)
+            else:
+                yield group, windows
+
+    # ----------------------------------------------------------------------------- pictures
+    def draw(self, result: Result) -> dict[str, Any]:
+        """Pictures of a result by the suffix of their file, figures and animations."""
+        return {}
+
+    def overlay(self, result: Result, images: Iterable[np.ndarray]) -> Iterator | None:
+        """The frames of a video with its skeletons and the result, None if there is no such."""
+        return None
+
+    # ------------------------------------------------------------------ publishing and export
+    def describe(self) -> str:
+        """What the model does, for its card."""
+        head = getattr(self.model, 'cls_head', None) or getattr(self.model, 'head', None)
+        name = type(self.model).__name__
+        return name if head is None else f'{name} with {type(head).__name__}'
+
+    def example(self) -> str:
+        """Python for the card, after ``inferencer = MotionInferencer('FOLDER')``."""
+        return f"results = inferencer('clips.pkl', task='{self.task}')"
+
+    @classmethod
+    def exportable(cls, model: nn.Module) -> bool:
+        """Whether :meth:`graph` can compute the task for a model."""
+        return False
+
+    @staticmethod
+    def graph(model: nn.Module, cubes: Any) -> tuple[Tensor, ...]:
+        """Outputs in the order of :attr:`predicted`, without shapes that depend on the data.
+
+        Args:
+            model (nn.Module): The model, whose backbone encodes all cubes.
+            cubes (ThermalCubes): B clips.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def graph_gap(model: nn.Module, cubes: Any, name: str, found: Tensor,
+                  expected: Tensor) -> Tensor:
+        """How far an output of a graph is from that of the model."""
+        return (found.double() - expected.double()).abs()
+
+
+def sort_options(options: dict, *kinds: type) -> list:
+    """Build dataclasses from one dict of the fields of them all.
+
+    Raises:
+        TypeError: If none of them has a field.
+    """
+    names = [[field.name for field in fields(kind)] for kind in kinds]
+    known = [name for group in names for name in group]
+    for name in options:
+        if name not in known:
+            raise TypeError(f'{name}: found an unknown option, expected one of '
+                            f'{", ".join(known)}')
+    return [kind(**{name: options[name] for name in group if name in options})
+            for kind, group in zip(kinds, names, strict=True)]
+
+
+@torch.no_grad()
+def find_inferencers(model: nn.Module, batch_size: int = 32) -> dict[str, BaseInferencer]:
+    """Tasks that a model offers, found by what it does with one clip; the default comes first.
+
+    Raises:
+        ValueError: If the config has no test pipeline.
+    """
+    probe = BaseInferencer(model)
+    joints = probe.layout.num_joints
+    points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
+    inputs, (sample, ) = probe.prepare([dict(
+        keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
+        img_shape=(100, 100))])
+    if not hasattr(model, 'tokenizer'):  # a pre-training predicts masked tokens only
+        sample, = model(inputs, data_samples=[sample], mode='predict')
+    found = [kind for kind in INFERENCERS.module_dict.values()
+             if kind.offered(model, inputs, sample)]
+    return {kind.result_type.task: kind(model, batch_size)
+            for kind in sorted(found, key=lambda kind: kind.order)}
+
+
+def published_keys() -> PublishedKeys:
+    """Settings of a config that the registered tasks read."""
+    keys = [kind.published for kind in INFERENCERS.module_dict.values()]
+    return PublishedKeys(*(tuple(dict.fromkeys(sum(group, ())))
+                           for group in zip(*keys, strict=True)))

@@ -1,0 +1,96 @@
+"""Base class of results: arrays with the recording and the windows that they are about."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mofm.utils.files import atomic_write
+
+
+def _plain(value):
+    """Lists and numbers instead of arrays; null instead of NaN, which JSON does not have."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == 'f' and not np.isfinite(value).all():
+            value = np.where(np.isfinite(value), value, None)
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass
+class Result:
+    """Base class of results; W is the number of windows.
+
+    Frames are those of the input, counted from 0.
+
+    Attributes:
+        task (str): Name of the task, of the class.
+        suffixes (tuple[str]): What :meth:`save` can write, of the class.
+        default_suffixes (tuple[str]): What ``tools/demo.py`` writes, of the class.
+        name (str): The recording.
+        frames (np.ndarray): (W, 2) int, first and last frame of each window.
+        fps (float or None): Frames per second of the input, if known.
+        poses (list[dict]): Annotations that it is about, in the layout and at the frame rate of
+            the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
+    """
+
+    task: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ('.json', '.npz')
+    default_suffixes: ClassVar[tuple[str, ...]] = ('.json', )
+    name: str
+    frames: np.ndarray
+    fps: float | None
+    poses: list[dict] = field(default_factory=list, repr=False, kw_only=True)
+
+    def summary(self) -> str:
+        """One line for people."""
+        return f'{len(self.frames)} windows'
+
+    def rows(self) -> list[dict]:
+        """Rows of a table, by default one for each window; all have the same columns."""
+        return [dict(first=first, last=last) for first, last in self.frames.tolist()]
+
+    def persons(self) -> Iterator[tuple]:
+        """Person, frames (T,), keypoints (T, V, 2) and scores (T, V) of everybody."""
+        for ann in self.poses:
+            inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+            for row, tracks in enumerate(zip(ann['keypoint'], ann['keypoint_score'],
+                                             strict=True)):
+                yield ann.get('track_id', row), inds, *tracks
+
+    def _values(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
+
+    def to_dict(self) -> dict:
+        """The task and all fields as numbers, texts and lists, ready for JSON."""
+        return dict(task=self.task,
+                    **{name: _plain(value) for name, value in self._values().items()})
+
+    def save(self, path: str | PathLike) -> list[Path]:
+        """Write the result.
+
+        Args:
+            path (str or Path): ``.json`` gets :meth:`to_dict`, ``.npz`` an array per field.
+
+        Returns:
+            list[Path]: What was written.
+
+        Raises:
+            ValueError: If the suffix is another one.
+        """
+        path = Path(path)
+        if path.suffix not in self.suffixes:
+            raise ValueError(f'{path}: found suffix {path.suffix!r}, expected '
+                             f'{" or ".join(map(repr, self.suffixes))}')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as f:
+            if path.suffix == '.json':
+                f.write(json.dumps(self.to_dict(), allow_nan=False).encode())
+            else:
+                np.savez_compressed(f, task=self.task, **{
+                    name: value for name, value in self._values().items() if value is not None})
+        return [path]

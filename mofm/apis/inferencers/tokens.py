@@ -1,0 +1,121 @@
+"""Motion tokens: the entry of the codebook for every thermal cube."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mofm.models import DVEDTokenizer, KMeansTokenizer, MotionTokenizer
+from mofm.registry import INFERENCERS
+from mofm.structures import ThermalCubes
+
+from .base import BaseInferencer
+from .result import Result
+
+
+@dataclass
+class TokensResult(Result):
+    """Motion tokens.
+
+    Attributes:
+        tokens (np.ndarray): (W, K) int, token of every cube.
+        occupied (np.ndarray): (W, K) bool, cubes that hold heat.
+    """
+
+    task = 'tokens'
+    tokens: np.ndarray
+    occupied: np.ndarray
+
+    def summary(self) -> str:
+        """Number of different tokens."""
+        return f'{len(np.unique(self.tokens[self.occupied]))} different tokens'
+
+    def rows(self) -> list[dict]:
+        """Numbers of occupied cubes and of different tokens of each window."""
+        return [dict(row, occupied=int(seen.sum()), different=len(np.unique(ids[seen])))
+                for row, ids, seen in zip(super().rows(), self.tokens, self.occupied,
+                                          strict=True)]
+
+
+@INFERENCERS.register_module(TokensResult.task)
+class TokensInferencer(BaseInferencer):
+    """Motion tokens, by tokenizers and by the teacher of a pre-training."""
+
+    result_type = TokensResult
+    predicted = dict(tokens='tokens', occupied='occupied')
+    order = 2
+    part = 'tokenizer'
+
+    @classmethod
+    def offered(cls, model, inputs, sample) -> bool:
+        """A pre-training needs the weights of its teacher."""
+        teacher = getattr(model, 'tokenizer', None)
+        return super().offered(model, inputs, sample) or bool(teacher and teacher.init_cfg)
+
+    @cached_property
+    def _teacher(self) -> nn.Module | None:
+        """The tokenizer of a pre-training; its weights are in a file of their own."""
+        teacher = getattr(self.model, 'tokenizer', None)
+        if teacher is not None:
+            teacher.init_weights()
+        return teacher
+
+    def predict(self, inputs, samples) -> dict:
+        """By the teacher, if there is one."""
+        if self._teacher is None:
+            return super().predict(inputs, samples)
+        return dict(tokens=self._teacher.encode(inputs), occupied=inputs.occupied())
+
+    def draw(self, result) -> dict:
+        """Frames and tokens of the first window."""
+        from mofm.visualization import draw_tokenized_clip
+
+        clip = result.poses[0]
+        inds = clip.get('frame_inds', np.arange(clip['total_frames']))
+        rows = slice(*np.searchsorted(inds, (result.frames[0, 0], result.frames[0, 1] + 1)))
+        points = self.pipeline(dict(
+            clip, total_frames=len(inds[rows]), keypoint=clip['keypoint'][:, rows],
+            keypoint_score=clip['keypoint_score'][:, rows]))['inputs']['keypoints']
+        return {'.png': draw_tokenized_clip(
+            points.numpy(), result.tokens[0], result.occupied[0],
+            self.model.data_preprocessor.grid,
+            getattr(self.model, 'tokenizer', self.model).vocab_size)}
+
+    def describe(self) -> str:
+        """Size of the vocabulary."""
+        if not isinstance(self.model, MotionTokenizer):
+            return super().describe()
+        return f'Tokenizer of thermal cubes with {self.model.vocab_size} motion tokens'
+
+    @classmethod
+    def exportable(cls, model: nn.Module) -> bool:
+        """The two tokenizers of MoFM."""
+        return isinstance(model, (DVEDTokenizer, KMeansTokenizer))
+
+    @staticmethod
+    def graph(model, cubes) -> tuple:
+        """Tokens and occupied cubes (B, K)."""
+        return token_scores(model, cubes).argmax(2), cubes.occupied()
+
+    @staticmethod
+    def graph_gap(model, cubes, name, found, expected) -> Tensor:
+        """Of tokens that of their scores: two may fit equally well."""
+        if name != 'tokens':
+            return BaseInferencer.graph_gap(model, cubes, name, found, expected)
+        scores = token_scores(model, cubes)
+        return (scores.gather(2, expected[..., None]) - scores.gather(2, found[..., None])).abs()
+
+
+def token_scores(model: MotionTokenizer, cubes: ThermalCubes) -> Tensor:
+    """How well every token fits: (B, K, V); the tokenizer takes the best."""
+    if isinstance(model, DVEDTokenizer):
+        return model.logits(cubes).flatten(2).transpose(1, 2)
+    views = [cubes.union()]
+    if model.trace_weight:
+        views.append(model.trace_weight * cubes.traces())
+    views = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
+    scores = 2 * views @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
+    empty = torch.arange(model.vocab_size, device=scores.device) == 0
+    return scores.where(cubes.occupied()[..., None], empty.to(scores.dtype))

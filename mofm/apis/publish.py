@@ -1,0 +1,187 @@
+"""Publishing: a checkpoint becomes a folder of weights, config, class names and a model card."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+from mmengine.model import BaseModule
+from torch import nn
+
+from mofm.hub.card import ModelCard, describe_data, read_dump, read_metrics, short_path
+from mofm.hub.checkpoint import load_local
+from mofm.hub.published import check_config, describe_config
+from mofm.models import MotionPretrainer, MotionTokenizer
+from mofm.registry import MODELS
+from mofm.utils.config import load_config
+from mofm.version import __version__
+
+from .inferencers import BaseInferencer, find_inferencers, published_keys
+from .model import init_model
+
+#: What training adds to a checkpoint.
+TRAINING = ('optimizer', 'param_schedulers', 'message_hub', 'ema_state_dict')
+
+
+class Published(NamedTuple):
+    """What was published.
+
+    Attributes:
+        weights (Path): The weights file.
+        dropped (list[str]): Parts of the checkpoint that only training needs.
+    """
+
+    weights: Path
+    dropped: list[str]
+
+
+def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: str | None = None,
+            metrics: Sequence[str | Path] = (), license: str | None = None,
+            cfg_options: dict | None = None) -> Published:
+    """Publish a checkpoint, see docs/models.md.
+
+    Args:
+        config (str or Path): Config that the checkpoint was trained with.
+        checkpoint (str or Path): What ``tools/train.py`` wrote.
+        out (str or Path): New folder.
+        name (str, optional): Title of the model card, by default the name of the config.
+        metrics (Sequence[str or Path]): Results that ``tools/test.py`` wrote.
+        license (str, optional): License of the weights.
+        cfg_options (dict, optional): Settings of the config to override.
+
+    Raises:
+        FileNotFoundError: If there is no such config or checkpoint.
+        ValueError: If they do not fit, a file of metrics holds none, the config is more than the
+            description of a model, or the folder holds other weights.
+    """
+    from safetensors.torch import save
+
+    out = Path(out)
+    cfg = load_config(config, cfg_options)
+    rows = [row for file in metrics for row in read_metrics(Path(file))]
+    content = load_local(str(checkpoint), map_location='cpu')
+    keys = published_keys()
+    described = describe_config(cfg, keys)
+    check_config(described, str(config), keys)
+    # EMAHook has put the averaged weights into state_dict
+    model = init_model(Config(described), checkpoint, device='cpu')
+    state = model.state_dict()
+    if isinstance(model, MotionPretrainer):  # its teacher is in no checkpoint
+        teacher = MODELS.build(cfg.model.tokenizer)
+        teacher.init_weights()
+        state.update({f'tokenizer.{k}': v for k, v in teacher.state_dict().items()})
+    blob = save({k: v.contiguous() for k, v in state.items()}, metadata=dict(format='pt'))
+    digest = hashlib.sha256(blob).hexdigest()
+    weights = out / f'model-{digest[:8]}.safetensors'
+    others = [path.name for path in out.glob('*.safetensors') if path.name != weights.name]
+    if others:
+        raise ValueError(f'--out: found {others} in {out}, expected a new folder')
+    task = _default_task(model)
+    labels = _class_names(model, task)
+    facts = {
+        'model': ', '.join(type(m).__name__ for m in (model, *model.children())
+                           if isinstance(m, BaseModule)),
+        'input': _describe_input(model),
+        'classes': labels and f'`labels.txt`, {len(labels)} names',
+        'parameters': f'{sum(v.numel() for v in state.values()):,}',
+        'weights': f'`{weights.name}`, {len(blob):,} bytes, SHA-256 `{digest}`'
+                   + (', averaged over the training (EMA)' if 'ema_state_dict' in content else ''),
+        **_describe_training(content.get('meta', {})),
+        'MoFM': __version__,
+        'license': license}
+    training, train = _training_command(model, config)
+    card = ModelCard(
+        name or Path(config).stem, task.describe() if task else type(model).__name__, weights.name,
+        facts, python=_example(task, cfg), test=_test_command(model, config, weights.name),
+        training=training, train=train, license=license, metrics=rows,
+        tags=[task.task.replace('_', '-')] if task else [],
+        has_classes=bool(task and task.names_classes))
+    out.mkdir(parents=True, exist_ok=True)
+    weights.write_bytes(blob)
+    (out / 'config.json').write_text(json.dumps(described, indent=2) + '\n')
+    if labels:
+        (out / 'labels.txt').write_text('\n'.join(labels) + '\n', encoding='utf-8')
+    (out / 'README.md').write_text(str(card), encoding='utf-8')
+    init_model(out, device='cpu')  # what was written can be read
+    return Published(weights, [part for part in TRAINING if part in content])
+
+
+def _default_task(model: nn.Module) -> BaseInferencer | None:
+    """The task that the model was trained for, None if none is known."""
+    try:
+        return next(iter(find_inferencers(model).values()), None)
+    except ValueError:  # the config has no test
+        return None
+
+
+def _class_names(model: nn.Module, task: BaseInferencer | None) -> Sequence[str]:
+    """Names of the classes, if the task has any."""
+    return (task and task.names_classes and model.dataset_meta.get('classes')) or ()
+
+
+def _grid(model: nn.Module):
+    """Geometry of the clips of a model, None for one that reads coordinates."""
+    return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
+
+
+def _describe_input(model: nn.Module) -> str:
+    layout = model.cfg.test_dataloader.dataset.get('to_layout', 'coco17')
+    grid = _grid(model)
+    if grid is None:
+        return f'coordinates of keypoints (`{layout}`)'
+    return (f'keypoints (`{layout}`), {grid.num_frames} frames, canvas {grid.canvas}x'
+            f'{grid.canvas}, cubes of {grid.patch}x{grid.patch}')
+
+
+def _describe_training(meta: dict) -> dict:
+    """Data, start and length of the training, as the checkpoint tells them."""
+    cfg = read_dump(meta['cfg']) if 'cfg' in meta else {}
+    data = (cfg.get('train_dataloader') or {}).get('dataset')
+    start = (cfg.get('model', {}).get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
+    time = meta.get('time', '')
+    return {
+        'trained on': data and describe_data(data),
+        'started from': start and short_path(start),
+        'training': 'epoch' in meta and f'epoch {meta["epoch"]}, iteration {meta["iter"]}, seed '
+                    f'{meta["seed"]}, saved {time[:4]}-{time[4:6]}-{time[6:8]}'}
+
+
+def _example(task: BaseInferencer | None, cfg: Config) -> str:
+    """Python that uses the model."""
+    imports = [f'import {name}  # its classes'
+               for name in cfg.get('custom_imports', {}).get('imports', ())
+               if not name.startswith('mofm')]
+    part = '' if task is None or task.part == 'model' else f", part='{task.part}'"
+    use = [] if task is None else ["inferencer = MotionInferencer('FOLDER')", task.example()]
+    return '\n'.join([
+        'from mofm.apis import MotionInferencer, from_pretrained', *imports, '', *use,
+        f"model = from_pretrained('FOLDER'{part})  # an nn.Module"])
+
+
+def _test_command(model: nn.Module, config: str | Path, weights: str) -> str:
+    options = ['--cfg-options', 'model.tokenizer.init_cfg.checkpoint=FOLDER',
+               'model.tokenizer.init_cfg.prefix=tokenizer.']
+    return _lines(f'python tools/test.py {config} FOLDER/{weights}',
+                  *options if isinstance(model, MotionPretrainer) else ())
+
+
+def _training_command(model: nn.Module, config: str | Path) -> tuple[str, str]:
+    """How to fine-tune the model, and a sentence about it."""
+    grid = _grid(model)
+    tiny = grid is not None and grid.canvas < 72
+    if isinstance(model, MotionTokenizer):
+        return 'As the teacher of a pre-training:', _lines(
+            f'python tools/train.py configs/mofm/pretrain{"_tiny" * tiny}.py --cfg-options',
+            'model.tokenizer.init_cfg.checkpoint=FOLDER')
+    if isinstance(model, MotionPretrainer):
+        config = f'configs/dt1_{"penn_tiny" if tiny else "ntu60"}.py'
+    return 'Fine-tune its backbone:', _lines(
+        f'python tools/train.py {config} --cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+        'model.backbone.init_cfg.checkpoint=FOLDER', 'model.backbone.init_cfg.prefix=backbone.')
+
+
+def _lines(*words: str) -> str:
+    """A command with a word in each line."""
+    return ' \\\n    '.join(words)

@@ -1,0 +1,172 @@
+"""Model cards: plain values in, Markdown out; what is not known is said to be so."""
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+CARD = """---
+{front}
+---
+
+# {name}
+
+{description}. A model of [MoFM](https://arxiv.org/abs/2502.05432).
+
+| | |
+|---|---|
+{facts}
+
+## Metrics
+
+{metrics}
+
+## Use
+
+With `FOLDER` the path of this folder, or the id of its repository on the Hugging Face hub:
+
+```python
+{python}
+```
+
+Test, with the data that the config names; `{weights}` is in `FOLDER`:
+
+```bash
+{test}
+```
+
+{training}
+
+```bash
+{train}
+```
+
+Weights are safetensors and the config is data; loading them runs no code of this folder.
+{missing}"""
+
+_MISSING = {
+    'license': 'License: ask the publisher before you use the weights.',
+    'metrics': 'Metrics: no results were given.',
+    'trained on': 'Training data: the checkpoint does not name them.',
+    'training': 'Length and seed of the training: the checkpoint does not hold them.',
+    'classes': 'Class names: the checkpoint does not hold them; labels are numbers.',
+}
+
+
+class MetricRow(NamedTuple):
+    """A result of a test: name, value, data and origin."""
+
+    name: str
+    value: float
+    data: str
+    origin: str
+
+
+@dataclass
+class ModelCard:
+    """What a card says.
+
+    Args:
+        name (str): Title.
+        description (str): What the model does, a phrase.
+        weights (str): Name of the weights file.
+        facts (dict[str, str]): Rows of the first table; empty ones are skipped, and said to be
+            unknown if they are one of 'license', 'trained on', 'training' and 'classes'.
+        python, test, train (str): How to use, test and fine-tune the model.
+        training (str): Sentence before ``train``.
+        tags (Sequence[str]): Tags on the hub.
+        license (str, optional): License of the weights.
+        metrics (Sequence[MetricRow]): Results of tests.
+        has_classes (bool): Whether the model should have names of classes. Defaults to False.
+    """
+
+    name: str
+    description: str
+    weights: str
+    facts: dict[str, str]
+    python: str
+    test: str
+    training: str
+    train: str
+    tags: Sequence[str]
+    license: str | None = None
+    metrics: Sequence[MetricRow] = field(default_factory=list)
+    has_classes: bool = False
+
+    def __str__(self) -> str:
+        """Text of the ``README.md``."""
+        from huggingface_hub import ModelCardData  # heavy, and needed here only
+
+        front = ModelCardData(license=self.license, library_name='mofm', model_name=self.name,
+                              tags=['human-motion', 'skeleton', 'keypoints', *self.tags])
+        table = ['| metric | value | data | from |', '|---|---|---|---|'] + [
+            f'| {row.name} | {row.value:.4f} | {row.data} | {row.origin} |'
+            for row in self.metrics]
+        known = dict(self.facts, license=self.license, metrics=self.metrics)
+        if not self.has_classes:
+            known['classes'] = True
+        facts = '\n'.join(f'| {name} | {text} |' for name, text in self.facts.items() if text)
+        missing = [f'- {text}\n' for name, text in _MISSING.items() if not known.get(name)]
+        return CARD.format(
+            front=front.to_yaml(), name=self.name, description=self.description,
+            weights=self.weights, python=self.python, test=self.test, training=self.training,
+            train=self.train, facts=facts,
+            metrics='\n'.join(table) if self.metrics else 'No results were given.',
+            missing=''.join(['\n## Not stated\n\n', *missing] if missing else []))
+
+
+def read_dump(text: str) -> dict:
+    """Settings of a config that MMEngine has dumped, read as data; nothing if they are more."""
+
+    def value(node):
+        if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
+            return {item.arg: value(item.value) for item in node.keywords}
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [value(item) for item in node.elts]
+        return ast.literal_eval(node)
+
+    try:
+        return {node.targets[0].id: value(node.value) for node in ast.parse(text).body}
+    except (AttributeError, SyntaxError, ValueError):
+        return {}
+
+
+def short_path(path: str) -> str:
+    """A path that tells nothing about the machine."""
+    return f'`{"/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path}`'
+
+
+def describe_data(dataset: dict) -> str:
+    """Files and splits of a data set."""
+    if 'datasets' in dataset:
+        return '; '.join(map(describe_data, dataset['datasets']))
+    split = f', split {dataset["split"]}' if dataset.get('split') else ''
+    labels = f', labels {dataset["classes"]}' if dataset.get('classes') else ''
+    return f'{short_path(dataset.get("ann_file", dataset["type"]))}{split}{labels}'
+
+
+def read_metrics(file: Path) -> list[MetricRow]:
+    """Results that ``tools/test.py`` wrote.
+
+    Raises:
+        ValueError: If the file is something else.
+    """
+    expected = 'expected a file WORK_DIR/TIME/TIME.json that tools/test.py wrote'
+    try:
+        table = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{file}: cannot be read ({error}), {expected}') from None
+    found = [(k, v) for k, v in table.items()
+             if isinstance(v, (int, float)) and k not in ('time', 'data_time')] \
+        if isinstance(table, dict) else []
+    if not found:
+        raise ValueError(f'{file}: found no metric, {expected}')
+    data, origin = 'not stated', f'`{file.name}`'
+    config = file.parent / 'vis_data/config.py'
+    cfg = read_dump(config.read_text()) if config.is_file() else {}
+    if cfg.get('load_from'):
+        data = describe_data(cfg['test_dataloader']['dataset'])
+        origin += f', test of {short_path(cfg["load_from"])}'
+    return [MetricRow(name, value, data, origin) for name, value in found]

@@ -1,0 +1,129 @@
+"""Lifting: 3D skeletons from the 2D keypoints of a recording."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from mofm.apis.windows import visible
+from mofm.keypoints import interpolate
+from mofm.registry import INFERENCERS
+from mofm.sources import write_bvh
+
+from ..persons import PersonInferencer, PersonResult, join_persons
+
+
+@dataclass
+class LiftResult(PersonResult):
+    """3D skeletons of the M persons of a recording in T frames.
+
+    Joints are NaN in frames in which the person is not seen at all.
+
+    Attributes:
+        joints (np.ndarray): (M, T, J, 3) float32. x to the right and y down are pixels of the
+            input's image; z, away from the camera, is in the same unit, 0 at the root (the first
+            joint) if the model tells the pose only, else at the root in the first frame of each
+            window.
+    """
+
+    task = 'lift'
+    suffixes = ('.json', '.npz', '.bvh')
+    default_suffixes = ('.json', '.bvh')
+    joints: np.ndarray
+
+    def save(self, path: str | PathLike) -> list[Path]:
+        """Write the result.
+
+        Args:
+            path (str or Path): ``.json`` and ``.npz`` as of the other results. ``.bvh`` gets the
+                motion of one person for animation programs (:func:`mofm.sources.write_bvh`): in
+                pixels, y up, z towards the camera, from the first to the last frame with the
+                person, gaps closed along straight lines, at 30 frames per second if
+                :attr:`fps` is None. Of several persons, ``walk.bvh`` becomes ``walk_0.bvh``,
+                ``walk_1.bvh``, ... by their index in :attr:`joints`.
+
+        Returns:
+            list[Path]: What was written.
+
+        Raises:
+            ValueError: If the suffix is another one.
+        """
+        path = Path(path)
+        if path.suffix != '.bvh':
+            return super().save(path)
+        written = []
+        seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
+        step = np.diff(self.frame).min(initial=1)
+        for person in np.flatnonzero(seen.any(1)):
+            place, joints = self.frame[seen[person]], self.joints[person, seen[person]]
+            at = np.arange(place[0], place[-1] + step / 2, step).clip(max=place[-1])
+            joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), place, at)
+            written.append(path.with_stem(f'{path.stem}_{person}') if len(seen) > 1 else path)
+            write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
+        return written
+
+
+@INFERENCERS.register_module(LiftResult.task)
+class LiftInferencer(PersonInferencer):
+    """Lifting, by models that set ``pred_keypoints_3d`` in the units of their input."""
+
+    result_type = LiftResult
+    predicted = dict(joints='pred_keypoints_3d')
+
+    @classmethod
+    def offered(cls, model, inputs, sample) -> bool:
+        """Joints of a mesh are in mm."""
+        return super().offered(model, inputs, sample) and 'pred_vertices' not in sample
+
+    def finish(self, output, sample, clip) -> dict:
+        """Bring the joints back to pixels."""
+        return dict(joints=to_pixels(output['joints'], sample, clip,
+                                     getattr(self.model, 'root_relative', False)))
+
+    def make_result(self, group, windows, outputs, options) -> LiftResult:
+        """Join the windows of each person."""
+        return LiftResult(**self.common(group, windows),
+                          joints=join_persons(windows, outputs['joints'], group[0].ann))
+
+    def draw(self, result) -> dict:
+        """Up to three persons who are seen most, as a strip and in motion."""
+        from mofm.visualization import animate_clip_3d, draw_clip_3d
+
+        seen = np.isfinite(result.joints).all((2, 3)).sum(1)
+        joints = result.joints[seen >= seen.max() / 2][:3]
+        seconds = (result.frame[-1] - result.frame[0]) / (result.fps or 30)
+        num = int(np.clip(12 * seconds, 2, 240))  # at the rate of save_animation
+        clip = result.poses[0]
+        return {'.png': draw_clip_3d(joints, result.layout, clip),
+                '.gif': animate_clip_3d(joints, result.layout, clip, num)}
+
+
+def to_pixels(joints: np.ndarray, sample, clip: dict, root_relative: bool) -> np.ndarray:
+    """Undo the normalization of a clip.
+
+    Args:
+        joints (np.ndarray): (M or more, T, J, 3) normalized, of persons that fill up a batch too.
+        sample (ActionDataSample): With ``norm_center`` (2,) and ``norm_scale`` of the pipeline.
+        clip (dict): Annotation of the M persons.
+        root_relative (bool): Whether the root of each frame is the origin; it is put where that
+            of the keypoints is, or the mean offset of the others where it is missing.
+
+    Returns:
+        np.ndarray: (M, T, J, 3) as in :class:`LiftResult`.
+
+    Raises:
+        ValueError: If the pipeline does not tell how it normalized.
+    """
+    if 'norm_scale' not in sample or 'norm_center' not in sample:
+        raise ValueError('norm_center and norm_scale: found none in the data samples, '
+                         'expected what the test pipeline normalized the key points by')
+    joints = joints[:len(clip['keypoint'])] * np.float32(sample.norm_scale)
+    if not root_relative:
+        joints[..., :2] += sample.norm_center
+        return joints
+    seen = visible(clip)  # (M, T, J)
+    weight = np.where(seen[..., :1], np.arange(seen.shape[-1]) == 0, seen)[..., None]
+    shift = (weight * (clip['keypoint'] - joints[..., :2])).sum(2, keepdims=True)
+    joints[..., :2] += shift / weight.sum(2, keepdims=True).clip(1)
+    return joints

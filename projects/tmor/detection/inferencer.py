@@ -1,0 +1,142 @@
+"""Temporal action detection: actions over time in recordings of any length."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mofm.apis.inferencers import BaseInferencer, Result
+from mofm.datasets.frame_windows import cut_window, join_windows, window_starts
+from mofm.hub.published import PublishedKeys
+from mofm.registry import INFERENCERS, METRICS
+
+
+class FrameWindows:
+    """Runs of consecutive frames of the video with all persons, padded behind its end.
+
+    Args:
+        ann (dict): A valid annotation.
+        window (int, optional): Frames of a window. None makes them all one.
+        stride (int, optional): Frames between the starts of two windows, at most a window, the
+            default.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window, without padding.
+
+    Raises:
+        ValueError: If the stride is out of range.
+    """
+
+    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
+        inds = ann.get('frame_inds', np.arange(ann['total_frames']))
+        num_frames = int(inds[-1]) + 1
+        window = window or num_frames
+        starts = window_starts(num_frames, window, stride or window)
+        self.frames = np.stack([starts, np.minimum(starts + window - 1, inds[-1])], 1)
+        self._ann = dict(ann, frame_inds=inds)
+        self._size = window
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One window, see :func:`cut_window`."""
+        return cut_window(self._ann, int(self.frames[idx, 0]), self._size)
+
+
+@dataclass
+class LocalizeResult(Result):
+    """Actions in a recording over time, any number in a frame.
+
+    Attributes:
+        scores (np.ndarray): (T, K) float32, probability of every class in each of the T frames.
+        segments (np.ndarray or None): (N, 4) float64, class, first and last frame and confidence
+            of the actions, by their first frames. None if no metric of the config says how frames
+            become segments.
+        classes (tuple[str]): Names of the K classes; their numbers if the model has none.
+    """
+
+    task = 'localize'
+    scores: np.ndarray
+    segments: np.ndarray | None
+    classes: tuple[str, ...]
+
+    def actions(self) -> list[tuple[str, int, int, float]]:
+        """Name, first and last frame and confidence of every segment, in order of time."""
+        return [(self.classes[int(label)], int(first), int(last), confidence)
+                for label, first, last, confidence in
+                (() if self.segments is None else self.segments.tolist())]
+
+    def summary(self) -> str:
+        """All actions."""
+        return ', '.join(f'{name} {first}-{last}' for name, first, last, _ in self.actions()) \
+            or 'no action'
+
+    def rows(self) -> list[dict]:
+        """One row for each action."""
+        return [dict(first=first, last=last, label=name, score=confidence)
+                for name, first, last, confidence in self.actions()]
+
+    def to_dict(self) -> dict:
+        """Also ``actions``."""
+        return dict(super().to_dict(), actions=[list(action) for action in self.actions()])
+
+
+@INFERENCERS.register_module(LocalizeResult.task)
+class LocalizeInferencer(BaseInferencer):
+    """Temporal action detection, by heads that set ``frame_scores``.
+
+    Windows are those of the test of the config, whose ``window`` and ``stride`` the options
+    replace; frames in several windows get the mean.
+    """
+
+    result_type = LocalizeResult
+    predicted = dict(scores='frame_scores')
+    keeps_frames = True
+    names_classes = True
+    published = PublishedKeys(dataset=('window', 'stride'), metric=('segments', ))
+
+    def make_windows(self, group, options) -> FrameWindows:
+        """Windows of the test."""
+        return FrameWindows(group[0].ann, options.window or self.dataset.get('window'),
+                            options.stride or (None if options.window else
+                                               self.dataset.get('stride')))
+
+    @cached_property
+    def _to_segments(self):
+        """How the metric of the config makes segments of scores (T, K), None if none does."""
+        for metric in self.metrics:
+            if hasattr(METRICS.get(metric['type']), 'to_segments'):
+                return METRICS.build(metric).to_segments
+        return None
+
+    def make_result(self, group, windows, outputs, options) -> LocalizeResult:
+        """Mean of the windows of each frame, and segments of it."""
+        recording, scores = group[0], outputs['scores']
+        total = join_windows(windows.frames[:, 0], scores, windows.frames.max() + 1)
+        segments = None
+        if self._to_segments:
+            segments = self._to_segments(total)
+            segments[:, 1:3] = recording.to_input(segments[:, 1:3])
+            segments = segments[np.argsort(segments[:, 1], kind='stable')]
+        place = np.round(np.arange(recording.num_frames) * recording.ratio).astype(int)
+        return LocalizeResult(**self.common(group, windows), segments=segments,
+                              scores=total[place.clip(max=len(total) - 1)],
+                              classes=self.class_names(scores.shape[-1]))
+
+    def draw(self, result) -> dict:
+        """Probabilities over time."""
+        from mofm.visualization import draw_timeline
+
+        return {'.png': draw_timeline(result.scores, None, result.classes, result.name)}
+
+    def overlay(self, result, images):
+        """Names of the actions of each frame."""
+        from mofm.visualization import overlay_poses
+
+        actions = result.actions()
+
+        def title(frame: int) -> str:
+            return ', '.join(name for name, first, last, _ in actions if first <= frame <= last)
+
+        return overlay_poses(images, result.persons(), title, layout=self.layout.name)
