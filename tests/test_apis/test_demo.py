@@ -82,7 +82,8 @@ def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):
     gallery.add('mine', motion[0])
     gallery.add('other', motion[1])
     gallery.save(tmp_path / 'gallery.npz')
-    out, lines = run('one_shot', '--task-options', f'gallery={tmp_path}/gallery.npz', '--pictures', 0)
+    out, lines = run('one_shot', '--task-options', f'gallery={tmp_path}/gallery.npz',
+                     '--pictures', 0)
     first = next(line for line in lines if line.startswith(f'{motion[0]["frame_dir"]}: '))
     assert first.split(': ')[1].startswith('mine 1.000')
     with pytest.raises(ValueError, match='exemplar'):
