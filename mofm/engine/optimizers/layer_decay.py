@@ -58,10 +58,12 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         logger = MMLogger.get_current_instance()
         level = logger.level
-        logger.setLevel(logging.ERROR)  # MMEngine logs each parameter
         singles = []
-        super().add_params(singles, module, **kwargs)
-        logger.setLevel(level)
+        try:
+            logger.setLevel(logging.ERROR)  # MMEngine logs each parameter
+            super().add_params(singles, module, **kwargs)
+        finally:
+            logger.setLevel(level)
         params += self._merge(singles, module)
 
     def _merge(self, singles: list[dict], model: nn.Module) -> list[dict]:

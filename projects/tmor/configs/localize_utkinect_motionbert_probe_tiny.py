@@ -1,5 +1,5 @@
-# Linear probe: only the head is trained, which a rate of 0 of the backbone does: it has neither
-# dropout nor batch norm.
+# Linear probe: only the head is trained. The rate of the backbone is 0 and not frozen=True, so that
+# its gradients count in the clipping, as in the published figures; it has no dropout or batch norm.
 _base_ = 'localize_utkinect_motionbert_tiny.py'
 optim_wrapper = dict(
     optimizer=dict(lr=1e-2, weight_decay=0.),

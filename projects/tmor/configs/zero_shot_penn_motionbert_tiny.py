@@ -7,7 +7,8 @@ _base_ = [
 ]
 custom_imports = dict(imports=['projects.tmor', 'projects.motionbert'])
 data = dict(ann_file='data/penn_action.pkl', num_classes=15)
-model = dict(cls_head=dict(**_base_.zero_shot_head, in_channels=64))
+model = dict(
+    backbone=dict(frozen=True), cls_head=dict(**_base_.zero_shot_head, in_channels=64))
 train_dataloader = dict(
     batch_size=64, dataset=dict(**data, split='train', classes=_base_.seen))
 val_dataloader = dict(

@@ -156,6 +156,19 @@ def test_dstformer_backbone_features_equal_representation(model):
     assert untrained == ['head.weight', 'head.bias']
 
 
+def test_frozen_backbone_has_no_gradient_and_stays_in_eval():
+    backbone = DSTformerBackbone(**SMALL, frozen=True).train()
+    assert not any(module.training for module in backbone.modules())
+    assert not backbone(torch.randn(2, 1, 4, 17, 3)).pooled.requires_grad
+
+
+def test_frozen_lifting_network_trains_its_last_layer():
+    model = DSTformer(**SMALL, frozen=True).train()
+    model(torch.randn(2, 4, 17, 3)).sum().backward()
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == {
+        'head.weight', 'head.bias'}
+
+
 class _Schedule:
     """What only the program that wrote a file knows."""
 

@@ -230,6 +230,8 @@ def test_unik_frozen_norm_keeps_or_updates_statistics(norm):
     before = backbone.data_bn.running_var.clone()
     features = backbone(torch.rand(2, 1, 8, 17, 2))
     assert not features.pooled.requires_grad
+    assert {module.training for module in backbone.modules()} == (
+        {False} if norm == 'eval' else {False, True})
     assert torch.equal(before, backbone.data_bn.running_var) == (norm == 'eval')
 
 

@@ -15,8 +15,7 @@ zero_shot_head = dict(
 zero_shot_evaluator = dict(type='ZeroShotAccuracy', num_seen=10)
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0., decay_mult=0.))))
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1))
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=20, val_interval=20)
 val_cfg = dict()
 test_cfg = dict()
