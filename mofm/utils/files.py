@@ -1,7 +1,7 @@
 """Files that appear complete or not at all."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +9,20 @@ from typing import BinaryIO
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears complete, when the block ends, or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.tmp')
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a binary file that appears complete, when the block ends, or not at all.
+
+    It is written as ``NAME.<random>.tmp`` next to its place and renamed when it is on the disk. A
+    link still points to its file.
+    """
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp')
     try:
-        with os.fdopen(handle, 'wb') as f:
-            yield f
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with temporary.open('xb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,6 +1,6 @@
 """Train loop, strategy and file backend of the runner."""
 
-from .atomic_files import AtomicLocalBackend
+from .file_backend import AtomicLocalBackend
 from .fsdp import ShardedStrategy, is_transformer_block
 from .train_loop import ResumableTrainLoop
 
