@@ -1,4 +1,4 @@
-"""Checkpoints that the authors of MotionBERT have released, to those of this project and back.
+"""Names of the checkpoints that the authors of MotionBERT have released.
 
 Parameters have the same names; the models around them differ:
 
@@ -13,71 +13,29 @@ mesh                      ``model``            ``backbone.`` and ``head.`` of a
 ========================= ==================== =========================================
 """
 
-from pathlib import Path
-
 import torch
-from torch import Tensor
+
+from mofm.hub.released import State, check_names, named_tensors
 
 from .dstformer import DSTformer
 
-State = dict[str, Tensor]
-_PARALLEL = 'module.'  # what nn.DataParallel puts before the names
-_HEADS = dict(
-    action={f'{layer}.{name}' for layer in ('fc1', 'fc2') for name in ('weight', 'bias')} | {
-        f'bn.{name}' for name in ('weight', 'bias', 'running_mean', 'running_var',
-                                  'num_batches_tracked')},
-    one_shot={'fc1.weight', 'fc1.bias'},
-    mesh={'init_pose', 'init_shape'} | {
-        f'{layer}.{name}' for layer in ('fc1', 'fc2', 'bn1', 'bn2', 'head_pose', 'head_shape')
-        for name in ('weight', 'bias')} | {
-        f'{layer}.{name}' for layer in ('bn1', 'bn2')
-        for name in ('running_mean', 'running_var', 'num_batches_tracked')})
+_LINEAR = ('weight', 'bias')
+_NORM = (*_LINEAR, 'running_mean', 'running_var', 'num_batches_tracked')
+#: Layers of a head, by what they are, and their tensors.
+_HEADS = {
+    'lifting': {},
+    'actions': {'cls_head.fc1': _LINEAR, 'cls_head.bn': _NORM, 'cls_head.fc2': _LINEAR},
+    'one-shot actions': {'cls_head.fc1': _LINEAR},
+    'mesh': {'head.fc1': _LINEAR, 'head.fc2': _LINEAR, 'head.bn1': _NORM, 'head.bn2': _NORM,
+             'head.head_pose': _LINEAR, 'head.head_shape': _LINEAR,
+             'head': ('init_pose', 'init_shape')}}
 
 
-class _Ignored:
-    """Stands for any object beside the weights, e.g. of a learning rate schedule."""
-
-    def __init__(self, *args):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-
-def read_released(path: str | Path) -> State:
-    """Read a released checkpoint without running what it may hold.
-
-    Args:
-        path (str or Path): E.g. ``FT_MB_release_MB_ft_h36m/best_epoch.bin``.
-
-    Returns:
-        dict: Tensors by the names of this project.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a released checkpoint.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such checkpoint')
-    try:
-        others = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        with torch.serialization.safe_globals([(_Ignored, name) for name in others]):
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # damaged bytes raise nearly anything
-        reason = (str(error).splitlines() or [''])[0]
-        raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: {reason}); '
-                         'it may be truncated or not be one of MotionBERT') from error
-    try:
-        return from_released(checkpoint)
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
-
-
-def from_released(checkpoint: dict) -> State:
+def from_released(content: dict) -> State:
     """Weights of a released checkpoint by the names of this project.
 
     Args:
-        checkpoint (dict): Content of the file.
+        content (dict): Content of the file.
 
     Returns:
         dict: Tensors by name.
@@ -85,12 +43,12 @@ def from_released(checkpoint: dict) -> State:
     Raises:
         ValueError: If a parameter is missing or unknown.
     """
-    found = checkpoint if isinstance(checkpoint, dict) else {}
+    found = content if isinstance(content, dict) else {}
     weights = found.get('model_pos', found.get('model'))
-    if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
-        raise ValueError(f'found {sorted(map(str, found)) or type(checkpoint).__name__}, expected '
+    if weights is None:
+        raise ValueError(f'found {sorted(map(str, found)) or type(content).__name__}, expected '
                          "a dict with weights in 'model_pos' or 'model'")
-    weights = {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
+    weights = named_tensors(weights)
     if 'model_pos' in found:
         return _checked({f'backbone.{name}': tensor for name, tensor in weights.items()})
     head = 'head.' if 'head.head_pose.weight' in weights else 'cls_head.'
@@ -99,7 +57,7 @@ def from_released(checkpoint: dict) -> State:
 
 
 def to_released(state: State) -> dict:
-    """The other way.
+    """Weights of this project by the names of the authors.
 
     Args:
         state (dict): Weights of a ``MotionLifter``, ``MotionRecognizer`` or ``MeshRecoverer``.
@@ -112,9 +70,9 @@ def to_released(state: State) -> dict:
     """
     state = _checked(state)
     if all(name.startswith('backbone.') for name in state):
-        return dict(model_pos={_PARALLEL + name.removeprefix('backbone.'): tensor
+        return dict(model_pos={'module.' + name.removeprefix('backbone.'): tensor
                                for name, tensor in state.items()})
-    return dict(model={_PARALLEL + name.removeprefix('cls_'): tensor
+    return dict(model={'module.' + name.removeprefix('cls_'): tensor
                        for name, tensor in state.items()})
 
 
@@ -125,15 +83,8 @@ def _checked(state: State) -> State:
     with torch.device('meta'):
         backbone = {f'backbone.{name}'
                     for name in DSTformer(8, embed_dims=8, depth=depth).state_dict()}
-    heads = dict(lifter=set())
-    for kind, names in _HEADS.items():
-        heads[kind] = {('head.' if kind == 'mesh' else 'cls_head.') + name for name in names}
-    rest = state.keys() - backbone
-    kind = min(heads, key=lambda kind: len(rest ^ heads[kind]))
-    missing, unknown = (backbone | heads[kind]) - state.keys(), rest - heads[kind]
-    if missing or unknown:
-        raise ValueError(
-            f'found {len(unknown)} unknown parameters {sorted(unknown)[:3]} and {len(missing)} '
-            f'missing ones {sorted(missing)[:3]}, expected those of DSTformer'
-            + (f' with a head for {kind}' if kind != 'lifter' else ''))
+    heads = {task: {f'{layer}.{name}' for layer, names in layers.items() for name in names}
+             for task, layers in _HEADS.items()}
+    task = min(heads, key=lambda task: len((state.keys() - backbone) ^ heads[task]))
+    check_names(state, backbone | heads[task], f'DSTformer for {task}')
     return state

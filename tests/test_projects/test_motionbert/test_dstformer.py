@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.special import erf
 
+from mofm.hub.released import convert_checkpoint, read_released
+from projects.motionbert import released
 from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
-from projects.motionbert.released import from_released, read_released, to_released
-from tests.test_tools.tool_runner import as_module
+from projects.motionbert.released import from_released, to_released
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_frames=7)
@@ -214,7 +215,7 @@ def test_dstformer_conversion_round_trips_released_layouts(tmp_path, model, kind
     torch.save({'epoch': 60, 'lr': _Schedule(), 'optimizer': optimizer.state_dict(),
                 'min_loss': np.float64(37.2), key: weights}, path)
 
-    state = read_released(path)
+    state = read_released(path, released)
     ours = DSTformer(**SMALL)
     ours.load_state_dict({name.removeprefix('backbone.'): tensor for name, tensor in
                           state.items() if name.startswith('backbone.')})
@@ -234,11 +235,11 @@ def test_dstformer_conversion_refuses_other_checkpoints(tmp_path, model):
     weights = {f'module.{name}': tensor for name, tensor in model.state_dict().items()}
     torch.save(dict(model_pos=weights, lr=_Hostile(marker)), path)
     with pytest.raises(ValueError, match='best_epoch.bin: not a readable checkpoint'):
-        read_released(path)
+        read_released(path, released)
     assert not marker.exists()
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match='truncated'):
-        read_released(path)
+        read_released(path, released)
     with pytest.raises(ValueError, match=r"found \['state_dict'\], expected .*'model_pos'"):
         from_released(dict(state_dict={}))
     del weights['module.temp_embed']
@@ -248,19 +249,15 @@ def test_dstformer_conversion_refuses_other_checkpoints(tmp_path, model):
     with pytest.raises(ValueError, match=r"1 unknown parameters \['backbone.temporal_embed'\]"):
         from_released(dict(model_pos=weights))
     with pytest.raises(FileNotFoundError, match='no such checkpoint'):
-        read_released(tmp_path / 'none.bin')
+        read_released(tmp_path / 'none.bin', released)
 
 
-def test_dstformer_convert_tool_round_trips(tmp_path, model):
-    with as_module('projects/motionbert/tools/convert_checkpoint.py') as tool:
-        main = tool.main
-    source, ours, back = (tmp_path / name for name in ('a.bin', 'b.pth', 'c.bin'))
+def test_dstformer_conversion_round_trips(tmp_path, model):
+    source, ours, back = (tmp_path / name for name in ('a.bin', 'new/b.pth', 'c.bin'))
     torch.save(dict(model_pos={f'module.{name}': tensor for name, tensor in
                                model.state_dict().items()}), source)
-    main([str(source), str(ours)])
-    main([str(ours), str(back)])
+    assert convert_checkpoint(source, ours, released) == len(model.state_dict())
+    convert_checkpoint(ours, back, released)
     before, after = (torch.load(path, weights_only=True)['model_pos'] for path in (source, back))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    with pytest.raises(ValueError, match='expected one .bin'):
-        main([str(source), str(back)])

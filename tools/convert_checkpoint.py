@@ -1,0 +1,29 @@
+"""Convert a checkpoint that a project's authors released, or one of ours for their code.
+
+python tools/convert_checkpoint.py projects.motionbert best_epoch.bin work_dirs/mb_wild.pth
+python tools/convert_checkpoint.py projects.tmor work_dirs/mine/epoch_65.pth mine.pt
+"""
+
+import argparse
+import importlib
+import sys
+
+
+def main(argv=None):
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('project', help='package with a module released, e.g. projects.motionbert')
+    parser.add_argument('source', help='released checkpoint, or one of ours')
+    parser.add_argument('target', help='file to write: the other kind')
+    args = parser.parse_args(argv)
+    from mofm.hub.released import convert_checkpoint  # loads torch
+    try:
+        names = importlib.import_module(f'{args.project}.released')
+        count = convert_checkpoint(args.source, args.target, names)
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(f'error: {error}')
+    print(f'{args.target}: {count} tensors')
+
+
+if __name__ == '__main__':
+    main()
