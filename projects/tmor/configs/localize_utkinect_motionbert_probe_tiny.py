@@ -1,5 +1,5 @@
-# Linear probe: only the head is trained. The rate of the backbone is 0 and not frozen=True, so that
-# its gradients count in the clipping, as in the published figures; it has no dropout or batch norm.
+# Linear probe: only the head is trained. The rate of the backbone is 0, instead of frozen=True, so
+# that gradients are clipped as in the published figures; it has neither dropout nor batch norm.
 _base_ = 'localize_utkinect_motionbert_tiny.py'
 optim_wrapper = dict(
     optimizer=dict(lr=1e-2, weight_decay=0.),
