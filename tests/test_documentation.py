@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md work as they are written."""
+"""Examples of the documentation work as they are written, and files that it names exist."""
 
 import importlib.util
 import re
@@ -11,12 +11,15 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 
-from mofm.annotations import load_annotations
+from mofm.annotations import load_annotations, validate
 from mofm.registry import MODELS, SOURCES
 from mofm.sources.prepare import prepare
 from mofm.structures import MotionFeatures
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted(path for pattern in ('*.md', 'docs/*.md', 'projects/*/*.md', 'benchmarks/*.md',
+                                    'configs/**/*.md')
+               for path in ROOT.glob(pattern) if path.name != 'CHANGELOG.md')
 EXAMPLES = dict(re.findall(r'^```python title="(.+?)"\n(.+?)^```',
                            (ROOT / 'CONTRIBUTING.md').read_text(), re.MULTILINE | re.DOTALL))
 
@@ -71,3 +74,27 @@ def test_example_head_is_the_cosine_to_the_class_vectors(example):
     cosine = F.cosine_similarity(features.pooled[:, None], head.fc.weight, dim=-1)
     torch.testing.assert_close(scores, 10 * cosine)
     assert head.fc.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_named_by_a_page_exist(page):
+    folders = 'benchmarks|configs|docs|examples|mofm|projects|tests|tools'
+    names = re.findall(rf'(?<![\w/.])(?:{folders})/[\w/.-]+\.(?:ipynb|json|md|png|py|sh)\b',
+                       page.read_text())
+
+    assert not [name for name in sorted({*names} - {*EXAMPLES, 'configs/mine.py'})
+                if not (ROOT / name).exists() and not (page.parent / name).exists()]
+
+
+def test_example_of_annotations_is_written_to_a_valid_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('data').mkdir()
+    code, = (block for block in re.findall(r'^```python\n(.+?)^```',
+                                           (ROOT / 'docs/data.md').read_text(), re.M | re.S)
+             if 'dump_annotations' in block)
+
+    exec(code, {})
+
+    data = load_annotations('data/mine.pkl')
+    assert validate(data['annotations'][0]) is None
+    assert data['metainfo']['classes'][data['annotations'][0]['label']] == 'wave'
