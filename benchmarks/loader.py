@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from common import ROOT, machine, one_thread, take_turns, write_clips
 from mmaction.registry import TRANSFORMS as PEER_TRANSFORMS
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, get_worker_info
@@ -31,6 +30,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from mofm.annotations import dump_annotations, load_annotations
 from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import TRANSFORMS
+from mofm.utils.config import load_config
 
 PEER = [
     dict(type='UniformSampleFrames', clip_len=48),
@@ -106,7 +106,7 @@ def pipelines(path: Path, batch_size: int) -> dict:
     write_clips(path)
     arrow = path.with_suffix('.arrow')
     dump_annotations(load_annotations(path), arrow)
-    config = Config.fromfile(ROOT / 'configs/mofm/pretrain.py')
+    config = load_config(ROOT / 'configs/mofm/pretrain.py')
     ours = [TRANSFORMS.build(t) for t in config.train_dataloader.dataset.pipeline]
     if not hasattr(np, 'Inf'):  # gone in NumPy 2, but read by mmaction2's PoseCompact
         np.Inf = np.inf

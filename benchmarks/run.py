@@ -43,6 +43,7 @@ from mofm.datasets import MotionDataset, motion_collate
 from mofm.engine.optimizers.bfloat16 import BFloat16OptimWrapper
 from mofm.registry import MODELS
 from mofm.structures import ThermalCubes
+from mofm.utils.config import load_config
 
 CPU = torch.device('cpu')
 CONFIGS = dict(tiny=('configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py'),
@@ -66,7 +67,7 @@ class Bench:
         self.clips = write_clips(Path(self.file))
 
     def _config(self, path: str) -> Config:
-        cfg = Config.fromfile(ROOT / path)
+        cfg = load_config(ROOT / path)
         cfg.model.backbone.init_cfg = None  # weights do not change what is measured
         if 'tokenizer' in cfg.model:
             cfg.model.tokenizer.init_cfg = None

@@ -24,7 +24,6 @@ from time import perf_counter
 import torch
 import torch.distributed as dist
 from common import ROOT, machine, synchronize, write_clips
-from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
@@ -33,6 +32,7 @@ from tqdm import tqdm
 
 from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import MODELS
+from mofm.utils.config import load_config
 
 #: Config, clips of a process on the CPU and on a GPU.
 SIZES = dict(tiny=('configs/mofm/pretrain_tiny.py', 16, 256),
@@ -54,7 +54,7 @@ class Trainer:
         cuda = args.device == 'cuda'
         self.batch = args.batch or batches[cuda]
         self.device = torch.device('cuda', rank) if cuda else torch.device('cpu')
-        cfg = Config.fromfile(ROOT / config)
+        cfg = load_config(ROOT / config)
         cfg.model.tokenizer.init_cfg = None  # a random teacher takes as long
         self.model = MODELS.build(cfg.model).to(self.device).train()
         self.optimizer = build_optim_wrapper(self.model, cfg.optim_wrapper)

@@ -13,10 +13,10 @@ import time
 import numpy as np
 import torch
 from common import ROOT, machine
-from mmengine.config import Config
 
 from mofm.apis import MotionInferencer, MotionStream
 from mofm.datasets import SyntheticMotion
+from mofm.utils.config import load_config
 
 CONFIGS = dict(tiny='configs/dt3_utkinect_tiny.py', base='configs/dt3_sht.py')
 
@@ -35,7 +35,7 @@ class OneByOne:
 
 def load(size: str, device: str) -> MotionInferencer:
     """Model of a config with random weights; the times do not depend on them."""
-    cfg = Config.fromfile(ROOT / CONFIGS[size])
+    cfg = load_config(ROOT / CONFIGS[size])
     cfg.model.backbone.init_cfg = None
     return MotionInferencer(cfg, device=device, batch_size=64)
 

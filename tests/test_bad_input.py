@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import MotionDataset
 from mofm.registry import MODELS, TRANSFORMS
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 # persons, frames, share of visible joints
@@ -35,7 +35,7 @@ def ann_file(tmp_path_factory):
 
 @pytest.mark.parametrize('part', ['train', 'val'])
 def test_classifier_takes_awkward_clips(ann_file, part):
-    cfg = Config.fromfile(ROOT / 'configs/dt1_penn_tiny.py')
+    cfg = load_config(ROOT / 'configs/dt1_penn_tiny.py')
     loader = cfg[f'{part}_dataloader'].dataset
     clips = MotionDataset(ann_file, [TRANSFORMS.build(t) for t in loader.pipeline],
                           test_mode=True)  # keeps clips without a visible joint
@@ -60,7 +60,7 @@ def test_classifier_takes_awkward_clips(ann_file, part):
 
 
 def test_pretrainer_takes_awkward_clips(ann_file):
-    cfg = Config.fromfile(ROOT / 'configs/mofm/pretrain_tiny.py')
+    cfg = load_config(ROOT / 'configs/mofm/pretrain_tiny.py')
     cfg.model.tokenizer.init_cfg = None  # a random teacher will do
     pipeline = [TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline]
     clips = MotionDataset(ann_file, pipeline, test_mode=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 
 from mofm.models import KMeansTokenizer
 from mofm.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -47,9 +47,9 @@ def test_corpus_configs_differ_in_their_data_only():
     """So it is enough that the others learn."""
     for path in CONFIGS:
         if 'corpus' in path:
-            cfg = Config.fromfile(ROOT / path)
+            cfg = load_config(ROOT / path)
             teacher = ROOT / path.replace('_corpus', '_teacher')
-            base = Config.fromfile(
+            base = load_config(
                 teacher if teacher.exists() else ROOT / path.replace('_corpus', ''))
             base.model.get('backbone', {})['tokens'] = 'occupied'  # what is not the paper's has
             assert without_checkpoints(cfg.model) == without_checkpoints(base.model)
@@ -70,7 +70,7 @@ def without_checkpoints(cfg):
 
 @pytest.mark.parametrize('path', [path for path in CONFIGS if 'corpus' not in path])
 def test_configs_build_and_learn(path):
-    cfg = Config.fromfile(ROOT / path)
+    cfg = load_config(ROOT / path)
     for hook in cfg.get('custom_hooks', []):
         HOOKS.build(dict(hook))
     assert DATASETS.get(cfg.train_dataloader.dataset.type)

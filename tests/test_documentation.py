@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
 
 from mofm.annotations import load_annotations, validate
 from mofm.registry import MODELS, SOURCES
 from mofm.sources.prepare import prepare
 from mofm.structures import MotionFeatures
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for pattern in ('*.md', 'docs/*.md', 'projects/*/*.md', 'benchmarks/*.md',
@@ -61,7 +61,7 @@ def test_example_source_is_prepared_into_labels_and_splits(example, tmp_path):
 
 def test_example_head_is_the_cosine_to_the_class_vectors(example):
     example('mofm/models/heads/cosine_head.py')
-    base = Config.fromfile(ROOT / 'configs/dt1_penn_tiny.py')
+    base = load_config(ROOT / 'configs/dt1_penn_tiny.py')
     scope = {}
     exec(EXAMPLES['configs/dt1_penn_cosine_tiny.py'], scope)
     base.merge_from_dict(dict(model=scope['model']))

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import mofm.datasets  # noqa: F401
@@ -14,6 +13,7 @@ from mofm.annotations import dump_annotations
 from mofm.apis.inferencer import MotionInferencer
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
+from mofm.utils.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ACTIONS = ('walk', 'wave', 'squat')
@@ -40,7 +40,7 @@ def tiny(tmp_path_factory):
 
     def tiny(kind, seed=0):
         name, changes = _KINDS[kind]
-        cfg = Config.fromfile(CONFIGS / f'{name}.py')
+        cfg = load_config(CONFIGS / f'{name}.py')
         if kind == 'pretrain':
             checkpoint = tiny('dved')[1]
             changes = dict(changes, tokenizer=dict(

@@ -26,6 +26,7 @@ from sklearn.metrics import confusion_matrix
 from tqdm import tqdm
 
 import mofm
+from mofm.utils.config import load_config
 from mofm.visualization import (
     draw_confusion,
     draw_curves,
@@ -147,19 +148,19 @@ def run_stage(index: int, out: Path, smoke: bool) -> Run:
         source = out / 'work_dirs' / stage.needs
         options[stage.setting] = str(source / Path(find_latest_checkpoint(str(source))).name)
 
-    cfg = Config.fromfile(path)
+    checkpoint = options.pop('load_from', None)
+    default, cfg = load_config(path), load_config(path, options)
     scores = out / 'scores.csv'
     if testing:
-        words = ['python', 'tools/test.py', path, options.pop('load_from'), '--out', scores]
-        cfg.load_from = str(words[3])
+        words = ['python', 'tools/test.py', path, checkpoint, '--out', scores]
+        cfg.load_from = checkpoint
         cfg.test_evaluator = [cfg.test_evaluator, dict(type='ScoreTable', out_file=str(scores))]
     else:
         words = ['python', 'tools/train.py', path]
-    if str(work_dir) != cfg.get('work_dir'):
+    if str(work_dir) != default.get('work_dir'):
         words += ['--work-dir', work_dir]
-    changed = [f'{key}={value}' for key, value in options.items() if lookup(cfg, key) != value]
+    changed = [f'{key}={value}' for key, value in options.items() if lookup(default, key) != value]
     words += ['--cfg-options', *changed] if changed else []
-    cfg.merge_from_dict(options)
     cfg.work_dir = str(work_dir)
 
     start, terminal, log = time.time(), sys.stderr, work_dir / 'terminal.log'

@@ -1,16 +1,28 @@
-"""Configs of ``tools/train.py``, and the folder for their results."""
+"""Configs of trainings and tests: overrides, references, work dirs."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
+_REFERENCE = re.compile(r'\$\{([\w.]+)\}')
+
 
 def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
-    """A config of ``tools/train.py``, with settings to override.
+    """Read a config of ``tools/train.py``, with settings to override.
+
+    A value ``'${grid.canvas}'`` refers to the setting ``grid.canvas`` and becomes its value, after
+    the overrides: one override changes all that refer to it.
+
+    Args:
+        path (str or Path): File.
+        cfg_options (dict, optional): Settings to override, e.g. ``{'grid.canvas': 48}``.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not Python: data of strangers could name modules to import.
+        ValueError: If it is not Python: data of strangers could name modules to import; if a
+            reference leads nowhere; or if nothing refers to a setting of ``grid`` to override.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -19,7 +31,50 @@ def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
         raise ValueError(f'{path}: expected a .py config')
     config = Config.fromfile(path)
     config.merge_from_dict(cfg_options or {})
+    try:
+        found = resolve_references(config)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    for name in cfg_options or {}:
+        if name.startswith('grid.') and name not in found:
+            raise ValueError(f'{path}: {name}: no setting refers to it')
     return config
+
+
+def resolve_references(config: Config) -> set[str]:
+    """Replace the values ``'${a.b}'`` of a config by the settings they refer to.
+
+    Returns:
+        set[str]: The names of these settings.
+
+    Raises:
+        ValueError: If there is no such setting, or if settings refer to each other in a circle.
+    """
+    found = set()
+
+    def resolve(value: Any, path: tuple[str, ...] = ()) -> Any:
+        if isinstance(value, dict):
+            return type(value)({key: resolve(item, path) for key, item in value.items()})
+        if isinstance(value, (list, tuple)):
+            return type(value)(resolve(item, path) for item in value)
+        match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            return value
+        name = match[1]
+        found.add(name)
+        if name in path:
+            raise ValueError(f'{value}: found a circle, {" -> ".join((*path, name))}')
+        setting = config
+        for key in name.split('.'):
+            try:
+                setting = setting[int(key) if isinstance(setting, list) else key]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise ValueError(f'{value}: found no such setting') from None
+        return resolve(setting, (*path, name))
+
+    for key, value in list(config.items()):
+        config[key] = resolve(value)
+    return found
 
 
 def default_work_dir(config: str | Path) -> str:

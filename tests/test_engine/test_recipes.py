@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -16,6 +15,7 @@ from mmengine.runner import Runner
 import mofm.engine  # noqa: F401  checkpoints load safely
 from mofm.apis.model import init_model
 from mofm.registry import HOOKS
+from mofm.utils.config import load_config
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def recipe(tmp_path):
         text = SNIPPETS[title] if title else "_base_ = 'quickstart/dt1_synthetic.py'"
         path = tmp_path / 'mine.py'
         path.write_text(text.replace('quickstart/dt1_synthetic.py', 'tiny.py'))
-        cfg = Config.fromfile(path)
+        cfg = load_config(path)
         cfg.work_dir = str(tmp_path / 'work')
         cfg.experiment_name = f'{tmp_path.name}_{len(list(tmp_path.iterdir()))}'
         cfg.merge_from_dict(options)
@@ -279,7 +279,7 @@ def test_recipe_wandb_logs_losses_and_config(recipe, monkeypatch, tmp_path):
 def test_configs_state_their_batch_size():
     """Every config states the batch size that it has."""
     for path in CONFIGS:
-        cfg = Config.fromfile(ROOT / path)
+        cfg = load_config(ROOT / path)
         assert cfg.auto_scale_lr == dict(
             enable=False, base_batch_size=cfg.train_dataloader.batch_size), path
 

@@ -15,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
@@ -26,6 +25,7 @@ from mofm.datasets import SyntheticMotion
 from mofm.engine.hooks.report_hook import ReportHook
 from mofm.evaluation.functional import expected_calibration_error
 from mofm.registry import DATASETS, METRICS
+from mofm.utils.config import load_config
 from mofm.visualization.evaluation_report import (
     ranking_errors,
     report_classification,
@@ -112,7 +112,7 @@ class Predictions(Hook):
 
 def run(config: str, work_dir, **options):
     """Test random weights; the page, metrics of the results file, and predictions."""
-    cfg = Config.fromfile(str(ROOT / 'configs' / config))
+    cfg = load_config(ROOT / 'configs' / config)
     cfg.merge_from_dict({
         'model.backbone': dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None),
         'test_dataloader': dict(num_workers=0, persistent_workers=False, batch_size=4)})
@@ -129,7 +129,7 @@ def run(config: str, work_dir, **options):
 
 
 def synthetic(**kwargs):
-    pipeline = Config.fromfile(str(ROOT / 'configs/dt1_penn_tiny.py')).val_pipeline
+    pipeline = load_config(ROOT / 'configs/dt1_penn_tiny.py').val_pipeline
     return dict(_delete_=True, actions=('walk', 'wave', 'squat'), num_frames=(16, 20),
                 pipeline=pipeline, test_mode=True, **kwargs)
 

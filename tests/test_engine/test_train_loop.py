@@ -23,6 +23,7 @@ from mofm.datasets import SyntheticMotion
 from mofm.engine import PreemptionHook, ResumableTrainLoop
 from mofm.engine.runner.train_loop import SeededBatchSampler, SeededDataset, draw_seeds
 from mofm.registry import DATA_SAMPLERS, DATASETS, MODELS
+from mofm.utils.config import load_config
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def tokenizer(tmp_path_factory):
     path = tmp_path_factory.mktemp('tokenizer') / 'dved.pth'
     config = path.with_suffix('.py')
     config.write_text(TINY)
-    cfg = Config.fromfile(config).model.tokenizer
+    cfg = load_config(config).model.tokenizer
     torch.manual_seed(0)
     torch.save(MODELS.build({**cfg, 'init_cfg': None}).state_dict(), path)
     return str(path)
@@ -85,7 +86,7 @@ def train(tmp_path, tokenizer, monkeypatch):
     runs = iter(range(100))
 
     def run(folder='run', stop=None, resume=None, hooks=(), **options):
-        cfg = Config.fromfile(tmp_path / 'tiny.py')
+        cfg = load_config(tmp_path / 'tiny.py')
         cfg.work_dir = str(tmp_path / folder)
         cfg.experiment_name = f'{tmp_path.name}_{next(runs)}'
         cfg.model.tokenizer.init_cfg.checkpoint = tokenizer
@@ -214,7 +215,7 @@ LOADERS = {
 def test_resume_works_with_any_sampler(train, name, batches):
     options = {f'train_dataloader.{key}': value for key, value in LOADERS[name].items()}
     if name == 'mixture':
-        pipeline = Config.fromfile(train.folder / 'tiny.py').train_pipeline
+        pipeline = load_config(train.folder / 'tiny.py').train_pipeline
         for data in options['train_dataloader.dataset']['datasets']:
             data['pipeline'] = pipeline
     options.update({'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 9})

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, MotionFeatures, RenderedCubes, ThermalCubes
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = torch.tensor([3, 3, 0, 7, 0, 7, 3])
@@ -101,7 +101,7 @@ def test_one_shot_head_averages_clips_of_a_sample():
 
 
 def test_one_shot_warm_up_ends_within_the_first_epoch():
-    cfg = Config.fromfile(ROOT / 'configs/dt2_ntu120_oneshot.py')
+    cfg = load_config(ROOT / 'configs/dt2_ntu120_oneshot.py')
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr)
     schedules = [PARAM_SCHEDULERS.build(dict(s), default_args=dict(
         optimizer=optimizer, epoch_length=100)) for s in cfg.param_scheduler]

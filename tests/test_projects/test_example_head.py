@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'projects/example_head/configs/attention_pool_penn_tiny.py'
@@ -32,7 +32,7 @@ val_evaluator = None
 
 @pytest.fixture
 def head():
-    Config.fromfile(CONFIG)  # imports the project
+    load_config(CONFIG)  # imports the project
     torch.manual_seed(0)
     head = MODELS.build(dict(type='AttentionPoolHead', num_classes=5, in_channels=8, num_heads=2))
     torch.nn.init.normal_(head.query)  # sharp enough to matter
@@ -62,7 +62,7 @@ def test_example_head_needs_heads_that_divide_the_width(head):
 def test_example_head_trains_through_its_config(tmp_path):
     path = tmp_path / 'small.py'
     path.write_text(SMALL)
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     cfg.work_dir = str(tmp_path / 'work')
     cfg.default_hooks.logger.interval = 1
     runner = Runner.from_cfg(cfg)

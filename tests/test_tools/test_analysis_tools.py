@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mofm.apis.model import init_model
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, environment
 
 TOOLS = ROOT / 'tools/analysis'
@@ -74,7 +74,7 @@ def test_motionbook_atlas_writes_its_picture(tool, models, capsys):
 
 def test_visualize_attention_writes_a_picture_per_clip(tool, models):
     config, checkpoint = models['recognizer']
-    assert Config.fromfile(config).val_dataloader.dataset.seed == 1
+    assert load_config(config).val_dataloader.dataset.seed == 1
     pictures = tool('visualize_attention', config, checkpoint, '--clips',
                     'synthetic_walk_s7_000000', '--cfg-options', 'val_dataloader.dataset.seed=7')
     assert list(pictures) == ['synthetic_walk_s7_000000_attention']

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, run
 
 WIDTH, DEPTH, CUBES, VOCABULARY = 128, 4, 81, 512  # of the tiny configs
@@ -134,7 +134,7 @@ def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
     """Same loss and same gradients as ours, from heat maps of the loader."""
     from peers import PlainPretrainer
     init_default_scope('mofm')
-    cfg = Config.fromfile(ROOT / 'configs/mofm/pretrain_tiny.py')
+    cfg = load_config(ROOT / 'configs/mofm/pretrain_tiny.py')
     cfg.model.tokenizer.init_cfg = None
     cfg.model.backbone.update(embed_dims=32, depth=2, num_heads=2, tokens='all')
     cfg.model.head.in_channels = 32

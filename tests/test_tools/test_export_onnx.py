@@ -9,11 +9,11 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from mofm.annotations import dump_annotations
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, run
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ for name in ('mofm', 'torch', 'mmengine'):
 def model(config, tmp_path_factory):
     """A random model that tells clips apart, and its checkpoint."""
     torch.manual_seed(0)
-    model = init_model(Config.fromfile(config), device='cpu')
+    model = init_model(load_config(config), device='cpu')
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     path = tmp_path_factory.mktemp('checkpoint') / 'model.pth'

@@ -4,10 +4,10 @@ import re
 import sys
 
 import pytest
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.apis.model import init_model
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, as_module, python
 
 
@@ -20,7 +20,7 @@ def tool():
 
 def counted(tool, path, shares, batch_size=1, **options):
     """FLOPs of clips of a config whose weights are random."""
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     cfg.merge_from_dict(options)
     if 'tokenizer' in cfg.model:
         cfg.model.tokenizer.init_cfg = None
@@ -55,7 +55,7 @@ def test_flops_of_typical_clips_lie_between_empty_and_full(config, tool):
     assert 0.1 < share < 0.9
     assert full == 1
     assert one['total'] < most['total']
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     batch = tool.make_batch(cfg, 3)
     longest = int(tool.predict(model, batch).occupied().sum(1).max())
     mean, flops = tool.count_flops(model, batch)

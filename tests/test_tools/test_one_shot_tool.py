@@ -6,12 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import load_annotations
 from mofm.datasets import MotionDataset
 from mofm.registry import DATASETS
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, python
 
 
@@ -115,7 +115,7 @@ def test_one_shot_baseline_is_tested_without_checkpoint(tmp_path):
     python('test.py', config, 'none', '--work-dir', tmp_path / 'work')
     found = one_shot(max((tmp_path / 'work').glob('*/*.json')).read_text())
     init_default_scope('mofm')
-    dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
+    dataset = DATASETS.build(load_config(config).test_dataloader.dataset)
     assert found['top1'] == pytest.approx(nearest_pose(dataset), abs=1e-6)
     assert 0 < found['top1_low'] <= found['top1'] <= found['top1_high'] < 1
     assert (tmp_path / 'work/results/confusion.png').stat().st_size > 1000

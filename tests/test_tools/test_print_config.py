@@ -4,8 +4,8 @@ import runpy
 import sys
 
 import pytest
-from mmengine.config import Config
 
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT
 
 CONFIGS = sorted(str(p.relative_to(ROOT)) for folder in ('configs', 'projects')
@@ -27,7 +27,7 @@ def test_printed_config_round_trips(path, monkeypatch, capsys, tmp_path):
     copy = tmp_path / 'copy.py'
     copy.write_text(printed(monkeypatch, capsys, ROOT / path))
     assert '_base_' not in copy.read_text()
-    again, source = Config.fromfile(copy).to_dict(), Config.fromfile(ROOT / path).to_dict()
+    again, source = load_config(copy).to_dict(), load_config(ROOT / path).to_dict()
     assert again == dict(again, **source)
 
 
@@ -38,7 +38,7 @@ def test_printed_config_has_overrides(monkeypatch, capsys, config, tmp_path):
         'model.backbone.embed_dims=64', 'train_cfg.max_epochs=7',
         'visualizer.vis_backends.0.type=TensorboardVisBackend'))
     assert printed(monkeypatch, capsys, copy) == copy.read_text()
-    cfg = Config.fromfile(copy)
+    cfg = load_config(copy)
     assert cfg.model.backbone.embed_dims == 64
     assert cfg.train_cfg.max_epochs == 7
     assert cfg.visualizer.vis_backends == [dict(type='TensorboardVisBackend')]

@@ -10,7 +10,6 @@ from functools import partial
 import pytest
 import torch
 from huggingface_hub import ModelCard
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
@@ -20,6 +19,7 @@ from safetensors.torch import load_file
 from mofm.apis.model import init_model
 from mofm.models import ActionClsHead
 from mofm.registry import MODELS
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, metrics
 
 ACTIONS = ['walk', 'wave', 'squat']
@@ -50,13 +50,13 @@ def publish(run):
 @pytest.fixture
 def checkpoint(config, tmp_path):
     """What a training would write, with all that is to be left out."""
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[
         dict(type='MotionDataset', ann_file='/home/someone/secret/data/penn.pkl', split='train'),
         dict(type='SyntheticMotion')])
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='work_dirs/pre/epoch_9.pth')
     torch.manual_seed(0)
-    state = MODELS.build(Config.fromfile(config).model).state_dict()
+    state = MODELS.build(load_config(config).model).state_dict()
     path = tmp_path / 'epoch_2.pth'
     torch.save(dict(
         meta=dict(dataset_meta=dict(classes=ACTIONS), cfg=cfg.pretty_text, epoch=2, iter=16,
@@ -93,7 +93,7 @@ def test_model_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     (results / 'vis_data').mkdir(parents=True)
     table = {'acc/top1': 0.96723, 'acc/top5': 1.0, 'time': 0.1, 'data_time': 0.2}
     (results / '20261121_050000.json').write_text(json.dumps(table))
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     cfg.load_from = '/home/someone/secret/run/epoch_2.pth'
     cfg.test_dataloader.dataset = dict(type='MotionDataset', ann_file='data/a.pkl', split='test')
     cfg.dump(results / 'vis_data/config.py')
@@ -154,7 +154,7 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
                 'model.cls_head.type=torch.nn.Linear')
     assert not out.exists()
     publish(config, checkpoint, '--out', out)
-    torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
+    torch.save(MODELS.build(load_config(config).model).state_dict(), checkpoint)
     with pytest.raises(SystemExit, match=r'--out: found .*model-.* expected a new folder'):
         publish(config, checkpoint, '--out', out)
 
@@ -180,7 +180,7 @@ def test_publish_takes_head_of_a_project(config, publish, tmp_path):
     try:
         path = tmp_path / 'dt1.py'
         path.write_text(config.read_text() + "model['cls_head'].update(type='ProjectHead')\n")
-        model = MODELS.build(Config.fromfile(path).model)
+        model = MODELS.build(load_config(path).model)
         torch.save(model.state_dict(), tmp_path / 'c.pth')
         publish(path, tmp_path / 'c.pth', '--out', tmp_path / 'out')
         assert type(init_model(tmp_path / 'out').cls_head) is ProjectHead
@@ -206,7 +206,7 @@ class Average(Hook):
 
 
 def test_publish_writes_averaged_weights(config, publish, tmp_path):
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     cfg.merge_from_dict(dict(
         work_dir=str(tmp_path / 'work'), experiment_name='averaged_weights',
         train_cfg=dict(max_epochs=1), custom_hooks=[dict(type='EMAHook', momentum=0.3)],

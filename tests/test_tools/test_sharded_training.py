@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mofm.engine  # noqa: F401  checkpoints load safely
 from mofm.models import DVEDTokenizer, MoFMBackbone
 from mofm.registry import MODELS
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, bash
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
     for size in ('large', 'huge'):
         text = CONFIG.replace('SIZE', size).replace('FOLDER', str(folder))
         (folder / f'{size}.py').write_text(text)
-    model = MODELS.build(Config.fromfile(folder / 'large.py').model)
+    model = MODELS.build(load_config(folder / 'large.py').model)
     model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), folder / 'start.pth')
     bash('dist_train.sh', folder / 'large.py', 2, '--work-dir', folder / 'large')
@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def alone(folder):
     """Checkpoint of one process, which is not sharded, with the whole batches."""
-    cfg = Config.fromfile(folder / 'large.py')
+    cfg = load_config(folder / 'large.py')
     cfg.pop('runner_type')
     cfg.pop('strategy')
     cfg.work_dir = str(folder / 'alone')

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from mmengine.config import Config
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, as_module, python
 
 
@@ -20,7 +20,7 @@ def tool():
 
 def tiny(depth, **options):
     """DT1, 81 cubes of 17 x 16 x 4 x 4, all of them attending, width 32, 3 classes."""
-    cfg = Config.fromfile(ROOT / 'configs/dt1_penn_tiny.py')
+    cfg = load_config(ROOT / 'configs/dt1_penn_tiny.py')
     cfg.merge_from_dict({
         'model.backbone': dict(embed_dims=32, depth=depth, num_heads=2, tokens='all', drop_rate=0.,
                                drop_path_rate=0.),
@@ -130,7 +130,7 @@ def test_training_cost_reads_achieved_speed(tool, tmp_path):
 @pytest.mark.slow
 def test_training_cost_of_vit_base_equals_formula(tool):
     """85,054,464 parameters in the 12 blocks of ViT-B, which see 324 tokens."""
-    cfg = Config.fromfile(ROOT / 'configs/dt1_ntu60.py')
+    cfg = load_config(ROOT / 'configs/dt1_ntu60.py')
     base = tool.training_cost(cfg)
     rest = MODELS.build(dict(cfg.model.backbone, depth=0, init_cfg=None))
     assert base['parameters']['backbone'] == 85_054_464 + sum(p.numel() for p in rest.parameters())

@@ -1,4 +1,4 @@
-"""Work dirs of configs: the rule, and two trainings whose files have one name."""
+"""Work dirs of configs, and two trainings whose files have one name; references."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import SyntheticMotion
-from mofm.utils.config import default_work_dir
+from mofm.utils.config import default_work_dir, load_config
 from tests.test_tools.tool_runner import ROOT, python
 
 CONFIGS = [path for folder in ('configs', 'projects') for path in (ROOT / folder).rglob('*.py')
@@ -49,3 +49,32 @@ def test_configs_of_one_name_in_two_projects_write_to_two_folders(tmp_path):
         assert {path: path.stat().st_mtime_ns for path in folder.rglob('*')} == files
     assert sorted(path.name for path in (tmp_path / 'work_dirs').iterdir()) \
         == ['motionbert', 'tmor']
+
+
+def config(tmp_path, text):
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    return path
+
+
+def test_references_follow_overrides(tmp_path):
+    path = config(tmp_path, '''
+grid = dict(canvas=36)
+model = dict(canvas='${grid.canvas}', parts=[dict(canvas='${model.canvas}')], text='${x} y')
+pair = ('${model.parts.0}', 1)
+''')
+    cfg = load_config(path, {'grid.canvas': 48})
+    assert cfg.model.canvas == cfg.model.parts[0].canvas == cfg.pair[0].canvas == 48
+    assert cfg.model.text == '${x} y'
+    assert load_config(path).model.canvas == 36
+    assert load_config(path, {'model.canvas': 9}).model.parts[0].canvas == 9
+
+
+@pytest.mark.parametrize(('text', 'options', 'words'), [
+    ("a = '${b.c}'\nb = dict(d=1)", {}, r'config.py: \$\{b.c\}: found no such setting'),
+    ("a = '${b.0}'\nb = []", {}, 'found no such setting'),
+    ("a = '${b}'\nb = '${a}'", {}, 'found a circle, b -> a -> b'),
+    ('grid = dict(canvas=1)', {'grid.canvas': 2}, 'grid.canvas: no setting refers to it')])
+def test_bad_references_are_reported(text, options, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        load_config(config(tmp_path, text), options)

@@ -27,7 +27,7 @@ from rich.progress import track
 
 from mofm.apis.model import init_model
 from mofm.apis.profiling import count_flops
-from mofm.utils.config import default_work_dir
+from mofm.utils.config import default_work_dir, load_config
 from mofm.visualization import read_scalars
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +80,7 @@ def _children() -> float:
 
 def cost(config: str) -> dict:
     """Parameters, and FLOPs of the prediction of a clip, see ``get_flops.py``."""
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     init_default_scope(cfg.default_scope)
     np.random.seed(0)
     model = init_model(cfg, device='cpu')
@@ -141,7 +141,7 @@ def main():
     results = dict(pretraining={})
     for model, configs in cfg.pretraining.items():
         results['pretraining'][model] = [
-            train(c, 0, Path(Config.fromfile(c).get('work_dir') or default_work_dir(c)))
+            train(c, 0, Path(load_config(c).get('work_dir') or default_work_dir(c)))
             for c in track(configs, f'Pre-training of {model}')]
     jobs = [(title, model, config, seed) for seed in args.seeds
             for title, task in cfg.tasks.items() for model, config in task.configs.items()]

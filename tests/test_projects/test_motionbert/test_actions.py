@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 import projects.motionbert  # noqa: F401
@@ -17,6 +16,7 @@ from mofm.apis import Gallery, MotionInferencer
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.structures import MotionFeatures
+from mofm.utils.config import load_config
 from projects.motionbert.actions.heads import pool
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -347,7 +347,7 @@ def test_action_models_have_published_sizes_and_names():
     ('action_ntu60_xsub', (1e-4, 1e-3)), ('action_ntu60_xview_scratch', (1e-4, 1e-4)),
     ('oneshot_ntu120', (1e-4, 1e-3))])
 def test_action_configs_have_rates_of_backbone_and_head(name, rates):
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    cfg = load_config(CONFIGS / f'{name}.py')
     cfg.model.backbone.update(embed_dims=8, depth=1, init_cfg=None)
     model = MODELS.build(cfg.model)
     groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
@@ -359,8 +359,8 @@ def test_action_configs_have_rates_of_backbone_and_head(name, rates):
 
 @pytest.mark.parametrize('name', ['penn', 'ucla'])
 def test_motionbert_one_shot_protocols_equal_mofm(name):
-    ours = Config.fromfile(CONFIGS / f'oneshot_{name}_tiny.py')
-    theirs = Config.fromfile(ROOT / f'configs/dt2_{name}_tiny.py')
+    ours = load_config(CONFIGS / f'oneshot_{name}_tiny.py')
+    theirs = load_config(ROOT / f'configs/dt2_{name}_tiny.py')
     assert ours.test_evaluator == theirs.test_evaluator
     assert ours.train_dataloader.sampler == theirs.train_dataloader.sampler
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/motionbert/configs'
@@ -75,7 +75,7 @@ def batch(part, files, count):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_motionbert_configs_read_learn_and_predict(name, files):
     init_default_scope('mofm')
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = load_config(FOLDER / f'{name}.py')
     backbone = cfg.model.backbone
     backbone.init_cfg = None
     if 'tiny' not in name:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 from torch import nn
 
 from mofm.datasets import motion_collate
 from mofm.models import SkeletonDataPreprocessor
 from mofm.registry import MODELS
-from mofm.utils.config import default_work_dir
+from mofm.utils.config import default_work_dir, load_config
 from projects.motionbert.dstformer import DSTformer  # noqa: F401
 from projects.motionbert.lifting.data_preprocessor import KeypointNoise, LiftingDataPreprocessor
 from projects.motionbert.lifting.lifter import MotionLifter
@@ -359,7 +358,7 @@ RELEASED = {  # width, root-relative, optimizer, learning rate, batch, epochs, N
 
 @pytest.mark.parametrize('name', RELEASED)
 def test_lifting_configs_have_published_values(name):
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    cfg = load_config(CONFIGS / f'{name}.py')
     model, loss, optimizer = cfg.model, cfg.model.loss, cfg.optim_wrapper.optimizer
     found = (model.backbone.embed_dims, model.get('root_relative', True), optimizer.type,
              optimizer.lr, cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs, loss.n_mpjpe)
@@ -379,7 +378,7 @@ def test_lifting_configs_have_published_values(name):
         assert (start is None) == ('scratch' in name)
         if start:  # what the checkpoint's own config writes
             variant = next((v for v in ('_lite', '_paper') if name.endswith(v)), '')
-            source = Config.fromfile(CONFIGS / f'pretrain_dstformer{variant}.py')
+            source = load_config(CONFIGS / f'pretrain_dstformer{variant}.py')
             folder = default_work_dir(source.filename)
             assert start.checkpoint == f'{folder}/epoch_{source.train_cfg.max_epochs}.pth'
             assert source.model.backbone == {

@@ -16,6 +16,7 @@ import projects.motionbert.lifting.curriculum
 import projects.motionbert.mesh  # noqa: F401
 from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from mofm.utils.config import load_config
 from projects.motionbert.mesh import Mesh
 from tests.test_projects.test_motionbert.smpl_stand_in import H36M_PARTNER, make_fields, write_smpl
 
@@ -292,7 +293,7 @@ def test_mesh_prediction_of_mirror_image_is_mirrored(files):
 def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch):
     monkeypatch.setattr(Config, 'pretty_text', '')  # takes longer than the training
     write_data(tmp_path / 'mesh.pkl')
-    cfg = Config.fromfile(CONFIGS / 'mesh_pw3d_scratch.py')
+    cfg = load_config(CONFIGS / 'mesh_pw3d_scratch.py')
     cfg.work_dir = str(tmp_path / 'work')
     cfg.model = model_cfg(files)
     for loader in (*cfg.train_cfg.extra_dataloaders, cfg.train_dataloader, cfg.val_dataloader):
@@ -336,7 +337,7 @@ def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch
     ('pw3d', 60, 5e-4, 5e-5, (16, 8), 1024), ('pw3d_scratch', 60, 1e-4, 1e-4, (16, 8), 1024),
     ('h36m_paper', 140, 5e-4, 5e-5, (81, 27), 2048)])
 def test_mesh_configs_have_published_values(name, epochs, lr, backbone, clip, hidden):
-    cfg = Config.fromfile(CONFIGS / f'mesh_{name}.py')
+    cfg = load_config(CONFIGS / f'mesh_{name}.py')
     assert cfg.train_cfg.max_epochs == epochs
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('AdamW', lr, 0.01)

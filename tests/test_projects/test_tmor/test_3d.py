@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import AnnotationError, dump_annotations, validate
 from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import DATASETS, MODELS
 from mofm.sources import NWUCLA, PYSKL3D
+from mofm.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
@@ -150,7 +150,7 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_tmor_3d_configs_read_learn_and_predict(name, files):
     init_default_scope('mofm')
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = load_config(FOLDER / f'{name}.py')
     cfg.model.backbone.init_cfg = None
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
@@ -185,7 +185,7 @@ def test_tmor_configs_with_mofm_heads_learn_and_predict(name, tmp_path):
     for i, ann in enumerate(annotations):
         ann['frame_label'] = np.full(20, 4 * (i % 2))
     path = published(tmp_path / 'a.pkl', annotations)
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = load_config(FOLDER / f'{name}.py')
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model).train()
 

@@ -17,6 +17,7 @@ from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 from mofm.structures import MotionFeatures
+from mofm.utils.config import load_config
 from projects.tmor.contrast import BlockwiseDBSCAN, ClusterDBSCAN, ClusterHook, clustering
 from projects.tmor.contrast.clustering import blockwise_dbscan
 from projects.tmor.contrast.hooks import agreement
@@ -153,7 +154,7 @@ def files(tmp_path_factory):
 
 def config(name, files, **kwargs) -> Config:
     """A config with small files."""
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = load_config(FOLDER / f'{name}.py')
     dataset = cfg.train_dataloader.dataset
     for part, file in zip(dataset.get('datasets', [dataset]), 'aba'):
         part.update(ann_file=str(files / f'{file}.pkl'))

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import as_module
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,7 +53,7 @@ def loader(cfg, files, classes):
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_temporal_configs_build_learn_and_evaluate(name, files):
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = load_config(FOLDER / f'{name}.py')
     init_default_scope('mofm')
     classes = CLASSES[name.split('_')[1]]
     cfg.model.backbone.init_cfg = None
@@ -84,7 +84,7 @@ def test_temporal_configs_build_learn_and_evaluate(name, files):
 
 def test_temporal_config_variants_differ_as_named():
     for path in sorted(FOLDER.glob('localize_*.py')):
-        cfg, data_set = Config.fromfile(path), path.stem.split('_')[1]
+        cfg, data_set = load_config(path), path.stem.split('_')[1]
         assert cfg.model.head.num_classes == CLASSES[data_set]
         splits = [cfg[f'{part}_dataloader'].dataset.split for part in ('train', 'test')]
         assert splits == [s for s in SPLITS if s.startswith('cv_' if 'pku_cv' in path.stem else
@@ -92,14 +92,14 @@ def test_temporal_config_variants_differ_as_named():
                                                             ('train', 'test'))]
         assert bool(cfg.train_dataloader.dataset.get('strict_ends')) == (data_set == 'tsu')
         assert cfg.get('test_dataloader') == cfg.val_dataloader
-    assert Config.fromfile(FOLDER / 'localize_tsu_cv.py').test_dataloader.dataset.ann_file \
+    assert load_config(FOLDER / 'localize_tsu_cv.py').test_dataloader.dataset.ann_file \
         == 'data/tsu_cv.arrow'
 
 
 def test_temporal_configs_differ_in_pretraining_only():
     for name in ('{}', '_mofm{}_tiny', '_motionbert{}_tiny'):
         tuned, scratch, probe = (
-            Config.fromfile(FOLDER / f'localize_utkinect{name.format(kind)}.py')
+            load_config(FOLDER / f'localize_utkinect{name.format(kind)}.py')
             for kind in ('', '_scratch', '_probe'))
         assert tuned.model.backbone.init_cfg
         assert scratch.model.backbone.init_cfg is None

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
@@ -17,6 +16,7 @@ from mofm.apis import MotionInferencer, MotionStream
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import convert
+from mofm.utils.config import load_config
 from mofm.visualization import write_video
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def model(request, tmp_path_factory):
         split=dict(test=['long', 'gap', 'short']), metainfo=dict(classes=CLASSES),
         annotations=[recording('long', 40, 2), recording('gap', len(inds), frame_inds=inds),
                      recording('short', 7)]), folder / 'a.pkl')
-    cfg = Config.fromfile(CONFIGS / f'{request.param}.py')
+    cfg = load_config(CONFIGS / f'{request.param}.py')
     init_default_scope('mofm')
     cfg.model.backbone.init_cfg = None
     cfg.test_dataloader.dataset.update(ann_file=str(folder / 'a.pkl'), window=WINDOW,
@@ -63,7 +63,7 @@ def model(request, tmp_path_factory):
 @pytest.fixture
 def expected(model):
     """Recordings by name as the metrics of the config see them, and its segments."""
-    cfg = Config.fromfile(model / 'config.py')
+    cfg = load_config(model / 'config.py')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     network = MODELS.build(cfg.model).eval()
     network.load_state_dict(torch.load(model / 'model.pth', weights_only=True)['state_dict'])
@@ -148,14 +148,14 @@ def test_temporal_stream_equals_windows(inferencer):
 
 
 def test_temporal_stream_needs_a_window():
-    cfg = Config.fromfile(CONFIGS / 'action_penn_64frames_scratch.py')
+    cfg = load_config(CONFIGS / 'action_penn_64frames_scratch.py')
     with pytest.raises(ValueError, match='window: found nothing, .* UNIKBackbone'):
         MotionStream(MotionInferencer(cfg, device='cpu'), (480, 640))
 
 
 def test_temporal_inferencer_without_segments_gives_scores(model):
     """A config without a metric of segments gives scores."""
-    cfg = Config.fromfile(model / 'config.py')
+    cfg = load_config(model / 'config.py')
     cfg.test_evaluator = dict(type='FrameMAP')
     found, = MotionInferencer(cfg, model / 'model.pth', device='cpu')(
         [recording('a', 20)], progress=False)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import LABEL_NAMES, AnnotationError, dump_annotations
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import MotionFeatures
+from mofm.utils.config import load_config
 from projects.tmor.language.splits import (
     SplitTrainer,
     draw_splits,
@@ -231,7 +231,7 @@ def files(tmp_path_factory):
 
 def overrides(name, files):
     """A config with these files and random weights."""
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    cfg = load_config(CONFIGS / f'{name}.py')
     data = 'penn_action' if 'penn' in name else 'smarthome'
     head = cfg.model.cls_head
     assert Path(head.class_table).stem == f'{data.split("_")[0]}_text'
