@@ -1,4 +1,4 @@
-"""Procedural human motion: an articulated COCO-17 body, a random camera and detector-like noise.
+"""Procedural human motion: an articulated COCO-17 body, a random camera and pose noise.
 
 Needs no file and no network, so that the whole path (tokenizer, pre-training, fine-tuning) can be
 tried and tested anywhere. A clip is made in four vectorized steps: joint-angle trajectories of an

@@ -3,7 +3,7 @@
 import numpy as np
 
 _FACE, _EARS, _TORSO = slice(0, 5), slice(3, 5), [5, 6, 12, 11]
-# Elbow and wrist, knee and ankle: what a detector may take for those of the other side.
+# Elbow and wrist, knee and ankle: what a network may take for those of the other side.
 _LIMBS = (((7, 9), (8, 10)), ((13, 15), (14, 16)))
 _RUN = 4  # frames that a miss or a swap lasts
 

@@ -1,4 +1,4 @@
-"""JigsawDetector: backbone and token jigsaw for anomaly detection without labels (DT3)."""
+"""JigsawDetector: normality of motion from a token jigsaw, learned without labels (DT3)."""
 
 from mmengine.model import BaseModel
 

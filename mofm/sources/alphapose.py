@@ -12,7 +12,7 @@ import numpy as np
 
 from mofm.registry import SOURCES
 
-from .detections import Detections, DetectionSource, frame_numbers
+from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
 # COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
@@ -22,7 +22,7 @@ _FORMS = dict(bodies='joints', people='pose_keypoints_2d')
 
 
 @SOURCES.register_module('alphapose')
-class AlphaPose(DetectionSource):
+class AlphaPose(FramePoseSource):
     """Reader of ``alphapose-results.json`` or files of another name, one for each video.
 
     The video is called as the file, or as its folder if AlphaPose named the file. Joints may be
@@ -57,8 +57,8 @@ class AlphaPose(DetectionSource):
             return path.relative_to(root).as_posix()
         return path.stem if path.is_file() else path.name
 
-    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
-        """See :meth:`DetectionSource.videos`."""
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
+        """See :meth:`FramePoseSource.videos`."""
         images: dict[str, dict[str, list]] = {}  # folder -> image -> persons
         for file, (_, text) in zip(self.members[name], content, strict=True):
             for image, persons in self._images(file, self.json(file, text)):
@@ -116,7 +116,7 @@ class AlphaPose(DetectionSource):
             return None
         if not all(type(v) in (int, float) and 0 <= v < 2**31 and v == int(v) for v in values):
             raise self.error(file, 'idx', repr(idx)[:80], 'a whole number from 0, or a list')
-        # Without tracking everybody is 0; several numbers are merged detections.
+        # Without tracking everybody is 0; several numbers are merged poses.
         return None if listed and (len(set(values)) != 1 or values[0] == 0) else int(values[0])
 
     def _video(self, name, video, images):
@@ -126,7 +126,7 @@ class AlphaPose(DetectionSource):
         keypoint, score = self.poses(name, 'keypoints', [values for values, _ in persons],
                                      _LAYOUTS)
         ids = [idx for _, idx in persons]
-        return Detections(
+        return FramePoses(
             name=video,
             frames=np.sort(numbers),
             frame=np.repeat(numbers, [len(images[image]) for image in names]),

@@ -11,7 +11,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
 
 from .base import Source
-from .detections import Detections, DetectionSource, frame_numbers
+from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 # Bytes of a file that tell what it is.
 _HEAD = 4096
@@ -20,7 +20,7 @@ _LAYOUTS = {17: 'coco17', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
 
 
 @SOURCES.register_module('mmpose')
-class MMPoseJSON(DetectionSource):
+class MMPoseJSON(FramePoseSource):
     """Reader of the JSON files that MMPose 1.x writes.
 
     Of a video, the inferencer writes a list of frames with ``frame_id`` from 0 and ``instances``;
@@ -29,15 +29,15 @@ class MMPoseJSON(DetectionSource):
     writes a list of instances for each: such a folder is a video, frames as in
     :class:`AlphaPose`. The first file of a folder tells which it has.
 
-    Where the detector found nobody, the inferencer takes the whole image for a person with
+    Where the person detector found nobody, the inferencer takes the whole image for a person with
     ``bbox_score`` 1. Such an instance, alone in its frame, is left out if any lower ``bbox_score``
-    in the video shows that there was a detector.
+    in the video shows that there was a person detector.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
         layout (str, optional): Layout of the joints; by default that of COCO or Halpe with as
             many.
-        **kwargs: Those of :class:`DetectionSource`.
+        **kwargs: Those of :class:`FramePoseSource`.
 
     Raises:
         AnnotationError: If the path holds no such files.
@@ -98,8 +98,8 @@ class MMPoseJSON(DetectionSource):
         path = PurePosixPath(name or root.name)
         return path.with_name(path.stem.removeprefix('results_') or path.stem).as_posix()
 
-    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
-        """See :meth:`DetectionSource.videos`."""
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
+        """See :meth:`FramePoseSource.videos`."""
         files, info, parts = self.members[name], {}, []
         numbers = frame_numbers([PurePosixPath(file).stem for file in files])
         for file, (_, text) in zip(files, content, strict=True):
@@ -113,7 +113,7 @@ class MMPoseJSON(DetectionSource):
         frame = np.repeat(numbers, counts)
         if (box_score < 1).any():
             keypoint, score, frame = keypoint[~whole], score[~whole], frame[~whole]
-        yield Detections(self.stem(name), np.sort(numbers), frame, keypoint, score,
+        yield FramePoses(self.stem(name), np.sort(numbers), frame, keypoint, score,
                          img_shape=self._img_shape(name, info))
 
     def _frames(self, name, data):

@@ -231,7 +231,7 @@ class _Joints2D(_Skeletons, Source):
     it is hidden and Kinect infers it, 0 where it is lost. The head becomes nose, eyes and ears.
 
     Kinect v2 mirrors its images: x of the pixels grows as x of the joints does, to the left of
-    the sensor. So the left side of a person is where a detector of 2D poses sees the right one.
+    the sensor. So the left side of a person is where a network for 2D poses sees the right one.
 
     Args:
         path (str or Path): See the base classes.

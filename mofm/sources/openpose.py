@@ -6,14 +6,14 @@ import numpy as np
 
 from mofm.registry import SOURCES
 
-from .detections import Detections, DetectionSource, frame_numbers
+from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 _ENDING = '_keypoints.json'
 _LAYOUTS = {18: 'coco18', 25: 'body25'}
 
 
 @SOURCES.register_module('openpose')
-class OpenPose(DetectionSource):
+class OpenPose(FramePoseSource):
     """Reader of ``<video>_<frame>_keypoints.json`` with the joints BODY_25 or COCO.
 
     Files in one folder that differ in the frame only are a video, called ``<folder>/<video>``, or
@@ -46,8 +46,8 @@ class OpenPose(DetectionSource):
             return PurePosixPath(self.folder(root.name)).name
         return name if name != '.' else root.stem if root.is_file() else root.name
 
-    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Detections]:
-        """See :meth:`DetectionSource.videos`."""
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
+        """See :meth:`FramePoseSource.videos`."""
         files = self.members[name]
         numbers = frame_numbers([Path(file or self.path.name).name.removesuffix(_ENDING)
                                  for file in files])
@@ -61,7 +61,7 @@ class OpenPose(DetectionSource):
             score.append(scores)
             ids += [self._person_id(file, person) for person in persons]
             counts.append(len(persons))
-        yield Detections(
+        yield FramePoses(
             name=self.stem(name),
             frames=np.sort(numbers),
             frame=np.repeat(numbers, counts),

@@ -257,17 +257,17 @@ class PYSKL3D(_Pickles, Source3D):
 class Kinetics(Source):
     """Reader of Kinetics: an annotation pickle, and one with the key points per video.
 
-    Annotations have ``frame_inds`` (N,) and ``box_score`` (N,) of N detections and no key points;
-    those are in ``<frame_dir>.pkl``: ``keypoint`` (N, 17, 3) with x, y and score. Detections of a
+    Annotations have ``frame_inds`` (N,) and ``box_score`` (N,) of N poses and no key points;
+    those are in ``<frame_dir>.pkl``: ``keypoint`` (N, 17, 3) with x, y and score. Poses of a
     frame become persons in their order, see :func:`decompress`. :attr:`files` are the ids.
 
     Args:
         path (str or Path): The annotation pickle.
         skeletons (str or Path): Folder or zip file with the others.
-        squeeze (bool): Leave out frames without a detection; ``frame_inds`` then tells which
+        squeeze (bool): Leave out frames without a pose; ``frame_inds`` then tells which
             frames the rows are.
-        valid_ratio (float): Leave out videos with detections above ``box_thr`` in a smaller share
-            of their frames, and other detections, as mmaction2 does. 0 keeps everything.
+        valid_ratio (float): Leave out videos with poses above ``box_thr`` in a smaller share
+            of their frames, and other poses, as mmaction2 does. 0 keeps everything.
         box_thr (float): 0.5, 0.6, 0.7, 0.8 or 0.9.
         max_person (int): Persons per frame.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
@@ -300,15 +300,15 @@ class Kinetics(Source):
         parser.add_argument('--skeletons', required=True, metavar='FOLDER',
                             help='folder or zip file with a pickle per video')
         parser.add_argument('--keep-frames', action='store_false', dest='squeeze',
-                            help='keep frames without a detection')
+                            help='keep frames without a pose')
         parser.add_argument('--valid-ratio', type=float, default=0, metavar='RATIO',
-                            help='least share of frames with a detection above --box-thr')
+                            help='least share of frames with a pose above --box-thr')
         parser.add_argument('--box-thr', type=float, default=.5, choices=_BOX_THRESHOLDS,
                             help='least score of a box, used with --valid-ratio')
         parser.add_argument('--max-person', type=int, default=10, help='persons per frame')
 
     def find(self) -> list[str]:
-        """Ids of the videos with detections in enough frames, in the order of the file."""
+        """Ids of the videos with poses in enough frames, in the order of the file."""
         if not self.path.is_dir() and not zipfile.is_zipfile(self.path):
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
         file = _Fields(str(self.ann_file))
@@ -337,7 +337,7 @@ class Kinetics(Source):
         return list(self.videos)
 
     def _share(self, fields: _Fields) -> float:
-        """Share of the frames with a detection above the threshold."""
+        """Share of the frames with a pose above the threshold."""
         counts = fields.get('valid')
         if not isinstance(counts, dict):
             raise fields.error('valid', type(counts).__name__, 'a dict of counts by threshold')
@@ -389,10 +389,10 @@ class Kinetics(Source):
 
 def decompress(keypoint: np.ndarray, frame: np.ndarray, total_frames: int,
                max_person: int = 10) -> np.ndarray:
-    """Detections as persons: the n-th detection of a frame is person n.
+    """Poses as persons: the n-th pose of a frame is person n.
 
     As mmaction2's ``DecompressPose``. Only if a frame has more than ``max_person`` of them, the
-    detections of every frame are ordered by the sum of their scores first.
+    poses of every frame are ordered by the sum of their scores first.
 
     Args:
         keypoint (np.ndarray): (N, V, 3) x, y and score.

@@ -16,7 +16,7 @@ from .base import Item, Source
 _NEAR, _OUTSIDE = .2, 2**15
 #: Joints farther from the sensor are errors of a file, in meters.
 FARTHEST = 100
-# Errors of the detector: jitter per meter, share of frames with swapped limbs.
+# Pose noise: jitter per meter, share of frames with swapped limbs.
 _FAR, _SWAP = .001, .01
 _CAMERA_OPTIONS = dict(
     distance='meters from the middle of the person', height='meters above it',
@@ -49,7 +49,7 @@ class Source3D(Source):
         views (int): Cameras per recording.
         cameras (CameraRange): Where they stand, around the mean of all joints.
         seed (int): Non-negative.
-        noise (bool): Add the errors of a detector (:func:`mofm.keypoints.add_pose_noise`).
+        noise (bool): Add pose noise (:func:`mofm.keypoints.add_pose_noise`).
         keep_3d (bool): Keep the joints in space instead of views of them.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
@@ -92,7 +92,7 @@ class Source3D(Source):
         parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
                             metavar='WIDTHxHEIGHT', help='one of them is drawn')
         parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
-        parser.add_argument('--noise', action='store_true', help='add the errors of a detector')
+        parser.add_argument('--noise', action='store_true', help='add pose noise, as a pose network makes it')
         parser.add_argument('--keep-3d', action='store_true',
                             help='keep the joints in meters instead of views of them')
 

@@ -16,7 +16,7 @@ from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 
 from .base import Item, Source, holds_bool
-from .detections import MAX_SCORE
+from .per_frame_poses import MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17

@@ -1,4 +1,4 @@
-"""Errors of a detector: what makes them larger, and joints that are not known."""
+"""Pose noise: what makes them larger, and joints that are not known."""
 import numpy as np
 import pytest
 

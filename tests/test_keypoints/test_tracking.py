@@ -104,7 +104,7 @@ def test_tracking_keeps_ids_through_occlusion(seed):
 
 
 def walker(rng, frames, start, speed, size, floor):
-    """Side view of a synthetic walk, with the errors of a detector."""
+    """Side view of a synthetic walk, with pose noise."""
     joints = animate('walk', rng, frames)  # (T, 17, 3) meters, x forwards, z up
     joints = joints - joints[:, 11:13].mean(1, keepdims=True) * [1, 1, 0]
     pixels = joints[..., [0, 2]] * [np.sign(speed), -1] * size

@@ -1,7 +1,7 @@
 """Key points arrive on the device here, and are corrupted here for the pre-training.
 
 Noise and masks follow MotionBERT (arXiv 2210.06551, Sec. 3.2 and 4.1) and its released code; the
-model of detection errors is that of arXiv 1812.03595, Sec. 4.
+model of pose noise is that of arXiv 1812.03595, Sec. 4.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from mofm.registry import MODELS
 
 @MODELS.register_module()
 class LiftingDataPreprocessor(SkeletonDataPreprocessor):
-    """Corrupts the key points of the training, as a detector does and by masks.
+    """Corrupts the key points of the training, as a pose network does and by masks.
 
     Which samples get noise and which masks they say themselves (``noise`` and ``masked`` of
     :class:`PackLiftingInputs`).
@@ -76,14 +76,14 @@ _BONES = torch.tensor([0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 3, 4, 5, 3, 4, 5.])
 
 
 class KeypointNoise(nn.Module):
-    """Errors of a detector of 2D key points, and the confidences that it would give them.
+    """Noise of a network for 2D poses, and the confidences that it would give them.
 
     At key frames that are evenly apart in time a joint is off by a Gaussian of its own, or, less
     often, by a uniform error; frames between them interpolate linearly. On top comes a small
     jitter of each frame, the same for the whole batch. Joints that are missing stay so.
 
     The file ``params/synthetic_noise.pth`` of MotionBERT has a Gaussian for each joint, fitted to
-    a detector. Without it a stand-in is taken, which keeps to the range of the fitted values and
+    a pose network. Without it a stand-in is taken, which keeps to the range of the fitted values and
     guesses which joint has which: no bias; from the root to the wrists, bone by bone, the standard
     deviation grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from 0.999 to
     0.703.

@@ -206,7 +206,7 @@ class RandomYaw(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SyntheticKeypoints(BaseTransform):
-    """2D input from 3D labels by orthographic projection, in place of any detected one.
+    """2D input from 3D labels by orthographic projection, in place of an estimated one.
 
     Required key: ``keypoint_3d`` (..., 17, 3). Added keys: ``keypoint``, its x and y, and
     ``keypoint_score``, all 1.
@@ -268,7 +268,7 @@ class PackLiftingInputs(PackMotionInputs):
     ``keypoint_3d`` (T, 17, 3).
 
     Args:
-        noise (bool): Whether the data preprocessor adds the noise of a detector to these samples
+        noise (bool): Whether the data preprocessor adds pose noise to these samples
             in training. Defaults to False.
         masked (bool): Whether it masks joints and frames. Defaults to False.
         meta_keys (Sequence[str]): Entries that go to the meta information if present.

@@ -1,4 +1,4 @@
-"""Baseline of a detection config: the actions of the nearest training windows.
+"""Baseline of temporal localization: the actions of the nearest training windows.
 
 python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/localize_utkinect_mofm_tiny.py
 

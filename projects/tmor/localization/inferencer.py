@@ -1,4 +1,4 @@
-"""Temporal action detection: actions over time in recordings of any length."""
+"""Temporal localization: actions over time in recordings of any length."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,7 +84,7 @@ class LocalizeResult(Result):
 
 @INFERENCERS.register_module(LocalizeResult.task)
 class LocalizeInferencer(BaseInferencer):
-    """Temporal action detection, by heads that set ``frame_scores``.
+    """Temporal localization of actions, by heads that set ``frame_scores``.
 
     Windows are those of the test of the config, whose ``window`` and ``stride`` the options
     replace; frames in several windows get the mean.

@@ -1,4 +1,4 @@
-"""From poses of a detector to annotations: identities, gaps, choice of persons."""
+"""From poses per frame to annotations: identities, gaps, choice of persons."""
 
 import argparse
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError, validate
-from mofm.sources import detections
-from mofm.sources.detections import Detections, DetectionSource, frame_numbers
+from mofm.sources import per_frame_poses
+from mofm.sources.per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 from tests.test_sources.native_files.pose_detectors import people
 
 
-class Given(DetectionSource):
+class Given(FramePoseSource):
     """Videos that a test made."""
 
     def videos(self, name, content):
@@ -31,7 +31,7 @@ def video(values, frames=None, name='walk', ids=None, **kwargs):
     frames = np.arange(length) if frames is None else np.array(frames)
     flat = values.reshape(-1, *values.shape[2:])
     ids = None if ids is None else np.tile(ids, length)
-    return Detections(name, frames, np.repeat(frames, persons), flat[..., :2], flat[..., 2], ids,
+    return FramePoses(name, frames, np.repeat(frames, persons), flat[..., :2], flat[..., 2], ids,
                       **kwargs)
 
 
@@ -41,7 +41,7 @@ def select(video, keep):
                           track_id=None if video.track_id is None else video.track_id[keep])
 
 
-def test_detections_become_one_annotation_per_video(tmp_path):
+def test_frame_poses_become_one_annotation_per_video(tmp_path):
     values = people(frames=7, persons=3)
     values[..., 2] *= np.array([.5, 1, .8])[:, None]
     ann, = read(tmp_path, video(values))
@@ -57,7 +57,7 @@ def test_detections_become_one_annotation_per_video(tmp_path):
     np.testing.assert_array_equal(top['keypoint'], ann['keypoint'][:2])
 
 
-def test_detections_with_tracks_become_one_annotation_per_person(tmp_path):
+def test_frame_poses_with_tracks_become_one_annotation_per_person(tmp_path):
     values = people(frames=5, persons=3)
     anns = read(tmp_path, video(values, [2, 3, 4, 5, 6], ids=[7, 3, 12]), tracks=True)
     assert [(a['frame_dir'], a['clip'], a['track_id']) for a in anns] == [
@@ -68,7 +68,7 @@ def test_detections_with_tracks_become_one_annotation_per_person(tmp_path):
         np.testing.assert_array_equal(ann['keypoint'][0], values[:, m, :, :2].astype('f2'))
 
 
-def test_detections_keep_ids_of_file_when_persons_swap_places(tmp_path):
+def test_frame_poses_keep_ids_of_file_when_persons_swap_places(tmp_path):
     """Numbers of the file are kept against the looks; without them the looks decide."""
     values = people(frames=6, persons=2)
     values[3:] = values[3:, ::-1]
@@ -79,7 +79,7 @@ def test_detections_keep_ids_of_file_when_persons_swap_places(tmp_path):
         assert found == sorted(persons[:, m, :, :2].astype('f2').tolist() for m in (0, 1))
 
 
-def test_detections_with_duplicate_id_keep_the_better_pose(tmp_path):
+def test_frame_poses_with_duplicate_id_keep_the_better_pose(tmp_path):
     values = people(frames=3, persons=2)
     values[:, 0, :, 2], values[:, 1, :, 2] = .5, [[.4], [.6], [.4]]
     ann, = read(tmp_path, video(values, ids=[5, 5]))
@@ -87,7 +87,7 @@ def test_detections_with_duplicate_id_keep_the_better_pose(tmp_path):
         ann['keypoint'][0], values[np.arange(3), [0, 1, 0], :, :2].astype('f2'))
 
 
-def test_detections_fill_short_gaps_and_split_at_long_ones(tmp_path):
+def test_frame_poses_fill_short_gaps_and_split_at_long_ones(tmp_path):
     values = people(frames=30, persons=1)
     present = np.ones(30, bool)
     present[5:8] = present[15:21] = False
@@ -113,7 +113,7 @@ def test_detections_fill_short_gaps_and_split_at_long_ones(tmp_path):
     assert np.flatnonzero(long['keypoint_score'][0].any(-1)).tolist() == list(range(21, 30))
 
 
-def test_detections_fill_frames_that_the_file_lacks(tmp_path):
+def test_frame_poses_fill_frames_that_the_file_lacks(tmp_path):
     """Filled ones become rows, others do not; the numbers tell which rows there are."""
     ann, = read(tmp_path, video(people(frames=4, persons=1), [10, 11, 14, 40], ids=[0]),
                 max_gap=2)
@@ -125,7 +125,7 @@ def test_detections_fill_frames_that_the_file_lacks(tmp_path):
     assert 'frame_inds' not in ann
 
 
-def test_detections_without_persons_give_empty_rows(tmp_path):
+def test_frame_poses_without_persons_give_empty_rows(tmp_path):
     values = people(frames=6, persons=1)
     ann, = read(tmp_path, select(video(values), np.arange(6) < 2))
     assert ann['total_frames'] == 6
@@ -138,7 +138,7 @@ def test_detections_without_persons_give_empty_rows(tmp_path):
         read(tmp_path, empty, tracks=True)
 
 
-def test_detections_clip_scores_to_one_and_refuse_others(tmp_path):
+def test_frame_poses_clip_scores_to_one_and_refuse_others(tmp_path):
     """Clipped to [0, 1]; what is missing is 0 everywhere; what is no score is refused."""
     values = people(frames=2, persons=1)
     values[0, 0, :4, 2] = 1.07, 6, -.01, 0
@@ -153,7 +153,7 @@ def test_detections_clip_scores_to_one_and_refuse_others(tmp_path):
         read(tmp_path, video(values))
 
 
-def test_detections_skip_poses_below_min_score(tmp_path):
+def test_frame_poses_skip_poses_below_min_score(tmp_path):
     values = people(frames=4, persons=2)
     values[:, 0, :, 2], values[:, 1, :, 2] = .6, .2
     values[2, 0, :, 2] = .3
@@ -161,7 +161,7 @@ def test_detections_skip_poses_below_min_score(tmp_path):
     assert ann['keypoint_score'].any(-1).tolist() == [[True, True, False, True]]
 
 
-def test_detections_image_size_comes_from_file_option_or_poses(tmp_path):
+def test_frame_poses_image_size_comes_from_file_option_or_poses(tmp_path):
     values = people(frames=2, persons=1)
     values[0, 0, 0, :2] = 700.2, 410.7
     values[0, 0, 1] = 5000, 5000, 0  # missing
@@ -173,7 +173,7 @@ def test_detections_image_size_comes_from_file_option_or_poses(tmp_path):
     assert ann['img_shape'] == (1080, 1920)
 
 
-def test_detections_lists_choose_and_label_videos(tmp_path):
+def test_frame_poses_lists_choose_and_label_videos(tmp_path):
     (tmp_path / 'train.txt').write_text('walk 3\n')
     (tmp_path / 'a.json').write_text('')
     source = Given(tmp_path, lists=dict(train=tmp_path / 'train.txt'))
@@ -182,9 +182,9 @@ def test_detections_lists_choose_and_label_videos(tmp_path):
     assert (ann['frame_dir'], ann['label'], splits) == ('cam1/walk', 3, ('train', ))
 
 
-def test_detections_refuse_values_that_do_not_fit(tmp_path, monkeypatch):
+def test_frame_poses_refuse_values_that_do_not_fit(tmp_path, monkeypatch):
     values = people(frames=8, persons=3)
-    monkeypatch.setattr(detections, '_MAX_DENSE', 20)
+    monkeypatch.setattr(per_frame_poses, '_MAX_DENSE', 20)
     with pytest.raises(AnnotationError, match='3 in 8 frames.*--tracks'):
         read(tmp_path, video(values))
     assert len(read(tmp_path, video(values), tracks=True)) == 3
@@ -199,12 +199,12 @@ def test_detections_refuse_values_that_do_not_fit(tmp_path, monkeypatch):
 @pytest.mark.parametrize('options', [
     dict(max_gap=-1), dict(min_frames=0), dict(max_person=0), dict(min_score=-.1),
     dict(img_shape=(0, 5))])
-def test_detections_refuse_options_out_of_range(tmp_path, options):
+def test_frame_poses_refuse_options_out_of_range(tmp_path, options):
     with pytest.raises(ValueError, match=f'{next(iter(options))}='):
         read(tmp_path, **options)
 
 
-def test_detections_options_reach_the_source(tmp_path):
+def test_frame_poses_options_reach_the_source(tmp_path):
     parser = argparse.ArgumentParser()
     Given.add_options(parser)
     (tmp_path / 'a.json').write_text('')

@@ -78,7 +78,7 @@ def test_temporal_configs_build_learn_and_evaluate(name, files):
             evaluator.process(outputs)
     metrics = evaluator.evaluate(len(test))
     assert all(0 <= value <= 1 for value in metrics.values())
-    assert 'detection/frame_mAP' in metrics
+    assert 'localization/frame_mAP' in metrics
     assert outputs[0].frame_scores.shape == (test.window, classes)
 
 
@@ -122,5 +122,5 @@ test_dataloader = dict(num_workers=0, dataset=dict(**data, split='train', test_m
     with as_module('projects/tmor/tools/nearest_neighbor.py') as tool:
         tool.main()
     value, = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()
-              if line.startswith('detection/frame_mAP'))
+              if line.startswith('localization/frame_mAP'))
     assert value == 1.

@@ -1,4 +1,4 @@
-"""What readers of pose detectors share: identities, gaps, and the persons of an annotation."""
+"""Poses that a network found frame by frame, as annotations: track IDs, gaps, persons."""
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ _MAX_PERSONS = 250
 _MAX_DENSE = 10**6
 
 
-class Detections(NamedTuple):
-    """The N poses that were found in one video, in any order.
+class FramePoses(NamedTuple):
+    """The N poses of one video, in any order.
 
     Args:
         name (str): The recording, unique.
@@ -42,8 +42,8 @@ class Detections(NamedTuple):
     img_shape: tuple[int, int] | None = None
 
 
-class DetectionSource(FolderSource):
-    """Files of a 2D pose detector; a recording is one file or a folder with a file per frame.
+class FramePoseSource(FolderSource):
+    """Base class of readers of 2D poses per frame; a recording is a file, or a folder of them.
 
     A reader writes :meth:`videos`, and :meth:`folder` where recordings are not single files.
 
@@ -117,7 +117,7 @@ class DetectionSource(FolderSource):
         """Recording that a native file belongs to: the file itself, unless overridden."""
         return file
 
-    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[Detections]:
+    def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[FramePoses]:
         """The videos of one recording, nearly always one.
 
         Raises:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mofm.visualization import draw_timeline
-from projects.tmor.detection import (
+from projects.tmor.localization import (
     EventMAP,
     FrameMAP,
     argmax_segments,
@@ -64,18 +64,19 @@ def test_frame_map_equals_sklearn(recordings):
     ap = [ap_of_frames(scores[:, k], targets[:, k]) for k in range(3)]
     metric = FrameMAP(convention='charades')
     out = evaluate(metric, samples_of(recordings))
-    assert out == {'detection/frame_mAP': pytest.approx(np.mean(ap), rel=1e-6)}
+    assert out == {'localization/frame_mAP': pytest.approx(np.mean(ap), rel=1e-6)}
     np.testing.assert_allclose(metric.average_precision[:3], ap, rtol=1e-6)
     assert np.isnan(metric.average_precision[3])
 
 
 def test_frame_map_conventions_differ_for_classes_never_right(monkeypatch, recordings):
-    from projects.tmor.detection import metrics
+    from projects.tmor.localization import metrics
     aps = iter([.5, 0., .3] * 2)
     monkeypatch.setattr(metrics, 'average_precision_score', lambda *_: next(aps))
     samples = samples_of(recordings)
-    assert evaluate(FrameMAP('tsu'), samples)['detection/frame_mAP'] == pytest.approx(.4)
-    assert evaluate(FrameMAP('charades'), samples)['detection/frame_mAP'] == pytest.approx(.8 / 3)
+    assert evaluate(FrameMAP('tsu'), samples)['localization/frame_mAP'] == pytest.approx(.4)
+    assert evaluate(FrameMAP('charades'), samples)['localization/frame_mAP'] == pytest.approx(
+        .8 / 3)
 
 
 def test_frame_map_of_spaced_frames_equals_sklearn(recordings):
@@ -86,7 +87,7 @@ def test_frame_map_of_spaced_frames_equals_sklearn(recordings):
         rows = [(r[0][t, k], r[1][t, k]) for r in recordings.values()
                 for t in (round(i * (len(r[0]) - 1) / 4) for i in range(5))]
         ap.append(ap_of_frames(*zip(*rows)))
-    assert out['detection/frame_mAP'] == pytest.approx(np.mean(ap), rel=1e-6)
+    assert out['localization/frame_mAP'] == pytest.approx(np.mean(ap), rel=1e-6)
 
 
 def test_frame_map_averages_overlapping_windows():
@@ -99,7 +100,7 @@ def test_frame_map_averages_overlapping_windows():
                                             (2, [0, 0, 0, 0], [.6, .6, .1, .1]))]
     for w in windows:
         w['frame_targets'] = w['frame_targets'].astype(bool)
-    assert evaluate(FrameMAP(), windows)['detection/frame_mAP'] == pytest.approx(1.)
+    assert evaluate(FrameMAP(), windows)['localization/frame_mAP'] == pytest.approx(1.)
 
 
 def ap_of_events(proposals, truth, theta, skip):
@@ -177,9 +178,9 @@ def test_event_map_averages_classes_and_videos():
     out = evaluate(EventMAP(segments=dict(type='threshold_segments', sigma=0, min_length=5),
                             iou=(.1, .5)), samples_of(recordings))
     for theta in (.1, .5):
-        assert out[f'detection/mAP_action@{theta}'] == pytest.approx(1 / 3)
+        assert out[f'localization/mAP_action@{theta}'] == pytest.approx(1 / 3)
         # the second video: (label 0, .8) is right, (label 1, .7) is wrong; recall 1/2
-        assert out[f'detection/mAP_video@{theta}'] == pytest.approx((1 + .5) / 2)
+        assert out[f'localization/mAP_video@{theta}'] == pytest.approx((1 + .5) / 2)
 
 
 def test_temporal_metrics_name_bad_input(recordings):

@@ -10,7 +10,7 @@ from torch import nn
 from mofm.annotations import AnnotationError, dump_annotations
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
-from projects.tmor.detection import (
+from projects.tmor.localization import (
     FrameBCELoss,
     FrameCELoss,
     FrameHead,

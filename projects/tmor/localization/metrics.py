@@ -1,4 +1,4 @@
-"""Per-frame and per-event average precision of temporal action detection."""
+"""Per-frame and per-event average precision of temporal localization."""
 
 import logging
 import re
@@ -40,7 +40,7 @@ class Recording(NamedTuple):
 class _RecordingMetric(BaseMetric):
     """Collects the windows of :class:`UntrimmedDataset`."""
 
-    default_prefix = 'detection'
+    default_prefix = 'localization'
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
         """Keep scores and truth of the valid frames of every window."""
