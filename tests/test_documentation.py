@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 import torch.nn.functional as F
 
 from mofm.annotations import load_annotations, validate
-from mofm.registry import MODELS, SOURCES
+from mofm.apis import MotionInferencer
+from mofm.registry import INFERENCERS, MODELS, SOURCES
 from mofm.sources.prepare import prepare
 from mofm.structures import MotionFeatures
 from mofm.utils.config import load_config
@@ -27,7 +29,7 @@ EXAMPLES = dict(re.findall(r'^```python title="(.+?)"\n(.+?)^```',
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     """Import an example as the module that its title names, until the end of the test."""
-    for registry in (MODELS, SOURCES):
+    for registry in (INFERENCERS, MODELS, SOURCES):
         monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
 
     def load(title):
@@ -74,6 +76,19 @@ def test_example_head_is_the_cosine_to_the_class_vectors(example):
     cosine = F.cosine_similarity(features.pooled[:, None], head.fc.weight, dim=-1)
     torch.testing.assert_close(scores, 10 * cosine)
     assert head.fc.weight.grad.abs().sum() > 0
+
+
+def test_example_task_gives_the_entropy_of_the_action_scores(example, tiny):
+    example('mofm/apis/inferencers/uncertainty.py')
+    clip = np.random.default_rng(0).uniform(0, 99, (40, 17, 3)).astype(np.float32)
+    inferencer = MotionInferencer(*tiny('action'), device='cpu')
+
+    scores = inferencer(clip, 'action', window=20)[0].scores
+    result, = inferencer(clip, 'uncertainty', window=20)
+
+    assert inferencer.tasks[0] == 'action'
+    np.testing.assert_allclose(result.entropy, scipy.stats.entropy(scores, axis=1), rtol=1e-5)
+    assert [row['entropy'] for row in result.rows()] == result.entropy.tolist()
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
