@@ -32,7 +32,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
-def test_counts_and_problems(files, suffix):
+def test_inspect_annotations_counts_clips_and_problems(files, suffix):
     done = run(files / f'ann{suffix}')
     out = done.stdout
     assert done.returncode == 1, done.stderr  # there is a problem
@@ -58,7 +58,7 @@ def test_counts_and_problems(files, suffix):
     assert 'annotation 11: label: found 7' in out
 
 
-def test_sheets(files):
+def test_inspect_writes_sheets(files):
     for name in ('sheet.png', 'sheet.gif'):
         done = run(files / 'ann.pkl', '--split', 'train', '--sheet', files / name, '--clips', 3)
         assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_sheets(files):
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
 
 
-def test_errors_are_one_line(files):
+def test_inspect_errors_are_one_line(files):
     for args, words in ((('nowhere.pkl', ), 'no such file'),
                         ((files / 'ann.pkl', '--split', 'x'), "no split 'x', expected one of")):
         done = run(*args)
