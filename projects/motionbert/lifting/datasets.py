@@ -192,8 +192,8 @@ class Human36MDataset(ArrayWindowDataset):
         changes = np.flatnonzero(values != values[first][self.video])
         if len(changes):
             at = changes[0]
-            raise file_error(file, field, f'{values[at]!r} at frame {at}',
-                         f'one for the whole recording {self.sources[self.video[at]]!r}')
+            raise file_error(file, field, f'{str(values[at])!r} at frame {at}',
+                         f'one for the whole recording {str(self.sources[self.video[at]])!r}')
         return values[first]
 
     @force_full_init

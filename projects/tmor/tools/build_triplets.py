@@ -24,13 +24,13 @@ from collections import Counter
 from pathlib import Path
 
 from mmengine.config import DictAction
-from text_features import text_table
-from video_features import add_encoder, clips_of, make_table
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from projects.tmor.language.prompts import read_texts
 from projects.tmor.language.tables import FeatureTable, unit_rows
 from projects.tmor.language.triplets import join_captions, unique_captions
+from projects.tmor.tools.text_features import text_table
+from projects.tmor.tools.video_features import add_encoder, clips_of, make_table
 
 _EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
 
