@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint and tests, the core part under NumPy 1 and 2. Arguments go to pytest: run_tests.sh -k render
+# Lint and tests under NumPy 2, those of MMPose under NumPy 1. Arguments go to pytest: run_tests.sh -k render
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$ROOT"
@@ -8,14 +8,13 @@ if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
         && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
 fi
 bash tools/lint.sh
-# NumPy 2 lies beside the environment; the core finds it first
+# NumPy 2 lies beside the environment and is found first
 NUMPY2="$VIRTUAL_ENV/numpy2"
 if [ ! -d "$NUMPY2/numpy" ]; then
     "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --target "$NUMPY2" 'numpy>=2,<3'
 fi
-echo 'Core under NumPy 2'
-PYTHONPATH="$NUMPY2" "$PYTHON" -m pytest -q -m 'not slow' "$@" \
-    tests/test_structures tests/test_annotations tests/test_keypoints tests/test_datasets tests/test_models tests/test_engine
-echo 'Everything under NumPy 1'
-# one process a core, one thread a process
-OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@" tests
+# one process per core, one thread per process
+export OMP_NUM_THREADS=1
+PYTHONPATH="$NUMPY2" "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@" tests
+# the wheel of xtcocotools is built for NumPy 1; 5: no test is selected
+"$PYTHON" -m pytest -q -m numpy1 "$@" tests/test_pose_estimation || [ $? = 5 ]
