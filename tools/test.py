@@ -10,10 +10,10 @@ import inspect
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mofm.engine.hooks.report_hook import ReportHook
+from mofm.engine.runner.access import get_model
 from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 from mofm.registry import METRICS
 
@@ -59,8 +59,7 @@ def test(cfg: Config, args: argparse.Namespace):
     runner = Runner.from_cfg(cfg)
     runner.register_hook(ReportHook(page=not args.no_report))
     if args.checkpoint == 'none':
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.init_weights()
+        get_model(runner).init_weights()
     runner.test()
 
 

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mofm.engine.runner.access import resume_from
 from mofm.hub.checkpoint import find_resumable
 from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 
@@ -47,7 +48,7 @@ def resume_newest(runner: Runner):
     except ValueError as error:
         raise SystemExit(str(error)) from error
     if checkpoint:
-        runner._resume, runner._load_from = True, checkpoint
+        resume_from(runner, checkpoint)
 
 
 def main(args: argparse.Namespace):

@@ -7,14 +7,13 @@ from torch import Tensor
 from mofm.registry import MODELS
 from mofm.structures import ThermalCubes
 
+from .layers.teacher import TeacherMixin
 from .precision import full_precision
 
 
 @MODELS.register_module()
-class MotionPretrainer(BaseModel):
+class MotionPretrainer(TeacherMixin, BaseModel):
     """Predict the motion tokens of masked cubes; a frozen tokenizer is the teacher.
-
-    The teacher is not a submodule: it is in no optimizer, no checkpoint and no DDP bucket.
 
     Args:
         backbone (dict): Encoder of thermal cubes.
@@ -33,26 +32,21 @@ class MotionPretrainer(BaseModel):
                  head: dict,
                  data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
-        teacher = MODELS.build(tokenizer).requires_grad_(False).eval()
-        self._teacher = [teacher]  # a list hides it from nn.Module
-        self._teacher_ready = not teacher.init_cfg
+        self.build_teacher(tokenizer)
+        self._teacher_ready = not self.tokenizer.init_cfg
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
-        if teacher.vocab_size != self.head.vocab_size:
-            raise ValueError(f'vocab_size: found {teacher.vocab_size} in the tokenizer and '
+        if self.tokenizer.vocab_size != self.head.vocab_size:
+            raise ValueError(f'vocab_size: found {self.tokenizer.vocab_size} in the tokenizer and '
                              f'{self.head.vocab_size} in the head, expected the same number')
-        if teacher.grid != self.backbone.grid:
-            raise ValueError(f'cubes: found {teacher.grid} in the tokenizer and '
+        if self.tokenizer.grid != self.backbone.grid:
+            raise ValueError(f'cubes: found {self.tokenizer.grid} in the tokenizer and '
                              f'{self.backbone.grid} in the backbone, expected the same')
 
     @property
     def tokenizer(self):
-        """The frozen teacher."""
-        return self._teacher[0]
-
-    def _apply(self, fn, *args, **kwargs):
-        self.tokenizer._apply(fn, *args, **kwargs)  # follows .to(device)
-        return super()._apply(fn, *args, **kwargs)
+        """The teacher."""
+        return self.teacher
 
     def init_weights(self):
         """Initialize backbone and head, load the teacher."""

@@ -3,8 +3,8 @@
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mofm.engine.runner.access import get_model
 from mofm.registry import HOOKS
 
 
@@ -37,7 +37,7 @@ class AnnealHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None):
         """Set the value of this iteration."""
-        owner = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        owner = get_model(runner)
         for name in self.path:
             owner = getattr(owner, name)
         getattr(owner, self.name)  # a misspelled name shall not create a new attribute

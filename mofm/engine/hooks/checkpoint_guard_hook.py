@@ -1,9 +1,9 @@
 """Stop before a checkpoint of another model is loaded half."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mofm.engine.runner.access import get_model, is_resumed, loaded_from
 from mofm.hub.checkpoint import check_state
 from mofm.registry import HOOKS
 
@@ -18,13 +18,12 @@ class CheckpointGuardHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Raise ValueError if the checkpoint is not of this model, or cannot be resumed."""
-        source = str(runner._load_from or f'{runner.work_dir}: the last checkpoint')
-        if runner._resume and not {'meta', 'message_hub'} <= checkpoint.keys():
+        source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
+        if is_resumed(runner) and not {'meta', 'message_hub'} <= checkpoint.keys():
             raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
                              'to go on from; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):
             return  # shards have no shapes to compare; ShardedStrategy refuses what does not fit
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         state = checkpoint.get('state_dict', checkpoint)
         state = {k.removeprefix('module.'): v for k, v in state.items()}
-        check_state(model, state, source)
+        check_state(get_model(runner), state, source)

@@ -1,8 +1,8 @@
 """Fit the k-means tokenizer when its cubes are collected."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mofm.engine.runner.access import get_model
 from mofm.registry import HOOKS
 
 
@@ -14,5 +14,4 @@ class FitKMeansHook(Hook):
 
     def after_train_epoch(self, runner):
         """Fit the tokenizer."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.fit()
+        get_model(runner).fit()

@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 import mofm
+from mofm.engine.runner.access import loaded_from
 from mofm.registry import HOOKS
 
 
@@ -134,7 +135,7 @@ def _facts(runner, dataset, seconds: float) -> dict[str, str]:
     split = getattr(dataset, 'split', None)
     return {
         'config': str(runner.cfg.filename),
-        'checkpoint': str(runner._load_from or 'none: the weights training would start from'),
+        'checkpoint': str(loaded_from(runner) or 'none: the weights training would start from'),
         'data': (getattr(dataset, 'ann_file', '') or type(dataset).__name__)
         + (f', split {split}' if split else ''),
         'samples': str(len(dataset)),

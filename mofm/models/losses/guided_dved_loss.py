@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from mofm.registry import MODELS
 from mofm.structures import ThermalCubes
 
+from ..layers.teacher import TeacherMixin
+
 
 @MODELS.register_module()
-class GuidedDVEDLoss(nn.Module):
+class GuidedDVEDLoss(TeacherMixin, nn.Module):
     """``rec_weight * smooth_l1(reconstruction, U_R) + cross_entropy(logits, guide)``.
 
     The cross entropy and, with ``rec_weight = F * patch^2``, the reconstruction are per cube.
-
-    The guide is not a submodule of the tokenizer: it is in no optimizer and no checkpoint.
 
     Args:
         guide (dict): A :class:`KMeansTokenizer` with the same cubes and vocabulary, with
@@ -36,20 +36,15 @@ class GuidedDVEDLoss(nn.Module):
     def __init__(self, guide: dict, rec_weight: float = 256., foreground: float = 1.,
                  forcing: float = 0.):
         super().__init__()
-        guide = MODELS.build(guide).requires_grad_(False).eval()
-        self._guide = [guide]  # a list hides it from nn.Module
+        self.build_teacher(guide)
         self.rec_weight = rec_weight
         self.foreground = foreground
         self.forcing = forcing
 
     @property
     def guide(self):
-        """The frozen guide."""
-        return self._guide[0]
-
-    def _apply(self, fn, *args, **kwargs):
-        self.guide._apply(fn, *args, **kwargs)  # follows .to(device)
-        return super()._apply(fn, *args, **kwargs)
+        """The guide."""
+        return self.teacher
 
     @torch.no_grad()
     def warm_start(self, tokenizer: nn.Module):

@@ -5,9 +5,8 @@ import torch
 from mmengine.dataset import ConcatDataset
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop
 
+from mofm.engine.runner.access import get_model, is_resumed, is_training
 from mofm.registry import DATASETS, FUNCTIONS, HOOKS
 
 _STATE = 'contrast_memory'
@@ -74,20 +73,20 @@ class ClusterHook(Hook):
 
     def before_run(self, runner):
         """Tell the model of the samples; that is before a checkpoint is resumed."""
-        if not isinstance(runner._train_loop, BaseLoop):
+        if not is_training(runner):
             return  # a test
         dataset = runner.train_dataloader.dataset
         infos = (dataset.get_data_info(i) for i in range(len(dataset)))
         ids, labels, parts = zip(*((info['frame_dir'], info['label'], info.get('part', 0))
                                    for info in infos), strict=True)
         self.labels, self.parts = np.array(labels), np.array(parts)
-        _model(runner).prepare(ids)
+        get_model(runner).prepare(ids)
 
     def after_train_epoch(self, runner):
         """Cluster, and say what was found."""
         if runner.epoch + 1 < self.warmup_epochs:
             return
-        memory = _model(runner).memory
+        memory = get_model(runner).memory
         if is_main_process():
             found = self.clustering(memory.bank)
             memory.clusters.copy_(found.labels)
@@ -112,21 +111,17 @@ class ClusterHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         """Add what a training goes on with."""
-        checkpoint[_STATE] = _model(runner).memory.state()
+        checkpoint[_STATE] = get_model(runner).memory.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Go on with it."""
-        if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+        if not is_resumed(runner) or not is_training(runner):
             return
         if _STATE not in checkpoint:
             raise ValueError('checkpoint: found no queue and clusters, expected those of a '
                              'training with ClusterHook; to start from its weights use '
                              '--cfg-options load_from=')
-        _model(runner).memory.restore(checkpoint[_STATE])
-
-
-def _model(runner) -> torch.nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+        get_model(runner).memory.restore(checkpoint[_STATE])
 
 
 def _mean_cosine(features: torch.Tensor, total: int) -> float:
