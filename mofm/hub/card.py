@@ -134,7 +134,7 @@ def read_dump(text: str) -> dict:
 
 
 def short_path(path: str) -> str:
-    """A path that tells nothing about the machine."""
+    """A path without details of the machine."""
     return f'`{"/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path}`'
 
 

@@ -99,8 +99,8 @@ def find_resumable(work_dir: str | Path) -> str | None:
     """The newest whole checkpoint of a training.
 
     First comes the one that ``last_checkpoint`` names, then the others by the time they were
-    written. A damaged one is left out with a warning. The main process looks for all of them, and
-    deletes what a killed one left half-written.
+    written. A damaged one is skipped with a warning. The main process looks for them on behalf of
+    all, and deletes files that a killed process has left half-written.
 
     Args:
         work_dir (str or Path): Folder of the training.
@@ -144,7 +144,7 @@ def _newest_whole(paths: list[Path]) -> str | None:
     if paths:
         names = ', '.join(path.name for path in paths)
         raise ValueError(f'{paths[0].parent}: found no whole checkpoint ({names}); give another '
-                         'one by --resume CHECKPOINT, or leave --resume out to train anew')
+                         'one by --resume CHECKPOINT, or omit --resume to start a new training')
     return None
 
 
@@ -217,7 +217,7 @@ def load_state(source: str, prefix: str = '') -> dict:
 
     Args:
         source (str): As for :func:`load_local`, or a URL.
-        prefix (str): Names of the part, e.g. 'backbone.', which is left out of them.
+        prefix (str): Names of the part, e.g. 'backbone.', which is removed from them.
 
     Returns:
         dict: Names to tensors on the CPU.

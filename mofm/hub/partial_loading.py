@@ -1,4 +1,4 @@
-"""Weights of a model of another size: load what fits, and say what did not.
+"""Partial loading: weights of a model of another size, as far as they fit.
 
 The position table is resized, as ViT does for another image size (arXiv 2010.11929, Sec. 3.2):
 its rows are a grid of cubes, which bicubic interpolation brings to another grid.
@@ -23,15 +23,15 @@ _SHOWN = 8
 
 @dataclass
 class LoadReport:
-    """What became of every tensor.
+    """Load status of every tensor.
 
     Attributes:
         source (str): Where the weights come from.
         matched (list[str]): Loaded as they are.
-        resized (dict[str, str]): Loaded after a change, and which.
-        new (dict[str, str]): Left as initialized, and why.
+        resized (dict[str, str]): Loaded after a change, with the change.
+        new (dict[str, str]): Left as initialized, with the reason.
         unused (list[str]): Of the source, without a place in the model.
-        notes (list[str]): What had to be assumed.
+        notes (list[str]): Assumptions.
         sizes (dict[str, int]): Number of elements of each tensor of the model.
     """
 
@@ -109,7 +109,7 @@ def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
             of the source. A published folder knows them; a plain checkpoint does not.
 
     Returns:
-        LoadReport: What became of every tensor.
+        LoadReport: Load status of every tensor.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -166,7 +166,7 @@ def _published_grid(file: str | Path, path: str) -> dict | None:
 
 
 def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: dict | None):
-    """Resize the position table in ``state``, and leave out a cube embedding of other cubes."""
+    """Resize the position table in ``state``, and skip a cube embedding of other cubes."""
     name = f'{path}pos_embed'
     if name not in state:
         return

@@ -1,4 +1,4 @@
-"""Key points arrive on the device here, and become thermal cubes here."""
+"""Data preprocessors: key points to the device, and to thermal cubes."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor

@@ -1,4 +1,4 @@
-"""Weights that an ``init_cfg`` names."""
+"""Initialization by ``init_cfg``."""
 
 from torch import nn
 

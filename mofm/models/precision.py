@@ -1,4 +1,4 @@
-"""Where mixed precision ends: rendering, logits over the vocabulary, heads and losses."""
+"""End of mixed precision: for rendering, logits over the vocabulary, heads and losses."""
 
 import torch
 from torch import Tensor

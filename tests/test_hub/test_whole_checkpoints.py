@@ -165,7 +165,7 @@ def test_find_resumable_names_damaged_checkpoints(tmp_path, damage, monkeypatch)
 
 def test_find_resumable_refuses_deleted_checkpoints(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
-    with pytest.raises(ValueError, match='leave --resume out to train anew'):
+    with pytest.raises(ValueError, match='omit --resume to start a new training'):
         find_resumable(tmp_path)
 
 

@@ -134,7 +134,7 @@ def test_preempted_training_resumes(random_config, train, tmp_path):
 
 
 def test_resume_skips_damaged_checkpoints(train, tmp_path):
-    train(tmp_path, '--resume')  # nothing to go on from: starts
+    train(tmp_path, '--resume')  # nothing to resume: starts
     expected = load(tmp_path / 'epoch_3.pth')
     for name in ('epoch_3.pth', 'epoch_2.pth'):
         truncate(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Drive a number of the model by iteration: temperature, weight of a loss."""
+"""Schedule of a number of the model, e.g. a temperature or the weight of a loss."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Stop before a checkpoint of another model is loaded half."""
+"""Check of a checkpoint before it is loaded."""
 
 from mmengine.hooks import Hook
 from torch.distributed.fsdp import FullyShardedDataParallel
@@ -21,7 +21,7 @@ class CheckpointGuardHook(Hook):
         source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
         if is_resumed(runner) and not {'meta', 'message_hub'} <= checkpoint.keys():
             raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
-                             'to go on from; to start from weights use --cfg-options load_from=')
+                             'to resume; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):
             return  # shards have no shapes to compare; ShardedStrategy refuses what does not fit
         state = checkpoint.get('state_dict', checkpoint)

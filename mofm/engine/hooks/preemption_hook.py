@@ -1,4 +1,4 @@
-"""Stop in time when the machine is taken away, and be able to go on."""
+"""Checkpoint before the machine is taken away."""
 
 import os
 import signal
@@ -20,13 +20,13 @@ class PreemptionHook(Hook):
     """Save ``preempted.pth`` and end the training after SIGTERM.
 
     The checkpoint is written after an iteration that updated the weights; with accumulated
-    gradients that is the end of a cycle, as a checkpoint has no gradients. During a validation the
-    training goes on to the first iteration after it.
+    gradients that is the end of a cycle, as a checkpoint has no gradients. A validation is
+    finished, with one more iteration.
 
     Args:
-        interval (int): Several processes ask each other every how many iterations whether one was
-            told to stop, so that all stop at the same iteration; asking waits for the GPU.
-            Defaults to 10. A single process looks after each one.
+        interval (int): Iterations after which several processes check whether one of them has
+            received the signal, so that all stop at the same iteration; this waits for the GPU.
+            Defaults to 10. A single process checks after each iteration.
 
     Raises:
         ValueError: If ``interval`` is not positive.
@@ -45,30 +45,30 @@ class PreemptionHook(Hook):
         if not isinstance(runner.train_loop, ResumableTrainLoop):
             raise TypeError(f'train_cfg.type: found {type(runner.train_loop).__name__}, expected '
                             'ResumableTrainLoop; others cannot stop within an epoch. Use it, or '
-                            'leave PreemptionHook out of custom_hooks')
-        self._told = False
-        self._unasked = 0
+                            'remove PreemptionHook from custom_hooks')
+        self._signaled = False
+        self._iters_since_sync = 0
         self._listens = threading.current_thread() is threading.main_thread()
         if self._listens:
-            self._handler = signal.signal(signal.SIGTERM, self._tell)
+            self._handler = signal.signal(signal.SIGTERM, self._set_signaled)
         if hasattr(signal, 'sigwaitinfo'):  # not on macOS
             for loop in filter(None, (runner.train_loop, runner.val_loop)):
                 loader = loop.dataloader
                 loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
 
-    def _tell(self, signum, frame):
-        self._told = True
+    def _set_signaled(self, signum, frame):
+        self._signaled = True
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
-        """Save and stop if a process was told to."""
-        self._unasked += 1
+        """Save and stop if a process has received the signal."""
+        self._iters_since_sync += 1
         if (not runner.optim_wrapper.should_update()
-                or self._unasked < self.interval and get_world_size() > 1):
+                or self._iters_since_sync < self.interval and get_world_size() > 1):
             return
-        self._unasked = 0
-        told = torch.tensor(int(self._told))
-        all_reduce(told, 'max')
-        if told:
+        self._iters_since_sync = 0
+        signaled = torch.tensor(int(self._signaled))
+        all_reduce(signaled, 'max')
+        if signaled:
             self._save(runner)
             runner.train_loop.stop_training = True
 
@@ -79,16 +79,16 @@ class PreemptionHook(Hook):
             put_text(str(path), path.with_name('last_checkpoint'))
         runner.logger.info(f'SIGTERM: stopped after iteration {runner.iter + 1} of '
                            f'{runner.max_iters} and saved {path}; the same command with --resume '
-                           'goes on')
+                           'continues')
 
     def after_train(self, runner):
-        """Leave SIGTERM to who had it before."""
+        """Restore the previous handler."""
         if self._listens:
             signal.signal(signal.SIGTERM, self._handler or signal.SIG_DFL)
 
 
 def _start_worker(init_fn, worker_id: int):
-    """Start a worker that lives on after SIGTERM, until the main process ends it.
+    """Start a worker that ignores SIGTERM, unless it comes from the main process.
 
     Slurm and ``timeout`` send the signal to every process of a job; a lost worker would be an
     error. The main process ends its workers by the same signal, so it cannot just be ignored.

@@ -1,4 +1,4 @@
-"""Look at a few samples while training goes on."""
+"""Pictures of a few samples during training."""
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
@@ -42,7 +42,7 @@ class MotionVisualizationHook(Hook):
                             "visualizer=dict(type='MotionVisualizer', ...) in the config")
 
     def before_val_epoch(self, runner):
-        """Start to count, unless this validation is left out."""
+        """Start to count, unless this validation is skipped."""
         left_out = self._validations % self.interval
         self._shown = self.num_samples if left_out else 0
         self._validations += 1

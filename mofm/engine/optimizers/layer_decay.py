@@ -19,8 +19,8 @@ _NOT_DECAYED = ('pos_embed', 'temp_embed', 'cls_token')
 class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """One learning rate per layer: ``lr * layer_decay ** (num_layers - 1 - layer)``.
 
-    The backbone tells the layers, see :class:`BaseBackbone`; everything behind its blocks has the
-    full rate. The options of MMEngine's constructor multiply these rates. Biases, norms and
+    The backbone defines the layers, see :class:`BaseBackbone`; everything behind its blocks has
+    the full rate. The options of MMEngine's constructor multiply these rates. Biases, norms and
     learned positions have no weight decay, unless an option sets it.
 
     Args:
@@ -41,7 +41,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if unknown or not 0 < self.layer_decay <= 1:
             raise ValueError(f'paramwise_cfg: found {paramwise_cfg}, expected layer_decay in '
                              f'(0, 1] and {", ".join(sorted(_OPTIONS))}')
-        # a key that sets no rate has lr_mult=1, which tells its parameters from others below
+        # a key that sets no rate has lr_mult=1, by which its parameters are recognized below
         cfg['custom_keys'] = {key: {'lr_mult': 1., **options}
                               for key, options in cfg['custom_keys'].items()}
         super().__init__(optim_wrapper_cfg, cfg)

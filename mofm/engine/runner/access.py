@@ -1,4 +1,4 @@
-"""What the hooks need to know of a runner, and MMEngine has no public name for."""
+"""State of a runner for which MMEngine has no public name."""
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
@@ -16,7 +16,7 @@ def is_training(runner: Runner) -> bool:
 
 
 def is_resumed(runner: Runner) -> bool:
-    """Whether a training goes on, and does not start with the weights of a checkpoint."""
+    """Whether a training is resumed, and does not start from the weights of a checkpoint."""
     return runner._resume
 
 

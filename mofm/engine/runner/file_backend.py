@@ -1,4 +1,4 @@
-"""Files are written as a whole or not at all: a killed run leaves the last checkpoint intact."""
+"""File backend with atomic writes: a killed run leaves the last checkpoint intact."""
 
 import os
 from pathlib import Path

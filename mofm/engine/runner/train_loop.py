@@ -1,4 +1,4 @@
-"""A train loop that can go on at any iteration as if it had never stopped.
+"""Train loop that resumes at any iteration as if it had never stopped.
 
 Randomness has no state: what is drawn for a sample or for an iteration depends on its place in the
 training only, so there is nothing to save and nothing to replay.
@@ -98,7 +98,7 @@ def make_resumable(loader: DataLoader) -> DataLoader:
         loader (DataLoader): Batches of a data set with ``__getitem__``.
 
     Returns:
-        DataLoader: Its ``batch_sampler`` is a :class:`SeededBatchSampler`, to be told the place
+        DataLoader: Its ``batch_sampler`` is a :class:`SeededBatchSampler`, whose place is set
         before each iteration.
 
     Raises:
@@ -123,7 +123,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
       like.
     - A checkpoint from the middle of an epoch is resumed there; batches that were trained on are
       not read again. If epochs have another number of batches now, because of another batch size,
-      number of processes or data set, its epoch starts anew.
+      number of processes or data set, its epoch is restarted.
     - ``stop_training``, set in the middle of an epoch, ends the training after the iteration:
       nothing that belongs to the end of an epoch is run, no validation either.
 
@@ -167,7 +167,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def _check_epoch_length(self):
-        """Start the epoch of a resumed checkpoint anew if it has another number of batches."""
+        """Restart the epoch of a resumed checkpoint if it has another number of batches."""
         info = self.runner.message_hub.get_info
         epochs = info('max_epochs', self._max_epochs)
         found, saved = self.iters_before(epochs), info('max_iters', self._max_iters)

@@ -1,4 +1,4 @@
-"""Encoders of thermal cubes."""
+"""Backbones, one per file."""
 
 from .base import BaseBackbone
 from .keypoint_features import KeypointFeatures

@@ -1,4 +1,4 @@
-"""Key points as features: the floor that learned features have to beat."""
+"""Key points as features: the baseline of learned features."""
 
 import torch
 from mmengine.model import BaseModule

@@ -1,4 +1,4 @@
-"""Heads on backbone features: one file a head."""
+"""Heads on backbone features, one per file."""
 
 from .anomaly_cls_head import AnomalyClsHead
 from .cls_head import ActionClsHead

@@ -1,4 +1,4 @@
-"""Objectives: one file a loss."""
+"""Losses, one per file."""
 
 from .dved_loss import DVEDLoss
 from .guided_dved_loss import GuidedDVEDLoss

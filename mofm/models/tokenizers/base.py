@@ -1,4 +1,4 @@
-"""What every tokenizer of thermal cubes offers."""
+"""Base class of tokenizers of thermal cubes."""
 
 import torch
 from mmengine.model import BaseModel
@@ -11,7 +11,7 @@ from ..init_cfg import load_init_cfg
 
 
 class MotionTokenizer(BaseModel):
-    """What every tokenizer offers; a teacher of the pre-training needs ``encode`` only.
+    """Base class of tokenizers; a teacher of the pre-training needs ``encode`` only.
 
     Args:
         grid (CubeGrid): Geometry of the clips.

@@ -1,4 +1,4 @@
-"""KMeansTokenizer: nearest of V cluster centers, the floor for every learned tokenizer."""
+"""KMeansTokenizer: nearest of V cluster centers, the baseline of learned tokenizers."""
 
 import torch
 from mmengine.dist import broadcast, is_main_process

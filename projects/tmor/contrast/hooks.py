@@ -1,4 +1,4 @@
-"""Clusters of the whole data set after every epoch, and samples that know their place in it."""
+"""Clustering of the whole data set after every epoch, and indexed samples."""
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class ClusterHook(Hook):
     :class:`IndexedConcatDataset` have nothing in common: values are those of the parts, weighted
     by their samples.
 
-    Clusters, bank and queue are part of the checkpoints, for a training to go on with.
+    Clusters, bank and queue are part of the checkpoints, to resume from.
 
     Args:
         clustering (dict): What to call with the bank. Defaults to :class:`ClusterDBSCAN`.
@@ -58,8 +58,8 @@ class ClusterHook(Hook):
 
     Raises:
         ValueError: If ``warmup_epochs`` is negative; at the start of a training, what
-            :meth:`MotionContrast.prepare` raises; when a training goes on, if the checkpoint has
-            nothing to go on with.
+            :meth:`MotionContrast.prepare` raises; when a training is resumed, if the checkpoint
+            lacks them.
     """
 
     priority = 'NORMAL'  # before the checkpoint is written
@@ -72,7 +72,7 @@ class ClusterHook(Hook):
         self.labels = self.parts = None
 
     def before_run(self, runner):
-        """Tell the model of the samples; that is before a checkpoint is resumed."""
+        """Give the ids of the samples to the model, before a checkpoint is resumed."""
         if not is_training(runner):
             return  # a test
         dataset = runner.train_dataloader.dataset
@@ -83,7 +83,7 @@ class ClusterHook(Hook):
         get_model(runner).prepare(ids)
 
     def after_train_epoch(self, runner):
-        """Cluster, and say what was found."""
+        """Cluster, and log statistics."""
         if runner.epoch + 1 < self.warmup_epochs:
             return
         memory = get_model(runner).memory
@@ -110,11 +110,11 @@ class ClusterHook(Hook):
             f'{name}: {value:.4g}' for name, value in values.items()))
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
-        """Add what a training goes on with."""
+        """Add clusters, bank and queue."""
         checkpoint[_STATE] = get_model(runner).memory.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        """Go on with it."""
+        """Restore clusters, bank and queue."""
         if not is_resumed(runner) or not is_training(runner):
             return
         if _STATE not in checkpoint:

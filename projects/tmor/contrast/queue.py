@@ -10,7 +10,7 @@ class ContrastMemory(nn.Module):
 
     All of it is by index into the data set: clusters change while keys wait in the queue, so the
     queue holds no clusters. It is the same on each process, in no state dict, and follows the
-    model to its device; :meth:`state` is for checkpoints of a training to go on with.
+    model to its device; :meth:`state` is for checkpoints, to resume from.
 
     Args:
         num_samples (int): N, samples of the data set.
