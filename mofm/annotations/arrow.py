@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from mofm.structures import visible_joints
+
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
@@ -41,7 +43,7 @@ class ArrowWriter:
     """Writes annotations one after the other.
 
     Args:
-        file (BinaryIO): Where to.
+        file (BinaryIO): File to write.
         metainfo (dict): Class names and the like, as JSON can hold it.
     """
 
@@ -64,7 +66,7 @@ class ArrowWriter:
         row.update(split=list(splits), num_person=len(keypoint),
                    num_joints=keypoint.shape[2] if keypoint.ndim == 4 else 0,
                    height=ann['img_shape'][0], width=ann['img_shape'][1],
-                   visible=bool(np.logical_and(score > 0, keypoint.any(-1)).any()))
+                   visible=bool(visible_joints(keypoint, score).any()))
         self._rows.append(row)
         self._size += keypoint.size
         if self._size > _BATCH or len(self._rows) >= _ROWS:

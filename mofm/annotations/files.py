@@ -1,7 +1,7 @@
 """Annotation files: safe reading and atomic writing.
 
-Four kinds of file hold it. ``.pkl`` is the published kind, ``.arrow`` the one for large corpora
-(:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists. ``.npz`` is
+Four kinds of file hold annotations. ``.pkl`` is the published kind, ``.arrow`` the one for large
+corpora (:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists. ``.npz`` is
 columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P, V, 2),
 ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
 ``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
@@ -118,8 +118,8 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
 
     Returns:
         dict: ``annotations`` (list[dict]), ``split`` (dict of lists of ids; empty for a plain
-        list) and ``metainfo`` (dict). The annotations themselves are not checked,
-        see :func:`validate`.
+        list) and ``metainfo`` (dict). The annotations themselves are not checked, see
+        :func:`validate`.
 
     Raises:
         AnnotationError: If the file is missing, truncated, empty, of another structure, or holds
@@ -132,36 +132,43 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
                               f'{sorted(_READERS)}')
     _existing(path)
     try:
-        data = _READERS[suffix](path)
+        data = _normalize(_READERS[suffix](path))
     except (AnnotationError, RefusedPickle) as error:
         raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
     except ModuleNotFoundError:
         raise
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
         raise _unreadable(path, error) from error
+    for ann in data['annotations']:
+        if isinstance(ann, dict):
+            ann.update({name: value.view(np.ndarray) for name, value in ann.items()
+                        if isinstance(value, UnpickledArray)})
+    return data
+
+
+def _normalize(data) -> dict[str, Any]:
+    """The content of a file with all three keys.
+
+    Raises:
+        AnnotationError: If its structure is another one.
+    """
     if isinstance(data, list):
         data = dict(annotations=data)
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
         found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
-        raise AnnotationError(f"{path}: found {found} at the top, expected a dict with 'split' "
-                              "and 'annotations', or a list of annotations")
+        raise AnnotationError(f"found {found} at the top, expected a dict with 'split' and "
+                              "'annotations', or a list of annotations")
     if not data['annotations']:
-        raise AnnotationError(f'{path}: holds no annotations')
+        raise AnnotationError('holds no annotations')
     data = {'split': {}, 'metainfo': {}, **data}
     for key in ('split', 'metainfo'):
         if not isinstance(data[key], dict):
-            raise AnnotationError(f'{path}: {key}: found {type(data[key]).__name__}, expected a '
-                                  'dict')
+            raise AnnotationError(f'{key}: found {type(data[key]).__name__}, expected a dict')
     names = data['metainfo'].get('classes', [])
     for field, value in (('metainfo.classes', names), *data['split'].items()):
         if isinstance(value, str) or not isinstance(value, Collection) or not all(
                 isinstance(item, str) for item in value):
-            raise AnnotationError(f'{path}: {field}: expected a list of texts')
-    for ann in data['annotations']:
-        if isinstance(ann, dict):
-            for name, value in ann.items():
-                if isinstance(value, UnpickledArray):
-                    ann[name] = value.view(np.ndarray)
+            raise AnnotationError(f'{field}: expected a list of texts')
     return data
 
 
@@ -205,9 +212,8 @@ def dump_annotations(data: dict[str, Any], path: str | os.PathLike) -> None:
 
     Args:
         data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
-            :func:`load_annotations`. ``.npz`` keeps the six fields
-            that every annotation has.
-        path (str or Path): Where to; the suffix ``.pkl``, ``.arrow``, ``.json`` or ``.npz``
+            :func:`load_annotations`. ``.npz`` keeps the six fields that every annotation has.
+        path (str or Path): The file; the suffix ``.pkl``, ``.arrow``, ``.json`` or ``.npz``
             chooses the kind. ``.arrow`` stores float16.
 
     Raises:

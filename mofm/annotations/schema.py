@@ -4,7 +4,7 @@ The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'a
 [{...}, ...]}``, with ``frame_dir`` (id), ``label``, ``img_shape`` (h, w), ``total_frames`` T,
 ``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
 ``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
-Joints in space have ``keypoint`` (M, T, V, 3) in metres and need no image and no scores.
+Joints in space have ``keypoint`` (M, T, V, 3) in meters and need no image and no scores.
 
 Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
 share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
@@ -13,13 +13,14 @@ frame of the video behind each row, ascending, gaps allowed (0, 1, ... by defaul
 ``segments`` (N, 3), actions that may overlap: label, first and last frame of the video.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mofm.structures import SCORE_THRESHOLD
+from mofm.structures import visible_joints
+from mofm.utils.checks import is_int
 
 #: Optional fields with an array of integers.
 TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
@@ -53,36 +54,47 @@ class AnnotationError(ValueError):
     """An annotation, or a file of them, that cannot be used."""
 
 
-def _visible(keypoint, score):
-    return ((score >= SCORE_THRESHOLD) & keypoint.any(-1)).any()
-
-
-def _all_finite(array):
+def _all_finite(array: np.ndarray) -> bool:
     if array.dtype == np.float16:  # NumPy is slow at half precision: look at the exponents
         return ((array.view(np.uint16) & 0x7c00) != 0x7c00).all()
     return np.isfinite(array).all()
 
 
-def _is_int(value):
-    return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            and -2**63 <= value < 2**63)
-
-
-def _show(value):
+def _show(value) -> str:
     try:
         return repr(value)[:200]
     except Exception:  # Python does not write numbers of thousands of digits
         return type(value).__name__
 
 
-def _wrong_track_field(ann):
-    """What is wrong with the optional fields: field, found, expected; None if nothing is."""
+# Generators of what is wrong: field, found and expected. Only the first is ever taken, so that
+# each check may rely on those before it.
+Wrong = Iterator[tuple[str, object, object]]
+
+
+def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
+    label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
+    if not is_int(label, 0) or (num_classes is not None and label >= num_classes):
+        yield 'label', _show(label), 'an integer >= 0' if num_classes is None else \
+            f'an integer in [0, {num_classes - 1}]'
+    if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
+            and all(is_int(s, 1) for s in img_shape)):
+        yield 'img_shape', _show(img_shape), 'two positive integers (h, w)'
+    if not is_int(total_frames, 1):
+        yield 'total_frames', _show(total_frames), 'at least one frame'
+    for name in ('keypoint', 'keypoint_score'):
+        value = ann[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
+            yield name, getattr(value, 'dtype', type(value).__name__), 'an array of numbers'
+
+
+def _check_track_fields(ann: dict[str, Any]) -> Wrong:
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
     if not isinstance(ann.get('clip', ''), str):
-        return 'clip', _show(ann['clip']), 'a text'
-    if 'track_id' in ann and not (_is_int(ann['track_id']) and persons in ((0,), (1,))):
-        return ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
-                'an integer, for one person')
+        yield 'clip', _show(ann['clip']), 'a text'
+    if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))):
+        yield ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
+               'an integer, for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
                          ('segments', [(np.size(ann.get('segments', 0)) // 3, 3)])):
@@ -90,17 +102,49 @@ def _wrong_track_field(ann):
             continue
         value = ann[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'iu':
-            return name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
+            yield name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
         if value.shape not in shapes:
-            return name, f'shape {value.shape}', ' or '.join(map(str, shapes))
+            yield name, f'shape {value.shape}', ' or '.join(map(str, shapes))
         if name == 'frame_inds' and (value[0] < 0 or value[-1] >= 2**31
                                      or (value[1:] <= value[:-1]).any()):
-            return name, 'numbers that are negative, too large or do not ascend', (
-                'the number of each frame in the video, ascending')
+            yield (name, 'numbers that are negative, too large or do not ascend',
+                   'the number of each frame in the video, ascending')
         if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
-            return name, 'negative numbers or an end before the start', (
-                'label, first and last frame of each action')
-    return None
+            yield (name, 'negative numbers or an end before the start',
+                   'label, first and last frame of each action')
+
+
+def _check_poses(ann: dict[str, Any], num_joints: int, dims: int, allow_empty: bool) -> Wrong:
+    keypoint, score, total_frames = ann['keypoint'], ann['keypoint_score'], ann['total_frames']
+    if keypoint.ndim and not len(keypoint):
+        if not allow_empty:
+            yield 'keypoint', 'no person', 'at least one person'
+        return
+    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, dims):
+        yield ('keypoint', f'shape {keypoint.shape}',
+               f'(persons, {total_frames} frames, {num_joints} joints, {dims})')
+    if score.shape != keypoint.shape[:3]:
+        yield 'keypoint_score', f'shape {score.shape}', keypoint.shape[:3]
+    for name in ('keypoint', 'keypoint_score'):
+        if not _all_finite(ann[name]):
+            count = np.count_nonzero(~np.isfinite(ann[name]))
+            yield (name, f'{count} values that are NaN or infinite',
+                   'finite numbers; missing joints as coordinates and score 0')
+    # One frame nearly always decides, at a fraction of the cost.
+    if not (allow_empty or visible_joints(keypoint[:, :1], score[:, :1]).any()
+            or visible_joints(keypoint, score).any()):
+        yield 'keypoint', 'all joints missing in all frames', 'at least one joint'
+
+
+def _check(ann, num_joints, num_classes, allow_empty, dims) -> Wrong:
+    if not isinstance(ann, dict):
+        yield 'annotation', type(ann).__name__, 'a dict'
+    for name in _FIELDS:
+        if name not in ann:
+            yield name, 'nothing', 'this field'
+    yield from _check_scalars(ann, num_classes)
+    yield from _check_track_fields(ann)
+    yield from _check_poses(ann, num_joints, dims, allow_empty)
 
 
 def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None = None,
@@ -118,61 +162,20 @@ def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None 
             to learn from it, but leaving it out of a test set would flatter the result.
         file (str): Named in the problem.
         index (int, optional): Named in the problem.
-        dims (int): C, coordinates of a joint: 2 in pixels, or 3 in metres.
+        dims (int): C, coordinates of a joint: 2 in pixels, or 3 in meters.
 
     Returns:
         Problem or None: None if the annotation can be used.
     """
-
-    def problem(field, found, expected):
-        return Problem(file, index, field, str(found), str(expected))
-
-    if not isinstance(ann, dict):
-        return problem('annotation', type(ann).__name__, 'a dict')
-    for name in _FIELDS:
-        if name not in ann:
-            return problem(name, 'nothing', 'this field')
-    label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
-    keypoint, score = ann['keypoint'], ann['keypoint_score']
-    if not _is_int(label) or label < 0 or (num_classes is not None and label >= num_classes):
-        return problem('label', _show(label), 'an integer >= 0' if num_classes is None else
-                       f'an integer in [0, {num_classes - 1}]')
-    if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
-            and all(_is_int(s) and s > 0 for s in img_shape)):
-        return problem('img_shape', _show(img_shape), 'two positive integers (h, w)')
-    if not _is_int(total_frames) or total_frames < 1:
-        return problem('total_frames', _show(total_frames), 'at least one frame')
-    for name in ('keypoint', 'keypoint_score'):
-        value = ann[name]
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
-            return problem(name, getattr(value, 'dtype', type(value).__name__),
-                           'an array of numbers')
-    wrong = _wrong_track_field(ann)
-    if wrong is not None:
-        return problem(*wrong)
-    if len(keypoint.shape) > 0 and len(keypoint) == 0:
-        return None if allow_empty else problem('keypoint', 'no person', 'at least one person')
-    if keypoint.ndim != 4 or keypoint.shape[1:] != (total_frames, num_joints, dims):
-        return problem('keypoint', f'shape {keypoint.shape}',
-                       f'(persons, {total_frames} frames, {num_joints} joints, {dims})')
-    if score.shape != keypoint.shape[:3]:
-        return problem('keypoint_score', f'shape {score.shape}', keypoint.shape[:3])
-    for name in ('keypoint', 'keypoint_score'):
-        if not _all_finite(ann[name]):
-            count = np.count_nonzero(~np.isfinite(ann[name]))
-            return problem(name, f'{count} values that are NaN or infinite',
-                           'finite numbers; missing joints as coordinates and score 0')
-    # One frame nearly always decides, at a fraction of the cost.
-    if not (allow_empty or _visible(keypoint[:, :1], score[:, :1]) or _visible(keypoint, score)):
-        return problem('keypoint', 'all joints missing in all frames', 'at least one joint')
-    return None
+    wrong = next(_check(ann, num_joints, num_classes, allow_empty, dims), None)
+    return wrong and Problem(file, index, *map(str, wrong))
 
 
 def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
     """An annotation of 3D joints with the fields that published files lack.
 
     Args:
-        ann (dict): ``keypoint`` is (M, T, V, 3) in metres.
+        ann (dict): ``keypoint`` is (M, T, V, 3) in meters.
 
     Returns:
         dict: With ``keypoint_score``, 1 for joints that are not at the origin, and ``img_shape``

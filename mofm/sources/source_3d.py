@@ -92,7 +92,8 @@ class Source3D(Source):
         parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
                             metavar='WIDTHxHEIGHT', help='one of them is drawn')
         parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
-        parser.add_argument('--noise', action='store_true', help='add pose noise, as a pose network makes it')
+        parser.add_argument('--noise', action='store_true',
+                            help='add pose noise, as a pose network makes it')
         parser.add_argument('--keep-3d', action='store_true',
                             help='keep the joints in meters instead of views of them')
 

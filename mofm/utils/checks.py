@@ -21,8 +21,9 @@ def require(condition: bool, owner, field: str, found, expected: str):
 
 
 def is_int(value, low: int) -> bool:
-    """Whether a parameter is an integer of at least ``low``."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
+    """Whether a parameter is an integer of at least ``low`` that fits into 64 bits."""
+    return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            and low <= value < 2**63)
 
 
 def is_number(value, low: float, high: float = np.inf) -> bool:

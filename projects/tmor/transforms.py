@@ -213,8 +213,8 @@ class SkeletonFlip(BaseTransform):
 class DropJoints(BaseTransform):
     """Take joints out of the whole clip, each with the same probability, which is drawn too.
 
-    Pose networks and annotators miss the same joints all through a recording. Without this, two parts
-    of it are easily told from others by what is missing.
+    Pose networks and annotators miss the same joints all through a recording. Without this, two
+    parts of it are easily told from others by what is missing.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
 

@@ -141,6 +141,15 @@ def test_arrow_nan_is_found_when_clip_is_read(data, tmp_path):
             dataset[0]
 
 
+@pytest.mark.parametrize(('score', 'visible'), [(5e-5, False), (2e-4, True)])
+def test_arrow_joint_is_visible_by_the_score_threshold(score, visible, tmp_path):
+    ann = clip(0)
+    ann['keypoint_score'] = np.full_like(ann['keypoint_score'], score)
+    dump_annotations(dict(split={}, annotations=[ann]), tmp_path / 'a.arrow')
+    assert ArrowFile(tmp_path / 'a.arrow').column('visible').tolist() == [visible]
+    assert (validate(ann) is None) == visible
+
+
 def test_arrow_unknown_split_and_missing_file_are_named(file):
     with pytest.raises(AnnotationError, match="no split 'val', expected one of"):
         MotionDataset(str(file), split='val')

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
-from mofm.apis.inferencers.anomaly import frame_scores
 from mofm.apis.recordings import RecordingOptions, RecordingReader
 from mofm.apis.windows import ClipWindows
 from mofm.datasets import MotionDataset, SyntheticMotion, motion_collate
@@ -618,16 +617,6 @@ def test_inferencer_result_keeps_its_poses(inferencer, motion):
     """What the result is about, for pictures."""
     result, = inferencer('anomaly')(motion[0], **QUIET)
     np.testing.assert_array_equal(result.poses[0]['keypoint'], motion[0]['keypoint'])
-
-
-def test_frame_scores_with_stride_leave_no_holes():
-    """A window counts for the frames until half way to its neighbors."""
-    frame, normality = np.array([2, 5, 8]), np.array([.5, .1, .9])
-    score, smoothed = frame_scores(frame, normality, 11, (), stride=3)
-    np.testing.assert_array_equal(score, [.9, .5, .5, .5, .1, .1, .1, .9, .9, .9, .9])
-    np.testing.assert_array_equal(smoothed, score)
-    np.testing.assert_array_equal(frame_scores(frame, normality, 11, ())[0],
-                                  [.9, .9, .5, .9, .9, .1, .9, .9, .9, .9, .9])
 
 
 def test_action_result_top_averages_windows(inferencer, motion):

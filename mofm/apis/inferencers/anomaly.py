@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from mofm.datasets import TrackWindowDataset
+from mofm.evaluation.functional import frame_scores
 from mofm.hub.published import PublishedKeys
 from mofm.models import AnomalyClsHead, JigsawDetector
 from mofm.registry import DATASETS, INFERENCERS, METRICS
@@ -108,34 +109,6 @@ class TrackWindows(TrackWindowDataset):
     def read_annotations(self) -> list[dict]:
         """See the base class."""
         return list(self._annotations)
-
-
-def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
-                 smoothing: Sequence[float], stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of frames from windows, by the rules of :class:`mofm.evaluation.FrameAUC`.
-
-    Args:
-        frame (np.ndarray): (W,) frame that each window counts for.
-        normality (np.ndarray): (W,).
-        num_frames (int): T.
-        smoothing (Sequence[float]): Sigmas of the Gaussians in frames.
-        stride (int): Frames between two windows; a window counts for that many frames about its
-            own, so that there are no holes.
-
-    Returns:
-        tuple: Minimum over the windows of each frame, and the same smoothed, (T,) each.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    score = np.full(num_frames, np.inf)
-    near = frame[:, None] + np.arange(stride) - stride // 2  # (W, stride)
-    inside = (near >= 0) & (near < num_frames)
-    np.minimum.at(score, near[inside], np.broadcast_to(normality[:, None], near.shape)[inside])
-    score = np.minimum(score, normality.max())
-    smoothed = score
-    for sigma in smoothing:
-        smoothed = gaussian_filter1d(smoothed, sigma)
-    return score, smoothed
 
 
 @INFERENCERS.register_module(AnomalyResult.task)

@@ -59,3 +59,22 @@ def smooth(score: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
     for sigma in sigmas:
         score = gaussian_filter1d(score, sigma)
     return score
+
+
+def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
+                 smoothing: Sequence[float], stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of frames of one clip from its windows, see :class:`mofm.evaluation.FrameAUC`.
+
+    Args:
+        frame (np.ndarray): (W,) frame that each window counts for.
+        normality (np.ndarray): (W,).
+        num_frames (int): T.
+        smoothing (Sequence[float]): Sigmas of the Gaussians in frames.
+        stride (int): Frames between two windows; a window counts for that many frames about its
+            own, so that there are no holes.
+
+    Returns:
+        tuple: Minimum over the windows of each frame, and the same smoothed, (T,) each.
+    """
+    score = np.minimum(lowest_per_frame(frame, normality, num_frames, stride), normality.max())
+    return score, smooth(score, smoothing)
