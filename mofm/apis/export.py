@@ -27,6 +27,7 @@ from mofm.datasets.transforms import (
     ThermalCubeFormat,
     UniformSampleFrames,
 )
+from mofm.datasets.transforms.thermal_cube import fit_canvas
 from mofm.models import MoFMBackbone
 from mofm.registry import INFERENCERS, TRANSFORMS
 from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
@@ -86,17 +87,15 @@ class DenseRenderer:
         if self.format.max_persons is not None:
             best = _rank(score.sum((2, 3))) < self.format.max_persons  # (B, M)
             present = present & best[..., None, None]
-        longest = size.amax(-1, keepdim=True)
-        # number / tensor would be a reciprocal, rounded once more than in NumPy
-        scale = torch.full_like(longest, self.format.grid.canvas) / longest
-        points = points * scale + (self.format.grid.canvas - size * scale) / 2
+        scale, offset = fit_canvas(size, self.format.grid.canvas, torch)
+        points = points * scale + offset
         heat_x, heat_y = self._profiles(points.where(present[..., None], 0)).unbind(-2)
         heat_y = heat_y * (score if self.use_score else present)[..., None]
         heat = heat_y[..., :, None] * heat_x[..., None, :]  # (B, M, J, F, H, W)
         return RenderedCubes(heat.amax(1), self.grid)
 
     def _crop(self, points: Tensor, present: Tensor, size: Tensor) -> tuple:
-        """See :class:`PoseCompact`; in double precision, because its edges are truncated."""
+        """See :class:`PoseCompact`."""
         rule = self.compact
         axes = (1, 2, 3) if rule.center == 'clip' else (1, 2)
         low, high = (
@@ -104,23 +103,9 @@ class DenseRenderer:
             for extreme, fill in ((torch.amin, torch.inf), (torch.amax, -torch.inf)))
         empty = low > high  # (B, 1, 1, 1 or F, 2)
         low, high = low.where(~empty, 0), high.where(~empty, 0)
-        tight = (high - low).amax(3, keepdim=True)
-        half = tight / 2 * (1 + rule.padding)
-        if rule.hw_ratio is not None:
-            width, height = half.unbind(-1)
-            height = torch.maximum(rule.hw_ratio[0] * width, height)
-            width = torch.maximum(height / rule.hw_ratio[1], width)
-            half = torch.stack((width, height), -1)
-        start, end = (low + high) / 2 - half, (low + high) / 2 + half
-        if rule.center == 'frame':
-            box = (2 * half).ceil()
-        else:
-            if not rule.allow_imgpad:
-                start, end = start.clamp(min=0), torch.minimum(end, size.double())
-            start = start.trunc()
-            box = end.trunc() - start
+        start, box, large = rule.box(low, high, size.double(), torch)
         people = present.flatten(1).any(1)[:, None, None, None, None]
-        crop = people & (tight >= rule.threshold).all(-1, keepdim=True)
+        crop = people & large
         points = (points - start.float()).where(crop & present[..., None], points)
         return points, box.float().where(crop, size)
 

@@ -67,27 +67,44 @@ class PoseCompact(BaseTransform):
         results.update(keypoint=keypoint, keypoint_score=score)
         if not present.any():
             return results
-        low, high = self._tight(keypoint, present)
-        size = (high - low).max(axis=0)
-        if size.min() < self.threshold:
+        image = np.array(results['img_shape'][::-1], float)
+        start, size, large = self.box(*self._tight(keypoint, present), image)
+        if not large.all():
             return results
-
-        half = size / 2 * (1 + self.padding)
-        if self.hw_ratio is not None:
-            half[1] = max(self.hw_ratio[0] * half[0], half[1])
-            half[0] = max(half[1] / self.hw_ratio[1], half[0])
-        start, end = (low + high) / 2 - half, (low + high) / 2 + half
-        if self.center == 'frame':
-            box = np.ceil(2 * half)
-        else:
-            if not self.allow_imgpad:
-                start, end = np.maximum(start, 0), np.minimum(end, results['img_shape'][::-1])
-            start = np.trunc(start)
-            box = (np.trunc(end) - start)[0]
         keypoint -= start[:, None].astype(np.float32)
         keypoint[~present] = 0
-        results['img_shape'] = (int(box[1]), int(box[0]))
+        results['img_shape'] = (int(size[0, 1]), int(size[0, 0]))
         return results
+
+    def box(self, low, high, image, xp=np) -> tuple:
+        """Box around the people, by NumPy or torch, in double precision: its edges are truncated.
+
+        Args:
+            low, high (array): (..., T, 2) corners of the tight boxes of T frames, T is 1 with
+                ``center='clip'``.
+            image (array): (..., 1, 2) or (2,), width and height of the image.
+            xp (module): ``numpy`` or ``torch``. Defaults to NumPy.
+
+        Returns:
+            tuple: Corner of the box (..., T, 2), its width and height (..., 1, 2), and whether
+            the tight box is large enough to be cropped (..., 1, 1).
+        """
+        tight = xp.amax(high - low, -2, keepdims=True)
+        half = tight / 2 * (1 + self.padding)
+        if self.hw_ratio is not None:
+            width, height = half[..., 0], half[..., 1]
+            height = xp.maximum(self.hw_ratio[0] * width, height)
+            width = xp.maximum(height / self.hw_ratio[1], width)
+            half = xp.stack((width, height), -1)
+        start, end = (low + high) / 2 - half, (low + high) / 2 + half
+        if self.center == 'frame':
+            size = xp.ceil(2 * half)
+        else:
+            if not self.allow_imgpad:
+                start, end = xp.clip(start, 0, None), xp.minimum(end, image)
+            start = xp.trunc(start)
+            size = xp.trunc(end) - start
+        return start, size, xp.amin(tight, -1, keepdims=True) >= self.threshold
 
     def _tight(self, keypoint: np.ndarray, present: np.ndarray) -> np.ndarray:
         """Corners (2, T or 1, 2) of the tight box, in double precision as mmaction2 has them."""

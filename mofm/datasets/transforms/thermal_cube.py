@@ -11,6 +11,23 @@ from mofm.utils.checks import is_int, is_number, require
 from .utils import read_joints
 
 
+def fit_canvas(size, canvas: int, xp=np) -> tuple:
+    """Scale and offset that fit an image into the middle of a square canvas, by NumPy or torch.
+
+    Args:
+        size (array): (..., 2) width and height of the image, float32.
+        canvas (int): Side of the canvas in pixels.
+        xp (module): ``numpy`` or ``torch``. Defaults to NumPy.
+
+    Returns:
+        tuple: Factor (..., 1) and offset (..., 2): ``scale * point + offset`` is on the canvas.
+    """
+    longest = xp.amax(size, -1, keepdims=True)
+    # number / tensor would be a reciprocal in torch, rounded once more than in NumPy
+    scale = xp.full_like(longest, canvas) / longest
+    return scale, (canvas - size * scale) / 2
+
+
 @TRANSFORMS.register_module()
 class ThermalCubeFormat(BaseTransform):
     """Fit the image into the square canvas and put the key points in the order of the model.
@@ -73,9 +90,9 @@ class ThermalCubeFormat(BaseTransform):
             best = np.argsort(-score.sum(axis=(1, 2)), kind='stable')[:self.max_persons]
             keypoint, score, present = keypoint[best], score[best], present[best]
 
-        scale = self.grid.canvas / size.max()
+        scale, offset = fit_canvas(size, self.grid.canvas)
         keypoint *= scale
-        keypoint += (self.grid.canvas - size * scale) / 2
+        keypoint += offset
         keypoint[~present] = 0
         persons, _, joints = score.shape
         out = np.zeros((clips, max(persons, 1), joints, frames, 3), dtype=np.float32)
