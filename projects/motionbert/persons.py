@@ -6,6 +6,7 @@ import numpy as np
 
 from mofm.apis.inferencers import BaseInferencer, Result
 from mofm.apis.windows import ClipWindows, visible
+from mofm.hub.published import PublishedKeys
 
 
 class PersonWindows:
@@ -56,13 +57,16 @@ class PersonWindows:
         return clips.get_data_info(i)
 
 
-def join_persons(windows: PersonWindows, parts: list[np.ndarray], ann: dict) -> np.ndarray:
-    """Values of every person in every frame; frames in several windows get the mean.
+def join_persons(windows: PersonWindows, parts: list[np.ndarray], ann: dict,
+                 mean: bool = True) -> np.ndarray:
+    """Values of every person in every frame.
 
     Args:
         windows (PersonWindows): Windows of the recording.
         parts (list[np.ndarray]): (1, T, ...) of each window.
         ann (dict): The recording, M persons and T rows.
+        mean (bool): Whether frames in several windows get the mean, otherwise the value of the
+            last. Defaults to True.
 
     Returns:
         np.ndarray: (M, T, ...) float32, NaN where a person is not seen.
@@ -71,8 +75,8 @@ def join_persons(windows: PersonWindows, parts: list[np.ndarray], ann: dict) -> 
     total = np.zeros((*seen.shape, *parts[0].shape[2:]), np.float32)
     count = np.zeros(seen.shape, np.float32)
     for (person, rows), part in zip(windows.rows, parts, strict=True):
-        total[person, rows] += part[0]
-        count[person, rows] += 1
+        total[person, rows] = mean * total[person, rows] + part[0]
+        count[person, rows] = mean * count[person, rows] + 1
     known = seen & (count > 0)
     total[known] /= count[known].reshape(-1, *[1] * (total.ndim - 2))
     total[~known] = np.nan
@@ -113,16 +117,19 @@ class PersonResult(Result):
 
 
 class PersonInferencer(BaseInferencer):
-    """Base class of tasks about single persons, in windows as long as the config allows.
+    """Base class of tasks about single persons.
 
-    Without options windows are as long as ``model.backbone.max_frames`` and lie side by side.
+    Without options windows lie side by side and have ``seg_len`` frames of the test data set or,
+    without these, ``model.backbone.max_frames``.
     """
 
     keeps_frames = True
+    published = PublishedKeys(dataset=('seg_len', ))
 
     def make_windows(self, group, options) -> PersonWindows:
         """Windows of every person."""
-        return PersonWindows(group[0].ann, options.window or self.max_frames, options.stride)
+        window = options.window or self.dataset.get('seg_len') or self.max_frames
+        return PersonWindows(group[0].ann, window, options.stride)
 
     def join(self, name, values) -> list:
         """Windows of several lengths."""

@@ -60,6 +60,7 @@ class SMPL(BaseModule):
                               'smplx==0.1.28, and mind its license') from error
         self._skin = lbs
         arrays = read_smpl(model_path)
+        self.faces = arrays.pop('f')  # (F, 3)
         # on the CPU, where smplx reads it number by number
         self.parents = torch.from_numpy(arrays.pop('parents'))
         arrays['posedirs'] = arrays['posedirs'].reshape(-1, 207).T

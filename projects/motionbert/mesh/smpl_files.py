@@ -167,8 +167,8 @@ def read_smpl(path: str) -> dict[str, np.ndarray]:
 
     Returns:
         dict: ``v_template`` (V, 3) meters, ``shapedirs`` (V, 3, 10), ``posedirs`` (V, 3, 207),
-        ``J_regressor`` (24, V), ``weights`` (V, 24) float32 and ``parents`` (24,) int64, -1 for
-        the root.
+        ``J_regressor`` (24, V), ``weights`` (V, 24) float32, ``parents`` (24,) int64, -1 for
+        the root, and ``f`` (F, 3) int64, vertices of each triangle.
 
     Raises:
         SMPLFileError: If it is missing, or not as it should be.
@@ -185,7 +185,11 @@ def read_smpl(path: str) -> dict[str, np.ndarray]:
     if shapedirs.shape[2] < 10:
         raise SMPLFileError(f'{fields.path}: shapedirs: found {shapedirs.shape[2]} shapes, '
                             'expected at least 10')
-    return dict(v_template=template, shapedirs=shapedirs[..., :10], parents=parents,
+    faces = fields.read('f', None, 3, dtype=np.int64)
+    if not ((faces >= 0) & (faces < vertices)).all():
+        raise SMPLFileError(f'{fields.path}: f: found vertices from {faces.min()} to '
+                            f'{faces.max()}, expected them in [0, {vertices})')
+    return dict(v_template=template, shapedirs=shapedirs[..., :10], parents=parents, f=faces,
                 posedirs=fields.read('posedirs', vertices, 3, 207),
                 J_regressor=fields.read('J_regressor', 24, vertices),
                 weights=fields.read('weights', vertices, 24))
