@@ -1,4 +1,4 @@
-"""FLOPs of a model and peak memory of the process.
+"""Profiling: parameters, FLOPs and peak memory of models.
 
 One FLOP is one addition or one multiplication, so that a multiply-add counts 2. Matrix products,
 convolutions, attention and the distances of k-means count; norms, activations and the rendering of
@@ -9,17 +9,27 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from mofm.structures import ThermalCubes
+from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate
+from mofm.registry import MODELS, TRANSFORMS
+from mofm.structures import CubeGrid, ThermalCubes
 from mofm.utils.memory import release_freed_memory
+
+from .model import init_model
 
 
 @contextmanager
@@ -77,6 +87,62 @@ def count_flops(model: nn.Module, batch: dict) -> tuple:
     return float(inputs.occupied().float().mean()) if cubes else 1., dict(flops, total=total)
 
 
+def fill_cubes(grid: CubeGrid, joints: int, share: float) -> np.ndarray:
+    """Key points in the middle of the first cubes.
+
+    Args:
+        grid (CubeGrid): Geometry of the clip.
+        joints (int): J.
+        share (float): Part of the cubes that gets a key point, in [0, 1].
+
+    Returns:
+        np.ndarray: (M, J, F, 3), as few persons as it takes.
+    """
+    count = round(share * grid.num_cubes)
+    persons = max(1, -(-count // (joints * grid.num_frames)))
+    points = np.zeros((persons, joints, grid.num_frames, 3), np.float32)
+    row, col = np.divmod(np.arange(count), grid.cols)
+    points.reshape(-1, 3)[:count] = np.stack(
+        [(col + 0.5) * grid.patch, (row + 0.5) * grid.patch, np.ones(count)], 1)
+    return points
+
+
+def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict:
+    """Clips through the pipeline of the test, collated.
+
+    Args:
+        cfg (Config): A config of a model.
+        batch_size (int): B.
+        share (float, optional): Part of the cubes that is occupied. Defaults to that of synthetic
+            motion: of 60 clips the one of median occupancy, or several of evenly spaced ranks.
+
+    Returns:
+        dict: A batch as a data loader yields it, with equal labels.
+    """
+    transforms = [TRANSFORMS.build(t) for t in cfg.test_dataloader.dataset.pipeline]
+    motions = SyntheticMotion(num_clips=60 if share is None else batch_size)
+    samples = []
+    for i in range(len(motions)):
+        results = dict(motions.get_data_info(i), label=0)
+        for transform in transforms:
+            results = transform(results)
+            if share is not None and isinstance(transform, ThermalCubeFormat):
+                old = results['keypoints']  # ([clips,] M, J, F, 3)
+                points = fill_cubes(transform.grid, old.shape[-3], share)
+                results['keypoints'] = np.tile(points, (*old.shape[:-4], 1, 1, 1, 1))
+                results.pop('heatmap', None)
+        samples.append(results)
+    if share is None:
+        inputs = dict(keypoints=[s['inputs']['keypoints'] for s in samples])
+        rendered = MODELS.build(cfg.model.data_preprocessor)(dict(inputs=inputs))['inputs']
+        if not isinstance(rendered, ThermalCubes):
+            return motion_collate(samples[:batch_size])
+        occupied = rendered.occupied().view(len(samples), -1).float().mean(1)
+        ranks = np.linspace(0, len(samples) - 1, batch_size + 2)[1:-1].round().astype(int)
+        samples = [samples[i] for i in occupied.argsort()[ranks]]
+    return motion_collate(samples)
+
+
 def peak_of_tensors(function: Callable, device: str) -> int:
     """Bytes of the tensors that a call holds at most, beyond those that are there before.
 
@@ -130,3 +196,67 @@ class Memory:
     def _status(self, field: str) -> int:
         text = Path('/proc/self/status').read_text()
         return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', text)[1])
+
+
+@dataclass
+class Profile:
+    """Costs of a model.
+
+    Attributes:
+        model (nn.Module): In evaluation mode.
+        reads_cubes (bool): Whether costs depend on the occupied cubes of a clip.
+        flops (dict[str, tuple]): Kind of clip to what :func:`count_flops` returns.
+        peaks (dict[str, int]): Bytes held at most in the forward pass and, if it is possible with
+            this batch, in the first training step, which makes the state of the optimizer; weights
+            included.
+    """
+
+    model: nn.Module
+    reads_cubes: bool
+    flops: dict[str, tuple]
+    peaks: dict[str, int]
+
+
+def profile_config(cfg: Config, batch_size: int = 1, occupied: float | None = None,
+                   device: str = 'cpu') -> Profile:
+    """Measure the model of a config with random weights.
+
+    Only occupied cubes are embedded (and, with ``tokens='occupied'``, attend), so the FLOPs of
+    MoFM depend on the clip; models that read coordinates cost the same for every clip.
+
+    Args:
+        cfg (Config): Changed: a tokenizer loads no weights.
+        batch_size (int): Clips at once. Defaults to 1.
+        occupied (float, optional): One more clip, with this share of its cubes occupied.
+        device (str): 'cpu' or 'cuda'.
+    """
+    init_default_scope(cfg.default_scope)
+    if 'tokenizer' in cfg.model:
+        cfg.model.tokenizer.init_cfg = None  # weights do not change what is counted
+    np.random.seed(0)  # masks of a pre-training
+    batch = make_batch(cfg, batch_size)
+
+    # what PyTorch imports and allocates once, and no model is to blame for
+    layer = nn.Linear(8, 8, device=device)
+    layer(torch.ones(8, 8, device=device)).sum().backward()
+    torch.optim.AdamW(layer.parameters()).step()
+
+    memory = Memory(device)
+    model = init_model(cfg, device=device)
+    reads_cubes = isinstance(predict(model, batch), ThermalCubes)
+    peaks = {'forward': memory.peak()}
+    if any(p.requires_grad for p in model.parameters()):
+        optim_wrapper = build_optim_wrapper(model.train(), cfg.optim_wrapper)
+        try:
+            model.train_step(dict(batch), optim_wrapper)
+            peaks['training step'] = memory.peak()
+        except ValueError as error:  # e.g. batch norm of one sample
+            print_log(f'no training step of {batch_size} clips: {error}', 'current')
+    model.eval()
+
+    clips = dict(empty=0., typical=None, full=1.) if reads_cubes else dict(any=None)
+    if reads_cubes and occupied is not None:
+        clips[f'{occupied:g}'] = occupied
+    return Profile(model, reads_cubes, {
+        name: count_flops(model, batch if share is None else make_batch(cfg, batch_size, share))
+        for name, share in clips.items()}, peaks)

@@ -7,18 +7,12 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mofm.apis.model import init_model
+from mofm.apis.profiling import count_flops, make_batch, predict
 from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, as_module, python
 
 
-@pytest.fixture(scope='module')
-def tool():
-    """get_flops.py as a module."""
-    with as_module('tools/analysis/get_flops.py') as module:
-        yield module
-
-
-def counted(tool, path, shares, batch_size=1, **options):
+def counted(path, shares, batch_size=1, **options):
     """FLOPs of clips of a config whose weights are random."""
     cfg = load_config(path)
     cfg.merge_from_dict(options)
@@ -26,7 +20,7 @@ def counted(tool, path, shares, batch_size=1, **options):
         cfg.model.tokenizer.init_cfg = None
     init_default_scope('mofm')
     model = init_model(cfg, device='cpu')
-    return model, [tool.count_flops(model, tool.make_batch(cfg, batch_size, share))
+    return model, [count_flops(model, make_batch(cfg, batch_size, share))
                    for share in shares]
 
 
@@ -36,10 +30,10 @@ def vit(tokens, width, depth):
 
 
 @pytest.mark.parametrize(('tokens', 'depth'), [('occupied', 1), ('all', 2)])
-def test_flops_of_backbone_equal_hand_computation(config, tool, tokens, depth):
+def test_flops_of_backbone_equal_hand_computation(config, tokens, depth):
     """J F p^2 = 17 * 16 * 4^2 numbers of every occupied cube, and of one empty cube, to D = 32."""
     options = {'model.backbone.tokens': tokens, 'model.backbone.depth': depth}
-    _, rows = counted(tool, config, (0., 0.3, 1.), **options)
+    _, rows = counted(config, (0., 0.3, 1.), **options)
     for (share, flops), cubes in zip(rows, (0, 24, 81)):
         assert share == pytest.approx(cubes / 81)
         attend = max(cubes, 1) if tokens == 'occupied' else 81
@@ -49,24 +43,24 @@ def test_flops_of_backbone_equal_hand_computation(config, tool, tokens, depth):
         assert flops['total'] == flops['backbone'] + flops['cls_head']
 
 
-def test_flops_of_typical_clips_lie_between_empty_and_full(config, tool):
+def test_flops_of_typical_clips_lie_between_empty_and_full(config):
     """Between the empty and the full one; a batch costs what its longest clip costs."""
-    model, ((share, one), (full, most)) = counted(tool, config, (None, 1.))
+    model, ((share, one), (full, most)) = counted(config, (None, 1.))
     assert 0.1 < share < 0.9
     assert full == 1
     assert one['total'] < most['total']
     cfg = load_config(config)
-    batch = tool.make_batch(cfg, 3)
-    longest = int(tool.predict(model, batch).occupied().sum(1).max())
-    mean, flops = tool.count_flops(model, batch)
+    batch = make_batch(cfg, 3)
+    longest = int(predict(model, batch).occupied().sum(1).max())
+    mean, flops = count_flops(model, batch)
     rows = mean * 81 + 1 / 3  # the empty cube is embedded once for all of them
     assert flops['backbone'] == pytest.approx(
         2 * rows * 17 * 16 * 4**2 * 32 + vit(longest, 32, 1))
 
 
-def test_flops_of_kmeans_teacher_equal_hand_computation(tool):
+def test_flops_of_kmeans_teacher_equal_hand_computation():
     """512 centers of F p^2 + J p^2 numbers, and the T-Head, both on the masked cubes."""
-    _, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/pretrain_kmeans_tiny.py', (1.,))
+    _, ((_, flops),) = counted(ROOT / 'configs/mofm/pretrain_kmeans_tiny.py', (1.,))
     masked = flops['head'] / (2 * 128 * 512)
     assert masked == round(masked)
     assert 9 <= masked <= 20
@@ -78,13 +72,13 @@ def parameters(model):
 
 
 @pytest.mark.slow
-def test_flops_and_parameters_equal_published_sizes(tool):
+def test_flops_and_parameters_equal_published_sizes():
     """24.7 M and 87.7 M parameters; encoder 17.5, decoder 2.6 and embedding 12.8 GMAC a clip."""
-    model, ((_, flops),) = counted(tool, ROOT / 'configs/mofm/dved.py', (1.,))
+    model, ((_, flops),) = counted(ROOT / 'configs/mofm/dved.py', (1.,))
     assert round(parameters(model) / 1e6, 1) == 24.7
     assert round((flops['encoder'] + flops['to_logits']) / 2e9, 1) == 17.5
     assert round(flops['decoder'] / 2e9, 1) == 2.6
-    model, rows = counted(tool, ROOT / 'configs/dt1_ntu60.py', (0., 1.))
+    model, rows = counted(ROOT / 'configs/dt1_ntu60.py', (0., 1.))
     assert round(parameters(model.backbone) / 1e6, 1) == 87.7
     empty, full = (flops['backbone'] for _, flops in rows)
     assert round((full - empty) / 2e9, 1) == 12.8
@@ -120,7 +114,9 @@ def test_flops_table_has_parameters_and_memory(config):
 @pytest.mark.parametrize(('arguments', 'message'), [
     (('--occupied', '2'), '--occupied: found 2.0, expected a share in [0, 1]'),
     (('--batch-size', '0'), '--batch-size: found 0, expected at least 1')])
-def test_flops_tool_names_bad_input(tool, monkeypatch, capsys, arguments, message):
+def test_flops_tool_names_bad_input(monkeypatch, capsys, arguments, message):
+    with as_module('tools/analysis/get_flops.py') as tool:
+        pass
     monkeypatch.setattr(sys, 'argv', ['get_flops.py', 'x.py', *arguments])
     with pytest.raises(SystemExit):
         tool.parse_args()

@@ -19,14 +19,13 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from get_flops import make_batch
 from mmengine.config import Config
 from mmengine.fileio import put_text
 from mmengine.registry import init_default_scope
 from rich.progress import track
 
 from mofm.apis.model import init_model
-from mofm.apis.profiling import count_flops
+from mofm.apis.profiling import count_flops, make_batch
 from mofm.utils.config import default_work_dir, load_config
 from mofm.visualization import read_scalars
 
@@ -79,7 +78,7 @@ def _children() -> float:
 
 
 def cost(config: str) -> dict:
-    """Parameters, and FLOPs of the prediction of a clip, see ``get_flops.py``."""
+    """Parameters, and FLOPs of the prediction of a clip, see :func:`count_flops`."""
     cfg = load_config(config)
     init_default_scope(cfg.default_scope)
     np.random.seed(0)
