@@ -1,9 +1,9 @@
 """Annotation files: safe reading and atomic writing.
 
 Four kinds of file hold annotations. ``.pkl`` is the published kind, ``.arrow`` the one for large
-corpora (:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists. ``.npz`` is
-columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P, V, 2),
-``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
+corpora (:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists.
+``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P,
+V, 2), ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
 ``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
 """
 import json
