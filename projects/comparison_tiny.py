@@ -30,8 +30,9 @@ tasks = {
         ('zero-shot, Penn Action', 'zero_shot/unseen_mean_class',
          tmor + 'zero_shot_penn_mofm_tiny.py', tmor + 'zero_shot_penn_motionbert_tiny.py',
          tmor + 'zero_shot_penn.py'),
-        ('localization, UTKinect', 'localization/frame_mAP', tmor + 'localize_utkinect_mofm_tiny.py',
-         tmor + 'localize_utkinect_motionbert_tiny.py', tmor + 'localize_utkinect.py'),
+        ('localization, UTKinect', 'localization/frame_mAP',
+         tmor + 'localize_utkinect_mofm_tiny.py', tmor + 'localize_utkinect_motionbert_tiny.py',
+         tmor + 'localize_utkinect.py'),
         ('anomaly, UTKinect', 'anomaly/micro_auc', mofm + 'dt4_utkinect_tiny.py',
          motionbert + 'anomaly_utkinect_tiny.py', tmor + 'anomaly_utkinect_tiny.py'))
 }

@@ -84,9 +84,6 @@ class DenseRenderer:
             points, size = self._crop(points, present, size)
             present = present & _seen(points)
         score = score.where(present, 0)
-        if self.format.max_persons is not None:
-            best = _rank(score.sum((2, 3))) < self.format.max_persons  # (B, M)
-            present = present & best[..., None, None]
         scale, offset = fit_canvas(size, self.format.grid.canvas, torch)
         points = points * scale + offset
         heat_x, heat_y = self._profiles(points.where(present[..., None], 0)).unbind(-2)
@@ -96,14 +93,12 @@ class DenseRenderer:
 
     def _crop(self, points: Tensor, present: Tensor, size: Tensor) -> tuple:
         """See :class:`PoseCompact`."""
-        rule = self.compact
-        axes = (1, 2, 3) if rule.center == 'clip' else (1, 2)
         low, high = (
-            extreme(points.where(present[..., None], fill), axes, keepdim=True).double()
+            extreme(points.where(present[..., None], fill), (1, 2, 3), keepdim=True).double()
             for extreme, fill in ((torch.amin, torch.inf), (torch.amax, -torch.inf)))
-        empty = low > high  # (B, 1, 1, 1 or F, 2)
+        empty = low > high  # (B, 1, 1, 1, 2)
         low, high = low.where(~empty, 0), high.where(~empty, 0)
-        start, box, large = rule.box(low, high, size.double(), torch)
+        start, box, large = self.compact.box(low, high, size.double(), torch)
         people = present.flatten(1).any(1)[:, None, None, None, None]
         crop = people & large
         points = (points - start.float()).where(crop & present[..., None], points)
@@ -122,13 +117,6 @@ def _seen(points: Tensor) -> Tensor:
     """Coordinates (..., 2) that are finite and not both zero, see ``read_joints``."""
     reach = points[..., 0].abs() + points[..., 1].abs()
     return (reach > 0) & (reach < torch.inf)
-
-
-def _rank(value: Tensor) -> Tensor:
-    """Place (B, M) of each person from the highest value down; the first wins a tie."""
-    mine, other = value[:, :, None], value[:, None, :]
-    earlier = torch.ones_like(mine == other).tril(-1)  # (B, M, M)
-    return ((other > mine) | (other == mine) & earlier).sum(2)
 
 
 class DenseBackbone(MoFMBackbone):

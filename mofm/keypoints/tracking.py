@@ -10,6 +10,8 @@ import numpy as np
 
 _SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
                     .087, .087, .089, .089])
+# A pair below it is not the same person.
+_MIN_OKS = .2
 # Of the longer side of a person; a pose on a line would have no area and never be found again.
 _MIN_SIDE = 1 / 3
 # Share of the newest step in the velocity, so that limbs that swing do not count.
@@ -57,12 +59,10 @@ class PoseTracker:
     somebody new after that. The result depends on the input only.
 
     Args:
-        min_oks (float): A pair below it is not the same person, in (0, 1].
         max_lost (int): Frames that a person may be away, at least 0.
     """
 
-    def __init__(self, min_oks: float = .2, max_lost: int = 30):
-        self.min_oks = min_oks
+    def __init__(self, max_lost: int = 30):
         self.max_lost = max_lost
         self._count = 0
         self._tracks = dict(
@@ -87,7 +87,7 @@ class PoseTracker:
         tracks = {field: value[recent] for field, value in self._tracks.items()}
         steps = np.nan_to_num(tracks['velocity']) * (frame - tracks['frame'])[:, None]
         similarity = oks(keypoint, score, tracks['keypoint'] + steps[:, None], tracks['score'])
-        similarity[similarity < self.min_oks] = 0
+        similarity[similarity < _MIN_OKS] = 0
         row, track = linear_sum_assignment(similarity, maximize=True)
         matched = similarity[row, track] > 0
         row, track = row[matched], track[matched]
@@ -106,7 +106,7 @@ class PoseTracker:
 
 
 def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
-                frame_inds: Sequence[int] | None = None, min_oks: float = .2,
+                frame_inds: Sequence[int] | None = None,
                 max_lost: int = 30) -> list[np.ndarray]:
     """Assign track IDs to all frames of a recording, see :class:`PoseTracker`.
 
@@ -115,13 +115,12 @@ def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
             frame, which may be none.
         frame_inds (Sequence[int], optional): Number of each frame, ascending; 0, 1, ... by
             default.
-        min_oks (float): See :class:`PoseTracker`.
         max_lost (int): See :class:`PoseTracker`.
 
     Returns:
         list[np.ndarray]: (N,) number of each person.
     """
-    tracker = PoseTracker(min_oks, max_lost)
+    tracker = PoseTracker(max_lost)
     frame_inds = range(len(frames)) if frame_inds is None else frame_inds
     return [tracker.update(*poses, frame) for frame, poses in zip(frame_inds, frames, strict=True)]
 

@@ -21,6 +21,9 @@ from mofm.annotations import AnnotationError
 MODEL = 'td-hm_hrnet-w32_8xb64-210e_coco-256x192'
 #: The detector of MMPose's inferencer.
 DETECTOR = 'rtmdet-m'
+# Weaker boxes are left out, and of two that overlap more the weaker one; as in MMPose's demo.
+_MIN_SCORE = .3
+_MAX_OVERLAP = .3
 
 
 Boxes = Callable[[np.ndarray], np.ndarray]
@@ -103,8 +106,6 @@ class PersonDetector:
         model (str): Name or config file of a model whose class 0 is the person, as in COCO.
         checkpoint (str, optional): Path or URL; by default the published weights of the name.
         device (str, optional): By default the first GPU, or the CPU if there is none.
-        min_score (float): Weaker boxes are left out. 0.3 and 0.3 as in MMPose's demo.
-        max_overlap (float): Of two boxes with a larger IoU the weaker one is left out.
 
     Raises:
         ImportError: If MMDetection or MMPose is not installed.
@@ -112,7 +113,7 @@ class PersonDetector:
     """
 
     def __init__(self, model: str = DETECTOR, checkpoint: str | None = None,
-                 device: str | None = None, min_score: float = .3, max_overlap: float = .3):
+                 device: str | None = None):
         _mmpose()
         from mmpose.evaluation.functional import nms
         try:
@@ -126,8 +127,6 @@ class PersonDetector:
         self._detect = DetInferencer(config, checkpoint, device=device)
         self._detect.show_progress = False
         self._nms = nms
-        self.min_score = min_score
-        self.max_overlap = max_overlap
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Detect the persons in an image.
@@ -140,9 +139,9 @@ class PersonDetector:
         """
         found = self._detect(image)['predictions'][0]
         boxes = np.column_stack((np.reshape(found['bboxes'], (-1, 4)), found['scores']))
-        keep = (np.array(found['labels']) == 0) & (boxes[:, 4] >= self.min_score)
+        keep = (np.array(found['labels']) == 0) & (boxes[:, 4] >= _MIN_SCORE)
         boxes = boxes[keep].astype(np.float32)
-        return boxes[self._nms(boxes, self.max_overlap)]
+        return boxes[self._nms(boxes, _MAX_OVERLAP)]
 
 
 class PoseExtractor:

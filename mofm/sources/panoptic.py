@@ -22,6 +22,7 @@ from .base import FolderSource, Item
 _POSES = 'hdPose3d_stage1_coco19'
 _LAYOUT = LAYOUTS['panoptic19']
 _KINDS = ('hd', 'vga')
+_MIN_CONFIDENCE = .1  # joints at or below it are missing
 # Joints and cameras farther from the origin are errors of a file, in centimeters.
 _FARTHEST = 1e4
 _LARGEST_IMAGE, _LARGEST_COEFFICIENT = 2**14, 1000
@@ -107,7 +108,6 @@ class Panoptic(FolderSource):
             ``all`` of both, or names such as ``00_12``.
         num_cameras (int, optional): Draw this many of them for each sequence.
         seed (int): Of the draw; non-negative.
-        min_confidence (float): Joints at or below it are missing.
         min_visible (float): Share of joints and frames that a camera must see of a run.
         min_height (float): Median height of the person in pixels that it must have.
         max_gap (int): Frames that may miss within a run.
@@ -127,8 +127,8 @@ class Panoptic(FolderSource):
     max_size = 2**22
 
     def __init__(self, path: str | Path, cameras: Sequence[str] = ('hd', ),
-                 num_cameras: int | None = None, seed: int = 0, min_confidence: float = .1,
-                 min_visible: float = .8, min_height: float = 30, max_gap: int = 2,
+                 num_cameras: int | None = None, seed: int = 0, min_visible: float = .8,
+                 min_height: float = 30, max_gap: int = 2,
                  min_frames: int = 1, max_frames: int = 300, val_share: float = .1, **kwargs):
         drawn = 1 if num_cameras is None else num_cameras
         if min(min_frames, max_frames, drawn) < 1 or min(max_gap, seed) < 0:
@@ -142,7 +142,6 @@ class Panoptic(FolderSource):
         self.cameras = tuple(cameras)
         self.num_cameras = num_cameras
         self.seed = seed
-        self.min_confidence = min_confidence
         self.min_visible = min_visible
         self.min_height = min_height
         self.max_gap = max_gap
@@ -158,8 +157,6 @@ class Panoptic(FolderSource):
                             help='which cameras; names such as 00_12')
         parser.add_argument('--num-cameras', type=int, help='draw this many of them per sequence')
         parser.add_argument('--seed', type=int, default=0, help='of the draw')
-        parser.add_argument('--min-confidence', type=float, default=.1,
-                            help='joints at or below it are missing')
         parser.add_argument('--min-visible', type=float, default=.8,
                             help='share of joints and frames that a camera must see')
         parser.add_argument('--min-height', type=float, default=30,
@@ -271,7 +268,7 @@ class Panoptic(FolderSource):
         pixels, confidence = camera.project(pose[..., :3]), pose[..., 3]
         height, width = camera.img_shape
         with np.errstate(invalid='ignore'):
-            visible = ((confidence > self.min_confidence) & (pixels >= 0).all(-1)
+            visible = ((confidence > _MIN_CONFIDENCE) & (pixels >= 0).all(-1)
                        & (pixels < [width, height]).all(-1))  # (T, 17)
         if visible.mean() < self.min_visible or not visible.any():
             return None

@@ -12,6 +12,7 @@ from mofm.structures import get_layout
 
 from .pose import MIDDLE, Skeletons
 
+_MIN_HEAT = .49  # highest heat of a cube from which on it counts
 _MARK = '#CC79A7'  # Okabe and Ito's purple: no joint has it
 
 
@@ -35,8 +36,7 @@ class AtlasEntry:
 
 @torch.no_grad()
 def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
-                  num_examples: int = 3,
-                  min_heat: float = .49) -> tuple[list[AtlasEntry], np.ndarray]:
+                  num_examples: int = 3) -> tuple[list[AtlasEntry], np.ndarray]:
     """Collect the most frequent tokens of a data set, with examples.
 
     Cubes that are touched by the rim of a Gaussian only do not count: they are many and show
@@ -51,7 +51,6 @@ def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
             does not shuffle.
         num_tokens (int): Entries.
         num_examples (int): Typical cubes of each.
-        min_heat (float): Highest heat of a cube from which on it counts.
 
     Returns:
         tuple: Entries with the most frequent first, and (V,) share of each token in the cubes
@@ -65,14 +64,14 @@ def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
     total = torch.zeros(tokenizer.vocab_size, grid.num_frames, grid.patch, grid.patch)
     all_ids = []
     for inputs in _rendered(tokenizer, batches):
-        ids, counted = tokenizer.encode(inputs), inputs.peaks() >= min_heat
+        ids, counted = tokenizer.encode(inputs), inputs.peaks() >= _MIN_HEAT
         patches = grid.split(tokenizer.decode(ids))[counted].float().cpu()  # (N, F, p, p)
         ids = ids.masked_fill(~counted, -1).cpu()
         total.index_add_(0, ids[ids >= 0], patches)
         counts += np.bincount(ids[ids >= 0].numpy(), minlength=len(counts))
         all_ids.append(ids)
     if not counts.any():
-        raise ValueError(f'clips: found no cube with a heat of {min_heat} or more')
+        raise ValueError(f'clips: found no cube with a heat of {_MIN_HEAT} or more')
     order = np.argsort(-counts, kind='stable')[:num_tokens]
     entries = [AtlasEntry(int(token), counts[token] / counts.sum(),
                           (total[token] / counts[token]).numpy())

@@ -14,12 +14,11 @@ _COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#0
 _MARKERS = 'o^sDvPX*'
 
 
-def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) -> np.ndarray:
+def embed_in_plane(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """Embed features in the plane by t-SNE (JMLR 2008) of scikit-learn, initialized by PCA.
 
     Args:
         features: (N, D), N >= 4.
-        perplexity: About how many neighbors a clip has; lowered to (N - 1) / 3 for few clips.
         seed: Equal seeds give equal maps.
 
     Returns:
@@ -32,7 +31,7 @@ def embed_in_plane(features: np.ndarray, perplexity: float = 30, seed: int = 0) 
         raise ValueError(f'features: found {len(features)} clips, expected at least 4')
     from sklearn.manifold import TSNE  # heavy, and needed for this picture only
 
-    perplexity = min(perplexity, (len(features) - 1) / 3)
+    perplexity = min(30, (len(features) - 1) / 3)  # about how many neighbors a clip has
     return TSNE(perplexity=perplexity, random_state=seed).fit_transform(features)
 
 

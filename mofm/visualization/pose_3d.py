@@ -12,7 +12,7 @@ from .pose import MIDDLE, bone_colors
 
 # Degrees: a little from above, and from the side, or there would be no depth to see.
 _ELEVATION, _AZIMUTH = 12, -60
-_FRONT = -90
+_FRONT, _SWING = -90, 45
 
 
 class ClipPanel3D:
@@ -110,8 +110,7 @@ def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = N
 
 
 def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
-                    num: int = 32, title: str = '', size: float = 2.6,
-                    swing: float = 45) -> FuncAnimation:
+                    num: int = 32, title: str = '', size: float = 2.6) -> FuncAnimation:
     """Animate 3D skeletons with a given number of frames.
 
     The view starts at the camera and swings to both sides, which shows the depth.
@@ -123,7 +122,6 @@ def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None 
         num (int): Frames of the animation.
         title (str): Written above.
         size (float): Side of a panel in inches of 80 pixels.
-        swing (float): Degrees to either side; 0 stays with one view.
 
     Returns:
         FuncAnimation: For :func:`save_animation`.
@@ -139,7 +137,7 @@ def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None 
 
     def show(frame: int):
         time = frame / max(num - 1, 1)
-        panel.show(time, _FRONT + swing * np.sin(2 * np.pi * time) if swing else _AZIMUTH)
+        panel.show(time, _FRONT + _SWING * np.sin(2 * np.pi * time))
         if flat:
             flat.show(time)
 

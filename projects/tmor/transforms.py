@@ -153,24 +153,20 @@ class SkeletonRotate(BaseTransform):
 
     Args:
         angle (float): Angles are drawn from [-angle, angle] degrees. Defaults to 30.
-        vertical (float, optional): The same of the second axis, which points up, for 3D. Defaults
-            to ``angle``.
 
     Raises:
-        ValueError: If an angle is not in [0, 180].
+        ValueError: If it is not in [0, 180].
     """
 
-    def __init__(self, angle: float = 30., vertical: float | None = None):
-        vertical = angle if vertical is None else vertical
-        for name, value in (('angle', angle), ('vertical', vertical)):
-            require(is_number(value, 0, 180), self, name, value, 'degrees in [0, 180]')
-        self.limits = (angle, vertical, angle)  # about x, y and z
+    def __init__(self, angle: float = 30.):
+        require(is_number(angle, 0, 180), self, 'angle', angle, 'degrees in [0, 180]')
+        self.angle = angle
 
     def transform(self, results: dict) -> dict:
         """Rotate."""
         keypoint = results['keypoint']
         dims = keypoint.shape[-1]
-        angles = np.random.uniform(-1, 1, 3) * self.limits
+        angles = np.random.uniform(-1, 1, 3) * self.angle
         if dims == 2:
             angles[:2] = 0
         turn = Rotation.from_euler('xyz', angles, degrees=True).as_matrix()[:dims, :dims]

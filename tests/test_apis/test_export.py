@@ -161,8 +161,6 @@ PIPELINES = {
     'range of ratios in the image': [
         dict(COMPACT, hw_ratio=(0.8, 1.5), allow_imgpad=False), FORMAT],
     'large threshold': [dict(COMPACT, threshold=200), FORMAT],
-    'box of each frame': [dict(COMPACT, center='frame'), FORMAT],
-    'best persons': [COMPACT, dict(FORMAT, max_persons=2)],
     'rendered by the loader': [
         COMPACT, dict(FORMAT, render='loader', sigma=0.8, use_score=True)]}
 

@@ -2,8 +2,6 @@
 
 from .formatting import PackMotionInputs
 from .geometry import (
-    FrameDropout,
-    JointDropout,
     PadPersons,
     PoseAffine,
     PoseCompact,
@@ -15,7 +13,7 @@ from .sampling import TemporalCrop, UniformSampleFrames
 from .thermal_cube import ThermalCubeFormat
 
 __all__ = [
-    'FrameDropout', 'JointDropout', 'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
+    'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
     'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'TemporalCrop', 'ThermalCubeFormat',
     'UniformSampleFrames'
 ]

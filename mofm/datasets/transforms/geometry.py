@@ -22,8 +22,7 @@ class PoseCompact(BaseTransform):
 
     The tight box over the present joints of all persons and frames is expanded about its center by
     ``1 + padding``, then to the wanted ratio of height to width; its edges are truncated to whole
-    pixels as mmaction2 does. One box per clip keeps the movement within the clip. With
-    ``center='frame'`` every frame is centered on its own box, at the size of the largest.
+    pixels as mmaction2 does. One box per clip keeps the movement within the clip.
 
     Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``.
 
@@ -34,32 +33,25 @@ class PoseCompact(BaseTransform):
         hw_ratio (float | tuple[float, float] | None): Height over width of the box, or its range;
             None leaves it free. Defaults to 1.0.
         allow_imgpad (bool): Whether the box may reach beyond the image. Defaults to True.
-        center (str): 'clip' or 'frame'. Defaults to 'clip'.
 
     Raises:
-        ValueError: If a parameter is out of range, or ``center='frame'`` is combined with
-            ``allow_imgpad=False``.
+        ValueError: If a parameter is out of range.
     """
 
     def __init__(self,
                  padding: float = 0.25,
                  threshold: float = 10,
                  hw_ratio=1.0,
-                 allow_imgpad: bool = True,
-                 center: str = 'clip'):
+                 allow_imgpad: bool = True):
         require(is_number(padding, 0), self, 'padding', padding, 'a number of at least 0')
         require(is_number(threshold, 0), self, 'threshold', threshold, 'a number of at least 0')
         pair = (hw_ratio, hw_ratio) if is_number(hw_ratio, 0) else hw_ratio
         require(pair is None or is_range(pair, 1e-6), self, 'hw_ratio', hw_ratio,
                 'None, a positive number or a pair (low, high) of them')
-        require(center in ('clip', 'frame'), self, 'center', center, "'clip' or 'frame'")
-        require(center == 'clip' or allow_imgpad, self, 'allow_imgpad', allow_imgpad,
-                "True with center='frame', because the boxes of all frames have one size")
         self.padding = padding
         self.threshold = threshold
         self.hw_ratio = pair
         self.allow_imgpad = allow_imgpad
-        self.center = center
 
     def transform(self, results: dict) -> dict:
         """Move the origin to the corner of the box."""
@@ -71,25 +63,25 @@ class PoseCompact(BaseTransform):
         start, size, large = self.box(*self._tight(keypoint, present), image)
         if not large.all():
             return results
-        keypoint -= start[:, None].astype(np.float32)
+        keypoint -= start.astype(np.float32)
         keypoint[~present] = 0
-        results['img_shape'] = (int(size[0, 1]), int(size[0, 0]))
+        results['img_shape'] = (int(size[1]), int(size[0]))
         return results
 
     def box(self, low, high, image, xp=np) -> tuple:
         """Box around the people, by NumPy or torch, in double precision: its edges are truncated.
 
         Args:
-            low, high (array): (..., T, 2) corners of the tight boxes of T frames, T is 1 with
-                ``center='clip'``.
-            image (array): (..., 1, 2) or (2,), width and height of the image.
+            low (array): (..., 2) upper left corners of the tight boxes.
+            high (array): (..., 2) lower right ones.
+            image (array): (..., 2), width and height of the images.
             xp (module): ``numpy`` or ``torch``. Defaults to NumPy.
 
         Returns:
-            tuple: Corner of the box (..., T, 2), its width and height (..., 1, 2), and whether
-            the tight box is large enough to be cropped (..., 1, 1).
+            tuple: Corner of the box (..., 2), its width and height (..., 2), and whether the
+            tight box is large enough to be cropped (..., 1).
         """
-        tight = xp.amax(high - low, -2, keepdims=True)
+        tight = high - low
         half = tight / 2 * (1 + self.padding)
         if self.hw_ratio is not None:
             width, height = half[..., 0], half[..., 1]
@@ -97,23 +89,18 @@ class PoseCompact(BaseTransform):
             width = xp.maximum(height / self.hw_ratio[1], width)
             half = xp.stack((width, height), -1)
         start, end = (low + high) / 2 - half, (low + high) / 2 + half
-        if self.center == 'frame':
-            size = xp.ceil(2 * half)
-        else:
-            if not self.allow_imgpad:
-                start, end = xp.clip(start, 0, None), xp.minimum(end, image)
-            start = xp.trunc(start)
-            size = xp.trunc(end) - start
-        return start, size, xp.amin(tight, -1, keepdims=True) >= self.threshold
+        if not self.allow_imgpad:
+            start, end = xp.clip(start, 0, None), xp.minimum(end, image)
+        start = xp.trunc(start)
+        return start, xp.trunc(end) - start, xp.amin(tight, -1, keepdims=True) >= self.threshold
 
-    def _tight(self, keypoint: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """Corners (2, T or 1, 2) of the tight box, in double precision as mmaction2 has them."""
-        axis = (1, 2, 3) if self.center == 'clip' else (1, 3)
+    @staticmethod
+    def _tight(keypoint: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """Corners (2, 2) of the tight box, in double precision as mmaction2 has them."""
         planes = keypoint.transpose(3, 0, 1, 2).copy()  # (2, M, T, V): short last axes are slow
         np.copyto(planes, np.nan, where=~present)
-        corners = np.array((np.fmin.reduce(planes, axis), np.fmax.reduce(planes, axis)), float)
-        corners[np.isnan(corners)] = 0
-        return corners.reshape(2, 2, -1).transpose(0, 2, 1)
+        return np.array((np.fmin.reduce(planes, (1, 2, 3)), np.fmax.reduce(planes, (1, 2, 3))),
+                        float)
 
 
 @TRANSFORMS.register_module()
@@ -221,68 +208,6 @@ class PoseJitter(BaseTransform):
         keypoint[~present] = 0
         results.update(keypoint=keypoint, keypoint_score=score)
         return results
-
-
-@TRANSFORMS.register_module()
-class JointDropout(BaseTransform):
-    """Make joints missing, each of every person and frame on its own.
-
-    Modified keys: ``keypoint``, ``keypoint_score``.
-
-    Args:
-        prob (float): Probability, in [0, 1). Defaults to 0.1.
-
-    Raises:
-        ValueError: If ``prob`` is not in [0, 1).
-    """
-
-    def __init__(self, prob: float = 0.1):
-        _require_share(self, prob)
-        self.prob = prob
-
-    def transform(self, results: dict) -> dict:
-        """Drop joints."""
-        keypoint, score, _ = read_joints(self, results)
-        drop = np.random.random_sample(score.shape) < self.prob
-        return _drop(results, keypoint, score, drop)
-
-
-@TRANSFORMS.register_module()
-class FrameDropout(BaseTransform):
-    """Make whole frames empty, but never the last one that shows a joint.
-
-    Modified keys: ``keypoint``, ``keypoint_score``.
-
-    Args:
-        prob (float): Probability of every frame, in [0, 1). Defaults to 0.1.
-
-    Raises:
-        ValueError: If ``prob`` is not in [0, 1).
-    """
-
-    def __init__(self, prob: float = 0.1):
-        _require_share(self, prob)
-        self.prob = prob
-
-    def transform(self, results: dict) -> dict:
-        """Drop frames."""
-        keypoint, score, present = read_joints(self, results)
-        drop = np.random.random_sample(score.shape[1]) < self.prob
-        shown = np.flatnonzero(present.any(axis=(0, 2)))
-        if shown.size and drop[shown].all():
-            drop[np.random.choice(shown)] = False
-        return _drop(results, keypoint, score, np.broadcast_to(drop[:, None], score.shape))
-
-
-def _require_share(owner, prob):
-    require(is_number(prob, 0, 1) and prob < 1, owner, 'prob', prob, 'a number in [0, 1)')
-
-
-def _drop(results: dict, keypoint: np.ndarray, score: np.ndarray, drop: np.ndarray) -> dict:
-    keypoint[drop] = 0
-    score[drop] = 0
-    results.update(keypoint=keypoint, keypoint_score=score)
-    return results
 
 
 @TRANSFORMS.register_module()

@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
 from mofm.structures import CubeGrid, ThermalCubes
-from mofm.utils.checks import is_int, is_number, require
+from mofm.utils.checks import is_number, require
 
 from .utils import read_joints
 
@@ -50,8 +50,6 @@ class ThermalCubeFormat(BaseTransform):
         use_score (bool): Multiply the heat by the score, for ``heatmap``. Defaults to False.
         render (str): 'device' leaves rendering to the data preprocessor, 'loader' also renders
             here, for people who want to look at it. Defaults to 'device'.
-        max_persons (int, optional): Keep the persons with the highest summed score if there are
-            more. Defaults to None, all.
 
     Raises:
         ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
@@ -64,17 +62,13 @@ class ThermalCubeFormat(BaseTransform):
                  patch: int = 4,
                  sigma: float = 0.6,
                  use_score: bool = False,
-                 render: str = 'device',
-                 max_persons: int = None):
+                 render: str = 'device'):
         self.grid = CubeGrid(num_frames, canvas, patch)
         require(is_number(sigma, 1e-6), self, 'sigma', sigma, 'a positive number of pixels')
         require(render in ('device', 'loader'), self, 'render', render, "'device' or 'loader'")
-        require(max_persons is None or is_int(max_persons, 1), self, 'max_persons', max_persons,
-                'None or an integer of at least 1')
         self.sigma = sigma
         self.use_score = use_score
         self.render = render
-        self.max_persons = max_persons
 
     def transform(self, results: dict) -> dict:
         """Add ``keypoints``, and ``heatmap`` if wanted."""
@@ -86,9 +80,6 @@ class ThermalCubeFormat(BaseTransform):
         size = np.asarray(results['img_shape'][::-1], dtype=np.float32)
         require(bool((size > 0).all()), self, 'img_shape', results['img_shape'],
                 'a positive height and width in pixels')
-        if self.max_persons is not None and len(score) > self.max_persons:
-            best = np.argsort(-score.sum(axis=(1, 2)), kind='stable')[:self.max_persons]
-            keypoint, score, present = keypoint[best], score[best], present[best]
 
         scale, offset = fit_canvas(size, self.grid.canvas)
         keypoint *= scale

@@ -6,34 +6,34 @@ from mmengine.evaluator import BaseMetric
 
 from mofm.registry import METRICS
 
+_FOREGROUND = 0.3  # heat of a pixel near a joint
+
 
 @METRICS.register_module()
 class TokenizerMetric(BaseMetric):
     """Reconstruction and use of the MotionBook.
 
-    ``smooth_l1``: mean over all elements; ``iou``: pixels above the threshold in both over pixels
+    ``smooth_l1``: mean over all elements; ``iou``: pixels above 0.3 in both over pixels
     above it in either, summed over clips; ``tokens_used`` and ``perplexity``: of the tokens on
     occupied cubes; ``blank_smooth_l1``: smooth_l1 of an empty reconstruction, for comparison.
 
     Args:
         vocab_size (int): V.
-        threshold (float): Heat that counts as foreground. Defaults to 0.3.
         collect_device, prefix: As in MMEngine.
     """
 
     default_prefix = 'tokenizer'
 
-    def __init__(self, vocab_size: int, threshold: float = 0.3, collect_device: str = 'cpu',
+    def __init__(self, vocab_size: int, collect_device: str = 'cpu',
                  prefix: str | None = None):
         super().__init__(collect_device, prefix)
         self.vocab_size = vocab_size
-        self.threshold = threshold
 
     def process(self, data_batch, data_samples):
         """Keep a few numbers and the token counts of every clip."""
         for sample in data_samples:
             heat, rec = sample['heat'], sample['reconstruction']
-            a, b = heat > self.threshold, rec > self.threshold
+            a, b = heat > _FOREGROUND, rec > _FOREGROUND
             ids = sample['tokens'][sample['occupied']].cpu().numpy()
             numbers = (F.smooth_l1_loss(rec, heat), F.smooth_l1_loss(rec * 0, heat), (a & b).sum(),
                        (a | b).sum())

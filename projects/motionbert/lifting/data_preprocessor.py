@@ -83,10 +83,10 @@ class KeypointNoise(nn.Module):
     jitter of each frame, the same for the whole batch. Joints that are missing stay so.
 
     The file ``params/synthetic_noise.pth`` of MotionBERT has a Gaussian for each joint, fitted to
-    a pose network. Without it a stand-in is taken, which keeps to the range of the fitted values and
-    guesses which joint has which: no bias; from the root to the wrists, bone by bone, the standard
-    deviation grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from 0.999 to
-    0.703.
+    a pose network. Without it a stand-in is taken, which keeps to the range of the fitted values
+    and guesses which joint has which: no bias; from the root to the wrists, bone by bone, the
+    standard deviation grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from
+    0.999 to 0.703.
 
     Args:
         num_keyframes (int): Key frames of a clip. Defaults to 27, for 243 frames.

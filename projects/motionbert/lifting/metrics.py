@@ -106,8 +106,6 @@ class PoseAccuracy3D(BaseMetric):
     unique over all videos, ``source`` and ``action``.
 
     Args:
-        blocked (Sequence[str]): Sources that are left out, without their last six characters,
-            ``_ca_01``. Defaults to the three of Human3.6M with wrong labels.
         collect_device, prefix: As in MMEngine.
 
     Raises:
@@ -116,11 +114,6 @@ class PoseAccuracy3D(BaseMetric):
     """
 
     default_prefix = 'pose3d'
-
-    def __init__(self, blocked: Sequence[str] = H36M_BLOCKED, collect_device: str = 'cpu',
-                 prefix: str | None = None):
-        super().__init__(collect_device, prefix)
-        self.blocked = tuple(blocked)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
         """Keep the errors of every clip."""
@@ -143,7 +136,7 @@ class PoseAccuracy3D(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Errors in mm."""
-        results = [clip for clip in results if clip[0][:-6] not in self.blocked]
+        results = [clip for clip in results if clip[0][:-6] not in H36M_BLOCKED]
         if not results:
             raise ValueError('samples: found none but those of blocked sources, expected others')
         source, action, frames, errors, difference = zip(*results, strict=True)

@@ -180,22 +180,15 @@ class ScaleMotion(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomYaw(BaseTransform):
-    """Turn 3D labels about the vertical through the middle of the root's path.
+    """Turn 3D labels by any angle about the vertical through the middle of the root's path.
 
     For recordings whose directions mean nothing, e.g. motion capture. Modified key:
     ``keypoint_3d`` (T, 17, 3).
-
-    Args:
-        angle (tuple[float, float]): Range in degrees. Defaults to (-180, 180).
     """
-
-    def __init__(self, angle: Sequence[float] = (-180, 180)):
-        require(is_range(angle, -360), self, 'angle', angle, 'a pair (low, high) of degrees')
-        self.angle = tuple(angle)
 
     def transform(self, results: dict) -> dict:
         """Rotate about the y axis."""
-        turn = np.deg2rad(np.random.uniform(*self.angle))
+        turn = np.deg2rad(np.random.uniform(-180, 180))
         c, s = np.cos(turn), np.sin(turn)
         label = results['keypoint_3d']
         middle = label[:, 0].mean(0) * (1, 0, 1)

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mofm.datasets.transforms import (
-    FrameDropout,
-    JointDropout,
     PoseAffine,
     PoseCompact,
     PoseFlip,
@@ -20,12 +18,9 @@ from mofm.structures import LAYOUTS
 
 ALL = [
     PoseCompact(),
-    PoseCompact(center='frame'),
     PoseFlip(prob=1),
     PoseAffine(scale=(0.8, 1.2), shift=0.1, rotation=20),
     PoseJitter(0.02),
-    JointDropout(0.3),
-    FrameDropout(0.3),
 ]
 
 
@@ -104,24 +99,6 @@ def test_pose_compact_ignores_joints_without_score(clip):
     assert not out['keypoint'][0, 5, 2].any()
 
 
-def test_pose_compact_by_frame_centers_at_one_scale(clip):
-    sample = clip(2, frames=10)
-    walk = np.arange(10, dtype=np.float32)[:, None, None] * 100
-    sample['keypoint'] = sample['keypoint'] + walk
-    before = sample['keypoint']
-    sample['keypoint_score'][:, 4] = 0  # an empty frame
-    out = PoseCompact(center='frame')(sample)
-    shown = np.arange(10) != 4
-    after = out['keypoint']
-    low, high = after.min(axis=(0, 2))[shown], after.max(axis=(0, 2))[shown]
-    np.testing.assert_allclose((low + high) / 2, out['img_shape'][0] / 2, atol=0.51)
-    moved = (after - before)[:, shown]
-    assert np.abs(moved - moved[:1, :, :1]).max() < 1e-2
-    extent = (high - low).max()
-    assert out['img_shape'] == (np.ceil(1.25 * extent - 1e-3), ) * 2
-    assert not after[:, 4].any()
-
-
 @given(keypoint=coordinates)
 def test_pose_flip_twice_is_the_identity(keypoint):
     sample = as_clip(keypoint)
@@ -190,28 +167,6 @@ def test_joint_jitter_has_given_spread(clip):
     assert not out['keypoint'][~shown].any()
 
 
-def test_dropout_has_given_rate_and_granularity(clip):
-    np.random.seed(0)
-    out = JointDropout(0.3)(clip(5))
-    gone = out['keypoint_score'] == 0
-    assert abs(gone.mean() - 0.3) < 0.02
-    assert not out['keypoint'][gone].any()
-    assert out['keypoint'][~gone].all()
-    gone = np.stack([FrameDropout(0.3)(clip(2))['keypoint_score'] == 0 for _ in range(50)])
-    assert abs(gone.mean() - 0.3) < 0.04
-    assert (gone == gone[:, :1, :, :1]).all()  # whole frames of all persons
-
-
-def test_frame_dropout_never_drops_everything(clip):
-    np.random.seed(0)
-    for _ in range(20):
-        assert FrameDropout(0.999)(clip(frames=2))['keypoint_score'].any()
-    sample = clip(frames=10)
-    sample['keypoint_score'][:, np.arange(10) != 7] = 0
-    for _ in range(20):  # the only frame with a joint stays
-        assert FrameDropout(0.9)(dict(sample))['keypoint_score'][:, 7].all()
-
-
 @pytest.mark.parametrize('transform', ALL, ids=lambda t: type(t).__name__)
 class TestEveryTransform:
     """What all of them promise."""
@@ -255,8 +210,6 @@ class TestEveryTransform:
     (PoseCompact, dict(threshold=-1), 'threshold'),
     (PoseCompact, dict(hw_ratio=(2, 1)), 'hw_ratio'),
     (PoseCompact, dict(hw_ratio=0), 'hw_ratio'),
-    (PoseCompact, dict(center='person'), 'center'),
-    (PoseCompact, dict(center='frame', allow_imgpad=False), 'allow_imgpad'),
     (PoseFlip, dict(prob=1.5), 'prob'),
     (PoseFlip, dict(layout='octopus'), 'layout'),
     (PoseAffine, dict(scale=(0, 1)), 'scale'),
@@ -265,8 +218,6 @@ class TestEveryTransform:
     (PoseAffine, dict(rotation=200), 'rotation'),
     (PoseJitter, dict(std=-1), 'std'),
     (PoseJitter, dict(std='a lot'), 'std'),
-    (JointDropout, dict(prob=1), 'prob'),
-    (FrameDropout, dict(prob=1.0), 'prob'),
 ])
 def test_pose_transforms_name_bad_parameters(transform, kwargs, field):
     with pytest.raises(ValueError, match=f'{transform.__name__}: {field}: found .*, expected'):

@@ -24,8 +24,6 @@ PIPELINE = [
     dict(type='PoseAffine', scale=(0.8, 1.2), shift=0.1, rotation=15),
     dict(type='PoseFlip', prob=0.5),
     dict(type='PoseJitter', std=0.005),
-    dict(type='JointDropout', prob=0.05),
-    dict(type='FrameDropout', prob=0.05),
     dict(type='ThermalCubeFormat'),
     dict(type='KeypointMaskGenerator'),
     dict(type='PackMotionInputs'),
@@ -95,16 +93,6 @@ class TestThermalCubeFormat:
             middle[key] = sample[key][:, 48:96]
         np.testing.assert_array_equal(out[1], ThermalCubeFormat()(middle)['keypoints'])
 
-    def test_format_keeps_persons_with_highest_scores(self, clip):
-        sample = clip(5)
-        sample['keypoint_score'] *= np.array((0.2, 1, 0.5, 0.9, 0.1), np.float32)[:, None, None]
-        everybody = ThermalCubeFormat()(dict(sample))['keypoints']
-        assert len(everybody) == 5
-        two = ThermalCubeFormat(max_persons=2)(dict(sample))['keypoints']
-        np.testing.assert_array_equal(two, everybody[[1, 3]])
-        same = ThermalCubeFormat(max_persons=5)(dict(sample))['keypoints']
-        np.testing.assert_array_equal(same, everybody)
-
     def test_format_of_nobody_is_one_missing_person(self, clip):
         out = ThermalCubeFormat(render='loader')(clip(0))
         assert out['keypoints'].shape == (1, 17, 48, 3)
@@ -144,7 +132,6 @@ class TestThermalCubeFormat:
         (dict(num_frames=0), 'num_frames'),
         (dict(sigma=0), 'sigma'),
         (dict(render='cloud'), 'render'),
-        (dict(max_persons=0), 'max_persons'),
     ])
     def test_format_names_bad_parameters(self, kwargs, field):
         with pytest.raises(ValueError, match=field):
