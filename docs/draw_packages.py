@@ -10,7 +10,8 @@ WIDTH, HEIGHT, GAP, LEFT = 640, 34, 10, 40
 def draw(contract: str) -> str:
     """SVG of the layers of a contract, each a row of boxes; a row may import those below it."""
     layers = re.search(r'^layers = \[\n(.*?)^\]', contract, re.MULTILINE | re.DOTALL)[1]
-    rows = [line.strip(' ",').split(' | ') for line in layers.splitlines()]
+    rows = [['projects'], *([f'mofm.{name}' for name in line.strip(' ",').split(' | ')]
+                            for line in layers.splitlines())]
     bottom = len(rows) * (HEIGHT + GAP)
     shapes = [f'<path d="M18 8V{bottom - 16}m-5 -8l5 8l5 -8" class="arrow"/>',
               f'<text transform="translate(12 {bottom / 2}) rotate(-90)">imports</text>']

@@ -59,4 +59,5 @@ def test_picture_of_the_packages_shows_the_import_contract(monkeypatch):
 
     picture = draw((ROOT / 'pyproject.toml').read_text())
 
-    assert picture == (ROOT / 'docs/images/packages.svg').read_text()
+    stored = (ROOT / 'docs/images/packages.svg').read_text()
+    assert picture == stored, 'draw it again: python docs/draw_packages.py'
