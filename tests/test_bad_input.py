@@ -50,7 +50,7 @@ def test_classifier_takes_awkward_clips(ann_file, part):
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
     with torch.no_grad():
         together = model(**data, mode='predict')
-        for sample, name, i in zip(together, CLIPS, range(len(clips))):
+        for sample, name, i in zip(together, CLIPS, range(len(clips)), strict=True):
             alone = model.data_preprocessor(pseudo_collate([clips[i]]))
             assert sample.pred_score.isfinite().all()
             if part == 'val':  # padding to five persons changes nothing

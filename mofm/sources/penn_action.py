@@ -36,7 +36,7 @@ class PennAction(Source):
         mat = self._load(name, content)
         x, y, visibility = (self._numbers(name, mat, f) for f in ('x', 'y', 'visibility'))
         train, total_frames = (self._numbers(name, mat, f, 1)[0] for f in ('train', 'nframes'))
-        height, width = self._numbers(name, mat, 'dimensions', 2)[:2]
+        height, width = self._numbers(name, mat, 'dimensions', 2)[:2].tolist()
 
         shape = (int(total_frames), LAYOUTS['penn13'].num_joints)
         for field, value in (('x', x), ('y', y), ('visibility', visibility)):

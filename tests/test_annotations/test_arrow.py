@@ -44,7 +44,7 @@ def test_arrow_round_trip_keeps_every_field(data, file):
     read = load_annotations(file)
     assert read['split'] == data['split']
     assert read['metainfo'] == data['metainfo']
-    for ann, expected in zip(read['annotations'], data['annotations']):
+    for ann, expected in zip(read['annotations'], data['annotations'], strict=True):
         assert ann.keys() == expected.keys()
         for name, value in expected.items():
             assert np.array_equal(ann[name], value), name
@@ -76,7 +76,7 @@ def test_arrow_dataset_equals_pickle(data, file, tmp_path, options):
                       for path in (file, tmp_path / 'a.pkl'))
     assert len(mapped) == len(loaded)
     assert mapped.metainfo == loaded.metainfo
-    for a, b in zip(mapped, loaded):
+    for a, b in zip(mapped, loaded, strict=True):
         assert a.keys() == b.keys()
         for name in a:
             assert np.array_equal(a[name], b[name]), name
@@ -87,7 +87,7 @@ def test_arrow_windows_equal_pickle(data, file, tmp_path):
     mapped, loaded = (TrackWindowDataset(str(path), seg_len=4, min_len=3)
                       for path in (file, tmp_path / 'a.pkl'))
     assert len(mapped) == len(loaded) > 10
-    for a, b in zip(mapped, loaded):
+    for a, b in zip(mapped, loaded, strict=True):
         np.testing.assert_array_equal(a['keypoint'], b['keypoint'])
         assert (a['clip'], a['frame'], a['track_id']) == (b['clip'], b['frame'], b['track_id'])
 

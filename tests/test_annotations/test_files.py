@@ -66,7 +66,7 @@ def test_annotations_round_trip_through_every_format(tmp_path_factory, sizes, su
     read = load_annotations(path)
     assert read['split'] == data['split']
     assert read['metainfo'] == data['metainfo']
-    for a, b in zip(read['annotations'], anns):
+    for a, b in zip(read['annotations'], anns, strict=True):
         assert_same(a, b)
         assert validate(a) is None
 
@@ -124,7 +124,7 @@ def pointer_arrays():
 
 def test_pickle_refuses_arrays_of_raw_pointers(tmp_path):
     paths = [tmp_path / f'{name}.pkl' for name, _ in pointer_arrays()]
-    for path, (_, content) in zip(paths, pointer_arrays()):
+    for path, (_, content) in zip(paths, pointer_arrays(), strict=True):
         path.write_bytes(content)
     # In a process of its own, since a failure ends in a segmentation fault.
     code = ('import sys; from mofm.annotations.files import *\n'
@@ -137,7 +137,7 @@ def test_pickle_refuses_arrays_of_raw_pointers(tmp_path):
     lines = done.stdout.splitlines()
     assert len(lines) == len(paths) == 4
     for line, words in zip(lines, ['a call of numpy.ndarray', "array type 'O'", "array type 'O'",
-                                   'does not match its data']):
+                                   'does not match its data'], strict=True):
         assert words in line
 
 

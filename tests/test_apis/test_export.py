@@ -115,7 +115,7 @@ def batches():
 def assert_ordinary(name, model, batch, results):
     """Results of a graph are those of a test."""
     samples = ordinary(model, batch)[1]
-    for field, result in zip(FIELDS[name], results):
+    for field, result in zip(FIELDS[name], results, strict=True):
         expected = np.stack([sample.get(field).numpy() for sample in samples])
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
         if len(batch) > 1:

@@ -47,10 +47,11 @@ def test_gallery_accuracy_equals_metric(one_shot, gallery, embed, motion):
     for i, name in exemplars.items():
         gallery.add(name, motion[i])
     right = [r.top(1)[0][0] == exemplars[ann['label']]
-             for ann, r in zip(motion[3:], one_shot(motion[3:], gallery=gallery, **QUIET))]
+             for ann, r in zip(motion[3:], one_shot(motion[3:], gallery=gallery, **QUIET),
+                               strict=True)]
     metric = METRICS.build(dict(type='OneShotAccuracy'))
     results = [(e, ann['label'], i in exemplars, '')
-               for i, (ann, e) in enumerate(zip(motion, embed(motion)))]
+               for i, (ann, e) in enumerate(zip(motion, embed(motion), strict=True))]
     assert np.mean(right) == pytest.approx(metric.compute_metrics(results)['top1'])
     assert np.mean(right) > 0
 
@@ -84,7 +85,7 @@ def test_gallery_round_trips_through_file(one_shot, gallery, inferencer, motion,
     assert len(other) == 3
     expected = one_shot(motion, gallery=gallery, **QUIET)
     for read in (other, path, str(path)):
-        for a, b in zip(expected, model(motion, gallery=read, **QUIET)):
+        for a, b in zip(expected, model(motion, gallery=read, **QUIET), strict=True):
             np.testing.assert_array_equal(a.scores, b.scores)
     with pytest.raises(ValueError, match="found suffix '.json', expected '.npz'"):
         other.save(tmp_path / 'gallery.json')

@@ -60,7 +60,7 @@ def test_inferencer_knows_tasks_of_a_foreign_head(tiny):
     class HowStill(torch.nn.Module):
 
         def predict(self, features, data_samples):
-            for sample, pooled in zip(data_samples, features.pooled):
+            for sample, pooled in zip(data_samples, features.pooled, strict=True):
                 sample.normality = pooled[0].sigmoid()
             return data_samples
 
@@ -90,12 +90,12 @@ def test_inferencer_averages_clips_of_a_recording(tiny, motion):
 
 
 def test_predict_clips_equals_the_model(inferencer, motion):
-    clips = [clip_of(ann, slice(n)) for ann, n in zip(motion, (1, 5, 20))]
+    clips = [clip_of(ann, slice(n)) for ann, n in zip(motion[:3], (1, 5, 20), strict=True)]
     dved = inferencer('dved', batch_size=2)
     tokens = dved.predict_clips(clips, 'tokens')
     rebuilt = dved.predict_clips(clips, 'reconstruct')
     pretrain = inferencer('pretrain').predict_clips(clips, 'tokens')
-    for clip, token, image, taught in zip(clips, tokens, rebuilt, pretrain):
+    for clip, token, image, taught in zip(clips, tokens, rebuilt, pretrain, strict=True):
         inputs, _ = dved.task().prepare([clip])
         ids = dved.model.encode(inputs)
         np.testing.assert_array_equal(token['tokens'], ids[0])
@@ -111,7 +111,7 @@ def test_predict_clips_equals_the_model(inferencer, motion):
     features = action.predict_clips(clips, 'features')
     scores = action.predict_clips(clips)
     head = action.model.cls_head.fc
-    for feature, score in zip(features, scores):
+    for feature, score in zip(features, scores, strict=True):
         mean = feature['tokens'][feature['encoded']].mean(0)
         np.testing.assert_allclose(feature['pooled'], mean, rtol=1e-4, atol=1e-5)
         logits = head(torch.from_numpy(mean)).detach()
@@ -139,7 +139,7 @@ def test_action_inferencer_equals_test(inferencer, motion):
     samples = [s for _, part in samples_of_a_test(action, dataset, 4) for s in part]
     results = action(motion, **QUIET)
     assert [r.name for r in results] == [ann['frame_dir'] for ann in motion]
-    for ann, result, sample in zip(motion, results, samples):
+    for ann, result, sample in zip(motion, results, samples, strict=True):
         np.testing.assert_array_equal(result.scores[0], sample.pred_score)
         assert result.top()[0][0] == ('walk', 'wave', 'squat')[sample.pred_label]
         assert result.frames.tolist() == [[0, ann['total_frames'] - 1]]
@@ -168,7 +168,7 @@ def test_anomaly_inferencer_equals_test(inferencer, tracks, tmp_path, kind):
     assert len(results) == 4
     for result in results:
         found = sorted(zip(result.frame.tolist(), result.person.tolist(),
-                           result.normality.tolist()))
+                           result.normality.tolist(), strict=True))
         assert [f[:2] for f in found] == [e[:2] for e in sorted(expected[result.name])]
         np.testing.assert_allclose([f[2] for f in found],
                                    [e[2] for e in sorted(expected[result.name])], rtol=1e-5)
@@ -193,7 +193,7 @@ def test_anomaly_inferencer_equals_test(inferencer, tracks, tmp_path, kind):
 
 def test_anomaly_inferencer_takes_whole_clips(inferencer, motion):
     model = inferencer('clip_jigsaw', batch_size=1)
-    for ann, result in zip(motion[:3], model(motion[:3], **QUIET)):
+    for ann, result in zip(motion[:3], model(motion[:3], **QUIET), strict=True):
         normality = model.predict_clips([clip_of(ann)])[0]['normality']
         np.testing.assert_array_equal(result.normality, [normality])
         assert result.frames.tolist() == [[0, ann['total_frames'] - 1]]
@@ -621,7 +621,7 @@ def test_inferencer_result_keeps_its_poses(inferencer, motion):
 
 def test_action_result_top_averages_windows(inferencer, motion):
     result, = inferencer('action')(motion[0], window=10, stride=10, top_k=2, **QUIET)
-    mean = dict(zip(result.classes, result.scores.mean(0).tolist()))
+    mean = dict(zip(result.classes, result.scores.mean(0).tolist(), strict=True))
     assert dict(result.top()).items() <= {k: pytest.approx(v) for k, v in mean.items()}.items()
     assert len(result.top()) == 2
     assert result.top()[0][1] == pytest.approx(max(mean.values()))

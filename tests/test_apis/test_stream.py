@@ -63,7 +63,8 @@ def test_stream_equals_offline_windows_and_scores(inferencer, stride):
                        person=np.array([0, 1]))
     live = {(r.person, r.frame): (r.frames, r.output['normality']) for r in found}
     assert len(live) == len(found)
-    expected = list(zip(offline.person, offline.frame, offline.frames, offline.normality))
+    expected = list(zip(offline.person, offline.frame, offline.frames, offline.normality,
+                        strict=True))
     assert len(expected) >= 8
     assert len({e[0] for e in expected}) == 2
     for person, frame, (first, last), normality in expected:

@@ -57,8 +57,8 @@ def test_training_cost_of_adam_is_sixteen_bytes_per_parameter(costs):
     """Weights, gradients and two moments in float32; ZeRO as in its Fig. 1, with 4 bytes each."""
     count = sum(costs[3]['parameters'].values())
     rows = device_memory(costs[3], 1, ema=False)
-    assert [sum(way) for way in zip(*rows.values())] == [16 * count] * 3
-    ways = [sum(way) for way in zip(*device_memory(costs[3], 4, ema=False).values())]
+    assert [sum(way) for way in zip(*rows.values(), strict=True)] == [16 * count] * 3
+    ways = [sum(way) for way in zip(*device_memory(costs[3], 4, ema=False).values(), strict=True)]
     assert ways == pytest.approx([16 * count, (8 + 8 / 4) * count, 16 / 4 * count])
     more = device_memory(costs[3], 4, ema=True)
     assert more['EMA'] == pytest.approx((4 * count, 4 * count, count))

@@ -61,7 +61,7 @@ def test_dataset_of_every_format_is_the_same(ann_file, tmp_path, suffix):
     other = tmp_path / f'set{suffix}'
     dump_annotations(load_annotations(ann_file), other)
     for a, b in zip(MotionDataset(ann_file, split='train'),
-                    MotionDataset(str(other), split='train')):
+                    MotionDataset(str(other), split='train'), strict=True):
         assert_same(a, b)
 
 

@@ -66,7 +66,7 @@ def test_class_balanced_sampler_has_length_of_dataset_in_whole_batches(ranks):
 def test_class_balanced_sampler_ranks_share_one_stream(ranks):
     one = ranks(1, batch_size=4)[0]
     first, second = ranks(2, batch_size=4)
-    mixed = [b for pair in zip(batches(first), batches(second)) for b in pair]
+    mixed = [b for pair in zip(batches(first), batches(second), strict=True) for b in pair]
     assert mixed[:one.num_batches] == batches(one)
     assert set(batches(first)) != set(batches(second))
 

@@ -111,7 +111,7 @@ def test_track_windows_of_dense_annotation_equal_single_tracks(build):
     a, b = (build(*anns, file=f'{name}.pkl', seg_len=10)
             for name, anns in (('dense', [dense]), ('sparse', sparse)))
     assert len(a) == len(b) == 20 + 25
-    for x, y in zip(a, b):
+    for x, y in zip(a, b, strict=True):
         np.testing.assert_equal(x, y)
 
 
@@ -231,7 +231,7 @@ def test_validate_checks_optional_fields_of_empty_clips():
 
 def test_tracks_are_written_as_json_and_refused_as_npz(build, tmp_path):
     anns = [track(60, frame_label=np.arange(60) % 2)]
-    for a, b in zip(build(*anns), build(*anns, file='a.json')):
+    for a, b in zip(build(*anns), build(*anns, file='a.json'), strict=True):
         np.testing.assert_equal(a, b)
     with pytest.raises(AnnotationError, match='tracks do not fit into .npz'):
         dump_annotations(dict(split={}, annotations=anns), tmp_path / 'a.npz')

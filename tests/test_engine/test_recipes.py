@@ -119,7 +119,7 @@ def test_recipe_ema_equals_hand_computation(recipe):
         average = {name: 0.998 * average[name] + 0.002 * weights[name] for name in weights}
         averages.append(average)
     assert len(averages) == len(recorder.validated) == 3
-    for expected, used in zip(averages, recorder.validated):
+    for expected, used in zip(averages, recorder.validated, strict=True):
         same(expected, used, 1e-6)
     assert max((average[n] - weights[n]).abs().max() for n in average) > 1e-4  # they do differ
     same(copy(runner.model), recorder.trained[-1])  # swapped back

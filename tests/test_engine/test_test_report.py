@@ -96,7 +96,7 @@ class Page(HTMLParser):
         return rows
 
     def metrics(self):
-        return dict(zip(self.all('dl', 'div', 'dt'), self.all('dl', 'div', 'dd')))
+        return dict(zip(self.all('dl', 'div', 'dt'), self.all('dl', 'div', 'dd'), strict=True))
 
 
 class Predictions(Hook):
@@ -184,7 +184,7 @@ def test_report_page_is_complete_and_escaped(classified):
     assert HOSTILE not in text
     assert page.addresses
     assert all(a.startswith('data:image/') for a in page.addresses)
-    facts = dict(zip(page.all('table', 'tr', 'th'), page.all('table', 'tr', 'td')))
+    facts = dict(zip(page.all('table', 'tr', 'th'), page.all('table', 'tr', 'td'), strict=True))
     assert facts['samples'] == '29'
     assert facts['data'] == 'HostileMotion'
     assert facts['checkpoint'].startswith('none')
@@ -304,7 +304,7 @@ def test_calibration_error_equals_hand_computation():
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=30))
 def test_ranking_errors_sum_to_the_auc(samples):
-    abnormal, normality = map(np.array, zip(*samples))
+    abnormal, normality = map(np.array, zip(*samples, strict=True))
     error = ranking_errors(abnormal, normality)
     if abnormal.all() or not abnormal.any():
         assert not error.any()
@@ -365,7 +365,7 @@ def test_report_of_drawn_exemplars_lists_chances(dataset, embedding, tmp_path):
         others = [j for j in range(12) if target[j] == c and j != i]
         assert metric.similarity[i, c] == pytest.approx(similarity[i, others].mean(), abs=1e-6)
     report = Report('a test', {}, {})
-    report_one_shot(report, dataset, list(zip(range(12), target)), metric, 20)
+    report_one_shot(report, dataset, list(zip(range(12), target, strict=True)), metric, 20)
     page = written(report, tmp_path)
     chance = right / times
     worst = [i for i in np.argsort(chance) if chance[i] < .5]
@@ -425,11 +425,13 @@ def test_report_of_frame_anomaly_lists_frames(tmp_path):
         assert auc == f'{roc_auc_score(~scores[f"{name}/label"], smoothed):.4f}'
     # no two windows of the same clip that overlap: frames 8 ... 51, thus at most 3 of 16 frames
     shown = page.all('li', 'strong')
-    frames = [int(v) for k, v in zip(page.all('li', 'dl', 'dt'), page.all('li', 'dl', 'dd'))
+    frames = [int(v) for k, v in zip(page.all('li', 'dl', 'dt'), page.all('li', 'dl', 'dd'),
+                                     strict=True)
               if k == 'frame']
     false_alarms = sum(frame < 30 for frame in frames)  # come first
     for part in (slice(false_alarms), slice(false_alarms, None)):
         for clip in ('a$^$', 'b'):
-            mine = sorted(f for f, name in zip(frames[part], shown[part]) if name == clip)
+            mine = sorted(f for f, name in zip(frames[part], shown[part],
+                                               strict=True) if name == clip)
             assert (np.diff(mine) >= 16).all()
     assert 0 < false_alarms < len(frames)

@@ -14,7 +14,7 @@ from mofm.registry import METRICS
 def run(normality, label, normal_labels):
     metric = METRICS.build(dict(type='ClipAUC', normal_labels=normal_labels))
     samples = [dict(normality=torch.tensor(s), gt_label=torch.tensor([c]))
-               for s, c in zip(normality, label)]
+               for s, c in zip(normality, label, strict=True)]
     for i in range(0, len(samples), 32):
         metric.process({}, samples[i:i + 32])
     return metric.evaluate(len(samples))

@@ -19,8 +19,8 @@ def evaluate(embedding, labels, exemplar=None, classes=None, metric=None, **kwar
         metric.dataset_meta = dict(classes=classes)
     samples = [dict(embedding=torch.as_tensor(e, dtype=torch.float32),
                     gt_label=torch.tensor([label]), frame_dir=f'clip{i}')
-               for i, (e, label) in enumerate(zip(embedding, labels))]
-    for sample, flag in zip(samples, exemplar or ()):
+               for i, (e, label) in enumerate(zip(embedding, labels, strict=False))]
+    for sample, flag in zip(samples, exemplar or (), strict=False):
         sample['exemplar'] = flag
     metric.process({}, samples)
     return metric.evaluate(len(samples))

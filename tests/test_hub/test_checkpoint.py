@@ -64,7 +64,8 @@ def test_load_weights_takes_prefix(tmp_path):
     state = {f'module.backbone.{k}': v for k, v in source.state_dict().items()}
     torch.save(dict(state_dict=state), path)
     load_weights(target, str(path), 'backbone.')
-    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(),
+                                                 strict=True))
 
 
 def test_load_weights_names_bad_checkpoints(tmp_path):

@@ -73,7 +73,7 @@ def test_resize_positions_keeps_linear_function(canvas, patch):
         y, x = torch.meshgrid(center, center, indexing='ij')
         return torch.stack((x, y, 2 * x - 3 * y))
 
-    source, target = (CubeGrid(8, c, p) for c, p in zip(canvas, patch))
+    source, target = (CubeGrid(8, c, p) for c, p in zip(canvas, patch, strict=True))
     resized = resize_positions(table(source, values(source), 384), source,
                                torch.zeros(1, 384, 3), target)
     found = resized[0, :target.num_cubes].T.view(3, target.rows, target.rows)

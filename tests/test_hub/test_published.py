@@ -104,7 +104,7 @@ def test_published_model_predicts_the_same(kind, field, tiny, published):
     task = dict(scores='action', normality='anomaly', tokens='tokens')[field]
     results = [MotionInferencer(*source, device='cpu').predict_clips(clips, task)
                for source in (tiny(kind), (published(kind), ))]
-    for a, b in zip(*results):
+    for a, b in zip(*results, strict=True):
         assert np.array_equal(a[field], b[field])
     assert not np.array_equal(results[0][0][field], results[0][1][field])
 

@@ -30,7 +30,7 @@ def track(paths, present, rng=None, **kwargs):
     order = [rng.permutation(np.flatnonzero(p)) for p in present.T]
     frames = [(paths[o, t], np.ones((len(o), 17))) for t, o in enumerate(order)]
     out = np.full(present.shape, -1)
-    for t, (o, ids) in enumerate(zip(order, track_poses(frames, **kwargs))):
+    for t, (o, ids) in enumerate(zip(order, track_poses(frames, **kwargs), strict=True)):
         out[o, t] = ids
     return out
 
@@ -81,7 +81,7 @@ def test_oks_does_not_depend_on_the_scale():
 
 def test_tracking_survives_entering_and_leaving():
     present = np.zeros((4, 60), bool)
-    for row, (first, last) in zip(present, ((0, 60), (0, 20), (15, 60), (40, 60))):
+    for row, (first, last) in zip(present, ((0, 60), (0, 20), (15, 60), (40, 60)), strict=True):
         row[first:last] = True
     paths = [line((200 * i, 300), (3, 0), 60) for i in range(4)]
     found = track(paths, present)
@@ -122,14 +122,15 @@ def test_tracking_of_synthetic_walkers_rarely_switches():
         start[speed < 0] += 900
         keypoint, score = map(np.array, zip(*(
             walker(rng, 120, *values, 650 + 30 * i)
-            for i, values in enumerate(zip(start, speed, size)))))
+            for i, values in enumerate(zip(start, speed, size, strict=True))), strict=True))
         center = np.median(keypoint[..., 0], -1)  # (M, T)
         near = np.abs(center[:, None] - center) < 45
         hidden = (near & np.triu(np.ones((4, 4), bool), 1)[..., None]).any(1)
         present = (score > 0).any(-1) & ~hidden
         frames = [(keypoint[p, t], score[p, t]) for t, p in enumerate(present.T)]
         ids = track_poses(frames)
-        assert all(len(np.unique(i)) == len(i) == p.sum() for i, p in zip(ids, present.T))
+        assert all(len(np.unique(i)) == len(i) == p.sum() for i, p in zip(ids, present.T,
+                                                                          strict=True))
         found = np.full(present.shape, -1)
         found.T[present.T] = np.concatenate(ids)
         persons += present.any(1).sum()
@@ -179,4 +180,4 @@ def test_tracking_of_real_poses_gives_few_tracks(real_data):
     assert lengths.all()
     assert 15 <= len(lengths) <= 100
     assert np.sort(lengths)[-30:].sum() > .85 * 2547  # few long tracks hold nearly all
-    assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames)))
+    assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames), strict=True))

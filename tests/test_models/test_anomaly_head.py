@@ -31,7 +31,7 @@ def test_anomaly_head_normality_is_probability_of_normal():
         head.fc.bias.copy_(torch.tensor([3., -3.]))
         samples = head.predict(features(), [ActionDataSample() for _ in range(6)])
     expected = head(features()).softmax(1)
-    for sample, probability in zip(samples, expected):
+    for sample, probability in zip(samples, expected, strict=True):
         torch.testing.assert_close(sample.normality, probability[0])
         assert sample.pred_label == probability.argmax()
     assert np.mean([s.normality for s in samples]) > 0.9  # the bias speaks for normal

@@ -41,7 +41,7 @@ def test_backbone_masked_cubes_do_not_leak(clips, embed, tokens):
     volume = backbone.grid.split(cubes.volume())
     volume[mask] = torch.rand_like(volume[mask]) * 9 + 1
     changed = RenderedCubes(backbone.grid.merge(volume), backbone.grid)
-    for before, after in zip(backbone(cubes, mask)[:3], backbone(changed, mask)):
+    for before, after in zip(backbone(cubes, mask)[:3], backbone(changed, mask)[:3], strict=True):
         assert torch.equal(before, after)
     assert not torch.equal(backbone(cubes).pooled, backbone(changed).pooled)
 
@@ -55,7 +55,7 @@ def test_backbone_sparse_embedding_equals_dense(clips, embed):
     torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-5)
     grads = [torch.autograd.grad(x.square().sum(), list(backbone.embed.parameters()))
              for x in (sparse, dense)]
-    for a, b in zip(*grads):
+    for a, b in zip(*grads, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 

@@ -25,7 +25,7 @@ def embeddings(batch=7, dims=5):
 def loop(z, labels, t, base):
     """The formula, term by term in float64."""
     z, total = z.double().tolist(), 0.
-    s = [[sum(a * b for a, b in zip(x, y)) / t for y in z] for x in z]
+    s = [[sum(a * b for a, b in zip(x, y, strict=True)) / t for y in z] for x in z]
     for i, row in enumerate(s):
         norm = math.log(sum(math.exp(row[a]) for a in range(len(z)) if a != i))
         positive = [p for p in range(len(z)) if p != i and labels[p] == labels[i]]
@@ -96,7 +96,7 @@ def test_one_shot_head_averages_clips_of_a_sample():
     model, x = head(out_channels=None), features(6)
     samples = model.predict(x, [ActionDataSample() for _ in range(2)])
     mean = model(x).view(2, 3, 6).mean(1)
-    for sample, m in zip(samples, mean):
+    for sample, m in zip(samples, mean, strict=True):
         torch.testing.assert_close(sample.embedding, m / m.norm())
 
 
@@ -142,7 +142,7 @@ def test_keypoint_features_are_normalized_clip_of_best_person():
     assert out.pooled.shape == (2, 17 * 8 * 2)
     assert out.tokens.shape == (2, 1, 17 * 8 * 2)
     assert out.encoded.all()
-    for clip, got in zip(points[:, 1].numpy(), out.pooled.view(2, 17, 8, 2).numpy()):
+    for clip, got in zip(points[:, 1].numpy(), out.pooled.view(2, 17, 8, 2).numpy(), strict=True):
         seen = (clip[..., 2] > 0) & np.isfinite(clip).all(-1)
         xy = clip[..., :2]
         centered = xy[seen] - xy[seen].mean(0)

@@ -144,7 +144,7 @@ def test_hrnet_equals_inference_topdown(mmpose, sample, tmp_path):
 
     model = mmpose.apis.init_model(config, None, 'cpu')
     model.load_state_dict(torch.load(weights, weights_only=False)['state_dict'])
-    for image, box, poses in zip(images, boxes, found):
+    for image, box, poses in zip(images, boxes, found, strict=True):
         expected = mmpose.apis.inference_topdown(model, image, box)
         keypoints = np.concatenate([r.pred_instances.keypoints for r in expected])
         scores = np.concatenate([r.pred_instances.keypoint_scores for r in expected])
@@ -173,7 +173,7 @@ def test_pose_extractor_batches_equal_single_persons(small):
         batches.append(counter.batches)
     # whole frames, 4 persons or frames at most; the frame with 9 is cut
     assert batches == [[3, 3, 4, 4, 1, 1, 1], [1] * 17]
-    for batched, single, box in zip(*results, boxes):
+    for batched, single, box in zip(*results, boxes, strict=True):
         assert batched['keypoints'].shape == (len(box), 17, 2)
         np.testing.assert_allclose(batched['keypoint_scores'], single['keypoint_scores'],
                                    atol=1e-5)
@@ -300,7 +300,7 @@ def test_video_frames_after_a_start_are_the_same(sample):
     frames = list(video.frames())
     assert len(frames) == video.expected_frames == 5
     assert (video.width, video.height, video.fps) == (1280, 720, 30)
-    for frame, expected in zip(video.frames(2), frames[2:]):
+    for frame, expected in zip(video.frames(2), frames[2:], strict=True):
         np.testing.assert_array_equal(frame, expected)
     assert len(list(video.frames(4))) == 1
     assert not list(video.frames(9))
@@ -594,7 +594,7 @@ def test_extract_poses_shards_equal_one_process(small, tmp_path, monkeypatch, ca
     one, two = (load_annotations(tmp_path / n)['annotations'] for n in ('one.pkl', 'two.pkl'))
     assert [a['frame_dir'] for a in one] == [a['frame_dir'] for a in two]
     assert len(one) == 5
-    for a, b in zip(one, two):
+    for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a['keypoint'], b['keypoint'])
     for wrong in ('2/2', '0/0', '1', '-1/2'):
         assert run('two.pkl', f'--shard={wrong}') == '2'  # exit status of argparse

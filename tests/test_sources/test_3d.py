@@ -45,7 +45,7 @@ def utkinect(joints=None, frames=None):
     joints = walk() if joints is None else joints
     frames = 100 + 4 * np.arange(len(joints)) if frames is None else frames
     return '\n'.join(' '.join([str(n), *(f'{v:.6f}' for v in row.ravel())])
-                     for n, row in zip(frames, joints)).encode()
+                     for n, row in zip(frames, joints, strict=True)).encode()
 
 
 LABELS = (b's01_e01\nwalk: 100 112 \nsitDown:  116 128\n\ncarry: NaN NaN\npull: 160 180\n'
@@ -151,7 +151,7 @@ def test_utkinect_rows_have_label_of_their_interval(utkinect_front, real_data):
             text = zipped.read(f'joints/joints_{recording}.txt').decode().splitlines()
             numbers = sorted({int(line.split()[0]) for line in text})
             assert len(numbers) == ann['total_frames'] < len(text)
-            for number, label in zip(numbers, ann['frame_label']):
+            for number, label in zip(numbers, ann['frame_label'], strict=True):
                 inside = [i for i in intervals if i[0] <= number <= i[1]]
                 expected = UTKinect.classes.index(max(inside)[2]) if inside else -1
                 assert label == expected
@@ -215,7 +215,7 @@ def test_kinect_view_depends_on_seed_name_and_number_only(tmp_path, reader, nois
     three = list(reader(path, noise=noise, views=3))
     assert len(three) == 3 * len(one) == len(reader(path, views=3)) > 0
     assert [ann['frame_dir'][-3:] for ann, _ in three[:3]] == ['_v0', '_v1', '_v2']
-    for (a, split_a), (b, split_b) in zip(one, three[::3]):
+    for (a, split_a), (b, split_b) in zip(one, three[::3], strict=True):
         assert same(a, b)
         assert split_a == split_b
         assert a.get('frame_label') is b.get('frame_label') or (

@@ -177,7 +177,7 @@ def test_alphapose_real_untracked_file_keeps_every_person(real_data, tmp_path):
     raw = sorted([images.index(p['image_id']), *np.float16(p['keypoints']).reshape(17, 3)[
         :, :2].ravel().tolist()] for p in data)
     found = sorted([frame, *pose.ravel().tolist()] for a in anns
-                   for frame, pose in zip(a['frame_inds'].tolist(), a['keypoint'][0]))
+                   for frame, pose in zip(a['frame_inds'].tolist(), a['keypoint'][0], strict=True))
     assert found == raw
     assert max(a['keypoint_score'].max() for a in anns) == 1  # 1.098 in the file
     assert 15 <= len({a['track_id'] for a in anns}) <= 100  # 15 recordings

@@ -1,5 +1,6 @@
 """Arrays of joint positions: Bandai-Namco's, and written ones in every form."""
 import argparse
+import itertools
 
 import numpy as np
 import pytest
@@ -62,7 +63,8 @@ def test_joints_npz_reads_all_of_bandai_namco(real_data):
     forward = np.cross(left, joints[:, 0] - joints[:, [11, 12]].mean(1))
     speed = np.concatenate([np.gradient(ann['joints'][:, [11, 12]].mean(1), axis=0)
                             for ann in recordings if 'walk_' in ann['frame_dir']])
-    walks = np.concatenate([np.full(n, 'walk_' in name) for n, name in zip(lengths, names)])
+    walks = np.concatenate([np.full(n, 'walk_' in name) for n, name in zip(lengths, names,
+                                                                           strict=True)])
     assert ((speed * forward[walks]).sum(1) > 0).mean() > .9  # no mirror
 
 
@@ -70,8 +72,10 @@ def test_joints_npz_layout_and_map_agree_on_bandai_namco(real_data):
     path = real_data('bandai_namco_15fps.npz')
     both = zip(JointsNPZ(path, layout='bandai22', strict=True).recordings('', path.read_bytes()),
                JointsNPZ(path, joint_map='bandai_namco', strict=True).recordings(
-                   '', path.read_bytes()))
-    for _, ((a, _), (b, _)) in zip(range(100), both):
+                   '', path.read_bytes()), strict=True)
+    some = list(itertools.islice(both, 100))
+    assert len(some) == 100
+    for (a, _), (b, _) in some:
         assert a['frame_dir'] == b['frame_dir']
         np.testing.assert_array_equal(a['joints'], b['joints'])
 

@@ -61,7 +61,8 @@ def test_bvh_kinematics_equal_published_joints_of_bandai_namco(real_data):
     """Every second frame of all 174 files is that of the published array, to its last bit."""
     with np.load(real_data('bandai_namco_15fps.npz')) as arrays:
         ends = np.cumsum(arrays['length'])
-        starts = dict(zip(arrays['name'].tolist(), zip(ends - arrays['length'], ends)))
+        starts = dict(zip(arrays['name'].tolist(), zip(ends - arrays['length'], ends, strict=True),
+                          strict=True))
         xyz, names = arrays['xyz'], arrays['joints'].tolist()
     source = BVH(real_data('bandai_namco_1.zip'), 'bandai_namco', strict=True)
     assert len(source.files) == 174

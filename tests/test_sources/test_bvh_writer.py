@@ -25,7 +25,8 @@ def read(path):
     skeleton, values = parse_hierarchy(head), channels(path)
     assert frames == f'Frames: {len(values)}'
     joints = forward_kinematics(skeleton, values)
-    return dict(zip(skeleton.names, joints.swapaxes(0, 1))), skeleton, float(time.split(':')[1])
+    return dict(zip(skeleton.names, joints.swapaxes(0, 1),
+                    strict=True)), skeleton, float(time.split(':')[1])
 
 
 def skeleton_in_motion(frames, seed, stretch=0):
@@ -54,7 +55,7 @@ def test_bvh_writer_round_trips_constant_bones(tmp_path_factory, seed, frames):
     assert skeleton.names[0] == 'pelvis'
     assert [len(c) for c in skeleton.channels if c][0] == 6
     assert {len(c) for c in skeleton.channels[1:]} == {3, 0}
-    ends = {name for name, c in zip(skeleton.names, skeleton.channels) if not c}
+    ends = {name for name, c in zip(skeleton.names, skeleton.channels, strict=True) if not c}
     assert ends == {f'{name}_End' for name in ('right_ankle', 'left_ankle', 'head', 'left_wrist',
                                                'right_wrist')}
 
@@ -98,7 +99,7 @@ def test_bvh_writer_rotates_rest_pose_and_reversed_bone(tmp_path):
     joints[2, 10] = joints[2, 9]  # no length at all
     write_bvh(tmp_path / 'a.bvh', joints, H36M, 30)
     found, skeleton, _ = read(tmp_path / 'a.bvh')
-    offsets = dict(zip(skeleton.names, skeleton.offsets))
+    offsets = dict(zip(skeleton.names, skeleton.offsets, strict=True))
     for name, offset in rest.items():
         np.testing.assert_allclose(offsets[name], offset, atol=1e-6)
     rows = channels(tmp_path / 'a.bvh')

@@ -46,7 +46,7 @@ def clips(real_data):
     source = PennAction(path, strict=True)
     with zipfile.ZipFile(path) as archive:
         out = [(ann, splits, loadmat(io.BytesIO(archive.read(name))))
-               for (ann, splits), name in zip(source, sorted(archive.namelist()))]
+               for (ann, splits), name in zip(source, sorted(archive.namelist()), strict=True)]
     assert len(source) == len(out)
     assert source.problems == []
     return out
@@ -102,7 +102,7 @@ def test_penn_action_zip_equals_folder(tmp_path):
         archive.writestr('__MACOSX/._0001.mat', b'x')
     a, b = list(PennAction(root)), list(PennAction(tmp_path / 'penn.zip'))
     assert [s for _, s in a] == [s for _, s in b] == [('test',), ('train',)]
-    for (x, _), (y, _) in zip(a, b):
+    for (x, _), (y, _) in zip(a, b, strict=True):
         np.testing.assert_array_equal(x.pop('keypoint'), y.pop('keypoint'))
         np.testing.assert_array_equal(x.pop('keypoint_score'), y.pop('keypoint_score'))
         assert x == y

@@ -62,7 +62,7 @@ def test_frame_poses_with_tracks_become_one_annotation_per_person(tmp_path):
     anns = read(tmp_path, video(values, [2, 3, 4, 5, 6], ids=[7, 3, 12]), tracks=True)
     assert [(a['frame_dir'], a['clip'], a['track_id']) for a in anns] == [
         ('walk/3', 'walk', 3), ('walk/7', 'walk', 7), ('walk/12', 'walk', 12)]
-    for ann, m in zip(anns, (1, 0, 2)):
+    for ann, m in zip(anns, (1, 0, 2), strict=True):
         assert validate(ann) is None
         assert ann['frame_inds'].tolist() == [2, 3, 4, 5, 6]
         np.testing.assert_array_equal(ann['keypoint'][0], values[:, m, :, :2].astype('f2'))

@@ -23,7 +23,7 @@ def person(frames, pad=4, nested=False, seed=0):
     values = np.random.default_rng(seed).uniform(1, 400, (len(frames), 17, 3)).round(2)
     values[..., 2] /= 1000
     return {f'{f:0{pad}}': dict(keypoints=(v if nested else v.ravel()).tolist(), scores=1.5)
-            for f, v in zip(frames, values)}, values
+            for f, v in zip(frames, values, strict=True)}, values
 
 
 def write(root, folder, clip, persons):
@@ -139,7 +139,7 @@ def test_stg_nf_wrong_folder_is_named(tmp_path):
 # ---- labels of persons ------------------------------------------------------------------------
 def by_loops(keypoint, frame, objects, masks):
     label = []
-    for points, t in zip(keypoint, frame):
+    for points, t in zip(keypoint, frame, strict=True):
         hits = 0
         for x, y in np.floor(points).astype(int):
             height, width = masks[t].shape

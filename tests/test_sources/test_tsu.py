@@ -41,7 +41,7 @@ def poses(frames, places):
         for t, persons in enumerate(frames):
             if place < len(persons):
                 pose = persons[place]['pose2d']
-                out[i, t] = list(zip(pose[:13], pose[13:]))
+                out[i, t] = list(zip(pose[:13], pose[13:], strict=True))
     return out
 
 

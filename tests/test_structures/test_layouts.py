@@ -86,7 +86,7 @@ def test_layout_flip_index_swaps_the_sides(name):
     index = layout.flip_index
     np.testing.assert_array_equal(index[index], np.arange(layout.num_joints))
     assert len(layout.left) == len(layout.right) > 0
-    for left, right in zip(layout.left, layout.right):
+    for left, right in zip(layout.left, layout.right, strict=True):
         assert index[left] == right
         assert layout.joints[left][5:] == layout.joints[right][6:]
 

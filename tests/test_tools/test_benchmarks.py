@@ -152,7 +152,7 @@ def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
     del batch['inputs']['heatmap']
     loss = model(**model.data_preprocessor(batch, True), mode='loss')['loss_mask']
     assert loss.item() == pytest.approx(theirs.item(), abs=1e-4)
-    for ours, peer in zip(torch.autograd.grad(loss, weights), expected):
+    for ours, peer in zip(torch.autograd.grad(loss, weights), expected, strict=True):
         torch.testing.assert_close(ours, peer, atol=1e-5, rtol=1e-3)
 
 

@@ -34,7 +34,7 @@ def test_flops_of_backbone_equal_hand_computation(config, tokens, depth):
     """J F p^2 = 17 * 16 * 4^2 numbers of every occupied cube, and of one empty cube, to D = 32."""
     options = {'model.backbone.tokens': tokens, 'model.backbone.depth': depth}
     _, rows = counted(config, (0., 0.3, 1.), **options)
-    for (share, flops), cubes in zip(rows, (0, 24, 81)):
+    for (share, flops), cubes in zip(rows, (0, 24, 81), strict=True):
         assert share == pytest.approx(cubes / 81)
         attend = max(cubes, 1) if tokens == 'occupied' else 81
         embedding = 2 * (cubes + 1) * (17 * 16 * 4**2) * 32

@@ -54,7 +54,7 @@ def test_notebook_runs_and_shows_pictures():
     # |error| < 1, so that smooth L1 is half of the squared error
     assert found['rebuilt'] == pytest.approx(found['by_hand'], rel=1e-4)
     assert found['rebuilt'] < 0.8 * found['blank']
-    hits = [p == label for p, label in zip(found['predicted'], found['labels'])]
+    hits = [p == label for p, label in zip(found['predicted'], found['labels'], strict=True)]
     assert len(hits) == 40
     assert sum(hits) / 40 == pytest.approx(found['top1'])
     assert f'top-1 on 40 unseen clips: {found["top1"]:.2f}' in text

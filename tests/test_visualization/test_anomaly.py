@@ -58,7 +58,7 @@ def test_anomaly_thumbnails_lie_over_their_frames_side_by_side(frames):
     axis, thumbnails = axes_of(figure)
     figure.draw_without_rendering()
     boxes = [t.get_position() for t in thumbnails]
-    assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
+    assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
     outer = axis.get_position()
     assert boxes[0].x0 >= outer.x0 - 1e-6
     assert boxes[-1].x1 <= outer.x1 + 1e-6

@@ -70,7 +70,8 @@ def test_atlas_entries_have_share_mean_and_nearest_patch(tokenizer, loader, tmp_
             distance = float(np.sqrt(np.square(heat - mean).mean()))
             best[clip] = min(best.get(clip, (9,)), (distance, cube, clip))
         expected = sorted(best.values())[:2]
-        for (distance, cube, keypoints), (d, k, clip) in zip(entry.examples, expected):
+        for (distance, cube, keypoints), (d, k, clip) in zip(entry.examples, expected,
+                                                             strict=True):
             assert distance == pytest.approx(d, abs=1e-5)
             assert cube == k
             np.testing.assert_array_equal(keypoints, clips[clip])

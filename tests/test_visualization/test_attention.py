@@ -51,7 +51,7 @@ def test_attention_weights_reproduce_features(backbone):
     x = (x + backbone.pos_embed[:, first:first + GRID.num_cubes])[0, cubes]
     if first:
         x = torch.cat((backbone.cls_token[0] + backbone.pos_embed[0, :1], x))
-    for block, heads in zip(backbone.blocks, weights):
+    for block, heads in zip(backbone.blocks, weights, strict=True):
         value = block.qkv(block.norm1(x))[:, 64:].view(len(x), 4, 8)
         mixed = torch.einsum('hqk,khd->qhd', heads, value)
         x = x + block.proj(mixed.flatten(1))

@@ -69,13 +69,13 @@ def test_pose_3d_of_leaving_person_does_not_shrink(joints):
 def test_pose_3d_colors_sides_at_one_scale(joints):
     axis, panel = panel_of(joints)
     colors = panel._lines.get_color()[:16]
-    bone = {pair: tuple(color) for pair, color in zip(H36M.edges, colors)}
+    bone = {pair: tuple(color) for pair, color in zip(H36M.edges, colors, strict=True)}
     assert bone[4, 5] == to_rgba(LEFT)
     assert bone[1, 2] == to_rgba(RIGHT)
     limits = np.ptp([axis.get_xlim(), axis.get_ylim(), axis.get_zlim()], axis=1)
     np.testing.assert_allclose(axis._box_aspect / limits, axis._box_aspect[0] / limits[0])
     points = panel._bones.reshape(-1, 3)
-    for get, column in zip((axis.get_xlim, axis.get_ylim, axis.get_zlim), points.T):
+    for get, column in zip((axis.get_xlim, axis.get_ylim, axis.get_zlim), points.T, strict=True):
         assert get()[0] <= column.min() + 1e-3
         assert column.max() - 1e-3 <= get()[1]
 

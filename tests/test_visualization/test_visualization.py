@@ -68,7 +68,7 @@ def test_heat_figure_shows_union_and_reconstruction(rng, tmp_path):
     save(figure, tmp_path)
     assert len(figure.axes) == 2 * 4 + 1  # and the color bar
     images = [axis.images[0].get_array() for axis in figure.axes[:8]]
-    for image, frame in zip(images[:4], (0, 3, 6, 9)):
+    for image, frame in zip(images[:4], (0, 3, 6, 9), strict=True):
         np.testing.assert_array_equal(image, union[frame])
     np.testing.assert_array_equal(images[5], reconstruction[3])
     assert len(draw_heat(union, num=4).axes) == 4 + 1
@@ -107,7 +107,7 @@ def test_curve_figure_draws_every_value(tmp_path):
     figure = draw_curves(curves, columns=3)
     save(figure, tmp_path)
     assert [axis.get_title('left') for axis in figure.axes] == list(curves)
-    for axis, (steps, values) in zip(figure.axes, curves.values()):
+    for axis, (steps, values) in zip(figure.axes, curves.values(), strict=True):
         np.testing.assert_array_equal(axis.lines[0].get_xydata(), np.stack([steps, values], 1))
     assert figure.axes[3].get_title('right') == '3'
     with pytest.raises(ValueError, match='none'):
@@ -188,5 +188,5 @@ def test_layout_figure_draws_every_joint(tmp_path):
     for layout in LAYOUTS.values():
         points = {text.get_text(): text.xy for text in axes[layout.name].texts}
         assert len(points) == layout.num_joints == len(set(points.values()))
-        for left, right in zip(layout.left, layout.right):  # a person who faces us
+        for left, right in zip(layout.left, layout.right, strict=True):  # a person who faces us
             assert points[str(left)][0] == -points[str(right)][0] > 0

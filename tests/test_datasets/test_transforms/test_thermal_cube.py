@@ -36,7 +36,7 @@ def cubes_of(keypoints, canvas=72, patch=4):
     x, y = points[:, 0], points[:, 1]
     inside = (x >= 0) & (x < canvas) & (y >= 0) & (y < canvas)
     rows, cols = (np.floor(v[inside] / patch).astype(int) for v in (y, x))
-    return set(zip(rows, cols))
+    return set(zip(rows, cols, strict=True))
 
 
 def masked(mask, cols=18):

@@ -50,7 +50,7 @@ def test_action_resampling_is_floor_of_even_positions(total, n):
     exact = [i * total // n for i in range(n)]
     # linspace may fall short of a whole number by a rounding error
     assert all(e - f in (0, 1) and (e == f or i * total % n == 0)
-               for i, (e, f) in enumerate(zip(exact, out['frame_inds'])))
+               for i, (e, f) in enumerate(zip(exact, out['frame_inds'], strict=True)))
     np.testing.assert_array_equal(out['keypoint'], ann['keypoint'][:, out['frame_inds']])
 
 
@@ -162,7 +162,7 @@ def test_action_random_move_is_one_affine_map_per_frame(frames, seed):
         a, s, dx, dy = (1 - u) * ends[0] + u * ends[1]
         a = math.radians(a)
         for m in range(2):
-            for x, y, got in zip(*ann['keypoint'][m, t].astype(float).T, out[m, t]):
+            for x, y, got in zip(*ann['keypoint'][m, t].astype(float).T, out[m, t], strict=True):
                 wanted = (s * (math.cos(a) * x - math.sin(a) * y) + dx,
                           s * (math.sin(a) * x + math.cos(a) * y) + dy)
                 np.testing.assert_allclose(got, wanted, atol=1e-5)
@@ -352,7 +352,7 @@ def test_action_configs_have_rates_of_backbone_and_head(name, rates):
     model = MODELS.build(cfg.model)
     groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
     rate = {id(p): group['lr'] for group in groups for p in group['params']}
-    for part, wanted in zip((model.backbone, model.cls_head), rates):
+    for part, wanted in zip((model.backbone, model.cls_head), rates, strict=True):
         assert all(rate[id(p)] == pytest.approx(wanted)
                    for p in part.parameters() if p.requires_grad)
 
@@ -391,7 +391,7 @@ def test_motionbert_inferencer_names_actions(name, motion):
     pair = np.concatenate([arrays[0][:, :20], arrays[1][:, :20]])  # (2, 20, 17, 3)
     result, = model(pair, img_shape=motion[0]['img_shape'], window=10, progress=False)
     assert result.scores.shape == (3, 60 if 'ntu' in name else 15)
-    for array, found in zip(arrays, model(motion, progress=False)):
+    for array, found in zip(arrays, model(motion, progress=False), strict=True):
         result, = model(array, img_shape=motion[0]['img_shape'], progress=False)
         np.testing.assert_allclose(result.scores, found.scores, atol=1e-6)
     features, = model(motion[0], task='features', progress=False)
@@ -406,7 +406,7 @@ def test_motionbert_inferencer_finds_the_exemplar(motion):
     for ann in motion:
         gallery.add(ann['frame_dir'], ann)
     for ann, result in zip(motion, model(motion, task='one_shot', gallery=gallery,
-                                         progress=False)):
+                                         progress=False), strict=True):
         (name, score), = result.top(1)
         assert name == ann['frame_dir']
         assert score == pytest.approx(1, abs=1e-5)

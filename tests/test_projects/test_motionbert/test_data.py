@@ -85,7 +85,7 @@ def test_lifting_windows_stay_inside_recordings(n, stride):
     assert len(windows) == len(expected)
     first = np.cumsum(lengths) - lengths
     short = iter(np.flatnonzero(np.array(lengths) < n))
-    for window, by_hand in zip(windows.tolist(), expected):
+    for window, by_hand in zip(windows.tolist(), expected, strict=True):
         if by_hand is None:
             video = next(short)
             by_hand = [first[video] + int(lengths[video] * i / n) for i in range(n)]

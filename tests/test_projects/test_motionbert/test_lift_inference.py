@@ -63,7 +63,7 @@ class PlainLifter(BaseModel):
         self.sizes.append(tuple(inputs.shape[:3]))
         if mode == 'tensor':
             return pred
-        for sample, joints in zip(data_samples, pred):
+        for sample, joints in zip(data_samples, pred, strict=True):
             for field in self.fields:
                 sample.set_field(joints, field)
         return data_samples
@@ -139,7 +139,7 @@ def test_lift_batches_clips_of_one_length():
     found = model(clips, layout='h36m17', **QUIET)
     assert model.model.sizes == [(1, 1, 3), (3, 1, 8), (4, 1, 8), (3, 1, 8), (1, 1, 1)]
     alone = lifter(batch_size=1)
-    for clip, result in zip(clips, found):
+    for clip, result in zip(clips, found, strict=True):
         same, = alone(clip, layout='h36m17', **QUIET)
         np.testing.assert_allclose(result.joints, same.joints, atol=1e-4)
         assert result.joints.shape == clip.shape
@@ -154,7 +154,7 @@ def test_lift_pads_and_cuts_persons_of_a_batch():
     model.model.sizes.clear()
     outputs = model.predict_clips(clips, 'lift')
     assert model.model.sizes == [(2, 3, 5), (1, 2, 4)]
-    for clip, output in zip(clips, outputs):
+    for clip, output in zip(clips, outputs, strict=True):
         np.testing.assert_allclose(output['joints'][..., :2], clip['keypoint'], atol=2e-3)
 
 

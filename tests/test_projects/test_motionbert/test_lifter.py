@@ -40,7 +40,8 @@ def test_lifting_losses_equal_formulas():
     for clip in range(3):
         for frame in range(5):
             a, b = p[clip, frame], q[clip, frame]
-            scale = np.mean([x @ y for x, y in zip(a, b)]) / np.mean([x @ x for x in a])
+            scale = np.mean([x @ y for x, y in zip(a, b,
+                                                   strict=True)]) / np.mean([x @ x for x in a])
             total += distances(scale * a, b).mean() / 15
     expected = dict(
         loss_mpjpe=distances(p, q).mean(), loss_n_mpjpe=0.5 * total,
@@ -269,7 +270,7 @@ def lifter(**options):
 def mirrored(x):
     """Another way to write it."""
     out = x.clone()
-    for left, right in zip(LEFT, RIGHT):
+    for left, right in zip(LEFT, RIGHT, strict=True):
         out[..., left, :], out[..., right, :] = x[..., right, :], x[..., left, :]
     return torch.stack([-out[..., 0], out[..., 1], out[..., 2]], -1)
 

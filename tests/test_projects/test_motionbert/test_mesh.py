@@ -92,7 +92,7 @@ def test_smpl_head_equals_formula(files):
             np.testing.assert_allclose(betas[n, t].detach(), shape)
             six = branch(x[n, t].numpy().ravel(), 1, 'head_pose') + p['init_pose'][0]
             for joint, (a, b, c, d, e, f) in zip(rotations[n, t].detach().numpy(),
-                                                 six.reshape(24, 6)):
+                                                 six.reshape(24, 6), strict=True):
                 q, r = np.linalg.qr(np.array([[a, b], [c, d], [e, f]]))
                 q = q * np.sign(np.diag(r))  # Gram-Schmidt
                 np.testing.assert_allclose(joint[:, :2], q, atol=1e-9)
@@ -128,8 +128,8 @@ def test_mesh_loss_of_images_has_no_velocity():
 def samples_of(pred, target):
     return [dict(pred_vertices=p.vertices, gt_vertices=t.vertices, pred_keypoints_3d=p.joints,
                  gt_keypoints_3d=t.joints)
-            for p, t in zip(*([Mesh(*parts) for parts in zip(*as_tensors(m))]
-                              for m in (pred, target)))]
+            for p, t in zip(*([Mesh(*parts) for parts in zip(*as_tensors(m), strict=True)]
+                              for m in (pred, target)), strict=True)]
 
 
 def evaluate(samples):

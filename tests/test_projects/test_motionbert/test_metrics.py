@@ -25,7 +25,7 @@ def poses(*shape):
 
 def distance(a, b):
     """Mean over joints, with scalars only."""
-    return sum(math.dist(p, q) for p, q in zip(a.tolist(), b.tolist())) / len(a)
+    return sum(math.dist(p, q) for p, q in zip(a.tolist(), b.tolist(), strict=True)) / len(a)
 
 
 def aligned(pred, target):

@@ -195,7 +195,7 @@ def smplh_by_hand(folder, gender, poses, betas, dmpls, trans):
     dirs = np.concatenate([body['shapedirs'][..., :16], np.load(
         folder / 'dmpls' / gender / 'model.npz')['eigvec'][..., :8]], -1)
     regressor, out = np.load(folder / 'regressor.npy'), []
-    for pose, dmpl, place in zip(poses, dmpls, trans):
+    for pose, dmpl, place in zip(poses, dmpls, trans, strict=True):
         shaped = body['v_template'] + dirs @ np.r_[betas, dmpl]
         joints = body['J_regressor'] @ shaped
         rotations = Rotation.from_rotvec(pose.reshape(52, 3)).as_matrix()

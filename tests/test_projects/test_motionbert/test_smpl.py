@@ -47,7 +47,7 @@ def skin(fields, rotations, betas):
             origin.append(origin[parent] + world[parent] @ (rest[j] - rest[parent]))
     return np.array([
         sum(w * (world[j] @ (v - rest[j]) + origin[j]) for j, w in enumerate(weights))
-        for v, weights in zip(posed, fields['weights'])])
+        for v, weights in zip(posed, fields['weights'], strict=True)])
 
 
 def random_bodies(n, seed=0):
@@ -65,7 +65,7 @@ def test_smpl_mesh_equals_linear_blend_skinning(kind, tmp_path, smplx):
     model = build(write_smpl(tmp_path, kind))
     fields, regressor, _ = make_fields()
     rotations, betas = random_bodies(4)
-    expected = 1000 * np.stack([skin(fields, r, b) for r, b in zip(rotations, betas)])
+    expected = 1000 * np.stack([skin(fields, r, b) for r, b in zip(rotations, betas, strict=True)])
     mesh = model(torch.tensor(rotations).float().unflatten(0, (2, 2)),
                  torch.tensor(betas).float().unflatten(0, (2, 2)))
     assert mesh.vertices.shape == (2, 2, 64, 3)

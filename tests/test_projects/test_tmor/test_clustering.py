@@ -156,7 +156,7 @@ def config(name, files, **kwargs) -> Config:
     """A config with small files."""
     cfg = load_config(FOLDER / f'{name}.py')
     dataset = cfg.train_dataloader.dataset
-    for part, file in zip(dataset.get('datasets', [dataset]), 'aba'):
+    for part, file in zip(dataset.get('datasets', [dataset]), 'aba', strict=False):
         part.update(ann_file=str(files / f'{file}.pkl'))
         part.pop('classes', None)
     for key, path in cfg.model.get('tables', {}).items():

@@ -82,9 +82,9 @@ def phi(head, x):
 def written_out(query, own, keys, anchors, entries, positive, negative):
     """-log(S_align / (S_align + S_disc)), mean over the anchors, for one loss."""
     total = 0.
-    for q, k, i in zip(query, own, anchors):
+    for q, k, i in zip(query, own, anchors, strict=True):
         align, disc = math.exp(q @ k / 0.07), 0.
-        for key, j in zip(keys, entries):
+        for key, j in zip(keys, entries, strict=True):
             if positive(i, j):
                 align += math.exp(q @ key / 0.07)
             elif negative(i, j):

@@ -85,7 +85,7 @@ def write_video(path, gray, size=(16, 12)):
 def test_table_writer_resumes_and_grows(tmp_path):
     rng, path = np.random.default_rng(0), tmp_path / 'table.npz'
     ids = [f's{i}' for i in range(7)]
-    rows = dict(zip(ids, rng.normal(size=(7, 5))))
+    rows = dict(zip(ids, rng.normal(size=(7, 5)), strict=True))
 
     def add(writer, names):
         writer.add(names, np.stack([rows[name] for name in names]))

@@ -187,7 +187,7 @@ def test_frame_head_equals_interpolated_linear_layer(frames, length):
     x = torch.randn(2, frames, 6)
     out = head(features(x), torch.ones(2, length, dtype=bool)).detach()
     weight, bias = (p.detach().double().numpy() for p in head.fc.parameters())
-    for row, clip in zip(out, x):
+    for row, clip in zip(out, x, strict=True):
         np.testing.assert_allclose(row, interpolated(clip, length) @ weight.T + bias, atol=1e-5)
 
 

@@ -200,7 +200,7 @@ def test_temporal_published_model_predicts_the_same(inferencer, model, tmp_path,
     published = MotionInferencer(tmp_path / 'out', device='cpu')
     assert published.classes == tuple(CLASSES)
     for ours, theirs in zip(*(i(model / 'a.pkl', progress=False)
-                              for i in (inferencer, published))):
+                              for i in (inferencer, published)), strict=True):
         np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-5)
         assert len(ours.segments) == len(theirs.segments)
     config = json.loads((tmp_path / 'out/config.json').read_text())

@@ -86,7 +86,7 @@ def test_frame_map_of_spaced_frames_equals_sklearn(recordings):
     for k in range(3):
         rows = [(r[0][t, k], r[1][t, k]) for r in recordings.values()
                 for t in (round(i * (len(r[0]) - 1) / 4) for i in range(5))]
-        ap.append(ap_of_frames(*zip(*rows)))
+        ap.append(ap_of_frames(*zip(*rows, strict=True)))
     assert out['localization/frame_mAP'] == pytest.approx(np.mean(ap), rel=1e-6)
 
 

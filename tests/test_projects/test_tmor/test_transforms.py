@@ -191,7 +191,8 @@ def test_random_move_interpolates_from_start_to_end():
         np.testing.assert_allclose(np.diff(parameters, 2, axis=0), 0, atol=2e-2)
         seen |= {(round(a), round(s, 1), round(dx, 1), round(dy, 1))
                  for a, s, dx, dy in parameters[[0, -1]]}
-    for values, column in zip((*options.values(), options['shifts']), zip(*seen)):
+    for values, column in zip((*options.values(), options['shifts']), zip(*seen, strict=True),
+                              strict=True):
         assert set(column) == set(values)
 
 

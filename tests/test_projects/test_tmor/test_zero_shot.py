@@ -79,7 +79,7 @@ def test_zero_shot_scores_are_cosines(table, tmp_path, visual):
     rows = FeatureTable.load(table).lookup(order)
     cosine = (motion @ project(head.text, rows).T).reshape(2, 2, 3).mean(1)
     expected = np.exp(cosine / .07) / np.exp(cosine / .07).sum(1, keepdims=True)
-    for sample, score in zip(samples, expected):
+    for sample, score in zip(samples, expected, strict=True):
         np.testing.assert_allclose(sample.pred_score, score, atol=1e-4)
         assert int(sample.pred_label) == score.argmax()
     if visual:
@@ -95,7 +95,7 @@ def test_zero_shot_loss_equals_formula_over_seen_classes(table):
     motion = project(head.motion, pooled)
     text = project(head.text, FeatureTable.load(table).features)
     total = 0
-    for q, label in zip(motion, labels):
+    for q, label in zip(motion, labels, strict=True):
         align = math.exp(q @ text[label] / .07)
         disc = sum(math.exp(q @ text[c] / .07) for c in range(3) if c != label)
         total -= math.log(align / (align + disc)) / len(labels)
@@ -142,7 +142,7 @@ def test_zero_shot_accuracies_equal_hand_computation():
                     harmonic=2 * (1 / 2) * (2 / 3) / (1 / 2 + 2 / 3))
     metric = ZeroShotAccuracy(num_seen=2)
     metric.process({}, [dict(gt_label=torch.tensor([label]), pred_score=torch.tensor(row))
-                        for label, row in zip(labels, scores)])
+                        for label, row in zip(labels, scores, strict=True)])
     assert metric.compute_metrics(metric.results) == pytest.approx(expected)
     assert accuracies(scores, labels) == pytest.approx(dict(top1=.5, mean_class=7 / 12))
     assert accuracies(scores[:, ::-1], 4 - labels, 2)['harmonic'] < 1
@@ -172,7 +172,7 @@ def test_zero_shot_baseline_is_nearest_to_the_nearest_seen_class():
     train, labels = rng.normal(size=(9, 4)), np.arange(9) % 3
     test, texts = rng.normal(size=(7, 4)), rng.normal(size=(5, 6))
     found = nearest_seen_class(train, labels, test, texts, 3)
-    for x, scores in zip(test, found):
+    for x, scores in zip(test, found, strict=True):
         seen = max(range(3), key=lambda c: float(
             x @ unit(unit(train)[labels == c].mean(0)) / np.linalg.norm(x)))
         unseen = max((3, 4), key=lambda c: unit(texts[seen]) @ unit(texts[c]))

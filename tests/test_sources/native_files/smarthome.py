@@ -24,7 +24,7 @@ def lcr_frames(frames=6):
     """Persons of each frame: nobody, one, two of whom the second moves more, three."""
     persons = [[lcr_pose(300 + t, 200, t), lcr_pose(100 + 40 * t, 220, 50 + t),
                 lcr_pose(500, 210, 7, 10)] for t in range(frames)]
-    return [p[:n] for p, n in zip(persons, [0, 1, 2, 3, 3, 2, 1] * frames)]
+    return [p[:n] for p, n in zip(persons, [0, 1, 2, 3, 3, 2, 1] * frames, strict=False)]
 
 
 def kpts(keypoint):
