@@ -126,6 +126,11 @@ class AnomalyInferencer(BaseInferencer):
     published = PublishedKeys(dataset=('seg_len', 'stride', 'max_missing', 'min_len'),
                               metric=('smoothing', ))
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        # normal and abnormal, of a head that is a classifier
+        self.names_classes = isinstance(getattr(self.model, 'cls_head', None), AnomalyClsHead)
+
     def group(self, recordings):
         """Persons of one video."""
         return (list(group) for _, group in groupby(recordings, lambda r: r.video))

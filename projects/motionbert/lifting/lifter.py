@@ -17,7 +17,7 @@ class MotionLifter(BaseModel):
         backbone (dict): Network from (N, T, J, 3) key points to (N, T, J, 3) positions.
             ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` makes it
             fine-tuning.
-        loss (dict): As :class:`LiftingLoss`.
+        loss (dict, optional): As :class:`LiftingLoss`, for training.
         root_relative (bool): Positions are relative to the root of their frame. Otherwise x and y
             are where the key points are, and z is relative to the root of the first frame.
             Defaults to True.
@@ -26,11 +26,11 @@ class MotionLifter(BaseModel):
         data_preprocessor (dict, optional): As :class:`LiftingDataPreprocessor`.
     """
 
-    def __init__(self, backbone: dict, loss: dict, root_relative: bool = True,
+    def __init__(self, backbone: dict, loss: dict | None = None, root_relative: bool = True,
                  flip_test: bool = True, data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         self.backbone = MODELS.build(backbone)
-        self.loss = MODELS.build(loss)
+        self.loss = loss and MODELS.build(loss)
         self.root_relative = root_relative
         self.flip_test = flip_test
         self._flip_index = get_layout('h36m17').flip_index.tolist()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mofm.apis import MotionInferencer
+from mofm.apis.publish import publish
 from mofm.structures import convert
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs'
@@ -66,3 +67,20 @@ def test_wild_model_lifts_real_poses(real_data, tmp_path):
     assert np.isnan(main[16:793]).all()
     first = np.reshape(json.loads(path.read_text())[0]['keypoints'], (26, 3))
     np.testing.assert_allclose(main[0, 0, :2], first[19, :2], atol=.3)  # stored as float16
+
+
+def test_published_lifter_gives_the_same(tmp_path):
+    """Without the loss, with the settings of its pipeline."""
+    torch.manual_seed(0)
+    config = CONFIGS / 'lift_wild_tiny.py'
+    lifter = MotionInferencer(config, device='cpu', cfg_options=SMALL)
+    torch.save(lifter.model.state_dict(), tmp_path / 'model.pth')
+    publish(config, tmp_path / 'model.pth', tmp_path / 'out', cfg_options=SMALL)
+    published = MotionInferencer(tmp_path / 'out', device='cpu')
+    points = person(20)
+    for expected, found in zip(*(model(points, layout='halpe26', progress=False)
+                                 for model in (lifter, published))):
+        np.testing.assert_array_equal(found.joints, expected.joints)
+    card = (tmp_path / 'out/README.md').read_text()
+    assert "task='lift'" in card
+    assert 'import projects.motionbert  # its classes' in card
