@@ -134,7 +134,8 @@ BROKEN = {
     'text': (native(x='abc'), 'x', 'finite numbers'),
     'struct': (native(x={'a': 1}), 'x', 'finite numbers'),
     'split': (native(train=0), 'train', '1 or -1'),
-    'image': (native(dimensions=np.zeros((1, 3))), 'dimensions', 'a height and width'),
+    'image': (native(dimensions=np.zeros((1, 3))), 'dimensions',
+              r'found \(0.0, 0.0\), expected a height and width'),
     'short image': (native(dimensions=1), 'dimensions', 'at least 2'),
     'huge': (native(bbox=None, x=np.zeros((1, 10**7 + 1), np.uint8)), 'x', 'at most'),
 }
