@@ -16,6 +16,9 @@ from mofm.models.layers.attention import attend
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
 
+#: J, joints of the layout ``h36m17``.
+NUM_JOINTS = 17
+
 
 class Attention(nn.Module):
     """Multi-head self-attention within sequences (N, L, C)."""
@@ -91,14 +94,11 @@ class DSTformer(BaseBackbone):
     ``DSTformer(embed_dims=256, mlp_ratio=4)``, 16,001,549.
 
     Args:
-        in_channels (int): Numbers a joint: x, y and confidence. Defaults to 3.
-        out_channels (int): Numbers of a result: x, y and z. Defaults to 3.
         embed_dims (int): C, width of the streams. Defaults to 512.
         rep_dims (int): Width of the representation. Defaults to 512.
         depth (int): Levels. Defaults to 5.
         num_heads (int): Attention heads; divides C. Defaults to 8.
         mlp_ratio (float): Hidden width of the MLPs over C. Defaults to 2.
-        num_joints (int): J. Defaults to 17, layout ``h36m17``.
         max_frames (int): Longest clip. Defaults to 243.
         att_fuse (bool): Mix the streams by computed weights; False takes their mean. Defaults to
             True.
@@ -112,14 +112,11 @@ class DSTformer(BaseBackbone):
     """
 
     def __init__(self,
-                 in_channels: int = 3,
-                 out_channels: int = 3,
                  embed_dims: int = 512,
                  rep_dims: int = 512,
                  depth: int = 5,
                  num_heads: int = 8,
                  mlp_ratio: float = 2,
-                 num_joints: int = 17,
                  max_frames: int = 243,
                  att_fuse: bool = True,
                  init_std: float = 0.02,
@@ -129,8 +126,8 @@ class DSTformer(BaseBackbone):
         if embed_dims % num_heads:
             raise ValueError(f'embed_dims: found {embed_dims}, expected a multiple of num_heads='
                              f'{num_heads}')
-        self.joints_embed = nn.Linear(in_channels, embed_dims)
-        self.pos_embed = nn.Parameter(torch.zeros(1, num_joints, embed_dims))
+        self.joints_embed = nn.Linear(3, embed_dims)  # x, y and confidence
+        self.pos_embed = nn.Parameter(torch.zeros(1, NUM_JOINTS, embed_dims))
         self.temp_embed = nn.Parameter(torch.zeros(1, max_frames, 1, embed_dims))
         self.blocks_st, self.blocks_ts = (
             nn.ModuleList(Block(embed_dims, num_heads, mlp_ratio) for _ in range(depth))
@@ -141,7 +138,7 @@ class DSTformer(BaseBackbone):
         self.pre_logits = nn.Sequential()
         self.pre_logits.add_module('fc', nn.Linear(embed_dims, rep_dims))
         self.pre_logits.add_module('act', nn.Tanh())
-        self.head = nn.Linear(rep_dims, out_channels)
+        self.head = nn.Linear(rep_dims, 3)  # x, y and z
         self._init(init_std)
         if frozen:
             self.freeze()

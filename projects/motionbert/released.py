@@ -82,7 +82,7 @@ def _checked(state: State) -> State:
                      if name.startswith('backbone.blocks_st.')), default=-1)
     with torch.device('meta'):
         backbone = {f'backbone.{name}'
-                    for name in DSTformer(8, embed_dims=8, depth=depth).state_dict()}
+                    for name in DSTformer(embed_dims=8, depth=depth).state_dict()}
     heads = {task: {f'{layer}.{name}' for layer, names in layers.items() for name in names}
              for task, layers in _HEADS.items()}
     task = min(heads, key=lambda task: len((state.keys() - backbone) ^ heads[task]))

@@ -1,4 +1,4 @@
-"""How good tokens are: what they rebuild, how many are used, how well they are predicted."""
+"""Metrics of motion tokens: reconstruction, use and prediction."""
 
 import numpy as np
 import torch.nn.functional as F

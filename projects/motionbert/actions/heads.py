@@ -8,19 +8,20 @@ from mofm.models.layers.probe_norm import ProbeBatchNorm
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
 
+from ..dstformer import NUM_JOINTS
 
-def pool(tokens: Tensor, num_joints: int, dropout: nn.Module) -> Tensor:
+
+def pool(tokens: Tensor, dropout: nn.Module) -> Tensor:
     """Dropout on every token, then the mean over persons and frames of each joint.
 
     Args:
         tokens (Tensor): (B, M * T * J, C), joints innermost; persons that fill up a clip count.
-        num_joints (int): J.
         dropout (nn.Module): As its name says.
 
     Returns:
         Tensor: (B, J * C).
     """
-    return dropout(tokens).unflatten(1, (-1, num_joints)).mean(1).flatten(1)
+    return dropout(tokens).unflatten(1, (-1, NUM_JOINTS)).mean(1).flatten(1)
 
 
 @MODELS.register_module()
@@ -30,7 +31,6 @@ class MotionBERTClsHead(ActionClsHead):
     Args:
         num_classes (int): K.
         in_channels (int): C. Defaults to 512.
-        num_joints (int): J. Defaults to 17.
         hidden_channels (int): Width between the layers. Defaults to 2048.
         dropout (float): Defaults to 0.5.
         **kwargs: Label smoothing, ... of :class:`ActionClsHead`.
@@ -39,13 +39,11 @@ class MotionBERTClsHead(ActionClsHead):
     def __init__(self,
                  num_classes: int,
                  in_channels: int = 512,
-                 num_joints: int = 17,
                  hidden_channels: int = 2048,
                  dropout: float = 0.5,
                  **kwargs):
         super().__init__(num_classes, hidden_channels, dropout, **kwargs)
-        self.num_joints = num_joints
-        self.fc1 = nn.Linear(num_joints * in_channels, hidden_channels)
+        self.fc1 = nn.Linear(NUM_JOINTS * in_channels, hidden_channels)
         self.bn = ProbeBatchNorm(hidden_channels)
         self.fc2 = self.fc  # its name in the released checkpoints
         del self.fc
@@ -55,7 +53,7 @@ class MotionBERTClsHead(ActionClsHead):
 
     def forward(self, features: MotionFeatures) -> Tensor:
         """Class scores (B, K)."""
-        x = self.fc1(pool(features.tokens, self.num_joints, self.dropout))
+        x = self.fc1(pool(features.tokens, self.dropout))
         return self.fc2(F.relu(self.bn(x)))
 
 
@@ -65,7 +63,6 @@ class MotionBERTOneShotHead(OneShotHead):
 
     Args:
         in_channels (int): C. Defaults to 512.
-        num_joints (int): J. Defaults to 17.
         out_channels (int, optional): E. None takes the representations themselves. Defaults to
             2048.
         dropout (float): Defaults to 0.1.
@@ -74,12 +71,10 @@ class MotionBERTOneShotHead(OneShotHead):
 
     def __init__(self,
                  in_channels: int = 512,
-                 num_joints: int = 17,
                  out_channels: int | None = 2048,
                  dropout: float = 0.1,
                  loss: dict | None = None):
-        super().__init__(num_joints * in_channels, out_channels, dropout, loss)
-        self.num_joints = num_joints
+        super().__init__(NUM_JOINTS * in_channels, out_channels, dropout, loss)
         self.fc1 = self.fc  # its name in the released checkpoints
         del self.fc
 
@@ -88,4 +83,4 @@ class MotionBERTOneShotHead(OneShotHead):
 
     def forward(self, features: MotionFeatures) -> Tensor:
         """Embeddings (B, E) of length 1."""
-        return F.normalize(self.fc1(pool(features.tokens, self.num_joints, self.dropout)), dim=1)
+        return F.normalize(self.fc1(pool(features.tokens, self.dropout)), dim=1)

@@ -1,12 +1,12 @@
 """Head that regresses the pose and shape of SMPL (MotionBERT, arXiv 2210.06551, Sec. 3.4)."""
 
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
+from ..dstformer import NUM_JOINTS
 from .rotations import matrix_from_6d
 from .smpl_files import read_mean_params
 
@@ -20,7 +20,6 @@ class SMPLHead(BaseModule):
     Args:
         mean_params (str): ``smpl_mean_params.npz`` of SPIN.
         in_channels (int): C, width of the representation. Defaults to 512.
-        num_joints (int): J. Defaults to 17.
         hidden_dims (int): Width of the hidden layers. Defaults to 1024; the paper has 2048.
         dropout (float): Before the hidden layers. Defaults to 0.1.
 
@@ -31,15 +30,14 @@ class SMPLHead(BaseModule):
     def __init__(self,
                  mean_params: str,
                  in_channels: int = 512,
-                 num_joints: int = 17,
                  hidden_dims: int = 1024,
                  dropout: float = 0.1):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.fc1 = nn.Linear(num_joints * in_channels, hidden_dims)
+        self.fc1 = nn.Linear(NUM_JOINTS * in_channels, hidden_dims)
         self.bn1 = nn.BatchNorm1d(hidden_dims)
         self.head_pose = nn.Linear(hidden_dims, 24 * 6)
-        self.fc2 = nn.Linear(num_joints * in_channels, hidden_dims)
+        self.fc2 = nn.Linear(NUM_JOINTS * in_channels, hidden_dims)
         self.bn2 = nn.BatchNorm1d(hidden_dims)
         self.head_shape = nn.Linear(hidden_dims, 10)
         for layer in (self.head_pose, self.head_shape):  # start about at the mean

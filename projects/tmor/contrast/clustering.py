@@ -19,6 +19,8 @@ from mofm.registry import FUNCTIONS
 _BLOCK = 2**25
 # Radius below which features differ by rounding only.
 _ROUNDING = 1e-6
+_SUBSET = 10_000  # points whose distances are measured for an adaptive radius
+_RETRIES = 3  # times that the radius is halved
 
 
 class Clusters(NamedTuple):
@@ -132,11 +134,8 @@ class ClusterDBSCAN:
         eps (float, optional): Radius. Defaults to None: adaptive.
         percentile (float): eps is that percentile of the distances to the ``min_samples``-th
             nearest neighbor. Defaults to 10.
-        subset (int): Points whose distances are looked at, drawn anew each time. Defaults to
-            10000.
         max_share (float): Largest share of the samples that a cluster may have. Defaults to 0.2.
-        retries (int): How often the radius is halved. Defaults to 3.
-        max_points (int, optional): Cluster that many samples, drawn anew each time; the others
+        max_points (int, optional): Cluster that many samples, drawn each time; the others
             join the nearest core point within eps. Defaults to None: all.
 
     Raises:
@@ -149,23 +148,19 @@ class ClusterDBSCAN:
                  min_samples: int = 4,
                  eps: float | None = None,
                  percentile: float = 10.,
-                 subset: int = 10_000,
                  max_share: float = 0.2,
-                 retries: int = 3,
                  max_points: int | None = None):
         for name, value, low, high in (
                 ('min_samples', min_samples, 1, np.inf), ('eps', eps, 1e-9, 2),
-                ('percentile', percentile, 0, 100), ('subset', subset, 1, np.inf),
-                ('max_share', max_share, 0, 1), ('retries', retries, 0, np.inf),
+                ('percentile', percentile, 0, 100),
+                ('max_share', max_share, 0, 1),
                 ('max_points', max_points, 1, np.inf)):
             if value is not None and not low <= value <= high:
                 raise ValueError(f'{name}: found {value}, expected a number in [{low}, {high}]')
         self.min_samples = min_samples
         self.eps = eps
         self.percentile = percentile
-        self.subset = subset
         self.max_share = max_share
-        self.retries = retries
         self.max_points = max_points
 
     @torch.no_grad()
@@ -190,7 +185,7 @@ class ClusterDBSCAN:
                       f'clustering: found features of {len(points)} samples, expected more',
                       'current', logging.WARNING)
             return Clusters(labels, 0.)
-        for _ in range(self.retries + 1):
+        for _ in range(_RETRIES + 1):
             found, core = (x.to(bank.device) for x in self.dbscan(points, eps, self.min_samples))
             if len(points) < len(features):
                 found = self._spread(features, chosen, found, core, eps)
@@ -211,7 +206,7 @@ class ClusterDBSCAN:
             return 0.
         if self.eps is not None:
             return self.eps
-        queries = points[self._draw(len(points), self.subset)]
+        queries = points[self._draw(len(points), _SUBSET)]
         distance = neighbor_distance(queries, points, self.min_samples)
         return float(np.percentile(distance.cpu().numpy(), self.percentile))
 

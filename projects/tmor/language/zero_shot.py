@@ -16,6 +16,9 @@ from mofm.structures import MotionFeatures
 from ..contrast import losses, model  # noqa: F401
 from .tables import FeatureTable
 
+#: Of the loss, and of the softmax that makes ``pred_score`` of the cosines.
+_TEMPERATURE = 0.07
+
 
 @MODELS.register_module()
 class ZeroShotHead(BaseModule):
@@ -38,8 +41,6 @@ class ZeroShotHead(BaseModule):
             ``frame_dir``.
         in_channels (int): Width of the motion features. Defaults to 256.
         out_channels (int): Width of the common space. Defaults to 128.
-        temperature (float): Of the loss, and of the softmax that makes ``pred_score`` of the
-            cosines. Defaults to 0.07.
         init_cfg (dict, optional): Weights to start from.
 
     Attributes:
@@ -57,7 +58,6 @@ class ZeroShotHead(BaseModule):
                  visual_table: str | None = None,
                  in_channels: int = 256,
                  out_channels: int = 128,
-                 temperature: float = 0.07,
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
         table = FeatureTable.load(class_table)
@@ -68,9 +68,8 @@ class ZeroShotHead(BaseModule):
                              'of classes')
         self.register_buffer('texts', texts, persistent=False)
         self.num_seen = num_seen
-        self.temperature = temperature
         self.videos = visual_table and FeatureTable.load(visual_table)
-        self.criterion = MODELS.build(dict(type='ClusterContrastLoss', temperature=temperature))
+        self.criterion = MODELS.build(dict(type='ClusterContrastLoss', temperature=_TEMPERATURE))
 
         def projection(channels):
             return MODELS.build(dict(type='ProjectionHead', in_channels=channels,
@@ -135,7 +134,7 @@ class ZeroShotHead(BaseModule):
             videos = rows.to(features.pooled).repeat_interleave(clips, 0)
         cosine = self(features, videos)
         cosine = cosine.view(len(data_samples), -1, cosine.shape[1]).mean(1)
-        for sample, score in zip(data_samples, (cosine / self.temperature).softmax(1),
+        for sample, score in zip(data_samples, (cosine / _TEMPERATURE).softmax(1),
                                  strict=True):
             sample.set_pred_score(score).set_pred_label(score.argmax())
         return data_samples

@@ -131,11 +131,11 @@ def frame_features(features: MotionFeatures) -> Tensor:
 class _DilatedResidual(nn.Module):
     """``x + dropout(1x1(ReLU(dilated convolution of 3 frames(x))))``, zero for padding."""
 
-    def __init__(self, channels: int, dilation: int, dropout: float):
+    def __init__(self, channels: int, dilation: int):
         super().__init__()
         self.conv = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation)
         self.mix = nn.Conv1d(channels, channels, 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """(B, D, S) to the same; ``valid`` (B, 1, S) of the same type."""
@@ -152,8 +152,6 @@ class SDTCNHead(FrameHead):
         num_classes (int): K.
         in_channels (int): D. Defaults to 256.
         hidden_channels (int): Width of the blocks. Defaults to 512.
-        num_blocks (int): Defaults to 5.
-        dropout (float): Defaults to 0.5.
         loss (dict, optional): As of :class:`FrameHead`.
     """
 
@@ -161,13 +159,11 @@ class SDTCNHead(FrameHead):
                  num_classes: int,
                  in_channels: int = 256,
                  hidden_channels: int = 512,
-                 num_blocks: int = 5,
-                 dropout: float = 0.5,
                  loss: dict | None = None):
         super().__init__(num_classes, hidden_channels, loss)
         self.embed = nn.Linear(in_channels, hidden_channels)
         self.blocks = nn.ModuleList(
-            _DilatedResidual(hidden_channels, 2**i, dropout) for i in range(num_blocks))
+            _DilatedResidual(hidden_channels, 2**i) for i in range(5))
 
     def forward(self, features: MotionFeatures, valid: Tensor) -> Tensor:
         """See :meth:`FrameHead.forward`."""

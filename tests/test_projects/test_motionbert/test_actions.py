@@ -264,13 +264,13 @@ def test_action_resampling_refuses_recording_without_frames():
 
 
 # ------------------------------------------------------------------------------------ heads
-def features(batch=3, persons=2, frames=4, joints=5, width=6, seed=0):
+def features(batch=3, persons=2, frames=4, joints=17, width=6, seed=0):
     torch.manual_seed(seed)
     tokens = torch.randn(batch, persons * frames * joints, width)
     return MotionFeatures(tokens, tokens.mean(1), torch.ones(tokens.shape[:2], dtype=bool))
 
 
-def pooled(x, b, persons=2, frames=4, joints=5, width=6):
+def pooled(x, b, persons=2, frames=4, joints=17, width=6):
     """Mean over T, then over M, of (m, t, j)-ordered tokens, term by term."""
     tokens = x.tokens[b].double().tolist()
     return torch.tensor([
@@ -281,7 +281,7 @@ def pooled(x, b, persons=2, frames=4, joints=5, width=6):
 
 def test_action_head_scores_equal_formula():
     torch.manual_seed(1)
-    head = MODELS.build(dict(type='MotionBERTClsHead', num_classes=4, in_channels=6, num_joints=5,
+    head = MODELS.build(dict(type='MotionBERTClsHead', num_classes=4, in_channels=6,
                              hidden_channels=8)).eval()
     for name, value in dict(weight=1.3, bias=0.2, running_mean=0.1, running_var=0.5).items():
         torch.nn.init.normal_(getattr(head.bn, name), value, 0.01)
@@ -302,13 +302,13 @@ def test_action_head_scores_equal_formula():
 
 def test_action_embedding_head_equals_formula():
     torch.manual_seed(1)
-    head = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6, num_joints=5,
+    head = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6,
                              out_channels=7)).eval()
     x = features()
     for b, got in enumerate(head(x)):
         wanted = head.fc1.weight.double() @ pooled(x, b) + head.fc1.bias.double()
         torch.testing.assert_close(got.double(), wanted / wanted.norm(), rtol=1e-5, atol=1e-6)
-    itself = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6, num_joints=5,
+    itself = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6,
                                out_channels=None)).eval()
     assert not list(itself.parameters())
     torch.testing.assert_close(itself(x)[1].double(), pooled(x, 1) / pooled(x, 1).norm(),
@@ -318,8 +318,8 @@ def test_action_embedding_head_equals_formula():
 def test_action_head_drops_every_token():
     """Its noise is averaged over M * T tokens: variance x^2 p / (1 - p) / (M * T)."""
     torch.manual_seed(0)
-    tokens = torch.ones(1, 400 * 5, 300)
-    out = pool(tokens, 5, torch.nn.Dropout(0.5))
+    tokens = torch.ones(1, 400 * 17, 300)
+    out = pool(tokens, torch.nn.Dropout(0.5))
     assert out.mean() == pytest.approx(1, abs=0.01)
     assert out.var() == pytest.approx(1 / 400, rel=0.1)
 
