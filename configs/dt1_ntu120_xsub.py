@@ -2,11 +2,7 @@
 _base_ = 'dt1_ntu60.py'
 data = dict(ann_file='data/ntu120_hrnet.pkl', num_classes=120, class_names='ntu120')
 model = dict(cls_head=dict(num_classes=120))
-train_dataloader = dict(dataset=dict(**data, split='xsub_train'))
-val_dataloader = dict(dataset=dict(**data, split='xsub_val'))
+train_dataloader = dict(dataset=data)
+val_dataloader = dict(dataset=data)
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=20)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-8 / 1e-4, end=5, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-8, begin=5, end=20, convert_to_iter_based=True)
-]

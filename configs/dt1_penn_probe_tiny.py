@@ -8,5 +8,7 @@ optim_wrapper = dict(optimizer=dict(lr=1e-2, weight_decay=0.), paramwise_cfg=dic
 auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(max_epochs=20, val_interval=20)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=1e-5, end=20, convert_to_iter_based=True)
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-5, end='${train_cfg.max_epochs}',
+        convert_to_iter_based=True)
 ]

@@ -2,22 +2,18 @@
 # the paper: 5 epochs, batch 16 = 8 classes x 2, AdamW, linear 1e-8 to 1e-5 over 0.3 epochs, cosine
 # back to 1e-8. Paper: 56.6 top-1. The file is made by tools/data/one_shot.py.
 _base_ = [
-    '_base_/default_runtime.py', '_base_/models/mofm_base.py', '_base_/datasets/action.py',
-    '_base_/schedules/adamw_cosine.py'
+    '_base_/default_runtime.py', '_base_/grids/base.py', '_base_/models/recognizer_base.py',
+    '_base_/datasets/action.py', '_base_/schedules/adamw_cosine.py'
 ]
 data = dict(ann_file='data/ntu120_oneshot.pkl', num_classes=120, class_names='ntu120')
 model = dict(
-    type='MotionRecognizer',
-    backbone=dict(
-        **_base_.backbone,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
-            prefix='backbone.')),
     cls_head=dict(
-        type='OneShotHead', in_channels=768, out_channels=2048, dropout=0.4,
-        loss=dict(type='SupConLoss', temperature=0.1)),
-    data_preprocessor=_base_.data_preprocessor)
+        _delete_=True,
+        type='OneShotHead',
+        in_channels='${model.backbone.embed_dims}',
+        out_channels=2048,
+        dropout=0.4,
+        loss=dict(type='SupConLoss', temperature=0.1)))
 train_dataloader = dict(
     batch_size=16,
     sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=16, per_class=2),
@@ -31,7 +27,4 @@ optim_wrapper = dict(optimizer=dict(lr=1e-5, weight_decay=3e-4))
 auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=5)
 # as iterations a warm-up may end within an epoch
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-8 / 1e-5, end=0.3, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-8, begin=0.3, end=5, convert_to_iter_based=True)
-]
+schedule = dict(warmup=0.3, start_factor=1e-8 / 1e-5, eta_min=1e-8)

@@ -3,22 +3,21 @@
 # docs/dt2.md. The schedule is the paper's with ten times its peak, as in dt1_penn_tiny.py: at 1e-3
 # novel classes fall onto each other.
 _base_ = [
-    '_base_/default_runtime.py', '_base_/models/mofm_tiny.py', '_base_/datasets/action_tiny.py',
-    '_base_/schedules/adamw_cosine.py'
+    '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/recognizer_tiny.py',
+    '_base_/datasets/action_tiny.py', '_base_/schedules/adamw_cosine.py'
 ]
 ann_file = 'data/penn_action.pkl'
 model = dict(
-    type='MotionRecognizer',
     backbone=dict(
-        **_base_.backbone,
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/mofm/pretrain_auxiliary_classes_tiny/epoch_60.pth',
-            prefix='backbone.')),
+            checkpoint='work_dirs/mofm/pretrain_auxiliary_classes_tiny/epoch_60.pth')),
     cls_head=dict(
-        type='OneShotHead', in_channels=128, out_channels=256, dropout=0.4,
-        loss=dict(type='SupConLoss', temperature=0.1)),
-    data_preprocessor=_base_.data_preprocessor)
+        _delete_=True,
+        type='OneShotHead',
+        in_channels='${model.backbone.embed_dims}',
+        out_channels=256,
+        dropout=0.4,
+        loss=dict(type='SupConLoss', temperature=0.1)))
 train_dataloader = dict(
     batch_size=80,
     sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=80, per_class=8),
@@ -27,14 +26,7 @@ val_dataloader = dict(dataset=dict(ann_file=ann_file, classes=[0, 3, 6, 9, 12]))
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='OneShotAccuracy', draws=1000)
 test_evaluator = val_evaluator
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-4, weight_decay=0.05),
-    clip_grad=dict(max_norm=1.),
-    paramwise_cfg=dict(layer_decay=0.85))
+optim_wrapper = dict(clip_grad=dict(max_norm=1.), paramwise_cfg=dict(layer_decay=0.85))
 auto_scale_lr = dict(base_batch_size=80)
 train_cfg = dict(max_epochs=5, val_interval=5)
-# as iterations a warm-up may end within an epoch
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=0.3, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, begin=0.3, end=5, convert_to_iter_based=True)
-]
+schedule = dict(warmup=0.3)

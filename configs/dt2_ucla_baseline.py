@@ -1,4 +1,5 @@
 # The baseline of dt2_ucla_tiny.py: key points as features, nothing to train (checkpoint: none).
 _base_ = 'dt2_ucla_tiny.py'
 model = dict(
-    backbone=dict(_delete_=True, type='KeypointFeatures'), cls_head=dict(out_channels=None))
+    backbone=dict(_delete_=True, type='KeypointFeatures'),
+    cls_head=dict(in_channels=544, out_channels=None))

@@ -2,21 +2,10 @@
 # 1e-8 to 6e-4 and back. Paper: 76.56 AUC.
 # Literal mode, empty pieces count: --cfg-options model.head.ignore_empty=False
 _base_ = [
-    '_base_/default_runtime.py', '_base_/models/mofm_base.py', '_base_/datasets/tracks.py',
-    '_base_/schedules/adam_onecycle.py'
+    '_base_/default_runtime.py', '_base_/grids/base.py', '_base_/models/jigsaw_base.py',
+    '_base_/datasets/tracks.py', '_base_/schedules/adam_onecycle.py'
 ]
 ann_file = 'data/shanghaitech.pkl'
-model = dict(
-    type='JigsawDetector',
-    backbone=dict(
-        **_base_.backbone,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/mofm/pretrain/epoch_20.pth',
-            prefix='backbone.')),
-    head=dict(
-        type='JigsawHead', in_channels=768, canvas=72, patch=4, grid=(6, 2), dropout=0.4),
-    data_preprocessor=_base_.data_preprocessor)
 train_dataloader = dict(dataset=dict(ann_file=ann_file, split='train'))
 val_dataloader = dict(dataset=dict(ann_file=ann_file, split='test'))
 test_dataloader = val_dataloader
@@ -25,7 +14,4 @@ val_evaluator = dict(
     gt=dict(type='shanghaitech', path='data/ShanghaiTech/gt/test_frame_mask'))
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=6e-4, weight_decay=6e-4))
-train_cfg = dict(max_epochs=1)
-param_scheduler = dict(
-    type='OneCycleLR', eta_max=6e-4, total_steps=1, pct_start=0.3, div_factor=6e-4 / 1e-8,
-    final_div_factor=1, convert_to_iter_based=True)
+param_scheduler = dict(div_factor=6e-4 / 1e-8, final_div_factor=1)

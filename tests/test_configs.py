@@ -77,10 +77,10 @@ def test_configs_build_and_learn(path):
     torch.manual_seed(0)
     if 'tokenizer' in cfg.model:
         cfg.model.tokenizer.init_cfg = None  # a random teacher will do
-    if cfg.data_preprocessor.canvas == 72 and 'depth' in cfg.model.get('backbone', {}):
+    if cfg.grid.canvas == 72 and 'depth' in cfg.model.get('backbone', {}):
         cfg.model.backbone.depth = 2  # twelve equal blocks take their time
     model = MODELS.build(cfg.model).train()
-    batch = 1 if cfg.data_preprocessor.canvas == 72 else 2  # a full-size clip is enough work
+    batch = 1 if cfg.grid.canvas == 72 else 2  # a full-size clip is enough work
     if cfg.train_dataloader.sampler.type == 'ClassBalancedSampler':
         batch = 4  # two of two classes
     data = model.data_preprocessor(random_batch(pipeline_of(cfg.train_dataloader), batch))
@@ -100,3 +100,63 @@ def test_configs_build_and_learn(path):
         out = model(**val, mode='predict')
     assert len(out) == 1
     assert isinstance(out[0], ActionDataSample)
+
+
+def settings(cfg, names):
+    """Values of all settings of these names."""
+    if isinstance(cfg, dict):
+        return [v for k, v in cfg.items() if k in names] + settings(list(cfg.values()), names)
+    return [v for part in cfg for v in settings(part, names)] if isinstance(cfg, list) else []
+
+
+@pytest.mark.parametrize(('option', 'value', 'names'), [
+    ('grid.canvas', 48, ('canvas', )),
+    ('grid.num_frames', 32, ('num_frames', 'clip_len', 'seg_len', 'min_len'))])
+@pytest.mark.parametrize('path', [
+    'configs/mofm/kmeans_tiny.py', 'configs/mofm/dved_tiny.py', 'configs/mofm/pretrain_tiny.py',
+    'configs/mofm/pretrain_kmeans_tiny.py', 'configs/dt1_penn_tiny.py',
+    'configs/dt2_penn_tiny.py', 'configs/dt3_utkinect_tiny.py', 'configs/dt4_utkinect_tiny.py',
+    'projects/tmor/configs/zero_shot_penn_mofm_tiny.py'])
+def test_one_override_of_grid_reaches_every_setting(path, option, value, names):
+    cfg = load_config(ROOT / path, {option: value}).to_dict()
+    assert set(settings(cfg, names)) == {value}
+    assert len(settings(cfg, names)) > 4
+
+
+@pytest.mark.parametrize('path', [
+    'configs/mofm/dved_tiny.py', 'configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py',
+    'configs/dt3_utkinect_tiny.py'])
+def test_models_of_another_canvas_train_a_step(path):
+    options = {'grid.canvas': 48}
+    for part in ('model.tokenizer', 'model.backbone'):
+        if part.split('.')[1] in load_config(ROOT / path).model:
+            options[f'{part}.init_cfg'] = None
+    cfg = load_config(ROOT / path, options)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).train()
+    data = model.data_preprocessor(random_batch(pipeline_of(cfg.train_dataloader), 2))
+    cubes = 12 * 12
+    assert data['inputs'].grid.num_cubes == cubes
+    grids = [part.grid for part in (model, *model.modules(), getattr(model, 'tokenizer', None))
+             if hasattr(part, 'grid')]
+    assert {grid.num_cubes for grid in grids} == {cubes}
+    if hasattr(model, 'backbone'):
+        assert model.backbone.pos_embed.shape[1] == cubes
+    if 'dt3' in path:
+        assert model.head.cubes.numel() == cubes
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-3)
+    before, _ = model.parse_losses(model(**data, mode='loss'))
+    before.backward()
+    optimizer.step()
+    after, _ = model.parse_losses(model(**data, mode='loss'))
+    assert after.isfinite()
+    assert after != before
+
+
+def test_schedules_end_with_the_training():
+    for path in CONFIGS:
+        cfg = load_config(ROOT / path, {'train_cfg.max_epochs': 7})
+        schedulers = cfg.get('param_scheduler') or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            if scheduler.type != 'LinearLR':  # the warm-up
+                assert scheduler.get('end', scheduler.get('total_steps')) == 7

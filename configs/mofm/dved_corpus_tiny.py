@@ -2,13 +2,8 @@
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus_tiny.py
 _base_ = ['dved_teacher_tiny.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
-    loss=dict(guide=dict(init_cfg=dict(
-        checkpoint='work_dirs/mofm/kmeans_corpus_tiny/epoch_1.pth'))))
+    loss=dict(
+        guide=dict(init_cfg=dict(checkpoint='work_dirs/mofm/kmeans_corpus_tiny/epoch_1.pth'))))
 train_dataloader = dict(
-    sampler=dict(
-        _delete_=True, type='MixtureSampler', weights=_base_.corpus_weights, num_samples=1258),
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        ignore_keys=['classes'],
-        datasets=[dict(**data, pipeline=_base_.train_pipeline) for data in _base_.corpus]))
+    sampler=dict(_delete_=True, **_base_.corpus_sampler, num_samples=1258),
+    dataset=dict(_delete_=True, **_base_.corpus_dataset))

@@ -1,11 +1,7 @@
 # k-means at full size on the mixture of sets: the guide of dved_corpus.py.
 _base_ = ['kmeans.py', '../_base_/datasets/motion_corpus.py']
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        ignore_keys=['classes'],
-        datasets=[dict(**data, pipeline=_base_.train_pipeline) for data in _base_.corpus]))
+    sampler=dict(_delete_=True, **_base_.corpus_sampler),
+    dataset=dict(_delete_=True, **_base_.corpus_dataset))
 val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl', split='test'))
 test_dataloader = val_dataloader

@@ -5,11 +5,7 @@ model = dict(
     backbone=dict(tokens='occupied'),
     tokenizer=dict(init_cfg=dict(checkpoint='work_dirs/mofm/dved_corpus/epoch_20.pth')))
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type='MixtureSampler', weights=_base_.corpus_weights),
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        ignore_keys=['classes'],
-        datasets=[dict(**data, pipeline=_base_.train_pipeline) for data in _base_.corpus]))
+    sampler=dict(_delete_=True, **_base_.corpus_sampler),
+    dataset=dict(_delete_=True, **_base_.corpus_dataset))
 val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl', split='test'))
 test_dataloader = val_dataloader

@@ -1,3 +1,3 @@
-# pretrain_large.py for ViT-Huge.
-_base_ = ['pretrain_large.py', '../_base_/models/mofm_huge.py']
-model = dict(backbone=_base_.huge, head=dict(in_channels=1280))
+# pretrain_large.py for ViT-Huge (arXiv 2010.11929, Table 1).
+_base_ = 'pretrain_large.py'
+model = dict(backbone=dict(embed_dims=1280, depth=32))

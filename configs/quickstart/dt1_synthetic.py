@@ -14,5 +14,4 @@ val_dataloader = dict(
         pipeline=_base_.val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=12, val_interval=3)
-warmup, cosine = _base_.param_scheduler
-param_scheduler = [dict(warmup, end=1), dict(cosine, begin=1, end=12)]
+schedule = dict(warmup=1)

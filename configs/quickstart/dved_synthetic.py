@@ -13,7 +13,5 @@ val_dataloader = dict(
         pipeline=_base_.val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=8, val_interval=8)
-warmup, cosine = _base_.param_scheduler
-param_scheduler = [dict(warmup, end=1), dict(cosine, begin=1, end=8)]
 *others, forcing = _base_.custom_hooks
 custom_hooks = [*others, dict(forcing, iters=230)]

@@ -90,9 +90,13 @@ def test_backbone_frozen_stays_in_eval():
     assert not any(p.requires_grad for p in backbone.parameters())
 
 
+def test_position_table_grows_with_the_canvas():
+    assert build().pos_embed.shape[1] == 40
+    assert build(canvas=28).pos_embed.shape[1] == 7 * 7
+    assert build(canvas=28, with_cls=True).pos_embed.shape[1] == 7 * 7 + 1
+
+
 def test_backbone_names_bad_sizes(clips):
-    with pytest.raises(ValueError, match='max_tokens: found 30, expected at least 36'):
-        build(max_tokens=30)
     with pytest.raises(ValueError, match='canvas: found 70'):
         MODELS.build(dict(type='MoFMBackbone', canvas=70))
     with pytest.raises(ValueError, match='backbone expects 17 joints on CubeGrid'):

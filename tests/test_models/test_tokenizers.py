@@ -113,6 +113,7 @@ def test_guided_dved_loss_follows_the_guide(clips, tmp_path):
                       guide, init_cfg=dict(type='Pretrained', checkpoint=str(path)))))
     again.init_weights()
     assert torch.equal(again.codebook.weight, book)  # the warm start does not undo training
+    assert again.criterion.rec_weight == again.grid.num_frames * again.grid.patch**2
     without = build(loss=dict(type='GuidedDVEDLoss', guide=guide))
     with pytest.raises(ValueError, match='guide: found no init_cfg, expected'):
         without.init_weights()

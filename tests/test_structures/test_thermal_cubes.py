@@ -101,6 +101,8 @@ def test_thermal_cubes_of_huge_coordinates_are_empty():
 
 
 def test_thermal_cubes_name_bad_shapes_and_sizes():
+    with pytest.raises(ValueError, match=r"patch: found '\$\{grid.patch\}', expected a number"):
+        CubeGrid(16, 36, '${grid.patch}')
     with pytest.raises(ValueError, match='canvas: found 70, expected a positive multiple'):
         CubeGrid(48, 70, 4)
     with pytest.raises(ValueError, match='found 47 frames, expected 48'):

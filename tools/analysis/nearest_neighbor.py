@@ -29,7 +29,7 @@ def main():
     init_default_scope(cfg.default_scope)
     backbone = MODELS.build(dict(type='KeypointFeatures'))
     metrics = evaluate_nearest_neighbors(
-        cfg, MODELS.build(cfg.data_preprocessor), lambda inputs: backbone(inputs).pooled,
+        cfg, MODELS.build(cfg.model.data_preprocessor), lambda inputs: backbone(inputs).pooled,
         set_normality)
     for name, value in metrics.items():
         print(f'{name}: {value:.4f}')

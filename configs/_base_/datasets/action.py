@@ -1,18 +1,20 @@
 # Clips with action labels (DT1). A config sets ann_file and split of the three loaders.
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
 train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
     dict(type='PoseAffine', scale=(0.8, 1.2), shift=0.1),
     dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
     dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 train_dataloader = dict(

@@ -1,36 +1,18 @@
-# action.py at tiny size: 16 frames on a 36x36 canvas.
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=16, canvas=36, patch=4, sigma=0.6)
+# action.py with weaker augmentation and larger batches, for tiny models.
+_base_ = 'action.py'
 train_pipeline = [
     dict(type='TemporalCrop', ratio=(0.9, 1.0)),
-    dict(type='UniformSampleFrames', clip_len=16),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
     dict(type='PoseAffine', scale=(0.9, 1.1), shift=0.04, rotation=6),
     dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
-    dict(type='PackMotionInputs')
-]
-val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
-    dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 train_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='MotionDataset', pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='MotionDataset', pipeline=val_pipeline, test_mode=True))
+    batch_size=32, num_workers=1, pin_memory=False, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=32, num_workers=1)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mmaction.AccMetric')
-test_evaluator = val_evaluator
-auto_scale_lr = dict(enable=False, base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=32)

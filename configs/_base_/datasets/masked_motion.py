@@ -1,39 +1,31 @@
-# Clips with masks, for the pre-training: as motion.py plus KeypointMaskGenerator.
-ann_file = 'data/panoptic.pkl'
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
+# motion.py with masks, for the pre-training.
+_base_ = 'motion.py'
 train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
     dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
-    dict(type='KeypointMaskGenerator', min_masked=16, max_masked=75, unit='points'),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
+    dict(
+        type='KeypointMaskGenerator', min_masked=16, max_masked=75, unit='points',
+        num_frames='${grid.num_frames}', canvas='${grid.canvas}', patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
     dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
-    dict(type='KeypointMaskGenerator', min_masked=16, max_masked=75, unit='points'),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
+    dict(
+        type='KeypointMaskGenerator', min_masked=16, max_masked=75, unit='points',
+        num_frames='${grid.num_frames}', canvas='${grid.canvas}', patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
-train_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='MotionDataset', ann_file=ann_file, split='train', pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='MotionDataset', ann_file=ann_file, split='val', pipeline=val_pipeline,
-        test_mode=True))
+train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=32, dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
-auto_scale_lr = dict(enable=False, base_batch_size=32)
+val_evaluator = dict(_delete_=True, type='MaskedTokenMetric')
+test_evaluator = val_evaluator
+auto_scale_lr = dict(base_batch_size=32)

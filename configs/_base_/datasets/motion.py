@@ -1,19 +1,21 @@
-# Clips without labels, for the tokenizer: 48 frames on a 72x72 canvas.
+# Clips without labels, for the tokenizer.
 # CMU Panoptic is what the paper names; any file of the annotation schema will do.
 ann_file = 'data/panoptic.pkl'
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
 train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
     dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
     dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 train_dataloader = dict(
@@ -35,4 +37,6 @@ val_dataloader = dict(
         type='MotionDataset', ann_file=ann_file, split='val', pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
+val_evaluator = dict(type='TokenizerMetric', vocab_size='${model.vocab_size}')
+test_evaluator = val_evaluator
 auto_scale_lr = dict(enable=False, base_batch_size=24)

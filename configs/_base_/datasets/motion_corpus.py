@@ -6,3 +6,8 @@ corpus = [
     dict(type='MotionDataset', ann_file='data/bandai_namco.pkl'),
 ]
 corpus_weights = [2, 1, 2]
+corpus_sampler = dict(type='MixtureSampler', weights=corpus_weights)
+corpus_dataset = dict(
+    type='ConcatDataset',
+    ignore_keys=['classes'],
+    datasets=[dict(**part, pipeline='${train_pipeline}') for part in corpus])

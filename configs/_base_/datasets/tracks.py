@@ -1,17 +1,20 @@
-# Windows of 48 frames of one person (DT3, DT4). A config sets ann_file and split of the loaders.
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=48, canvas=72, patch=4, sigma=0.6)
+# Windows of consecutive frames of one person (DT3, DT4). A config sets ann_file and split of the
+# loaders.
 train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),  # all 48, in order
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
     dict(type='PoseCompact', padding=0.25),
     dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=48, test_mode=True),
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
     dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=48, canvas=72, patch=4),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
     dict(type='PackMotionInputs')
 ]
 train_dataloader = dict(
@@ -21,7 +24,9 @@ train_dataloader = dict(
     collate_fn=dict(type='mofm.motion_collate'),
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='TrackWindowDataset', seg_len=48, stride=6, pipeline=train_pipeline))
+    dataset=dict(
+        type='TrackWindowDataset', seg_len='${grid.num_frames}', stride=6,
+        pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=64,
     num_workers=4,
@@ -29,6 +34,7 @@ val_dataloader = dict(
     collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='TrackWindowDataset', seg_len=48, stride=1, pipeline=val_pipeline, test_mode=True))
+        type='TrackWindowDataset', seg_len='${grid.num_frames}', stride=1, pipeline=val_pipeline,
+        test_mode=True))
 test_dataloader = val_dataloader
 auto_scale_lr = dict(enable=False, base_batch_size=16)

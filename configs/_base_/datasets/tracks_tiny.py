@@ -1,35 +1,11 @@
-# tracks.py at tiny size: windows of 16 frames on a 36x36 canvas.
-data_preprocessor = dict(
-    type='MotionDataPreprocessor', num_frames=16, canvas=36, patch=4, sigma=0.6)
-train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
-    dict(type='PoseCompact', padding=0.25),
-    dict(type='PoseFlip', prob=0.5),
-    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
-    dict(type='PackMotionInputs')
-]
-val_pipeline = [
-    dict(type='UniformSampleFrames', clip_len=16, test_mode=True),
-    dict(type='PoseCompact', padding=0.25),
-    dict(type='ThermalCubeFormat', num_frames=16, canvas=36, patch=4),
-    dict(type='PackMotionInputs')
-]
+# tracks.py for tiny models: no track shorter than a window.
+_base_ = 'tracks.py'
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='TrackWindowDataset', seg_len=16, stride=3, min_len=16, pipeline=train_pipeline))
+    pin_memory=False,
+    dataset=dict(stride=3, min_len='${grid.num_frames}'))
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='TrackWindowDataset', seg_len=16, stride=1, min_len=16, pipeline=val_pipeline,
-        test_mode=True))
+    batch_size=128, num_workers=1, dataset=dict(min_len='${grid.num_frames}'))
 test_dataloader = val_dataloader
-auto_scale_lr = dict(enable=False, base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=32)

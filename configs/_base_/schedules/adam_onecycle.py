@@ -1,8 +1,16 @@
-# Adam; the learning rate goes up and down once, stepped per iteration (MoFM, Table 7). A config
-# sets the peak, weight decay and the number of epochs (twice).
+# Adam; the learning rate rises from lr / `div_factor` to lr and falls to that over
+# `final_div_factor`, once, stepped per iteration (MoFM, Table 7).
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999), weight_decay=3e-4, fused=True))
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=1, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
+param_scheduler = dict(
+    type='OneCycleLR',
+    eta_max='${optim_wrapper.optimizer.lr}',
+    total_steps='${train_cfg.max_epochs}',
+    pct_start=0.3,
+    div_factor=25,
+    final_div_factor=1e3,
+    convert_to_iter_based=True)

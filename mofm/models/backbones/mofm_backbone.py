@@ -95,7 +95,8 @@ class MoFMBackbone(BaseBackbone):
         depth, num_heads (int): Blocks and attention heads. Default to 12.
         mlp_ratio (float): Hidden width of the feed-forward network over D. Defaults to 4.
         embed (dict): Cube embedding. Defaults to ``dict(type='ConvCubeEmbed')``.
-        max_tokens (int): Rows of the learned position table. Defaults to 384.
+        max_tokens (int): Rows of the learned position table, as many as a larger canvas has cubes
+            if these are more. Defaults to 384.
         tokens (str): 'all' cubes attend, or the 'occupied' (and masked) ones only, about a third
             of the work. Defaults to 'all'.
         with_cls (bool): Pool by a class token instead of the mean. Defaults to False.
@@ -130,10 +131,7 @@ class MoFMBackbone(BaseBackbone):
         self.grid = CubeGrid(num_frames, canvas, patch)
         self.num_joints = num_joints
         self.embed_dims = embed_dims
-        length = self.grid.num_cubes + with_cls
-        if length > max_tokens:
-            raise ValueError(f'max_tokens: found {max_tokens}, expected at least {length} (cubes '
-                             'of the canvas, plus one with a class token)')
+        max_tokens = max(max_tokens, self.grid.num_cubes + with_cls)
         if tokens not in ('all', 'occupied'):
             raise ValueError(f"tokens: found '{tokens}', expected 'all' or 'occupied'")
         if embed_dims % num_heads:

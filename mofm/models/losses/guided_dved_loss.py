@@ -20,24 +20,25 @@ from ..layers.teacher import TeacherMixin
 class GuidedDVEDLoss(TeacherMixin, nn.Module):
     """``rec_weight * smooth_l1(reconstruction, U_R) + cross_entropy(logits, guide)``.
 
-    The cross entropy and, with ``rec_weight = F * patch^2``, the reconstruction are per cube.
+    With the default weight both terms are per cube.
 
     Args:
         guide (dict): A :class:`KMeansTokenizer` with the same cubes and vocabulary, with
             ``init_cfg``.
-        rec_weight (float): Weight of the reconstruction, whose elements are averaged and small.
-            Defaults to 256.
+        rec_weight (float, optional): Weight of the reconstruction, whose elements are averaged.
+            Defaults to the elements of a cube, F * patch^2.
         foreground (float): Weight of elements with heat above 0.01 against the others. Defaults
             to 1.
         forcing (float): Share of clips whose decoder sees the tokens of the guide, driven by
             :class:`AnnealHook`. Defaults to 0.
     """
 
-    def __init__(self, guide: dict, rec_weight: float = 256., foreground: float = 1.,
+    def __init__(self, guide: dict, rec_weight: float | None = None, foreground: float = 1.,
                  forcing: float = 0.):
         super().__init__()
         self.build_teacher(guide)
-        self.rec_weight = rec_weight
+        grid = self.guide.grid
+        self.rec_weight = grid.num_frames * grid.patch**2 if rec_weight is None else rec_weight
         self.foreground = foreground
         self.forcing = forcing
 

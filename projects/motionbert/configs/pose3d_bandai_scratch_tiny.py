@@ -9,8 +9,4 @@ train_dataloader = dict(
     sampler=dict(_delete_=True, type='MixtureSampler', weights=[1], num_samples=1024),
     dataset=dict(
         _delete_=True, type='ConcatDataset', datasets=[_base_.train_dataloader.dataset]))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=48)
-]
 train_cfg = dict(max_epochs=48, val_interval=24)

@@ -1,7 +1,7 @@
 # Actions of Penn Action with UNIK at full width, 64 frames, one person, from scratch.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/unik.py',
-    '_base_/datasets/skeleton_64.py', '_base_/schedules/unik.py'
+    '_base_/datasets/skeleton_64.py', '_base_/schedules/sgd_cosine.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 data = dict(ann_file='data/penn_action.pkl', num_classes=15)
@@ -12,7 +12,4 @@ val_dataloader = dict(dataset=dict(**data, split='test'))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.05, weight_decay=5e-4))
 train_cfg = dict(max_epochs=12, val_interval=4)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=12, convert_to_iter_based=True)
-]
+schedule = dict(warmup=1, eta_min=1e-5)

@@ -6,5 +6,7 @@ auto_scale_lr = dict(base_batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=0.1, weight_decay=0.))
 train_cfg = dict(max_epochs=4, val_interval=4)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=1e-5, end=4, convert_to_iter_based=True)
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-5, end='${train_cfg.max_epochs}',
+        convert_to_iter_based=True)
 ]

@@ -7,7 +7,4 @@ train_dataloader = dict(dataset=data)
 val_dataloader = dict(dataset=data)
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=4, val_interval=4)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=0.3, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=0.3, end=4, convert_to_iter_based=True)
-]
+schedule = dict(warmup=0.3)

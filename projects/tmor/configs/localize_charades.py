@@ -2,7 +2,7 @@
 # The official 25 frames of each video: --cfg-options test_evaluator.num_points=25
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
-    '_base_/datasets/untrimmed.py', '_base_/schedules/detection.py'
+    '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 data = dict(ann_file='data/charades.arrow')

@@ -2,7 +2,7 @@
 # model of 2D joints start it as far as they fit.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
-    '_base_/datasets/untrimmed.py', '_base_/schedules/detection.py'
+    '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 data = dict(ann_file='data/pku_mmd_3d.arrow', layout='kinect25', to_layout='kinect25', dims=3)

@@ -1,7 +1,7 @@
 # PKU-MMD, cross-subject, key points seen by virtual cameras: the model of 2D joints as it is.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
-    '_base_/datasets/untrimmed.py', '_base_/schedules/detection.py'
+    '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 data = dict(ann_file='data/pku_mmd.arrow')

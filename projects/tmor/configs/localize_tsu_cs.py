@@ -1,7 +1,7 @@
 # Toyota Smarthome Untrimmed, cross-subject: fine-tuning, per-frame and event mAP.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
-    '_base_/datasets/untrimmed.py', '_base_/schedules/detection.py'
+    '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 data = dict(ann_file='data/tsu_cs.arrow', strict_ends=True)

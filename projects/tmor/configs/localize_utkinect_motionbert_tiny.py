@@ -2,7 +2,7 @@
 _base_ = [
     '../../../configs/_base_/default_runtime.py',
     '../../motionbert/configs/_base_/models/recognizer_tiny.py', '_base_/datasets/untrimmed_16.py',
-    '_base_/schedules/detection_16.py'
+    '_base_/schedules/localize_16.py'
 ]
 custom_imports = dict(imports=['projects.tmor', 'projects.motionbert'])
 train_pipeline = [

@@ -2,7 +2,7 @@
 # novel, and pretrain_stage1_tiny.py has not seen them either.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/unik_tiny.py',
-    '_base_/datasets/skeleton_16.py', '_base_/schedules/unik.py'
+    '_base_/datasets/skeleton_16.py', '_base_/schedules/sgd_cosine.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
 ann_file = 'data/penn_action.pkl'
@@ -21,7 +21,4 @@ test_evaluator = val_evaluator
 auto_scale_lr = dict(base_batch_size=80)
 optim_wrapper = dict(optimizer=dict(lr=0.03, weight_decay=5e-4))
 train_cfg = dict(max_epochs=5, val_interval=5)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=0.3, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=0.3, end=5, convert_to_iter_based=True)
-]
+schedule = dict(warmup=0.3, eta_min=1e-5)

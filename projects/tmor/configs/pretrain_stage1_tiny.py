@@ -12,8 +12,5 @@ custom_hooks = [*_base_.custom_hooks, dict(_base_.cluster_hook, warmup_epochs=8)
 optim_wrapper = dict(
     optimizer=dict(
         _delete_=True, type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0, begin=1, end=12, convert_to_iter_based=True)
-]
+schedule = dict(warmup=1)
 train_cfg = dict(max_epochs=12, val_interval=4)

@@ -9,8 +9,4 @@ model = dict(
         text=dict(type='ProjectionHead', in_channels=768)),
     tables=dict(text='data/posecap_txt.npz'))
 optim_wrapper = dict(optimizer=dict(lr=0.01))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=5, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0, begin=5, end=50, convert_to_iter_based=True)
-]
 train_cfg = dict(max_epochs=50)

@@ -20,5 +20,7 @@ train_cfg = dict(type='ResumableTrainLoop', max_epochs=20, val_interval=20)
 val_cfg = dict()
 test_cfg = dict()
 param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=1e-6, end=20, convert_to_iter_based=True)
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-6, end='${train_cfg.max_epochs}',
+        convert_to_iter_based=True)
 ]

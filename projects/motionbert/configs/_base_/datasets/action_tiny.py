@@ -1,4 +1,5 @@
-# action.py at tiny size: 16 frames and one person, whose joints come in the order of Human3.6M.
+# action.py for tiny models: 16 frames and one person, whose joints come in the order of Human3.6M.
+_base_ = 'action.py'
 train_pipeline = [
     dict(type='PersonTracking', fix_conf_order=True),
     dict(type='ResampleFrames', num_frames=16, random=True, resample_every_epoch=True),
@@ -21,19 +22,8 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='MotionDataset', to_layout='h36m17', pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='mofm.motion_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='MotionDataset', to_layout='h36m17', pipeline=val_pipeline, test_mode=True))
+    pin_memory=False,
+    dataset=dict(to_layout='h36m17', pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(to_layout='h36m17', pipeline=val_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mmaction.AccMetric')
-test_evaluator = val_evaluator
-auto_scale_lr = dict(enable=False, base_batch_size=16)
+auto_scale_lr = dict(base_batch_size=16)

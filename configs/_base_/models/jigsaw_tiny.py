@@ -1,0 +1,14 @@
+# The backbone of recognizer_tiny.py with a token jigsaw.
+_base_ = 'recognizer_tiny.py'
+model = dict(
+    _delete_=True,
+    type='JigsawDetector',
+    backbone=_base_.model.backbone,
+    head=dict(
+        type='JigsawHead',
+        in_channels='${model.backbone.embed_dims}',
+        canvas='${grid.canvas}',
+        patch='${grid.patch}',
+        grid=(3, 3),
+        dropout=0.4),
+    data_preprocessor=_base_.model.data_preprocessor)

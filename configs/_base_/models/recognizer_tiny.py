@@ -1,0 +1,15 @@
+# The backbone of pretrainer_tiny.py, pre-trained, with a linear layer for classes. A config sets
+# num_classes.
+_base_ = 'pretrainer_tiny.py'
+model = dict(
+    _delete_=True,
+    type='MotionRecognizer',
+    backbone=dict(
+        _base_.model.backbone,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/mofm/pretrain_tiny/epoch_60.pth',
+            prefix='backbone.')),
+    cls_head=dict(
+        type='ActionClsHead', in_channels='${model.backbone.embed_dims}', dropout=0.4),
+    data_preprocessor=_base_.model.data_preprocessor)

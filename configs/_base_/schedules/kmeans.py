@@ -1,0 +1,5 @@
+# One epoch that collects cubes; the hook of the config fits the centers to them.
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.))
