@@ -391,7 +391,7 @@ def inference(bench: Bench) -> dict:
         inferencer(dict(clip), 'action', progress=False)
 
     ways = {f'{tokens}, fp32': Way(partial(call, tokens), [
-        ('transform', inferencer, '_prepare'), ('copy', model.data_preprocessor, 'forward'),
+        ('transform', inferencer.task(), 'prepare'), ('copy', model.data_preprocessor, 'forward'),
         *RENDERING, ('embed', model.backbone, 'embed_cubes'),
         ('encode', model.backbone, 'forward'), ('head', model.cls_head, 'predict')])
         for tokens in ('all', 'occupied')}

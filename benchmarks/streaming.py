@@ -21,23 +21,11 @@ from mofm.utils.config import load_config
 CONFIGS = dict(tiny='configs/dt3_utkinect_tiny.py', base='configs/dt3_sht.py')
 
 
-class OneByOne:
-    """An inferencer that runs the model for one clip at a time."""
-
-    def __init__(self, inferencer: MotionInferencer):
-        self.inferencer = inferencer
-        self.model, self.tasks = inferencer.model, inferencer.tasks
-
-    def predict_clips(self, clips, task):
-        """One call per clip."""
-        return [self.inferencer.predict_clips([clip], task)[0] for clip in clips]
-
-
-def load(size: str, device: str) -> MotionInferencer:
+def load(size: str, device: str, batch_size: int) -> MotionInferencer:
     """Model of a config with random weights; the times do not depend on them."""
     cfg = load_config(ROOT / CONFIGS[size])
     cfg.model.backbone.init_cfg = None
-    return MotionInferencer(cfg, device=device, batch_size=64)
+    return MotionInferencer(cfg, device=device, batch_size=batch_size)
 
 
 def push(stream: MotionStream, points: np.ndarray, frame: int) -> tuple:
@@ -65,14 +53,15 @@ def main():
           '| windows/s | one by one: windows/s | ratio |')
     print('|---' * 9 + '|')
     for size in args.sizes:
-        inferencer = load(size, args.device)
+        models = {name: load(size, args.device, batch) for name, batch in
+                  dict(all=64, one=1).items()}
         for persons in args.persons:
             clips = SyntheticMotion(persons, num_frames=(240, 240), seed=0)
             points = np.stack([np.concatenate([
                 clip['keypoint'][0] + (2000 * i, 0), clip['keypoint_score'][0][..., None]], -1)
                 for i, clip in enumerate(map(clips.get_data_info, range(persons)))])
             streams = {name: MotionStream(model, (1080, 2000 * persons), stride=args.stride)
-                       for name, model in dict(all=inferencer, one=OneByOne(inferencer)).items()}
+                       for name, model in models.items()}
             frames = streams['all'].window + args.stride * args.windows
             found = {name: [] for name in streams}
             for frame in range(frames):
