@@ -2,7 +2,16 @@
 
 from .files import dump_annotations, load_annotations, open_arrow
 from .label_names import LABEL_NAMES
-from .schema import TRACK_ARRAYS, AnnotationError, Problem, complete_3d, summarize, validate
+from .schema import (
+    TRACK_ARRAYS,
+    AnnotationError,
+    Problem,
+    complete_3d,
+    file_error,
+    summarize,
+    validate,
+)
 
 __all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'complete_3d',
-           'dump_annotations', 'load_annotations', 'open_arrow', 'summarize', 'validate']
+           'dump_annotations', 'file_error', 'load_annotations', 'open_arrow', 'summarize',
+           'validate']

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mofm.structures import visible_joints
-from mofm.utils.checks import is_int
+from mofm.utils.checks import found_expected, is_int
 
 #: Optional fields with an array of integers.
 TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
@@ -47,11 +47,25 @@ class Problem:
 
     def __str__(self):
         where = self.file if self.index is None else f'{self.file}: annotation {self.index}'
-        return f'{where}: {self.field}: found {self.found}, expected {self.expected}'
+        return found_expected(where, self.field, self.found, self.expected)
 
 
 class AnnotationError(ValueError):
     """An annotation, or a file of them, that cannot be used."""
+
+
+def file_error(file: object, field: str, found: object, expected: object,
+               index: int | None = None) -> AnnotationError:
+    """Build the error about a field of a file, or of one of its annotations.
+
+    Args:
+        file (object): Path of the file.
+        field (str): Field at fault.
+        found (object): What it holds.
+        expected (object): What it should hold.
+        index (int, optional): Position of the annotation.
+    """
+    return AnnotationError(Problem(str(file), index, field, str(found), str(expected)))
 
 
 def _all_finite(array: np.ndarray) -> bool:

@@ -3,16 +3,24 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from mofm.annotations import AnnotationError, Problem, load_annotations, open_arrow, validate
+from mofm.annotations import (
+    AnnotationError,
+    Problem,
+    file_error,
+    load_annotations,
+    open_arrow,
+    validate,
+)
 from mofm.keypoints import resample
 from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
-from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, file_error, find_videos
+from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
 from mofm.structures import LAYOUTS, convert, get_layout
 
@@ -166,10 +174,7 @@ class RecordingReader:
 
     def _annotation(self, item, layout, file, index, name) -> dict:
         """A valid annotation in the order of the model."""
-
-        def problem(field, found, expected):
-            return AnnotationError(Problem(file, index, field, str(found), str(expected)))
-
+        problem = partial(file_error, file, index=index)
         if isinstance(item, np.ndarray):
             if item.ndim not in (3, 4) or item.shape[-1] != 3 or item.dtype.kind not in 'fiu':
                 raise problem('array', f'{item.dtype} of shape {item.shape}',
@@ -217,14 +222,13 @@ class RecordingReader:
     def _resampled(self, ann, fps, group, file, index) -> Recording:
         """The recording at the frame rate of the model."""
         if self.model_fps is not None and fps is None:
-            raise AnnotationError(Problem(file, index, 'fps', 'nothing',
-                                          'the frame rate of the input, as model_fps is given'))
+            raise file_error(file, 'fps', 'nothing',
+                             'the frame rate of the input, as model_fps is given', index)
         ratio = 1. if self.model_fps is None else self.model_fps / fps
         last = int(ann['frame_inds'][-1]) if 'frame_inds' in ann else ann['total_frames'] - 1
         if last * max(ratio, 1) >= _MAX_FRAME:
-            raise AnnotationError(Problem(
-                file, index, 'frame_inds', f'frame {last} at {ratio:g} frames for one',
-                f'frames counted from 0, below {_MAX_FRAME}'))
+            raise file_error(file, 'frame_inds', f'frame {last} at {ratio:g} frames for one',
+                             f'frames counted from 0, below {_MAX_FRAME}', index)
         video = group, ann.get('clip', ann['frame_dir'])
         return Recording(ann if ratio == 1 else resample(ann, ratio), video, last + 1, fps, ratio)
 

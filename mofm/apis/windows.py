@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem
+from mofm.annotations import file_error
 from mofm.structures import visible_joints
 from mofm.utils.checks import is_int
 
@@ -66,9 +66,8 @@ class ClipWindows:
         seen = np.append(0, visible(ann).any((0, 2)).cumsum())
         self.starts = starts[seen[starts + self.size] > seen[starts]]
         if not len(self.starts):
-            raise AnnotationError(Problem(
-                ann['frame_dir'], None, 'windows', f'nobody in any of {len(starts)}',
-                f'a person; take a smaller stride than {stride}'))
+            raise file_error(ann['frame_dir'], 'windows', f'nobody in any of {len(starts)}',
+                             f'a person; take a smaller stride than {stride}')
         inds = ann.get('frame_inds', np.arange(total))
         self.frames = inds[self.starts[:, None] + (0, self.size - 1)]
         self._ann = ann

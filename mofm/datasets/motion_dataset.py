@@ -12,6 +12,7 @@ from mofm.annotations import (
     AnnotationError,
     Problem,
     complete_3d,
+    file_error,
     load_annotations,
     open_arrow,
     summarize,
@@ -258,9 +259,9 @@ class MotionDataset(BaseDataset):
                 selected.append((index, ann))
         found = {ann['frame_dir'] for _, ann in selected}
         for name in exemplars.keys() - found:
-            raise AnnotationError(Problem(
-                self.ann_file, None, f'split {self.exemplar_split!r}',
-                f'exemplar {name!r} without annotation', 'an annotation of each exemplar'))
+            raise file_error(self.ann_file, f'split {self.exemplar_split!r}',
+                             f'exemplar {name!r} without annotation',
+                             'an annotation of each exemplar')
         for name in (ids or {}).keys() - found:
             self.report(Problem(self.ann_file, None, f'split {self.split!r}',
                                 f'{name!r} without annotation', 'an annotation of each id'))

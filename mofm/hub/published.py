@@ -23,6 +23,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
+from mofm.utils.checks import found_expected
 
 #: What is fetched from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
@@ -239,8 +240,7 @@ def _without_training(cfg):
 
 
 def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
-    return ValueError(f'{where}: {field or "the top"}: found {repr(found)[:80]}, expected '
-                      f'{expected}')
+    return ValueError(found_expected(where, field or 'the top', repr(found)[:80], expected))
 
 
 def _check_keys(value: Any, where: str, allowed: tuple | None, field: str = ''):

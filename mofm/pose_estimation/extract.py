@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations import file_error
 from mofm.utils.files import atomic_write
 
 from .pose_extractor import PoseExtractor
-from .video import Video, file_error
+from .video import Video
 
 
 def read_boxes(path: str | Path) -> dict[int, np.ndarray]:

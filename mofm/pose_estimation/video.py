@@ -6,15 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem
+from mofm.annotations import file_error
 
 VIDEOS = {'.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
 IMAGES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
-
-
-def file_error(file: object, field: str, found: object, expected: object) -> AnnotationError:
-    """Build the error about ``field`` of a file."""
-    return AnnotationError(Problem(str(file), None, field, str(found), str(expected)))
 
 
 def _by_number(path: Path) -> list:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem, validate
+from mofm.annotations import AnnotationError, Problem, file_error, validate
 from mofm.structures import LAYOUTS
 
 Item = tuple[dict, tuple[str, ...]]
@@ -171,9 +171,7 @@ class Source:
     def error(self, name: str, field: str, found: object, expected: object) -> AnnotationError:
         """The error to raise about ``field`` of the native file ``name``."""
         where = f'{self.path}:{name}' if name else str(self.path)
-        found = str(found)
-        return AnnotationError(Problem(where, None, field, found[:300] + '...' * (
-            len(found) > 300), str(expected)))
+        return file_error(where, field, found, expected)
 
     def check_path(self, name: str, field: str, path: str):
         """Refuse a name that is no path inside of a folder, or cannot be written.

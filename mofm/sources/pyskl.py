@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem
+from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
@@ -39,7 +39,7 @@ class _Fields:
     values: Any = None
 
     def error(self, field: str, found: object, expected: object) -> AnnotationError:
-        return AnnotationError(Problem(self.file, self.index, field, str(found), str(expected)))
+        return file_error(self.file, field, found, expected, self.index)
 
     def get(self, field: str, default: Any = None):
         if not isinstance(self.values, dict):

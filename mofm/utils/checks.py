@@ -3,6 +3,20 @@
 import numpy as np
 
 
+def found_expected(where: object, field: str, found: object, expected: object) -> str:
+    """Message of an error about a value.
+
+    Args:
+        where (object): The file, class or function.
+        field (str): Name of the parameter or of the entry.
+        found (object): What it holds; cut after 300 characters.
+        expected (object): What it should hold, and what to do about it.
+    """
+    found = str(found)
+    return (f'{where}: {field}: found {found[:300]}{"..." if len(found) > 300 else ""}, expected '
+            f'{expected}')
+
+
 def require(condition: bool, owner, field: str, found, expected: str):
     """Raise a ValueError that names the transform, the field, what was found and expected.
 
@@ -17,7 +31,7 @@ def require(condition: bool, owner, field: str, found, expected: str):
         ValueError: If the condition is false.
     """
     if not condition:
-        raise ValueError(f'{type(owner).__name__}: {field}: found {found!r}, expected {expected}')
+        raise ValueError(found_expected(type(owner).__name__, field, repr(found), expected))
 
 
 def is_int(value, low: int) -> bool:

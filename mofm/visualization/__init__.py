@@ -26,6 +26,7 @@ __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'anima
            'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d', 'draw_confusion',
            'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms',
            'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_meshes', 'draw_pose_clip',
-           'draw_poses', 'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_timeline',
-           'draw_tokenized_clip', 'draw_tokens', 'embed_in_plane', 'figure_to_image',
-           'overlay_poses', 'read_scalars', 'save_animation', 'score_colors', 'write_video']
+           'draw_poses', 'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton',
+           'draw_timeline', 'draw_tokenized_clip', 'draw_tokens', 'embed_in_plane',
+           'figure_to_image', 'overlay_poses', 'read_scalars', 'save_animation', 'score_colors',
+           'write_video']

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, file_error
 from mofm.registry import DATASETS
 from mofm.structures import get_layout
 
 from .files import (
     count_frames,
-    file_error,
     load_split,
     missing_file,
     read_field,

@@ -10,17 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RefusedPickle, RestrictedUnpickler
 
 #: Image width and height of the cameras of Human3.6M.
 H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
                 '58860488': (1000, 1000)}
-
-
-def file_error(file: str, field: str, found: object, expected: object) -> AnnotationError:
-    """An error that says what is wrong with a field of a file."""
-    return AnnotationError(f'{file}: {field}: found {found}, expected {expected}')
 
 
 def missing_file(file: str) -> AnnotationError:

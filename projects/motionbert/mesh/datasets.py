@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from mmengine.dataset import force_full_init
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, file_error
 from mofm.registry import DATASETS, TRANSFORMS
 
 from ..lifting.datasets import ArrayWindowDataset
-from ..lifting.files import count_frames, file_error, load_split, read_numbers, read_texts
+from ..lifting.files import count_frames, load_split, read_numbers, read_texts
 from ..lifting.transforms import LiftingFlip, PackLiftingInputs
 from .rotations import flip_axis_angle
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mofm.annotations import AnnotationError, summarize
+from mofm.annotations import AnnotationError, file_error, summarize
 from mofm.keypoints import Camera, CameraRange
 from mofm.structures import convert, get_layout
 from mofm.utils.files import atomic_write
@@ -267,8 +267,7 @@ class Arrays:
 
     def error(self, field: str, found: object, expected: str) -> AnnotationError:
         """The error about a field."""
-        return AnnotationError(f'{self.path}: {field}: found {str(found)[:200]}, expected '
-                               f'{expected}')
+        return file_error(self.path, field, found, expected)
 
     def raw(self, field: str) -> np.ndarray:
         """An array of any kind but objects."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from mofm.annotations import AnnotationError, Problem
+from mofm.annotations import AnnotationError, file_error
 from mofm.pose_estimation.video import Video, find_videos
 
 from .tables import unit_rows
@@ -172,8 +172,7 @@ def read_clip(video: Video, frames: np.ndarray | None = None, num_frames: int = 
         if index >= wanted[-1]:
             break
     if not found:
-        raise AnnotationError(Problem(str(video.path), None, 'frames', f'none of {wanted}',
-                                      'frames that the video has'))
+        raise file_error(video.path, 'frames', f'none of {wanted}', 'frames that the video has')
     last = max(found)  # the header may have promised more
     clip = np.stack([found.get(index, found[last]) for index in wanted])
     return ((clip / np.float32(255) - _MEAN) / _STD).transpose(0, 3, 1, 2)

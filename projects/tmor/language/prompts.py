@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem
+from mofm.annotations import AnnotationError, file_error
 
 from .encoders import encode_texts
 from .tables import unit_rows
@@ -60,32 +60,28 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     readers = {'.json': _read_json, '.csv': _read_csv}
     if path.suffix not in readers:
-        raise _error(path, 'suffix', repr(path.suffix), "'.json' or '.csv'")
+        raise file_error(path, 'suffix', repr(path.suffix), "'.json' or '.csv'")
     try:
         table = readers[path.suffix](path)
     except AnnotationError:
         raise
     except Exception as problem:  # damaged or hostile text
-        raise _error(path, 'file', f'{type(problem).__name__}: {problem}',
-                     f'a readable {path.suffix} file') from None
+        raise file_error(path, 'file', f'{type(problem).__name__}: {problem}',
+                         f'a readable {path.suffix} file') from None
     if not isinstance(table, dict):
-        raise _error(path, 'file', type(table).__name__, '{id: text or [text, ...]}')
+        raise file_error(path, 'file', type(table).__name__, '{id: text or [text, ...]}')
     out = {}
     for name, texts in table.items():
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(name, str) or not isinstance(texts, list) or not all(
                 isinstance(text, str) for text in texts):
-            raise _error(path, f'texts of {name!r}', repr(texts), 'a text or a list of texts')
+            raise file_error(path, f'texts of {name!r}', repr(texts), 'a text or a list of texts')
         texts = [' '.join(text.split()) for text in texts]
         if any(texts):
             out[name] = [text for text in texts if text]
     if not out:
-        raise _error(path, 'file', 'no text', 'some')
+        raise file_error(path, 'file', 'no text', 'some')
     return out
-
-
-def _error(path, field, found, expected):
-    return AnnotationError(Problem(str(path), None, field, str(found)[:100], expected))
 
 
 def _read_json(path):
@@ -97,7 +93,7 @@ def _read_csv(path):
     with path.open(newline='', encoding='utf-8-sig') as file:
         rows = csv.DictReader(file)
         if not {'id', 'text'} <= set(rows.fieldnames or ()):
-            raise _error(path, 'columns', rows.fieldnames, "'id' and 'text' in the first line")
+            raise file_error(path, 'columns', rows.fieldnames, "'id' and 'text' in the first line")
         for row in rows:
             table.setdefault(row['id'], []).append(row['text'] or '')
     return table

@@ -12,12 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.annotations import AnnotationError, Problem, summarize
+from mofm.annotations import AnnotationError, file_error, summarize
 from mofm.utils.files import atomic_write
-
-
-def _error(path, field: str, found, expected: str) -> AnnotationError:
-    return AnnotationError(Problem(str(path), None, field, str(found), expected))
 
 
 class FeatureTable:
@@ -48,18 +44,19 @@ class FeatureTable:
         features = np.asarray(features)
         if features.dtype.kind not in 'fiu' or features.ndim != 2 or not features.shape[1] or len(
                 features) != len(self.ids):
-            raise _error(path, 'features', f'{features.dtype} of shape {features.shape}',
-                         f'numbers of shape ({len(self.ids)}, D), a row for each id')
+            raise file_error(path, 'features', f'{features.dtype} of shape {features.shape}',
+                             f'numbers of shape ({len(self.ids)}, D), a row for each id')
         with np.errstate(over='ignore'):
             self.features = features.astype(np.float16)
         bad = np.flatnonzero(~np.isfinite(self.features).all(1))
         if len(bad):
-            raise _error(path, 'features', f'NaN or infinite values (as float16) in {len(bad)} '
-                         f'rows, e.g. that of {self.ids[bad[0]]!r}', 'finite numbers')
+            raise file_error(path, 'features', f'NaN or infinite values (as float16) in '
+                             f'{len(bad)} rows, e.g. that of {self.ids[bad[0]]!r}',
+                             'finite numbers')
         self._row = {name: row for row, name in enumerate(self.ids)}
         if len(self._row) < len(self.ids):
             twice = next(n for row, n in enumerate(self.ids) if self._row[n] != row)
-            raise _error(path, 'ids', f'{twice!r} twice', 'one row for each id')
+            raise file_error(path, 'ids', f'{twice!r} twice', 'one row for each id')
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,18 +69,19 @@ class FeatureTable:
             AnnotationError: If the file is missing, damaged or of another structure.
         """
         if not Path(path).is_file():
-            raise _error(path, 'file', 'nothing', 'a table; make it with text_features.py or '
-                         'video_features.py of projects/tmor/tools')
+            raise file_error(path, 'file', 'nothing', 'a table; make it with text_features.py or '
+                             'video_features.py of projects/tmor/tools')
         try:
             with np.load(path, allow_pickle=False) as file:
                 ids, features, meta = (file[name] for name in ('ids', 'features', 'meta'))
             meta = json.loads(str(meta))
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
-            raise _error(path, 'file', f'{type(error).__name__}: {error}',
-                         'a readable .npz with ids, features and meta; make it again') from None
+            raise file_error(path, 'file', f'{type(error).__name__}: {error}',
+                             'a readable .npz with ids, features and meta; make it again'
+                             ) from None
         if ids.dtype.kind != 'U' or ids.ndim != 1 or not isinstance(meta, dict):
-            raise _error(path, 'ids', f'{ids.dtype} of shape {ids.shape}', 'texts (N,), and a '
-                         'dict in meta')
+            raise file_error(path, 'ids', f'{ids.dtype} of shape {ids.shape}', 'texts (N,), and a '
+                             'dict in meta')
         return cls(ids.tolist(), features, meta, path)
 
     def save(self, path: str | Path):
@@ -108,9 +106,9 @@ class FeatureTable:
         """
         missing = [name for name in ids if name not in self._row]
         if missing:
-            raise _error(self.path, 'ids', f'no row for {len(missing)} of {len(ids)} samples, '
-                         f'e.g. {missing[:3]} (it has e.g. {self.ids[:3]})', 'a row for each '
-                         'sample; complete it with the command that made it')
+            raise file_error(self.path, 'ids', f'no row for {len(missing)} of {len(ids)} samples, '
+                             f'e.g. {missing[:3]} (it has e.g. {self.ids[:3]})', 'a row for each '
+                             'sample; complete it with the command that made it')
         return self.features[[self._row[name] for name in ids]]
 
 
@@ -138,7 +136,7 @@ class TableWriter:
     def __init__(self, path: str | Path, settings: dict, block: int = 1024):
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if self.path.suffix != '.npz':
-            raise _error(path, 'suffix', repr(self.path.suffix), "'.npz'")
+            raise file_error(path, 'suffix', repr(self.path.suffix), "'.npz'")
         self.folder = self.path.with_name(self.path.name + '.parts')
         self.block = block
         self._ids, self._rows = [], []
@@ -212,12 +210,12 @@ class TableWriter:
             return missing
         ids = [name for name in ids if name in self.done]
         if not ids:
-            raise _error(self.path, 'features', 'none', 'some')
+            raise file_error(self.path, 'features', 'none', 'some')
         parts = [FeatureTable.load(file) for file in self._parts]
         widths = sorted({part.features.shape[1] for part in parts})
         if len(widths) > 1:
-            raise _error(self.folder, 'features', f'parts of widths {widths}', 'those of one '
-                         'encoder; remove the folder')
+            raise file_error(self.folder, 'features', f'parts of widths {widths}', 'those of one '
+                             'encoder; remove the folder')
         row = {name: (i, j) for i, part in enumerate(parts) for j, name in enumerate(part.ids)}
         features = np.stack([parts[i].features[j] for i, j in (row[name] for name in ids)])
         FeatureTable(ids, features, self.settings, self.path).save(self.path)
