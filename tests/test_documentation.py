@@ -61,13 +61,23 @@ def test_example_source_is_prepared_into_labels_and_splits(example, tmp_path):
     assert 'wave_3.csv' in str(report.problems[0])
 
 
-def test_example_head_is_the_cosine_to_the_class_vectors(example):
+@pytest.fixture
+def example_config(tmp_path):
+    """Load an example of a config."""
+
+    def load(title):
+        path = tmp_path / Path(title).name
+        base = re.search("_base_ = '(.+)'", EXAMPLES[title])[1]
+        path.write_text(EXAMPLES[title].replace(base, str((ROOT / title).with_name(base))))
+        return load_config(path)
+
+    return load
+
+
+def test_example_head_is_the_cosine_to_the_class_vectors(example, example_config):
     example('mofm/models/heads/cosine_head.py')
-    base = load_config(ROOT / 'configs/dt1_penn_tiny.py')
-    scope = {}
-    exec(EXAMPLES['configs/dt1_penn_cosine_tiny.py'], scope)
-    base.merge_from_dict(dict(model=scope['model']))
-    head = MODELS.build(base.model.cls_head).eval()
+    model = example_config('configs/dt1_penn_cosine_tiny.py').model
+    head = MODELS.build(model.cls_head).eval()
     features = MotionFeatures(tokens=None, pooled=torch.rand(4, 128), encoded=None)
 
     scores = head(features)
@@ -76,6 +86,25 @@ def test_example_head_is_the_cosine_to_the_class_vectors(example):
     cosine = F.cosine_similarity(features.pooled[:, None], head.fc.weight, dim=-1)
     torch.testing.assert_close(scores, 10 * cosine)
     assert head.fc.weight.grad.abs().sum() > 0
+
+
+def test_example_data_set_reaches_every_loader_and_the_head(example_config):
+    config = example_config('configs/dt1_csv_poses_tiny.py')
+
+    for loader, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
+        dataset = config[f'{loader}_dataloader'].dataset
+        assert (dataset.ann_file, dataset.num_classes) == ('data/csv_poses.pkl', 2)
+        assert dataset.split == split
+    assert MODELS.build(config.model.cls_head).fc.out_features == 2
+
+
+def test_example_size_changes_backbone_and_head(example_config):
+    config = example_config('configs/mofm/pretrain_small.py')
+    backbone, head = MODELS.build(config.model.backbone), MODELS.build(config.model.head)
+
+    assert len(backbone.blocks) == 8
+    assert backbone.pos_embed.shape[-1] == 256
+    assert {parameter.shape[-1] for parameter in head.parameters() if parameter.ndim == 2} == {256}
 
 
 def test_example_task_gives_the_entropy_of_the_action_scores(example, tiny):
