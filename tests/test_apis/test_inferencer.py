@@ -567,6 +567,14 @@ def test_inferencer_names_sizes_that_are_no_counts(inferencer, motion, option, v
         inferencer('action').iter(motion[0], **{option: value})
 
 
+def test_inferencer_refuses_unknown_option(inferencer, motion):
+    with pytest.raises(TypeError, match='fbs: found an unknown option, expected one of fps, .*'
+                       'window, stride, top_k'):
+        inferencer('action').iter(motion[0], fbs=30)
+    with pytest.raises(TypeError, match='top_k: found an unknown option, .* per_token'):
+        inferencer('action').iter(motion[0], 'features', top_k=3)
+
+
 def test_inferencer_names_stride_that_misses_everybody(inferencer, motion):
     array = np.zeros((60, 17, 3))
     array[5:8] = np.random.default_rng(0).uniform(10, 99, (3, 17, 3))
