@@ -222,7 +222,7 @@ class ArrowFile:
 
 
 def _offsets_and_values(column) -> tuple[np.ndarray, np.ndarray]:
-    """Of a list column: where each row starts and ends (N + 1,), and all values."""
+    """Offsets of the rows (N + 1,) and the values of a list column."""
     return column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
 
 

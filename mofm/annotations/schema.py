@@ -29,7 +29,7 @@ _FIELDS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypo
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one annotation.
+    """Fault of one annotation.
 
     Args:
         file (str): Annotation file.

@@ -299,7 +299,7 @@ class MotionDataset(BaseDataset):
                                                          self.layout.name, self.to_layout.name)
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """As in ``BaseDataset``, which would hold the clips three times meanwhile."""
+        """Serialize the clips; ``BaseDataset`` would hold them three times meanwhile."""
         block, ends = bytearray(), []
         self.data_list.reverse()
         while self.data_list:

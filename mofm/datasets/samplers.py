@@ -1,4 +1,4 @@
-"""Which samples form a batch."""
+"""Samplers of batches."""
 
 from collections.abc import Iterator, Sequence, Sized
 

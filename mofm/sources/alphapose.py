@@ -84,7 +84,7 @@ class AlphaPose(FramePoseSource):
         return [(stem, self._bodies(file, stem, data))]
 
     def _persons(self, file, data):
-        """Of a list of persons."""
+        """Read the poses of a list of persons."""
         if not all(isinstance(person, dict) for person in data):
             raise self.error(file, 'persons', 'other values', 'a list of dicts')
         ids = [person.get('image_id') for person in data]
@@ -99,7 +99,7 @@ class AlphaPose(FramePoseSource):
                 for image, person in zip(ids, data, strict=True)]
 
     def _bodies(self, file, image, item):
-        """Of an image in the formats of other tools, which have no ``idx``."""
+        """Read the poses of an image in the formats without ``idx``."""
         for field, joints in _FORMS.items():
             persons = item.get(field) if isinstance(item, dict) else None
             if isinstance(persons, list) and all(isinstance(p, dict) for p in persons):

@@ -1,4 +1,4 @@
-"""What every reader of an outside format has in common."""
+"""Base classes of the readers of outside formats."""
 import glob
 import io
 import json
@@ -251,7 +251,7 @@ class Source:
                              ) from None
 
     def check(self, ann: dict, file: str, index: int | None = None) -> Problem | None:
-        """What is wrong with an annotation of this reader, see :func:`validate`."""
+        """Check an annotation of this reader, see :func:`validate`."""
         return validate(ann, LAYOUTS[self.out_layout].num_joints, len(self.classes) or None, True,
                         file, index, self.dims)
 
@@ -270,7 +270,7 @@ class Source:
         return content
 
     def load(self, name: str, archive) -> bytes:
-        """What :meth:`annotations` gets of the native file ``name``."""
+        """Load the content of the native file ``name`` for :meth:`annotations`."""
         return self._content(name, archive)
 
     def convert(self, names: Sequence[str]) -> Iterator[Item]:

@@ -25,7 +25,7 @@ _COUNTS = tuple('0123456')
 
 
 class Skeleton(NamedTuple):
-    """What the hierarchy of a BVH file says about its J joints, End Sites included.
+    """Hierarchy of a BVH file with J joints, End Sites included.
 
     Args:
         names (list[str]): Names; the End Site of ``Head`` is called ``Head_End``.
@@ -89,7 +89,7 @@ def _parse_channels(tokens, joint):
 
 
 def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
-    """Where the joints are.
+    """Compute the positions of the joints.
 
     A joint is at its offset from the parent, or where its position channels say, and turns by its
     rotation channels, the first one outermost, whatever their order in the file.

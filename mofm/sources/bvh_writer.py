@@ -110,7 +110,7 @@ def _children(layout: Layout) -> dict[int, list[int]]:
 
 
 def _rest(name: str) -> np.ndarray:
-    """Where the bone to a joint points in the rest pose."""
+    """Direction of the bone to a joint in the rest pose."""
     side, _, part = name.partition('_')
     if side not in ('left', 'right'):
         return _UP

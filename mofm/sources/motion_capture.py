@@ -1,4 +1,4 @@
-"""What readers of motion capture share: units, axes, and joints by name."""
+"""Base class of motion capture readers: units, axes, and joints by name."""
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def shipped_maps() -> list[str]:
 
 
 def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Which joints of a skeleton stand for those of COCO-17.
+    """Load the map from the joints of a skeleton to those of COCO-17.
 
     Args:
         path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, of which the mean

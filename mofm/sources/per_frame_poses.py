@@ -163,7 +163,7 @@ class FramePoseSource(FolderSource):
         return convert(array[..., :2], array[..., 2], known[length], self.to_layout.name)
 
     def nobody(self) -> tuple[np.ndarray, np.ndarray]:
-        """What :meth:`poses` returns for no lists."""
+        """Empty result of :meth:`poses`."""
         joints = self.to_layout.num_joints
         return np.zeros((0, joints, 2)), np.zeros((0, joints))
 

@@ -22,7 +22,7 @@ _PARTS = 256  # of a corpus, at most; a part is what a stop loses
 
 @dataclass
 class Prepared:
-    """What became of a source.
+    """Outcome of the conversion of a source.
 
     Attributes:
         files (int): Native files.

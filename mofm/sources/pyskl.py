@@ -117,7 +117,7 @@ class _Pickles:
     max_size = 2**33
 
     def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
-        """What becomes of one annotation."""
+        """Convert one annotation."""
         raise NotImplementedError
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:

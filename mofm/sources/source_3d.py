@@ -1,4 +1,4 @@
-"""What readers of 3D joints have in common: virtual cameras."""
+"""Base class of readers of 3D joints, which project them by virtual cameras."""
 import zlib
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator

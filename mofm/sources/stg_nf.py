@@ -25,7 +25,7 @@ _MAX_MASK = 2**24
 
 
 class TrackedPersons(Source):
-    """What the two readers share: one annotation per person, named ``<clip>/<person>``.
+    """Base class of the two readers: one annotation per person, named ``<clip>/<person>``.
 
     An annotation has M = 1, ``clip``, ``track_id`` and ``frame_inds``; the folder of the file is
     its split. Coordinates are stored as float16, which moves them by at most half a pixel. A clip
@@ -274,7 +274,7 @@ class _TextFiles(Source):
 
 def abnormal_rows(keypoint: np.ndarray, frame: np.ndarray, objects: np.ndarray,
                   masks: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Which persons are abnormal: more than half of their joints lie on an abnormal object.
+    """Find abnormal persons: more than half of their joints lie on an abnormal object.
 
     The rule of STG-NF for UBnormal, which takes the lower integer of coordinates and moves those
     outside to the border of the image.

@@ -102,7 +102,7 @@ class UTKinectUntrimmed(Source3D):
 
 @SOURCES.register_module('utkinect')
 class UTKinect(UTKinectUntrimmed):
-    """As :class:`UTKinectUntrimmed`, one clip ``s01_e01_walk`` per action of a recording."""
+    """Trimmed UTKinect: one clip ``s01_e01_walk`` per action of a recording."""
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """One per action that the recording has frames of."""

@@ -281,7 +281,7 @@ def _add_wrong_side(report, dataset, index, abnormal, normality, unit, num):
 
 
 def _apart(dataset, index: Iterable[int], num: int) -> list[int]:
-    """Where the first samples are of which no two show the same person at the same time."""
+    """Indices of the first samples of which no two show the same person at the same time."""
     shown, out = [], []
     for position, i in enumerate(index):
         if len(out) == num:

@@ -1,4 +1,4 @@
-"""Where the people are on the image: square crop, and the augmentations of key points.
+"""Geometric transforms of key points: square crop and augmentations.
 
 The crop is the compact rule of PoseConv3D (arXiv 2104.13586). All transforms read ``keypoint``
 (M, T, V, 2) in pixels, ``keypoint_score`` (M, T, V) and ``img_shape`` (h, w), and leave missing

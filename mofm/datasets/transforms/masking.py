@@ -1,4 +1,4 @@
-"""Which cubes the backbone has to guess: key-point-wise masking (MoFM, Algorithm 1, corrected)."""
+"""Key-point-wise masking of cubes (MoFM, Algorithm 1, corrected)."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform

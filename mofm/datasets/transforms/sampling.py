@@ -1,4 +1,4 @@
-"""Which frames of a recording become a clip.
+"""Sampling of the frames of a clip.
 
 Uniform sampling is that of PoseConv3D (arXiv 2104.13586, Sec. 3.2), which MoFM uses in words:
 one frame from each of F equal bins.

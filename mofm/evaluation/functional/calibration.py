@@ -1,4 +1,4 @@
-"""How well confidences agree with accuracies."""
+"""Calibration of confidences."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What makes a loss on several processes that of one process on all their clips.
+"""Reductions that make the loss of several processes that of one process on all their clips.
 
 DDP and FSDP average the gradients of the processes. That is the gradient of the global batch if
 the loss is a mean over equally many items on each process, and if no item is compared with another

@@ -123,7 +123,7 @@ class DVEDTokenizer(MotionTokenizer):
         super().init_weights()  # last: trained weights win over the warm start
 
     def _features(self, inputs: ThermalCubes) -> Tensor:
-        """What the encoder sees in the clips: (B, hidden, F', rows, cols), float32."""
+        """Compute the encoder features of the clips, (B, hidden, F', rows, cols), float32."""
         if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
             raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
                              f'tokenizer expects {self.num_joints} joints on {self.grid}; use the '

@@ -88,7 +88,7 @@ class KMeansTokenizer(MotionTokenizer):
 
     @torch.no_grad()
     def loss(self, inputs: ThermalCubes) -> dict:
-        """How well U_R is rebuilt; nothing to differentiate."""
+        """Compute the reconstruction error of U_R, which has no gradient."""
         error = torch.nn.functional.smooth_l1_loss(self.decode(self.encode(inputs)),
                                                    inputs.union())
         return dict(loss_rec=error)
