@@ -16,6 +16,19 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, default='quickstart', metavar='FOLDER',
+                        help='where pictures, report and checkpoints go [%(default)s]')
+    parser.add_argument('--smoke', action='store_true', help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help needs none of the imports below
+
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -325,11 +338,7 @@ def prepare(out: Path):
 
 def main(argv=None):
     """Run all stages."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, default='quickstart', metavar='FOLDER',
-                        help='where pictures, report and checkpoints go [%(default)s]')
-    parser.add_argument('--smoke', action='store_true', help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     start = time.time()
     prepare(args.out)
     runs = {stage.name: run_stage(i, args.out, args.smoke) for i, stage in enumerate(STAGES)}

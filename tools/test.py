@@ -10,10 +10,7 @@ import inspect
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-from mofm.engine.hooks.report_hook import ReportHook
-from mofm.engine.runner.access import get_model
 from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 from mofm.registry import METRICS
 
@@ -56,6 +53,11 @@ def main(args: argparse.Namespace):
 
 def test(cfg: Config, args: argparse.Namespace):
     """Test, and report it."""
+    from mmengine.runner import Runner
+
+    from mofm.engine.hooks.report_hook import ReportHook
+    from mofm.engine.runner.access import get_model
+
     runner = Runner.from_cfg(cfg)
     runner.register_hook(ReportHook(page=not args.no_report))
     if args.checkpoint == 'none':

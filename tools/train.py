@@ -3,11 +3,7 @@
 import argparse
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
-from mofm.engine.runner.access import resume_from
-from mofm.hub.checkpoint import find_resumable
 from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 
 
@@ -41,8 +37,11 @@ def check_lr_scaling(cfg: Config):
                              f'leave it out and set its eta_max, now {scheduler.eta_max}')
 
 
-def resume_newest(runner: Runner):
+def resume_newest(runner):
     """Go on from the newest whole checkpoint; without one, start as if not asked to."""
+    from mofm.engine.runner.access import resume_from
+    from mofm.hub.checkpoint import find_resumable
+
     try:
         checkpoint = find_resumable(runner.work_dir)
     except ValueError as error:
@@ -53,6 +52,9 @@ def resume_newest(runner: Runner):
 
 def main(args: argparse.Namespace):
     """Train."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
     cfg = config_from_args(args)
     if args.amp:
         cfg.optim_wrapper.type = 'BFloat16OptimWrapper'

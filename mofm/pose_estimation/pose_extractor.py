@@ -4,17 +4,17 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
 from mmengine.fileio import load
 from mmengine.registry import DefaultScope
-from mmengine.runner.checkpoint import CheckpointLoader
 
-import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
 from mofm.annotations import AnnotationError
+
+if TYPE_CHECKING:  # tools ask for the names of models before they need PyTorch
+    from torch import nn
 
 #: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019) as MMPose
 #: trained it on COCO: 74.6 AP.
@@ -84,8 +84,13 @@ def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
     return str(config), str(checkpoint or url)
 
 
-def _load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
+def _load_weights(model: 'nn.Module', checkpoint: str) -> dict:
     """Load a checkpoint completely, also one of an older MMPose; return what else is in it."""
+    import torch
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
+
     # dataset_meta of MMPose holds colors
     with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
         content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
@@ -165,6 +170,9 @@ class PoseExtractor:
 
     def __init__(self, model: str = MODEL, checkpoint: str | None = None,
                  device: str | None = None, boxes: Boxes = whole_frame, batch_size: int = 32):
+        import torch
+        from mmengine.dataset import Compose
+
         if batch_size < 1:
             raise ValueError(f'found batch_size={batch_size}, expected at least 1')
         mmpose = _mmpose()
@@ -228,6 +236,9 @@ class PoseExtractor:
 
     def _poses(self, boxes, samples):
         """Results of some frames, of which each has as many samples as boxes."""
+        import torch
+        from mmengine.dataset import pseudo_collate
+
         results = []
         with torch.no_grad():
             for i in range(0, len(samples), self.batch_size):

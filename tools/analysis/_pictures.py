@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from mmengine.config import Config, DictAction
-from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
-from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mofm.apis.model import init_model
 from mofm.registry import DATASETS
 from mofm.utils.config import load_config
 
@@ -74,6 +70,8 @@ def read_config(args: argparse.Namespace) -> Config:
 
 def load(args: argparse.Namespace) -> tuple:
     """Model in evaluation mode, and the validation clips of its config."""
+    from mofm.apis.model import init_model
+
     check_folder(args.out)
     cfg, dataset = load_dataset(args)
     try:
@@ -92,12 +90,12 @@ def check_folder(folder: Path):
             f'--out: {folder}: {error.strerror}; expected a folder to write to') from error
 
 
-def class_names(dataset: Dataset, labels: Sequence[int]) -> list[str]:
+def class_names(dataset, labels: Sequence[int]) -> list[str]:
     """Names of the classes; their numbers if the data set does not name them."""
     return list(dataset.metainfo.get('classes') or map(str, range(max(labels) + 1)))
 
 
-def choose(dataset: Dataset, args: argparse.Namespace) -> dict[int, str]:
+def choose(dataset, args: argparse.Namespace) -> dict[int, str]:
     """Index -> name of the clips of :func:`add_clips`; windows of one track get their index."""
     if args.clips is None:
         rng = np.random.default_rng(args.seed)
@@ -123,7 +121,10 @@ class Batches:
         num (int, optional): That many clips, evenly spaced.
     """
 
-    def __init__(self, dataset: Dataset, title: str, num: int | None = None):
+    def __init__(self, dataset, title: str, num: int | None = None):
+        from mmengine.dataset import pseudo_collate
+        from torch.utils.data import DataLoader, Subset
+
         self.indices = np.arange(len(dataset))
         if num is not None and num < len(dataset):
             self.indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
@@ -135,14 +136,16 @@ class Batches:
         return iter(tqdm(self.loader, self.title))
 
 
-def rendered(model, dataset: Dataset, index: int) -> tuple:
+def rendered(model, dataset, index: int) -> tuple:
     """Thermal cubes, data samples and key points (M, J, F, 3) of one clip."""
+    from mmengine.dataset import pseudo_collate
+
     batch = pseudo_collate([dataset[index]])
     data = model.data_preprocessor(batch)
     return data['inputs'], data['data_samples'], data['inputs'].keypoints[0].cpu().numpy()
 
 
-def save(figures: dict[str, Figure], folder: Path):
+def save(figures: dict, folder: Path):
     """Write pictures and list them; names may come from strangers."""
     for name, figure in figures.items():
         path = folder / (re.sub(r'[^\w.-]+', '_', name) + '.png')

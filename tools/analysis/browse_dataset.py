@@ -13,17 +13,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-import torch
 from _pictures import add_clips, check_folder, choose, make_parser, read_config, save
-from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
 from tqdm import tqdm
 
 from mofm.registry import DATASETS, MODELS
-from mofm.visualization.heat import draw_heat
-from mofm.visualization.sample import draw_sample, draw_samples
-from mofm.visualization.visualizer import figure_to_image
 
 NOT_IN_A_NAME = r'[^\w.-]+'  # names may come from strangers
 
@@ -74,6 +69,13 @@ def main():
 
 def browse(args):
     """Draw the samples of a data set."""
+    import torch
+    from mmengine.dataset import pseudo_collate
+
+    from mofm.visualization.heat import draw_heat
+    from mofm.visualization.sample import draw_sample, draw_samples
+    from mofm.visualization.visualizer import figure_to_image
+
     dataset, preprocessor = load(args)
     classes = dataset.metainfo.get('classes') or []
     random.seed(args.seed)

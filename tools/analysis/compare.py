@@ -24,10 +24,7 @@ from mmengine.fileio import put_text
 from mmengine.registry import init_default_scope
 from rich.progress import track
 
-from mofm.apis.model import init_model
-from mofm.apis.profiling import count_flops, make_batch
 from mofm.utils.config import default_work_dir, load_config
-from mofm.visualization import read_scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 _RECORD = 'comparison.json'
@@ -46,6 +43,8 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
         dict: ``done``; ``seconds`` of processor time so far; ``metrics``, the last value of all
         that was logged.
     """
+    from mofm.visualization import read_scalars
+
     record = dict(config=config, seed=seed, done=False, seconds=0, metrics={})
     path = folder / _RECORD
     if path.is_file():
@@ -79,6 +78,9 @@ def _children() -> float:
 
 def cost(config: str) -> dict:
     """Parameters, and FLOPs of the prediction of a clip, see :func:`count_flops`."""
+    from mofm.apis.model import init_model
+    from mofm.apis.profiling import count_flops, make_batch
+
     cfg = load_config(config)
     init_default_scope(cfg.default_scope)
     np.random.seed(0)

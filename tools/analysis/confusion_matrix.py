@@ -6,9 +6,6 @@ python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
 import csv
 
 from _pictures import check_folder, class_names, load_dataset, make_parser, save
-from sklearn.metrics import confusion_matrix
-
-from mofm.visualization import draw_confusion
 
 
 def main():
@@ -16,6 +13,10 @@ def main():
     parser = make_parser(__doc__, checkpoint=False)
     parser.add_argument('scores', help='CSV file with the columns label and prediction')
     args = parser.parse_args()
+    from sklearn.metrics import confusion_matrix
+
+    from mofm.visualization import draw_confusion
+
     check_folder(args.out)
     try:
         with open(args.scores, newline='') as file:

@@ -4,13 +4,9 @@ python tools/analysis/embedding_map.py configs/dt1_penn_tiny.py CHECKPOINT
 """
 
 import numpy as np
-import torch
 from _pictures import Batches, class_names, load, make_parser, positive, save
 
-from mofm.visualization import draw_embedding, embed_in_plane
 
-
-@torch.no_grad()
 def main():
     """Draw."""
     parser = make_parser(__doc__)
@@ -18,6 +14,10 @@ def main():
                         help='at most so many clips, evenly spaced [%(default)s]')
     parser.add_argument('--thumbnails', action='store_true', help='a skeleton for each class')
     args = parser.parse_args()
+    import torch
+
+    from mofm.visualization import draw_embedding, embed_in_plane
+
     model, dataset = load(args)
     if not hasattr(model, 'backbone'):
         raise SystemExit(f'{args.config}: found a {type(model).__name__}, expected a model with '
@@ -26,7 +26,8 @@ def main():
     features, labels = [], []
     for batch in batches:
         samples = batch['data_samples']
-        pooled = model(model.data_preprocessor(batch)['inputs'], mode='tensor').pooled
+        with torch.no_grad():
+            pooled = model(model.data_preprocessor(batch)['inputs'], mode='tensor').pooled
         features.append(pooled.view(len(samples), -1, pooled.shape[1]).mean(1).cpu())
         labels += [int(sample.gt_label) for sample in samples]
     if len(labels) < 4:

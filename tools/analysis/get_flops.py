@@ -7,11 +7,9 @@ before the model was built, weights included.
 
 import argparse
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from mofm.apis.profiling import parts, profile_config
 from mofm.launch import add_arguments, config_from_args
 
 
@@ -33,6 +31,10 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Print parameters, FLOPs and memory."""
     args = parse_args()
+    import torch
+
+    from mofm.apis.profiling import parts, profile_config
+
     cfg = config_from_args(args)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     profile = profile_config(cfg, args.batch_size, args.occupied, device)

@@ -8,6 +8,20 @@ AUC over single test windows (or clips, with ClipAUC), without smoothing, agains
 import argparse
 from itertools import pairwise
 
+from mofm.launch import add_arguments, config_from_args, require_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint of a JigsawDetector')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    parse_args()  # --help needs none of the imports below
+
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
@@ -18,16 +32,7 @@ from rich.table import Table
 
 from mofm.evaluation.functional import roc_auc
 from mofm.hub.checkpoint import load_weights
-from mofm.launch import add_arguments, config_from_args, require_checkpoint
 from mofm.registry import MODELS
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint of a JigsawDetector')
-    return parser.parse_args()
 
 
 @torch.no_grad()

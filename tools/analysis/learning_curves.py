@@ -7,8 +7,6 @@ import argparse
 
 from _pictures import add_out, check_folder, save
 
-from mofm.visualization import draw_curves, read_scalars
-
 _MACHINE = ('time', 'data_time', 'memory', 'val/time', 'val/data_time')
 
 
@@ -18,6 +16,8 @@ def main():
     parser.add_argument('work_dir', help='folder of a run of tools/train.py')
     add_out(parser)
     args = parser.parse_args()
+    from mofm.visualization import draw_curves, read_scalars
+
     check_folder(args.out)
     try:
         curves = read_scalars(args.work_dir)

@@ -6,9 +6,6 @@ python tools/analysis/motionbook_atlas.py configs/mofm/dved_tiny.py CHECKPOINT -
 import numpy as np
 from _pictures import Batches, load, make_parser, positive, save
 
-from mofm.models.tokenizers import MotionTokenizer
-from mofm.visualization import collect_atlas, draw_atlas
-
 
 def main():
     """Draw."""
@@ -16,6 +13,9 @@ def main():
     parser.add_argument('--tokens', type=positive, default=12, help='rows [%(default)s]')
     parser.add_argument('--num', type=positive, help='clips to look at [all of the validation]')
     args = parser.parse_args()
+    from mofm.models.tokenizers import MotionTokenizer
+    from mofm.visualization import collect_atlas, draw_atlas
+
     model, dataset = load(args)
     if not isinstance(model, MotionTokenizer):
         raise SystemExit(f'{args.config}: found a {type(model).__name__}, expected a tokenizer, '

@@ -8,16 +8,16 @@ nearest window of the training set, without augmentation; the metric of the conf
 
 import argparse
 
-import torch
 from mmengine.registry import init_default_scope
 
-from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
 from mofm.launch import add_arguments, config_from_args
 from mofm.registry import MODELS
 
 
 def set_normality(sample, distance, neighbors):
     """Minus the distance of the nearest training window."""
+    import torch
+
     sample.normality = -torch.tensor(distance[0])
 
 
@@ -26,6 +26,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     cfg = config_from_args(parser.parse_args())
+    from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
+
     init_default_scope(cfg.default_scope)
     backbone = MODELS.build(dict(type='KeypointFeatures'))
     metrics = evaluate_nearest_neighbors(

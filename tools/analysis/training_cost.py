@@ -11,14 +11,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mofm.apis.training_cost import (
-    bytes_per_clip,
-    device_hours,
-    device_memory,
-    needed_and_available,
-    traffic,
-    training_cost,
-)
 from mofm.launch import add_arguments, config_from_args
 
 GIB = 2**30
@@ -82,6 +74,15 @@ def right(*columns, title: str) -> Table:
 def main():
     """Count and print."""
     args = parse_args()
+    from mofm.apis.training_cost import (
+        bytes_per_clip,
+        device_hours,
+        device_memory,
+        needed_and_available,
+        traffic,
+        training_cost,
+    )
+
     cfg, tflops = config_from_args(args), achieved(args.tflops)
     console = Console()
     with console.status('counting'):

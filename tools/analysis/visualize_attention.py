@@ -5,15 +5,15 @@ python tools/analysis/visualize_attention.py configs/dt1_penn_tiny.py CHECKPOINT
 
 from _pictures import add_clips, choose, load, make_parser, rendered, save
 
-from mofm.models.backbones import MoFMBackbone
-from mofm.visualization import clip_attention, cube_attention, draw_attention
-
 
 def main():
     """Draw."""
     parser = make_parser(__doc__)
     add_clips(parser)
     args = parser.parse_args()
+    from mofm.models.backbones import MoFMBackbone
+    from mofm.visualization import clip_attention, cube_attention, draw_attention
+
     model, dataset = load(args)
     backbone = getattr(model, 'backbone', model)
     if not isinstance(backbone, MoFMBackbone):

@@ -8,15 +8,20 @@ paper) and the reconstruction (Figure 3).
 
 from _pictures import add_clips, choose, load, make_parser, rendered, save
 
-from mofm.models.tokenizers import MotionTokenizer
-from mofm.visualization import draw_heat, draw_joint_heat, draw_pose_clip, draw_tokenized_clip
-
 
 def main():
     """Draw."""
     parser = make_parser(__doc__)
     add_clips(parser)
     args = parser.parse_args()
+    from mofm.models.tokenizers import MotionTokenizer
+    from mofm.visualization import (
+        draw_heat,
+        draw_joint_heat,
+        draw_pose_clip,
+        draw_tokenized_clip,
+    )
+
     model, dataset = load(args)
     if not isinstance(model, MotionTokenizer):
         raise SystemExit(f'{args.config}: found a {type(model).__name__}, expected a tokenizer, '

@@ -15,7 +15,6 @@ from rich.progress import track
 from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
 from mofm.annotations.statistics import AnnotationStatistics
 from mofm.structures import LAYOUTS
-from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
 
 
 def read(path: str, split):
@@ -41,6 +40,8 @@ def read(path: str, split):
 
 def save_sheet(path: Path, clips, classes, layout):
     """Write a picture, or an animation if the file is a GIF."""
+    from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
+
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == '.gif':
         save_animation(animate_contact_sheet(clips, classes, layout), path)

@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
-from mofm.datasets import ntu120_one_shot
 
 
 def parse_args(argv=None):
@@ -20,6 +19,8 @@ def parse_args(argv=None):
 def main(argv=None):
     """Read, split, write and count."""
     args = parse_args(argv)
+    from mofm.datasets import ntu120_one_shot
+
     data = load_annotations(args.input)
     try:
         splits = ntu120_one_shot(data['annotations'])

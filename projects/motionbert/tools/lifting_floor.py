@@ -10,6 +10,20 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('ann_file', help="file in Human3.6M's format")
+    parser.add_argument('--splits', nargs='+', default=['test', 'test_seen'], metavar='SPLIT')
+    parser.add_argument('--clip-len', type=int, default=16, help='frames of a window')
+    parser.add_argument('--stride', type=int, default=9, help='of the training windows')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help needs none of the imports below
+
 import numpy as np
 import torch
 
@@ -116,12 +130,7 @@ def evaluate(lift: Lifter, samples: list[dict]) -> dict[str, float]:
 
 def main(argv=None):
     """Fit on the training split and print a table for each test split."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('ann_file', help="file in Human3.6M's format")
-    parser.add_argument('--splits', nargs='+', default=['test', 'test_seen'], metavar='SPLIT')
-    parser.add_argument('--clip-len', type=int, default=16, help='frames of a window')
-    parser.add_argument('--stride', type=int, default=9, help='of the training windows')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     pipeline = [NormalizeByWidth()]
     train = arrays(Human36MDataset(args.ann_file, clip_len=args.clip_len, stride=args.stride,
                                    pipeline=pipeline))

@@ -14,7 +14,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, file_error, summarize
@@ -197,6 +196,8 @@ class SMPLH:
     """
 
     def __init__(self, folder: Path, gender: str, regressor: np.ndarray, device: str):
+        import torch
+
         try:
             from smplx.lbs import lbs
         except ImportError:
@@ -225,7 +226,6 @@ class SMPLH:
         self.device = device
         self._skin = lbs
 
-    @torch.no_grad()
     def joints(self, poses: np.ndarray, betas: np.ndarray, dmpls: np.ndarray,
                trans: np.ndarray) -> np.ndarray:
         """Joints of Human3.6M.
@@ -239,13 +239,16 @@ class SMPLH:
         Returns:
             np.ndarray: (T, 17, 3) float32 meters, in the axes of AMASS, z up.
         """
+        import torch
+
         shape = np.concatenate([np.tile(betas, (len(poses), 1)), dmpls], 1)
         out = []
         for i in range(0, len(poses), _BATCH):
             shapes, pose, place = (torch.from_numpy(x[i:i + _BATCH].astype(np.float32)).to(
                 self.device) for x in (shape, poses, trans))
-            vertices, _ = self._skin(shapes, pose, **self.arrays)
-            out.append((self.regressor @ (vertices + place[:, None])).cpu().numpy())
+            with torch.no_grad():
+                vertices, _ = self._skin(shapes, pose, **self.arrays)
+                out.append((self.regressor @ (vertices + place[:, None])).cpu().numpy())
         return np.concatenate(out)
 
 
@@ -315,6 +318,9 @@ def read_amass(path: Path) -> tuple[str, dict[str, np.ndarray]]:
 
 def amass(args: argparse.Namespace):
     """Write a file of clips; recordings are cut at 2916 frames."""
+    import torch
+
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     regressor = load_regressor(args.regressor)
     files = sorted(f for f in args.input.rglob('*.npz') if f.name != 'shape.npz')
     models, clips, problems = {}, [], []
@@ -325,7 +331,7 @@ def amass(args: argparse.Namespace):
             problems.append(error)
             continue
         if gender not in models:
-            models[gender] = SMPLH(args.body_models, gender, regressor, args.device)
+            models[gender] = SMPLH(args.body_models, gender, regressor, device)
         joints = models[gender].joints(**params) @ _TO_IMAGE
         name = path.relative_to(args.input).with_suffix('').as_posix()
         clips += [(f'{name}_{i}', joints[start:start + _LONGEST])
@@ -390,7 +396,7 @@ def parse_args(argv=None) -> argparse.Namespace:
                      'https://github.com/nghorbani/human_body_prior')
     sub.add_argument('--regressor', type=Path, required=True, metavar='FILE',
                      help='J_regressor_h36m_correct.npy')
-    sub.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    sub.add_argument('--device', help='default: cuda, or cpu if there is none')
     sub.set_defaults(function=amass)
     return parser.parse_args(argv)
 

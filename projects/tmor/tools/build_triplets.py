@@ -26,12 +26,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
-from projects.tmor.language.prompts import read_texts
-from projects.tmor.language.tables import FeatureTable, unit_rows
-from projects.tmor.language.triplets import join_captions, unique_captions
-from projects.tmor.tools.text_features import text_table
-from projects.tmor.tools.video_features import add_encoder, clips_of, make_table
 
+_VIDEO_FEATURES = Path(__file__).with_name('video_features.py')
 _EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
 
 
@@ -55,7 +51,8 @@ def parse_args(argv=None):
                       help='captions above it are nearly the same; default: %(default)s')
     text.add_argument('--keep-duplicates', action='store_true',
                       help='for captions that repeat, such as names of classes')
-    add_encoder(parser, required=False)
+    # by its file, as the package imports PyTorch
+    runpy.run_path(str(_VIDEO_FEATURES))['add_encoder'](parser, required=False)
     return parser.parse_known_args(argv)
 
 
@@ -81,6 +78,11 @@ def find_poses(args, options: list):
 def main(argv=None):
     """Poses, then captions, then videos; what is there is not done again."""
     args, options = parse_args(argv)
+    from projects.tmor.language.prompts import read_texts
+    from projects.tmor.language.tables import FeatureTable, unit_rows
+    from projects.tmor.language.triplets import join_captions, unique_captions
+    from projects.tmor.tools.text_features import text_table
+
     if args.out.suffix != '.pkl':
         raise AnnotationError(f'{args.out}: found suffix {args.out.suffix!r}, expected .pkl, '
                               'which keeps the text')
@@ -124,6 +126,8 @@ def main(argv=None):
 
 def add_videos(args, annotations: list, videos: Path, counts: Counter):
     """Table of the videos, and the annotations that are in it; None if shards are missing."""
+    from projects.tmor.tools.video_features import clips_of, make_table
+
     clips, lost = clips_of(videos, annotations)
     counts['without a video'] += len(lost)
     if not clips:

@@ -9,16 +9,13 @@ windows overlap they are averaged. Nothing is trained; the metrics are those of 
 
 import argparse
 
-import numpy as np
-import torch
 from mmengine.registry import init_default_scope
 
-from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
 from mofm.launch import add_arguments, config_from_args
 from mofm.registry import MODELS
 
 
-def normalized(points: torch.Tensor) -> torch.Tensor:
+def normalized(points):
     """Key points (B, M, T, J, 2 or 3) of the first person (B, T, J, 2), without place and size."""
     xy = points[:, 0, ..., :2]
     visible = xy.any(-1, keepdim=True)  # (B, T, J, 1)
@@ -30,6 +27,9 @@ def normalized(points: torch.Tensor) -> torch.Tensor:
 
 def set_scores(sample, distance, neighbors):
     """Mean of the annotated actions of the nearest training windows, frame by frame."""
+    import numpy as np
+    import torch
+
     targets = np.stack([neighbor.frame_targets for neighbor in neighbors])  # (k, S, K)
     sample.frame_scores = torch.from_numpy(targets.mean(0))
 
@@ -42,6 +42,8 @@ def main():
                         help='how many training windows are averaged [%(default)s]')
     args = parser.parse_args()
     cfg = config_from_args(args)
+    from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
+
     init_default_scope(cfg.default_scope)
     metrics = evaluate_nearest_neighbors(
         cfg, MODELS.build(dict(type='SkeletonDataPreprocessor')),

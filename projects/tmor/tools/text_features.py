@@ -21,9 +21,6 @@ from mmengine.config import DictAction
 from tqdm import tqdm
 
 from mofm.annotations import LABEL_NAMES, AnnotationError, load_annotations
-from projects.tmor.language.encoders import load_encoder
-from projects.tmor.language.prompts import TEMPLATES, class_phrase, encode_groups, read_texts
-from projects.tmor.language.tables import TableWriter
 
 _BLOCK = 20000  # ids between two saves
 
@@ -39,7 +36,7 @@ def parse_args(argv=None):
     parser.add_argument('out', type=Path, help='table, .npz')
     parser.add_argument('--template', nargs='+', metavar='TEXT',
                         help="where '{}' is the text; several are averaged. Default: the text "
-                        f'itself; for class names {" ".join(map(repr, TEMPLATES))}')
+                        "itself; for class names 'a person {}.'")
     parser.add_argument('--each', action='store_true',
                         help='a row for each text, ID#0, ID#1, ..., not their mean')
     parser.add_argument('--annotations', nargs='+', metavar='FILE',
@@ -54,6 +51,10 @@ def parse_args(argv=None):
 
 def text_table(out: Path, texts: dict, templates, encoder: str, options: dict):
     """Encode what is missing, then write the table of texts by id."""
+    from projects.tmor.language.encoders import load_encoder
+    from projects.tmor.language.prompts import encode_groups
+    from projects.tmor.language.tables import TableWriter
+
     digest = hashlib.sha256(json.dumps([texts, templates]).encode()).hexdigest()[:16]
     writer = TableWriter(out, dict(encoder=encoder, options=options, texts=digest))
     todo = [name for name in texts if name not in writer.done]
@@ -93,6 +94,8 @@ def _merge(paths: list, parts: Iterable) -> dict:
 def main(argv=None):
     """Read the texts and encode them."""
     args = parse_args(argv)
+    from projects.tmor.language.prompts import TEMPLATES, class_phrase, read_texts
+
     if args.texts[0] in LABEL_NAMES:
         texts = {name: [class_phrase(name)] for name in LABEL_NAMES[args.texts[0]]}
         templates = args.template or TEMPLATES

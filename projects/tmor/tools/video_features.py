@@ -18,9 +18,6 @@ from mmengine.config import DictAction
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, load_annotations, summarize
-from mofm.pose_estimation.video import find_videos
-from projects.tmor.language.encoders import by_name, encode_videos, load_encoder, video_of
-from projects.tmor.language.tables import TableWriter
 
 
 def shard(text: str) -> tuple:
@@ -49,6 +46,9 @@ def add_encoder(parser: argparse.ArgumentParser, required: bool = True):
 
 def clips_of(videos: Path, annotations=None) -> tuple:
     """Id, file and frames of every clip, and the ids of annotations whose video is not there."""
+    from mofm.pose_estimation.video import find_videos
+    from projects.tmor.language.encoders import by_name, video_of
+
     if annotations is None:
         return [(name, file, None) for name, file in find_videos(videos).items()], []
     names, clips, lost = by_name(videos), [], []
@@ -71,6 +71,9 @@ def make_table(out: Path, clips: list, encoder: str, options: dict, args) -> lis
     Returns:
         list[str]: Clips without features.
     """
+    from projects.tmor.language.encoders import encode_videos, load_encoder
+    from projects.tmor.language.tables import TableWriter
+
     writer = TableWriter(out, dict(encoder=encoder, options=options, num_frames=args.num_frames,
                                    size=args.size))
     index, shards = args.shard

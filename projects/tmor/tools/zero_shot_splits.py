@@ -13,17 +13,7 @@ import csv
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from tqdm import tqdm
-
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
-from mofm.registry import MODELS
-from projects.tmor.language.splits import SplitTrainer, draw_splits, evaluate_splits
-
-_COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
 
 
 def parse_args(argv=None):
@@ -40,6 +30,21 @@ def parse_args(argv=None):
     parser.add_argument('--epochs', type=int, default=20, help='default: %(default)s')
     parser.add_argument('--out', type=Path, metavar='FILE.csv', help='values of each split')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help needs none of the imports below
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+from mofm.registry import MODELS
+from projects.tmor.language.splits import SplitTrainer, draw_splits, evaluate_splits
+
+_COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
 
 
 @torch.no_grad()

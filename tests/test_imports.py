@@ -1,0 +1,105 @@
+"""Order of the rooms, and heavy packages imported only where they are used."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = sorted(str(path.relative_to(ROOT)) for path in (
+    *(ROOT / 'tools').rglob('*.py'), *ROOT.glob('projects/*/tools/*.py'))
+    if not path.name.startswith('_') and path.name not in ('demo.py', 'publish.py'))
+HEAVY = ('huggingface_hub', 'matplotlib', 'mmaction', 'mmcv', 'onnx', 'onnxruntime', 'pyarrow',
+         'scipy', 'sklearn')
+# Runs all commands in one process in which PyTorch cannot be imported.
+HELP = '''
+import contextlib, io, json, runpy, sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'torch':
+            raise ImportError('torch is imported')
+
+sys.meta_path.insert(0, NoTorch())
+found, path, before = {}, list(sys.path), set(sys.modules)
+for command in json.loads(sys.argv[1]):
+    folder, printed = command.rpartition('/')[0], io.StringIO()
+    sys.argv, sys.path[:] = [command, '--help'], [folder, *path]
+    try:
+        with contextlib.redirect_stdout(printed):
+            runpy.run_path(command, run_name='__main__')
+        found[command] = 'no --help'
+    except SystemExit as stop:
+        found[command] = f'{stop.code} {printed.getvalue()[:6]}'
+    except Exception as error:
+        found[command] = repr(error)
+    for name in [n for n, m in sys.modules.items()
+                 if n not in before and (getattr(m, '__file__', '') or '').startswith(folder)]:
+        del sys.modules[name]  # another folder may have one of the same name
+print(json.dumps(found))
+'''
+
+
+def output(*command, cwd=ROOT) -> str:
+    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level packages that a statement loads in a new process."""
+    return set(output('-c', f'{statement}; import sys; print(*{{name.split(".")[0] for name in '
+                      'sys.modules})').split())
+
+
+@pytest.fixture(scope='module')
+def help_texts():
+    return json.loads(output('-c', HELP, json.dumps(COMMANDS)))
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_of_a_command_imports_no_torch(help_texts, command):
+    assert help_texts[command] == '0 usage:'
+
+
+@pytest.mark.parametrize('room', ['annotations', 'keypoints', 'registry', 'sources', 'structures'])
+def test_rooms_of_poses_import_neither_torch_nor_heavy_packages(room):
+    loaded = loaded_by(f'import mofm.{room}')
+    assert 'numpy' in loaded
+    assert not loaded & {'torch', 'cv2', *HEAVY}
+
+
+@pytest.mark.parametrize('room', ['hub', 'models'])
+def test_rooms_of_models_import_heavy_packages_on_use(room):
+    loaded = loaded_by(f'import mofm.{room}')
+    assert 'torch' in loaded
+    assert not loaded & set(HEAVY)
+
+
+# ------------------------------------------------------------------------------------ the contract
+@pytest.mark.parametrize(('file', 'statement', 'contract'), [
+    ('mofm/keypoints/tracking.py', 'import mofm.models.backbones', 'Rooms import downwards only'),
+    ('mofm/datasets/collate.py', 'import mofm.models', 'Rooms import downwards only'),
+    ('mofm/models/precision.py', 'import mofm.hub.checkpoint', 'Rooms import downwards only'),
+    ('mofm/evaluation/metrics/tokens.py', 'import mofm.sources', 'Metrics read no pose files'),
+    ('mofm/apis/model.py', 'import projects.tmor', 'The package knows no project'),
+    ('projects/tmor/unik.py', 'import projects.motionbert.dstformer',
+     'Projects do not import each other'),
+    ('mofm/sources/ntu.py', 'import torch', 'Readers of pose files need no torch')])
+def test_contract_breaks_on_an_import_inside_a_function(tmp_path, file, statement, contract):
+    for name in ('mofm', 'projects'):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=lambda folder, names: [
+            n for n in names if not n.endswith('.py') and not Path(folder, n).is_dir()])
+    # else a namespace package, which would have the modules of the checkout as well
+    (tmp_path / 'projects/__init__.py').touch()
+    shutil.copy(ROOT / 'pyproject.toml', tmp_path)
+    path = tmp_path / file
+    path.write_text(f'{path.read_text()}\n\ndef _later():\n    {statement}\n')
+    done = subprocess.run(['lint-imports', '--no-logo', '--no-cache'], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [line for line in done.stdout.splitlines() if line.endswith(' BROKEN')]
+    assert f'{contract} BROKEN' in broken, done.stdout
