@@ -79,7 +79,7 @@ def test_published_lifter_gives_the_same(tmp_path):
     published = MotionInferencer(tmp_path / 'out', device='cpu')
     points = person(20)
     for expected, found in zip(*(model(points, layout='halpe26', progress=False)
-                                 for model in (lifter, published))):
+                                 for model in (lifter, published)), strict=True):
         np.testing.assert_array_equal(found.joints, expected.joints)
     card = (tmp_path / 'out/README.md').read_text()
     assert "task='lift'" in card
