@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mofm.annotations import dump_annotations, load_annotations
-from tests.test_tools.tool_runner import ROOT, python
+from tests.test_tools.tool_runner import ROOT, here
 
 pytestmark = pytest.mark.slow
 OPTIONS = '--cfg-options'
@@ -71,9 +71,9 @@ param_scheduler = dict(eta_max=3e-3)
 
 @pytest.mark.parametrize('task', ['dt3', 'dt4'])
 def test_anomaly_tasks_train_and_find_abnormal_frames(task, configs, ann_file, tmp_path):
-    python('train.py', configs[task], '--work-dir', tmp_path)
+    here('train.py', configs[task], '--work-dir', tmp_path)
     checkpoint = (tmp_path / 'last_checkpoint').read_text()
-    done = python('test.py', configs[task], checkpoint, '--work-dir', tmp_path)
+    done = here('test.py', configs[task], checkpoint, '--work-dir', tmp_path)
     results = tmp_path / 'results'
     assert sorted(p.name for p in results.iterdir()) == ['clip_3.png', 'clip_4.png', 'scores.npz']
     scores = np.load(results / 'scores.npz')
@@ -86,20 +86,20 @@ def test_anomaly_tasks_train_and_find_abnormal_frames(task, configs, ann_file, t
     if task == 'dt4':
         assert auc > 0.75  # what was labeled abnormal in training is found in other clips
     else:
-        done = python('analysis/jigsaw_pieces.py', configs[task], checkpoint)
+        done = here('analysis/jigsaw_pieces.py', configs[task], checkpoint)
         # 4 tracks of 60 frames, windows of 16; 9 pieces and 4 quarters
         assert '176 windows, AUC' in done.stdout
         assert done.stdout.count('│\n') == 13
 
 
 def test_nearest_neighbor_finds_unseen_motion(configs):
-    done = python('analysis/nearest_neighbor.py', configs['dt3'])
+    done = here('analysis/nearest_neighbor.py', configs['dt3'])
     line = next(line for line in done.stdout.splitlines() if 'micro_auc' in line)
     assert float(line.split()[-1]) > 0.8  # flying arms are far from every normal window
 
 
 def test_anomaly_untrained_weights_can_be_tested(configs, tmp_path):
-    done = python('test.py', configs['dt4'], 'none', '--work-dir', tmp_path)
+    done = here('test.py', configs['dt4'], 'none', '--work-dir', tmp_path)
     assert 'anomaly/micro_auc' in done.stdout + done.stderr
 
 
@@ -110,10 +110,9 @@ def test_anomaly_names_ground_truth_of_another_length(configs, ann_file, tmp_pat
                    keypoint_score=ann['keypoint_score'][:, :40],
                    frame_label=ann['frame_label'][:, :40])
     dump_annotations(data, tmp_path / 'short.pkl')
-    done = python('test.py', configs['dt4'], 'none', '--work-dir', tmp_path, OPTIONS,
-                  f'test_evaluator.gt.path={tmp_path / "short.pkl"}', check=False)
-    assert done.returncode
-    assert 'has 40 frames, but a window counts for frame' in done.stderr
+    with pytest.raises(ValueError, match='has 40 frames, but a window counts for frame'):
+        here('test.py', configs['dt4'], 'none', '--work-dir', tmp_path, OPTIONS,
+             f'test_evaluator.gt.path={tmp_path / "short.pkl"}')
 
 
 SMALL = ('model.backbone.embed_dims=16', 'model.backbone.depth=1', 'model.backbone.num_heads=2',
@@ -140,9 +139,9 @@ def write_poses(folder, clips, frames):
 def run_task(config, head, tmp_path, *options):
     """Train and test a full-size config with a small model; its metrics."""
     options = (OPTIONS, *SMALL, f'model.{head}.in_channels=16', *options)
-    python('train.py', ROOT / 'configs' / config, '--work-dir', tmp_path / 'run', *options)
+    here('train.py', ROOT / 'configs' / config, '--work-dir', tmp_path / 'run', *options)
     checkpoint = (tmp_path / 'run/last_checkpoint').read_text()
-    done = python('test.py', ROOT / 'configs' / config, checkpoint, '--work-dir', tmp_path / 'run',
+    done = here('test.py', ROOT / 'configs' / config, checkpoint, '--work-dir', tmp_path / 'run',
                   *options)
     assert 'anomaly/micro_auc' in done.stdout + done.stderr
     return np.load(tmp_path / 'run/results/scores.npz')
@@ -154,7 +153,7 @@ def test_anomaly_shanghaitech_runs_from_published_files(tmp_path):
     (tmp_path / 'gt').mkdir()
     for clip in ('01_0014', '01_0015'):
         np.save(tmp_path / f'gt/{clip}.npy', (np.arange(60) > 40).astype(np.uint8))
-    python('data/prepare.py', 'shanghaitech', tmp_path / 'pose', tmp_path / 'sht.pkl')
+    here('data/prepare.py', 'shanghaitech', tmp_path / 'pose', tmp_path / 'sht.pkl')
     ann_file = f'dataset.ann_file={tmp_path / "sht.pkl"}'
     scores = run_task(
         'dt3_sht.py', 'head', tmp_path, *(f'{mode}_dataloader.{ann_file}'
@@ -183,7 +182,7 @@ def test_anomaly_ubnormal_runs_from_published_files(tmp_path):
     masks.mkdir(parents=True)
     for t in range(60):
         cv2.imwrite(str(masks / f'{abnormal}_{t:04}_gt.png'), np.full((720, 1280), 7, np.uint8))
-    done = python('data/prepare.py', 'ubnormal', tmp_path / 'pose', tmp_path / 'ub.pkl',
+    done = here('data/prepare.py', 'ubnormal', tmp_path / 'pose', tmp_path / 'ub.pkl',
                   '--gt', tmp_path / 'gt', '--masks', tmp_path / 'masks')
     assert '0 of 3 files or recordings skipped' in done.stdout
     scores = run_task(

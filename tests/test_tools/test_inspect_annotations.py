@@ -4,11 +4,11 @@ import pytest
 from PIL import Image
 
 from mofm.annotations import dump_annotations
-from tests.test_tools.tool_runner import python
+from tests.test_tools.tool_runner import here
 
 
 def run(*args):
-    return python('data/inspect_annotations.py', *args, check=False, COLUMNS='120')
+    return here('data/inspect_annotations.py', *args, check=False, COLUMNS='120')
 
 
 @pytest.fixture(scope='module')

@@ -12,7 +12,7 @@ from mofm.annotations import load_annotations
 from mofm.datasets import MotionDataset
 from mofm.registry import DATASETS
 from mofm.utils.config import load_config
-from tests.test_tools.tool_runner import ROOT, python
+from tests.test_tools.tool_runner import ROOT, here
 
 
 def write(path, gone=()):
@@ -32,7 +32,7 @@ def write(path, gone=()):
 def test_one_shot_tool_adds_splits_and_keeps_the_rest(tmp_path):
     source, target = tmp_path / 'ntu120_hrnet.pkl', tmp_path / 'ntu120_oneshot.pkl'
     names = write(source)
-    done = python('data/one_shot.py', source, target)
+    done = here('data/one_shot.py', source, target)
     assert done.stdout.splitlines()[:3] == [
         'oneshot_train        400 samples of 100 classes',
         'oneshot_val           60 samples of  20 classes',
@@ -53,7 +53,7 @@ def test_one_shot_tool_adds_splits_and_keeps_the_rest(tmp_path):
 def test_one_shot_tool_names_missing_exemplar(tmp_path, gone):
     source = tmp_path / 'ntu120.pkl'
     write(source, gone=[gone])
-    done = python('data/one_shot.py', source, tmp_path / 'out.pkl', check=False)
+    done = here('data/one_shot.py', source, tmp_path / 'out.pkl', check=False)
     assert done.returncode == 1
     assert f'ntu120.pkl: exemplar {gone}: found no' in done.stderr
     assert 'Traceback' not in done.stderr
@@ -112,7 +112,7 @@ def nearest_pose(dataset):
 @pytest.mark.slow
 def test_one_shot_baseline_is_tested_without_checkpoint(tmp_path):
     config = config_of(tmp_path, 'dt2_penn_baseline.py')
-    python('test.py', config, 'none', '--work-dir', tmp_path / 'work')
+    here('test.py', config, 'none', '--work-dir', tmp_path / 'work')
     found = one_shot(max((tmp_path / 'work').glob('*/*.json')).read_text())
     init_default_scope('mofm')
     dataset = DATASETS.build(load_config(config).test_dataloader.dataset)
@@ -124,7 +124,7 @@ def test_one_shot_baseline_is_tested_without_checkpoint(tmp_path):
 @pytest.mark.slow
 def test_one_shot_training_has_balanced_batches(tmp_path):
     config = config_of(tmp_path, 'dt2_penn_tiny.py', TRAIN)
-    done = python('train.py', config, '--work-dir', tmp_path / 'work')
+    done = here('train.py', config, '--work-dir', tmp_path / 'work')
     assert 'loss_supcon' in done.stdout
     assert (tmp_path / 'work/epoch_2.pth').exists()
     log = max((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text()

@@ -1,11 +1,13 @@
-"""Run the tools in processes of their own, on a few seconds of work."""
+"""Run the tools, on a few seconds of work."""
 
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -29,8 +31,28 @@ def run(*command, check=True, cwd=None, **variables) -> subprocess.CompletedProc
 
 
 def python(tool, *arguments, **kwargs) -> subprocess.CompletedProcess:
-    """Run one of ``tools/*.py``."""
+    """Run one of ``tools/*.py`` in a process of its own."""
     return run(sys.executable, ROOT / 'tools' / tool, *arguments, **kwargs)
+
+
+def here(tool, *arguments, check=True, **variables) -> subprocess.CompletedProcess:
+    """Run one of ``tools/*.py`` in this process, where everything is imported."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    path = ROOT / 'tools' / tool
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.syspath_prepend(str(path.parent))
+        patch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
+        for name, value in dict(variables, LOCAL_RANK='0').items():
+            patch.setenv(name, value)
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int | None) else 1
+            err.write(f'{stop.code}\n' if isinstance(stop.code, str) else '')
+    done = subprocess.CompletedProcess([tool, *arguments], code or 0, out.getvalue(),
+                                       err.getvalue())
+    assert not check or not done.returncode, done.stdout[-2000:] + done.stderr[-4000:]
+    return done
 
 
 @contextmanager
