@@ -93,6 +93,6 @@ def test_backbone_without_layers_is_refused_unless_rates_are_equal():
 
 
 @pytest.mark.parametrize('wrong', [dict(decay=0.5), dict(layer_decay=0.), dict(layer_decay=1.5)])
-def test_wrong_options_are_named(wrong):
+def test_layer_decay_names_wrong_options(wrong):
     with pytest.raises(ValueError, match='expected layer_decay in'):
         settings(None, **wrong)

@@ -11,6 +11,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, liveliest
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import ID, NTU_FILES, kinect_body, pair, skeleton, solo
 
 NAME = 'S001C001P001R001A001.skeleton'
@@ -20,14 +21,6 @@ COCO = np.array([4, 4, 4, 4, 4, 5, 9, 6, 10, 7, 11, 13, 17, 14, 18, 15, 19]) - 1
 FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(0, 0), pitch=(0, 0), roll=(0, 0),
                     focal=(.65, .65))
 READERS = [NTU60, NTU120, NTU60Joints, NTU120Joints]
-
-
-def write(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 def one(tmp_path, content, reader=NTU60, name=NAME, **kwargs):

@@ -9,19 +9,12 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources.openpose import OpenPose
 from mofm.structures import convert
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.pose_detectors import dump, openpose, people
 
 # Which joint of the file becomes each of COCO-17, as STG-NF and OpenPose number them.
 BODY_25 = [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11]
 COCO_18 = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
-
-
-def write(root, files):
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return root
 
 
 def read(root, **kwargs):

@@ -12,18 +12,11 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources.panoptic import DomeCamera, Panoptic
 from mofm.structures import LAYOUTS
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.panoptic import DOME, body, dome_camera, panoptic, scene
 
 COCO19 = [1, 15, 17, 16, 18, 3, 9, 4, 10, 5, 11, 6, 12, 7, 13, 8, 14]
 SEQUENCES = ('160906_band1', '160906_band2')
-
-
-def write(path, files):
-    for name, content in files.items():
-        file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    return path
 
 
 def read(path, files, **kwargs):

@@ -12,6 +12,7 @@ from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
 from mofm.structures import convert
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import kinect_body
 from tests.test_sources.native_files.pyskl import (
     KineticsFolder,
@@ -266,13 +267,6 @@ def test_pyskl_3d_bad_annotation_is_skipped_alone(tmp_path, values, words, noise
 
 # ---------------------------------------------------------------------------------------- Kinetics
 COUNTS = [[1, 2, 0, 3], [0, 0, 1], [12, 1, 0, 11, 2], [10, 10], [1] * 9]
-
-
-def write(folder, files):
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
 
 
 @pytest.mark.parametrize('valid_ratio', [0, .2, .9])

@@ -10,6 +10,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.sources.tsu import TSU, Smarthome
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.smarthome import (
     TSU_FILES,
     kpts,
@@ -24,14 +25,6 @@ VIDEO, CLIP = 'P02T01C06_LCRNet2d.npz', 'Walk_p25_r12_v15_c02.json'
 # LCR-Net's joints behind COCO's: head, then shoulders, elbows, wrists, hips, knees, ankles.
 COCO = [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
 BODY = [0, *range(5, 17)]
-
-
-def write(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 def poses(frames, places):

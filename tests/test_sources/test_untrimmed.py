@@ -6,6 +6,7 @@ import pytest
 from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.sources import PKUMMD, Charades
 from mofm.structures import convert
+from tests.test_sources.native_files import write
 from tests.test_sources.native_files.smarthome import kpts, tsu_keypoints
 from tests.test_sources.native_files.untrimmed import (
     CHARADES_FILES,
@@ -14,14 +15,6 @@ from tests.test_sources.native_files.untrimmed import (
     pku_joints,
     table,
 )
-
-
-def write(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 def test_pku_mmd_gives_views_splits_and_segments(tmp_path):

@@ -6,7 +6,7 @@ from projects.tmor.unik import UNIK
 from tests.test_tools.tool_runner import here
 
 
-def test_tool_converts_with_the_names_of_a_project(tmp_path):
+def test_convert_checkpoint_uses_names_of_a_project(tmp_path):
     source, target = tmp_path / 'released.pt', tmp_path / 'ours.pth'
     torch.save(UNIK(num_classes=3).state_dict(), source)
     done = here('convert_checkpoint.py', 'projects.tmor', source, target)
@@ -15,7 +15,7 @@ def test_tool_converts_with_the_names_of_a_project(tmp_path):
     assert state['cls_head.fc.weight'].shape == (3, 256)
 
 
-def test_tool_names_file_and_reason_of_a_wrong_checkpoint(tmp_path):
+def test_convert_checkpoint_names_file_and_reason(tmp_path):
     source = tmp_path / 'other.pt'
     torch.save(dict(weight=torch.zeros(1)), source)
     done = here('convert_checkpoint.py', 'projects.tmor', source, tmp_path / 'a.pth',

@@ -119,7 +119,7 @@ def check_table(path, top1):
     return rows
 
 
-def test_tool_writes_table_and_dump(tested):
+def test_testing_writes_table_and_dump(tested):
     work_dir, done = tested
     top1 = metrics(work_dir)['acc/top1']
     assert f'acc/top1: {top1:.4f}' in done.stdout
@@ -209,7 +209,7 @@ def last_lines(done):
     return [line for line in done.stderr.splitlines() if line.strip()]
 
 
-def test_tool_names_checkpoint_of_another_size(config, trained, tmp_path):
+def test_testing_names_checkpoint_of_another_size(config, trained, tmp_path):
     done = python('test.py', config, trained / 'epoch_1.pth', '--work-dir', tmp_path, OPTIONS,
                   'model.backbone.embed_dims=64', 'model.cls_head.in_channels=64', check=False)
     *_, first, second, _, _, _, _, _, advice = last_lines(done)

@@ -27,7 +27,7 @@ LENGTHS = (1, 2, 5, 9, 10, 47, 48, 49, 70, 95, 96, 97, 300, 10000)
 
 @pytest.mark.parametrize('num_frames', LENGTHS)
 @pytest.mark.parametrize('num_clips', [1, 3, 10])
-def test_test_mode_equals_mmaction2(mmaction_pose, num_frames, num_clips):
+def test_uniform_sampling_in_test_mode_equals_mmaction2(mmaction_pose, num_frames, num_clips):
     state = np.random.get_state()
     theirs = mmaction_pose.UniformSampleFrames(48, num_clips, test_mode=True)
     theirs = theirs.transform(dict(total_frames=num_frames))

@@ -18,3 +18,11 @@ SAMPLES = {
     name: sample for module in (
         kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf,
         untrimmed) for name, sample in module.SAMPLES.items()}
+
+
+def write(folder, files):
+    """Write bytes by path below a folder, and return the folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
