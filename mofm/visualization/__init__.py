@@ -4,7 +4,7 @@ from .animation import animate_clip, save_animation
 from .anomaly import draw_anomaly_curve
 from .atlas import AtlasEntry, collect_atlas, draw_atlas
 from .attention import attention_rollout, clip_attention, cube_attention, draw_attention
-from .contact_sheet import animate_contact_sheet, draw_contact_sheet
+from .contact_sheet import animate_contact_sheet, draw_contact_sheet, stack_pictures
 from .embedding import draw_embedding, embed_in_plane
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
 from .layouts import draw_layouts
@@ -22,11 +22,11 @@ from .wandb_backend import WandbVisBackend
 
 __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'animate_clip',
            'animate_clip_3d', 'animate_contact_sheet', 'attention_rollout', 'clip_attention',
-           'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
-           'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d', 'draw_confusion',
-           'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat', 'draw_histograms',
-           'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_meshes', 'draw_pose_clip',
-           'draw_poses', 'draw_roc', 'draw_sample', 'draw_scores', 'draw_skeleton',
-           'draw_timeline', 'draw_tokenized_clip', 'draw_tokens', 'embed_in_plane',
-           'figure_to_image', 'overlay_poses', 'read_scalars', 'save_animation', 'score_colors',
-           'write_video']
+           'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas',
+           'draw_attention', 'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d',
+           'draw_confusion', 'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat',
+           'draw_histograms', 'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_meshes',
+           'draw_pose_clip', 'draw_poses', 'draw_roc', 'draw_sample', 'draw_scores',
+           'draw_skeleton', 'draw_timeline', 'draw_tokenized_clip', 'draw_tokens',
+           'embed_in_plane', 'figure_to_image', 'overlay_poses', 'read_scalars', 'save_animation',
+           'score_colors', 'stack_pictures', 'write_video']

@@ -1,9 +1,11 @@
-"""Contact sheets of clips."""
+"""Contact sheets of clips and of pictures."""
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
+from PIL import Image
 
 from .animation import ClipPanel
 from .pose import MIDDLE
@@ -66,3 +68,23 @@ def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
             panel.show(frame / max(num - 1, 1))
 
     return FuncAnimation(figure, show, num, interval=80)
+
+
+def stack_pictures(paths: Sequence[str | Path], path: str | Path, width: int = 1000):
+    """Save pictures one below the other, the last one at three quarters of the width.
+
+    Args:
+        paths (Sequence[str or Path]): The pictures.
+        path (str or Path): File of the result.
+        width (int): Its width in pixels.
+    """
+    images = [Image.open(p).convert('RGB') for p in paths]
+    widths = [width] * (len(images) - 1) + [3 * width // 4]
+    images = [im.resize((w, round(im.height * w / im.width)), Image.Resampling.LANCZOS)
+              for im, w in zip(images, widths, strict=True)]
+    sheet = Image.new('RGB', (width, sum(im.height for im in images)), 'white')
+    top = 0
+    for im in images:
+        sheet.paste(im, ((width - im.width) // 2, top))
+        top += im.height
+    sheet.save(path, optimize=True)

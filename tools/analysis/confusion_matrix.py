@@ -3,8 +3,6 @@
 python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
 """
 
-import csv
-
 from _pictures import check_folder, class_names, load_dataset, make_parser, save
 
 
@@ -15,22 +13,18 @@ def main():
     args = parser.parse_args()
     from sklearn.metrics import confusion_matrix
 
+    from mofm.evaluation.metrics.score_table import read_predictions
     from mofm.visualization import draw_confusion
 
     check_folder(args.out)
     try:
-        with open(args.scores, newline='') as file:
-            rows = [(int(row['label']), int(row['prediction'])) for row in csv.DictReader(file)]
+        labels, predictions = read_predictions(args.scores)
     except OSError as error:
         raise SystemExit(f'{args.scores}: {error.strerror}') from error
-    except (KeyError, TypeError, ValueError):
-        rows = []
-    if not rows:
-        raise SystemExit(f'{args.scores}: found no integers in columns label and prediction; '
-                         'expected the table of tools/test.py --out')
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     _, dataset = load_dataset(args)
-    labels, predictions = zip(*rows, strict=True)
-    names = class_names(dataset, labels + predictions)
+    names = class_names(dataset, [*labels, *predictions])
     matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
     save({'confusion_matrix': draw_confusion(matrix, names)}, args.out)
 

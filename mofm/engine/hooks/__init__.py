@@ -4,8 +4,9 @@ from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .fit_kmeans_hook import FitKMeansHook
 from .preemption_hook import PreemptionHook
+from .progress_hook import ProgressHook
 from .report_hook import ReportHook
 from .visualization_hook import MotionVisualizationHook
 
 __all__ = ['AnnealHook', 'CheckpointGuardHook', 'FitKMeansHook', 'MotionVisualizationHook',
-           'PreemptionHook', 'ReportHook']
+           'PreemptionHook', 'ProgressHook', 'ReportHook']

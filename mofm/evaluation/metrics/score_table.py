@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from mofm.registry import METRICS
@@ -44,3 +45,22 @@ class ScoreTable(BaseMetric):
             writer.writerow(['name', 'label', 'prediction', *(f'score_{c}' for c in classes)])
             writer.writerows(results)
         return {}
+
+
+def read_predictions(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions of a table of :class:`ScoreTable`, (N,) each.
+
+    Raises:
+        OSError: If the file cannot be opened.
+        ValueError: If it holds no such table.
+    """
+    with open(path, newline='') as file:
+        try:
+            rows = [(int(row['label']), int(row['prediction'])) for row in csv.DictReader(file)]
+        except (KeyError, TypeError, ValueError):
+            rows = []
+    if not rows:
+        raise ValueError(f'{path}: found no integers in columns label and prediction; expected '
+                         'the table of tools/test.py --out')
+    labels, predictions = np.array(rows).T
+    return labels, predictions
