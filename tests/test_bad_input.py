@@ -1,4 +1,4 @@
-"""Awkward but legal clips all the way: file, pipeline, batch, model."""
+"""Legal edge cases of clips from file to model."""
 
 from pathlib import Path
 

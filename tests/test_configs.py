@@ -1,4 +1,4 @@
-"""Every config builds, and its model runs forward and backward on random key points."""
+"""Every config builds, and its model runs forward and backward on random keypoints."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def pipeline_of(loader):
 
 
 def test_corpus_configs_differ_in_their_data_only():
-    """So it is enough that the others learn."""
+    """Configs of the corpus need not learn twice."""
     for path in CONFIGS:
         if 'corpus' in path:
             cfg = load_config(ROOT / path)

@@ -1,4 +1,4 @@
-"""Annotations with and without mistakes."""
+"""Valid and invalid annotations."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Annotation files: reading what nobody vouches for, and writing."""
+"""Annotation files: reading of untrusted files, and writing."""
 
 import os
 import pickle

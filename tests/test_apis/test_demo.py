@@ -1,4 +1,4 @@
-"""tools/demo.py: what it writes and prints for every task, a video among the inputs."""
+"""Files and output of tools/demo.py for every task."""
 
 import csv
 import importlib.util

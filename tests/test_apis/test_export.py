@@ -1,4 +1,4 @@
-"""Export: the graph gives what the ordinary, sparse path gives."""
+"""ONNX export: the dense graph equals the sparse model."""
 
 import shutil
 import sys
@@ -232,11 +232,11 @@ def test_export_names_models_without_graph(monkeypatch, tmp_path):
         ExportableModel(build('action', [dict(SAMPLE, num_clips=2), FORMAT, PACK]))
     with pytest.raises(ValueError, match='test_dataloader.dataset.pipeline: found none'):
         ExportableModel(build('action', []))
-    floor = init_model(Config(dict(model=dict(
+    baseline = init_model(Config(dict(model=dict(
         type='MotionRecognizer', backbone=dict(type='KeypointFeatures'),
         cls_head=dict(type='OneShotHead', out_channels=None)))), device='cpu')
     with pytest.raises(ValueError, match='found MotionRecognizer with KeypointFeatures'):
-        ExportableModel(floor)
+        ExportableModel(baseline)
     pretrainer = init_model(Config(dict(model=dict(
         type='MotionPretrainer', backbone=BACKBONE, tokenizer=MODELS['dved'],
         head=dict(type='MaskedTokenHead', vocab_size=64, in_channels=32)))), device='cpu')

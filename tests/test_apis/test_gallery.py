@@ -1,4 +1,4 @@
-"""Gallery of exemplars: the nearest one counts, and it belongs to one model."""
+"""Gallery of exemplars: scores, files, and galleries of other models."""
 
 import numpy as np
 import pytest

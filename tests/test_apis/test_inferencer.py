@@ -1,4 +1,4 @@
-"""MotionInferencer: against loops over the data sets of a test, and on everything people bring."""
+"""MotionInferencer against loops over test data sets, and on every kind of input."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Peak memory of work whose memory is known; FLOPs are tested with the tool that prints them."""
+"""Peak memory and FLOPs of operations whose cost is known."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""publish: class names of a task, and commands that the model card tells."""
+"""Publishing: class names of a task, and commands on the model card."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Streaming: the windows, scores and identities of the offline way, frame by frame."""
+"""Streaming: windows, scores and track IDs equal those of offline inference."""
 
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def test_stream_names_bad_settings(inferencer, arguments, message):
     ((np.ones((2, 17, 2)), None, 6, [1, 1]), r'person: found \[1, 1\], expected 2 different'),
 ])
 def test_stream_goes_on_after_bad_frames(inferencer, arguments, message):
-    """And the next good frame goes on where the last one was."""
+    """The next good frame continues the track."""
     stream = MotionStream(inferencer, (100, 100))
     person = np.random.default_rng(0).uniform(1, 99, (1, 17, 2))
     for frame in range(6):

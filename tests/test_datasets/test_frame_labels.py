@@ -1,4 +1,4 @@
-"""Ground truth: published counts of the real files, and files that are not what they seem."""
+"""Frame-level ground truth: published counts, and damaged files."""
 
 import io
 import pickle

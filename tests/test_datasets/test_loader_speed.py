@@ -1,4 +1,4 @@
-"""Short cuts of the loader give what the long way gives."""
+"""Optimized code of the loader equals the plain code."""
 
 import numpy as np
 from mmaction.structures import ActionDataSample

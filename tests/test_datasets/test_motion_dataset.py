@@ -1,4 +1,4 @@
-"""MotionDataset: selection, conversion, repair of nothing, reports of everything."""
+"""MotionDataset: selection, conversion, and reports of bad annotations."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Samplers: what is in a batch, on every rank, in every epoch."""
+"""Samplers: batches of every rank and epoch."""
 
 from collections import Counter
 

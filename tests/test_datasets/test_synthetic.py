@@ -1,4 +1,4 @@
-"""The procedural motion source: bodies obey anatomy and physics, clips obey the schema."""
+"""Synthetic motion: anatomy, physics, and the annotation schema."""
 import numpy as np
 import pytest
 

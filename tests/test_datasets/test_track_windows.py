@@ -1,4 +1,4 @@
-"""TrackWindowDataset: which windows, against STG-NF's rule written out, and what they hold."""
+"""TrackWindowDataset: windows against the rule of STG-NF, and their contents."""
 
 import copy
 import pickle

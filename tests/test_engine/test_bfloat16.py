@@ -1,4 +1,4 @@
-"""Mixed precision: what has to stay float32 does, and the loss curve is that of float32."""
+"""Mixed precision: loss curve, and what stays float32."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Two processes do what one does with all the clips."""
+"""Two processes equal one: gradients and metrics."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""One cycle per iteration: the rates of the paper, and a state that loads safely."""
+"""One-cycle schedule: rates of the paper, and a state that loads safely."""
 
 import torch
 from mmengine.optim import build_optim_wrapper

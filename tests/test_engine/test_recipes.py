@@ -1,4 +1,4 @@
-"""What docs/recipes.md switches on does what it says; the snippets are taken from there."""
+"""Recipes of docs/recipes.md, run from their snippets."""
 
 import json
 import re

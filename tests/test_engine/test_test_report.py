@@ -1,4 +1,4 @@
-"""report.html of a test: its numbers against sklearn, and the page in a real browser."""
+"""HTML report of a test run: numbers against scikit-learn, and the page in a browser."""
 import base64
 import json
 import re
@@ -42,7 +42,7 @@ VOID = {'meta', 'img', 'br', 'hr', 'link', 'input'}
 
 @DATASETS.register_module(force=True)
 class HostileMotion(SyntheticMotion):
-    """Clips whose names come from a stranger."""
+    """Clips with hostile names."""
 
     def load_data_list(self):
         clips = super().load_data_list()
@@ -100,7 +100,7 @@ class Page(HTMLParser):
 
 
 class Predictions(Hook):
-    """What the model says, by another way than the report's."""
+    """Predictions of the model, computed independently of the report."""
 
     def before_test_epoch(self, runner):
         self.label, self.scores = [], []

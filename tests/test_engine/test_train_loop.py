@@ -1,4 +1,4 @@
-"""A training that was stopped anywhere goes on as if it had not been."""
+"""Resumed training equals uninterrupted training."""
 
 import os
 import random
@@ -228,7 +228,7 @@ def test_resume_works_with_any_sampler(train, name, batches):
 
 
 def test_resume_after_last_batch_ends_the_epoch(train):
-    """What belongs to the end of the epoch is made up for: its checkpoint, its validation."""
+    """The checkpoint and the validation of the epoch's end are caught up on."""
     options = {'train_cfg.max_epochs': 2}
     first, second = check_resumed(train, 5, **options)
     assert first.validations == []

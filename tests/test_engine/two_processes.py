@@ -1,4 +1,4 @@
-"""What test_distributed.py runs in one process, and here in two: gradients and metrics.
+"""Gradients and metrics that test_distributed.py compares between one and two processes.
 
 ``torchrun --nproc_per_node=2 two_processes.py FOLDER`` writes ``FOLDER/rank<i>.pth``.
 """

@@ -1,4 +1,4 @@
-"""Figures from arrays, by hand."""
+"""Frame scores of windows."""
 
 import numpy as np
 

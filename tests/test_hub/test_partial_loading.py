@@ -1,4 +1,4 @@
-"""Weights of a model of another size: what is loaded, resized, new and unused."""
+"""Partial loading: matched, resized, new and unused weights."""
 
 import numpy as np
 import pytest

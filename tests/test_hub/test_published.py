@@ -1,4 +1,4 @@
-"""Published models: what is loaded is what was published, and nothing else can happen."""
+"""Published models: loading, and refusal of damaged and hostile files."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Virtual cameras: against OpenCV, and the geometry that the ranges promise."""
+"""Virtual cameras against OpenCV and their ranges."""
 import cv2
 import numpy as np
 import pytest

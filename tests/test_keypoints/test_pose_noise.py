@@ -1,4 +1,4 @@
-"""Pose noise: what makes them larger, and joints that are not known."""
+"""Pose noise: jitter, misses, swaps, and unknown joints."""
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""Track IDs by OKS: its formula, persons who enter, leave, cross and hide."""
+"""Tracking by OKS: the formula, and persons who enter, leave, cross and hide."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from mofm.datasets.synthetic import animate
 from mofm.keypoints import add_pose_noise
 from mofm.keypoints.tracking import oks, track_poses
 
-# Of the COCO key point evaluation, times 10.
+# Of the COCO keypoint evaluation, times 10.
 SIGMAS = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]
 POSE = np.array([[0, -80], [3, -83], [-3, -83], [7, -80], [-7, -80], [18, -60], [-18, -60],
                  [24, -35], [-24, -35], [26, -10], [-26, -10], [10, 0], [-10, 0], [11, 40],

@@ -1,4 +1,4 @@
-"""MoFMBackbone: sizes of the spec, no leak, occupied cubes only."""
+"""MoFMBackbone: published sizes, no leak of masked cubes, occupied cubes only."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Token jigsaw (DT3): pieces, labels, scores, and that position cannot leak."""
+"""Token jigsaw (DT3): pieces, labels, scores, no leak of positions."""
 
 import numpy as np
 import pytest

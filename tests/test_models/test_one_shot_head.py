@@ -1,4 +1,4 @@
-"""Supervised contrastive loss, embedding head and the key point floor."""
+"""Supervised contrastive loss, embedding head and the keypoint baseline."""
 
 import math
 from pathlib import Path
@@ -132,13 +132,13 @@ def keypoints(batch=2, persons=2):
     return points
 
 
-def floor(points, **kwargs):
+def baseline(points, **kwargs):
     return MODELS.build(dict(type='KeypointFeatures', **kwargs))(ThermalCubes(points, GRID))
 
 
 def test_keypoint_features_are_normalized_clip_of_best_person():
     points = keypoints()
-    out = floor(points)
+    out = baseline(points)
     assert out.pooled.shape == (2, 17 * 8 * 2)
     assert out.tokens.shape == (2, 1, 17 * 8 * 2)
     assert out.encoded.all()
@@ -156,11 +156,11 @@ def test_keypoint_features_ignore_place_and_size():
     points = keypoints()
     moved = points.clone()
     moved[..., :2] = moved[..., :2] * 0.4 + torch.tensor([3., -1.])
-    torch.testing.assert_close(floor(moved).pooled, floor(points).pooled, atol=1e-5, rtol=0)
+    torch.testing.assert_close(baseline(moved).pooled, baseline(points).pooled, atol=1e-5, rtol=0)
 
 
 def test_keypoint_features_of_nothing_are_zero():
-    assert not floor(torch.zeros(2, 1, 17, 8, 3)).pooled.any()
+    assert not baseline(torch.zeros(2, 1, 17, 8, 3)).pooled.any()
 
 
 def test_keypoint_features_need_keypoints():

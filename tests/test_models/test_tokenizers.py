@@ -1,4 +1,4 @@
-"""DVEDTokenizer: sizes of the spec, tokens in cube order, learning."""
+"""Tokenizers: published sizes, token order, losses, learning."""
 
 import math
 

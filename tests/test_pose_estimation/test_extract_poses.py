@@ -1,4 +1,4 @@
-"""From videos to poses to annotations: real images and a real video, random weights."""
+"""Pose estimation from videos to annotations, on real images with random weights."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Arrays of joint positions: Bandai-Namco's, and written ones in every form."""
+"""NumPy archives of joints: Bandai-Namco and written files."""
 import argparse
 import itertools
 

@@ -1,4 +1,4 @@
-"""BVH files: Bandai-Namco's, and written ones against an independent forward kinematics."""
+"""BVH files: Bandai-Namco and written files against independent forward kinematics."""
 import argparse
 import json
 import warnings

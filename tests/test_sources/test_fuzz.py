@@ -1,4 +1,4 @@
-"""Damaged and hostile files of every reader: an error with the file, or sound annotations."""
+"""Damaged and hostile files of every reader: a named error or valid annotations."""
 import copy
 import io
 import json
@@ -438,7 +438,7 @@ def plain(items):
 
 
 def check_items(items, classes=()):
-    """Nothing that is wrong without anybody noticing."""
+    """Check that annotations are valid."""
     for ann, splits in items:
         assert validate(ann, num_classes=len(classes) or None, allow_empty=True) is None
         assert ann['keypoint'].dtype == np.float16 == ann['keypoint_score'].dtype

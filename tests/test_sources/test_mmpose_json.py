@@ -1,4 +1,4 @@
-"""Predictions of MMPose: inferencer and demo, videos and images, boxes and their quirks."""
+"""Predictions of MMPose: inferencer and demo, videos and images, boxes."""
 
 import json
 import zipfile

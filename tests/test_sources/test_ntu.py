@@ -1,4 +1,4 @@
-"""NTU RGB+D: bodies and their identity, both images, 3D joints, releases, splits and lists."""
+"""NTU RGB+D: bodies, color and depth images, 3D joints, releases, splits."""
 import warnings
 import zipfile
 import zlib

@@ -1,4 +1,4 @@
-"""CMU Panoptic: projection against OpenCV, runs of persons, and what a camera must see."""
+"""CMU Panoptic: projection against OpenCV, runs of frames, visibility."""
 import argparse
 import json
 import warnings

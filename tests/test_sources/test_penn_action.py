@@ -1,4 +1,4 @@
-"""Penn Action: against the published counts, the raw files, and files that are broken."""
+"""Penn Action: published counts, raw files, and bad files."""
 
 import io
 import runpy

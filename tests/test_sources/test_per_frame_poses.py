@@ -1,4 +1,4 @@
-"""From poses per frame to annotations: identities, gaps, choice of persons."""
+"""Poses per frame to annotations: track IDs, gaps, choice of persons."""
 
 import argparse
 
@@ -69,7 +69,7 @@ def test_frame_poses_with_tracks_become_one_annotation_per_person(tmp_path):
 
 
 def test_frame_poses_keep_ids_of_file_when_persons_swap_places(tmp_path):
-    """Numbers of the file are kept against the looks; without them the looks decide."""
+    """Track IDs of the file win over similarity; without them similarity decides."""
     values = people(frames=6, persons=2)
     values[3:] = values[3:, ::-1]
     for ids, persons in (([0, 1], values), (None, np.concatenate([
@@ -114,7 +114,7 @@ def test_frame_poses_fill_short_gaps_and_split_at_long_ones(tmp_path):
 
 
 def test_frame_poses_fill_frames_that_the_file_lacks(tmp_path):
-    """Filled ones become rows, others do not; the numbers tell which rows there are."""
+    """Filled frames become rows, others do not; frame numbers say which."""
     ann, = read(tmp_path, video(people(frames=4, persons=1), [10, 11, 14, 40], ids=[0]),
                 max_gap=2)
     assert ann['frame_inds'].tolist() == [10, 11, 12, 13, 14, 40]

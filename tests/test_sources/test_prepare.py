@@ -135,7 +135,7 @@ def test_prepare_refuses_lists_that_name_nothing(tmp_path):
 
 
 def test_prepare_needs_memory_of_one_part(tmp_path):
-    """200 MB of key points go through while some MB are held."""
+    """200 MB of keypoints go through while some MB are held."""
     code = f'''
 import resource, sys
 from mofm.sources.prepare import prepare

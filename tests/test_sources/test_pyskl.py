@@ -1,4 +1,4 @@
-"""Pickles of PYSKL and mmaction2: every published variant, 3D, and Kinetics with two of them."""
+"""Pickles of PYSKL and mmaction2: published variants, 3D, and Kinetics."""
 import os
 import pickle
 import warnings
@@ -160,7 +160,7 @@ class Run:
 
 
 def bomb(depth=40):
-    """Lists of lists that are all the same one, 2**depth numbers to whoever unfolds them."""
+    """Nested lists that share one element: 2**depth numbers when unfolded."""
     value = [1.]
     for _ in range(depth):
         value = [value, value]

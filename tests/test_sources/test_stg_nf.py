@@ -1,4 +1,4 @@
-"""Tracked poses of ShanghaiTech and UBnormal: every shape of file, labels from masks."""
+"""Tracked poses of ShanghaiTech and UBnormal: file forms, labels from masks."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""Toyota Smarthome: the published file, both kinds of file, labels, splits and who is kept."""
+"""Toyota Smarthome and TSU: published files, labels, splits, choice of persons."""
 import json
 import shutil
 import warnings
@@ -123,8 +123,7 @@ def test_tsu_segments_equal_published_annotations(real):
 
 
 def test_tsu_class_names_fit_the_counts(real):
-    """What people take they put, and who sits down gets up, about as often; nothing is walked
-    more often than one walks."""
+    """Opposite actions (take and put, sit down and get up) are about equally frequent."""
     labels = Counter(TSU.classes[action[0]] for entry in TSU(real).videos.values()
                      for action in entry['actions'])
     assert len(set(TSU.classes)) == 51

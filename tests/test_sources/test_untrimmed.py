@@ -1,4 +1,4 @@
-"""PKU-MMD and Charades: joints, labels, seconds, splits, and what is wrong with a file."""
+"""PKU-MMD and Charades: joints, labels, seconds, splits, bad files."""
 
 import numpy as np
 import pytest

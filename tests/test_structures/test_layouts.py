@@ -1,4 +1,4 @@
-"""Joint layouts against the published index tables, and the laws of the maps."""
+"""Joint layouts against published index tables."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rendering against mmaction2 and the formula, cubes against the volume."""
+"""Thermal cubes against mmaction2 and the formula."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A config that the tools run in seconds."""
+"""Shared config that trains in seconds."""
 
 import pytest
 

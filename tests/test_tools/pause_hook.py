@@ -1,4 +1,4 @@
-"""A training that waits, so that a signal from outside comes in time."""
+"""Hook that pauses a training until a signal arrives."""
 
 import time
 

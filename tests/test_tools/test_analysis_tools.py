@@ -1,4 +1,4 @@
-"""The tools that draw pictures: what they write, and what they say when they cannot."""
+"""Analysis tools: pictures and error messages."""
 import csv
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""DT3 and DT4 from the command line: train, test, result files, the floor, bad input."""
+"""DT3 and DT4 from the command line: training, testing, result files, baseline, bad input."""
 
 import json
 

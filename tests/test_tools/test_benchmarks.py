@@ -1,4 +1,4 @@
-"""The figures of the benchmark fit together; how long anything takes is not tested."""
+"""Consistency of the benchmark's figures; times are not tested."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""browse_dataset.py shows what the model is fed with."""
+"""Pictures of browse_dataset.py."""
 import importlib
 import sys
 

@@ -1,4 +1,4 @@
-"""The table of models and tasks, with trainings that only write what a training logs."""
+"""Comparison table of models and tasks, with fake trainings."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The export tool, and the example that runs its file without MoFM and torch."""
+"""Export tool, and the example that runs its file without MoFM and PyTorch."""
 
 import io
 import json
@@ -28,7 +28,7 @@ for name in ('mofm', 'torch', 'mmengine'):
 
 @pytest.fixture(scope='module')
 def model(config, tmp_path_factory):
-    """A random model that tells clips apart, and its checkpoint."""
+    """Random model with distinct outputs, and its checkpoint."""
     torch.manual_seed(0)
     model = init_model(load_config(config), device='cpu')
     for parameter in model.parameters():
@@ -48,7 +48,7 @@ def tool(*arguments):
 
 @pytest.fixture(scope='module')
 def exported(config, model, tmp_path_factory):
-    """What the tool printed, and its file."""
+    """Output of the tool, and its file."""
     path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
     with redirect_stdout(io.StringIO()) as printed:
         tool(config, model[1], '--out', path)

@@ -1,4 +1,4 @@
-"""inspect_annotations.py counts what is in a file and draws it."""
+"""Counts and pictures of inspect_annotations.py."""
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""What the launch scripts make of their arguments and of the environment; nothing is trained."""
+"""Commands of the launch scripts, with fake programs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The notebook runs top to bottom, and what it shows is so."""
+"""The notebook runs from top to bottom and shows correct values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The way to a one-shot result: splits of PYSKL's NTU-120 pickle, the floor, training."""
+"""One-shot recognition from the command line: splits of NTU-120, baseline, training."""
 
 import itertools
 import json
@@ -92,7 +92,7 @@ def one_shot(line):
 
 
 def nearest_pose(dataset):
-    """Mean accuracy of all draws of exemplars, by the directions of centered key points."""
+    """Mean accuracy of all draws of exemplars, by the directions of centered keypoints."""
     vectors, labels = [], []
     for sample in dataset:
         x, y, score = sample['inputs']['keypoints'][0].numpy().transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""SIGTERM to train.py and dist_train.sh, and how they go on."""
+"""Preemption of train.py and dist_train.sh by SIGTERM, and resumption."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What print_config.py prints is the config, loads again, and is what train.py runs."""
+"""Round trip and overrides of print_config.py."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""publish.py: what is in the folder, what the card says, averaged weights, the same metrics."""
+"""Publishing: folder, model card, averaged weights, equal metrics."""
 
 import json
 import re
@@ -27,7 +27,7 @@ ACTIONS = ['walk', 'wave', 'squat']
 
 @pytest.fixture
 def run(monkeypatch, capfd):
-    """Run a tool here, where everything is imported; returns what it prints."""
+    """Run a tool in this process; returns its output."""
 
     def run(tool, *arguments):
         monkeypatch.syspath_prepend(ROOT / 'tools')
@@ -49,7 +49,7 @@ def publish(run):
 
 @pytest.fixture
 def checkpoint(config, tmp_path):
-    """What a training would write, with all that is to be left out."""
+    """Checkpoint of a training, with everything that publishing drops."""
     cfg = load_config(config)
     cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[
         dict(type='MotionDataset', ann_file='/home/someone/secret/data/penn.pkl', split='train'),
@@ -160,7 +160,7 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
 
 
 def test_publish_does_not_run_config_text(config, checkpoint, publish, tmp_path):
-    """The checkpoint holds the text of its config, which somebody else may have written."""
+    """The config text in a checkpoint is untrusted."""
     content = torch.load(checkpoint)
     marker = tmp_path / 'marker'
     content['meta']['cfg'] = f'x = open({str(marker)!r}, "w")'

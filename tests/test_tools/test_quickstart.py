@@ -1,4 +1,4 @@
-"""The quickstart runs, over an earlier one, and says what its logs say."""
+"""The quickstart runs over an earlier one, and its report equals its logs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""ViT-Large and ViT-Huge, fully sharded: two processes train them at a small size."""
+"""Fully sharded training on two processes."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 TINY = dict(num_frames=16, canvas=36, patch=4)
 TEACHER = dict(TINY, vocab_size=64, code_dim=8, hidden=8, num_blocks=1)
 BACKBONE = dict(TINY, embed_dims=32, depth=2, num_heads=2, max_tokens=96)
-# Two steps an epoch, and nothing is random in them: all cubes with key points are masked. A large
+# Two steps an epoch, and nothing is random in them: all cubes with keypoints are masked. A large
 # epsilon keeps Adam from enlarging the rounding errors of small gradients; rate and decay are so
 # large that a wrong group of a parameter shows.
 CONFIG = f"""

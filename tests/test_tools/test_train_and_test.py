@@ -149,7 +149,7 @@ def test_two_processes_test_as_one(config, trained, tested, tmp_path):
 
 @pytest.fixture
 def fails(monkeypatch, tmp_path):
-    """Run a tool here, where everything is imported; returns the last line that a user sees."""
+    """Run a tool in this process; returns the last line of its error."""
 
     def run(tool, *arguments):
         monkeypatch.syspath_prepend(ROOT / 'tools')

@@ -1,4 +1,4 @@
-"""Animations show the right moment, in place, and can be read back."""
+"""Animations: artists, frames and files."""
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection

@@ -1,4 +1,4 @@
-"""The curve of a clip shows scores, ground truth and persons where they belong."""
+"""Anomaly curves with ground truth and thumbnails."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The attention that is shown is the attention that the backbone computes."""
+"""Attention weights against the backbone."""
 import numpy as np
 import pytest
 import torch
@@ -13,7 +13,7 @@ GRID = CubeGrid(num_frames=4, canvas=20, patch=4)
 
 
 def points(persons=1, seed=0):
-    """Key points (M, J, F, 3) in the middle of the canvas."""
+    """Keypoints (M, J, F, 3) in the middle of the canvas."""
     rng = np.random.default_rng(seed)
     out = rng.uniform(4, 15, (persons, 17, 4, 3))
     out[..., 2] = 1

@@ -1,4 +1,4 @@
-"""Tokens beside skeletons, heat of single joints, scores and the jigsaw of a clip."""
+"""Figures of one clip: tokens, joint heat, scores, jigsaw."""
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection

@@ -1,4 +1,4 @@
-"""Maps keep neighbors together and names apart."""
+"""Embedding maps: neighbors, names and thumbnails."""
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection

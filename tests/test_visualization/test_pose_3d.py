@@ -1,4 +1,4 @@
-"""3D pictures: where joints are on the image of a known view, and what is left out."""
+"""3D pictures of poses."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_pose_3d_colors_sides_at_one_scale(joints):
 
 
 def test_pose_3d_strip_and_animation_are_written(joints, tmp_path):
-    """With and without the key points; nobody in some frames, or in all."""
+    """With and without the keypoints; nobody in some frames, or in all."""
     clip = clip_of(joints.copy())
     joints[1] = np.nan
     joints[0, 4:6] = np.nan

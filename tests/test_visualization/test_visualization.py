@@ -1,4 +1,4 @@
-"""Pictures show what they were given."""
+"""Figures of poses, heat, tokens, curves and confusion matrices."""
 import json
 import sys
 

@@ -1,4 +1,4 @@
-"""Pictures arrive at the visualization backends, by hand and while a model is trained."""
+"""MotionVisualizer and its hook write to every backend."""
 import numpy as np
 import pytest
 import torch
@@ -24,13 +24,13 @@ def visualizer(tmp_path, request):
 
 
 def local(folder):
-    """Name -> pixels of what LocalVisBackend has written."""
+    """Pixels written by LocalVisBackend, by name."""
     return {path.stem: np.asarray(Image.open(path).convert('RGB'))
             for path in folder.glob('**/vis_image/*.png')}
 
 
 def board(folder):
-    """Name -> (step, pixels) of what TensorBoard has got."""
+    """Steps and pixels written to TensorBoard, by name."""
     from io import BytesIO
     events = EventAccumulator(str(next(folder.glob('**/events*')).parent))
     events.Reload()

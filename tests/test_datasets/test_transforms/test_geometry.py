@@ -169,7 +169,7 @@ def test_joint_jitter_has_given_spread(clip):
 
 @pytest.mark.parametrize('transform', ALL, ids=lambda t: type(t).__name__)
 class TestEveryTransform:
-    """What all of them promise."""
+    """Laws of all transforms."""
 
     def test_pose_transforms_keep_missing_joints_missing(self, transform, clip):
         sample = clip(2, missing=0.4)

@@ -1,4 +1,4 @@
-"""Points onto the canvas, masks of cubes, packing, and the whole pipeline."""
+"""Keypoints on the canvas, masks of cubes, packing, and the whole pipeline."""
 
 import copy
 

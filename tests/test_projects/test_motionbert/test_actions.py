@@ -1,4 +1,4 @@
-"""Actions of MotionBERT: every rule of the data path, and the heads, against loops."""
+"""Action recognition of MotionBERT: transforms and heads against loops."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every config reads its files, learns and predicts; those of meshes are tested elsewhere."""
+"""Configs of MotionBERT read their files, learn and predict."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Epochs of several loaders: their order, and a stop anywhere that changes nothing."""
+"""Epochs of several loaders: order and exact resumption."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Data of lifting: windows, checks of files, normalization and augmentation, packing."""
+"""Lifting data: windows, file checks, normalization, augmentation, packing."""
 
 import pickle
 from pathlib import Path
@@ -243,7 +243,7 @@ def test_camera_normalization_equals_formula(sample):
 
 
 def test_box_normalization_fills_the_unit_square_and_inverts(sample):
-    """Key points with a score fill [-1, 1] along one axis, labels follow, pixels come back."""
+    """Keypoints with a score fill [-1, 1] along one axis, labels follow, pixels come back."""
     sample['keypoint'][0, 3] = 1e4
     sample['keypoint_score'][0, 3] = 0
     out = NormalizeByBox()(copy(sample))

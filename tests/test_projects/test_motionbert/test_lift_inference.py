@@ -1,4 +1,4 @@
-"""task='lift': from 2D key points to 3D skeletons in pixels, with models whose 3D is known."""
+"""task='lift': from 2D keypoints to 3D skeletons in pixels, with models whose 3D is known."""
 
 import importlib.util
 import json
@@ -79,7 +79,7 @@ def lifter(max_frames=8, batch_size=32, meta=('norm_center', 'norm_scale'), **mo
 
 
 def people(persons, frames, seed=0, joints=17):
-    """(M, T, J, 3) random key points around persons of different places and sizes."""
+    """(M, T, J, 3) random keypoints around persons of different places and sizes."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 200, (persons, frames, joints, 2))
     points *= rng.uniform(.5, 2, (persons, 1, 1, 1))

@@ -311,7 +311,7 @@ def test_lifter_loss_centers_targets(root_relative):
 
 
 def test_lifter_projection_loss_equals_formula():
-    """Of uncorrupted key points, by their confidence; frames without a root say nothing."""
+    """Of uncorrupted keypoints, by their confidence; frames without a root say nothing."""
     x, clean = clips(2, 6, persons=2), clips(2, 6, persons=2)
     clean[..., 2] = torch.rand(2, 2, 6, 17)
     clean[0, 1, 3, 0] = 0

@@ -174,7 +174,7 @@ def test_mesh_metric_names_missing_truth_and_nan():
 
 
 def write_data(path, lengths=(40, 33, 9), cameras=('54138969', '55011271', '58860488'), seed=0):
-    """Bodies whose 2D key points tell their pose, in the structure of the mesh data."""
+    """Bodies whose 2D keypoints tell their pose, in the structure of the mesh data."""
     rng = np.random.default_rng(seed)
     parts = dict()
     for split, shift in (('train', 0), ('test', 1)):
@@ -244,7 +244,7 @@ def test_mesh_dataset_names_origin_of_missing_data(tmp_path):
 
 
 def test_mesh_flip_mirrors_keypoints_and_bodies_alike(tmp_path, files):
-    """The key points are the body's own, so both mirror images must fit again."""
+    """The keypoints are the body's own, so both mirror images must fit again."""
     body = MODELS.build(model_cfg(files)['body_model'])
     torch.manual_seed(0)
     theta = torch.cat([0.5 * torch.randn(3, 72), torch.randn(3, 10)], 1)

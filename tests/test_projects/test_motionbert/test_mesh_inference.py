@@ -1,4 +1,4 @@
-"""Meshes out of the inferencer and the demo, with a small body model in place of SMPL."""
+"""Mesh recovery in the inferencer and the demo, with a small body model."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""Tools that make the data of lifting: virtual cameras, AMASS, 2D sources, floors."""
+"""Data preparation for lifting: virtual cameras, AMASS, 2D sources, baselines."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Rotations of SMPL's joints against SciPy, and the laws of mirroring."""
+"""Rotations against SciPy, and mirroring."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Configs for key points of any video: the normalizations of MotionBERT, and back to pixels."""
+"""Configs for keypoints of any video: the normalizations of MotionBERT, and back to pixels."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""Recordings in space, from native files through the data set to UNIK."""
+"""3D recordings from native files to UNIK."""
 
 import json
 import pickle

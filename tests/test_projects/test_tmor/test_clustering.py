@@ -1,4 +1,4 @@
-"""Clusters against scikit-learn, their guards, and the hook that makes them in a training."""
+"""Clustering against scikit-learn, and its hook in training."""
 
 import shutil
 from pathlib import Path

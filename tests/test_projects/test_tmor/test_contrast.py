@@ -1,4 +1,4 @@
-"""Losses, queue and model of the contrast against loops written from the formulas."""
+"""Contrastive losses, queue and model against loops."""
 
 import math
 import multiprocessing

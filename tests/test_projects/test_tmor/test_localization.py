@@ -1,4 +1,4 @@
-"""Windows of untrimmed recordings, heads and losses of frames, and a training of both."""
+"""Untrimmed recordings: windows, frame-level heads and losses, training."""
 
 import numpy as np
 import pytest

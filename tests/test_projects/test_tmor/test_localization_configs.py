@@ -1,4 +1,4 @@
-"""Every detection config reads recordings, learns, predicts and is scored; the floor."""
+"""Configs of temporal localization read, learn and predict; the nearest-neighbor baseline."""
 
 from pathlib import Path
 
@@ -110,8 +110,8 @@ def test_temporal_configs_differ_in_pretraining_only():
 
 
 def test_nearest_neighbor_on_training_windows_is_perfect(files, monkeypatch, capsys, tmp_path):
-    """Tested on its training windows, the floor repeats their annotations."""
-    config = tmp_path / 'floor.py'
+    """Tested on its training windows, the baseline repeats their annotations."""
+    config = tmp_path / 'baseline.py'
     config.write_text(f'''
 _base_ = {str(FOLDER / 'localize_utkinect_mofm_tiny.py')!r}
 data = dict(ann_file={str(files / '2.pkl')!r}, num_classes=10)

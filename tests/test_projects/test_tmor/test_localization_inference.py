@@ -1,4 +1,4 @@
-"""Actions over time out of the inferencer, the demo and a published model: as in the test."""
+"""Temporal localization in the inferencer, the demo and a published model."""
 
 import json
 import runpy

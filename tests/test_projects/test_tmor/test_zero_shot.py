@@ -287,8 +287,8 @@ def test_zero_shot_splits_tool_prints_its_table(files, tmp_path, capsys):
     assert len(rows) == 5
     assert rows[0].endswith('unseen_mean_class,seen,unseen,harmonic')
     mean = np.mean([float(row.split(',')[3]) for row in rows[1:] if 'phi_m' not in row])
-    floor, = (line for line in lines if line.startswith('| nearest seen class |'))
-    assert f'| {100 * mean:.1f} ±' in floor
+    row, = (line for line in lines if line.startswith('| nearest seen class |'))
+    assert f'| {100 * mean:.1f} ±' in row
 
 
 def test_zero_shot_class_names_come_from_texts(table):

@@ -10,7 +10,7 @@ from tests.test_sources.native_files.ntu import kinect_body
 
 
 def annotation(name, label=0, persons=2, frames=4, joints=17, seed=0, key='frame_dir', **more):
-    """One annotation with 2D key points in HD images."""
+    """One annotation with 2D keypoints in HD images."""
     rng = np.random.default_rng(seed)
     return {key: name, 'label': label, 'img_shape': (1080, 1920), 'original_shape': (1080, 1920),
             'total_frames': frames,
