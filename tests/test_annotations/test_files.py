@@ -75,7 +75,7 @@ def test_annotations_failed_write_keeps_old_file(tmp_path):
     path = tmp_path / 'a.json'
     dump_annotations(dict(split={}, annotations=[clip()]), path)
     before = path.read_bytes()
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="'object' object has no attribute"):
         dump_annotations(dict(split={}, annotations=[object()]), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ['a.json']

@@ -269,13 +269,16 @@ def test_joints_npz_refuses_bad_arguments(tmp_path, kwargs, words):
         JointsNPZ(tmp_path, **kwargs)
 
 
-def test_joints_npz_options_reach_the_source():
+def test_joints_npz_options_reach_the_source(capsys):
     parser = argparse.ArgumentParser()
     JointsNPZ.add_options(parser)
     args = parser.parse_args(['--map', 'cmu', '--unit', '.001', '--up', 'z', '--key', 'a'])
     assert (args.joint_map, args.layout, args.unit, args.up, args.key) == (
         'cmu', None, .001, 'z', 'a')
     assert parser.parse_args(['--layout', 'smpl24']).unit == 1
-    for wrong in ([], ['--layout', 'bandai22', '--map', 'cmu'], ['--layout', 'x']):
+    for wrong, words in (([], 'one of the arguments --layout --map is required'),
+                         (['--layout', 'bandai22', '--map', 'cmu'], 'not allowed with'),
+                         (['--layout', 'x'], "invalid choice: 'x'")):
         with pytest.raises(SystemExit):
             parser.parse_args(wrong)
+        assert words in capsys.readouterr().err

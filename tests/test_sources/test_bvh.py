@@ -239,10 +239,11 @@ def test_bvh_refuses_too_many_positions(tmp_path, monkeypatch):
         read(tmp_path, bvh())
 
 
-def test_bvh_options_reach_the_source():
+def test_bvh_options_reach_the_source(capsys):
     parser = argparse.ArgumentParser()
     BVH.add_options(parser)
     args = parser.parse_args(['--map', 'cmu'])
     assert (args.joint_map, args.unit, args.up) == ('cmu', .01, 'y')
     with pytest.raises(SystemExit):
         parser.parse_args([])
+    assert 'arguments are required: --map' in capsys.readouterr().err

@@ -419,9 +419,10 @@ def test_kinetics_names_missing_files_and_bad_options(tmp_path):
     source = KineticsFolder(folder)
     assert list(source) == []
     assert 'FileNotFoundError' in str(source.problems[0])
-    for ann, skeletons in (('none.pkl', 'skeletons'), ('k400.pkl', 'none'),
-                           ('k400.pkl', 'k400.pkl')):
-        with pytest.raises(AnnotationError):
+    for ann, skeletons, words in (('none.pkl', 'skeletons', 'none.pkl: file: found'),
+                                  ('k400.pkl', 'none', 'none: is neither a folder nor a'),
+                                  ('k400.pkl', 'k400.pkl', 'k400.pkl: is neither a folder nor')):
+        with pytest.raises(AnnotationError, match=words):
             Kinetics(folder / ann, folder / skeletons)
     for kwargs in (dict(valid_ratio=2), dict(box_thr=.55), dict(max_person=0)):
         with pytest.raises(ValueError, match='valid_ratio=.*box_thr=.*max_person='):
