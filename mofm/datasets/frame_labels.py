@@ -32,7 +32,7 @@ class _LabelFiles(Source):
         archive = None if self.path.is_dir() else zipfile.ZipFile(self.path)
         try:
             for name in self.files:
-                content = self._content(name, archive)
+                content = self.file_content(name, archive)
                 if not content.startswith(magic):
                     continue
                 try:

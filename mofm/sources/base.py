@@ -52,7 +52,7 @@ class Source:
         self.path = Path(path)
         self.strict = strict
         self.problems: list[AnnotationError] = []
-        self._lists = lists and _read_lists(lists)
+        self.lists = lists and _read_lists(lists)
         self.files = self.find()
         if not self.files:
             kind = f'{self.prefix}*{self.suffix}' if self.prefix else self.suffix
@@ -136,12 +136,12 @@ class Source:
         Returns:
             tuple[int, tuple[str]] or None: None if there are lists and it is in none.
         """
-        if self._lists is None:
+        if self.lists is None:
             return 0, ()
         path = PurePosixPath(name)
         for key in (name, (path.parent / path.stem).as_posix(), path.name, path.stem):
-            if key in self._lists:
-                label, splits = self._lists[key]
+            if key in self.lists:
+                label, splits = self.lists[key]
                 return label, tuple(splits)
         return None
 
@@ -161,10 +161,10 @@ class Source:
             with zipfile.ZipFile(self.path) as archive:
                 for name in archive.namelist():
                     if PurePosixPath(name).name == filename:
-                        return self._content(name, archive)
+                        return self.file_content(name, archive)
         for file in files:
             if file.is_file():
-                return self._content(str(file), None)
+                return self.file_content(str(file), None)
         raise AnnotationError(f'{self.path}: found no {filename}, expected it inside or beside; '
                               f'{type(self).__name__} cannot be read without it')
 
@@ -255,7 +255,16 @@ class Source:
         return validate(ann, LAYOUTS[self.out_layout].num_joints, len(self.classes) or None, True,
                         file, index, self.dims)
 
-    def _content(self, name: str, archive) -> bytes:
+    def file_content(self, name: str, archive) -> bytes:
+        """Content of a native file.
+
+        Args:
+            name (str): Path inside the folder or zip file; empty if :attr:`path` is the file.
+            archive (ZipFile, optional): The open zip file; None for a file of its own.
+
+        Raises:
+            AnnotationError: If it cannot be read, or is larger than :attr:`max_size`.
+        """
         file = self.path / name if name else self.path
         try:
             size = archive.getinfo(name).file_size if archive else file.stat().st_size
@@ -271,7 +280,7 @@ class Source:
 
     def load(self, name: str, archive) -> bytes:
         """Load the content of the native file ``name`` for :meth:`annotations`."""
-        return self._content(name, archive)
+        return self.file_content(name, archive)
 
     def convert(self, names: Sequence[str]) -> Iterator[Item]:
         """Annotations of some of :attr:`files`; :attr:`problems` then tells what was left out.
@@ -340,7 +349,7 @@ class FolderSource(Source):
     def load(self, name: str, archive) -> Iterator[tuple[str, bytes]]:
         """Names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
-            yield PurePosixPath(file).name, self._content(file, archive)
+            yield PurePosixPath(file).name, self.file_content(file, archive)
 
 
 def is_inside(name: str) -> bool:

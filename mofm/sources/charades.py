@@ -15,7 +15,7 @@ from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 
 from .base import Item
-from .tsu import _LCRNet
+from .tsu import LCRNetSource
 
 _FILES = dict(train='Charades_v1_train.csv', test='Charades_v1_test.csv')
 _VIDEO = re.compile(r'[A-Z0-9]{5}')
@@ -28,7 +28,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 @SOURCES.register_module('charades')
-class Charades(_LCRNet):
+class Charades(LCRNetSource):
     """Reader of poses of Charades, splits ``train`` and ``test``.
 
     An annotation is a whole video with ``label`` 0 and ``segments``. Frame f of T is at second

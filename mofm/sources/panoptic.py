@@ -285,7 +285,7 @@ class Panoptic(FolderSource):
         where = (PurePosixPath(name).parent / filename).as_posix()
         # A search through a folder with millions of frames takes long.
         beside = self.path.is_dir() and (self.path / where).is_file()
-        data = self.json(where, self._content(where, None) if beside else
+        data = self.json(where, self.file_content(where, None) if beside else
                          self.companion(filename))
         entries = data.get('cameras') if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(c, dict) for c in entries):

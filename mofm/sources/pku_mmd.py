@@ -68,7 +68,7 @@ class PKUMMD(Source3D):
         stem = PurePosixPath(name).stem
         if stem not in self.labels:
             raise self.error(name, 'labels', 'no file', f'{stem}.txt in a folder of labels')
-        return self._content(name, archive), self._content(self.labels[stem], archive)
+        return self.file_content(name, archive), self.file_content(self.labels[stem], archive)
 
     def read(self, name: str, content: tuple[bytes, bytes]) -> Item:
         """See :class:`Source3D`."""

@@ -133,7 +133,7 @@ class _Pickles:
                     raise fields.error(key, f'{header["frame_dir"]!r} twice', 'a name of its own')
                 seen.add(header['frame_dir'])
                 names = splits.pop(header['frame_dir'], ())
-                if self._lists is not None:
+                if self.lists is not None:
                     found = self.listed(header['frame_dir'])
                     if found is None:
                         continue
@@ -348,14 +348,14 @@ class Kinetics(Source):
         """Content of the pickle of a video."""
         if isinstance(self.videos[name], AnnotationError):
             raise self.videos[name]
-        return self._content(f'{name}.pkl', archive)
+        return self.file_content(f'{name}.pkl', archive)
 
     def read(self, name: str, content: bytes) -> Item | None:
         """See :meth:`Source.read`; None for a video that is in no list."""
         fields, splits = self.videos[name]
         annotation = dict(frame_dir=name, label=fields.integer('label', fields.get('label'), 0),
                           img_shape=fields.img_shape())
-        if self._lists is not None:
+        if self.lists is not None:
             found = self.listed(name)
             if found is None:
                 return None

@@ -21,8 +21,8 @@ _IMG_SHAPE = (480, 640)
 _TRAIN_SUBJECTS = frozenset((3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25))
 
 
-class _LCRNet(Source):
-    """Key points of LCR-Net's files."""
+class LCRNetSource(Source):
+    """Base class of readers of the key points of LCR-Net."""
 
     def persons(self, name: str, content: bytes) -> np.ndarray:
         """The two persons that move most, most motion first; at least one, even if never seen.
@@ -69,7 +69,7 @@ class _LCRNet(Source):
 
 
 @SOURCES.register_module('tsu')
-class TSU(_LCRNet):
+class TSU(LCRNetSource):
     """Reader of Toyota Smarthome Untrimmed, splits ``train`` and ``test``.
 
     An annotation is a whole video with ``label`` 0 and ``segments``, the actions as annotated;
@@ -172,7 +172,7 @@ class TSU(_LCRNet):
 
 
 @SOURCES.register_module('smarthome')
-class Smarthome(_LCRNet):
+class Smarthome(LCRNetSource):
     """Reader of Toyota Smarthome, the trimmed clips ``<Action>_pXX_rXX_vXX_cXX.json``.
 
     Splits: ``cs_train`` and ``cs_test`` (cross-subject, all 31 actions), and for 19 actions
