@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mofm.annotations import validate
+from mofm.annotations import file_error, validate
 from tests.test_annotations.samples import BAD, ZERO, clip
 
 
@@ -37,3 +37,8 @@ def test_validate_accepts_one_visible_joint():
 @pytest.mark.parametrize('name', ['no persons', 'all coordinates 0', 'all scores 0'])
 def test_validate_allow_empty_accepts_empty_clips(name):
     assert validate(BAD[name][0], allow_empty=True) is None
+
+
+def test_file_error_cuts_a_long_value():
+    text = str(file_error('a.pkl', 'label', 'x' * 1000, 'a number', 3))
+    assert text == f"a.pkl: annotation 3: label: found {'x' * 300}..., expected a number"
