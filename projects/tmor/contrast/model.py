@@ -9,7 +9,6 @@ from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, ModuleDict, Sequential
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mofm.models.init_cfg import load_init_cfg
@@ -154,7 +153,8 @@ class MotionContrast(BaseModel):
                                  f'{width}, in_channels of heads.{name}')
             self.register_buffer(f'{name}_table', rows.to(device), persistent=False)
         if self.queue_size and get_world_size() == 1 and any(
-                isinstance(module, _BatchNorm) for module in self.backbone.modules()):
+                isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
+                for module in self.backbone.modules()):
             print_log('one process: query and key share the statistics of batch norm, which tells '
                       'them from the queue (MoCo, Sec. 3.3); use several processes, or '
                       'momentum=None and queue_size=0', 'current', logging.WARNING)
