@@ -1,4 +1,4 @@
-"""MotionBERT (arXiv 2210.06551) as a plug-in: ``custom_imports=['projects.motionbert']``."""
+"""MotionBERT (arXiv 2210.06551) plug-in: ``custom_imports=['projects.motionbert']``."""
 
 from . import actions, dstformer, lifting, mesh
 

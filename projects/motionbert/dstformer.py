@@ -1,7 +1,7 @@
 """DSTformer, the dual-stream transformer of MotionBERT (arXiv 2210.06551, Sec. 3.3).
 
-The order of norm and residual is that of the released code, pre-norm; the paper's text has it
-post-norm. Parameters carry the names of the released checkpoints.
+Pre-norm as in the released code; the paper's text has post-norm. Parameters carry the names of the
+released checkpoints.
 """
 
 import re
@@ -30,7 +30,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend, (N, L, C) to the same."""
+        """Apply self-attention, (N, L, C) to the same."""
         return self.proj(attend(self.qkv(x), self.num_heads))
 
 
@@ -43,7 +43,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each token for itself, (..., C) to the same."""
+        """Transform each token, (..., C) to the same."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 
@@ -59,14 +59,14 @@ class Block(nn.Module):
             self.add_module(f'mlp_{axis}', MLP(dims, int(dims * mlp_ratio)))
 
     def spatial(self, x: Tensor) -> Tensor:
-        """Over the joints of each frame, (B, T, J, C) to the same."""
+        """Transform over the joints of each frame, (B, T, J, C) to the same."""
         shape, x = x.shape, x.flatten(0, 1)
         x = x + self.attn_s(self.norm1_s(x))
         return (x + self.mlp_s(self.norm2_s(x))).view(shape)
 
     def temporal(self, x: Tensor) -> Tensor:
-        """Over the frames of each joint, (B, T, J, C) to the same."""
-        # one copy for the whole half, instead of one for each of query, key, value and result
+        """Transform over the frames of each joint, (B, T, J, C) to the same."""
+        # a single copy instead of one each for query, key, value and result
         x = x.transpose(1, 2)  # (B, J, T, C)
         shape, x = x.shape, x.flatten(0, 1)
         x = x + self.attn_t(self.norm1_t(x))
@@ -74,7 +74,7 @@ class Block(nn.Module):
 
 
 def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
-    """Mean of the streams, weighted by ``softmax(scores([x_st, x_ts]))`` (eq. 4).
+    """Average the streams with weights ``softmax(scores([x_st, x_ts]))`` (eq. 4).
 
     Softmax over two scores is the sigmoid of their difference, so nothing is concatenated.
     """
@@ -85,27 +85,27 @@ def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class DSTformer(BaseBackbone):
-    """2D key points of one person to 3D positions, or to a representation of the motion.
+    """Dual-stream transformer from 2D keypoints of one person to 3D positions or features.
 
     A level has two streams that read the same input: space, then time (ST), and time, then space
-    (TS). Weights that each joint of each frame computes from both mix them (eq. 4).
+    (TS). They are fused with weights computed from both for each joint and frame (eq. 4).
 
-    The released models are ``DSTformer()``, 42,466,317 parameters, and, called Lite,
-    ``DSTformer(embed_dims=256, mlp_ratio=4)``, 16,001,549.
+    The released models are ``DSTformer()``, 42,466,317 parameters, and Lite,
+    ``DSTformer(embed_dims=256, mlp_ratio=4)``, 16,001,549 parameters.
 
     Args:
         embed_dims (int): C, width of the streams. Defaults to 512.
         rep_dims (int): Width of the representation. Defaults to 512.
-        depth (int): Levels. Defaults to 5.
+        depth (int): Number of levels. Defaults to 5.
         num_heads (int): Attention heads; divides C. Defaults to 8.
         mlp_ratio (float): Hidden width of the MLPs over C. Defaults to 2.
-        max_frames (int): Longest clip. Defaults to 243.
-        att_fuse (bool): Mix the streams by computed weights; False takes their mean. Defaults to
-            True.
-        init_std (float): Of the truncated normal that weights and embeddings are drawn from.
-            Defaults to 0.02, the published one; the tiny configs have 1 / sqrt(C).
-        frozen (bool): Train only the layer of the positions, a linear probe. Defaults to False.
-        init_cfg (dict, optional): Weights to start from.
+        max_frames (int): Maximum length of a clip. Defaults to 243.
+        att_fuse (bool): Whether to fuse the streams with computed weights instead of their mean.
+            Defaults to True.
+        init_std (float): Standard deviation of the initial weights and embeddings (truncated
+            normal). Defaults to 0.02, as published; the tiny configs use 1 / sqrt(C).
+        frozen (bool): Whether to train only the output layer (linear probe). Defaults to False.
+        init_cfg (dict, optional): Initialization config, e.g. of pre-trained weights.
 
     Raises:
         ValueError: If C is not a multiple of ``num_heads``.
@@ -145,7 +145,7 @@ class DSTformer(BaseBackbone):
             self.head.requires_grad_(True)
 
     def _init(self, std: float):
-        """Truncated normal; the streams are averaged at first."""
+        """Initialize the weights; fusion starts as the mean of the streams."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 trunc_normal_(module.weight, std=std)
@@ -166,17 +166,17 @@ class DSTformer(BaseBackbone):
         return 0 if param_name.startswith(embedding) else last, last + 1
 
     def get_representation(self, x: Tensor) -> Tensor:
-        """What the network knows of each joint in each frame.
+        """Compute a representation of each joint in each frame.
 
         Args:
-            x (Tensor): (B, T, J, 3) x, y about in [-1, 1], and confidence; T up to
+            x (Tensor): (B, T, J, 3) normalized x, y (about [-1, 1]) and confidence; T up to
                 ``max_frames``.
 
         Returns:
             Tensor: (B, T, J, ``rep_dims``) in (-1, 1).
 
         Raises:
-            ValueError: If there are more frames, or another number of joints.
+            ValueError: If the number of frames or joints does not fit.
         """
         frames, joints = self.temp_embed.shape[1], self.pos_embed.shape[1]
         if x.ndim != 4 or x.shape[1] > frames or x.shape[2] != joints:
@@ -190,15 +190,15 @@ class DSTformer(BaseBackbone):
         return self.pre_logits(self.norm(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Positions (B, T, J, 3) in the units of the input, (B, T, J, 3) as above."""
+        """Predict positions (B, T, J, 3) in the units of the input (B, T, J, 3)."""
         return self.head(self.get_representation(x))
 
 
 @MODELS.register_module()
 class DSTformerBackbone(DSTformer):
-    """DSTformer for heads on its representation, e.g. in a :class:`MotionRecognizer`.
+    """DSTformer as a feature extractor, e.g. for a :class:`MotionRecognizer`.
 
-    The head for 3D positions is there, so that checkpoints fit, and stays as it is.
+    The frozen output layer for 3D positions is kept, so that checkpoints match.
     """
 
     def __init__(self, *args, **kwargs):
@@ -206,15 +206,15 @@ class DSTformerBackbone(DSTformer):
         self.head.requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> MotionFeatures:
-        """Features of clips.
+        """Extract features of clips.
 
         Args:
             inputs (Tensor): (B, M, T, J, 3) of M persons.
 
         Returns:
             MotionFeatures: ``tokens`` (B, M * T * J, C), persons outermost; ``pooled`` (B, C),
-            their mean; ``encoded`` (B, M * T * J), all true; ``frames`` (B, T, J * C), the means
-            over persons, joints side by side as in the paper's heads.
+            their mean; ``encoded`` (B, M * T * J), all true; ``frames`` (B, T, J * C), means
+            over persons with concatenated joints as in the paper's heads.
         """
         rep = self.get_representation(inputs.flatten(0, 1)).float()
         rep = rep.reshape(*inputs.shape[:-1], -1)  # (B, M, T, J, C)

@@ -1,4 +1,4 @@
-"""Tasks about single persons in a recording: windows, joined results, rows of a table."""
+"""Base classes of per-person tasks: windows, results, inferencer."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from mofm.hub.published import PublishedKeys
 
 
 class PersonWindows:
-    """Runs of frames of one person, from where the person is first seen to where last.
+    """Windows of single persons, between the first and the last frame with the person.
 
     Missing joints have score 0.
 
     Args:
         ann (dict): A valid annotation with a visible person.
-        window (int, optional): Frames of a window. None, or more than there are: all in one.
-        stride (int, optional): Frames between the starts of two windows. None is a window; the
-            last one ends with the person.
+        window (int, optional): Frames of a window, capped at the length. None is one window.
+        stride (int, optional): Frames between the starts of windows. Defaults to ``window``; the
+            last window ends with the person.
 
     Attributes:
         frames (np.ndarray): (W, 2) first and last frame of each window.
-        rows (list[tuple]): W pairs: the person's index, and a slice of the rows.
+        rows (list[tuple]): W pairs of person index and slice of rows.
 
     Raises:
-        AnnotationError: If a person has no window, which takes a stride of more than a window.
+        AnnotationError: If a person has no window.
     """
 
     def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
@@ -52,21 +52,21 @@ class PersonWindows:
         return len(self._windows)
 
     def get_data_info(self, idx: int) -> dict:
-        """One window as an annotation."""
+        """Return one window as an annotation."""
         clips, i = self._windows[idx]
         return clips.get_data_info(i)
 
 
 def join_persons(windows: PersonWindows, parts: list[np.ndarray], ann: dict,
                  mean: bool = True) -> np.ndarray:
-    """Values of every person in every frame.
+    """Join windows to values of every person in every frame.
 
     Args:
         windows (PersonWindows): Windows of the recording.
         parts (list[np.ndarray]): (1, T, ...) of each window.
         ann (dict): The recording, M persons and T rows.
-        mean (bool): Whether frames in several windows get the mean, otherwise the value of the
-            last. Defaults to True.
+        mean (bool): Whether overlapping windows are averaged; else the last one counts. Defaults
+            to True.
 
     Returns:
         np.ndarray: (M, T, ...) float32, NaN where a person is not seen.
@@ -88,11 +88,10 @@ class PersonResult(Result):
     """Base class of results for the M persons of a recording in T frames.
 
     Attributes:
-        score (np.ndarray): (M, T, J) float32, confidence of the 2D keypoints, 0 for joints that
-            were missing.
-        layout (str): Name of the joints' layout, see :data:`mofm.structures.LAYOUTS`.
-        frame (np.ndarray): (T,) float64, the frame of the input behind each row; between two of
-            them if the frame rate was changed.
+        score (np.ndarray): (M, T, J) float32, confidence of the 2D keypoints, 0 for missing ones.
+        layout (str): Name of the joint layout, see :data:`mofm.structures.LAYOUTS`.
+        frame (np.ndarray): (T,) float64, input frame of each row; fractional if the frame rate was
+            changed.
     """
 
     score: np.ndarray
@@ -100,12 +99,12 @@ class PersonResult(Result):
     frame: np.ndarray
 
     def summary(self) -> str:
-        """Size."""
+        """Summarize the size."""
         persons, frames, joints = self.score.shape
         return f'{persons} persons, {frames} frames, {joints} joints'
 
     def rows(self) -> list[dict]:
-        """First and last frame, number of frames and mean confidence of each person."""
+        """Return first and last frame, number of frames and mean confidence of each person."""
         rows = []
         for person, score in enumerate(self.score):
             seen = score.any(1)
@@ -117,26 +116,26 @@ class PersonResult(Result):
 
 
 class PersonInferencer(BaseInferencer):
-    """Base class of tasks about single persons.
+    """Base class of per-person tasks.
 
-    Without options windows lie side by side and have ``seg_len`` frames of the test data set or,
-    without these, ``model.backbone.max_frames``.
+    By default windows do not overlap and have ``seg_len`` frames of the test data set or, if
+    unset, ``model.backbone.max_frames``.
     """
 
     keeps_frames = True
     published = PublishedKeys(dataset=('seg_len', ))
 
     def make_windows(self, group, options) -> PersonWindows:
-        """Windows of every person."""
+        """Cut windows of every person."""
         window = options.window or self.dataset.get('seg_len') or self.max_frames
         return PersonWindows(group[0].ann, window, options.stride)
 
     def join(self, name, values) -> list:
-        """Windows of several lengths."""
+        """Keep windows as a list, because their lengths differ."""
         return values
 
     def common(self, group, windows) -> dict:
-        """Also ``score``, ``layout`` and ``frame``."""
+        """Add ``score``, ``layout`` and ``frame``."""
         ann = group[0].ann
         score = np.where(visible(ann), ann['keypoint_score'], 0).astype(np.float32)
         frame = ann.get('frame_inds', np.arange(ann['total_frames'])) / group[0].ratio

@@ -1,9 +1,9 @@
-"""Names of the checkpoints that the authors of MotionBERT have released.
+"""Conversion from and to the released checkpoints of MotionBERT.
 
-Parameters have the same names; the models around them differ:
+Parameters have the same names; the prefixes differ:
 
 ========================= ==================== =========================================
-released                  holds                here
+released                  key                  here
 ========================= ==================== =========================================
 pre-training, 3D pose     ``model_pos``        ``backbone.`` of a ``MotionLifter``
 actions, one-shot actions ``model``            ``backbone.`` and ``cls_head.`` of a
@@ -21,7 +21,7 @@ from .dstformer import DSTformer
 
 _LINEAR = ('weight', 'bias')
 _NORM = (*_LINEAR, 'running_mean', 'running_var', 'num_batches_tracked')
-#: Layers of a head, by what they are, and their tensors.
+#: Layers and tensors of each head.
 _HEADS = {
     'lifting': {},
     'actions': {'cls_head.fc1': _LINEAR, 'cls_head.bn': _NORM, 'cls_head.fc2': _LINEAR},
@@ -32,7 +32,7 @@ _HEADS = {
 
 
 def from_released(content: dict) -> State:
-    """Weights of a released checkpoint by the names of this project.
+    """Convert a released checkpoint to the names of this project.
 
     Args:
         content (dict): Content of the file.
@@ -57,13 +57,13 @@ def from_released(content: dict) -> State:
 
 
 def to_released(state: State) -> dict:
-    """Weights of this project by the names of the authors.
+    """Convert weights of this project to the released names.
 
     Args:
         state (dict): Weights of a ``MotionLifter``, ``MotionRecognizer`` or ``MeshRecoverer``.
 
     Returns:
-        dict: ``model_pos`` or ``model`` with the names that the code of the authors loads.
+        dict: ``model_pos`` or ``model`` as the released code loads it.
 
     Raises:
         ValueError: If a parameter is missing or unknown.
@@ -77,7 +77,7 @@ def to_released(state: State) -> dict:
 
 
 def _checked(state: State) -> State:
-    """A state in which nothing is missing or unknown."""
+    """Return the state after checking for missing and unknown names."""
     depth = 1 + max((int(name.split('.')[2]) for name in state
                      if name.startswith('backbone.blocks_st.')), default=-1)
     with torch.device('meta'):

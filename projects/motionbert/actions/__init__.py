@@ -1,4 +1,4 @@
-"""Recognition of actions on representations of the motion (MotionBERT, Sec. 4.4)."""
+"""Action recognition on motion representations (MotionBERT, Sec. 4.4)."""
 
 from .heads import MotionBERTClsHead, MotionBERTOneShotHead
 from .transforms import CocoToH36M, NormalizeByLongSide, PersonTracking, RandomMove, ResampleFrames

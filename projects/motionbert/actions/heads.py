@@ -1,4 +1,4 @@
-"""Heads on the representation of each joint (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
+"""Heads on joint representations (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,11 +12,11 @@ from ..dstformer import NUM_JOINTS
 
 
 def pool(tokens: Tensor, dropout: nn.Module) -> Tensor:
-    """Dropout on every token, then the mean over persons and frames of each joint.
+    """Apply dropout to each token and average each joint over persons and frames.
 
     Args:
-        tokens (Tensor): (B, M * T * J, C), joints innermost; persons that fill up a clip count.
-        dropout (nn.Module): As its name says.
+        tokens (Tensor): (B, M * T * J, C), joints innermost; padded persons count.
+        dropout (nn.Module): Dropout layer.
 
     Returns:
         Tensor: (B, J * C).
@@ -26,14 +26,14 @@ def pool(tokens: Tensor, dropout: nn.Module) -> Tensor:
 
 @MODELS.register_module()
 class MotionBERTClsHead(ActionClsHead):
-    """Two layers with batch norm between them on the joints' mean representations.
+    """Two-layer classifier with batch norm on the mean representation of each joint.
 
     Args:
         num_classes (int): K.
         in_channels (int): C. Defaults to 512.
-        hidden_channels (int): Width between the layers. Defaults to 2048.
-        dropout (float): Defaults to 0.5.
-        **kwargs: Label smoothing, ... of :class:`ActionClsHead`.
+        hidden_channels (int): Hidden width. Defaults to 2048.
+        dropout (float): Dropout probability. Defaults to 0.5.
+        **kwargs: Arguments of :class:`ActionClsHead`.
     """
 
     def __init__(self,
@@ -49,24 +49,23 @@ class MotionBERTClsHead(ActionClsHead):
         del self.fc
 
     def init_weights(self):
-        """The released models start from what PyTorch gives a layer."""
+        """Keep PyTorch's default initialization, as in the released models."""
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Class scores (B, K)."""
+        """Compute class scores (B, K)."""
         x = self.fc1(pool(features.tokens, self.dropout))
         return self.fc2(F.relu(self.bn(x)))
 
 
 @MODELS.register_module()
 class MotionBERTOneShotHead(OneShotHead):
-    """One layer on the joints' mean representations, and division by the length.
+    """Linear embedding with L2 normalization on the mean representation of each joint.
 
     Args:
         in_channels (int): C. Defaults to 512.
-        out_channels (int, optional): E. None takes the representations themselves. Defaults to
-            2048.
-        dropout (float): Defaults to 0.1.
-        loss (dict, optional): As of :class:`OneShotHead`.
+        out_channels (int, optional): E. None returns the representations. Defaults to 2048.
+        dropout (float): Dropout probability. Defaults to 0.1.
+        loss (dict, optional): See :class:`OneShotHead`.
     """
 
     def __init__(self,
@@ -79,8 +78,8 @@ class MotionBERTOneShotHead(OneShotHead):
         del self.fc
 
     def init_weights(self):
-        """The released models start from what PyTorch gives a layer."""
+        """Keep PyTorch's default initialization, as in the released models."""
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Embeddings (B, E) of length 1."""
+        """Compute embeddings (B, E) of unit length."""
         return F.normalize(self.fc1(pool(features.tokens, self.dropout)), dim=1)

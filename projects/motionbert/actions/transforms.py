@@ -1,10 +1,10 @@
-"""Clips of key points as MotionBERT recognizes actions in them (arXiv 2210.06551, Sec. 4.4).
+"""Transforms of MotionBERT's action recognition (arXiv 2210.06551, Sec. 4.4).
 
 The order in a pipeline is :class:`PersonTracking`, :class:`ResampleFrames`,
 :class:`NormalizeByLongSide`, :class:`CocoToH36M`, ``PadPersons``, :class:`RandomMove` in
-training, then ``CropScale`` and ``PackLiftingInputs`` of the lifting. Joints of score 0 are
-missing. Wherever they lie, they move with the others, and so do the persons that fill up a clip:
-the released models know them so.
+training, then ``CropScale`` and ``PackLiftingInputs`` of ``lifting``. Joints with
+score 0 are missing. They and padded persons are moved like all others, as in the training of the
+released models.
 """
 
 import numpy as np
@@ -20,18 +20,18 @@ from ..lifting.datasets import resample
 
 @TRANSFORMS.register_module()
 class PersonTracking(BaseTransform):
-    """Swap the first two persons back where their order in the file changes.
+    """Undo swaps of the first two persons between frames.
 
-    From one frame to the next the first person moves by the sum over the joints of the distances.
-    Where it is farther to the first person of the frame before than to the second one, the order
-    changes, for all frames from there on.
+    Persons are compared by the sum of the distances between their joints. Where the first person
+    is farther from the first than from the second person of the previous frame, the order is
+    swapped in this and all following frames.
 
     Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V), both float32 and 0
     where joints are missing.
 
     Args:
-        fix_conf_order (bool): Whether scores change places too. The released models were trained
-            with scores that do not. Defaults to False.
+        fix_conf_order (bool): Whether to swap the scores, too. The released models were trained
+            without. Defaults to False.
     """
 
     def __init__(self, fix_conf_order: bool = False):
@@ -53,17 +53,17 @@ class PersonTracking(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ResampleFrames(BaseTransform):
-    """Bring a recording to a fixed number of frames, see :func:`resample`.
+    """Resample a recording to a fixed number of frames, see :func:`resample`.
 
     Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V). Added key:
     ``frame_inds``.
 
     Args:
-        num_frames (int): Defaults to 243.
-        random (bool): Whether the frames are drawn, for training. Defaults to False.
-        resample_every_epoch (bool): Draw others each time. By default a recording keeps those that
-            its number in the data set gives, as in the training of the released models.
-        seed (int): Seed of the frames that do not change. Defaults to 0.
+        num_frames (int): Frames to sample. Defaults to 243.
+        random (bool): Whether to sample at random, for training. Defaults to False.
+        resample_every_epoch (bool): Whether to draw new frames each time. By default the frames
+            depend on ``sample_idx`` only, as in the training of the released models.
+        seed (int): Seed of these frames. Defaults to 0.
 
     Raises:
         ValueError: If a parameter is out of range, or the recording has no frame.
@@ -95,10 +95,10 @@ class ResampleFrames(BaseTransform):
 
 @TRANSFORMS.register_module()
 class NormalizeByLongSide(BaseTransform):
-    """Coordinates of the image from pixels to [-1, 1] of its longer side, on both axes.
+    """Normalize pixels so that the longer side of the image becomes [-1, 1].
 
-    The origin is the center of a square with the upper left corner of the image, not the center
-    of the image.
+    The origin is the center of the square that shares the image's upper left corner, not the
+    center of the image.
 
     Modified key: ``keypoint`` (M, T, V, 2).
     """
@@ -111,21 +111,21 @@ class NormalizeByLongSide(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CocoToH36M(BaseTransform):
-    """From 17 joints in the order of COCO to 17 in that of Human3.6M.
+    """Convert joints of COCO (``coco17``) to those of Human3.6M (``h36m17``).
 
     Modified keys: ``keypoint`` (M, T, 17, 2), ``keypoint_score`` (M, T, 17).
 
     Args:
-        fix_conf_order (bool): Whether scores follow their joints; a joint between others gets the
-            lowest of theirs. The released models were trained with scores in the order of COCO.
-            Defaults to False.
+        fix_conf_order (bool): Whether to convert the scores, too; a derived joint gets the lowest
+            score of its sources. The released models were trained with scores in the order of
+            COCO. Defaults to False.
     """
 
     def __init__(self, fix_conf_order: bool = False):
         self.fix_conf_order = fix_conf_order
 
     def transform(self, results: dict) -> dict:
-        """Rearrange joints."""
+        """Convert joints."""
         results['keypoint'], score = convert(results['keypoint'], results['keypoint_score'],
                                              'coco17', 'h36m17')
         if self.fix_conf_order:
@@ -135,9 +135,9 @@ class CocoToH36M(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomMove(BaseTransform):
-    """A camera that moves: rotation, scale and shift change linearly from a start to an end.
+    """Simulate a moving camera by a rotation, scale and shift that change linearly over time.
 
-    In frame t it is ``p' = s_t R(a_t) p + d_t``, for all persons, the added ones as well.
+    ``p' = s_t R(a_t) p + d_t`` in frame t, for all persons, padded ones included.
 
     Modified key: ``keypoint`` (M, T, V, 2), normalized.
 
@@ -164,6 +164,6 @@ class RandomMove(BaseTransform):
         start, end = np.random.uniform(self.low, self.high, (2, 4))
         a, s, *shift = np.linspace(start, end, keypoint.shape[1], axis=1, dtype=np.float32)
         cos, sin = s * np.cos(np.deg2rad(a)), s * np.sin(np.deg2rad(a))
-        turn = np.stack([cos, sin, -sin, cos], -1).reshape(-1, 2, 2)  # of rows p, (T, 2, 2)
+        turn = np.stack([cos, sin, -sin, cos], -1).reshape(-1, 2, 2)  # (T, 2, 2), for row vectors
         results['keypoint'] = keypoint @ turn + np.stack(shift, -1)[:, None]
         return results

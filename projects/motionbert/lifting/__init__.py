@@ -1,4 +1,4 @@
-"""Lifting 2D key points to 3D: data, model, losses and metrics."""
+"""Lifting of 2D keypoints to 3D: data, model, losses and metrics."""
 
 from .curriculum import CurriculumTrainLoop
 from .data_preprocessor import LiftingDataPreprocessor

@@ -1,4 +1,4 @@
-"""The curriculum of MotionBERT's pre-training: 3D first, later 2D as well (released code)."""
+"""Curriculum of MotionBERT's pre-training: 3D data, later also 2D data (released code)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,22 +12,22 @@ from mofm.registry import LOOPS
 
 
 class Stage(NamedTuple):
-    """A loader and its epochs, counted from 0; the last one is excluded."""
+    """Data loader and the range of its epochs, counted from 0, end excluded."""
 
     loader: DataLoader
     begin: int = 0
     end: float = math.inf
 
     def iters_before(self, epoch: int) -> int:
-        """Its batches in the epochs before one."""
+        """Count the batches in the epochs before a given one."""
         return len(self.loader) * max(0, min(epoch, self.end) - self.begin)
 
 
 class LoaderSequence:
-    """The loaders of an epoch, one after the other; to hooks they look like one loader.
+    """Concatenation of the loaders of an epoch, with the interface of a single loader.
 
     Args:
-        stages (Sequence[Stage]): In their order; made by :func:`make_resumable`.
+        stages (Sequence[Stage]): Stages in order; loaders from :func:`make_resumable`.
     """
 
     def __init__(self, stages: Sequence[Stage]):
@@ -37,12 +37,12 @@ class LoaderSequence:
 
     @property
     def loaders(self) -> list[DataLoader]:
-        """Those of the epoch."""
+        """Loaders of the current epoch."""
         return [stage.loader for stage in self.stages if stage.begin <= self.epoch < stage.end]
 
     @property
     def worker_init_fn(self):
-        """What a worker runs first; set, it is that of all loaders."""
+        """Init function of the workers, shared by all loaders."""
         return self.stages[-1].loader.worker_init_fn
 
     @worker_init_fn.setter
@@ -51,13 +51,13 @@ class LoaderSequence:
             stage.loader.worker_init_fn = function
 
     def set_place(self, seed: int, epoch: int, start: int):
-        """What the next iteration yields: the batches of an epoch after ``start``."""
+        """Let the next iteration yield the batches of an epoch after ``start``."""
         self.seed = seed
         self.epoch = epoch
         self.start = start
 
     def __len__(self) -> int:
-        """Batches of the epoch."""
+        """Return the number of batches in the epoch."""
         return sum(map(len, self.loaders))
 
     def __iter__(self) -> Iterator[dict]:
@@ -73,18 +73,18 @@ class LoaderSequence:
 
 @LOOPS.register_module()
 class CurriculumTrainLoop(ResumableTrainLoop):
-    """Epochs that run further loaders, one after the other, before the one of the training.
+    """Train loop whose epochs run additional loaders before the main one.
 
-    Stops and resumes as :class:`ResumableTrainLoop`, in the middle of any loader.
+    Stops and resumes like :class:`ResumableTrainLoop`, in the middle of any loader.
 
     Args:
         runner (Runner): The runner.
-        dataloader (DataLoader or dict): Batches of every epoch, of 3D data in the pre-training.
-        max_epochs (int): Epochs of the training.
-        extra_dataloaders (Sequence[dict]): Configs of the further loaders, of 2D data; each may
+        dataloader (DataLoader or dict): Main loader, of every epoch; 3D data in the pre-training.
+        max_epochs (int): Number of epochs.
+        extra_dataloaders (Sequence[dict]): Configs of the additional loaders (2D data); each may
             have ``epochs=(begin, end)``, counted from 0, end excluded.
-        extra_begin (int): First epoch of those without, which go on to the end. Defaults to 30.
-        **kwargs: Those of :class:`ResumableTrainLoop`.
+        extra_begin (int): First epoch of additional loaders without ``epochs``. Defaults to 30.
+        **kwargs: Arguments of :class:`ResumableTrainLoop`.
     """
 
     def __init__(self, runner, dataloader, max_epochs: int, extra_dataloaders: Sequence[dict],
@@ -99,9 +99,9 @@ class CurriculumTrainLoop(ResumableTrainLoop):
         self._max_iters = self.iters_before(max_epochs)
 
     def iters_before(self, epoch: int) -> int:
-        """Iterations of the training before an epoch."""
+        """Count the iterations before an epoch."""
         return sum(stage.iters_before(epoch) for stage in self.dataloader.stages)
 
     def set_place(self, start: int):
-        """What the next iteration over the loaders yields: this epoch's after ``start``."""
+        """Let the next iteration yield the batches of the current epoch after ``start``."""
         self.dataloader.set_place(self.runner.seed, self._epoch, start)

@@ -1,7 +1,7 @@
-"""Key points arrive on the device here, and are corrupted here for the pre-training.
+"""Corruption of keypoints on the device, for the pre-training.
 
 Noise and masks follow MotionBERT (arXiv 2210.06551, Sec. 3.2 and 4.1) and its released code; the
-model of pose noise is that of arXiv 1812.03595, Sec. 4.
+pose noise is modeled as in arXiv 1812.03595, Sec. 4.
 """
 
 from pathlib import Path
@@ -16,17 +16,16 @@ from mofm.registry import MODELS
 
 @MODELS.register_module()
 class LiftingDataPreprocessor(SkeletonDataPreprocessor):
-    """Corrupts the key points of the training, as a pose network does and by masks.
+    """Data preprocessor that corrupts keypoints in training by pose noise and masks.
 
-    Which samples get noise and which masks they say themselves (``noise`` and ``masked`` of
-    :class:`PackLiftingInputs`).
+    ``noise`` and ``masked`` of :class:`PackLiftingInputs` select them per sample.
 
     Args:
-        noise (dict, optional): Options of :class:`KeypointNoise`. Defaults to no noise.
-        joint_mask (float): Share of joints that are masked, each for itself; 0.05 in the paper's
-            code. Defaults to 0.
-        frame_mask (float): Share of frames that are masked, the same ones in the whole batch; 0.1
-            in the paper's code. Without one of both there are no masks at all. Defaults to 0.
+        noise (dict, optional): Arguments of :class:`KeypointNoise`. Defaults to no noise.
+        joint_mask (float): Probability of masking a joint; 0.05 in the released code. Defaults
+            to 0.
+        frame_mask (float): Probability of masking a frame in the whole batch; 0.1 in the released
+            code. Nothing is masked unless both are positive. Defaults to 0.
 
     Raises:
         ValueError: If a share is not in [0, 1).
@@ -43,15 +42,15 @@ class LiftingDataPreprocessor(SkeletonDataPreprocessor):
         self.frame_mask = frame_mask
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Collated samples of :class:`PackLiftingInputs` to the arguments of a lifter.
+        """Convert collated samples of :class:`PackLiftingInputs` to the arguments of a lifter.
 
         Args:
-            data (dict): As above; ``inputs`` also with ``target`` (B, T, J, 3) for 3D data, and
-                for the training ``noise`` (B,) and ``masked`` (B,) bool.
-            training (bool): Corrupt the key points. Defaults to False.
+            data (dict): Collated samples; ``inputs`` also with ``target`` (B, T, J, 3) for 3D
+                data and, in training, ``noise`` (B,) and ``masked`` (B,) bool.
+            training (bool): Whether to corrupt the keypoints. Defaults to False.
 
         Returns:
-            dict: ``inputs`` and ``clean`` (B, M, T, J, 3), the key points with and without
+            dict: ``inputs`` and ``clean`` (B, M, T, J, 3), the keypoints with and without
             corruption; ``target`` (B, T, J, 3) or None; ``data_samples``.
         """
         data = self._receive(data)
@@ -65,39 +64,38 @@ class LiftingDataPreprocessor(SkeletonDataPreprocessor):
                     data_samples=data.get('data_samples'))
 
     def _keep(self, x: Tensor) -> Tensor:
-        """What masks leave of (B, M, T, J, 3): (B, M, T, J) bool."""
+        """Draw which joints of (B, M, T, J, 3) are not masked, (B, M, T, J) bool."""
         joints = torch.rand(x.shape[:-1], device=x.device) >= self.joint_mask
         frames = torch.rand(x.shape[2], 1, device=x.device) >= self.frame_mask
         return joints & frames
 
 
-# How many bones a joint is away from the root, in the order of h36m17.
+# Bones between each joint and the root, layout h36m17.
 _BONES = torch.tensor([0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 3, 4, 5, 3, 4, 5.])
 
 
 class KeypointNoise(nn.Module):
-    """Noise of a network for 2D poses, and the confidences that it would give them.
+    """Simulated errors and confidences of a 2D pose estimator.
 
-    At key frames that are evenly apart in time a joint is off by a Gaussian of its own, or, less
-    often, by a uniform error; frames between them interpolate linearly. On top comes a small
-    jitter of each frame, the same for the whole batch. Joints that are missing stay so.
+    At evenly spaced key frames the error of a joint is drawn from a Gaussian or, less often, a
+    uniform distribution; it is interpolated linearly in between. Each frame gets a small
+    additional jitter, shared by the batch. Missing joints stay missing.
 
-    The file ``params/synthetic_noise.pth`` of MotionBERT has a Gaussian for each joint, fitted to
-    a pose network. Without it a stand-in is taken, which keeps to the range of the fitted values
-    and guesses which joint has which: no bias; from the root to the wrists, bone by bone, the
-    standard deviation grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from
-    0.999 to 0.703.
+    ``params/synthetic_noise.pth`` of MotionBERT has a Gaussian per joint, fitted to a pose
+    estimator. The default is a substitute in the range of the fitted values, whose assignment to
+    joints is assumed: no bias; bone by bone from the root to the wrists, the standard deviation
+    grows from 0.0034 to 0.0095 and the share of Gaussian errors falls from 0.999 to 0.703.
 
     Args:
-        num_keyframes (int): Key frames of a clip. Defaults to 27, for 243 frames.
+        num_keyframes (int): Key frames per clip. Defaults to 27, for 243 frames.
         params_file (str, optional): File with tensors ``mean`` (J, 2), ``std`` (J, 2), ``weight``
-            (J,), in the units of the key points, and, if not 0.06, ``uniform_range``.
-        jitter (float): Standard deviation. Defaults to 0.002.
-        confidence (tuple): a, b, m and s. An error of length d has confidence
-            ``a / (d + a) + b d + N(m, s^2)``, clipped to [0, 1].
+            (J,), in the units of the keypoints, and optionally ``uniform_range`` (0.06).
+        jitter (float): Standard deviation of the jitter. Defaults to 0.002.
+        confidence (tuple): a, b, m and s of the confidence ``a / (d + a) + b d + N(m, s^2)`` of
+            an error of length d, clipped to [0, 1].
 
     Raises:
-        ValueError: If there are no key frames, or the file is not as described.
+        ValueError: If ``num_keyframes`` is less than 1 or the file is invalid.
     """
 
     def __init__(self, num_keyframes: int = 27, params_file: str | None = None,
@@ -117,7 +115,7 @@ class KeypointNoise(nn.Module):
             self.register_buffer(name, params[name].float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Key points (..., T, J, 3) with noise, and with the confidences that belong to it."""
+        """Add noise and its confidences to keypoints (..., T, J, 3)."""
         *batch, frames, joints, _ = x.shape
 
         def draw(sample, axes=2):
@@ -138,10 +136,10 @@ class KeypointNoise(nn.Module):
 
 
 def _read_params(path: str) -> dict:
-    """Parameters of the noise; checked."""
+    """Read and check the parameters of the noise."""
     if not Path(path).is_file():
         raise ValueError(f'params_file: found no file {path}, expected synthetic_noise.pth of '
-                         'MotionBERT; leave params_file out for the stand-in')
+                         'MotionBERT; omit params_file for the substitute')
     try:
         params = torch.load(path, map_location='cpu', weights_only=True)
         shapes = {name: tuple(params[name].shape) for name in ('mean', 'std', 'weight')}

@@ -1,8 +1,7 @@
-"""Windows of 3D motion: Human3.6M seen by cameras, and motion capture without.
+"""Window data sets of 3D motion: Human3.6M with cameras, and motion capture without.
 
-Both cut recordings into windows as MotionBERT does (arXiv 2210.06551, Sec. 4.1). The arrays stay
-in one block of memory, which the workers of a DataLoader share; a window is a row of frame
-indices.
+Recordings are cut into windows as in MotionBERT (arXiv 2210.06551, Sec. 4.1). The arrays stay in
+one block of memory, which the workers of a DataLoader share; a window is a row of frame indices.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,13 +28,13 @@ METAINFO = dict(layout=LAYOUT.name, left_kp=list(LAYOUT.left), right_kp=list(LAY
 
 def resample(length: int, num_frames: int,
              rng: np.random.Generator | None = None) -> np.ndarray:
-    """Spread frames evenly over a recording; with a generator, at random around these places.
+    """Sample frames evenly over a recording, with a generator at random around these positions.
 
     Args:
         length (int): T, frames of the recording.
         num_frames (int): n.
-        rng (np.random.Generator, optional): For T < n, rounds each of the n places up or down at
-            random; else moves it by U(0, T / n). None rounds down.
+        rng (np.random.Generator, optional): For T < n, rounds each of the n positions up or down
+            at random; else shifts it by U(0, T / n). None rounds down.
 
     Returns:
         np.ndarray: (n,) ascending indices in [0, T).
@@ -51,13 +50,13 @@ def resample(length: int, num_frames: int,
 
 def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
                 rng: np.random.Generator | None = None) -> np.ndarray:
-    """Sliding windows inside each recording; a shorter recording is resampled to one window.
+    """Cut recordings into sliding windows; a shorter recording is resampled to one window.
 
     Args:
-        lengths (Sequence[int]): Frames of the recordings, which follow each other.
+        lengths (Sequence[int]): Frames of the consecutive recordings.
         clip_len (int): n, frames of a window.
-        stride (int): Frames from one start to the next.
-        rng (np.random.Generator, optional): For the resampling, see :func:`resample`.
+        stride (int): Frames between the starts of windows.
+        rng (np.random.Generator, optional): See :func:`resample`.
 
     Returns:
         np.ndarray: (windows, n) indices into the frames of all recordings.
@@ -78,7 +77,7 @@ def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
 
 
 class ArrayWindowDataset(BaseDataset):
-    """Windows of recordings that follow each other on the frame axis of some arrays.
+    """Base class of windows of recordings that are concatenated along the frame axis.
 
     A subclass reads the arrays and returns the lengths of the recordings from
     :meth:`load_arrays`.
@@ -87,15 +86,15 @@ class ArrayWindowDataset(BaseDataset):
         ann_file (str): File with the recordings.
         pipeline (Sequence): Transforms, or configs of transforms.
         clip_len (int): Frames of a window.
-        stride (int): Frames from the start of a window to that of the next; Human3.6M is trained
-            with 81 and tested with 243.
-        seed (int): Of the resampling of recordings shorter than a window, which is drawn once. In
+        stride (int): Frames between the starts of windows; for Human3.6M 81 in training and 243
+            in tests.
+        seed (int): Seed of the one-time random resampling of recordings shorter than a window. In
             test mode they are resampled evenly.
         **kwargs: Arguments of mmengine's ``BaseDataset``, e.g. ``test_mode``, ``indices``.
 
     Raises:
-        ValueError: If a number is out of range.
-        AnnotationError: If the file cannot be used.
+        ValueError: If ``clip_len`` or ``stride`` is less than 1.
+        AnnotationError: If the file is invalid.
     """
 
     METAINFO = METAINFO
@@ -112,43 +111,43 @@ class ArrayWindowDataset(BaseDataset):
                          **kwargs)
 
     def load_arrays(self) -> np.ndarray:
-        """Read the file; returns the lengths (V,) of its recordings."""
+        """Read the file and return the lengths (V,) of its recordings."""
         raise NotImplementedError
 
     def load_data_list(self) -> np.ndarray:
-        """Indices (windows, clip_len) of the frames of every window."""
+        """Compute the frame indices (windows, clip_len) of every window."""
         lengths = self.load_arrays()
         rng = None if self.test_mode else np.random.default_rng(self.seed)
         return split_clips(lengths, self.clip_len, self.stride, rng)
 
     def _get_unserialized_subset(self, indices) -> np.ndarray:
-        """Windows, see mmengine."""
+        """Select windows, see mmengine."""
         return np.asarray(super()._get_unserialized_subset(indices))
 
 
 @DATASETS.register_module()
 class Human36MDataset(ArrayWindowDataset):
-    """Human3.6M, or other recordings in its format: 2D key points and 3D labels in pixels.
+    """Human3.6M or other recordings in its format: 2D keypoints and 3D labels in pixels.
 
-    The file, e.g. ``h36m_sh_conf_cam_source_final.pkl``, is a pickle of a dict per split, whose
-    frames lie one after the other: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]) (1 if
+    The file, e.g. ``h36m_sh_conf_cam_source_final.pkl``, is a pickle with one dict per split
+    of concatenated recordings: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]) (1 if
     absent), ``joint3d_image`` (N, 17, 3) px with z relative to the root, ``camera_name`` (N) and
     ``source`` (N), the recording and camera. Tests need ``action`` (N), ``2.5d_factor`` (N), mm
     per pixel at the depth of the root, and ``joints_2.5d_image`` (N, 17, 3), the labels in mm.
-    Cameras other than Human3.6M's have their size in ``cameras``, ``{name: (width, height)}``,
-    beside the splits.
+    Image sizes of cameras other than Human3.6M's are in ``cameras`` next to the splits,
+    ``{name: (width, height)}``.
 
     The pipeline gets ``keypoint`` (T, 17, 2), ``keypoint_score`` (T, 17), ``keypoint_3d``
-    (T, 17, 3), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,), the frames within the split,
-    ``sample_idx``, and, in test mode, ``action``, ``factor`` (T,) and ``target_3d`` (T, 17, 3) mm.
+    (T, 17, 3), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,) within the split,
+    ``sample_idx`` and, in test mode, ``action``, ``factor`` (T,) and ``target_3d`` (T, 17, 3) mm.
 
     Args:
-        ann_file (str): The pickle; nothing but arrays and plain containers is read of it.
+        ann_file (str): Pickle file; only arrays and plain containers are unpickled.
         split (str): Key of the split, ``'train'`` or ``'test'``.
-        **kwargs: Those of :class:`ArrayWindowDataset`.
+        **kwargs: Arguments of :class:`ArrayWindowDataset`.
 
     Raises:
-        AnnotationError: If the file or one of its fields is not as described.
+        AnnotationError: If the file or a field is invalid.
     """
 
     def __init__(self, ann_file: str, split: str = 'train', **kwargs):
@@ -176,8 +175,8 @@ class Human36MDataset(ArrayWindowDataset):
         unknown = sorted(set(names.tolist()) - set(cameras))
         if unknown:
             raise file_error(
-                file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}; the size of '
-                "others belongs into the file's 'cameras'")
+                file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}, or its '
+                "size in 'cameras' of the file")
         self.sizes = np.array([cameras[name] for name in names.tolist()])  # (V, 2)
         if self.test_mode:
             self.actions = self._per_video(data, 'action', file, first)
@@ -186,18 +185,18 @@ class Human36MDataset(ArrayWindowDataset):
         return np.diff(np.r_[first, count])
 
     def _per_video(self, data: dict, field: str, file: str, first: np.ndarray) -> np.ndarray:
-        """A text of each recording, which must be the same in all of its frames."""
+        """Read a text per recording, which must be the same in all its frames."""
         values = read_texts(data, field, file, len(self.video))
         changes = np.flatnonzero(values != values[first][self.video])
         if len(changes):
             at = changes[0]
             raise file_error(file, field, f'{str(values[at])!r} at frame {at}',
-                         f'one for the whole recording {str(self.sources[self.video[at]])!r}')
+                         f'the same in all of recording {str(self.sources[self.video[at]])!r}')
         return values[first]
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """One window, a copy."""
+        """Return a copy of one window."""
         frames = self.data_list[idx]
         video = self.video[frames[0]]
         width, height = self.sizes[video].tolist()
@@ -213,12 +212,12 @@ class Human36MDataset(ArrayWindowDataset):
 
 @DATASETS.register_module()
 class MotionCaptureDataset(ArrayWindowDataset):
-    """3D joints without cameras, e.g. of AMASS, as ``tools/prepare_mocap.py`` writes them.
+    """3D joints without cameras, e.g. of AMASS, as written by ``tools/prepare_mocap.py``.
 
-    The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3), meters along the axes of an image (x
-    to the right, y down, z forward), ``length`` (V,), the frames of the recordings, which follow
-    each other, and ``name`` (V,). The pipeline gets ``keypoint_3d`` (T, 17, 3), ``source``,
-    ``frame_inds`` (T,) and ``sample_idx``; :class:`SyntheticKeypoints` makes the 2D input.
+    The file is an ``.npz`` with ``keypoint_3d`` (N, 17, 3) in meters (x to the right, y down, z
+    forward), ``length`` (V,), the frames of the concatenated recordings, and ``name`` (V,). The
+    pipeline gets ``keypoint_3d`` (T, 17, 3), ``source``, ``frame_inds`` (T,) and ``sample_idx``;
+    :class:`SyntheticKeypoints` adds the 2D input.
     """
 
     def load_arrays(self) -> np.ndarray:
@@ -244,7 +243,7 @@ class MotionCaptureDataset(ArrayWindowDataset):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """One window, a copy."""
+        """Return a copy of one window."""
         frames = self.data_list[idx]
         return dict(
             keypoint_3d=self.keypoint_3d[frames], source=str(self.sources[self.video[frames[0]]]),

@@ -1,6 +1,6 @@
-"""Fields of files with recordings, read without trusting them.
+"""Validated reading of files with recordings.
 
-A file is a dict of arrays, or one for each split, with the frames of all recordings end to end.
+A file is a dict of arrays, or one per split, with the concatenated frames of all recordings.
 Functions raise :class:`mofm.annotations.AnnotationError` with the file, the field, what was found
 and what was expected.
 """
@@ -19,13 +19,13 @@ H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': 
 
 
 def missing_file(file: str) -> AnnotationError:
-    """An error about a file that is not there."""
+    """Build the error for a missing file."""
     return AnnotationError(f'{file}: no such file; make it with tools/prepare_mocap.py of this '
                            'project, or correct ann_file')
 
 
 def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]:
-    """One split of a pickle, and the sizes of the cameras by name."""
+    """Read one split of a pickle, and the image sizes by camera name."""
     if not Path(path).is_file():
         raise missing_file(path)
     try:
@@ -50,7 +50,7 @@ def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]
 
 
 def read_field(data: dict, field: str, file: str) -> np.ndarray:
-    """A field as an array; lists of equal rows are taken too."""
+    """Read a field as an array; lists of rows of equal length are accepted."""
     value = data.get(field)
     if isinstance(value, list):
         with suppress(ValueError):  # rows of different length
@@ -62,7 +62,7 @@ def read_field(data: dict, field: str, file: str) -> np.ndarray:
 
 
 def count_frames(data: dict, file: str, field: str = 'joint_2d') -> int:
-    """N, the frames of the file."""
+    """Return the number of frames N of the file."""
     shape = read_field(data, field, file).shape
     if not shape or not shape[0]:
         raise file_error(file, field, f'shape {shape}', 'at least one frame')
@@ -70,7 +70,7 @@ def count_frames(data: dict, file: str, field: str = 'joint_2d') -> int:
 
 
 def read_numbers(data: dict, field: str, file: str, shapes: list[tuple]) -> np.ndarray:
-    """A field as float32."""
+    """Read a field of finite numbers as float32."""
     value = read_field(data, field, file)
     if value.dtype.kind not in 'fiu' or value.shape not in shapes:
         raise file_error(file, field, f'{value.dtype} of shape {value.shape}',
@@ -84,14 +84,14 @@ def read_numbers(data: dict, field: str, file: str, shapes: list[tuple]) -> np.n
 
 
 def read_texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
-    """A field of N texts (Human3.6M's are lists) as an array."""
+    """Read a field of N texts (lists in Human3.6M) as an array."""
     value = data.get(field)
     found = type(value).__name__ if field in data else 'nothing'
     if isinstance(value, (list, tuple)):
-        found = f'{len(value)} values, of which some are no texts'
+        found = f'{len(value)} values, not all of them text'
         value = np.array(value) if all(isinstance(v, str) for v in value) else None
     if not isinstance(value, np.ndarray) or value.dtype.kind != 'U' or value.shape != (count, ):
         if isinstance(value, np.ndarray):
             found = f'{value.dtype} of shape {value.shape}'
-        raise file_error(file, field, found, f'{count} texts, one for each frame or recording')
+        raise file_error(file, field, found, f'{count} texts, one per frame or recording')
     return value.view(np.ndarray)

@@ -18,13 +18,12 @@ from ..persons import PersonInferencer, PersonResult, join_persons
 class LiftResult(PersonResult):
     """3D skeletons of the M persons of a recording in T frames.
 
-    Joints are NaN in frames in which the person is not seen at all.
+    Joints are NaN in frames without the person.
 
     Attributes:
-        joints (np.ndarray): (M, T, J, 3) float32. x to the right and y down are pixels of the
-            input's image; z, away from the camera, is in the same unit, 0 at the root (the first
-            joint) if the model tells the pose only, else at the root in the first frame of each
-            window.
+        joints (np.ndarray): (M, T, J, 3) float32 in pixels of the input image, x to the right, y
+            down, z away from the camera. z is 0 at the root (first joint) of each frame if the
+            model is root-relative, else of the first frame of each window.
     """
 
     task = 'lift'
@@ -36,18 +35,17 @@ class LiftResult(PersonResult):
         """Write the result.
 
         Args:
-            path (str or Path): ``.json`` and ``.npz`` as of the other results. ``.bvh`` gets the
-                motion of one person for animation programs (:func:`mofm.sources.write_bvh`): in
-                pixels, y up, z towards the camera, from the first to the last frame with the
-                person, gaps closed along straight lines, at 30 frames per second if
-                :attr:`fps` is None. Of several persons, ``walk.bvh`` becomes ``walk_0.bvh``,
-                ``walk_1.bvh``, ... by their index in :attr:`joints`.
+            path (str or Path): ``.json`` or ``.npz``, as other results, or ``.bvh`` for animation
+                software (:func:`mofm.sources.write_bvh`): one person, in pixels, y up, z towards
+                the camera, from the first to the last frame with the person, gaps interpolated
+                linearly, at 30 frames per second if :attr:`fps` is None. For several persons,
+                ``walk.bvh`` becomes ``walk_0.bvh``, ``walk_1.bvh``, ... by index.
 
         Returns:
-            list[Path]: What was written.
+            list[Path]: Files written.
 
         Raises:
-            ValueError: If the suffix is another one.
+            ValueError: If the suffix is unknown.
         """
         path = Path(path)
         if path.suffix != '.bvh':
@@ -66,18 +64,18 @@ class LiftResult(PersonResult):
 
 @INFERENCERS.register_module(LiftResult.task)
 class LiftInferencer(PersonInferencer):
-    """Lifting, by models that set ``pred_keypoints_3d`` in the units of their input."""
+    """Lifting by models that set ``pred_keypoints_3d`` in the units of their input."""
 
     result_type = LiftResult
     predicted = dict(joints='pred_keypoints_3d')
 
     @classmethod
     def offered(cls, model, inputs, sample) -> bool:
-        """Joints of a mesh are in mm."""
+        """Exclude models of meshes, whose joints are in mm."""
         return super().offered(model, inputs, sample) and 'pred_vertices' not in sample
 
     def finish(self, output, sample, clip) -> dict:
-        """Bring the joints back to pixels."""
+        """Convert the joints to pixels."""
         return dict(joints=to_pixels(output['joints'], sample, clip,
                                      getattr(self.model, 'root_relative', False)))
 
@@ -87,7 +85,7 @@ class LiftInferencer(PersonInferencer):
                           joints=join_persons(windows, outputs['joints'], group[0].ann))
 
     def draw(self, result) -> dict:
-        """Up to three persons who are seen most, as a strip and in motion."""
+        """Draw up to three of the most visible persons, as a strip and an animation."""
         from mofm.visualization import animate_clip_3d, draw_clip_3d
 
         seen = np.isfinite(result.joints).all((2, 3)).sum(1)
@@ -103,21 +101,21 @@ def to_pixels(joints: np.ndarray, sample, clip: dict, root_relative: bool) -> np
     """Undo the normalization of a clip.
 
     Args:
-        joints (np.ndarray): (M or more, T, J, 3) normalized, of persons that fill up a batch too.
-        sample (ActionDataSample): With ``norm_center`` (2,) and ``norm_scale`` of the pipeline.
+        joints (np.ndarray): (M or more, T, J, 3) normalized, with padded persons.
+        sample (ActionDataSample): Sample with ``norm_center`` (2,) and ``norm_scale``.
         clip (dict): Annotation of the M persons.
-        root_relative (bool): Whether the root of each frame is the origin; it is put where that
-            of the keypoints is, or the mean offset of the others where it is missing.
+        root_relative (bool): Whether the root of each frame is the origin. It is moved to the root
+            of the keypoints or, if missing, by the mean offset of the other joints.
 
     Returns:
         np.ndarray: (M, T, J, 3) as in :class:`LiftResult`.
 
     Raises:
-        ValueError: If the pipeline does not tell how it normalized.
+        ValueError: If the sample lacks ``norm_center`` or ``norm_scale``.
     """
     if 'norm_scale' not in sample or 'norm_center' not in sample:
         raise ValueError('norm_center and norm_scale: found none in the data samples, '
-                         'expected what the test pipeline normalized the key points by')
+                         'expected the normalization of the test pipeline')
     joints = joints[:len(clip['keypoint'])] * np.float32(sample.norm_scale)
     if not root_relative:
         joints[..., :2] += sample.norm_center

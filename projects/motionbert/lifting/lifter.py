@@ -1,4 +1,4 @@
-"""MotionLifter: 3D poses from 2D key points, for pre-training, 3D pose and use in the wild."""
+"""Lifting model for pre-training, 3D pose estimation and inference in the wild."""
 
 import torch
 from mmengine.model import BaseModel
@@ -8,22 +8,29 @@ from mofm.models.precision import full_precision
 from mofm.registry import MODELS
 from mofm.structures import get_layout
 
+_FLIP = get_layout('h36m17').flip_index.tolist()
+
+
+def mirror(x: Tensor) -> Tensor:
+    """Mirror keypoints with scores, or positions (..., 17, 3)."""
+    return x[..., _FLIP, :] * x.new_tensor([-1, 1, 1])
+
 
 @MODELS.register_module()
 class MotionLifter(BaseModel):
-    """Lift every person of a clip (MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.2).
+    """Model that lifts every person of a clip (MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.2).
 
     Args:
-        backbone (dict): Network from (N, T, J, 3) key points to (N, T, J, 3) positions.
-            ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` makes it
-            fine-tuning.
-        loss (dict, optional): As :class:`LiftingLoss`, for training.
-        root_relative (bool): Positions are relative to the root of their frame. Otherwise x and y
-            are where the key points are, and z is relative to the root of the first frame.
+        backbone (dict): Network from (N, T, J, 3) keypoints to (N, T, J, 3) positions.
+            For fine-tuning, ``init_cfg=dict(type='Pretrained', checkpoint=...,
+            prefix='backbone.')``.
+        loss (dict, optional): See :class:`LiftingLoss`; for training.
+        root_relative (bool): Whether positions are relative to the root of their frame. Otherwise
+            x and y are those of the keypoints and z is relative to the root of the first frame.
             Defaults to True.
-        flip_test (bool): Average the predictions of a clip and of its mirror image. Defaults to
-            True.
-        data_preprocessor (dict, optional): As :class:`LiftingDataPreprocessor`.
+        flip_test (bool): Whether to average the predictions of a clip and its mirror image.
+            Defaults to True.
+        data_preprocessor (dict, optional): See :class:`LiftingDataPreprocessor`.
     """
 
     def __init__(self, backbone: dict, loss: dict | None = None, root_relative: bool = True,
@@ -33,11 +40,10 @@ class MotionLifter(BaseModel):
         self.loss = loss and MODELS.build(loss)
         self.root_relative = root_relative
         self.flip_test = flip_test
-        self._flip_index = get_layout('h36m17').flip_index.tolist()
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
                 target: Tensor | None = None, clean: Tensor | None = None):
-        """Losses ('loss'), data samples ('predict') or positions ('tensor').
+        """Compute losses ('loss'), data samples ('predict') or positions ('tensor').
 
         Args:
             inputs (Tensor): (B, M, T, J, 3) normalized x, y and confidence.
@@ -45,9 +51,8 @@ class MotionLifter(BaseModel):
                 (M, T, J, 3) float32 in normalized units.
             mode (str): 'loss', 'predict' or 'tensor'.
             target (Tensor, optional): (B, T, J, 3) positions of the only person; without them
-                the loss is that of the projection.
-            clean (Tensor, optional): (B, M, T, J, 3) key points before any corruption, for the
-                projection.
+                the loss is the re-projection error.
+            clean (Tensor, optional): (B, M, T, J, 3) uncorrupted keypoints, for the re-projection.
 
         Returns:
             dict, list or Tensor: (B, M, T, J, 3).
@@ -63,27 +68,23 @@ class MotionLifter(BaseModel):
             if target is not None:
                 return self.loss(pred.float()[:, 0], self.center(target))
             points, score = clean[..., :2], clean[..., 2]
-            if self.root_relative:  # nothing is known about a frame without a root
+            if self.root_relative:  # frames without a root are ignored
                 score = score * (score[..., :1] > 0)
                 points = points - points[..., :1, :]
             return self.loss.project(pred.float(), points, score)
 
     def center(self, positions: Tensor) -> Tensor:
-        """Positions (..., T, J, 3) as the backbone predicts them."""
+        """Center positions (..., T, J, 3) as the backbone predicts them."""
         if self.root_relative:
             return positions - positions[..., :1, :]
         origin = positions[..., :1, :1, :] * positions.new_tensor([0, 0, 1])
         return positions - origin
 
     def lift(self, inputs: Tensor) -> Tensor:
-        """Predict, (B, M, T, J, 3) key points to centered positions of the same shape, float32."""
+        """Predict centered positions (B, M, T, J, 3) float32 from keypoints (B, M, T, J, 3)."""
         pred = self(inputs).float()
         if self.flip_test:
-            pred = (pred + self._mirror(self(self._mirror(inputs)).float())) / 2
+            pred = (pred + mirror(self(mirror(inputs)).float())) / 2
         if self.root_relative:
             return pred * (torch.arange(pred.shape[-2], device=pred.device) > 0)[:, None]
         return self.center(pred)
-
-    def _mirror(self, x: Tensor) -> Tensor:
-        """Swap left and right, and x with -x."""
-        return x[..., self._flip_index, :] * x.new_tensor([-1, 1, 1])

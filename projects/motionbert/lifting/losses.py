@@ -1,6 +1,6 @@
 """Losses of lifting from 2D to 3D (MotionBERT, arXiv 2210.06551, eq. 5-8, and the released code).
 
-The terms that the released configs weight with zero (limbs, angles) are left out.
+Terms with zero weight in the released configs (limbs, angles) are omitted.
 """
 
 from torch import Tensor, nn
@@ -9,18 +9,18 @@ from mofm.registry import MODELS
 
 
 def position_error(pred: Tensor, target: Tensor) -> Tensor:
-    """Mean distance, (..., D) to ()."""
+    """Compute the mean distance, (..., D) to ()."""
     return (pred - target).norm(dim=-1).mean()
 
 
 def scaled_position_error(pred: Tensor, target: Tensor) -> Tensor:
-    """The same after the best scale of each frame (N-MPJPE), (..., J, 3) to ()."""
+    """Compute the mean distance at the best scale per frame (N-MPJPE), (..., J, 3) to ()."""
     norm = pred.square().sum((-1, -2), keepdim=True).clamp(min=1e-12)
     return position_error((pred * target).sum((-1, -2), keepdim=True) / norm * pred, target)
 
 
 def velocity_error(pred: Tensor, target: Tensor) -> Tensor:
-    """Mean distance of the steps from frame to frame, (..., T, J, 3) to (); 0 for one frame."""
+    """Compute the mean distance of velocities, (..., T, J, 3) to (); 0 for a single frame."""
     if pred.shape[-3] < 2:
         return pred.new_zeros(())
     return position_error(pred.diff(dim=-3), target.diff(dim=-3))
@@ -28,7 +28,7 @@ def velocity_error(pred: Tensor, target: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class LiftingLoss(nn.Module):
-    """MPJPE, N-MPJPE and velocity where 3D is known, re-projection where 2D is.
+    """Loss of lifting: MPJPE, N-MPJPE and velocity for 3D data, re-projection for 2D data.
 
     Args:
         mpjpe, n_mpjpe, velocity (float): Weights of the 3D terms. Default to 1, 0.5 and 20; the
@@ -45,11 +45,11 @@ class LiftingLoss(nn.Module):
         self.reprojection = reprojection
 
     def forward(self, pred: Tensor, target: Tensor) -> dict:
-        """Losses in 3D.
+        """Compute the losses of 3D data.
 
         Args:
             pred (Tensor): (N, T, J, 3) float32.
-            target (Tensor): The same of the truth.
+            target (Tensor): Ground truth of the same shape.
 
         Returns:
             dict: ``loss_mpjpe``, ``loss_n_mpjpe`` and ``loss_velocity``, weighted.
@@ -59,12 +59,12 @@ class LiftingLoss(nn.Module):
                     loss_velocity=self.velocity * velocity_error(pred, target))
 
     def project(self, pred: Tensor, target: Tensor, score: Tensor) -> dict:
-        """Loss of the orthographic projection, in which a joint counts by its confidence (eq. 8).
+        """Compute the confidence-weighted loss of the orthographic projection (eq. 8).
 
         Args:
             pred (Tensor): (N, T, J, 3) float32.
             target (Tensor): (N, T, J, 2).
-            score (Tensor): (N, T, J) confidences before any corruption.
+            score (Tensor): (N, T, J) confidences of the uncorrupted keypoints.
 
         Returns:
             dict: ``loss_2d``, weighted.

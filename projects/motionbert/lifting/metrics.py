@@ -1,4 +1,4 @@
-"""Errors of 3D poses, and the protocol of Human3.6M.
+"""Error metrics of 3D poses and the Human3.6M protocol.
 
 MPJPE and its aligned and temporal variants, in the unit of the poses, usually mm (MotionBERT,
 arXiv 2210.06551, Sec. 4.2; N-MPJPE: arXiv 1804.01110, Sec. 3.3; MPJVE: VideoPose3D, arXiv
@@ -12,29 +12,29 @@ from mmengine.evaluator import BaseMetric
 
 from mofm.registry import METRICS
 
-#: Clips of Human3.6M whose labels are wrong; the video's name goes on with ``_ca_<camera>``.
+#: Clips of Human3.6M with wrong labels; video names add ``_ca_<camera>``.
 H36M_BLOCKED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
 
 
 def mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean per-joint position error of each frame, ``mean_j |p_j - t_j|``.
+    """Compute the mean per-joint position error of each frame, ``mean_j |p_j - t_j|``.
 
     Args:
         pred (np.ndarray): (..., J, 3), usually relative to the root.
-        target (np.ndarray): The same of the truth.
+        target (np.ndarray): Ground truth of the same shape.
 
     Returns:
-        np.ndarray: (...). The mean over all of it is the published number, here as below.
+        np.ndarray: (...). Published numbers are means over all frames, here and below.
     """
     return np.linalg.norm(pred - target, axis=-1).mean(-1)
 
 
 def p_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """MPJPE after the best similarity transform of each frame: Procrustes without reflection.
+    """Compute MPJPE after Procrustes alignment of each frame, without reflection.
 
     Args:
         pred (np.ndarray): (..., J, 3).
-        target (np.ndarray): The same of the truth.
+        target (np.ndarray): Ground truth of the same shape.
 
     Returns:
         np.ndarray: (...).
@@ -43,7 +43,7 @@ def p_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
     y = pred - pred.mean(-2, keepdims=True)
     u, s, vt = np.linalg.svd(np.swapaxes(y, -1, -2) @ x)  # (..., 3, 3)
     mirrored = np.linalg.det(u @ vt) < 0
-    s[mirrored, -1] *= -1  # so that the rotation closest to the best orthogonal matrix is taken
+    s[mirrored, -1] *= -1  # the best rotation instead of a reflection
     vt[mirrored, -1] *= -1
     norm = (y**2).sum((-1, -2))
     scale = s.sum(-1) / np.where(norm > 0, norm, 1)
@@ -51,11 +51,11 @@ def p_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """MPJPE after the best scale of each frame, ``sum <p, t> / sum |p|^2``.
+    """Compute MPJPE at the best scale of each frame, ``sum <p, t> / sum |p|^2``.
 
     Args:
         pred (np.ndarray): (..., J, 3), relative to the root.
-        target (np.ndarray): The same of the truth.
+        target (np.ndarray): Ground truth of the same shape.
 
     Returns:
         np.ndarray: (...).
@@ -66,11 +66,11 @@ def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def mpjve(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean per-joint velocity error, of the differences of neighboring frames.
+    """Compute the mean per-joint velocity error, from differences of neighboring frames.
 
     Args:
         pred (np.ndarray): (..., T, J, 3).
-        target (np.ndarray): The same of the truth.
+        target (np.ndarray): Ground truth of the same shape.
 
     Returns:
         np.ndarray: (..., T - 1), unit per frame.
@@ -79,11 +79,11 @@ def mpjve(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def acceleration_error(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean per-joint error of the second differences ``p_{t+1} - 2 p_t + p_{t-1}``.
+    """Compute the mean per-joint error of second differences ``p_{t+1} - 2 p_t + p_{t-1}``.
 
     Args:
         pred (np.ndarray): (..., T, J, 3).
-        target (np.ndarray): The same of the truth.
+        target (np.ndarray): Ground truth of the same shape.
 
     Returns:
         np.ndarray: (..., T - 2), unit per squared frame.
@@ -93,13 +93,12 @@ def acceleration_error(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 @METRICS.register_module()
 class PoseAccuracy3D(BaseMetric):
-    """Errors of root-relative poses in mm, by the protocol of Human3.6M.
+    """Errors of root-relative poses in mm by the Human3.6M protocol.
 
-    Frames seen in several clips count once, with the mean of their errors. Every value is the mean
-    over the actions of the mean over an action's frames: ``mpjpe`` (protocol 1), ``p_mpjpe``
-    (protocol 2) and ``n_mpjpe`` in mm, and over neighboring frames of a video, across its clips,
-    ``mpjve`` in mm/frame and ``acceleration`` in mm/frame^2. ``mpjpe_<action>`` and
-    ``p_mpjpe_<action>`` are those of the actions.
+    Errors of frames in several clips are averaged. Values are means over actions of the means over
+    their frames: ``mpjpe`` (protocol 1), ``p_mpjpe`` (protocol 2) and ``n_mpjpe`` in mm, and, over
+    neighboring frames of a video, ``mpjve`` in mm/frame and ``acceleration`` in mm/frame^2.
+    ``mpjpe_<action>`` and ``p_mpjpe_<action>`` are per action.
 
     Samples need ``pred_keypoints_3d`` (1, T, J, 3) in normalized units, ``norm_scale``, pixels per
     such unit, ``factor`` (T,), mm per pixel, ``target_3d`` (T, J, 3) mm, ``frame_inds`` (T,),
@@ -109,14 +108,14 @@ class PoseAccuracy3D(BaseMetric):
         collect_device, prefix: As in MMEngine.
 
     Raises:
-        ValueError: In a test, if a sample lacks its labels, a prediction is not finite, or every
-            clip is blocked.
+        ValueError: In a test, if a sample has no labels, a prediction is not finite or all clips
+            are blocked.
     """
 
     default_prefix = 'pose3d'
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep the errors of every clip."""
+        """Collect the errors of every clip."""
         for sample in data_samples:
             source = sample['source']
             if 'target_3d' not in sample:
@@ -135,7 +134,7 @@ class PoseAccuracy3D(BaseMetric):
                                  errors.astype(np.float32), (pred - target).astype(np.float32)))
 
     def compute_metrics(self, results: list) -> dict:
-        """Errors in mm."""
+        """Compute the errors in mm."""
         results = [clip for clip in results if clip[0][:-6] not in H36M_BLOCKED]
         if not results:
             raise ValueError('samples: found none but those of blocked sources, expected others')

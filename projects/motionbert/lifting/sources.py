@@ -1,7 +1,7 @@
-"""Readers of the 2D motion that MotionBERT's pre-training adds (arXiv 2210.06551, Sec. 4.1).
+"""Readers of the 2D data in MotionBERT's pre-training (arXiv 2210.06551, Sec. 4.1).
 
-Unlike those of the package they give the joints in Human3.6M's order (layout ``h36m17``), which
-COCO-17 could not hold without loss: PoseTrack has a neck and a top of the head.
+Unlike other readers they yield layout ``h36m17``, because PoseTrack has a neck and a top of the
+head, which COCO-17 lacks.
 """
 
 import io
@@ -14,23 +14,23 @@ from mofm.sources import Source
 from mofm.sources.base import Item
 from mofm.structures import convert
 
-_CANVAS = 1000  # pixels, of key points that are stored without an image
+_CANVAS = 1000  # pixels, image size of normalized keypoints
 
 
 @SOURCES.register_module('posetrack18')
 class PoseTrack18(Source):
     """Reader of PoseTrack 2018, a COCO-like JSON file per video (arXiv 1710.10000).
 
-    ``images`` have ``id``, in the order of the video, and perhaps ``height`` and ``width``;
-    without them the image ends at the last joint. ``annotations`` have ``image_id``, ``track_id``
-    and 51 ``keypoints``: x, y and whether the joint is annotated. Every track becomes an
-    annotation with the frames in which it is labeled.
+    ``images`` have ``id``, in the order of the video, and optionally ``height`` and ``width``, by
+    default those of the joints' bounding box. ``annotations`` have ``image_id``, ``track_id`` and
+    51 ``keypoints``: x, y and whether the joint is annotated. Every track becomes an annotation
+    of its labeled frames.
     """
 
     suffix = '.json'
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:
-        """Tracks of one video."""
+        """Yield the tracks of one video."""
         data = self.json(name, content)
         images, poses = (self._dicts(name, data, field) for field in ('images', 'annotations'))
         ids, image, track = (self._integers(name, field, [v.get(field) for v in values])
@@ -78,11 +78,11 @@ class PoseTrack18(Source):
 
 @SOURCES.register_module('instavariety')
 class InstaVariety(Source):
-    """Reader of InstaVariety as MotionBERT's authors prepared it: two arrays for all videos.
+    """Reader of InstaVariety as prepared by the authors of MotionBERT: two arrays.
 
-    ``motion_all.npy`` (N, 17, 3) holds x, y and confidence in Human3.6M's order, scaled to about
-    [-1, 1], and ``id_all.npy`` (N,) beside it the video of each frame. Key points are stored as
-    those of an image of 1000 x 1000 pixels, of which [-1, 1] is the whole.
+    ``motion_all.npy`` (N, 17, 3) contains x, y and confidence in layout ``h36m17``, scaled to
+    about [-1, 1], and ``id_all.npy`` (N,) in the same folder the video of each frame. [-1, 1]
+    becomes an image of 1000 x 1000 pixels.
     """
 
     prefix = 'motion_all'
@@ -90,12 +90,12 @@ class InstaVariety(Source):
     max_size = 2**31
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:
-        """Every video."""
+        """Yield every video."""
         motion = self._load(name, content)
         ids = self._load('id_all.npy', self.companion('id_all.npy'))
         if motion.dtype.kind != 'f' or motion.shape != (len(ids), 17, 3) or not len(ids):
             raise self.error(name, 'array', f'{motion.dtype} of shape {motion.shape}',
-                             f'numbers of shape ({len(ids)}, 17, 3), as id_all.npy has them')
+                             f'numbers of shape ({len(ids)}, 17, 3), as in id_all.npy')
         if not np.isfinite(motion).all():
             raise self.error(name, 'array', 'NaN or infinite values', 'finite numbers')
         first = np.flatnonzero(ids[1:] != ids[:-1]) + 1
@@ -111,7 +111,7 @@ class InstaVariety(Source):
         try:
             array = np.load(io.BytesIO(content), allow_pickle=False)
             if not isinstance(array, np.ndarray) or not array.ndim:
-                raise ValueError('no list of values')
+                raise ValueError('not an array with axes')
             return array
         except Exception as error:  # damaged bytes make the parser raise nearly anything
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',

@@ -1,10 +1,9 @@
-"""From windows of key points in pixels or meters to the normalized input and target of a lifter.
+"""Transforms from keypoints in pixels or meters to the normalized data of a lifter.
 
-Every normalization is affine, the same for x and y: ``v = (p - norm_center) / norm_scale``, and
-``z / norm_scale`` of 3D labels, so that whoever shows a result can invert it. They write both
-into the sample. The axes are those of an image, x to the right, y down, z forward. All take
-key points with any leading axes, (..., 17, 2), scores (..., 17) and labels (..., 17, 3), in
-Human3.6M's order (layout ``h36m17``). MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.1.
+Every normalization is affine and the same for x and y: ``v = (p - norm_center) / norm_scale``, and
+``z / norm_scale`` for 3D labels. Both are added to the sample, to invert it. Axes are x to the
+right, y down, z forward. Keypoints (..., 17, 2), scores (..., 17) and labels (..., 17, 3) may have
+any leading axes; the layout is ``h36m17``. MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.1.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ _FLIP = LAYOUT.flip_index
 
 
 def _normalize(results: dict, center: np.ndarray, scale: float):
-    """Apply ``v = (p - center) / scale`` and write it down."""
+    """Apply ``v = (p - center) / scale`` and record center and scale."""
     results['keypoint'] = ((results['keypoint'] - center) / scale).astype(np.float32)
     if 'keypoint_3d' in results:
         label = results['keypoint_3d'] / scale
@@ -36,7 +35,7 @@ def _normalize(results: dict, center: np.ndarray, scale: float):
 
 @TRANSFORMS.register_module()
 class NormalizeByWidth(BaseTransform):
-    """Camera normalization of Human3.6M: the width of the image becomes [-1, 1].
+    """Normalize so that the image width becomes [-1, 1], as for the cameras of Human3.6M.
 
     ``x' = 2 x / w - 1``, ``y' = 2 y / w - h / w``, ``z' = 2 z / w``. Modified keys: ``keypoint``
     and, if present, ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
@@ -50,7 +49,7 @@ class NormalizeByWidth(BaseTransform):
 
 @TRANSFORMS.register_module()
 class NormalizeByShortSide(BaseTransform):
-    """Normalization in the wild that keeps pixels: the shorter side becomes [-1, 1].
+    """Normalize so that the shorter side of the image becomes [-1, 1], for use in the wild.
 
     ``(x, y)' = ((x, y) - (w, h) / 2) / (min(w, h) / 2)``. Keys as in :class:`NormalizeByWidth`.
     """
@@ -62,21 +61,21 @@ class NormalizeByShortSide(BaseTransform):
 
 
 def _box(points: np.ndarray) -> tuple:
-    """Middle (2,) and longer side of the tight box of points (N, 2)."""
+    """Compute center (2,) and longer side of the bounding box of points (N, 2)."""
     low, high = points.min(0), points.max(0)
     return (low + high) / 2, (high - low).max()
 
 
 @TRANSFORMS.register_module()
 class NormalizeByBox(BaseTransform):
-    """Bring the box of the key points of a clip into [-1, 1], and its 3D labels likewise.
+    """Normalize so that the square bounding box of a clip becomes [-1, 1].
 
-    For people of different sizes in the image. Joints without a score do not count; a box without
-    size leaves the pixels as they are, about its middle. Keys as in :class:`NormalizeByWidth`.
+    For people of different sizes in the image. Joints with score 0 are ignored; if the box has no
+    size, keypoints are only centered. Keys as in :class:`NormalizeByWidth`.
     """
 
     def transform(self, results: dict) -> dict:
-        """Normalize by the square box of all frames."""
+        """Normalize by the bounding box of all frames."""
         valid = results['keypoint'][results['keypoint_score'] != 0]  # (points, 2)
         middle, side = _box(valid) if len(valid) else (np.zeros(2), 0)
         return _normalize(results, middle, side / 2 or 1.)
@@ -84,22 +83,21 @@ class NormalizeByBox(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropScale(BaseTransform):
-    """Bring the tight box of all key points with a score into [-1, 1].
+    """Normalize so that a randomly scaled square around all keypoints becomes [-1, 1].
 
-    The box becomes a square with the same middle and the longer side times a random ratio; the
-    square becomes [-1, 1], and whatever lies outside is clipped. The box is that of all persons
-    and frames. All key points become 0 if fewer than 4 have a score or the box has no size.
+    The square has the center of the bounding box of all persons and frames, and its longer side
+    times a random ratio; keypoints outside are clipped, which cannot be inverted. Joints with
+    score 0 are ignored; all keypoints become 0 if fewer than 4 remain or the box has no size.
 
     Modified keys: ``keypoint`` (..., 2), ``keypoint_score`` (...), which is clipped to [-1, 1] as
-    in MotionBERT. Added keys: ``norm_center``, ``norm_scale``. Key points that the image clips
-    cannot be brought back.
+    in MotionBERT. Added keys: ``norm_center``, ``norm_scale``.
 
     Args:
-        scale_range (tuple[float, float]): Of the ratio; above 1 leaves a margin. Defaults to
-            (1, 1).
+        scale_range (tuple[float, float]): Range of the ratio; above 1 leaves a margin. Defaults
+            to (1, 1).
 
     Raises:
-        ValueError: If the range is not one of positive numbers.
+        ValueError: If the range is invalid.
     """
 
     def __init__(self, scale_range: Sequence[float] = (1, 1)):
@@ -110,7 +108,7 @@ class CropScale(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Normalize by the box."""
         require('keypoint_3d' not in results, self, 'keypoint_3d', '3D labels',
-                'key points alone; CropScale3D is for labels')
+                'keypoints only; use CropScale3D for labels')
         keypoint, score = (np.asarray(results[key], np.float32)
                            for key in ('keypoint', 'keypoint_score'))
         ratio = np.random.uniform(*self.scale_range)
@@ -130,16 +128,16 @@ class CropScale(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropScale3D(CropScale):
-    """Bring the tight box of the x and y of 3D labels into [-1, 1], as :class:`CropScale` does.
+    """Normalize 3D labels by the bounding box of x and y, see :class:`CropScale`.
 
-    With s the longer side divided by a random ratio: x and y as there, without clipping, and
+    The longer side s of the box is divided by a random ratio, nothing is clipped, and
     ``z' = 2 (z - z_0) / s - 1`` with the depth z_0 of the first root. Labels whose box has no size
     become 0. Modified key: ``keypoint_3d`` (..., T, 17, 3). Added keys: ``norm_center``,
     ``norm_scale``.
 
     Args:
-        scale_range (tuple[float, float]): Of the ratio; below 1 leaves a margin. Defaults to
-            (1, 1).
+        scale_range (tuple[float, float]): Range of the ratio; below 1 leaves a margin. Defaults
+            to (1, 1).
     """
 
     def transform(self, results: dict) -> dict:
@@ -158,13 +156,13 @@ class CropScale3D(CropScale):
 
 @TRANSFORMS.register_module()
 class ScaleMotion(BaseTransform):
-    """Meters to the units of the network by one constant; the place in the room stays.
+    """Scale 3D labels from meters to network units, without centering.
 
     Modified key: ``keypoint_3d``. Added keys: ``norm_center``, ``norm_scale``.
 
     Args:
-        scale (float): Of AMASS, so that people are as large as in the images of Human3.6M.
-            Defaults to 0.298.
+        scale (float): Scale factor. Defaults to 0.298, which matches people in AMASS to the image
+            size of Human3.6M.
     """
 
     def __init__(self, scale: float = 0.298):
@@ -172,7 +170,7 @@ class ScaleMotion(BaseTransform):
         self.scale = scale
 
     def transform(self, results: dict) -> dict:
-        """Multiply."""
+        """Scale the labels."""
         results['keypoint_3d'] = (results['keypoint_3d'] * self.scale).astype(np.float32)
         results['norm_center'], results['norm_scale'] = np.zeros(2, np.float32), 1 / self.scale
         return results
@@ -180,9 +178,9 @@ class ScaleMotion(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomYaw(BaseTransform):
-    """Turn 3D labels by any angle about the vertical through the middle of the root's path.
+    """Rotate 3D labels by a random angle about the vertical through the mean root position.
 
-    For recordings whose directions mean nothing, e.g. motion capture. Modified key:
+    For recordings with arbitrary heading, e.g. motion capture. Modified key:
     ``keypoint_3d`` (T, 17, 3).
     """
 
@@ -192,16 +190,16 @@ class RandomYaw(BaseTransform):
         c, s = np.cos(turn), np.sin(turn)
         label = results['keypoint_3d']
         middle = label[:, 0].mean(0) * (1, 0, 1)
-        rotation = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])  # of rows
+        rotation = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])  # for row vectors
         results['keypoint_3d'] = ((label - middle) @ rotation + middle).astype(np.float32)
         return results
 
 
 @TRANSFORMS.register_module()
 class SyntheticKeypoints(BaseTransform):
-    """2D input from 3D labels by orthographic projection, in place of an estimated one.
+    """Synthesize 2D input from 3D labels by orthographic projection.
 
-    Required key: ``keypoint_3d`` (..., 17, 3). Added keys: ``keypoint``, its x and y, and
+    Required key: ``keypoint_3d`` (..., 17, 3). Added keys: ``keypoint`` and
     ``keypoint_score``, all 1.
     """
 
@@ -215,13 +213,13 @@ class SyntheticKeypoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LiftingFlip(BaseTransform):
-    """Mirror normalized key points and labels: ``x <- -x``, and left joints become right ones.
+    """Mirror normalized keypoints and labels: negate x and swap left and right joints.
 
     Modified keys: ``keypoint`` (..., 17, 2), ``keypoint_score`` (..., 17) and, if present,
     ``keypoint_3d`` (..., 17, 3). Added key: ``flip``.
 
     Args:
-        prob (float): Probability. Defaults to 0.5.
+        prob (float): Flip probability. Defaults to 0.5.
     """
 
     def __init__(self, prob: float = 0.5):
@@ -229,7 +227,7 @@ class LiftingFlip(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Flip all frames, or none."""
+        """Flip all frames or none."""
         results['flip'] = np.random.rand() < self.prob
         if results['flip']:
             for key in ('keypoint', 'keypoint_3d'):
@@ -242,29 +240,28 @@ class LiftingFlip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ZeroMissing(BaseTransform):
-    """Put joints with score 0 to the origin, where normalization has moved them from.
+    """Set joints with score 0 to the origin, after a normalization that moved them.
 
     Modified key: ``keypoint`` (..., 17, 2).
     """
 
     def transform(self, results: dict) -> dict:
-        """Set them to 0."""
+        """Zero missing joints."""
         results['keypoint'] = results['keypoint'] * (results['keypoint_score'] != 0)[..., None]
         return results
 
 
 @TRANSFORMS.register_module()
 class PackLiftingInputs(PackMotionInputs):
-    """Pack normalized key points and their 3D labels for MMEngine's collate functions.
+    """Pack normalized keypoints and their 3D labels.
 
     Required keys: ``keypoint`` ([M,] T, 17, 2), ``keypoint_score`` ([M,] T, 17). Optional key:
     ``keypoint_3d`` (T, 17, 3).
 
     Args:
-        noise (bool): Whether the data preprocessor adds pose noise to these samples
-            in training. Defaults to False.
+        noise (bool): Whether the data preprocessor adds pose noise in training. Defaults to False.
         masked (bool): Whether it masks joints and frames. Defaults to False.
-        meta_keys (Sequence[str]): Entries that go to the meta information if present.
+        meta_keys (Sequence[str]): Keys to copy to the meta information if present.
     """
 
     def __init__(self, noise: bool = False, masked: bool = False,
@@ -277,12 +274,12 @@ class PackLiftingInputs(PackMotionInputs):
         self.masked = masked
 
     def transform(self, results: dict) -> dict:
-        """Return the packed sample.
+        """Pack a sample.
 
         Returns:
             dict: ``inputs`` with ``keypoints`` (M, 17, T, 3) float32, x, y and score, ``noise``
             and ``masked`` bool () and, with labels, ``target`` (T, 17, 3) float32;
-            ``data_samples`` as of :class:`PackMotionInputs`.
+            ``data_samples`` as in :class:`PackMotionInputs`.
         """
         score = results['keypoint_score'][..., None]
         keypoints = np.concatenate([results['keypoint'], score], -1, dtype=np.float32)

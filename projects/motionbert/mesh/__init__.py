@@ -1,4 +1,4 @@
-"""Recovery of human meshes from 2D key points."""
+"""Human mesh recovery from 2D keypoints."""
 
 from .body_model import SMPL, Mesh
 from .datasets import MeshDataset, MeshFlip, PackMeshInputs

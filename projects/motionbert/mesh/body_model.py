@@ -1,4 +1,4 @@
-"""SMPL: the mesh of a body from its pose and shape (Loper et al., SIGGRAPH Asia 2015)."""
+"""SMPL body model: meshes from pose and shape (Loper et al., SIGGRAPH Asia 2015)."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,22 @@ from .rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from .smpl_files import read_joint_regressor, read_smpl
 
 
-class Mesh(NamedTuple):
-    """Bodies in any number of clips and frames (...)."""
+def import_lbs():
+    """Return the linear blend skinning of ``smplx``, which is optional because of its license."""
+    try:
+        from smplx.lbs import lbs
+    except ImportError as error:
+        raise ImportError('meshes need the package smplx; install it with pip install '
+                          'smplx==0.1.28, and mind its license') from error
+    return lbs
 
-    #: (..., 24, 3, 3) rotation of each joint of SMPL against its parent.
+
+class Mesh(NamedTuple):
+    """Bodies with any leading axes (...)."""
+
+    #: (..., 24, 3, 3) rotation of each SMPL joint relative to its parent.
     rotations: Tensor
-    #: (..., 10).
+    #: (..., 10) shape coefficients.
     betas: Tensor
     #: (..., V, 3) in mm.
     vertices: Tensor
@@ -37,31 +47,25 @@ class Mesh(NamedTuple):
 
 @MODELS.register_module()
 class SMPL(BaseModule):
-    """Neutral SMPL with a regressor of the H36M-17 joints; nothing in it is trained or saved.
+    """Neutral SMPL with a regressor of the H36M-17 joints; not trained.
 
-    Skinning is that of the package ``smplx``. The files are licensed: they are not part of a
-    checkpoint, and everyone gets them from their owners.
+    Skinning is that of ``smplx``. The files are licensed and not saved in checkpoints.
 
     Args:
-        model_path (str): ``SMPL_NEUTRAL.pkl`` or ``.npz``.
-        joint_regressor (str): ``J_regressor_h36m_correct.npy``.
+        model_path (str): Path of ``SMPL_NEUTRAL.pkl`` or ``.npz``.
+        joint_regressor (str): Path of ``J_regressor_h36m_correct.npy``.
 
     Raises:
         ImportError: If ``smplx`` is not installed.
-        SMPLFileError: If a file is missing, or not as it should be.
+        AnnotationError: If a file is missing or invalid.
     """
 
     def __init__(self, model_path: str, joint_regressor: str):
         super().__init__()
-        try:
-            from smplx.lbs import lbs
-        except ImportError as error:
-            raise ImportError('meshes need the package smplx; install it with pip install '
-                              'smplx==0.1.28, and mind its license') from error
-        self._skin = lbs
+        self._skin = import_lbs()
         arrays = read_smpl(model_path)
         self.faces = arrays.pop('f')  # (F, 3)
-        # on the CPU, where smplx reads it number by number
+        # kept on the CPU, because smplx reads single values
         self.parents = torch.from_numpy(arrays.pop('parents'))
         arrays['posedirs'] = arrays['posedirs'].reshape(-1, 207).T
         arrays['h36m_regressor'] = read_joint_regressor(joint_regressor, len(arrays['weights']))
@@ -69,14 +73,14 @@ class SMPL(BaseModule):
             self.register_buffer(name, torch.from_numpy(array).contiguous(), persistent=False)
 
     def forward(self, rotations: Tensor, betas: Tensor) -> Mesh:
-        """Bodies at the origin.
+        """Compute bodies at the origin.
 
         Args:
-            rotations (Tensor): (..., 24, 3, 3).
+            rotations (Tensor): (..., 24, 3, 3) relative to the parents.
             betas (Tensor): (..., 10) shape coefficients.
 
         Returns:
-            Mesh: Of V vertices, 6890 in the official file.
+            Mesh: Bodies with V vertices, 6890 in the official file.
         """
         batch = betas.shape[:-1]
         vertices, _ = self._skin(
@@ -87,6 +91,6 @@ class SMPL(BaseModule):
         return Mesh(rotations, betas, vertices, self.h36m_regressor @ vertices)
 
     def from_theta(self, theta: Tensor) -> Mesh:
-        """Bodies of parameters (..., 82): axis-angle of the 24 joints, then the betas."""
+        """Compute bodies from :attr:`Mesh.theta` (..., 82)."""
         pose, betas = theta.split((72, 10), -1)
         return self(matrix_from_axis_angle(pose.unflatten(-1, (24, 3))), betas)

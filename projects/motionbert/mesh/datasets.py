@@ -1,4 +1,4 @@
-"""2D key points with the SMPL parameters of the person, and their transforms."""
+"""Data set and transforms of 2D keypoints with SMPL parameters."""
 
 from pathlib import Path
 
@@ -17,25 +17,25 @@ from .rotations import flip_axis_angle
 
 @DATASETS.register_module()
 class MeshDataset(ArrayWindowDataset):
-    """Windows of videos, or images, with the SMPL parameters of the one person.
+    """Windows of videos or images with the SMPL parameters of the one person.
 
-    The file, e.g. ``mesh_det_h36m.pkl`` of MotionBERT, is a pickle of a dict per split, whose
-    frames lie one after the other: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]),
+    The file, e.g. ``mesh_det_h36m.pkl`` of MotionBERT, is a pickle with one dict per split of
+    concatenated videos: ``joint_2d`` (N, 17, 2) px, ``confidence`` (N, 17[, 1]),
     ``smpl_pose`` (N, 72) axis-angle, ``smpl_shape`` (N, 10) and ``source`` (N), the video.
 
     The pipeline gets ``keypoint`` (T, 17, 2), ``keypoint_score`` (T, 17) in [0, 1], ``smpl_pose``
-    (T, 24, 3), ``smpl_shape`` (T, 10), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,), the
-    frames within the split, and ``sample_idx``.
+    (T, 24, 3), ``smpl_shape`` (T, 10), ``img_shape`` (h, w), ``source``, ``frame_inds`` (T,)
+    within the split and ``sample_idx``.
 
     Args:
-        ann_file (str): The pickle; nothing but arrays and plain containers is read of it.
+        ann_file (str): Pickle file; only arrays and plain containers are unpickled.
         split (str): Key of the split, ``'train'`` or ``'test'``.
-        img_shape (tuple[int, int], optional): Height and width of all images. By default they are
-            those of the cameras of Human3.6M in ``camera_name`` (N) of the file.
-        **kwargs: Those of :class:`ArrayWindowDataset`.
+        img_shape (tuple[int, int], optional): Height and width of all images. Defaults to those of
+            the Human3.6M cameras in ``camera_name`` (N).
+        **kwargs: Arguments of :class:`ArrayWindowDataset`.
 
     Raises:
-        AnnotationError: If the file or one of its fields is not as described.
+        AnnotationError: If the file or a field is invalid.
     """
 
     def __init__(self, ann_file: str, split: str = 'train',
@@ -76,7 +76,7 @@ class MeshDataset(ArrayWindowDataset):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """One window, a copy."""
+        """Return a copy of one window."""
         frames = self.data_list[idx]
         video = self.video[frames[0]]
         return dict(
@@ -88,14 +88,14 @@ class MeshDataset(ArrayWindowDataset):
 
 @TRANSFORMS.register_module()
 class MeshFlip(LiftingFlip):
-    """Mirror normalized key points and the pose of SMPL.
+    """Mirror normalized keypoints and SMPL poses.
 
-    Modified keys: those of :class:`LiftingFlip` and ``smpl_pose`` (..., 24, 3). The shape stays:
-    it is that of a symmetric body.
+    Modified keys: those of :class:`LiftingFlip` and ``smpl_pose`` (..., 24, 3). Shapes are
+    symmetric.
     """
 
     def transform(self, results: dict) -> dict:
-        """Flip all frames, or none."""
+        """Flip all frames or none."""
         results = super().transform(results)
         if results['flip']:
             results['smpl_pose'] = flip_axis_angle(torch.from_numpy(results['smpl_pose'])).numpy()
@@ -104,17 +104,17 @@ class MeshFlip(LiftingFlip):
 
 @TRANSFORMS.register_module()
 class PackMeshInputs(PackLiftingInputs):
-    """Pack normalized key points and the parameters of SMPL for MMEngine's collate functions.
+    """Pack normalized keypoints and SMPL parameters.
 
     Required keys: those of :class:`PackLiftingInputs`, ``smpl_pose`` (T, 24, 3) and
     ``smpl_shape`` (T, 10).
     """
 
     def transform(self, results: dict) -> dict:
-        """Return the packed sample.
+        """Pack a sample.
 
         Returns:
-            dict: As of :class:`PackLiftingInputs`; ``inputs`` also with ``theta`` (1, T, 82).
+            dict: As in :class:`PackLiftingInputs`; ``inputs`` also with ``theta`` (1, T, 82).
         """
         packed = super().transform(results)
         pose = results['smpl_pose'].reshape(-1, 72)

@@ -13,18 +13,18 @@ from .smpl_files import read_mean_params
 
 @MODELS.register_module()
 class SMPLHead(BaseModule):
-    """Pose of each frame and one shape for the clip, both as offsets from the mean.
+    """Head that regresses a pose per frame and a shape per clip, as offsets from the mean.
 
     Parameters carry the names of the released checkpoints.
 
     Args:
-        mean_params (str): ``smpl_mean_params.npz`` of SPIN.
+        mean_params (str): Path of ``smpl_mean_params.npz`` of SPIN.
         in_channels (int): C, width of the representation. Defaults to 512.
-        hidden_dims (int): Width of the hidden layers. Defaults to 1024; the paper has 2048.
-        dropout (float): Before the hidden layers. Defaults to 0.1.
+        hidden_dims (int): Hidden width. Defaults to 1024; 2048 in the paper.
+        dropout (float): Dropout probability before the hidden layers. Defaults to 0.1.
 
     Raises:
-        SMPLFileError: If the file is missing, or not as it should be.
+        AnnotationError: If the file is missing or invalid.
     """
 
     def __init__(self,
@@ -40,21 +40,21 @@ class SMPLHead(BaseModule):
         self.fc2 = nn.Linear(NUM_JOINTS * in_channels, hidden_dims)
         self.bn2 = nn.BatchNorm1d(hidden_dims)
         self.head_shape = nn.Linear(hidden_dims, 10)
-        for layer in (self.head_pose, self.head_shape):  # start about at the mean
+        for layer in (self.head_pose, self.head_shape):  # start near the mean
             nn.init.xavier_uniform_(layer.weight, gain=0.01)
         pose, shape = map(torch.from_numpy, read_mean_params(mean_params))
         self.register_buffer('init_pose', pose[None])
         self.register_buffer('init_shape', shape[None])
 
     def forward(self, representation: Tensor) -> tuple[Tensor, Tensor]:
-        """Regress.
+        """Regress pose and shape.
 
         Args:
             representation (Tensor): (N, T, J, C).
 
         Returns:
-            tuple: Rotation matrices (N, T, 24, 3, 3) and betas (N, T, 10), the same in all frames
-            of a clip.
+            tuple: Rotation matrices (N, T, 24, 3, 3) and betas (N, T, 10), constant within a
+            clip.
         """
         frames = representation.flatten(2)  # (N, T, J * C)
         n, t, _ = frames.shape

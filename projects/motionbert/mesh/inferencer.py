@@ -1,4 +1,4 @@
-"""Mesh recovery: the body of every person in every frame."""
+"""Mesh recovery: a body mesh of every person in every frame."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from ..persons import PersonInferencer, PersonResult, join_persons
 class MeshResult(PersonResult):
     """Bodies of the M persons of a recording in T frames, around the origin of the body model.
 
-    All are NaN in frames in which the person is not seen at all. Vertices and joints are in mm,
+    Values are NaN in frames without the person. Vertices and joints are in mm,
     x to the right, y down, z away from the camera.
 
     Attributes:
         joints (np.ndarray): (M, T, J, 3) float32, in the order of ``layout``.
         vertices (np.ndarray): (M, T, V, 3) float32.
-        pose (np.ndarray): (M, T, 24, 3) float32, axis-angle of the joints of SMPL in radians.
-        shape (np.ndarray): (M, T, 10) float32, coefficients of the shape.
+        pose (np.ndarray): (M, T, 24, 3) float32, axis-angle of the SMPL joints in radians.
+        shape (np.ndarray): (M, T, 10) float32, shape coefficients.
     """
 
     task = 'mesh'
@@ -31,33 +31,33 @@ class MeshResult(PersonResult):
     shape: np.ndarray
 
     def summary(self) -> str:
-        """Size."""
+        """Summarize the size."""
         persons, frames, vertices, _ = self.vertices.shape
         return f'{persons} persons, {frames} frames, {vertices} vertices'
 
 
 @INFERENCERS.register_module(MeshResult.task)
 class MeshInferencer(PersonInferencer):
-    """Mesh recovery, by models that set ``pred_vertices``."""
+    """Mesh recovery by models that set ``pred_vertices``."""
 
     result_type = MeshResult
     predicted = dict(theta='pred_theta', vertices='pred_vertices', joints='pred_keypoints_3d')
 
     def finish(self, output, sample, clip) -> dict:
-        """Split the parameters; no persons that fill up a batch."""
+        """Split the parameters and drop padded persons."""
         output = {name: values[:len(clip['keypoint'])] for name, values in output.items()}
         theta = output.pop('theta')  # (M, T, 82)
         pose, shape = theta[..., :72], theta[..., 72:]
         return dict(output, pose=pose.reshape(*pose.shape[:-1], 24, 3), shape=shape)
 
     def make_result(self, group, windows, outputs, options) -> MeshResult:
-        """Join the windows; rotations have no mean, so the last window of a frame counts."""
+        """Join windows without averaging, which is undefined for rotations."""
         return MeshResult(**self.common(group, windows), **{
             name: join_persons(windows, parts, group[0].ann, mean=False)
             for name, parts in outputs.items()})
 
     def draw(self, result) -> dict:
-        """Frames of the first three persons, below their keypoints."""
+        """Draw frames of the first three persons, below their keypoints."""
         from mofm.visualization import draw_meshes
 
         return {'.png': draw_meshes(result.vertices[:3], self.model.body_model.faces,

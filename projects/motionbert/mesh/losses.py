@@ -10,19 +10,16 @@ from .body_model import Mesh
 
 @MODELS.register_module()
 class MeshLoss(nn.Module):
-    """Weighted sum over joints, their velocity, rotations, shape and the size of the parameters.
+    """Weighted losses of joints, their velocity, rotations, shape and parameter norm.
 
     Args:
-        joints (float): Weight of the distance of the joints in mm, relative to the root. Defaults
-            to 0.5.
-        velocity (float): Weight of the distance of their differences between frames. Defaults to
-            10.
-        pose (float): Weight of the absolute difference of the rotation matrices. Defaults to
-            1000.
-        shape (float): Weight of the absolute difference of the betas. Defaults to 1.
-        norm (float): Weight of the length of the 82 predicted parameters of a frame, axis-angle
-            and betas. Defaults to 20; the paper has none.
-        joint_norm (int): Which norm the distance of the joints is. Defaults to 2; 1 in the paper.
+        joints (float): Weight of the root-relative joint distance in mm. Defaults to 0.5.
+        velocity (float): Weight of the joint velocity distance. Defaults to 10.
+        pose (float): Weight of the L1 distance of rotation matrices. Defaults to 1000.
+        shape (float): Weight of the L1 distance of betas. Defaults to 1.
+        norm (float): Weight of the L2 norm of the 82 predicted parameters (axis-angle and betas).
+            Defaults to 20; absent in the paper.
+        joint_norm (int): Order of the norm of joint distances. Defaults to 2; 1 in the paper.
     """
 
     def __init__(self,
@@ -37,11 +34,11 @@ class MeshLoss(nn.Module):
         self.joint_norm = joint_norm
 
     def forward(self, pred: Mesh, target: Mesh) -> dict:
-        """Losses of clips.
+        """Compute the losses of clips.
 
         Args:
-            pred (Mesh): Bodies (N, T).
-            target (Mesh): The same of the truth.
+            pred (Mesh): Predicted bodies (N, T).
+            target (Mesh): True bodies (N, T).
 
         Returns:
             dict: ``loss_joints``, ``loss_velocity`` (0 for one frame), ``loss_pose``,

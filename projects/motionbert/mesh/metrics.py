@@ -1,4 +1,4 @@
-"""Errors of meshes and of their joints, in mm (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
+"""Error metrics of meshes and their joints in mm (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from mofm.registry import METRICS
 
 from ..lifting.metrics import mpjpe, p_mpjpe
 
-#: The 14 joints that are common in mesh recovery, in the order of ``h36m17``.
+#: Indices of the 14 common joints in mesh recovery, layout ``h36m17``.
 COMMON_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)
 
 
 @METRICS.register_module()
 class MeshAccuracy(BaseMetric):
-    """Mean errors of the frames, with the roots of prediction and truth at the same place.
+    """Root-aligned errors, averaged over frames.
 
-    ``mpve`` of all vertices; ``mpjpe`` and, after the best similarity transform of each frame,
+    ``mpve`` of all vertices; ``mpjpe`` and, after Procrustes alignment of each frame,
     ``pa_mpjpe`` of the 14 common joints; ``mpjpe_17`` and ``pa_mpjpe_17`` of all joints.
 
     Samples need ``pred_vertices`` and ``gt_vertices`` (..., V, 3), ``pred_keypoints_3d`` and
@@ -27,18 +27,18 @@ class MeshAccuracy(BaseMetric):
         collect_device, prefix: As in MMEngine.
 
     Raises:
-        ValueError: In a test, if a sample lacks its truth, or a prediction is not finite.
+        ValueError: In a test, if a sample has no labels or a prediction is not finite.
     """
 
     default_prefix = 'mesh'
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep the errors (frames, 5) of every sample."""
+        """Collect the errors (frames, 5) of every sample."""
         for sample in data_samples:
             name = sample.get('source', 'a sample')
             if 'gt_vertices' not in sample:
                 raise ValueError(f'gt_vertices of {name!r}: found nothing, expected the true '
-                                 'mesh; test on a data set with smpl_pose and smpl_shape')
+                                 'mesh; use a data set with smpl_pose and smpl_shape')
             roots = [sample[f'{kind}_keypoints_3d'][..., :1, :] for kind in ('pred', 'gt')]
             vertices = ((sample['pred_vertices'] - roots[0])
                         - (sample['gt_vertices'] - roots[1])).norm(dim=-1).mean(-1)
@@ -56,6 +56,6 @@ class MeshAccuracy(BaseMetric):
             self.results.append(errors)
 
     def compute_metrics(self, results: list) -> dict:
-        """Errors in mm."""
+        """Compute the mean errors in mm."""
         names = 'mpve', 'mpjpe', 'pa_mpjpe', 'mpjpe_17', 'pa_mpjpe_17'
         return dict(zip(names, np.concatenate(results).mean(0).tolist(), strict=True))

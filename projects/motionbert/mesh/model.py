@@ -1,5 +1,4 @@
-"""MeshRecoverer: meshes of people from 2D key points."""
-
+"""Mesh recovery model and its data preprocessor."""
 
 import torch
 from mmengine.model import BaseModel
@@ -8,18 +7,18 @@ from torch import Tensor
 from mofm.models import SkeletonDataPreprocessor
 from mofm.models.precision import full_precision
 from mofm.registry import MODELS
-from mofm.structures import get_layout
 
+from ..lifting.lifter import mirror
 from .body_model import Mesh
 from .rotations import flip_axis_angle, mean_axis_angle
 
 
 @MODELS.register_module()
 class MeshDataPreprocessor(SkeletonDataPreprocessor):
-    """Key points and, where they are known, the parameters of the bodies on the device."""
+    """Data preprocessor that adds SMPL parameters, if known, to the keypoints."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Collated samples of :class:`PackMeshInputs` to the arguments of a model.
+        """Convert collated samples of :class:`PackMeshInputs` to the arguments of a model.
 
         Args:
             data (dict): As in the base class; ``inputs`` may have ``theta`` (B, M, T, 82).
@@ -34,18 +33,18 @@ class MeshDataPreprocessor(SkeletonDataPreprocessor):
 
 @MODELS.register_module()
 class MeshRecoverer(BaseModel):
-    """Body of every person in every frame (MotionBERT, arXiv 2210.06551, Sec. 3.4).
+    """Model that recovers meshes of all persons (MotionBERT, arXiv 2210.06551, Sec. 3.4).
 
     Args:
         backbone (dict): Network with ``get_representation``, (N, T, J, 3) to (N, T, J, C).
-            ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` makes it
-            fine-tuning.
-        head (dict): As :class:`SMPLHead`.
-        body_model (dict): As :class:`SMPL`.
-        loss (dict): As :class:`MeshLoss`.
-        flip_test (bool): Average the predictions of a clip and of its mirror image. Defaults to
-            True.
-        data_preprocessor (dict, optional): As :class:`MeshDataPreprocessor`.
+            For fine-tuning, ``init_cfg=dict(type='Pretrained', checkpoint=...,
+            prefix='backbone.')``.
+        head (dict): See :class:`SMPLHead`.
+        body_model (dict): See :class:`SMPL`.
+        loss (dict): See :class:`MeshLoss`.
+        flip_test (bool): Whether to average the predictions of a clip and its mirror image.
+            Defaults to True.
+        data_preprocessor (dict, optional): See :class:`MeshDataPreprocessor`.
     """
 
     def __init__(self, backbone: dict, head: dict, body_model: dict, loss: dict,
@@ -56,18 +55,17 @@ class MeshRecoverer(BaseModel):
         self.body_model = MODELS.build(body_model)
         self.loss = MODELS.build(loss)
         self.flip_test = flip_test
-        self._flip_index = get_layout('h36m17').flip_index.tolist()
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
                 theta: Tensor | None = None):
-        """Losses ('loss'), data samples ('predict') or :class:`Mesh` ('tensor').
+        """Compute losses ('loss'), data samples ('predict') or a :class:`Mesh` ('tensor').
 
         Args:
             inputs (Tensor): (B, M, T, J, 3) normalized x, y and confidence.
             data_samples (list, optional): B samples. Each gets ``pred_theta`` (M, T, 82), radians
                 and betas, ``pred_vertices`` (M, T, V, 3) and ``pred_keypoints_3d``
-                (M, T, 17, 3), mm in the directions of the camera around the origin of the body
-                model, and, if ``theta`` is given, ``gt_vertices`` and ``gt_keypoints_3d``.
+                (M, T, 17, 3), mm in camera axes around the origin of the body model, and, if
+                ``theta`` is given, ``gt_vertices`` and ``gt_keypoints_3d``.
             mode (str): 'loss', 'predict' or 'tensor'.
             theta (Tensor, optional): (B, M, T, 82) true parameters.
         """
@@ -89,7 +87,7 @@ class MeshRecoverer(BaseModel):
         return data_samples
 
     def _recover(self, inputs: Tensor) -> Mesh:
-        """Bodies (B, M, T) by one run of the network."""
+        """Compute bodies (B, M, T) by one forward pass."""
         representation = self.backbone.get_representation(inputs.flatten(0, 1))
         with full_precision(representation):
             rotations, betas = self.head(representation.float())
@@ -98,28 +96,27 @@ class MeshRecoverer(BaseModel):
 
     @torch.no_grad()
     def _bodies(self, theta: Tensor) -> Mesh:
-        """Bodies (...) of parameters (..., 82)."""
+        """Compute bodies (...) from parameters (..., 82)."""
         with full_precision(theta):
             return self.body_model.from_theta(theta)
 
     @torch.no_grad()
     def recover(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Predict the bodies, averaged with those of the mirror image.
+        """Predict bodies, averaged with those of the mirror image if ``flip_test``.
 
         Args:
             inputs (Tensor): (B, M, T, J, 3).
 
         Returns:
             tuple: Parameters (B, M, T, 82), vertices (B, M, T, V, 3) and joints
-            (B, M, T, 17, 3), both in mm. They are averaged each for itself, as published, so the
-            vertices are not exactly those of the parameters.
+            (B, M, T, 17, 3), both in mm. Each is averaged on its own, as published, so vertices
+            do not exactly match the parameters.
         """
         mesh = self._recover(inputs)
         theta = mesh.theta
         if not self.flip_test:
             return theta, mesh.vertices, mesh.joints
-        mirrored = inputs[..., self._flip_index, :] * inputs.new_tensor([-1, 1, 1])
-        pose, betas = self._recover(mirrored).theta.split((72, 10), -1)
+        pose, betas = self._recover(mirror(inputs)).theta.split((72, 10), -1)
         pose = flip_axis_angle(pose.unflatten(-1, (24, 3))).flatten(-2)
         other = self._bodies(torch.cat([pose, betas], -1))
         pose = mean_axis_angle(*(x[..., :72].unflatten(-1, (24, 3)) for x in (theta, pose)))

@@ -1,7 +1,6 @@
-"""Rotations of the joints of SMPL as matrices, axis-angle vectors and six numbers (6D).
+"""Rotations of SMPL joints as matrices, axis-angle vectors (radians) and 6D vectors.
 
-Axis-angle: direction of the axis, angle in radians as length. 6D: arXiv 1812.07035, Sec. 4.2,
-with the two columns interleaved as in SPIN.
+6D: arXiv 1812.07035, Sec. 4.2, with the two columns interleaved as in SPIN.
 """
 
 import math
@@ -10,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Partner of each of the 24 joints of SMPL in a mirror.
+#: Index of the mirrored joint of each of the 24 SMPL joints.
 SMPL_FLIP = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22)
 
 
 def matrix_from_6d(x: Tensor) -> Tensor:
-    """Rotation matrices by Gram-Schmidt.
+    """Convert 6D vectors to rotation matrices by Gram-Schmidt.
 
     Args:
-        x (Tensor): (..., 6); entries 0, 2, 4 point along the first column, 1, 3, 5 about along
+        x (Tensor): (..., 6); entries 0, 2, 4 are the first column before normalization, 1, 3, 5
             the second.
 
     Returns:
@@ -31,7 +30,7 @@ def matrix_from_6d(x: Tensor) -> Tensor:
 
 
 def matrix_from_axis_angle(x: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) by Rodrigues' formula."""
+    """Convert axis-angle vectors (..., 3) to matrices (..., 3, 3) by Rodrigues' formula."""
     angle = x.norm(dim=-1)[..., None, None]
     zero = torch.zeros_like(x[..., 0])
     a, b, c = x.unbind(-1)
@@ -42,10 +41,10 @@ def matrix_from_axis_angle(x: Tensor) -> Tensor:
 
 
 def axis_angle_from_matrix(matrix: Tensor) -> Tensor:
-    """Axis-angle vectors (..., 3) of rotation matrices (..., 3, 3), of length 0 to pi.
+    """Convert rotation matrices (..., 3, 3) to axis-angle vectors (..., 3) of length 0 to pi.
 
-    By the quaternion q: of the four rows of 4 q q^T, all of which are linear in the matrix, the
-    longest is accurate for every angle (Bar-Itzhack, J. Guid. Control Dyn. 23(6), 2000).
+    Uses the quaternion q: of the four rows of 4 q q^T, which are linear in the matrix, the longest
+    is accurate for every angle (Bar-Itzhack, J. Guid. Control Dyn. 23(6), 2000).
     """
     (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in matrix.unbind(-2))
     rows = torch.stack([
@@ -55,17 +54,17 @@ def axis_angle_from_matrix(matrix: Tensor) -> Tensor:
         d - b, c + g, h + f, 1 - a - e + i], -1).unflatten(-1, (4, 4))
     best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None]
     quaternion = F.normalize(rows.take_along_dim(best, -2).squeeze(-2), dim=-1)
-    cos, sin = quaternion.split((1, 3), -1)  # of half the angle, the latter times the axis
+    cos, sin = quaternion.split((1, 3), -1)  # of half the angle; sin times the axis
     sin = torch.where(cos < 0, -sin, sin)
     length = sin.norm(dim=-1, keepdim=True).clamp(min=1e-7)
     return sin * (2 * torch.atan2(length, cos.abs()) / length)
 
 
 def flip_axis_angle(pose: Tensor) -> Tensor:
-    """The pose of the body in a mirror, x to -x.
+    """Mirror poses, x to -x.
 
     Args:
-        pose (Tensor): (..., 24, 3) axis-angle vectors of the joints of SMPL.
+        pose (Tensor): (..., 24, 3) axis-angle vectors of the SMPL joints.
 
     Returns:
         Tensor: (..., 24, 3).
@@ -74,10 +73,10 @@ def flip_axis_angle(pose: Tensor) -> Tensor:
 
 
 def mean_axis_angle(first: Tensor, second: Tensor) -> Tensor:
-    """Mean of two axis-angle vectors (..., 3), each of length 0 to pi.
+    """Average two axis-angle vectors (..., 3) of length 0 to pi.
 
-    A rotation by almost half a turn about one axis is one by a little more about the opposite
-    axis, so of the two vectors for ``second`` the one closer to ``first`` is taken.
+    Of the two vectors equivalent to ``second``, about opposite axes, the one closer to ``first``
+    is used.
     """
     length = second.norm(dim=-1, keepdim=True).clamp(min=1e-7)
     other = second * (1 - 2 * math.pi / length)

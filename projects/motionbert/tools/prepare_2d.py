@@ -1,4 +1,4 @@
-"""Turn the 2D motion of the pre-training into an annotation file.
+"""Convert the 2D data of the pre-training to an annotation file.
 
 python projects/motionbert/tools/prepare_2d.py posetrack18 posetrack18/train data/posetrack18.pkl
 python projects/motionbert/tools/prepare_2d.py instavariety InstaVariety data/instavariety.pkl
@@ -14,7 +14,7 @@ from mofm.registry import SOURCES
 
 
 def main(argv=None):
-    """Read, write and report."""
+    """Run the conversion."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', choices=('posetrack18', 'instavariety'))
     parser.add_argument('input', type=Path, help='folder or zip file of the native files')

@@ -163,7 +163,7 @@ def nan(x):
     (spoil('joint3d_image', nan), 'joint3d_image: found 3 values that are NaN'),
     (spoil('confidence', lambda x: x > 0), 'confidence: found bool'),
     (spoil('source', lambda x: x[1:]), 'source: found <U.*32.*expected 33 texts'),
-    (spoil('source', lambda x: [*x[1:], 3]), 'found 33 values, of which some are no texts'),
+    (spoil('source', lambda x: [*x[1:], 3]), 'found 33 values, not all of them text'),
     (spoil('camera_name', lambda x: ['other'] * len(x)), "camera_name: found 'other'.*cameras"),
     (spoil('camera_name', lambda x: [*x[:-1], '55011271']), 'found .55011271. at frame 32'),
     (lambda data: data['train'].pop('joint_2d'), 'joint_2d: found nothing, expected an array'),
@@ -386,7 +386,7 @@ def test_lifting_transforms_name_bad_options(make, words):
 
 
 def test_crop_scale_refuses_3d_labels(sample):
-    with pytest.raises(ValueError, match='CropScale3D is for labels'):
+    with pytest.raises(ValueError, match='use CropScale3D for labels'):
         CropScale()(sample)
 
 

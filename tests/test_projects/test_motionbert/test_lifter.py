@@ -174,7 +174,7 @@ def test_lifting_default_noise_has_published_range():
 
 
 def test_lifting_noise_names_bad_files(tmp_path):
-    with pytest.raises(ValueError, match='found no file .*leave params_file out'):
+    with pytest.raises(ValueError, match='found no file .*omit params_file'):
         KeypointNoise(params_file=str(tmp_path / 'none.pth'))
     with pytest.raises(ValueError, match=r"'weight': \(16,\).*expected .* weight \(17,\)"):
         KeypointNoise(params_file=params(tmp_path, weight=torch.ones(16))[0])

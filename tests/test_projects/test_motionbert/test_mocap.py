@@ -16,6 +16,8 @@ from projects.motionbert.lifting.datasets import Human36MDataset, MotionCaptureD
 from projects.motionbert.lifting.metrics import PoseAccuracy3D
 from projects.motionbert.lifting.sources import InstaVariety, PoseTrack18
 from projects.motionbert.lifting.transforms import NormalizeByWidth
+from projects.motionbert.mesh import amass
+from projects.motionbert.mesh.smpl_files import read_joint_regressor
 
 TOOLS = Path(__file__).resolve().parents[3] / 'projects/motionbert/tools'
 BANDAI = ('dataset-2_walk_active_001', 'dataset-2_wave-left-hand_active_001',
@@ -24,16 +26,16 @@ BANDAI = ('dataset-2_walk_active_001', 'dataset-2_wave-left-hand_active_001',
 
 @pytest.fixture
 def tools(monkeypatch):
-    """The tools as modules by name."""
+    """Import tools by name."""
     monkeypatch.syspath_prepend(str(TOOLS))
-    for name in ('prepare_mocap', 'prepare_2d', 'lifting_floor'):
+    for name in ('prepare_mocap', 'prepare_2d', 'lifting_baselines'):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return __import__
 
 
 @pytest.fixture
 def bandai(tmp_path):
-    """Five small recordings of one moving body, one with a long path."""
+    """Create five small recordings of one moving body, one with a long path."""
     rng = np.random.default_rng(0)
     body = rng.uniform((-.3, 0, -.3), (.3, 1.4, .3), (22, 3))
     length = np.array([30, 25, 30, 40, 8])
@@ -47,7 +49,7 @@ def bandai(tmp_path):
 
 
 def test_prepare_mocap_puts_nose_before_the_head(tools):
-    """Of a person who looks along z, and of the same one turned and tilted."""
+    """Checks a person facing z, also rotated and tilted."""
     tool = tools('prepare_mocap')
     names = list(tool.LAYOUT.joints)
     joints = np.zeros((1, 17, 3))
@@ -75,7 +77,7 @@ def test_prepare_mocap_writes_bandai_in_format_of_h36m(tools, bandai, tmp_path):
     assert sorted(set(data['test']['source'])) == [f'{BANDAI[2]}_ca_0{i}' for i in (1, 2, 3)]
     with np.load(bandai) as file:
         joints = np.split(file['xyz'].astype(float), np.cumsum(file['length'])[:-1])
-    # pelvis, right hip, right knee, right ankle, ...; nose and head before they are put in place
+    # pelvis, right hip, right knee, right ankle, ...; nose and head not yet added
     order = [1, 18, 19, 20, 14, 15, 16, 2, 4, 5, 5, 7, 8, 9, 11, 12, 13]
     for split in names:
         part = data[split]
@@ -171,7 +173,7 @@ V = 30
 
 @pytest.fixture
 def body_models(tmp_path):
-    """Random stand-ins for the licensed files, with 30 vertices."""
+    """Write random substitutes of the licensed files, with 30 vertices."""
     rng = np.random.default_rng(0)
     parents = np.r_[2**32 - 1, [rng.integers(i) for i in range(1, 52)]].astype(np.int64)
     for gender in ('male', 'female'):
@@ -190,7 +192,7 @@ def body_models(tmp_path):
 
 
 def smplh_by_hand(folder, gender, poses, betas, dmpls, trans):
-    """SMPL's formulas (Loper et al. 2015, Eqs. 2 to 10) in float64, one frame at a time."""
+    """Compute joints in float64 by SMPL's formulas (Loper et al. 2015, Eqs. 2 to 10)."""
     body = np.load(folder / 'smplh' / gender / 'model.npz')
     dirs = np.concatenate([body['shapedirs'][..., :16], np.load(
         folder / 'dmpls' / gender / 'model.npz')['eigvec'][..., :8]], -1)
@@ -225,7 +227,7 @@ def test_prepare_mocap_converts_amass(tools, body_models, tmp_path, capsys, monk
     pytest.importorskip('smplx')
     tool = tools('prepare_mocap')
     monkeypatch.setattr(tool, '_LONGEST', 4)
-    monkeypatch.setattr(tool, '_BATCH', 3)
+    monkeypatch.setattr(amass, '_BATCH', 3)
     folder = tmp_path / 'amass/CMU/01'
     folder.mkdir(parents=True)
     walk, jump = recording(10, 120.), recording(3, 50., np.array(b'neutral'))
@@ -235,7 +237,7 @@ def test_prepare_mocap_converts_amass(tools, body_models, tmp_path, capsys, monk
     np.savez(folder / 'shape.npz', betas=np.zeros(16))
     (folder / 'cut_poses.npz').write_bytes((folder / 'walk_poses.npz').read_bytes()[:500])
     tool.main(['amass', str(tmp_path / 'amass'), str(tmp_path / 'clips.npz'), '--body-models',
-               str(body_models), '--regressor', str(body_models / 'regressor.npy'),
+               str(body_models), '--joint-regressor', str(body_models / 'regressor.npy'),
                '--device', 'cpu'])
     printed = capsys.readouterr().out
     assert '2 of 4 files skipped' in printed
@@ -255,27 +257,26 @@ def test_prepare_mocap_converts_amass(tools, body_models, tmp_path, capsys, monk
     np.testing.assert_allclose(found, expected @ matrix, atol=1e-4)
 
 
-def test_prepare_mocap_names_missing_amass_file(tools, body_models, tmp_path):
+def test_amass_reader_names_bad_files(body_models, tmp_path):
     pytest.importorskip('smplx')
-    tool = tools('prepare_mocap')
-    regressor = tool.load_regressor(body_models / 'regressor.npy')
+    regressor = read_joint_regressor(body_models / 'regressor.npy')
     (body_models / 'dmpls/male/model.npz').unlink()
     with pytest.raises(AnnotationError, match='dmpls/male/model.npz: cannot be read'):
-        tool.SMPLH(body_models, 'male', regressor, 'cpu')
-    with pytest.raises(AnnotationError, match=r'shapedirs: found float64 of shape \(30, 3, 18\)'):
-        tool.SMPLH(body_models, 'female', regressor[:, :-1], 'cpu')
+        amass.SMPLH(body_models, 'male', regressor, 'cpu')
+    with pytest.raises(AnnotationError, match=r'shapedirs: found shape \(30, 3, 18\)'):
+        amass.SMPLH(body_models, 'female', regressor[:, :-1], 'cpu')
     with pytest.raises(AnnotationError, match='J_regressor_h36m_correct.npy'):
-        tool.load_regressor(tmp_path / 'nowhere.npy')
+        read_joint_regressor(tmp_path / 'nowhere.npy')
     np.savez(tmp_path / 'a.npz', **{**recording(), 'poses': np.zeros((10, 72))})
-    with pytest.raises(AnnotationError, match='poses: found float64 of shape'):
-        tool.read_amass(tmp_path / 'a.npz')
+    with pytest.raises(AnnotationError, match=r'poses: found shape \(10, 72\)'):
+        amass.read_amass(tmp_path / 'a.npz')
 
 
 # ---- 2D -----------------------------------------------------------------------------------------
 
 
 def posetrack(frames=6, tracks=(3, 8)):
-    """A video in PoseTrack's format; track 8 misses frame 2."""
+    """Create a video in PoseTrack's format; track 8 misses frame 2."""
     rng = np.random.default_rng(0)
     images = [dict(id=10000 + i, file_name=f'images/{i}.jpg') for i in range(frames)]
     poses = []
@@ -360,11 +361,11 @@ def test_prepare_2d_converts_instavariety(tools, tmp_path):
         list(InstaVariety(tmp_path, strict=True))
 
 
-# ---- floors -------------------------------------------------------------------------------------
+# ---- baselines ---------------------------------------------------------------------------------
 
 
 def test_lifting_baselines_fit_linear_labels(tools):
-    tool = tools('lifting_floor')
+    tool = tools('lifting_baselines')
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 4, 17, 2))
     x -= x[:, :, :1]
@@ -379,8 +380,8 @@ def test_lifting_baselines_fit_linear_labels(tools):
     frame = tool.by_frame(tool.linear(tool.frames(x[:200]), tool.frames(label[:200]), [1e-6])[0])
     assert np.abs(frame(x[200:]) - label[200:]).mean() > 1  # other frames are needed
     noisy = label + rng.normal(size=label.shape) * 20
-    assert tool.choose(x, label, (1e-6, 1e6)) == 1e-6
-    assert tool.choose(x[:50], noisy[:50], (1e-6, 1e6)) == 1e6  # fewer windows than inputs
+    assert tool.select(x, label, (1e-6, 1e6)) == 1e-6
+    assert tool.select(x[:50], noisy[:50], (1e-6, 1e6)) == 1e6  # fewer windows than inputs
     mean = tool.mean_depth(x, np.concatenate([x, np.full((300, 4, 17, 1), 2.)], -1))
     np.testing.assert_allclose(mean(x)[..., :2], x)
     assert np.ptp(mean(x)[..., 2] / tool.size(x)[..., 0]) < 1e-6
@@ -389,10 +390,10 @@ def test_lifting_baselines_fit_linear_labels(tools):
 def test_lifting_baselines_print_their_table(tools, bandai, tmp_path, capsys):
     tools('prepare_mocap').main(['bandai', str(bandai), str(tmp_path)])
     capsys.readouterr()
-    tools('lifting_floor').main([str(tmp_path / 'bandai_h36m.pkl'), '--clip-len', '6'])
+    tools('lifting_baselines').main([str(tmp_path / 'bandai_h36m.pkl'), '--clip-len', '6'])
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split('|')[1].strip(): line.split('|')[2:7] for line in lines if '.' in line}
-    favored = ', penalty chosen on this split'
+    favored = ', penalty selected on this split'
     assert rows.keys() == {'mean depth', *(f'linear, {window}{suffix}' for window in (
         'one frame', '6 frames') for suffix in ('', favored))}
     assert float(rows['linear, one frame'][0]) >= float(rows['linear, one frame' + favored][0])

@@ -1,10 +1,9 @@
-"""What lifting reaches without a network: mean depth, and linear maps of one frame or a window.
+"""Baselines of lifting: mean depth, and linear maps of one frame or a window.
 
-python projects/motionbert/tools/lifting_floor.py data/bandai_h36m.pkl
+python projects/motionbert/tools/lifting_baselines.py data/bandai_h36m.pkl
 
-All see the true 2D key points, and are measured by the metric and on the windows of the configs.
-The penalty of a linear map is chosen on a part of the training split, or, as a stronger floor than
-a model may have, on the tested split itself.
+Input, windows and metric are those of the configs. The penalty of a linear map is selected on a
+part of the training split or, in favor of the baseline, on the test split itself.
 """
 import argparse
 import sys
@@ -12,12 +11,12 @@ from collections.abc import Callable, Sequence
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('ann_file', help="file in Human3.6M's format")
     parser.add_argument('--splits', nargs='+', default=['test', 'test_seen'], metavar='SPLIT')
     parser.add_argument('--clip-len', type=int, default=16, help='frames of a window')
-    parser.add_argument('--stride', type=int, default=9, help='of the training windows')
+    parser.add_argument('--stride', type=int, default=9, help='stride of training windows')
     return parser.parse_args(argv)
 
 
@@ -37,24 +36,24 @@ _PENALTIES = tuple(10.**np.arange(6))
 
 
 def arrays(dataset: Human36MDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Windows relative to the root: key points (N, T, 17, 2) and labels (N, T, 17, 3)."""
+    """Stack root-relative keypoints (N, T, 17, 2) and labels (N, T, 17, 3) of all windows."""
     samples = [dataset[i] for i in range(len(dataset))]
     return tuple(np.stack([s[key] - s[key][:, :1] for s in samples])
                  for key in ('keypoint', 'keypoint_3d'))
 
 
 def size(keypoint: np.ndarray) -> np.ndarray:
-    """Root mean square of the coordinates (N, T, 17, 2) of a window, (N, 1, 1, 1)."""
+    """Compute the root mean square (N, 1, 1, 1) of the coordinates (N, T, 17, 2) of windows."""
     return np.sqrt((keypoint**2).mean((1, 2, 3), keepdims=True))
 
 
 def mirrored(x: np.ndarray) -> np.ndarray:
-    """An array (..., 17, C) and its mirror image behind it."""
+    """Append the mirror images to an array (N, ..., 17, C)."""
     return np.concatenate([x, x[..., LAYOUT.flip_index, :] * np.array([-1, 1, 1])[:x.shape[-1]]])
 
 
 def mean_depth(keypoint: np.ndarray, label: np.ndarray) -> Lifter:
-    """Depth of each joint relative to the body's size in the image, as in the training."""
+    """Fit the mean depth of each joint relative to the body size in the image."""
     depth = (mirrored(label)[..., 2] / size(mirrored(keypoint))[..., 0]).mean((0, 1))  # (17,)
 
     def lift(x: np.ndarray) -> np.ndarray:
@@ -65,23 +64,22 @@ def mean_depth(keypoint: np.ndarray, label: np.ndarray) -> Lifter:
 
 
 def linear(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> list[Lifter]:
-    """Ridge regressions from all key points of a window to all of its labels, both scaled.
+    """Fit ridge regressions from the keypoints of a window to its labels, both scaled.
 
     Args:
         keypoint (np.ndarray): (N, T, 17, 2) relative to the root.
         label (np.ndarray): (N, T, 17, 3) relative to the root.
-        penalties (Sequence[float]): Weights of the penalty.
+        penalties (Sequence[float]): Ridge penalties.
 
     Returns:
-        list[Callable]: For each penalty, from key points (N, T, 17, 2) to positions
-        (N, T, 17, 3).
+        list[Callable]: One map per penalty, keypoints (N, T, 17, 2) to positions (N, T, 17, 3).
     """
     keypoint, label = mirrored(keypoint), mirrored(label)
     scale = size(keypoint)
     x, y = ((v / scale).reshape(len(v), -1) for v in (keypoint, label))
     mean_x, mean_y = x.mean(0), y.mean(0)
     x, y = x - mean_x, y - mean_y
-    gram, cross = x.T @ x, x.T @ y  # once for all penalties, which scikit-learn does not offer
+    gram, cross = x.T @ x, x.T @ y  # shared by all penalties, unlike in scikit-learn
 
     def lifter(penalty: float) -> Lifter:
         weight = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
@@ -96,11 +94,11 @@ def linear(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) 
     return [lifter(penalty) for penalty in penalties]
 
 
-def choose(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> float:
-    """The penalty that is best for the last fifth of the windows if fitted on the others.
+def select(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) -> float:
+    """Select the penalty that is best on the last fifth of the windows, fitted on the others.
 
-    The fifth has other recordings, as the files are in the order of their contents. Arguments are
-    those of :func:`linear`.
+    Files are ordered by content, so the last fifth has other recordings. Arguments are those of
+    :func:`linear`.
     """
     cut = len(keypoint) * 4 // 5
     x, y = keypoint[cut:], label[cut:]
@@ -110,17 +108,17 @@ def choose(keypoint: np.ndarray, label: np.ndarray, penalties: Sequence[float]) 
 
 
 def frames(x: np.ndarray) -> np.ndarray:
-    """Windows (N, T, 17, C) as windows of one frame, (N * T, 1, 17, C)."""
+    """Split windows (N, T, 17, C) into windows of one frame, (N * T, 1, 17, C)."""
     return x.reshape(-1, 1, *x.shape[2:])
 
 
 def by_frame(lift: Lifter) -> Lifter:
-    """A lifter of windows from one of windows of one frame."""
+    """Apply a lifter of single frames to windows."""
     return lambda x: lift(frames(x)).reshape(*x.shape[:-1], 3)
 
 
 def evaluate(lift: Lifter, samples: list[dict]) -> dict[str, float]:
-    """Errors of a lifter in mm, as in the configs."""
+    """Compute the errors of a lifter in mm with the metric of the configs."""
     metric = PoseAccuracy3D()
     predictions = lift(np.stack([s['keypoint'] - s['keypoint'][:, :1] for s in samples]))
     metric.process({}, [dict(s, pred_keypoints_3d=torch.from_numpy(p[None]))
@@ -136,18 +134,18 @@ def main(argv=None):
                                    pipeline=pipeline))
     single = [frames(x) for x in train]
     window = f'linear, {args.clip_len} frames'
-    floors = {'mean depth': [by_frame(mean_depth(*single))]}
-    for suffix, penalties in (('', None), (', penalty chosen on this split', _PENALTIES)):
-        floors['linear, one frame' + suffix] = [by_frame(lift) for lift in linear(
-            *single, penalties or [choose(*single, _PENALTIES)])]
-        floors[window + suffix] = linear(*train, penalties or [choose(*train, _PENALTIES)])
+    baselines = {'mean depth': [by_frame(mean_depth(*single))]}
+    for suffix, penalties in (('', None), (', penalty selected on this split', _PENALTIES)):
+        baselines['linear, one frame' + suffix] = [by_frame(lift) for lift in linear(
+            *single, penalties or [select(*single, _PENALTIES)])]
+        baselines[window + suffix] = linear(*train, penalties or [select(*train, _PENALTIES)])
     names = ('mpjpe', 'p_mpjpe', 'n_mpjpe', 'mpjve', 'acceleration')
     for split in args.splits:
         test = Human36MDataset(args.ann_file, split=split, clip_len=args.clip_len,
                                stride=args.clip_len, test_mode=True, pipeline=pipeline)
         test = [test[i] for i in range(len(test))]
         print(f'\n| {split} (mm) |', ' | '.join(names), '|\n|' + '---|' * (len(names) + 1))
-        for title, lifters in floors.items():
+        for title, lifters in baselines.items():
             errors = min((evaluate(lift, test) for lift in lifters), key=lambda e: e['mpjpe'])
             print(f'| {title} |', ' | '.join(f'{errors[name]:.1f}' for name in names), '|')
 
