@@ -1,5 +1,5 @@
-# action_ntu60_xsub.py with the paper's settings where the released config has others: C_f = 256,
-# Adam, 200 epochs. From scratch, at the paper's 1e-3 for all:
+# action_ntu60_xsub.py with the paper's settings where the release differs: C_f = 256, Adam, 200
+# epochs. From scratch at the paper's 1e-3:
 # --cfg-options model.backbone.init_cfg=None optim_wrapper.paramwise_cfg=None
 _base_ = 'action_ntu60_xsub_lite.py'
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=1e-3, fused=True))

@@ -1,4 +1,4 @@
-# action_ntu60_xsub.py without pre-training, all at the learning rate 1e-4. Paper: 87.6 top-1.
+# action_ntu60_xsub.py without pre-training, learning rate 1e-4. Paper: 87.6 top-1.
 _base_ = 'action_ntu60_xsub.py'
 model = dict(backbone=dict(init_cfg=None))
 optim_wrapper = dict(optimizer=dict(lr=1e-4), paramwise_cfg=None)

@@ -1,3 +1,3 @@
-# The same model, data and schedule without pre-training.
+# action_penn_tiny.py without pre-training.
 _base_ = 'action_penn_tiny.py'
 model = dict(backbone=dict(init_cfg=None))

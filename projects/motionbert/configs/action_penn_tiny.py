@@ -13,8 +13,8 @@ model = dict(
 train_dataloader = dict(dataset=dict(**data, split='train'))
 val_dataloader = dict(dataset=dict(**data, split='test'))
 test_dataloader = val_dataloader
-# in 16 epochs the rates fall as far as in the 300 of the released config; the backbone starts at
-# ten times its rate there
+# the rates decay as in 300 epochs of the released config; the initial rate of the backbone is ten
+# times higher
 optim_wrapper = dict(paramwise_cfg=None)
 param_scheduler = [dict(type='ExponentialLR', gamma=0.83)]
 train_cfg = dict(max_epochs=16, val_interval=4)

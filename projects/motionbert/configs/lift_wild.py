@@ -1,6 +1,6 @@
-# Key points of any video to 3D by tools/demo.py or MotionInferencer (docs/inference.md), with the
-# checkpoint of pose3d_h36m_global_lite.py. The box of a person becomes [-1, 1]; with
-# --cfg-options test_dataloader.dataset.pipeline.0.type=NormalizeByShortSide the image does.
+# Lifting of any video by tools/demo.py or MotionInferencer (docs/inference.md), with the
+# checkpoint of pose3d_h36m_global_lite.py. The bounding box of a person becomes [-1, 1], the image
+# with --cfg-options test_dataloader.dataset.pipeline.0.type=NormalizeByShortSide.
 _base_ = 'pose3d_h36m_global_lite.py'
 test_dataloader = dict(
     dataset=dict(

@@ -1,5 +1,5 @@
-# Keypoints of any video to meshes by tools/demo.py or MotionInferencer (docs/inference.md), with
-# the checkpoint of mesh_pw3d.py. The box of a person in a window becomes [-1, 1].
+# Meshes from any video by tools/demo.py or MotionInferencer (docs/inference.md), with the
+# checkpoint of mesh_pw3d.py. The bounding box of a person in a window becomes [-1, 1].
 _base_ = 'mesh_pw3d.py'
 test_dataloader = dict(
     dataset=dict(

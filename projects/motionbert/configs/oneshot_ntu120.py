@@ -1,5 +1,5 @@
-# One-shot NTU-120: 100 auxiliary classes, 20 novel ones with one exemplar each. The recipe of the
-# released config. Paper: 67.4 top-1. The file is made by tools/data/one_shot.py.
+# One-shot NTU-120: 100 auxiliary classes, 20 novel ones with one exemplar each. Recipe of the
+# released config. Paper: 67.4 top-1. Data file from tools/data/one_shot.py.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/recognizer.py',
     '_base_/datasets/one_shot.py', '_base_/schedules/action.py'

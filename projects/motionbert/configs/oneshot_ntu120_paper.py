@@ -1,5 +1,5 @@
-# oneshot_ntu120.py with the paper's settings where the released config has others: C_f = 256,
-# Adam, batches of 8 classes x 2.
+# oneshot_ntu120.py with the paper's settings where the release differs: C_f = 256, Adam, batches
+# of 8 classes x 2.
 _base_ = 'oneshot_ntu120.py'
 model = dict(
     backbone=dict(

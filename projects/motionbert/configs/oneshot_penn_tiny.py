@@ -1,5 +1,5 @@
 # The derived one-shot protocol of configs/dt2_penn_tiny.py: every third class of Penn Action is
-# novel, and pretrain_dstformer_tiny.py has not seen them either.
+# novel and excluded from pretrain_dstformer_tiny.py.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/action.py'
@@ -19,6 +19,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='OneShotAccuracy', draws=1000)
 test_evaluator = val_evaluator
 auto_scale_lr = dict(base_batch_size=80)
-# in 5 epochs the rates fall as far as in the 50 of the released config
+# the rates decay as in 50 epochs of the released config
 param_scheduler = [dict(type='ExponentialLR', gamma=0.9)]
 train_cfg = dict(max_epochs=5, val_interval=5)

@@ -1,5 +1,5 @@
 # 3D pose at tiny size from scratch: Bandai-Namco's recordings, seen by virtual cameras. An epoch
-# is a part of the data.
+# covers a part of the data.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/lifter_tiny.py',
     '_base_/datasets/pose3d_tiny.py', '_base_/schedules/lifting_tiny.py'

@@ -1,5 +1,5 @@
-# pose3d_h36m.py with the paper's settings where the released config has others: C_f = 256, no
-# N-MPJPE, Adam, another learning rate. It does not state the epochs.
+# pose3d_h36m.py with the paper's settings where the release differs: C_f = 256, no N-MPJPE, Adam,
+# another learning rate. It does not state the epochs.
 _base_ = 'pose3d_h36m_lite.py'
 model = dict(
     backbone=dict(init_cfg=dict(

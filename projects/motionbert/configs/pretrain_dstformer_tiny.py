@@ -1,5 +1,5 @@
-# pretrain_dstformer.py at tiny size: Bandai-Namco's dataset 2, then 2D of Penn Action as well. An
-# epoch is a part of the data.
+# pretrain_dstformer.py at tiny size: Bandai-Namco's dataset 2, then also 2D of Penn Action. An
+# epoch covers a part of the data.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/lifter_tiny.py',
     '_base_/datasets/pretrain_lifting_tiny.py', '_base_/schedules/lifting_tiny.py'

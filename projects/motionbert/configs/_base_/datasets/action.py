@@ -1,5 +1,5 @@
-# Clips of 243 frames and two persons, as the released models of NTU-60 were trained. A config sets
-# ann_file and split of the three loaders.
+# Clips of 243 frames and two persons, as for the released models of NTU-60. Configs set ann_file
+# and split of the three loaders.
 train_pipeline = [
     dict(type='PersonTracking'),
     dict(type='ResampleFrames', num_frames=243, random=True),

@@ -1,4 +1,4 @@
-# action.py for tiny models: 16 frames and one person, whose joints come in the order of Human3.6M.
+# action.py for tiny models: 16 frames, one person, joints of Human3.6M.
 _base_ = 'action.py'
 train_pipeline = [
     dict(type='PersonTracking', fix_conf_order=True),

@@ -1,5 +1,5 @@
 # action.py with 100 frames, pairs of clips of a class, and recognition by the nearest exemplar, as
-# the released model of NTU-120 was trained. A config sets ann_file and splits.
+# for the released model of NTU-120. Configs set ann_file and splits.
 _base_ = 'action.py'
 train_pipeline, val_pipeline = _base_.train_pipeline, _base_.val_pipeline
 for pipeline in (train_pipeline, val_pipeline):

@@ -1,4 +1,4 @@
-# Human3.6M with the 2D key points of a stacked hourglass network: clips of 243 frames.
+# Human3.6M with the 2D keypoints of a stacked hourglass network: clips of 243 frames.
 ann_file = 'data/h36m_sh_conf_cam_source_final.pkl'
 train_pipeline = [
     dict(type='NormalizeByWidth'),

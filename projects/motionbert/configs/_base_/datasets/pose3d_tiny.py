@@ -1,6 +1,6 @@
 # Recordings of Bandai-Namco seen by virtual cameras, clips of 16 frames. The cameras are 4 to 17 m
-# away, so clips are normalized by the box of their key points. Trained on dataset 2, tested on
-# contents of dataset 1 of other kinds; split 'test_seen' has those of the same kinds.
+# away, so clips are normalized by the bounding box of their keypoints. Trained on dataset 2,
+# tested on other motions of dataset 1; split 'test_seen' has the same motions.
 _base_ = 'pose3d.py'
 ann_file = 'data/bandai_h36m.pkl'
 train_pipeline = [

@@ -1,4 +1,4 @@
-# MotionRecognizer on the released DSTformer, 42.5 M parameters. A config sets the head.
+# MotionRecognizer on the released DSTformer, 42.5 M parameters. Configs set the head.
 model = dict(
     type='MotionRecognizer',
     backbone=dict(

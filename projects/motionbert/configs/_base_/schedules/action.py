@@ -1,4 +1,4 @@
-# AdamW, learning rates falling by 1 % an epoch: 1e-4 of the backbone, 1e-3 of the head.
+# AdamW, learning rates 1e-4 (backbone) and 1e-3 (head) decay by 1 % per epoch.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, fused=True),

@@ -1,4 +1,4 @@
-# AdamW, the learning rate falling by 1 % an epoch. A config sets lr and the number of epochs.
+# AdamW, the learning rate decays by 1 % per epoch. Configs set lr and the number of epochs.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.01, fused=True))

@@ -1,4 +1,4 @@
-# lifting.py for short trainings of tiny models. The rate falls along a cosine.
+# lifting.py for short training of tiny models, with cosine annealing.
 _base_ = 'lifting.py'
 optim_wrapper = dict(optimizer=dict(lr=2e-3), clip_grad=dict(max_norm=1.))
 param_scheduler = [
