@@ -1,4 +1,4 @@
-"""An example of a plug-in: ``custom_imports=['projects.example_head']``."""
+"""Example of a plug-in: ``custom_imports=['projects.example_head']``."""
 
 from .example_head import AttentionPoolHead
 

@@ -1,6 +1,6 @@
-"""Attention pooling head: a learned query looks at the tokens instead of averaging them.
+"""Attention pooling head: a learned query attends to the tokens.
 
-Known as attentive probe for frozen backbones (V-JEPA, arXiv 2404.08471, Sec. 3.2; CoCa,
+On frozen backbones known as attentive probe (V-JEPA, arXiv 2404.08471, Sec. 3.2; CoCa,
 arXiv 2205.01917, Sec. 3.2).
 """
 
@@ -16,13 +16,13 @@ from mofm.structures import MotionFeatures
 
 @MODELS.register_module()
 class AttentionPoolHead(ActionClsHead):
-    """Cross-attention of one query over the encoded tokens, then :class:`ActionClsHead`.
+    """Action head on cross-attention of one query over the encoded tokens.
 
     Args:
         num_classes (int): C.
         in_channels (int): D. Defaults to 768.
         num_heads (int): Attention heads; divides D. Defaults to 12.
-        **kwargs: Dropout, label smoothing, ... of :class:`ActionClsHead`.
+        **kwargs: Arguments of :class:`ActionClsHead`.
 
     Raises:
         ValueError: If ``in_channels`` is not a multiple of ``num_heads``.
@@ -37,18 +37,18 @@ class AttentionPoolHead(ActionClsHead):
         self.kv = nn.Linear(in_channels, 2 * in_channels)
 
     def init_weights(self):
-        """Truncated normal, std 0.02."""
+        """Initialize query and projection by a truncated normal, std 0.02."""
         super().init_weights()
         for weight in (self.query, self.kv.weight):
             trunc_normal_(weight, std=0.02)
         nn.init.zeros_(self.kv.bias)
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Class scores (B, C)."""
+        """Compute class scores (B, C)."""
         b, k, d = features.tokens.shape
         kv = self.kv(features.tokens).view(b, k, 2, len(self.query), -1)
         keys, values = kv.permute(2, 0, 3, 1, 4)  # (B, heads, K, d)
         pooled = F.scaled_dot_product_attention(
             self.query.expand(b, -1, -1, -1), keys, values,
-            attn_mask=features.encoded[:, None, None])  # empty cubes are no tokens
+            attn_mask=features.encoded[:, None, None])  # masks empty cubes
         return super().forward(features._replace(pooled=pooled.reshape(b, d)))

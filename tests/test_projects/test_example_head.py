@@ -1,4 +1,4 @@
-"""The plug-in head: its formula, and training through its config."""
+"""Plug-in head: formula, and training through its config."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def head():
     load_config(CONFIG)  # imports the project
     torch.manual_seed(0)
     head = MODELS.build(dict(type='AttentionPoolHead', num_classes=5, in_channels=8, num_heads=2))
-    torch.nn.init.normal_(head.query)  # sharp enough to matter
+    torch.nn.init.normal_(head.query)  # for attention that is not uniform
     torch.nn.init.normal_(head.kv.weight)
     return head.eval()
 

@@ -17,7 +17,7 @@ H36M_PARTNER = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13)
 
 
 def make_fields(vertices=64, seed=0):
-    """The fields of a model; vertex 2i + 1 is the mirror image of vertex 2i."""
+    """Create the fields of a model; vertex 2i + 1 is the mirror image of vertex 2i."""
     rng = np.random.default_rng(seed)
     half = vertices // 2
     mirror = np.arange(vertices).reshape(half, 2)[:, ::-1].ravel()
@@ -28,7 +28,7 @@ def make_fields(vertices=64, seed=0):
         return np.stack([left, right], 1).reshape(vertices, 3, *shape)
 
     def regressor(rows, partner):
-        weight = rng.random((rows, vertices)) ** 8  # few vertices count
+        weight = rng.random((rows, vertices)) ** 8  # few vertices matter
         weight = weight + weight[list(partner)][:, mirror]
         return weight / weight.sum(1, keepdims=True)
 
@@ -49,7 +49,7 @@ def make_fields(vertices=64, seed=0):
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes text and the data of arrays as Python 2 does."""
+    """Pickler that writes text and array data as Python 2."""
 
     dispatch = pickle._Pickler.dispatch.copy()
 
@@ -62,7 +62,7 @@ class Python2Pickler(pickle._Pickler):
 
 
 def write_official(path, fields):
-    """A pickle of Python 2 with chumpy arrays and a sparse regressor, as published."""
+    """Write a Python 2 pickle with chumpy arrays and a sparse regressor, as published."""
     modules = {name: types.ModuleType(name) for name in ('chumpy', 'chumpy.ch',
                                                          'chumpy.reordering')}
 

@@ -1,4 +1,4 @@
-"""Action recognition of MotionBERT: transforms and heads against loops."""
+"""Action recognition of MotionBERT: transforms and heads against reference loops."""
 
 import math
 from pathlib import Path
@@ -22,13 +22,13 @@ from projects.motionbert.actions.heads import pool
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / 'projects/motionbert/configs'
 RNG = np.random.default_rng
-# Joints of COCO behind those of Human3.6M, by the table of the MotionBERT repository: means.
+# Joints of COCO for each joint of Human3.6M (several: their mean), from the released code.
 COCO_OF_H36M = [(11, 12), 12, 14, 16, 11, 13, 15, (11, 12, 5, 6), (5, 6), 0, (1, 2), 5, 7, 9, 6,
                 8, 10]
 
 
 def clip(persons=2, frames=7, seed=0):
-    """An annotation of random walks, without missing joints."""
+    """Create an annotation of random walks without missing joints."""
     rng = RNG(seed)
     steps = rng.normal(0, 3, (persons, frames, 17, 2)).cumsum(1)
     return dict(
@@ -48,7 +48,7 @@ def test_action_resampling_is_floor_of_even_positions(total, n):
     ann = clip(1, total)
     out = apply('ResampleFrames', ann, num_frames=n)
     exact = [i * total // n for i in range(n)]
-    # linspace may fall short of a whole number by a rounding error
+    # linspace may round below a whole number
     assert all(e - f in (0, 1) and (e == f or i * total % n == 0)
                for i, (e, f) in enumerate(zip(exact, out['frame_inds'], strict=True)))
     np.testing.assert_array_equal(out['keypoint'], ann['keypoint'][:, out['frame_inds']])
@@ -84,13 +84,13 @@ def test_action_resampling_fixes_frames_of_a_recording():
 
 # ----------------------------------------------------------------------------------- persons
 def track(keypoint):
-    """The rule, frame by frame; which frames have the persons exchanged."""
+    """Return the frames with swapped persons, by the rule."""
     x = keypoint.astype(np.float64)
-    out, exchanged = [False], False
+    out, swapped = [False], False
     for t in range(1, x.shape[1]):
         d0, d1 = (sum(math.dist(x[0, t, v], x[m, t - 1, v]) for v in range(17)) for m in (0, 1))
-        exchanged ^= d0 > d1
-        out.append(exchanged)
+        swapped ^= d0 > d1
+        out.append(swapped)
     return np.array(out)
 
 
@@ -103,14 +103,14 @@ def test_action_tracking_equals_published_rule(fix, seed, flips):
     truth = {k: ann[k].copy() for k in ('keypoint', 'keypoint_score')}
     flips = np.flatnonzero(flips)
     ann['keypoint'][:2, flips] = ann['keypoint'][1::-1, flips]
-    exchanged = track(ann['keypoint'])
+    swapped = track(ann['keypoint'])
     out = apply('PersonTracking', ann, fix_conf_order=fix)
-    for t, swap in enumerate(exchanged):
+    for t, swap in enumerate(swapped):
         order = [1, 0, 2] if swap else [0, 1, 2]
         np.testing.assert_array_equal(out['keypoint'][:, t], ann['keypoint'][order, t])
         np.testing.assert_array_equal(out['keypoint_score'][:, t],
                                       ann['keypoint_score'][order if fix else [0, 1, 2], t])
-    # persons far apart are told apart, whoever is first
+    # persons far apart are identified in any order
     first = int(0 in flips)
     np.testing.assert_array_equal(out['keypoint'][first], truth['keypoint'][0])
 
@@ -188,12 +188,12 @@ def run(ann, **kwargs):
 
 
 def published(ann, n):
-    """A clip of a test in the steps and the order of the released code, (M, J, F, 3) float64."""
+    """Prepare a test clip (M, J, F, 3) in float64 by the steps of the released code."""
     h, w = ann['img_shape']
     cam = ann['keypoint'].astype(float) / max(h, w) * 2 - 1
     if len(cam) > 1:
-        exchanged = track(ann['keypoint'])
-        cam = np.stack([np.where(exchanged[:, None, None], cam[1 - m], cam[m]) for m in (0, 1)])
+        swapped = track(ann['keypoint'])
+        cam = np.stack([np.where(swapped[:, None, None], cam[1 - m], cam[m]) for m in (0, 1)])
     joints = np.stack([cam[:, :, np.atleast_1d(j)].mean(2) for j in COCO_OF_H36M], 2)
     motion = np.concatenate([joints, ann['keypoint_score'][:2, :, :, None]], -1)
     motion = motion[:, [math.floor(t) for t in np.linspace(0, cam.shape[1], n, endpoint=False)]]
@@ -210,7 +210,7 @@ def published(ann, n):
 @pytest.mark.parametrize('persons', [1, 2])
 @pytest.mark.parametrize('frames', [3, 12])
 def test_action_test_clip_equals_released_pipeline(persons, frames):
-    """With scores in the order of COCO, and a person to fill up that is moved off the origin."""
+    """Includes scores in the order of COCO and a padded person off the origin."""
     ann = clip(persons, frames)
     ann['keypoint'][:, frames // 2:] = ann['keypoint'][::-1, frames // 2:]
     ann['keypoint_score'][0, 1, 3:5] = ann['keypoint'][0, 1, 3:5] = 0
@@ -243,7 +243,7 @@ def test_action_missing_joints_have_no_confidence():
     points = run(ann, num_frames=4, fix=True)['inputs']['keypoints'][0, ..., 2]  # (J, F)
     gone = torch.zeros(17, 4, dtype=bool)
     gone[12] = True
-    gone[[0, 1, 7], 2] = True  # the pelvis and the spine are means
+    gone[[0, 1, 7], 2] = True  # pelvis and spine are derived joints
     assert torch.equal(points == 0, gone)
 
 
@@ -271,7 +271,7 @@ def features(batch=3, persons=2, frames=4, joints=17, width=6, seed=0):
 
 
 def pooled(x, b, persons=2, frames=4, joints=17, width=6):
-    """Mean over T, then over M, of (m, t, j)-ordered tokens, term by term."""
+    """Average (m, t, j)-ordered tokens over T, then M, term by term."""
     tokens = x.tokens[b].double().tolist()
     return torch.tensor([
         sum(sum(tokens[(m * frames + t) * joints + j][c] for t in range(frames)) / frames
@@ -316,7 +316,7 @@ def test_action_embedding_head_equals_formula():
 
 
 def test_action_head_drops_every_token():
-    """Its noise is averaged over M * T tokens: variance x^2 p / (1 - p) / (M * T)."""
+    """Checks the variance x^2 p / (1 - p) / (M * T) of the mean over M * T tokens."""
     torch.manual_seed(0)
     tokens = torch.ones(1, 400 * 17, 300)
     out = pool(tokens, torch.nn.Dropout(0.5))
@@ -325,7 +325,7 @@ def test_action_head_drops_every_token():
 
 
 def test_action_models_have_published_sizes_and_names():
-    """The released model of NTU-60 has 60,421,193 parameters, with the head for 3D positions."""
+    """The NTU-60 model has 60,421,193 parameters, including the 3D output layer."""
     with torch.device('meta'):
         model = MODELS.build(dict(
             type='MotionRecognizer', backbone=dict(type='DSTformerBackbone'),

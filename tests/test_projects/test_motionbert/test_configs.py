@@ -26,7 +26,7 @@ SPLITS = ('train', 'test', 'xsub_train', 'xsub_val', 'xview_train', 'xview_val',
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """One file of each format, by the data set that reads it."""
+    """Write one file per format, by data set."""
     folder, rng = tmp_path_factory.mktemp('files'), np.random.default_rng(0)
     motion = rng.normal(size=(2, FRAMES, 17, 3)).cumsum(1).astype(np.float32)
     people = [dict(
@@ -56,13 +56,13 @@ def files(tmp_path_factory):
 
 
 def parts(dataset):
-    """The data sets that read files."""
+    """List the data sets that read files."""
     return [part for inner in dataset.datasets for part in parts(inner)] \
         if 'datasets' in dataset else [dataset]
 
 
 def batch(part, files, count):
-    """Collated samples of a part of a data set."""
+    """Collate samples of a part of a data set."""
     names = dict.fromkeys(('layout', 'to_layout'), part.get('to_layout', 'coco17'))
     names = names if 'TrackWindow' in part.type or 'to_layout' in part else {}
     cfg = dict(part, ann_file=files[part.type], **names)
@@ -90,7 +90,7 @@ def test_motionbert_configs_read_learn_and_predict(name, files):
     model = MODELS.build(cfg.model).train()
 
     loaders = [*cfg.train_cfg.get('extra_dataloaders', ()), cfg.train_dataloader]
-    count = 4 if 'oneshot' in name else 2  # two of two classes
+    count = 4 if 'oneshot' in name else 2  # two samples of two classes
     for part in (part for loader in loaders for part in parts(loader.dataset)):
         model.zero_grad()
         data = model.data_preprocessor(batch(part, files, count), training=True)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @DATASETS.register_module()
 class Numbers(Dataset):
-    """Samples (source, index, a random number)."""
+    """Data set of samples (source, index, random number)."""
 
     def __init__(self, source, length):
         self.source = source
@@ -37,7 +37,7 @@ class Numbers(Dataset):
 
 @MODELS.register_module()
 class Regression(BaseModel):
-    """Its weights tell batches, their order and its dropout."""
+    """Model whose weights depend on batches, their order and dropout."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ class Regression(BaseModel):
 
 
 class Record(Hook):
-    """Place and samples of every iteration; SIGTERM after one of them."""
+    """Hook that records position and samples of iterations and sends SIGTERM after one."""
 
     def __init__(self, stop):
         self.stop = stop
@@ -77,8 +77,8 @@ ORDER = ['000', '112222000', '112222000', '11000']
 
 @pytest.fixture
 def train(tmp_path, monkeypatch):
-    """Train in a folder; returns what was recorded."""
-    monkeypatch.setattr(Config, 'pretty_text', '')  # takes longer to format than to train
+    """Train in a folder and return the record."""
+    monkeypatch.setattr(Config, 'pretty_text', '')  # slower than the training
     runs = iter(range(100))
 
     def run(folder='run', stop=None, resume=False, **options):
@@ -117,14 +117,14 @@ def test_curriculum_reads_loaders_in_order(train):
                    if (place, s[0]) == (epoch, source)] for epoch in range(4)]
         indices = [[int(s[1]) for s in samples] for samples in epochs if samples]
         assert all(sorted(set(order)) == list(range(length)) for order in indices)
-        assert len({tuple(order) for order in indices}) > 1  # shuffled anew
+        assert len({tuple(order) for order in indices}) > 1  # reshuffled
         drawn += [s[2] for samples in epochs for s in samples]
-    assert len(set(drawn)) == len(drawn)  # no two places have the same generator
+    assert len(set(drawn)) == len(drawn)  # every position has its own generator
 
 
 @pytest.fixture(scope='module')
 def unbroken():
-    """Filled by the first test that needs it."""
+    """Cache the uninterrupted run."""
     return {}
 
 
@@ -141,7 +141,7 @@ def test_curriculum_resumes_bit_for_bit(train, unbroken, stop):
 
 
 def test_curriculum_with_other_epoch_length_restarts_the_epoch(train):
-    """Epoch 2 has 4 + 2 + 3 batches after 3, and 2 + 2 + 3 with other batches of source 2."""
+    """Epoch 2 has 4 + 2 + 3 batches, and 2 + 2 + 3 with another batch size of source 2."""
     train(stop=5)
     extra = [loader(1, 3), loader(2, 7, batch_size=4, epochs=(1, 3))]
     again = train(resume=True, train_cfg=dict(LOADERS['train_cfg'], extra_dataloaders=extra))
@@ -153,7 +153,7 @@ def test_curriculum_with_other_epoch_length_restarts_the_epoch(train):
 
 
 def test_curriculum_longer_training_resumes(train):
-    """The last epoch that was planned is not started anew."""
+    """The last epoch of the shorter training is not repeated."""
     train(stop=24)
     again = train(resume=True, train_cfg=dict(LOADERS['train_cfg'], max_epochs=5))
     assert list(again.seen) == list(range(25, 31))

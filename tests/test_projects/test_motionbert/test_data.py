@@ -38,7 +38,7 @@ LEFT, RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
 
 
 def h36m(lengths=(5, 12, 7, 9), cameras=('54138969', '55011271', '54138969', '60457274')):
-    """A split in Human3.6M's format, in which the first coordinate tells the frame."""
+    """Create a split in Human3.6M's format whose first coordinate is the frame."""
     rng = np.random.default_rng(0)
     n = sum(lengths)
     split = dict(
@@ -64,7 +64,7 @@ def ann_file(tmp_path):
 
 
 def windows_by_hand(lengths, n, stride):
-    """The rule of the published code, frame by frame; None for a window that is resampled."""
+    """Cut windows as the released code, by frame; None for a resampled window."""
     out, first = [], 0
     for length in lengths:
         start = first
@@ -97,7 +97,7 @@ def test_lifting_random_resampling_stays_in_its_bins():
     draws = np.stack([resample(5, 8, rng) for _ in range(200)])
     places = np.arange(8) * 5 / 8
     assert (np.diff(draws, axis=1) >= 0).all()
-    # floor or ceil of each place, sorted; the last ceil is beyond the end
+    # sorted floor or ceil of each position; the last ceil is out of range
     options = np.sort([np.floor(places), np.ceil(places)], 0)
     assert (draws >= np.floor(places)).all()
     assert (draws <= np.minimum(options[1], 4)).all()
@@ -225,7 +225,7 @@ def copy(sample):
 
 
 def check_inverse(out, sample):
-    """Norm_center and norm_scale lead back."""
+    """Invert the normalization."""
     keypoint = out['keypoint'].astype(np.float64) * out['norm_scale'] + out['norm_center']
     np.testing.assert_allclose(keypoint, sample['keypoint'], atol=1e-3)
 
@@ -243,7 +243,7 @@ def test_camera_normalization_equals_formula(sample):
 
 
 def test_box_normalization_fills_the_unit_square_and_inverts(sample):
-    """Keypoints with a score fill [-1, 1] along one axis, labels follow, pixels come back."""
+    """Checks that keypoints fill [-1, 1] along one axis, with labels, and the inverse."""
     sample['keypoint'][0, 3] = 1e4
     sample['keypoint_score'][0, 3] = 0
     out = NormalizeByBox()(copy(sample))
@@ -345,7 +345,7 @@ def test_random_yaw_rotates_about_the_vertical(sample, monkeypatch):
     np.testing.assert_allclose(out[..., 1], v[..., 1], rtol=1e-6)
     middle = v[:, 0].mean(0)
     moved, before = out - middle, v - middle
-    # what was to the right is now behind or in front, the middle of the path stays
+    # x becomes depth, the mean root position is unchanged
     np.testing.assert_allclose(np.abs(moved[..., 2]), np.abs(before[..., 0]), atol=1e-3)
     np.testing.assert_allclose(moved[..., 0] * moved[..., 2], -before[..., 0] * before[..., 2],
                                rtol=1e-3, atol=1e-1)
@@ -390,7 +390,7 @@ def test_crop_scale_refuses_3d_labels(sample):
         CropScale()(sample)
 
 
-# ---- the configs' data -------------------------------------------------------------------------
+# ---- data of configs ---------------------------------------------------------------------------
 
 
 def test_lifting_dataset_loads_in_workers(ann_file):

@@ -1,4 +1,4 @@
-"""DSTformer against its formulas and the published counts; checkpoints of its authors."""
+"""DSTformer against its formulas and published sizes; released checkpoints."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_fr
 def model():
     torch.manual_seed(0)
     model = DSTformer(**SMALL)
-    for parameter in model.parameters():  # sharp enough to matter
+    for parameter in model.parameters():  # for attention that is not uniform
         torch.nn.init.normal_(parameter, std=0.5)
     return model.eval()
 
@@ -49,7 +49,7 @@ def test_dstformer_has_released_sizes(options, count):
 
 
 def formula(w, x, depth, heads):
-    """Output (T, J, 3) and representation for one clip (T, J, 3), token by token in float64."""
+    """Compute output (T, J, 3) and representation of a clip (T, J, 3) by token in float64."""
     def linear(x, name):
         return x @ w[f'{name}.weight'].T + w[f'{name}.bias']
 
@@ -101,7 +101,7 @@ def test_dstformer_equals_formula(model):
 
 
 def test_dstformer_released_size_equals_transcription(monkeypatch):
-    """The one of the benchmark, with 512 channels."""
+    """Compares to the transcription of the benchmark, with 512 channels."""
     monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
     from motionbert import transcription
     torch.manual_seed(0)
@@ -171,7 +171,7 @@ def test_frozen_lifting_network_trains_its_last_layer():
 
 
 class _Schedule:
-    """What only the program that wrote a file knows."""
+    """Object of a class that only the writer of a file knows."""
 
 
 class _Hostile:
@@ -200,7 +200,7 @@ def heads(kind):
 
 @pytest.mark.parametrize('kind', ['lifter', 'action', 'one_shot', 'mesh'])
 def test_dstformer_conversion_round_trips_released_layouts(tmp_path, model, kind):
-    """As the authors' programs write them: DataParallel names, optimizer, other objects."""
+    """Uses files of the released layout: DataParallel names, optimizer, other objects."""
     weights = model.state_dict()
     if kind == 'lifter':
         weights = {f'module.{name}': tensor for name, tensor in weights.items()}

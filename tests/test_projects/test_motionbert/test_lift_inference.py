@@ -1,4 +1,4 @@
-"""task='lift': from 2D keypoints to 3D skeletons in pixels, with models whose 3D is known."""
+"""Task 'lift' with models of known output."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ H36M = LAYOUTS['h36m17']
 
 @TRANSFORMS.register_module(force=True)
 class BoxOfAClip(BaseTransform):
-    """The box of all joints becomes [-1, 1]; joints with score 0 are left alone."""
+    """Normalize by the bounding box of all joints; joints with score 0 are unchanged."""
 
     def transform(self, results):
         points = results['keypoint'].astype(np.float32)
@@ -45,7 +45,7 @@ class JointsLast(BaseDataPreprocessor):
 
 @MODELS.register_module(force=True)
 class PlainLifter(BaseModel):
-    """x and y of the input, z = x + 2 y - 1 + frame of the clip; or all of it about the root."""
+    """Lifter with x, y of the input and z = x + 2 y - 1 + frame, optionally root-relative."""
 
     def __init__(self, root_relative=False, backbone=None, fields=('pred_keypoints_3d', )):
         super().__init__(JointsLast())
@@ -79,7 +79,7 @@ def lifter(max_frames=8, batch_size=32, meta=('norm_center', 'norm_scale'), **mo
 
 
 def people(persons, frames, seed=0, joints=17):
-    """(M, T, J, 3) random keypoints around persons of different places and sizes."""
+    """Create keypoints (M, T, J, 3) of persons with different positions and sizes."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 200, (persons, frames, joints, 2))
     points *= rng.uniform(.5, 2, (persons, 1, 1, 1))
@@ -88,7 +88,7 @@ def people(persons, frames, seed=0, joints=17):
 
 
 def expected_z(points, starts, size):
-    """Of one person in float64: mean over the windows that a frame is in."""
+    """Lift one person in float64, averaged over windows."""
     total, count = np.zeros(points.shape[:2]), np.zeros((len(points), 1))
     for start in starts:
         window = points[start:start + size, :, :2]
@@ -103,7 +103,7 @@ def expected_z(points, starts, size):
 
 # --------------------------------------------------------------------------------- coordinates
 def test_lift_gives_pixels_of_single_persons_in_windows():
-    """The last window ends with the recording; each person is normalized alone."""
+    """Checks that the last window ends with the recording and persons are normalized alone."""
     points = people(2, 20)
     result, = lifter()(points, layout='h36m17', **QUIET)
     assert isinstance(result, LiftResult)
@@ -131,7 +131,7 @@ def test_lift_takes_window_and_stride():
 
 
 def test_lift_batches_clips_of_one_length():
-    """Clips of one length go together, up to the batch size; results do not depend on it."""
+    """Checks that clips of equal length are batched, without effect on results."""
     clips = [people(m, t, seed) for seed, (m, t) in enumerate([(1, 3), (3, 8), (1, 8), (2, 21),
                                                                (1, 1)])]
     model = lifter(batch_size=4)
@@ -147,7 +147,7 @@ def test_lift_batches_clips_of_one_length():
 
 
 def test_lift_pads_and_cuts_persons_of_a_batch():
-    """The lowest layer takes clips of several persons."""
+    """Clips of :meth:`predict_clips` may have several persons."""
     clips = [dict(keypoint=p[..., :2], keypoint_score=p[..., 2], img_shape=(9, 9))
              for p in (people(1, 5), people(3, 5), people(2, 4))]
     model = lifter()
@@ -160,8 +160,8 @@ def test_lift_pads_and_cuts_persons_of_a_batch():
 
 def test_lift_puts_root_relative_poses_at_the_input_root():
     points = people(2, 11)
-    points[0, 3, 0] = 0  # no root: all other joints tell where
-    points[1, 4, 5] = 0  # any other joint does not matter
+    points[0, 3, 0] = 0  # no root: the other joints are used
+    points[1, 4, 5] = 0  # other joints are irrelevant
     result, = lifter(root_relative=True)(points, layout='h36m17', **QUIET)
     seen = points[..., 2] > 0
     assert (result.score[~seen] == 0).all()
@@ -170,7 +170,7 @@ def test_lift_puts_root_relative_poses_at_the_input_root():
 
 
 def test_lift_frames_without_person_are_nan():
-    """Windows begin with a person; frames without are NaN, whoever never comes is, too."""
+    """Windows begin with a person; frames without the person are NaN."""
     points = people(3, 30)
     points[0, :7] = points[0, 13:15] = points[0, 25:] = 0
     points[1] = 0
@@ -184,7 +184,7 @@ def test_lift_frames_without_person_are_nan():
 
 
 def test_lift_box_ignores_missing_joints():
-    """Annotations without scores have them at (0, 0)."""
+    """In annotations without scores, missing joints are at (0, 0)."""
     points = people(1, 6)[..., :2]
     points[0, 2, 9] = 0
     result, = lifter()(dict(keypoint=points), layout='h36m17', **QUIET)
@@ -196,7 +196,7 @@ def test_lift_box_ignores_missing_joints():
 
 
 def test_lift_rows_are_at_the_rate_of_the_model():
-    """Rows are at the rate of the model, and tell which frames they are."""
+    """Rows have the rate of the model and refer to input frames."""
     line = np.linspace(0, 40, 21)[None, :, None, None]
     points = np.concatenate([people(1, 1)[..., :2] + line, np.ones((1, 21, 17, 1))], -1)
     half, = lifter(99)(points, fps=60, model_fps=30, layout='h36m17', **QUIET)
@@ -209,14 +209,14 @@ def test_lift_rows_are_at_the_rate_of_the_model():
 
 # ---------------------------------------------------------------------------------- layouts
 def whole_pixels(frames, joints):
-    """A person who stands still, in numbers that float16 holds, also the means of two."""
+    """Create a still person whose values and their means are exact in float16."""
     points = np.round(people(1, 1, joints=joints).repeat(frames, 1) / 4) * 2
     points[..., 2] = .5
     return points
 
 
 def test_lift_converts_halpe_directly(tmp_path):
-    """Head, neck and pelvis are the detector's own; by way of COCO-17 they would be means."""
+    """Head, neck and pelvis are those of the pose estimator, not means as in COCO-17."""
     points = whole_pixels(6, 26)
     path = tmp_path / 'walk.json'
     path.write_text(json.dumps([
@@ -240,7 +240,7 @@ def test_lift_converts_openpose_and_mmpose_directly(tmp_path):
     result, = lifter()(folder, **QUIET)
     body, _ = convert(points[..., :2], None, 'body25', 'h36m17')
     np.testing.assert_allclose(result.joints[..., :2], body, atol=2e-3)
-    np.testing.assert_array_equal(body[..., 8, :], points[..., 1, :2])  # its own neck
+    np.testing.assert_array_equal(body[..., 8, :], points[..., 1, :2])  # the estimated neck
     halpe = whole_pixels(4, 26)
     path = tmp_path / 'mmpose.json'
     path.write_text(json.dumps([dict(frame_id=t, instances=[dict(
@@ -251,7 +251,7 @@ def test_lift_converts_openpose_and_mmpose_directly(tmp_path):
 
 
 def test_lift_tracking_does_not_depend_on_layout(tmp_path):
-    """Identities do not depend on the layout that the model wants."""
+    """Track IDs do not depend on the layout of the model."""
     rng = np.random.default_rng(0)
     pose = rng.uniform(0, 150, (3, 26, 2)) + np.array([[0, 0], [400, 0], [800, 300]])[:, None]
     content = []
@@ -284,7 +284,7 @@ def test_lift_stream_gives_windows():
 
 # ----------------------------------------------------------------------------------- results
 def moving(frames, seed=0):
-    """A body of constant bones that moves: (T, 17, 3) in pixels, y down."""
+    """Create a moving body (T, 17, 3) with constant bone lengths, in pixels, y down."""
     rng = np.random.default_rng(seed)
     joints = np.zeros((frames, 17, 3))
     joints[:, 0, :2] = 500 + np.cumsum(rng.normal(size=(frames, 2)), 0)
@@ -330,7 +330,7 @@ def test_lift_result_is_saved_as_json_and_npz(tmp_path):
 
 
 def test_lift_result_is_saved_as_bvh(tmp_path):
-    """Pixels, y up and z towards the camera, at the rate of the input."""
+    """Checks pixels, y up, z towards the camera, and the rate of the input."""
     joints = moving(12)
     assert result_of(joints[None]).save(tmp_path / 'a.bvh') == [tmp_path / 'a.bvh']
     found, seconds = read_bvh(tmp_path / 'a.bvh')
@@ -341,7 +341,7 @@ def test_lift_result_is_saved_as_bvh(tmp_path):
 
 
 def test_lift_bvh_fills_gaps_and_has_a_file_per_person(tmp_path):
-    """Rows that miss, and frames that the file has not."""
+    """Checks missing rows and frames."""
     joints = np.stack([moving(12, seed) for seed in range(3)])
     joints[0, [0, 1, 4, 5, 11]] = np.nan
     joints[1] = np.nan
@@ -386,13 +386,13 @@ def test_lift_names_bad_recordings():
     assert len(found) == len(model.problems) == 1
     assert 'no person in 4 frames' in str(model.problems[0])
     feet = people(1, 4, joints=26)
-    feet[..., :20, :] = 0  # the model knows none of the rest
+    feet[..., :20, :] = 0  # joints unknown to the model
     with pytest.raises(ValueError, match="no person in 4 .* one visible joint of 'h36m17'"):
         model(feet, layout='halpe26', **QUIET)
 
 
 def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
-    """Data, pictures and a file for animation programs of every recording."""
+    """Checks data, pictures and BVH of every recording."""
     spec = importlib.util.spec_from_file_location(
         'demo', Path(__file__).resolve().parents[3] / 'tools/demo.py')
     demo = importlib.util.module_from_spec(spec)

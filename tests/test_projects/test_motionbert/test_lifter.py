@@ -1,4 +1,4 @@
-"""Lifting: losses against float64 formulas, corruption by its statistics, and the model."""
+"""Lifting: losses against float64 formulas, statistics of the corruption, model."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ def seed():
 
 
 def distances(a, b):
-    """(...,) float64."""
+    """Compute distances (...) in float64."""
     return np.sqrt(((a - b)**2).sum(-1))
 
 
@@ -74,7 +74,7 @@ def clips(batch, frames, persons=1):
 
 
 def params(tmp_path, **options):
-    """File of a noise whose parts can be told apart."""
+    """Write noise parameters whose components are distinguishable."""
     values = dict(mean=torch.linspace(-0.02, 0.02, 34).view(17, 2),
                   std=torch.linspace(0.001, 0.01, 34).view(17, 2),
                   weight=torch.linspace(0.3, 1, 17))
@@ -84,7 +84,7 @@ def params(tmp_path, **options):
 
 
 def test_lifting_noise_has_moments_of_the_mixture(tmp_path):
-    """As many key frames as frames: nothing is interpolated."""
+    """Uses as many key frames as frames, so nothing is interpolated."""
     path, values = params(tmp_path)
     noise = KeypointNoise(9, path, jitter=0.)
     x = clips(3000, 9)
@@ -96,7 +96,7 @@ def test_lifting_noise_has_moments_of_the_mixture(tmp_path):
     sigma = (second - mean**2).sqrt() / math.sqrt(count)
     assert ((error.mean(0) - mean).abs() < 5 * sigma).all()
     torch.testing.assert_close(error.square().mean(0), second.double(), rtol=0.05, atol=0)
-    # far from its mean a Gaussian is never; what is there is uniform
+    # errors far from the mean are uniform
     far = (error - values['mean']).abs() > 6 * values['std']
     inside = (6 * values['std'][0] / 0.03)[0]  # joint 0, x: std 0.001
     expected = 0.7 * (1 - inside)  # mean -0.02: the interval [-0.026, -0.014] lies in +-0.03
@@ -134,11 +134,11 @@ def test_lifting_jitter_is_shared_by_the_batch(tmp_path):
     assert error[0].mean().abs() < 1e-4
     steps = error[0, 0].flatten(1)  # (T, J * 2)
     correlation = (steps[1:] * steps[:-1]).mean() / steps.square().mean()
-    assert abs(correlation) < 0.05  # each frame for itself
+    assert abs(correlation) < 0.05  # independent frames
 
 
 def test_lifting_noise_confidence_falls_with_the_error(tmp_path):
-    """Errors of one length; clipping to [0, 1] of a normal number by the error function."""
+    """Uses errors of one length and the moments of a clipped normal distribution."""
     length = 0.05
     path, _ = params(tmp_path, std=torch.zeros(17, 2), weight=torch.ones(17),
                      mean=torch.tensor([[length, 0]]).repeat(17, 1))
@@ -147,7 +147,7 @@ def test_lifting_noise_confidence_falls_with_the_error(tmp_path):
     assert score.min() >= 0
     assert score.max() <= 1
     assert score.median().item() == pytest.approx(mean, abs=0.003)
-    assert score.std().item() == pytest.approx(0.143106, rel=0.02)  # hardly ever clipped
+    assert score.std().item() == pytest.approx(0.143106, rel=0.02)  # rarely clipped
     certain = KeypointNoise(3, path, jitter=0., confidence=(0.028, 0, 0.3, 0.143106))
     score = certain(clips(400, 9))[..., 2]
     above = 1 - (0.028 / (length + 0.028) + 0.3)
@@ -185,7 +185,7 @@ def test_lifting_noise_names_bad_files(tmp_path):
 
 
 def batch(size, frames=20, noise=True, masked=True, target=True, persons=1):
-    """As the collate function makes it."""
+    """Create a collated batch."""
     samples = []
     for _ in range(size):
         inputs = dict(keypoints=clips(1, frames, persons)[0].transpose(1, 2).contiguous(),
@@ -209,7 +209,7 @@ def test_lifting_masks_hide_given_shares():
     assert torch.equal(frames, frames[:1].expand_as(frames))  # shared by the batch
     others = hidden[:, ~frames[0]].double()
     assert others.mean().item() == pytest.approx(0.05, abs=0.002)
-    for axis in (0, 1, 2):  # independent: the shares along an axis scatter as they must
+    for axis in (0, 1, 2):  # shares along an axis vary as expected of independent draws
         rest = others.movedim(axis, 0).flatten(1)
         sigma = math.sqrt(0.05 * 0.95 / rest.shape[1])
         assert rest.mean(1).std().item() == pytest.approx(sigma, rel=0.5)
@@ -237,7 +237,7 @@ def test_lifting_samples_choose_masks_and_noise():
 
 
 def test_skeleton_preprocessor_orders_clips_and_pads_persons():
-    """Clips behind each other, persons padded, labels put back."""
+    """Checks order of clips, padding of persons and labels."""
     keypoints = [torch.rand(2, m, 17, 5, 3) for m in (1, 3)]
     samples = [dict(inputs=dict(keypoints=k), data_samples=ActionDataSample().set_gt_label(i + 4))
                for i, k in enumerate(keypoints)]
@@ -255,7 +255,7 @@ def test_skeleton_preprocessor_orders_clips_and_pads_persons():
 
 @MODELS.register_module()
 class Odd(nn.Module):
-    """Neither symmetric nor centered: (x + 2 y + i, y^2, x y + confidence) of joint i."""
+    """Backbone without symmetry: (x + 2 y + i, y^2, x y + confidence) of joint i."""
 
     def forward(self, x):
         joint = torch.arange(x.shape[2]) * 0.1
@@ -268,7 +268,7 @@ def lifter(**options):
 
 
 def mirrored(x):
-    """Another way to write it."""
+    """Mirror clips by swapping named joints."""
     out = x.clone()
     for left, right in zip(LEFT, RIGHT, strict=True):
         out[..., left, :], out[..., right, :] = x[..., right, :], x[..., left, :]
@@ -311,7 +311,7 @@ def test_lifter_loss_centers_targets(root_relative):
 
 
 def test_lifter_projection_loss_equals_formula():
-    """Of uncorrupted keypoints, by their confidence; frames without a root say nothing."""
+    """Checks weights by confidence, uncorrupted targets and frames without a root."""
     x, clean = clips(2, 6, persons=2), clips(2, 6, persons=2)
     clean[..., 2] = torch.rand(2, 2, 6, 17)
     clean[0, 1, 3, 0] = 0
@@ -377,7 +377,7 @@ def test_lifting_configs_have_published_values(name):
         assert corruption == (None, None, None)
         start = model.backbone.get('init_cfg')
         assert (start is None) == ('scratch' in name)
-        if start:  # what the checkpoint's own config writes
+        if start:  # the work dir of the checkpoint's config
             variant = next((v for v in ('_lite', '_paper') if name.endswith(v)), '')
             source = load_config(CONFIGS / f'pretrain_dstformer{variant}.py')
             folder = default_work_dir(source.filename)

@@ -157,7 +157,7 @@ def test_mesh_aligned_metrics_ignore_similarity():
     turn = Rotation.from_rotvec([0.3, -1.2, 2.]).as_matrix()
     pred = dict(target, joints=1.7 * target['joints'] @ turn.T + 40,
                 vertices=target['vertices'] + [5., 0, 0])
-    pred['joints'][..., 7, :] += 30  # of the 17 only
+    pred['joints'][..., 7, :] += 30  # not among the 14
     found = evaluate(samples_of(pred, target))
     assert found['mesh/pa_mpjpe'] == pytest.approx(0, abs=1e-6)
     assert found['mesh/pa_mpjpe_17'] > 1
@@ -174,7 +174,7 @@ def test_mesh_metric_names_missing_truth_and_nan():
 
 
 def write_data(path, lengths=(40, 33, 9), cameras=('54138969', '55011271', '58860488'), seed=0):
-    """Bodies whose 2D keypoints tell their pose, in the structure of the mesh data."""
+    """Write bodies whose 2D keypoints determine the pose, in the format of the mesh data."""
     rng = np.random.default_rng(seed)
     parts = dict()
     for split, shift in (('train', 0), ('test', 1)):
@@ -204,7 +204,7 @@ def test_mesh_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
     data = write_data(tmp_path / 'mesh.pkl')['train']
     dataset = build_dataset(tmp_path / 'mesh.pkl', clip_len=16, stride=8,
                             pipeline=[TRANSFORMS.build(dict(type='NormalizeByWidth'))])
-    # 4 windows of 40 frames, 3 of 33, one resampled one of 9
+    # 4 windows of 40 frames, 3 of 33 and a resampled one of 9
     assert [int(dataset[i]['source'][-1]) for i in range(len(dataset))] == [0] * 4 + [1] * 3 + [2]
     for i in range(len(dataset)):
         sample = dataset[i]
@@ -244,7 +244,7 @@ def test_mesh_dataset_names_origin_of_missing_data(tmp_path):
 
 
 def test_mesh_flip_mirrors_keypoints_and_bodies_alike(tmp_path, files):
-    """The keypoints are the body's own, so both mirror images must fit again."""
+    """Keypoints are projected joints of the body, so their mirror images must match, too."""
     body = MODELS.build(model_cfg(files)['body_model'])
     torch.manual_seed(0)
     theta = torch.cat([0.5 * torch.randn(3, 72), torch.randn(3, 10)], 1)
@@ -280,7 +280,7 @@ def test_mesh_prediction_of_mirror_image_is_mirrored(files):
     pairs = make_fields()[2]
     torch.testing.assert_close(other[1], vertices[..., pairs, :] * mirror, atol=0.2, rtol=0)
     torch.testing.assert_close(other[2], joints[..., H36M_PARTNER, :] * mirror, atol=0.2, rtol=0)
-    # by hand: the mean of one run and of the mirrored mesh of the other
+    # expected: mean of one run and the mirrored mesh of the other
     expected = (once.vertices + twice.vertices[..., pairs, :] * mirror) / 2
     torch.testing.assert_close(vertices, expected, atol=0.2, rtol=0)
     assert (expected - once.vertices).abs().max() > 10
@@ -291,7 +291,7 @@ def test_mesh_prediction_of_mirror_image_is_mirrored(files):
 
 @pytest.mark.slow
 def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch):
-    monkeypatch.setattr(Config, 'pretty_text', '')  # takes longer than the training
+    monkeypatch.setattr(Config, 'pretty_text', '')  # slower than the training
     write_data(tmp_path / 'mesh.pkl')
     cfg = load_config(CONFIGS / 'mesh_pw3d_scratch.py')
     cfg.work_dir = str(tmp_path / 'work')
@@ -316,7 +316,7 @@ def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch
     last = [row['mesh/mpve'] for row in rows if 'mesh/mpve' in row][-1]
     assert last < 0.6 * first
     losses = [row['loss'] for row in rows if 'loss' in row]
-    # a batch of Human3.6M, in the first two epochs, three of images, one of 3DPW, none incomplete
+    # one batch of Human3.6M (first two epochs), three of images, one of 3DPW, all complete
     assert len(losses) == 2 * 1 + 12 * (3 + 1)
     assert sum(losses[-4:]) < 0.5 * sum(losses[:4])
     state = torch.load(tmp_path / 'work/epoch_12.pth', weights_only=True)['state_dict']

@@ -25,7 +25,7 @@ VERTICES = 64
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
-    """The config of the repository with a small backbone and the files of the stand-in."""
+    """Write a config with a small backbone and the substitute files."""
     folder = tmp_path_factory.mktemp('smpl')
     files = write_smpl(folder)
     cfg = Config.fromfile(CONFIG)
@@ -47,7 +47,7 @@ def inferencer(config):
 
 
 def people(persons, frames, seed=0):
-    """(M, T, 17, 3) keypoints of H36M-17."""
+    """Create keypoints (M, T, 17, 3) of H36M-17."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(100, 400, (persons, 1, 17, 2)) + rng.normal(
         size=(persons, frames, 17, 2)).cumsum(1)
@@ -55,7 +55,7 @@ def people(persons, frames, seed=0):
 
 
 def recover(model, points):
-    """Bodies of a window (T, 17, 3) of one person whose box becomes [-1, 1], by the model."""
+    """Predict bodies of a window (T, 17, 3), normalized by the bounding box of its person."""
     xy = points[..., :2].reshape(-1, 2)
     low, high = xy.min(0), xy.max(0)
     unit = (points[..., :2] - (low + high) / 2) / ((high - low).max() / 2)

@@ -1,4 +1,4 @@
-"""Errors of 3D poses against their definitions, and the protocol of Human3.6M by hand."""
+"""Errors of 3D poses against their definitions, and the Human3.6M protocol."""
 
 import math
 
@@ -24,12 +24,12 @@ def poses(*shape):
 
 
 def distance(a, b):
-    """Mean over joints, with scalars only."""
+    """Average the distance over joints with scalars."""
     return sum(math.dist(p, q) for p, q in zip(a.tolist(), b.tolist(), strict=True)) / len(a)
 
 
 def aligned(pred, target):
-    """Kabsch's rotation by another library, scale by least squares."""
+    """Align with SciPy's rotation and a least-squares scale."""
     y, x = pred - pred.mean(0), target - target.mean(0)
     y = Rotation.align_vectors(x, y)[0].apply(y)
     return (x * y).sum() / (y * y).sum() * y, x
@@ -44,7 +44,7 @@ def scaled(pred, target):
     (mpjpe, lambda pred, target: (pred, target)), (p_mpjpe, aligned), (n_mpjpe, scaled)])
 def test_pose_3d_errors_of_frames_equal_formula(metric, align):
     pred, target = poses(4, 6), poses(4, 6)
-    target[:2] = pred[:2] + 0.1 * poses(2, 6)  # where the best orthogonal map is no reflection
+    target[:2] = pred[:2] + 0.1 * poses(2, 6)  # the best orthogonal map is no reflection
     found = metric(pred, target)
     assert found.shape == (4, 6)
     for clip in range(4):
@@ -84,9 +84,9 @@ SCALE, FACTOR = 500., 2.5  # pixels per unit, mm per pixel
 
 
 def sample(frames, error, source='s_09_act_02_subact_01_ca_01', action='Walk'):
-    """A clip whose joints but the root are off by ``error`` (T,) mm along x."""
+    """Create a clip with errors of ``error`` (T,) mm along x at all joints but the root."""
     target = np.random.default_rng(5).normal(0, 300, (99, 17, 3))[frames].astype(np.float32)
-    pred = target + 1000.  # where the root is does not matter
+    pred = target + 1000.  # the root position is irrelevant
     pred[:, 1:, 0] += np.asarray(error, np.float32)[:, None]
     return dict(pred_keypoints_3d=torch.from_numpy(pred / (SCALE * FACTOR))[None],
                 norm_scale=SCALE, factor=np.full(len(frames), FACTOR, np.float32),
@@ -100,11 +100,11 @@ def evaluate(*clips, **options):
 
 
 def test_pose_3d_protocol_equals_hand_computation():
-    """Frame 2 is in two clips; actions weigh the same whatever their length."""
+    """Frame 2 is in two clips; actions have equal weights."""
     out = evaluate(
         sample([0, 1, 2], [17, 34, 34]), sample([2, 3], [68, 17]),
         sample([4, 5], [170, 170], 's_11_act_03_subact_02_ca_03', 'Eat'),
-        # neither neighbors of frame 5 nor of each other
+        # not adjacent to frame 5 or each other
         sample([8, 6], [0, 34], 's_11_act_03_subact_02_ca_04', 'Eat'),
         sample([10, 11], [999, 999], 's_09_act_05_subact_02_ca_02', 'Sit'))
     joints = 16 / 17

@@ -93,12 +93,12 @@ def test_prepare_mocap_writes_bandai_in_format_of_h36m(tools, bandai, tmp_path):
             world = tool.add_head(joints[BANDAI.index(source[:-6])][:, order])
             label = part['joints_2.5d_image'][rows].astype(float) / 1000
             label -= label[:, :1]
-            # one rotation for the recording turns the world into the labels, in meters
+            # a single rotation maps the world to the labels in meters
             local = world - world[:, :1]
             rotation, _ = Rotation.align_vectors(label.reshape(-1, 3), local.reshape(-1, 3))
             np.testing.assert_allclose(rotation.apply(local.reshape(-1, 3)),
                                        label.reshape(-1, 3), atol=1e-4)
-            # and the perspective image of the labels is joint_2d, with one focal length
+            # joint_2d is the perspective projection of the labels with one focal length
             root = part['joint_2d'][rows][:, :1] - 500.
             scale = factor[rows] / 1000  # Z_0 / f
             x, dz = root * scale + label[..., :2], label[..., 2:]
@@ -131,7 +131,7 @@ def test_prepare_mocap_labels_have_no_error_in_the_protocol(tools, bandai, tmp_p
             assert errors['n_mpjpe'] < .02
             local = np.concatenate([s['target_3d'] - s['target_3d'][:, :1] for s in samples])
             size = np.linalg.norm(local, axis=-1)
-            if split == 'test':  # one action: the plain mean
+            if split == 'test':  # one action
                 assert errors['mpjpe'] == pytest.approx((factor - 1) * size.mean(), abs=.02)
 
 
@@ -157,7 +157,7 @@ def test_prepare_mocap_reads_all_of_bandai(tools, real_data):
     assert up[10] > up[8] > up[7] > up[0] > up[2] > up[3]
     assert up[6] < up[5] < up[4]
     thigh = np.linalg.norm(joints[:, 1] - joints[:, 2], axis=-1)
-    np.testing.assert_allclose(thigh, .391, atol=4e-3)  # meters, of half precision
+    np.testing.assert_allclose(thigh, .391, atol=4e-3)  # meters, stored as float16
 
 
 def test_prepare_mocap_names_bad_npz(tools, tmp_path):
@@ -309,7 +309,7 @@ def test_prepare_2d_converts_posetrack(tools, tmp_path, capsys):
         for row, frame in enumerate(clip['frame_inds']):
             pose, = (np.reshape(p['keypoints'], (17, 3)) for p in video['annotations']
                      if (p['track_id'], p['image_id']) == (clip['track_id'], 10000 + frame))
-            # the table of the paper's code, written out
+            # the table of the released code
             h36m = pose[[0, 12, 14, 16, 11, 13, 15, 0, 1, 0, 2, 5, 7, 9, 6, 8, 10]]
             h36m[0] = [*(pose[11, :2] + pose[12, :2]) / 2, min(pose[11, 2], pose[12, 2])]
             h36m[7] = [*(h36m[0, :2] + h36m[8, :2]) / 2, min(h36m[0, 2], h36m[8, 2])]
@@ -378,7 +378,7 @@ def test_lifting_baselines_fit_linear_labels(tools):
     window, = tool.linear(x[:200], label[:200], [1e-6])
     np.testing.assert_allclose(window(x[200:]), label[200:], atol=1e-3)
     frame = tool.by_frame(tool.linear(tool.frames(x[:200]), tool.frames(label[:200]), [1e-6])[0])
-    assert np.abs(frame(x[200:]) - label[200:]).mean() > 1  # other frames are needed
+    assert np.abs(frame(x[200:]) - label[200:]).mean() > 1  # a single frame is not enough
     noisy = label + rng.normal(size=label.shape) * 20
     assert tool.select(x, label, (1e-6, 1e6)) == 1e-6
     assert tool.select(x[:50], noisy[:50], (1e-6, 1e6)) == 1e6  # fewer windows than inputs

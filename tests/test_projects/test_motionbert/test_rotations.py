@@ -33,7 +33,7 @@ def test_rotation_conversions_equal_scipy(angle):
         found = axis_angle_from_matrix(torch.tensor(expected.as_matrix(), dtype=dtype))
         assert found.dtype == dtype
         assert found.norm(dim=-1).max() <= np.pi + 1e-6
-        # as rotations: at half a turn the sign of the axis is free
+        # as matrices, because the sign of the axis is undefined at 180 degrees
         error = (Rotation.from_rotvec(found.double().numpy()).inv() * expected).magnitude()
         assert error.max() < (1e-7 if dtype == torch.float64 else 2e-6)
         if angle < 3.1:
@@ -63,7 +63,7 @@ def test_rotation_6d_is_two_interleaved_columns():
     rotation = torch.tensor(Rotation.random(50, random_state=0).as_matrix())
     x = rotation[..., :2].reshape(50, 6)  # rows of the first two columns
     torch.testing.assert_close(matrix_from_6d(x), rotation)
-    # a longer first column, and a second one that leans towards it, change nothing
+    # scaling the first column and adding it to the second changes nothing
     skewed = (rotation[..., :2] @ torch.tensor([[3., -0.7], [0, 2.]], dtype=x.dtype))
     torch.testing.assert_close(matrix_from_6d(skewed.reshape(50, 6)), rotation)
 

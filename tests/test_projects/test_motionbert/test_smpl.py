@@ -1,4 +1,4 @@
-"""SMPL: reading its files without trusting them, and skinning against the formula."""
+"""SMPL: safe reading of files, and skinning against the formula."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ def smplx():
 
 
 def skin(fields, rotations, betas):
-    """Linear blend skinning in float64, vertex by vertex (SMPL, eq. 2-4 and 8-9)."""
+    """Compute linear blend skinning in float64, vertex by vertex (SMPL, eq. 2-4 and 8-9)."""
     shaped = fields['v_template'] + fields['shapedirs'] @ betas
     rest = fields['J_regressor'] @ shaped
     posed = shaped + fields['posedirs'] @ (rotations[1:] - np.eye(3)).ravel()
@@ -137,7 +137,7 @@ def test_smpl_refuses_hostile_pickles(tmp_path):
         path.write_bytes(pickle.dumps(dict(fields, weights=value)))
         with pytest.raises(AnnotationError, match=r'smpl\.pkl: refused'):
             read_smpl(path)
-    # protocol 0 makes objects by a function, which must not make others than those known
+    # protocol 0 creates objects by a function, which must be limited to known classes
     path.write_bytes(b'ccopy_reg\n_reconstructor\n(c__builtin__\nset\nc__builtin__\nobject\n'
                      b'Ntp0\nR.')
     with pytest.raises(AnnotationError, match='refused to create an object'):
@@ -192,7 +192,7 @@ def test_smpl_regressor_must_fit_the_mesh(tmp_path):
 
 
 def test_smpl_test_file_has_objects_of_the_official_one(tmp_path):
-    """So the tests above do not pass by reading something easier."""
+    """Ensures that the tests above read the structure of the official file."""
     write_official(tmp_path / 'smpl.pkl', make_fields(8)[0])
     raw = (tmp_path / 'smpl.pkl').read_bytes()
     for name in (b'cchumpy.ch\nCh', b'cchumpy.reordering\nSelect', b'csc_matrix'):

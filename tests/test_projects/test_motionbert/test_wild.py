@@ -1,4 +1,4 @@
-"""Configs for keypoints of any video: the normalizations of MotionBERT, and back to pixels."""
+"""Configs for use in the wild: normalization and its inverse."""
 
 import json
 import zipfile
@@ -18,7 +18,7 @@ PIXELS = {**SMALL, 'test_dataloader.dataset.pipeline.0.type': 'NormalizeByShortS
 
 
 def person(frames):
-    """A person in Halpe-26, one of whose joints is missing."""
+    """Create a person in Halpe-26 with a missing joint."""
     rng = np.random.default_rng(0)
     points = rng.uniform(200, 400, (1, frames, 26, 2)) + rng.normal(size=(1, frames, 26, 2))
     score = rng.uniform(.2, 1, (1, frames, 26))
@@ -29,7 +29,7 @@ def person(frames):
 @pytest.mark.parametrize(('name', 'options', 'root_relative'), [
     ('lift_wild', SMALL, False), ('lift_wild_tiny', SMALL, True), ('lift_wild', PIXELS, False)])
 def test_wild_configs_equal_normalization_formulas(name, options, root_relative):
-    """Against the formulas of the box and of the shorter side, for one window."""
+    """Checks the formulas of bounding box and shorter side for one window."""
     torch.manual_seed(0)
     lifter = MotionInferencer(CONFIGS / f'{name}.py', device='cpu', cfg_options=options)
     assert lifter.tasks == ('lift', )
@@ -55,7 +55,7 @@ def test_wild_configs_equal_normalization_formulas(name, options, root_relative)
 
 
 def test_wild_model_lifts_real_poses(real_data, tmp_path):
-    """Halpe-26 of AlphaPose as published, with its own neck and pelvis."""
+    """Uses published Halpe-26 poses of AlphaPose, which have neck and pelvis."""
     with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
         path = Path(archive.extract('alphapose_halpe26.json', tmp_path))
     lifter = MotionInferencer(CONFIGS / 'lift_wild_tiny.py', device='cpu')
@@ -70,7 +70,7 @@ def test_wild_model_lifts_real_poses(real_data, tmp_path):
 
 
 def test_published_lifter_gives_the_same(tmp_path):
-    """Without the loss, with the settings of its pipeline."""
+    """Checks publishing without the loss and with the settings of the pipeline."""
     torch.manual_seed(0)
     config = CONFIGS / 'lift_wild_tiny.py'
     lifter = MotionInferencer(config, device='cpu', cfg_options=SMALL)
