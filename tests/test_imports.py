@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(str(path.relative_to(ROOT)) for path in (
     *(ROOT / 'tools').rglob('*.py'), *ROOT.glob('projects/*/tools/*.py'))
-    if not path.name.startswith('_') and path.name not in ('demo.py', 'publish.py'))
+    if not path.name.startswith('_'))
 HEAVY = ('huggingface_hub', 'matplotlib', 'mmaction', 'mmcv', 'onnx', 'onnxruntime', 'pyarrow',
          'scipy', 'sklearn')
 # Runs all commands in one process in which PyTorch cannot be imported.
@@ -72,7 +72,7 @@ def test_rooms_of_poses_import_neither_torch_nor_heavy_packages(room):
     assert not loaded & {'torch', 'cv2', *HEAVY}
 
 
-@pytest.mark.parametrize('room', ['hub', 'models'])
+@pytest.mark.parametrize('room', ['models', 'hub', 'apis'])
 def test_rooms_of_models_import_heavy_packages_on_use(room):
     loaded = loaded_by(f'import mofm.{room}')
     assert 'torch' in loaded

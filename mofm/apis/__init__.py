@@ -1,6 +1,5 @@
-"""What programs call: models, inference, streaming, publishing and export."""
+"""What programs call: models, inference and streaming; publishing and export on their own."""
 
-from .export import ExportableModel, export_onnx
 from .inferencer import MotionInferencer
 from .inferencers import BaseInferencer, Gallery, Result, TaskOptions
 from .model import init_model
@@ -9,6 +8,6 @@ from .recordings import RecordingOptions
 from .stream import MotionStream, StreamResult
 from .windows import WindowOptions
 
-__all__ = ['BaseInferencer', 'ExportableModel', 'Gallery', 'MotionInferencer', 'MotionStream',
+__all__ = ['BaseInferencer', 'Gallery', 'MotionInferencer', 'MotionStream',
            'RecordingOptions', 'Result', 'StreamResult', 'TaskOptions', 'WindowOptions',
-           'export_onnx', 'from_pretrained', 'init_model']
+           'from_pretrained', 'init_model']

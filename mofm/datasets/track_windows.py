@@ -209,3 +209,33 @@ class TrackWindowDataset(WindowDataset):
         """Label of one window as a list, for mmengine's class-balanced wrapper."""
         num_windows = len(self) // self.repeat
         return [int(self._labels(self.data_list[idx % num_windows]))]
+
+
+class TrackWindows(TrackWindowDataset):
+    """The windows of :class:`TrackWindowDataset` in annotations that are in memory.
+
+    Args:
+        name (str): The video, for messages.
+        annotations (list[dict]): Valid annotations of one video.
+        **rules: ``seg_len``, ``stride``, ``max_missing`` and ``min_len``.
+
+    Attributes:
+        frames (np.ndarray): (W, 2) first and last frame of each window.
+        frame (np.ndarray): (W,) frame that each counts for.
+        track_id (np.ndarray): (W,) its person.
+
+    Raises:
+        AnnotationError: If no track is long enough.
+    """
+    def __init__(self, name: str, annotations: list[dict], **rules):
+        self._annotations = annotations
+        super().__init__(name, test_mode=True, **rules)
+        tracks, (track, row) = self.tracks, self.data_list.T
+        size = self.num_rows(self.data_list)
+        self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
+        self.frame = tracks.frame[row] + size // 2
+        self.track_id = tracks.track_id[track]
+
+    def read_annotations(self) -> list[dict]:
+        """See the base class."""
+        return list(self._annotations)

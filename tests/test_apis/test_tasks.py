@@ -112,7 +112,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mofm.apis import ExportableModel, MotionInferencer
+from mofm.apis import MotionInferencer
+from mofm.apis.export import ExportableModel
 from mofm.apis.export import to_inputs
 from mofm.registry import MODELS
 

@@ -9,8 +9,6 @@ from itertools import groupby
 import numpy as np
 from torch import nn
 
-from mofm.datasets import TrackWindowDataset
-from mofm.evaluation.functional import frame_scores
 from mofm.hub.published import PublishedKeys
 from mofm.models import AnomalyClsHead, JigsawDetector
 from mofm.registry import DATASETS, INFERENCERS, METRICS
@@ -81,36 +79,6 @@ class AnomalyResult(Result):
         return out
 
 
-class TrackWindows(TrackWindowDataset):
-    """The windows of :class:`TrackWindowDataset` in annotations that are in memory.
-
-    Args:
-        name (str): The video, for messages.
-        annotations (list[dict]): Valid annotations of one video.
-        **rules: ``seg_len``, ``stride``, ``max_missing`` and ``min_len``.
-
-    Attributes:
-        frames (np.ndarray): (W, 2) first and last frame of each window.
-        frame (np.ndarray): (W,) frame that each counts for.
-        track_id (np.ndarray): (W,) its person.
-
-    Raises:
-        AnnotationError: If no track is long enough.
-    """
-    def __init__(self, name: str, annotations: list[dict], **rules):
-        self._annotations = annotations
-        super().__init__(name, test_mode=True, **rules)
-        tracks, (track, row) = self.tracks, self.data_list.T
-        size = self.num_rows(self.data_list)
-        self.frames = np.stack([tracks.frame[row], tracks.frame[row + size - 1]], 1)
-        self.frame = tracks.frame[row] + size // 2
-        self.track_id = tracks.track_id[track]
-
-    def read_annotations(self) -> list[dict]:
-        """See the base class."""
-        return list(self._annotations)
-
-
 @INFERENCERS.register_module(AnomalyResult.task)
 class AnomalyInferencer(BaseInferencer):
     """Anomaly detection, by heads that set ``normality``.
@@ -135,8 +103,10 @@ class AnomalyInferencer(BaseInferencer):
         """Persons of one video."""
         return (list(group) for _, group in groupby(recordings, lambda r: r.video))
 
-    def make_windows(self, group, options) -> TrackWindows:
+    def make_windows(self, group, options):
         """Cut the tracks."""
+        from mofm.datasets.track_windows import TrackWindowDataset, TrackWindows
+
         longest = max(recording.ann['total_frames'] for recording in group)
         if issubclass(DATASETS.get(self.dataset.type), TrackWindowDataset):
             rules = {name: self.dataset[name] for name in self.published.dataset
@@ -159,6 +129,8 @@ class AnomalyInferencer(BaseInferencer):
 
     def make_result(self, group, windows, outputs, options) -> AnomalyResult:
         """Scores of the frames."""
+        from mofm.evaluation.functional import frame_scores
+
         last = max(group, key=lambda recording: recording.num_frames)
         # frame of the model for each of the input; smoothing is about the former
         place = np.round(np.arange(last.num_frames) * last.ratio).astype(int)

@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, Problem, summarize
-from mofm.datasets import motion_collate
 from mofm.hub.published import PublishedKeys
 from mofm.registry import INFERENCERS
 from mofm.structures import get_layout
@@ -80,6 +78,8 @@ class BaseInferencer:
     published = PublishedKeys()
 
     def __init__(self, model: nn.Module, batch_size: int = 32):
+        from mmengine.dataset import Compose
+
         self.model = model
         self.batch_size = batch_size
         self.dataset = model.cfg.get('test_dataloader', {}).get('dataset', {})
@@ -111,6 +111,8 @@ class BaseInferencer:
 
     def prepare(self, clips: Sequence[dict]) -> tuple:
         """Clips as inputs and data samples of the model."""
+        from mofm.datasets import motion_collate
+
         batch = motion_collate([
             self.pipeline({'valid': np.ones(clip['keypoint'].shape[1], bool), **clip})
             for clip in clips])
