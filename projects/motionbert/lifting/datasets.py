@@ -14,8 +14,8 @@ from mofm.registry import DATASETS
 from mofm.structures import get_layout
 
 from .files import (
+    KeypointSplit,
     count_frames,
-    load_split,
     missing_file,
     read_field,
     read_numbers,
@@ -79,8 +79,9 @@ def split_clips(lengths: Sequence[int], clip_len: int, stride: int,
 class ArrayWindowDataset(BaseDataset):
     """Base class of windows of recordings that are concatenated along the frame axis.
 
-    A subclass reads the arrays and returns the lengths of the recordings from
-    :meth:`load_arrays`.
+    A subclass sets :attr:`arrays` and :attr:`recordings` in :meth:`load_arrays`. Samples are
+    windows of the arrays with the values of their recording, ``frame_inds`` (T,) within the file
+    and ``sample_idx``.
 
     Args:
         ann_file (str): File with the recordings.
@@ -91,6 +92,10 @@ class ArrayWindowDataset(BaseDataset):
         seed (int): Seed of the one-time random resampling of recordings shorter than a window. In
             test mode they are resampled evenly.
         **kwargs: Arguments of mmengine's ``BaseDataset``, e.g. ``test_mode``, ``indices``.
+
+    Attributes:
+        arrays (dict[str, np.ndarray]): Values (N, ...) of all frames.
+        recordings (dict[str, list]): Values of all V recordings.
 
     Raises:
         ValueError: If ``clip_len`` or ``stride`` is less than 1.
@@ -111,18 +116,28 @@ class ArrayWindowDataset(BaseDataset):
                          **kwargs)
 
     def load_arrays(self) -> np.ndarray:
-        """Read the file and return the lengths (V,) of its recordings."""
+        """Set the attributes and return the lengths (V,) of the recordings."""
         raise NotImplementedError
 
     def load_data_list(self) -> np.ndarray:
         """Compute the frame indices (windows, clip_len) of every window."""
         lengths = self.load_arrays()
+        self.index = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)  # of recordings
         rng = None if self.test_mode else np.random.default_rng(self.seed)
         return split_clips(lengths, self.clip_len, self.stride, rng)
 
     def _get_unserialized_subset(self, indices) -> np.ndarray:
         """Select windows, see mmengine."""
         return np.asarray(super()._get_unserialized_subset(indices))
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Return a copy of one window."""
+        frames = self.data_list[idx]
+        recording = self.index[frames[0]]
+        return dict({key: array[frames] for key, array in self.arrays.items()},
+                    **{key: values[recording] for key, values in self.recordings.items()},
+                    frame_inds=frames.copy(), sample_idx=idx)
 
 
 @DATASETS.register_module()
@@ -156,58 +171,15 @@ class Human36MDataset(ArrayWindowDataset):
 
     def load_arrays(self) -> np.ndarray:
         """See the base class."""
-        data, cameras = load_split(self.ann_file, self.split)
-        file = f'{self.ann_file}: split {self.split!r}'
-        count = count_frames(data, file)
-        keypoint = read_numbers(data, 'joint_2d', file, [(count, 17, 2), (count, 17, 3)])
-        self.keypoint = keypoint[..., :2]
-        self.keypoint_3d = read_numbers(data, 'joint3d_image', file, [(count, 17, 3)])
-        self.score = np.ones((count, 17), np.float32)
-        if 'confidence' in data:
-            self.score = read_numbers(data, 'confidence', file, [(count, 17), (count, 17, 1)]
-                                  ).reshape(count, 17)
-        source = read_texts(data, 'source', file, count)
-        first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
-        self.video = np.repeat(np.arange(len(first), dtype=np.int32),
-                               np.diff(np.r_[first, count]))
-        self.sources = source[first]
-        names = self._per_video(data, 'camera_name', file, first)
-        unknown = sorted(set(names.tolist()) - set(cameras))
-        if unknown:
-            raise file_error(
-                file, 'camera_name', repr(unknown[0]), f'one of {sorted(cameras)}, or its '
-                "size in 'cameras' of the file")
-        self.sizes = np.array([cameras[name] for name in names.tolist()])  # (V, 2)
+        split = KeypointSplit(self.ann_file, self.split)
+        self.arrays = dict(split.keypoints(),
+                           keypoint_3d=split.numbers('joint3d_image', (17, 3)))
+        self.recordings = dict(source=split.sources, img_shape=split.img_shapes())
         if self.test_mode:
-            self.actions = self._per_video(data, 'action', file, first)
-            self.factor = read_numbers(data, '2.5d_factor', file, [(count, )])
-            self.target_3d = read_numbers(data, 'joints_2.5d_image', file, [(count, 17, 3)])
-        return np.diff(np.r_[first, count])
-
-    def _per_video(self, data: dict, field: str, file: str, first: np.ndarray) -> np.ndarray:
-        """Read a text per recording, which must be the same in all its frames."""
-        values = read_texts(data, field, file, len(self.video))
-        changes = np.flatnonzero(values != values[first][self.video])
-        if len(changes):
-            at = changes[0]
-            raise file_error(file, field, f'{str(values[at])!r} at frame {at}',
-                         f'the same in all of recording {str(self.sources[self.video[at]])!r}')
-        return values[first]
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Return a copy of one window."""
-        frames = self.data_list[idx]
-        video = self.video[frames[0]]
-        width, height = self.sizes[video].tolist()
-        info = dict(
-            keypoint=self.keypoint[frames], keypoint_score=self.score[frames],
-            keypoint_3d=self.keypoint_3d[frames], img_shape=(height, width),
-            source=str(self.sources[video]), frame_inds=frames.copy(), sample_idx=idx)
-        if self.test_mode:
-            info.update(action=str(self.actions[video]), factor=self.factor[frames],
-                        target_3d=self.target_3d[frames])
-        return info
+            self.arrays.update(factor=split.numbers('2.5d_factor', ()),
+                               target_3d=split.numbers('joints_2.5d_image', (17, 3)))
+            self.recordings['action'] = split.texts('action')
+        return split.lengths
 
 
 @DATASETS.register_module()
@@ -231,20 +203,13 @@ class MotionCaptureDataset(ArrayWindowDataset):
             raise AnnotationError(f'{self.ann_file}: cannot be read as .npz '
                                   f'({type(error).__name__}: {error}); make it again') from None
         count = count_frames(data, self.ann_file, 'keypoint_3d')
-        self.keypoint_3d = read_numbers(data, 'keypoint_3d', self.ann_file, [(count, 17, 3)])
+        self.arrays = dict(keypoint_3d=read_numbers(
+            data, 'keypoint_3d', self.ann_file, [(count, 17, 3)]))
         length = read_field(data, 'length', self.ann_file)
         if length.dtype.kind not in 'iu' or length.ndim != 1 or not length.size or (
                 length.min() < 1 or length.sum() != count):
             raise file_error(self.ann_file, 'length', f'{length.dtype} of shape {length.shape}',
-                         f'positive integers that sum to {count}')
-        self.sources = read_texts(data, 'name', self.ann_file, len(length))
-        self.video = np.repeat(np.arange(len(length), dtype=np.int32), length)
+                             f'positive integers that sum to {count}')
+        names = read_texts(data, 'name', self.ann_file, len(length))
+        self.recordings = dict(source=names.tolist())
         return length.astype(np.int64)
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Return a copy of one window."""
-        frames = self.data_list[idx]
-        return dict(
-            keypoint_3d=self.keypoint_3d[frames], source=str(self.sources[self.video[frames[0]]]),
-            frame_inds=frames.copy(), sample_idx=idx)

@@ -95,3 +95,58 @@ def read_texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
             found = f'{value.dtype} of shape {value.shape}'
         raise file_error(file, field, found, f'{count} texts, one per frame or recording')
     return value.view(np.ndarray)
+
+
+class KeypointSplit:
+    """One split of a pickle with 2D keypoints in Human3.6M's format, validated when read.
+
+    Args:
+        path (str): Pickle file.
+        split (str): Key of the split.
+
+    Attributes:
+        lengths (np.ndarray): (V,) frames of the recordings.
+        sources (list[str]): Their names.
+
+    Raises:
+        AnnotationError: If the file or a field is invalid.
+    """
+
+    def __init__(self, path: str, split: str):
+        self.data, self.cameras = load_split(path, split)
+        self.file = f'{path}: split {split!r}'
+        self.count = count_frames(self.data, self.file)
+        source = read_texts(self.data, 'source', self.file, self.count)
+        self.first = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
+        self.lengths = np.diff(np.r_[self.first, self.count])
+        self.sources = source[self.first].tolist()
+
+    def numbers(self, field: str, *shapes: tuple) -> np.ndarray:
+        """Read numbers of one of the shapes per frame."""
+        return read_numbers(self.data, field, self.file, [(self.count, *s) for s in shapes])
+
+    def texts(self, field: str) -> list[str]:
+        """Read a text per recording, which must be the same in all its frames."""
+        values = read_texts(self.data, field, self.file, self.count)
+        changes = np.flatnonzero(values != np.repeat(values[self.first], self.lengths))
+        if len(changes):
+            recording = self.sources[np.searchsorted(self.first, changes[0], 'right') - 1]
+            raise file_error(self.file, field, f'{str(values[changes[0]])!r} at frame '
+                             f'{changes[0]}', f'the same in all of recording {recording!r}')
+        return values[self.first].tolist()
+
+    def keypoints(self) -> dict[str, np.ndarray]:
+        """Read ``keypoint`` (N, 17, 2) and ``keypoint_score`` (N, 17), 1 if absent."""
+        keypoint = self.numbers('joint_2d', (17, 2), (17, 3))[..., :2]
+        score = (self.numbers('confidence', (17, ), (17, 1)) if 'confidence' in self.data else
+                 np.ones((self.count, 17), np.float32))
+        return dict(keypoint=keypoint, keypoint_score=score.reshape(self.count, 17))
+
+    def img_shapes(self) -> list[tuple[int, int]]:
+        """Look up height and width for the camera of each recording."""
+        names = self.texts('camera_name')
+        unknown = sorted(set(names) - set(self.cameras))
+        if unknown:
+            raise file_error(self.file, 'camera_name', repr(unknown[0]), f'one of '
+                             f"{sorted(self.cameras)}, or its size in 'cameras' of the file")
+        return [tuple(map(int, self.cameras[name][::-1])) for name in names]

@@ -229,7 +229,7 @@ def test_mesh_dataset_cuts_videos_and_normalizes_by_camera(tmp_path):
     ('smpl_shape', np.full((20, 10), np.inf), 'smpl_shape: found 200 values that are NaN'),
     ('confidence', None, 'confidence: found NoneType'),
     ('camera_name', None, 'camera_name: found NoneType, expected 20 texts'),
-    ('camera_name', ['phone'] * 20, "found 'phone', expected .*54138969.*or set img_shape")])
+    ('camera_name', ['phone'] * 20, "found 'phone', expected .*54138969.*'cameras'")])
 def test_mesh_dataset_names_bad_data(field, value, message, tmp_path):
     data = write_data(tmp_path / 'mesh.pkl', (20, ), ('54138969', ))
     data['train'][field] = value
