@@ -54,9 +54,9 @@ class LiftResult(PersonResult):
         seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
         step = np.diff(self.frame).min(initial=1)
         for person in np.flatnonzero(seen.any(1)):
-            place, joints = self.frame[seen[person]], self.joints[person, seen[person]]
-            at = np.arange(place[0], place[-1] + step / 2, step).clip(max=place[-1])
-            joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), place, at)
+            frames, joints = self.frame[seen[person]], self.joints[person, seen[person]]
+            even = np.arange(frames[0], frames[-1] + step / 2, step).clip(max=frames[-1])
+            joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), frames, even)
             written.append(path.with_stem(f'{path.stem}_{person}') if len(seen) > 1 else path)
             write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
         return written

@@ -144,7 +144,7 @@ class ArrayFile:
                              f'{sorted(map(str, content))[:30]}', 'an array')
         try:
             array = np.asarray(_dense(content[name]), dtype)
-        except Exception as error:  # a hostile state makes the stand-ins raise nearly anything
+        except Exception as error:  # malicious states make placeholders raise nearly anything
             raise file_error(self.path, name, f'{type(error).__name__}: {error}',
                              'an array of numbers') from error
         expected = f'({", ".join("any" if n is None else str(n) for n in shape)})'

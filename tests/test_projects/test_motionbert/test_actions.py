@@ -163,9 +163,9 @@ def test_action_random_move_is_one_affine_map_per_frame(frames, seed):
         a = math.radians(a)
         for m in range(2):
             for x, y, got in zip(*ann['keypoint'][m, t].astype(float).T, out[m, t], strict=True):
-                wanted = (s * (math.cos(a) * x - math.sin(a) * y) + dx,
-                          s * (math.sin(a) * x + math.cos(a) * y) + dy)
-                np.testing.assert_allclose(got, wanted, atol=1e-5)
+                expected = (s * (math.cos(a) * x - math.sin(a) * y) + dx,
+                            s * (math.sin(a) * x + math.cos(a) * y) + dy)
+                np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 # --------------------------------------------------------------------------------- pipeline
@@ -291,8 +291,8 @@ def test_action_head_scores_equal_formula():
         h = state['fc1.weight'] @ pooled(x, b) + state['fc1.bias']
         h = (h - state['bn.running_mean']) / (state['bn.running_var'] + 1e-5).sqrt()
         h = (h * state['bn.weight'] + state['bn.bias']).clamp(min=0)
-        wanted = state['fc2.weight'] @ h + state['fc2.bias']
-        torch.testing.assert_close(scores[b].double(), wanted, rtol=1e-5, atol=1e-6)
+        expected = state['fc2.weight'] @ h + state['fc2.bias']
+        torch.testing.assert_close(scores[b].double(), expected, rtol=1e-5, atol=1e-6)
     losses = head.train().loss(x, torch.tensor([0, 3, 1]))
     losses['loss_cls'].backward()
     assert head.fc1.weight.grad.abs().sum() > 0
@@ -306,8 +306,8 @@ def test_action_embedding_head_equals_formula():
                              out_channels=7)).eval()
     x = features()
     for b, got in enumerate(head(x)):
-        wanted = head.fc1.weight.double() @ pooled(x, b) + head.fc1.bias.double()
-        torch.testing.assert_close(got.double(), wanted / wanted.norm(), rtol=1e-5, atol=1e-6)
+        expected = head.fc1.weight.double() @ pooled(x, b) + head.fc1.bias.double()
+        torch.testing.assert_close(got.double(), expected / expected.norm(), rtol=1e-5, atol=1e-6)
     itself = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6,
                                out_channels=None)).eval()
     assert not list(itself.parameters())
@@ -352,8 +352,8 @@ def test_action_configs_have_rates_of_backbone_and_head(name, rates):
     model = MODELS.build(cfg.model)
     groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
     rate = {id(p): group['lr'] for group in groups for p in group['params']}
-    for part, wanted in zip((model.backbone, model.cls_head), rates, strict=True):
-        assert all(rate[id(p)] == pytest.approx(wanted)
+    for part, expected in zip((model.backbone, model.cls_head), rates, strict=True):
+        assert all(rate[id(p)] == pytest.approx(expected)
                    for p in part.parameters() if p.requires_grad)
 
 

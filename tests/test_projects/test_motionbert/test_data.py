@@ -254,9 +254,9 @@ def test_box_normalization_fills_the_unit_square_and_inverts(sample):
     for key, offset in (('keypoint', out['norm_center']), (
             'keypoint_3d', np.append(out['norm_center'], 0))):
         np.testing.assert_allclose(out[key] * out['norm_scale'] + offset, sample[key], atol=1e-3)
-    nobody = NormalizeByBox()(dict(sample, keypoint_score=np.zeros_like(
+    empty = NormalizeByBox()(dict(sample, keypoint_score=np.zeros_like(
         sample['keypoint_score'])))
-    np.testing.assert_allclose(nobody['keypoint'], sample['keypoint'])
+    np.testing.assert_allclose(empty['keypoint'], sample['keypoint'])
 
 
 def test_pixel_normalization_equals_formula(sample):
