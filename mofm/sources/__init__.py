@@ -1,4 +1,4 @@
-"""Readers of outside formats: each turns native files into annotations of the one schema."""
+"""Readers of data sets and pose formats, which yield annotations of one schema."""
 
 from .alphapose import AlphaPose
 from .arrays import JointsNPZ

@@ -1,8 +1,7 @@
-"""AlphaPose (Fang et al., TPAMI 2022): results of all its output formats.
+"""Results of AlphaPose (Fang et al., TPAMI 2022) in all of its output formats.
 
-``alphapose-results.json`` has a list of persons (formats ``default`` and ``coco``) or a dict with
-the persons of every image (``cmu``, ``open``), which the folder ``sep-json`` repeats with a file
-per image.
+``alphapose-results.json`` has a list of persons (formats ``default`` and ``coco``) or a dict of
+persons by image (``cmu``, ``open``), which the folder ``sep-json`` repeats as one file per image.
 """
 import re
 from collections.abc import Iterator
@@ -17,39 +16,39 @@ from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
 # COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
 _LAYOUTS = {17: 'coco17', 18: 'coco18', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
-# Where each format keeps the persons of an image and the joints of a person.
+# Field of the persons of an image -> field of the joints of a person, per format.
 _FORMS = dict(bodies='joints', people='pose_keypoints_2d')
 
 
 @SOURCES.register_module('alphapose')
 class AlphaPose(FramePoseSource):
-    """Reader of ``alphapose-results.json`` or files of another name, one for each video.
+    """Reader of ``alphapose-results.json`` or files of another name, one per video.
 
-    The video is called as the file, or as its folder if AlphaPose named the file. Joints may be
-    those of COCO, of Halpe (26 or 136), or the 18 of OpenPose that ``cmu`` and ``open`` have; the
-    number of values tells which.
+    The video has the name of the file, or of its folder if AlphaPose named the file. The number of
+    values determines the layout: COCO, Halpe (26 or 136 joints), or the 18 joints of OpenPose in
+    ``cmu`` and ``open``.
 
-    Images are frames of the video with the number at the end of their name, or in natural order of
-    the names. Images of several folders are several videos, ``<video>/<folder>``.
+    The number at the end of an image's name is its frame; otherwise images are in natural order of
+    their names. Images of several folders are several videos, ``<video>/<folder>``.
 
-    ``idx`` is the person if it is a number, as tracking makes it, for everybody in the video.
-    Without tracking AlphaPose writes lists of zeros.
+    ``idx`` is the track ID if it is a number for all persons of the video. Without tracking
+    AlphaPose writes lists of zeros.
     """
 
     def find(self) -> list[str]:
-        """Files, and folders with a file per image unless the same is in one file beside it."""
+        """List files, and folders with one file per image unless a sibling file repeats them."""
         return [name for name in super().find()
                 if PurePosixPath(name).name != _SEPARATE
                 or PurePosixPath(name).with_name(_RESULTS).as_posix() not in self.members]
 
     def folder(self, file: str) -> str:
-        """The file, or ``sep-json``."""
+        """Return the file, or the folder ``sep-json``."""
         parent = PurePosixPath(file).parent
         separate = file and (parent.name or self.path.absolute().name) == _SEPARATE
         return parent.as_posix() if separate else file
 
     def stem(self, name: str) -> str:
-        """Name of the video: its file without suffix, or the folder of files named by the tool."""
+        """Return the name of the video: its file's, or the folder's of files named by the tool."""
         root = self.path.absolute()
         path = root / name
         path = path.parent if path.name in (_RESULTS, _SEPARATE) else path.with_suffix('')
@@ -65,7 +64,7 @@ class AlphaPose(FramePoseSource):
                 path = PurePosixPath(image)
                 if not path.name or path.is_absolute() or '..' in path.parts or (
                         re.search(r'[\ud800-\udfff]', image)):  # cannot be written
-                    raise self.error(file, 'image_id', repr(image), 'the name of an image')
+                    raise self.error(file, 'image_id', repr(image), 'an image name')
                 folder = images.setdefault(path.parent.as_posix(), {})
                 folder.setdefault(path.name, []).extend(persons)
         if not images:
@@ -75,7 +74,7 @@ class AlphaPose(FramePoseSource):
             yield self._video(name, video, images[folder])
 
     def _images(self, file, data):
-        """Name and persons ``(values, idx)`` of images; a name may come more than once."""
+        """Return names and persons ``(values, idx)`` of images; names may repeat."""
         if isinstance(data, list):
             return self._persons(file, data)
         if isinstance(data, dict) and not data.keys() & _FORMS.keys():
@@ -91,7 +90,7 @@ class AlphaPose(FramePoseSource):
         kinds = set(map(type, ids))
         if kinds not in (set(), {str}, {int}) or kinds == {int} and min(ids) < 0:
             raise self.error(file, 'image_id', sorted(kind.__name__ for kind in kinds),
-                             'names, or numbers from 0')
+                             'names or numbers from 0')
         if not all(type(p.get('category_id', 1)) is int and p.get('category_id', 1) == 1
                    for p in data):
             raise self.error(file, 'category_id', 'other values', '1, a person')
@@ -108,7 +107,7 @@ class AlphaPose(FramePoseSource):
                          f'a dict with a list of persons, one of {list(_FORMS)}')
 
     def _idx(self, file, idx) -> int | None:
-        """The person, None if ``idx`` does not tell."""
+        """Return the track ID, None without tracking."""
         listed = isinstance(idx, list)
         values = [v for part in idx for v in (part if isinstance(part, list) else [part])] \
             if listed else [idx]
@@ -116,7 +115,7 @@ class AlphaPose(FramePoseSource):
             return None
         if not all(type(v) in (int, float) and 0 <= v < 2**31 and v == int(v) for v in values):
             raise self.error(file, 'idx', repr(idx)[:80], 'a whole number from 0, or a list')
-        # Without tracking everybody is 0; several numbers are merged poses.
+        # Without tracking all are 0; several numbers are merged poses.
         return None if listed and (len(set(values)) != 1 or values[0] == 0) else int(values[0])
 
     def _video(self, name, video, images):

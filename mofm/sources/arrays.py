@@ -1,4 +1,4 @@
-"""Joint positions of motion capture in ``.npz`` files, e.g. of AMASS, Human3.6M and HumanEva."""
+"""Joint positions in ``.npz`` files, e.g. of AMASS, Human3.6M and HumanEva."""
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
 
 from .base import Item
-from .motion_capture import MotionCapture, load_map, shipped_maps
+from .motion_capture import MAP_OPTION, MotionCapture, load_map, shipped_maps
 
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 
@@ -18,24 +18,23 @@ _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 class JointsNPZ(MotionCapture):
     """Reader of arrays of joint positions, (T, J, 3) in ``.npz`` files.
 
-    Every array with three axes, the last of length 3, is a recording; ``FILE/KEY`` is its name, or
-    ``FILE`` if there is only one. With arrays ``length`` and ``name`` (S,), the one array holds
-    S recordings one after the other, which are called ``FILE/name``. NaN are missing joints.
+    Every such array is a recording, named ``FILE/KEY``, or ``FILE`` if it is the only one. With
+    arrays ``length`` and ``name`` (S,), a single array contains S concatenated recordings, named
+    ``FILE/name``. NaN marks missing joints.
 
-    A text array ``joints`` (J,) names the joints. It is needed for a map, and must agree with a
-    layout.
+    A text array ``joints`` (J,) names the joints: required by ``joint_map``, checked against
+    ``layout``.
 
     Args:
         path (str or Path): A folder, a zip file, or one ``.npz`` file.
         layout (str, optional): Order of the joints, one of :data:`mofm.structures.LAYOUTS`.
-        joint_map (str or Path, optional): Instead: what the joints are called, see
-            :func:`load_map`.
+        joint_map (str or Path, optional): Names of the joints instead, see :func:`load_map`.
         key (str, optional): Read this array only.
-        **kwargs: Those of :class:`MotionCapture`.
+        **kwargs: Passed to :class:`MotionCapture`.
 
     Raises:
-        AnnotationError: If the path holds no such files or the map cannot be read.
-        ValueError: If both or neither of layout and map are given, or one is unknown.
+        AnnotationError: If the path has no such files or the map cannot be read.
+        ValueError: If both or neither of layout and map are given, or the layout is unknown.
     """
 
     suffix = '.npz'
@@ -44,8 +43,8 @@ class JointsNPZ(MotionCapture):
     def __init__(self, path: str | Path, layout: str | None = None,
                  joint_map: str | Path | None = None, key: str | None = None, **kwargs):
         if (layout is None) == (joint_map is None):
-            raise ValueError(f'found layout={layout} and joint_map={joint_map}, expected one of '
-                             'them: which joint is which')
+            raise ValueError(f'found layout={layout} and joint_map={joint_map}, expected exactly '
+                             'one of them to identify the joints')
         super().__init__(path, **kwargs)
         self.order = layout and get_layout(layout)
         self.joint_map = joint_map and load_map(joint_map)
@@ -57,10 +56,8 @@ class JointsNPZ(MotionCapture):
         super().add_options(parser)
         order = parser.add_mutually_exclusive_group(required=True)
         order.add_argument('--layout', choices=sorted(LAYOUTS), help='order of the joints')
-        order.add_argument('--map', dest='joint_map', metavar='NAME_OR_FILE',
-                           help='names of the joints: a JSON file {COCO joint: joint} or one of '
-                           f'{", ".join(shipped_maps())}')
-        parser.add_argument('--key', help='name of the array; by default all of shape (T, J, 3)')
+        order.add_argument('--map', **MAP_OPTION)
+        parser.add_argument('--key', help='array to read (default: all of shape (T, J, 3))')
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""
@@ -80,22 +77,22 @@ class JointsNPZ(MotionCapture):
             yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
     def _names(self, name, arrays) -> list[str]:
-        """The text array ``joints``, empty if there is none."""
+        """Return the text array ``joints``, empty if there is none."""
         value = arrays.get('joints')
         is_text = value is not None and value.dtype.kind == 'U'
         names = self._texts(name, 'joints', value) if is_text else []
         if self.joint_map and not names:
             raise self.error(name, 'joints', 'nothing' if value is None else
                              f'{value.dtype} of shape {value.shape}',
-                             'an array with the names that the map is about')
+                             'an array of the joint names that the map refers to')
         if names and not self.joint_map and not self._agree(names):
             raise self.error(name, 'joints', names,
-                             f'those of layout {self.order.name!r}: {self.order.joints}; other '
-                             'names need a map')
+                             f'those of layout {self.order.name!r}: {self.order.joints}; pass '
+                             '--map for other names')
         return names
 
     def _agree(self, names) -> bool:
-        """Whether names of joints, ours or those of a shipped map, are in the layout's order."""
+        """Return whether joint names, ours or a shipped map's, are in the layout's order."""
         ours = self.order.joints
         if tuple(names) == ours:
             return True
@@ -107,7 +104,7 @@ class JointsNPZ(MotionCapture):
         return False
 
     def _split(self, name, arrays) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Name, key and (T, J, 3) of each recording."""
+        """Yield name, key and (T, J, 3) of each recording."""
         if self.key is not None and self.key not in arrays:
             raise self.error(name, self.key, sorted(arrays), 'an array of this name')
         keys = [self.key] if self.key is not None else [
@@ -131,14 +128,14 @@ class JointsNPZ(MotionCapture):
                 yield stem if len(keys) == 1 else f'{stem}/{key}', key, arrays[key]
             return
         if len(keys) > 1:
-            raise self.error(name, 'length', keys, 'one array that is so divided, see --key')
+            raise self.error(name, 'length', keys, 'one array to split, see --key')
         titles, lengths = self._lengths(name, arrays, len(arrays[keys[0]]))
         parts = np.split(arrays[keys[0]], np.cumsum(lengths)[:-1])
         for title, part in zip(titles, parts, strict=True):
             yield f'{stem}/{title}', keys[0], part
 
     def _lengths(self, name, arrays, total) -> tuple[list[str], list[int]]:
-        """Names and lengths of recordings that lie one after the other."""
+        """Return names and lengths of concatenated recordings."""
         lengths = arrays['length']
         if (lengths.dtype.kind not in 'iu' or lengths.ndim != 1 or not lengths.size
                 or min(lengths.tolist()) < 1 or sum(lengths.tolist()) != total):
@@ -152,12 +149,12 @@ class JointsNPZ(MotionCapture):
         return titles, lengths.tolist()
 
     def _texts(self, name, field, value) -> list[str]:
-        """A text array with one axis as a list."""
+        """Return a text array with one axis as a list."""
         try:
             if value.dtype.kind != 'U' or value.ndim != 1:
                 raise ValueError(f'{value.dtype} of shape {value.shape}')
             texts = value.tolist()
             ''.join(texts).encode()
-        except (ValueError, SystemError) as error:  # of code points that do not exist
+        except (ValueError, SystemError) as error:  # SystemError: invalid code points
             raise self.error(name, field, error, 'texts of shape (N,)') from None
         return texts

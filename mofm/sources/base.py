@@ -1,4 +1,4 @@
-"""Base classes of the readers of outside formats."""
+"""Base classes of readers."""
 import glob
 import io
 import json
@@ -19,27 +19,27 @@ Item = tuple[dict, tuple[str, ...]]
 
 
 class Source:
-    """Native files, read one at a time, as annotations of the one schema in COCO-17 order.
+    """Base class of readers, which convert native files one by one to COCO-17 annotations.
 
-    Iterating yields ``(annotation, splits)``: the annotation and the names of the splits it is
-    in. A reader sets the class attributes and writes :meth:`read`. A file that cannot be used is
-    left out and its reason kept in :attr:`problems`.
+    Iterating yields ``(annotation, splits)``, where ``splits`` names the splits of the annotation.
+    A subclass sets the class attributes and implements :meth:`read`. Invalid files are skipped and
+    their errors appended to :attr:`problems`.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        strict (bool): Raise at the first bad file instead.
-        lists (Mapping[str, str or Path] or Sequence[tuple], optional): For readers whose files
-            have no label: text files with lines ``NAME LABEL`` by split, as mmaction2 lists
-            videos. Recordings in no list are left out. Without, all have label 0 and no split.
+        strict (bool): Raise at the first invalid file instead of skipping it.
+        lists (Mapping[str, str or Path] or Sequence[tuple], optional): For files without labels:
+            text files with lines ``NAME LABEL`` by split, as in mmaction2. Unlisted recordings are
+            skipped. By default all recordings have label 0 and no split.
 
     Raises:
-        AnnotationError: If the path holds no such files, or a list is wrong.
+        AnnotationError: If the path has no such files or a list is invalid.
     """
 
-    #: The native files begin and end with these; others, e.g. lists of labels, are left alone.
+    #: Prefix and suffix of native files; other files, e.g. lists of labels, are ignored.
     prefix: str = ''
     suffix: str = ''
-    #: Larger files are refused, in bytes.
+    #: Maximum size of a file in bytes.
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
     classes: tuple[str, ...] = ()
@@ -61,25 +61,25 @@ class Source:
 
     @classmethod
     def add_options(cls, parser: ArgumentParser):
-        """Add the keyword arguments that users of ``tools/data/prepare.py`` set."""
-        parser.add_argument('--strict', action='store_true', help='stop at the first bad file')
+        """Add the options of the reader to ``tools/data/prepare.py``."""
+        parser.add_argument('--strict', action='store_true', help='stop at the first invalid file')
         if not cls.classes:
             parser.add_argument('--list', nargs=2, action='append', dest='lists',
                                 metavar=('SPLIT', 'FILE'),
-                                help='text file with lines NAME LABEL; once for every split')
+                                help='text file with lines NAME LABEL; once per split')
 
     @classmethod
     def from_options(cls, path: str | Path, **options) -> 'Source':
-        """Make the reader from the parsed options of :meth:`add_options`.
+        """Build the reader from the parsed options of :meth:`add_options`.
 
         Raises:
-            AnnotationError: As the class.
+            AnnotationError: See the class.
             ValueError: If an option is out of range.
         """
         return cls(path, **options)
 
     def find(self) -> list[str]:
-        """Paths of the native files inside the folder or zip file, sorted.
+        """List the native files in the folder or zip file, sorted.
 
         Raises:
             AnnotationError: If the path is neither.
@@ -98,43 +98,43 @@ class Source:
         except Exception as error:  # zipfile raises many kinds for damaged directories
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
                                   f'({error})') from None
-        # A zip file may have the same name twice; the later one counts.
+        # A zip file may contain a name twice; the last one counts.
         return sorted({f.as_posix() for f in files
                        if f.suffix == self.suffix and f.name.startswith(self.prefix)
                        and not f.name.startswith('.') and '__MACOSX' not in f.parts})
 
     def read(self, name: str, content: bytes) -> Item:
-        """Turn one native file into an annotation.
+        """Convert one native file to an annotation.
 
         Args:
             name (str): Path inside the folder or zip file; empty if :attr:`path` is the file.
-            content (bytes): What the file holds.
+            content (bytes): Content of the file.
 
         Returns:
             tuple[dict, tuple[str]]: The annotation and its splits.
 
         Raises:
-            AnnotationError: If the file is not as expected.
+            AnnotationError: If the file is invalid.
         """
         raise NotImplementedError
 
     def annotations(self, name: str, content: bytes) -> Iterable[Item]:
-        """All annotations of one native file: that of :meth:`read`, unless overridden."""
+        """Return all annotations of one native file; by default the one of :meth:`read`."""
         return [self.read(name, content)]
 
     def stem(self, name: str) -> str:
-        """Path of a native file without its suffix: what a recording without a name is called."""
+        """Return the path of a native file without suffix, the default name of a recording."""
         path = PurePosixPath(name or self.path.name)
         return path.with_suffix('').as_posix()
 
     def listed(self, name: str) -> tuple[int, tuple[str, ...]] | None:
-        """Label and splits of a recording of a reader without classes.
+        """Look up label and splits of a recording in the lists.
 
         Args:
-            name (str): What a line of the lists calls it; folders and suffix may be left out.
+            name (str): The recording; lists may omit its folders and suffix.
 
         Returns:
-            tuple[int, tuple[str]] or None: None if there are lists and it is in none.
+            tuple[int, tuple[str]] or None: None if there are lists and none contains it.
         """
         if self.lists is None:
             return 0, ()
@@ -146,7 +146,7 @@ class Source:
         return None
 
     def companion(self, filename: str) -> bytes:
-        """Content of a file that the native ones need, inside the path or next to it.
+        """Read a file that the native ones depend on, inside the path or next to it.
 
         Args:
             filename (str): Its name without folders.
@@ -165,19 +165,25 @@ class Source:
         for file in files:
             if file.is_file():
                 return self.file_content(str(file), None)
-        raise AnnotationError(f'{self.path}: found no {filename}, expected it inside or beside; '
-                              f'{type(self).__name__} cannot be read without it')
+        raise AnnotationError(f'{self.path}: found no {filename}, expected it inside the path or '
+                              f'next to it; {type(self).__name__} requires it')
 
     def error(self, name: str, field: str, found: object, expected: object) -> AnnotationError:
-        """The error to raise about ``field`` of the native file ``name``."""
+        """Return an error about ``field`` of the native file ``name``."""
         where = f'{self.path}:{name}' if name else str(self.path)
         return file_error(where, field, found, expected)
 
+    def report(self, error: AnnotationError):
+        """Append an error to :attr:`problems`, or raise it if ``strict``."""
+        if self.strict:
+            raise error
+        self.problems.append(error)
+
     def check_path(self, name: str, field: str, path: str):
-        """Refuse a name that is no path inside of a folder, or cannot be written.
+        """Check that a name is a path inside a folder and can be encoded.
 
         Raises:
-            AnnotationError: If it is neither.
+            AnnotationError: If not.
         """
         if not is_inside(path):
             raise self.error(name, field, repr(path), 'a path inside the folder')
@@ -186,34 +192,34 @@ class Source:
         """Parse a JSON file.
 
         Raises:
-            AnnotationError: If it is none.
+            AnnotationError: If the content is no JSON or has a duplicate key.
         """
         try:
             return json.loads(content, object_pairs_hook=unique)
-        except Exception as error:  # damaged or hostile text: also recursion and encoding errors
+        except Exception as error:  # malformed text: also recursion and encoding errors
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              'a readable JSON file') from None
 
     def array(self, name: str, field: str, values: object,
               shape: tuple[int | None, ...]) -> np.ndarray:
-        """Numbers of a parsed file as an array.
+        """Convert numbers of a parsed file to an array.
 
         Args:
             name (str): The native file.
-            field (str): Named in the error.
+            field (str): Field for error messages.
             values (object): Nested lists or an array.
-            shape (tuple[int or None]): Expected shape, None for any length, 0 included.
+            shape (tuple[int or None]): Expected shape, None for any length, including 0.
 
         Returns:
             np.ndarray: float64, finite.
 
         Raises:
-            AnnotationError: If it is anything else.
+            AnnotationError: If the values or their shape are different.
         """
         try:
             array = np.array(values)
             if array.dtype.kind not in 'iuf' and array.size or holds_bool(values):
-                raise ValueError(f'{array.dtype}, values that are no numbers')
+                raise ValueError(f'{array.dtype}, not numbers')
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(name, field, error, f'numbers of shape {shape}') from None
@@ -224,11 +230,34 @@ class Source:
             raise self.error(name, field, 'NaN or infinite values', 'finite numbers')
         return array
 
-    def npz(self, name: str, content: bytes) -> dict[str, np.ndarray]:
-        """Arrays of an ``.npz`` file.
+    def table(self, name: str, content: bytes, columns: int,
+              delimiter: str | None = None) -> np.ndarray:
+        """Parse a text file with one row of numbers per line.
+
+        Returns:
+            np.ndarray: (N, columns) float64, finite.
 
         Raises:
-            AnnotationError: If it is none, holds objects, or unpacks to more than
+            AnnotationError: If the file is empty or the values or their number are different.
+        """
+        try:
+            if not content.strip():
+                raise ValueError('no text')
+            rows = np.loadtxt(io.BytesIO(content), delimiter=delimiter, comments=None, ndmin=2)
+        except ValueError as error:
+            raise self.error(name, 'rows', str(error)[:200],
+                             f'{columns} numbers per row') from None
+        if rows.shape[1] != columns:
+            raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} per row')
+        if not np.isfinite(rows).all():
+            raise self.error(name, 'rows', 'NaN or infinite values', 'finite numbers')
+        return rows
+
+    def npz(self, name: str, content: bytes) -> dict[str, np.ndarray]:
+        """Read the arrays of an ``.npz`` file.
+
+        Raises:
+            AnnotationError: If the file is invalid, contains objects, or unpacks to more than
                 :attr:`max_size` bytes.
         """
         try:
@@ -238,14 +267,14 @@ class Source:
                 if size > self.max_size:
                     raise ValueError(f'unpacks to {size} bytes')
                 for info in archive.infolist():
-                    with archive.open(info) as f:  # unpacks more if it is not told how much
+                    with archive.open(info) as f:  # a read without a size may unpack more
                         member = io.BytesIO(f.read(info.file_size))
                     array = np.lib.format.read_array(member, allow_pickle=False)
-                    if array.size > self.max_size:  # values of no bytes
+                    if array.size > self.max_size:  # zero-sized items
                         raise ValueError(f'{array.dtype} of shape {array.shape}')
                     arrays.append((info.filename.removesuffix('.npy'), array))
             return unique(arrays)
-        except Exception as error:  # damaged bytes make the parsers raise nearly anything
+        except Exception as error:  # the parsers raise many kinds for damaged bytes
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              f'a readable .npz file of numbers, at most {self.max_size} bytes'
                              ) from None
@@ -256,20 +285,20 @@ class Source:
                         file, index, self.dims)
 
     def file_content(self, name: str, archive) -> bytes:
-        """Content of a native file.
+        """Read a native file.
 
         Args:
             name (str): Path inside the folder or zip file; empty if :attr:`path` is the file.
-            archive (ZipFile, optional): The open zip file; None for a file of its own.
+            archive (ZipFile, optional): The open zip file, None for a regular file.
 
         Raises:
-            AnnotationError: If it cannot be read, or is larger than :attr:`max_size`.
+            AnnotationError: If the file cannot be read or is larger than :attr:`max_size`.
         """
         file = self.path / name if name else self.path
         try:
             size = archive.getinfo(name).file_size if archive else file.stat().st_size
             with (archive.open(name) if archive else open(file, 'rb')) as f:
-                content = f.read(min(size, self.max_size) + 1)  # reserves as much
+                content = f.read(min(size, self.max_size) + 1)  # allocates as much
         except Exception as error:  # zipfile raises many kinds for damaged members
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              'a readable file') from error
@@ -283,10 +312,10 @@ class Source:
         return self.file_content(name, archive)
 
     def convert(self, names: Sequence[str]) -> Iterator[Item]:
-        """Annotations of some of :attr:`files`; :attr:`problems` then tells what was left out.
+        """Convert some of :attr:`files`; :attr:`problems` then lists the skipped ones.
 
         Raises:
-            AnnotationError: At the first bad file, if ``strict``.
+            AnnotationError: At the first invalid file, if ``strict``.
         """
         self.problems.clear()
         packed = self.path.is_file() and self.files != ['']
@@ -302,9 +331,7 @@ class Source:
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:
-                    if self.strict:
-                        raise
-                    self.problems.append(error)
+                    self.report(error)
                 else:
                     yield from items
         finally:
@@ -315,46 +342,45 @@ class Source:
         return self.convert(self.files)
 
     def __len__(self) -> int:
-        """Number of annotations if no file is bad and each has one."""
+        """Return the number of annotations if all files are valid and have one each."""
         return len(self.files)
 
 
 class FolderSource(Source):
-    """Recordings that are folders with a native file per frame.
+    """Base class of readers of recordings with one native file per frame.
 
-    :attr:`files` are the folders, and :meth:`annotations` gets an iterator over the names
-    (without folders) and contents of the files of one, sorted by name, each read when its turn
-    comes.
+    :attr:`files` are the folders. :meth:`annotations` gets a lazy iterator over names (without
+    folders) and contents of the files of one folder, sorted by name.
     """
 
     def find(self) -> list[str]:
-        """Folders with native files."""
+        """List folders with native files."""
         self.members: dict[str, list[str]] = {}
         for file in super().find():
             self.members.setdefault(self.folder(file) if file else '', []).append(file)
         return sorted(self.members)
 
     def folder(self, file: str) -> str:
-        """Recording that a native file belongs to: the folder it is in."""
+        """Return the recording that a native file belongs to, by default its folder."""
         return PurePosixPath(file).parent.as_posix()
 
     def stem(self, name: str) -> str:
-        """Name of the recording: its folder, or the path if that is one recording."""
+        """Return the name of the recording: its folder, or the path of a single recording."""
         return self.path.absolute().stem if name in ('', '.') else name
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[Item]:
-        """All annotations of one folder."""
+        """Return all annotations of one folder."""
         raise NotImplementedError
 
     def load(self, name: str, archive) -> Iterator[tuple[str, bytes]]:
-        """Names and contents of the files of the folder ``name``."""
+        """Yield names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
             yield PurePosixPath(file).name, self.file_content(file, archive)
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name, as a path on any system, stays in the folder that it is put into."""
-    path = PureWindowsPath(name)  # knows the separators of both worlds
+    """Return whether a relative path stays inside its folder on any operating system."""
+    path = PureWindowsPath(name)  # accepts both separators
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -363,7 +389,7 @@ def is_inside(name: str) -> bool:
 
 
 def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
-    """A dict, unless a name comes twice."""
+    """Build a dict; raise ``ValueError`` at duplicate names."""
     out = dict(pairs)
     if len(out) < len(pairs):
         (name, _), = Counter(name for name, _ in pairs).most_common(1)
@@ -372,13 +398,19 @@ def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
 
 
 def holds_bool(values) -> bool:
-    """NumPy takes true and false among numbers for 1 and 0."""
+    """Return whether nested lists contain booleans, which NumPy converts to 1 and 0."""
     return isinstance(values, (list, tuple)) and any(
         type(v) is bool or holds_bool(v) for v in values)
 
 
+def image_size(text: str) -> tuple[int, int]:
+    """Parse ``WIDTHxHEIGHT`` to height and width."""
+    width, height = map(int, text.split('x'))
+    return height, width
+
+
 def _read_lists(lists) -> dict[str, tuple[int, list[str]]]:
-    """Label and splits by name, from text files with lines ``NAME LABEL``."""
+    """Read label and splits by name from text files with lines ``NAME LABEL``."""
     out = {}
     for split, path in dict(lists).items():
         try:

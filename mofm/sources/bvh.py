@@ -1,8 +1,7 @@
 """Motion capture in BVH files: a hierarchy of joints, then the values of all channels per frame.
 
-The parser is our own: those of the package index know position channels at the root only (pybvh),
-expect 3 or 6 channels in a fixed order (pymotion), walk over frames in Python (bvhio) or compute
-no positions (bvh).
+Available parsers support position channels at the root only (pybvh), expect 3 or 6 channels in a
+fixed order (pymotion), loop over frames in Python (bvhio) or compute no positions (bvh).
 """
 import re
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ import numpy as np
 from mofm.registry import SOURCES
 
 from .base import Item
-from .motion_capture import MotionCapture, load_map, shipped_maps
+from .motion_capture import MAP_OPTION, MotionCapture, load_map
 
 _HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7
@@ -28,7 +27,7 @@ class Skeleton(NamedTuple):
     """Hierarchy of a BVH file with J joints, End Sites included.
 
     Args:
-        names (list[str]): Names; the End Site of ``Head`` is called ``Head_End``.
+        names (list[str]): Names; the End Site of ``Head`` is ``Head_End``.
         parents (list[int]): Index of the parent, -1 for the root; parents come first.
         offsets (np.ndarray): (J, 3) from the parent in the unit of the file.
         channels (list[list[tuple[str, int]]]): Kind and axis of each joint's channels.
@@ -41,10 +40,10 @@ class Skeleton(NamedTuple):
 
 
 def parse_hierarchy(text: str) -> Skeleton:
-    """Read what stands before ``MOTION``.
+    """Parse the text before ``MOTION``.
 
     Raises:
-        ValueError: If it is not as expected; the message tells what was found.
+        ValueError: If it is invalid; the message is what was found.
     """
     names, parents, offsets, channels, opened = [], [], [], [], []
     tokens = iter(text.split())
@@ -54,7 +53,7 @@ def parse_hierarchy(text: str) -> Skeleton:
         if token in ('ROOT', 'JOINT', 'End'):
             name = ' '.join(takewhile(lambda word: word != '{', tokens))
             if (token == 'ROOT') != (not names) or (token != 'ROOT') != bool(opened):
-                raise ValueError(f'{token} {name} in a wrong place, e.g. a second ROOT')
+                raise ValueError(f'misplaced {token} {name}, e.g. a second ROOT')
             parents.append(opened[-1] if opened else -1)
             names.append(f'{names[opened[-1]]}_End' if token == 'End' else name)
             opened.append(len(names) - 1)
@@ -91,16 +90,16 @@ def _parse_channels(tokens, joint):
 def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
     """Compute the positions of the joints.
 
-    A joint is at its offset from the parent, or where its position channels say, and turns by its
-    rotation channels, the first one outermost, whatever their order in the file.
+    A joint is at its offset from the parent unless it has position channels. Rotation channels
+    apply in the order of the file, the first one outermost.
 
     Args:
-        skeleton (Skeleton): What :func:`parse_hierarchy` returns.
+        skeleton (Skeleton): Result of :func:`parse_hierarchy`.
         values (np.ndarray): (T, C) of all channels in the order of the file: degrees, and lengths
             in its unit.
 
     Returns:
-        np.ndarray: (T, J, 3) in the unit of the file along the axes of the room.
+        np.ndarray: (T, J, 3) in the unit of the file and world coordinates.
     """
     from scipy.spatial.transform import Rotation
 
@@ -135,12 +134,12 @@ class BVH(MotionCapture):
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path): What the joints are called, see :func:`load_map`; End Sites are
-            called after their joint, e.g. ``Head_End``.
-        **kwargs: Those of :class:`MotionCapture`; the unit is the centimeter by default.
+        joint_map (str or Path): Names of the joints, see :func:`load_map`; the End Site of
+            ``Head`` is ``Head_End``.
+        **kwargs: Passed to :class:`MotionCapture`; ``unit`` defaults to a centimeter.
 
     Raises:
-        AnnotationError: If the path holds no such files or the map cannot be read.
+        AnnotationError: If the path has no such files or the map cannot be read.
     """
 
     suffix = '.bvh'
@@ -154,9 +153,7 @@ class BVH(MotionCapture):
     def add_options(cls, parser):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
-        parser.add_argument('--map', dest='joint_map', required=True, metavar='NAME_OR_FILE',
-                            help='names of the joints: a JSON file {COCO joint: joint} or one of '
-                            f'{", ".join(shipped_maps())}')
+        parser.add_argument('--map', required=True, **MAP_OPTION)
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """See :meth:`Source3D.recordings`."""
@@ -168,13 +165,13 @@ class BVH(MotionCapture):
         with np.errstate(over='ignore', invalid='ignore'):
             joints = forward_kinematics(skeleton, values)
         if not np.isfinite(joints).all():
-            raise self.error(name, 'MOTION', 'positions that are too large', 'a human body')
+            raise self.error(name, 'MOTION', 'infinite positions', 'a human body')
         joints = self.to_coco(name, 'HIERARCHY', joints, skeleton.names, self.joint_map)
         joints = self.meters(name, 'MOTION', joints)
         yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
 
     def _parse(self, name, content) -> tuple[Skeleton, np.ndarray]:
-        """The skeleton and the values (T, C) of its channels."""
+        """Parse the skeleton and the values (T, C) of its channels."""
         try:
             head, *tail = re.split(r'(?m)^[ \t]*MOTION[ \t]*\r?$', content.decode('utf-8-sig'))
             skeleton = parse_hierarchy(head)
@@ -186,8 +183,8 @@ class BVH(MotionCapture):
                              'Frames: and Frame Time:')
         frames, channels = int(match[1]), sum(map(len, skeleton.channels))
         if not 1 <= frames <= _MAX_POSITIONS / len(skeleton.names):
-            raise self.error(name, 'Frames', frames, 'at least 1, and at most '
-                             f'{_MAX_POSITIONS} positions of joints')
+            raise self.error(name, 'Frames', frames,
+                             f'at least 1 and at most {_MAX_POSITIONS} positions of joints')
         try:
             if not 0 < float(match[2]) < np.inf:
                 raise ValueError(f'Frame Time {match[2]}')
@@ -198,6 +195,6 @@ class BVH(MotionCapture):
             if values.shape[1] != channels or not np.isfinite(values).all():
                 raise ValueError(f'{values.shape[1]} columns, or NaN or infinite values')
         except ValueError as error:
-            raise self.error(name, 'MOTION', error, f'{frames} rows of {channels} numbers and '
-                             'their positive distance in time') from None
+            raise self.error(name, 'MOTION', error, f'{frames} rows of {channels} numbers and a '
+                             'positive frame time') from None
         return skeleton, values

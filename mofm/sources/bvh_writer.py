@@ -1,7 +1,7 @@
-"""BVH files from positions of joints, for animation programs.
+"""Writer of BVH files from joint positions, for animation programs.
 
-The writer is our own: bvhio and pybvh write rotations that one has to have; pymotion finds them
-from positions, but turns the bones of a joint that has several together.
+bvhio and pybvh write given rotations; pymotion estimates them from positions, but with a single
+rotation for all bones of a joint.
 """
 import warnings
 from os import PathLike
@@ -26,23 +26,22 @@ _ROTATION = 'Zrotation Xrotation Yrotation'
 
 def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
               fps: float):
-    """Write the motion of one person; the file appears complete or not at all.
+    """Write the motion of one person atomically.
 
-    The first joint of the layout is the root. Bones keep one length, the median over the frames,
-    and have their direction in every frame. In the rest pose the person stands upright, the arms
-    to the sides, and looks along z. A bone turns from there by the smallest rotation relative to
-    the bone before it. A joint with several bones turns by the rotation that fits them best, and
-    each of them by the rest, about a joint at the same place that is called after both ends, e.g.
-    ``neck_nose``.
+    The first joint of the layout is the root. Bone lengths are constant, the median over the
+    frames; directions are exact in every frame. The rest pose is a T-pose that faces z. A bone
+    rotates from there by the smallest rotation relative to its parent. A joint with several bones
+    rotates by their best fit, and each bone by the remainder about an extra joint at the same
+    position, named after both ends, e.g. ``neck_nose``.
 
     Args:
         path (str or Path): File to write.
-        joints (np.ndarray): (T, J, 3) finite positions, y up, in the unit that the file has then.
+        joints (np.ndarray): (T, J, 3) finite positions, y up, in the unit of the file.
         layout (str or Layout): Joints and bones.
         fps (float): Frames per second.
 
     Raises:
-        ValueError: If the joints are not as expected.
+        ValueError: If the joints or the frame rate are invalid.
     """
     from scipy.spatial.transform import Rotation
 
@@ -52,15 +51,15 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
         raise ValueError(f'{path}: found joints of shape {joints.shape}, expected (T, '
                          f'{layout.num_joints}, 3) for layout {layout.name!r}')
     if not np.isfinite(joints).all() or not 0 < fps < np.inf:
-        raise ValueError(f'{path}: found joints that are NaN or infinite, or fps={fps}, expected '
-                         'numbers, and a positive frame rate')
+        raise ValueError(f'{path}: found NaN or infinite joints, or fps={fps}, expected finite '
+                         'joints and a positive frame rate')
     children, columns = _children(layout), [joints[:, 0]]
 
     def turned(frame: 'Rotation', bone: np.ndarray, rest: np.ndarray) -> 'Rotation':
         return frame * _swing(rest, frame.inv().apply(bone))
 
     def write(name: str, offset: np.ndarray, frame: 'Rotation', turn: 'Rotation', inner) -> str:
-        """A joint in the frame of its parent, and what hangs on it."""
+        """Return the text of a joint, relative to its parent, and of its children."""
         channels = f'6 {_POSITION}' if len(columns) == 1 else '3'
         kind = 'ROOT' if len(columns) == 1 else 'JOINT'
         columns.append(_angles(frame.inv() * turn))
@@ -97,7 +96,7 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
 
 
 def _children(layout: Layout) -> dict[int, list[int]]:
-    """Joints by the joint before them on the way from the first one."""
+    """Return the children of each joint in the tree from the first joint."""
     children, found = {0: []}, [0]
     for joint in found:  # grows
         for pair in layout.edges:
@@ -110,7 +109,7 @@ def _children(layout: Layout) -> dict[int, list[int]]:
 
 
 def _rest(name: str) -> np.ndarray:
-    """Direction of the bone to a joint in the rest pose."""
+    """Return the direction of the bone to a joint in the rest pose."""
     side, _, part = name.partition('_')
     if side not in ('left', 'right'):
         return _UP
@@ -118,19 +117,19 @@ def _rest(name: str) -> np.ndarray:
 
 
 def _swing(rest: np.ndarray, bone: np.ndarray) -> 'Rotation':
-    """Smallest rotations of an axis (3,) to T directions (T, 3)."""
+    """Compute the smallest rotations of an axis (3,) to T directions (T, 3)."""
     from scipy.spatial.transform import Rotation
 
     axis = np.cross(rest, bone)
     length = np.linalg.norm(axis, axis=-1)
     angle = np.arctan2(length, bone @ rest)
-    axis[length == 0] = np.roll(rest, 1)  # half a turn about any other axis, or no turn
+    axis[length == 0] = np.roll(rest, 1)  # 180 degrees about any other axis, or none
     return Rotation.from_rotvec(
         axis * (angle / np.linalg.norm(axis, axis=-1))[:, None])
 
 
 def _fit(rest: np.ndarray, bones: np.ndarray) -> 'Rotation':
-    """Rotations that bring K axes (K, 3) nearest to T x K directions (T, K, 3): Kabsch, 1976."""
+    """Fit rotations of K axes (K, 3) to T x K directions (T, K, 3) (Kabsch, 1976)."""
     from scipy.spatial.transform import Rotation
 
     length = np.linalg.norm(bones, axis=-1, keepdims=True)
@@ -140,9 +139,9 @@ def _fit(rest: np.ndarray, bones: np.ndarray) -> 'Rotation':
 
 
 def _angles(rotation: 'Rotation') -> np.ndarray:
-    """(T, 3) degrees in the order of the channels, without jumps of a full turn."""
+    """Return unwrapped degrees (T, 3) in the order of the channels."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', UserWarning)  # at a gimbal lock any choice is right
+        warnings.simplefilter('ignore', UserWarning)  # at a gimbal lock any choice is valid
         return np.unwrap(rotation.as_euler('ZXY', degrees=True), period=360, axis=0)
 
 

@@ -1,4 +1,4 @@
-"""MMPose: predictions of its inferencer and of its demo, of videos and of images."""
+"""Predictions of MMPose's inferencer and demo for videos and images."""
 import re
 import zipfile
 from argparse import ArgumentParser
@@ -13,7 +13,7 @@ from mofm.structures import LAYOUTS, convert, get_layout
 from .base import Source
 from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
-# Bytes of a file that tell what it is.
+# Bytes of a file that determine its kind.
 _HEAD = 4096
 # COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
 _LAYOUTS = {17: 'coco17', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
@@ -21,26 +21,26 @@ _LAYOUTS = {17: 'coco17', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
 
 @SOURCES.register_module('mmpose')
 class MMPoseJSON(FramePoseSource):
-    """Reader of the JSON files that MMPose 1.x writes.
+    """Reader of the JSON files of MMPose 1.x.
 
-    Of a video, the inferencer writes a list of frames with ``frame_id`` from 0 and ``instances``;
-    the demo writes a dict with ``meta_info`` and the same as ``instance_info``, from 1 unless
-    ``meta_info`` has ``frame_offset``, into ``results_<video>.json``. Of images, the inferencer
-    writes a list of instances for each: such a folder is a video, frames as in
-    :class:`AlphaPose`. The first file of a folder tells which it has.
+    For a video, the inferencer writes a list of frames with ``frame_id`` from 0 and ``instances``;
+    the demo writes ``results_<video>.json``, a dict with ``meta_info`` and the same list as
+    ``instance_info``, from 1 unless ``meta_info`` has ``frame_offset``. For images, the inferencer
+    writes one list of instances per image: such a folder is a video, with frames as in
+    :class:`AlphaPose`. The first file of a folder determines its kind.
 
-    Where the person detector found nobody, the inferencer takes the whole image for a person with
-    ``bbox_score`` 1. Such an instance, alone in its frame, is left out if any lower ``bbox_score``
-    in the video shows that there was a person detector.
+    Without a detected person, the inferencer uses the whole image as a box with ``bbox_score`` 1.
+    Such an instance is dropped if it is alone in its frame and a lower ``bbox_score`` elsewhere in
+    the video shows that a person detector was used.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        layout (str, optional): Layout of the joints; by default that of COCO or Halpe with as
-            many.
-        **kwargs: Those of :class:`FramePoseSource`.
+        layout (str, optional): Layout of the joints. By default the one of COCO or Halpe with the
+            same number of joints.
+        **kwargs: Passed to :class:`FramePoseSource`.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path has no such files.
         ValueError: If the layout is unknown.
     """
 
@@ -53,10 +53,10 @@ class MMPoseJSON(FramePoseSource):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--layout', choices=sorted(LAYOUTS),
-                            help='of the joints; by default the one of COCO or Halpe')
+                            help='layout of the joints (default: COCO or Halpe by their number)')
 
     def find(self) -> list[str]:
-        """Videos, and folders with images."""
+        """List videos, and folders with images."""
         files = Source.find(self)
         self.members = {}
         archive = zipfile.ZipFile(self.path) if files != [''] and self.path.is_file() else None
@@ -73,7 +73,7 @@ class MMPoseJSON(FramePoseSource):
         return sorted(self.members)
 
     def _has_images(self, group, archive):
-        """Whether the first file that tells begins like the instances of an image."""
+        """Return whether the first conclusive file starts like the instances of an image."""
         empty = True
         for file in group:
             try:
@@ -89,7 +89,7 @@ class MMPoseJSON(FramePoseSource):
         return empty
 
     def stem(self, name: str) -> str:
-        """Name of the video, without what the demo puts before it."""
+        """Return the name of the video without the demo's prefix."""
         root = self.path.absolute()
         if name == '.':
             return root.stem if root.is_file() else root.name
@@ -117,7 +117,7 @@ class MMPoseJSON(FramePoseSource):
                          img_shape=self._img_shape(name, info))
 
     def _frames(self, name, data):
-        """Numbers (T,) and instances of the frames of one file, and what it tells about itself."""
+        """Return frame numbers (T,), instances per frame and ``meta_info`` of one file."""
         info, first = {}, 0
         if isinstance(data, dict):
             info, data = data.get('meta_info'), data.get('instance_info')
@@ -133,30 +133,30 @@ class MMPoseJSON(FramePoseSource):
         ids = [item.get('frame_id') for item in data]
         if not all(type(i) is int and first <= i < 2**31 for i in ids) or (
                 len(set(ids)) < len(ids)):
-            raise self.error(name, 'frame_id', 'other, equal or too large values',
-                             f'the number of every frame, from {first}')
+            raise self.error(name, 'frame_id', 'other, duplicate or too large values',
+                             f'the number of each frame, from {first}')
         return np.array(ids) - first, [item.get('instances') for item in data], info
 
     def _instances(self, file, frames):
-        """Poses, score and whether it is the whole image of each box, and counts."""
+        """Return poses, score and whole-image flag of each box, and counts per frame."""
         if not all(isinstance(f, list) and all(isinstance(i, dict) for i in f) for f in frames):
-            raise self.error(file, 'instances', 'other values', 'a list of dicts for every frame')
+            raise self.error(file, 'instances', 'other values', 'a list of dicts per frame')
         counts = np.array([len(frame) for frame in frames])
         instances = [instance for frame in frames for instance in frame]
         if not instances:
-            return *self.nobody(), np.zeros(0), np.zeros(0, bool), counts
+            return *self.no_poses(), np.zeros(0), np.zeros(0, bool), counts
         keypoint = self._numbers(file, instances, 'keypoints', (None, None, 2))
         score = self._numbers(file, instances, 'keypoint_scores', (None, keypoint.shape[1]))
         layout = self.layout or _LAYOUTS.get(keypoint.shape[1])
         num_joints = layout and get_layout(layout).num_joints
         if not layout or (self.layout and num_joints != keypoint.shape[1]):
             raise self.error(file, 'keypoints', f'{keypoint.shape[1]} joints',
-                             f'those of {layout}' if layout else 'another number or a --layout')
+                             f'those of {layout}' if layout else 'another number or --layout')
         keypoint, score = keypoint[:, :num_joints], score[:, :num_joints]
         box_score, whole = np.full(len(instances), np.nan), np.zeros(len(instances), bool)
         if 'bbox_score' in instances[0]:
             box = [instance.get('bbox') for instance in instances]
-            # A list of its own in nearly all versions.
+            # Nested in a list in nearly all versions.
             box = [b[0] if isinstance(b, list) and len(b) == 1 else b for b in box]
             box = self.array(file, 'bbox', box, (None, 4))
             box_score = self._numbers(file, instances, 'bbox_score', (None,))

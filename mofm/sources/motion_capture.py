@@ -1,4 +1,4 @@
-"""Base class of motion capture readers: units, axes, and joints by name."""
+"""Base class of motion capture readers: units, axes and joint names."""
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
 _MAPS = Path(__file__).parent / 'joint_maps'
-# What the body measures along its longest axis, median over the frames, in meters. The common
-# units differ by more than the range.
+# Range of the body's longest extent in meters, median over the frames. Common units differ by
+# more than this range.
 _SMALLEST, _LARGEST = .5, 3
 _MAX_MAP = 2**16
 
@@ -21,30 +21,37 @@ JointMap = Mapping[str, tuple[str, ...]]
 
 
 def shipped_maps() -> list[str]:
-    """Names of the maps of :func:`load_map` that come with the package."""
+    """List the maps for :func:`load_map` that the package contains."""
     return sorted(file.stem for file in _MAPS.glob('*.json'))
 
 
+#: Option of the readers that map joints by name.
+MAP_OPTION = dict(
+    dest='joint_map', metavar='NAME_OR_FILE',
+    help='names of the joints: a JSON file {COCO joint: joint} or one of '
+    f'{", ".join(shipped_maps())}')
+
+
 def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Load the map from the joints of a skeleton to those of COCO-17.
+    """Load a map from the joints of a skeleton to those of COCO-17.
 
     Args:
-        path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, of which the mean
-            is taken, or the name of a shipped one (:func:`shipped_maps`). Joints of COCO-17 that
-            it lacks are missing.
+        path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, where several
+            joints are averaged, or one of :func:`shipped_maps`. Joints of COCO-17 without an
+            entry are missing.
 
     Returns:
         dict[str, tuple[str]]: Joints of the skeleton by joint of COCO-17.
 
     Raises:
-        AnnotationError: If there is no such file, or it is none.
+        AnnotationError: If there is no such file or it is invalid.
     """
     file = _MAPS / f'{path}.json' if str(path) in shipped_maps() else Path(path)
     try:
         with open(file, 'rb') as f:
             content = f.read(_MAX_MAP)
         data = json.loads(content)
-    except Exception as error:  # damaged or hostile text: also recursion and encoding errors
+    except Exception as error:  # malformed text: also recursion and encoding errors
         raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected a JSON '
                               f'file with a map or one of {shipped_maps()}') from None
     if not isinstance(data, dict) or not data or not data.keys() <= set(_COCO):
@@ -60,28 +67,27 @@ def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 class MotionCapture(Source3D):
-    """Joints in any unit, with any axis up and in any order, as :class:`Source3D` wants them.
+    """Base class of readers of joints in any unit, vertical axis and order.
 
-    Readers arrange the joints in COCO-17 order themselves, so that others, e.g. the origin of the
-    room, have no say in where the cameras stand.
+    Readers convert joints to COCO-17 themselves, so that the others, e.g. the world origin, do not
+    affect the placement of the cameras.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        unit (float): Length of the file's unit in meters.
+        unit (float, optional): Unit of the file in meters. Defaults to ``default_unit``.
         up (str): Axis of the file that points up, ``y`` or ``z``; its axes are right-handed.
-        **kwargs: Those of :class:`Source3D`.
+        **kwargs: Passed to :class:`Source3D`.
 
     Raises:
-        AnnotationError: If the path holds no such files.
-        ValueError: If the unit is not positive or the axis another one.
+        AnnotationError: If the path has no such files.
+        ValueError: If the unit is not positive or the axis is unknown.
     """
 
     layout = 'coco17'
-    #: Unit of most files in meters.
+    #: Usual unit of the format in meters.
     default_unit: float = 1
 
-    def __init__(self, path: str | Path, unit: float | None = None, up: str = 'y',
-                 **kwargs):
+    def __init__(self, path: str | Path, unit: float | None = None, up: str = 'y', **kwargs):
         self.unit = self.default_unit if unit is None else unit
         if not 0 < self.unit < np.inf or up not in ('y', 'z'):
             raise ValueError(f'found unit={unit} and up={up!r}, expected a positive number and y '
@@ -98,19 +104,19 @@ class MotionCapture(Source3D):
         parser.add_argument('--up', choices=['y', 'z'], default='y', help='axis that points up')
 
     def meters(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
-        """Joints along the axes of :class:`Source3D`.
+        """Convert joints to the unit and axes of :class:`Source3D`.
 
         Args:
             name (str): The native file.
-            field (str): Named in the error.
-            joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and along the axes of the file,
-                NaN for missing ones.
+            field (str): Field for error messages.
+            joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and axes of the file, NaN where
+                missing.
 
         Returns:
             np.ndarray: (T, 17, 3) float64 in meters, y up.
 
         Raises:
-            AnnotationError: If a joint is infinite or far away, or they are no human body.
+            AnnotationError: If a joint is infinite or far away, or the size is not human.
         """
         with np.errstate(over='ignore'):
             joints = joints * self.unit
@@ -119,30 +125,30 @@ class MotionCapture(Source3D):
         known = np.isfinite(joints).all(-1)  # (T, J)
         self.check_meters(name, field, joints[known | np.isinf(joints).any(-1)])
         frames = joints[known.any(1)]
-        # fmax and fmin pass over missing joints.
+        # fmax and fmin ignore missing joints.
         size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
         size = np.median(size.max(-1)) if len(frames) else 0
         if not _SMALLEST < size < _LARGEST:
             raise self.error(name, field, f'a body of {size:.3g} m', f'{_SMALLEST} to {_LARGEST} '
-                             f'm; the unit is taken to be {self.unit} m')
+                             f'm with unit={self.unit} m')
         return joints
 
     def to_coco(self, name: str, field: str, joints: np.ndarray, names: Sequence[str],
                 joint_map: JointMap) -> np.ndarray:
-        """Joints of COCO-17 by the names that a file gives its joints.
+        """Select joints of COCO-17 by the joint names of a file.
 
         Args:
             name (str): The native file.
-            field (str): Named in the error.
+            field (str): Field for error messages.
             joints (np.ndarray): (T, J, 3).
-            names (Sequence[str]): What the file calls the J joints.
-            joint_map (JointMap): What :func:`load_map` returns.
+            names (Sequence[str]): Names of the J joints in the file.
+            joint_map (JointMap): Result of :func:`load_map`.
 
         Returns:
-            np.ndarray: (T, 17, 3) float64, NaN for those that the map lacks.
+            np.ndarray: (T, 17, 3) float64, NaN for joints that the map lacks.
 
         Raises:
-            AnnotationError: If a joint of the map does not exist, or there are two of its name.
+            AnnotationError: If a joint of the map does not exist or is ambiguous.
         """
         names = list(names)
         out = np.full((len(joints), len(_COCO), 3), np.nan)

@@ -1,9 +1,9 @@
-"""NTU RGB+D 60 and 120: ``.skeleton`` files of Kinect v2.
+"""``.skeleton`` files of NTU RGB+D 60 and 120, recorded with Kinect v2.
 
-Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019. A file is text: the number of frames; per
-frame the number of bodies; per body a line of ten values that starts with its id, the number of
-joints, and a line of twelve values per joint: x, y, z in meters, its pixel in the depth and in
-the color image, an orientation and the tracking state.
+Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019. A text file has the number of frames; per
+frame the number of bodies; per body a line of ten values, the first one its ID, the number of
+joints, and a line of twelve values per joint: x, y, z in meters, its pixel in the depth and the
+color image, an orientation and the tracking state.
 """
 import re
 from argparse import ArgumentParser
@@ -22,12 +22,11 @@ _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
 _HEAD, _ROW = 10, 12  # values in the lines of a body and of a joint
 _NUM_JOINTS = LAYOUTS['kinect25'].num_joints
 _STATE = 11
-# Not tracked, inferred (a guess of the sensor about a hidden joint), tracked.
+# Not tracked, inferred (hidden, estimated by the sensor), tracked.
 _SCORE = np.array([0, .5, 1])
 # First column and (height, width) of each image.
 _IMAGES = dict(color=(5, (1080, 1920)), depth=(3, (424, 512)))
-# The clips have a few hundred.
-_MAX_FRAMES = 10000
+_MAX_FRAMES = 10000  # the clips have a few hundred
 
 _SUBJECTS_60 = frozenset((
     1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38))
@@ -36,19 +35,17 @@ _SUBJECTS_120 = _SUBJECTS_60 | frozenset((
     91, 92, 93, 94, 95, 97, 98, 100, 103))
 
 
-def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> list[int]:
-    """The persons that move most, by the standard deviation of their points.
+def rank_by_motion(person: np.ndarray, points: np.ndarray) -> list[int]:
+    """Rank persons by the standard deviation of their points, as 2s-AGCN and UNIK.
 
-    The rule of 2s-AGCN and UNIK: the deviations of the coordinates, over all joints and frames of
-    a person, are summed.
+    The deviations of the coordinates over all joints and frames of a person are summed.
 
     Args:
-        person (np.ndarray): (R,) int, who the points of a row belong to.
+        person (np.ndarray): (R,) int, the person of each row.
         points (np.ndarray): (R, J, C) coordinates, NaN where missing.
-        count (int): How many to return at most.
 
     Returns:
-        list[int]: The persons, most motion first; those without any point are left out.
+        list[int]: Persons with at least one point, most motion first.
     """
     order = np.argsort(person, kind='stable')
     numbers, first = np.unique(person[order], return_index=True)
@@ -58,30 +55,30 @@ def liveliest(person: np.ndarray, points: np.ndarray, count: int = 2) -> list[in
         if len(known):
             with np.errstate(over='ignore', invalid='ignore'):
                 motion[number] = np.nan_to_num(known.std(0).sum(), nan=np.inf)
-    return sorted(motion, key=lambda number: -motion[number])[:count]
+    return sorted(motion, key=lambda number: -motion[number])
 
 
 class _Skeletons:
-    """Names, splits and bodies of the files, for 2D and 3D readers.
+    """Mixin of names, splits and bodies of the files for 2D and 3D readers.
 
-    ``xsub_train`` and ``xsub_val`` divide the subjects. Of the bodies in a file, told apart by
-    their ids, the two that move most are kept, most motion first.
+    ``xsub_train`` and ``xsub_val`` divide the subjects. The two bodies of a file that move most
+    are kept, most motion first.
 
     Args:
         path (str or Path): Folder or zip file with ``SsssCcccPpppRrrrAaaa.skeleton``, or one such
-            file. Files of the other release are left out.
-        missing (str or Path, optional): The published list of samples whose skeletons are missing
-            or incomplete; they are left out.
-        **kwargs: Those of the other base class.
+            file. Files of the other release are skipped.
+        missing (str or Path, optional): The published list of samples with missing or incomplete
+            skeletons, which are skipped.
+        **kwargs: Passed to the other base class.
 
     Raises:
-        AnnotationError: If the path holds no such files, or the list no name.
+        AnnotationError: If the path has no such files or the list no name.
     """
 
     prefix = 'S'
     suffix = '.skeleton'
     max_size = 2**25
-    #: Setups and subjects 1, 2, ... of the release, and the subjects that train.
+    #: Number of setups and of subjects of the release, and the training subjects.
     setups: int = 0
     subjects: int = 0
     train_subjects: frozenset[int] = frozenset()
@@ -95,18 +92,18 @@ class _Skeletons:
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--missing', metavar='FILE',
-                            help='published list of samples with missing skeletons, left out')
+                            help='published list of samples with missing skeletons, to skip')
 
     def find(self) -> list[str]:
-        """Files of this release that are not missing."""
-        return [file for file in super().find() if not self._left_out(self._sample(file))]
+        """List the files of this release without those in ``missing``."""
+        return [file for file in super().find() if not self._is_excluded(self._sample(file))]
 
     def _sample(self, file: str) -> str:
         return PurePosixPath(self.stem(file)).name
 
-    def _left_out(self, sample: str) -> bool:
+    def _is_excluded(self, sample: str) -> bool:
         match = _NAME.fullmatch(sample)
-        if match is None:  # an error when it is read
+        if match is None:  # raises when it is read
             return False
         setup, action = int(match[1]), int(match[5])
         other = self.setups < setup <= NTU120.setups or len(self.classes) < action <= len(
@@ -114,14 +111,14 @@ class _Skeletons:
         return other or sample in self.missing
 
     def split(self, setup: int, camera: int) -> str:
-        """The second split of a sample."""
+        """Return the cross-view or cross-setup split of a sample."""
         raise NotImplementedError
 
     def header(self, name: str) -> Item:
-        """Name, label and splits of a file.
+        """Return name, label and splits of a file.
 
         Raises:
-            AnnotationError: If it is not named as the samples of this release are.
+            AnnotationError: If the name is not one of this release.
         """
         sample = self._sample(name)
         match = _NAME.fullmatch(sample)
@@ -135,14 +132,14 @@ class _Skeletons:
         return dict(frame_dir=sample, label=action - 1), (xsub, self.split(setup, camera))
 
     def bodies(self, name: str, content: bytes) -> np.ndarray:
-        """The bodies that are kept.
+        """Parse the bodies that move most.
 
         Returns:
-            np.ndarray: (M, T, 25, 12) values of the lines of the joints, M of 1 or 2; NaN where a
-            body is absent, a joint is not tracked or its position is not known.
+            np.ndarray: (M, T, 25, 12) values of the joint lines, M = 1 or 2; NaN where a body is
+            absent, a joint is not tracked or its position is unknown.
 
         Raises:
-            AnnotationError: If the text is not as expected, or there is nobody in it.
+            AnnotationError: If the text is invalid or has no body.
         """
         total_frames, body, frame, lines = self._lines(name, content)
         if not body:
@@ -152,7 +149,7 @@ class _Skeletons:
             rows = rows.reshape(len(body), _NUM_JOINTS, _ROW)
         except ValueError as error:
             raise self.error(name, 'joints', str(error)[:200],
-                             f'{_ROW} numbers in each line') from None
+                             f'{_ROW} numbers per line') from None
         if not np.isin(rows[..., _STATE], range(len(_SCORE))).all():
             raise self.error(name, 'joints', 'other tracking states', '0, 1 or 2')
         if np.isinf(rows).any():
@@ -161,13 +158,13 @@ class _Skeletons:
         if (np.abs(position) >= FARTHEST).any():
             raise self.error(name, 'joints', f'values up to {np.nanmax(np.abs(position))}',
                              f'meters below {FARTHEST}')
-        # Where the sensor lost a joint, the files have state 0, NaN or zeros.
+        # Lost joints have state 0, NaN or zeros.
         rows[(rows[..., _STATE] == 0) | ~position.any(-1) | np.isnan(position).any(-1)] = np.nan
         ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
         person, frame = np.array([ids[b] for b in body]), np.array(frame)
         if len(np.unique(person * total_frames + frame)) < len(frame):
-            raise self.error(name, 'bodies', 'an id twice in a frame', 'one body for each id')
-        kept = liveliest(person, rows[..., :3])
+            raise self.error(name, 'bodies', 'an id twice in a frame', 'one body per id')
+        kept = rank_by_motion(person, rows[..., :3])[:2]
         if not kept:
             raise self.error(name, 'bodies', 'no tracked joint', 'at least one')
         out = np.full((len(kept), total_frames, _NUM_JOINTS, _ROW), np.nan)
@@ -176,7 +173,7 @@ class _Skeletons:
         return out
 
     def _lines(self, name, content) -> tuple[int, list[str], list[int], list[str]]:
-        """Number of frames, id and frame of each body, and the lines of their joints."""
+        """Split into number of frames, ID and frame of each body, and their joint lines."""
         try:
             lines = content.decode('ascii').rstrip().split('\n')
         except UnicodeDecodeError as error:
@@ -212,7 +209,7 @@ class _Skeletons:
 
 
 def _read_missing(path) -> frozenset[str]:
-    """Names of samples in a text file; it may have a heading."""
+    """Read names of samples from a text file, which may have a heading."""
     try:
         names = re.findall(_NAME.pattern.replace('(', '').replace(')', ''),
                            Path(path).read_text(encoding='utf-8'))
@@ -225,24 +222,24 @@ def _read_missing(path) -> frozenset[str]:
 
 
 class _Joints2D(_Skeletons, Source):
-    """The joints where Kinect sees them in its images.
+    """Base class of readers of joints in Kinect's images.
 
-    An annotation has M = 1 or 2 persons. The score of a joint is 1 where it is tracked, 0.5 where
-    it is hidden and Kinect infers it, 0 where it is lost. The head becomes nose, eyes and ears.
+    An annotation has M = 1 or 2 persons. The score of a joint is 1 if tracked, 0.5 if hidden and
+    inferred by Kinect, 0 if lost. The head becomes nose, eyes and ears.
 
-    Kinect v2 mirrors its images: x of the pixels grows as x of the joints does, to the left of
-    the sensor. So the left side of a person is where a network for 2D poses sees the right one.
+    Kinect v2 mirrors its images: x of the pixels increases with x of the joints, to the left of
+    the sensor. The left side of a person is where a 2D pose estimator sees the right one.
 
     Args:
         path (str or Path): See the base classes.
         projection (str): The image, ``color`` (1920 x 1080) or ``depth`` (512 x 424).
-        unmirror (bool): Turn the images round, so that left and right are as in other sources;
-            the key points then do not lie on the published videos.
+        unmirror (bool): Flip the images, so that left and right are as in other sources; the
+            keypoints then do not match the published videos.
         **kwargs: ``missing``, and ``strict`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path holds no such files, or the list no name.
-        ValueError: If there is no such image.
+        AnnotationError: If the path has no such files or the list no name.
+        ValueError: If the projection is unknown.
     """
 
     def __init__(self, path: str | Path, projection: str = 'color', unmirror: bool = False,
@@ -258,9 +255,9 @@ class _Joints2D(_Skeletons, Source):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--projection', choices=list(_IMAGES), default='color',
-                            help='image that the key points are in')
+                            help='image that the keypoints are in')
         parser.add_argument('--unmirror', action='store_true',
-                            help="turn Kinect's images round, which are mirrored")
+                            help="flip Kinect's images, which are mirrored")
 
     def read(self, name: str, content: bytes) -> Item:
         """See :meth:`Source.read`."""
@@ -272,7 +269,7 @@ class _Joints2D(_Skeletons, Source):
             keypoint = np.stack([img_shape[1] - keypoint[..., 0], keypoint[..., 1]], -1)
         seen = np.isfinite(keypoint).all(-1)  # (M, T, 25)
         score = np.where(seen, _SCORE[np.nan_to_num(rows[..., _STATE]).astype(int)], 0)
-        with np.errstate(over='ignore'):  # infinite values are refused later
+        with np.errstate(over='ignore'):  # infinite values raise later
             keypoint = np.where(seen[..., None], keypoint, 0).astype(np.float16)
         keypoint, score = convert(keypoint, score.astype(np.float16), 'kinect25')
         annotation.update(img_shape=img_shape, total_frames=rows.shape[1], keypoint=keypoint,
@@ -281,17 +278,17 @@ class _Joints2D(_Skeletons, Source):
 
 
 class _Joints3D(_Skeletons, Source3D):
-    """The joints in space, through virtual cameras.
+    """Base class of readers of 3D joints through virtual cameras.
 
     An annotation has M = 1 or 2 persons, both seen by the same camera. Joints that Kinect infers
-    count as known. How far the sensors look down is not known and not undone.
+    count as known. The tilt of the sensors is unknown and not corrected.
 
     Args:
         path (str or Path): See the base classes.
-        **kwargs: ``missing``, and those of :class:`Source3D`.
+        **kwargs: ``missing``; others are passed to :class:`Source3D`.
 
     Raises:
-        AnnotationError: If the path holds no such files, or the list no name.
+        AnnotationError: If the path has no such files or the list no name.
     """
 
     layout = 'kinect25'
@@ -303,35 +300,41 @@ class _Joints3D(_Skeletons, Source3D):
 
 
 class _Release60:
-    """56,880 samples of 60 actions; cameras 2 and 3 are ``xview_train``, 1 ``xview_val``."""
+    """Mixin for 56,880 samples of 60 actions.
+
+    Cameras 2 and 3 are ``xview_train``, camera 1 is ``xview_val``.
+    """
 
     classes = LABEL_NAMES['ntu60']
     setups, subjects, train_subjects = 17, 40, _SUBJECTS_60
 
     def split(self, setup: int, camera: int) -> str:
-        """Cross-view split."""
+        """Return the cross-view split."""
         return 'xview_val' if camera == 1 else 'xview_train'
 
 
 class _Release120:
-    """114,480 samples of 120 actions; even setups are ``xset_train``, odd ones ``xset_val``."""
+    """Mixin for 114,480 samples of 120 actions.
+
+    Even setups are ``xset_train``, odd ones ``xset_val``.
+    """
 
     classes = LABEL_NAMES['ntu120']
     setups, subjects, train_subjects = 32, 106, _SUBJECTS_120
 
     def split(self, setup: int, camera: int) -> str:
-        """Cross-setup split."""
+        """Return the cross-setup split."""
         return 'xset_val' if setup % 2 else 'xset_train'
 
 
 @SOURCES.register_module('ntu60_2d')
 class NTU60(_Release60, _Joints2D):
-    """Reader of NTU RGB+D 60, key points in Kinect's images; ``xsub_*`` and ``xview_*``."""
+    """Reader of NTU RGB+D 60, keypoints in Kinect's images; ``xsub_*`` and ``xview_*``."""
 
 
 @SOURCES.register_module('ntu120_2d')
 class NTU120(_Release120, _Joints2D):
-    """Reader of NTU RGB+D 120, key points in Kinect's images; ``xsub_*`` and ``xset_*``."""
+    """Reader of NTU RGB+D 120, keypoints in Kinect's images; ``xsub_*`` and ``xset_*``."""
 
 
 @SOURCES.register_module('ntu60_3d')

@@ -15,10 +15,9 @@ from .source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
 _ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
-# The sensors see from 0.8 m on; joints nearer than this, in meters, are lost ones on their way to
-# the origin.
+# Joints nearer than this, in meters, are lost: the sensors' range starts at 0.8 m.
 _NEAREST = .7
-# Degrees by which the sensors look down: median lean of standing people, slope of the floor.
+# Downward tilt of the sensors in degrees: median lean of standing people, slope of the floor.
 _TILT = {'1': 13, '2': 14, '3': 17}
 
 
@@ -26,8 +25,8 @@ _TILT = {'1': 13, '2': 14, '3': 17}
 class NWUCLA(Source3D):
     """Reader of ``all_sqe/*.json``, with the official splits ``train`` and ``test``.
 
-    Views 1 and 2 train, view 3 tests. The view and the action follow from the name of a file,
-    ``a01_s01_e00_v01.json``. Joints at the origin, where the sensor is, or near it are missing.
+    Views 1 and 2 are for training, view 3 for testing. A file's name, ``a01_s01_e00_v01.json``,
+    has its action and view. Joints at or near the origin, the sensor, are missing.
     """
 
     prefix = 'a'
@@ -46,7 +45,7 @@ class NWUCLA(Source3D):
         action, view = match.groups()
         try:
             skeletons = json.loads(content, object_pairs_hook=unique)['skeletons']
-        except Exception as error:  # damaged bytes make the parser raise nearly anything
+        except Exception as error:  # the parser raises many kinds for damaged bytes
             raise self.error(name, 'skeletons', f'{type(error).__name__}: {error}',
                              'a JSON file with this field') from None
         try:

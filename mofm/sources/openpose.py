@@ -1,4 +1,4 @@
-"""OpenPose (Cao et al., TPAMI 2021): a folder with a JSON file per frame."""
+"""Results of OpenPose (Cao et al., TPAMI 2021), one JSON file per frame."""
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,24 +14,24 @@ _LAYOUTS = {18: 'coco18', 25: 'body25'}
 
 @SOURCES.register_module('openpose')
 class OpenPose(FramePoseSource):
-    """Reader of ``<video>_<frame>_keypoints.json`` with the joints BODY_25 or COCO.
+    """Reader of ``<video>_<frame>_keypoints.json`` with the joints of BODY_25 or COCO.
 
-    Files in one folder that differ in the frame only are a video, called ``<folder>/<video>``, or
-    ``<folder>`` if that has the same name. Hands, faces and 3D points are left alone. Joints that
-    were not found are 0, 0, 0 in the files. ``person_id`` is the person unless it is -1.
+    Files in one folder that differ in the frame only are a video, named ``<folder>/<video>``, or
+    ``<folder>`` if the two are equal. Hands, faces and 3D points are ignored. Missing joints are
+    0, 0, 0 in the files. ``person_id`` is the track ID unless it is -1.
     """
 
     max_size = 2**26
 
     def find(self) -> list[str]:
-        """Videos with files ``*_keypoints.json``."""
+        """List videos with files ``*_keypoints.json``."""
         videos = super().find()
         if videos == ['']:
             return videos
         return [video for video in videos if self.members[video][0].endswith(_ENDING)]
 
     def folder(self, file: str) -> str:
-        """The video: path of the file without frame number and ending."""
+        """Return the video: path of the file without frame number and ending."""
         if not file.endswith(_ENDING):
             return file
         path = PurePosixPath(file.removesuffix(_ENDING))
@@ -40,7 +40,7 @@ class OpenPose(FramePoseSource):
         return (path.parent if video == path.parent.name else path.parent / video).as_posix()
 
     def stem(self, name: str) -> str:
-        """Name of the video."""
+        """Return the name of the video."""
         root = self.path.absolute()
         if name == '':
             return PurePosixPath(self.folder(root.name)).name

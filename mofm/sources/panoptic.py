@@ -1,4 +1,4 @@
-"""CMU Panoptic: 3D joints of groups of people, seen by the dome's own cameras (Joo et al., 2015).
+"""CMU Panoptic: 3D joints of groups of people in the views of the dome (Joo et al., ICCV 2015).
 
 A sequence has ``hdPose3d_stage1_coco19/body3DScene_<frame>.json`` with ``{'bodies': [{'id': int,
 'joints19': [x, y, z, confidence] * 19}]}`` in centimeters at 29.97 frames per second, and
@@ -23,19 +23,19 @@ _POSES = 'hdPose3d_stage1_coco19'
 _LAYOUT = LAYOUTS['panoptic19']
 _KINDS = ('hd', 'vga')
 _MIN_CONFIDENCE = .1  # joints at or below it are missing
-# Joints and cameras farther from the origin are errors of a file, in centimeters.
+# Largest valid distance of joints and cameras from the origin in centimeters.
 _FARTHEST = 1e4
 _LARGEST_IMAGE, _LARGEST_COEFFICIENT = 2**14, 1000
 
 
 def _kind(entry: dict) -> str:
-    """Kind of a camera by its panel: panel 0 has the HD cameras, the depth sensors have others."""
+    """Return the kind of a camera by its panel: 0 for HD, 1 to 20 for VGA, others for depth."""
     panel = entry.get('panel')
     return 'hd' if panel == 0 else 'vga' if panel in range(1, 21) else ''
 
 
 def _hash(name: str) -> int:
-    """32 bits of a name. Names differ in a digit or two, which a CRC would hardly tell apart."""
+    """Hash a name to 32 bits; a CRC hardly separates names that differ in one or two digits."""
     digest = hashlib.sha256(name.encode(errors='surrogateescape')).digest()
     return int.from_bytes(digest[:4], 'big')
 
@@ -60,10 +60,10 @@ class DomeCamera:
 
     @cached_property
     def reach(self) -> float:
-        """Distance from the axis, at depth 1, up to which farther points are seen farther out.
+        """Largest valid distance from the axis at depth 1.
 
-        Beyond it the polynomial turns back and would put points that the camera does not see into
-        the image.
+        Beyond it the distortion polynomial decreases and would project invisible points into the
+        image.
         """
         k1, k2, _, _, k3 = self.distortion
         roots = np.roots([1, 3 * k1, 5 * k2, 7 * k3])  # of the radius's derivative, in 1 / r^2
@@ -71,10 +71,10 @@ class DomeCamera:
         return 1 / np.sqrt(roots.max()) if len(roots) else np.inf
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """See points of the world, as ``cv2.projectPoints`` does.
+        """Project points as ``cv2.projectPoints``.
 
         Args:
-            points (np.ndarray): (..., 3).
+            points (np.ndarray): (..., 3) in world coordinates.
 
         Returns:
             np.ndarray: (..., 2) pixels; NaN for points behind the camera or beyond its
@@ -95,30 +95,30 @@ class DomeCamera:
 
 @SOURCES.register_module('panoptic')
 class Panoptic(FolderSource):
-    """Reader of CMU Panoptic, an annotation per camera and run of frames with one person.
+    """Reader of CMU Panoptic with one annotation per camera and run of frames with one person.
 
-    It is called ``<sequence>/<camera>/<person>_<first frame>`` and has ``clip``, ``track_id`` and
-    ``frame_inds``. Joints with little confidence or outside of the image are missing; a run is
-    left out for a camera that sees too little of it. A tenth of the sequences, by their names, is
-    in the split ``val``, the others in ``train``. A frame that cannot be read counts as missing.
+    Annotations are named ``<sequence>/<camera>/<person>_<first frame>`` and have ``clip``,
+    ``track_id`` and ``frame_inds``. Joints with low confidence or outside the image are missing;
+    views that show too little of a run are skipped. A tenth of the sequences, by a hash of their
+    names, is the split ``val``, the others ``train``. Unreadable frames count as missing.
 
     Args:
         path (str or Path): A folder or zip file of sequences, or one sequence.
         cameras (Sequence[str]): ``hd`` (31 of 1920 x 1080), ``vga`` (about 480 of 640 x 480),
-            ``all`` of both, or names such as ``00_12``.
-        num_cameras (int, optional): Draw this many of them for each sequence.
-        seed (int): Of the draw; non-negative.
-        min_visible (float): Share of joints and frames that a camera must see of a run.
-        min_height (float): Median height of the person in pixels that it must have.
-        max_gap (int): Frames that may miss within a run.
-        min_frames (int): Shorter runs are left out.
-        max_frames (int): Longer runs are cut.
+            ``all`` for both, or names such as ``00_12``.
+        num_cameras (int, optional): Sample this many of them per sequence.
+        seed (int): Non-negative seed of the sampling.
+        min_visible (float): Minimum share of visible joints of a run.
+        min_height (float): Minimum median height of the person in pixels.
+        max_gap (int): Maximum number of missing frames in a row within a run.
+        min_frames (int): Minimum length of a run.
+        max_frames (int): Length at which runs are split.
         val_share (float): Share of sequences in the split ``val``.
-        **kwargs: ``strict`` and ``lists`` of :class:`Source`; sequences in lists have the label
-            and splits given there.
+        **kwargs: ``strict`` and ``lists`` of :class:`Source`; listed sequences have the label
+            and splits of the lists.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path has no such files.
         ValueError: If a number is out of range.
     """
 
@@ -154,33 +154,33 @@ class Panoptic(FolderSource):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--cameras', nargs='+', default=['hd'], metavar='hd|vga|all|NAME',
-                            help='which cameras; names such as 00_12')
-        parser.add_argument('--num-cameras', type=int, help='draw this many of them per sequence')
-        parser.add_argument('--seed', type=int, default=0, help='of the draw')
+                            help='cameras by kind or name, e.g. 00_12')
+        parser.add_argument('--num-cameras', type=int, help='number sampled per sequence')
+        parser.add_argument('--seed', type=int, default=0, help='seed of the sampling')
         parser.add_argument('--min-visible', type=float, default=.8,
-                            help='share of joints and frames that a camera must see')
+                            help='minimum share of visible joints of a run')
         parser.add_argument('--min-height', type=float, default=30,
-                            help='height of a person in pixels that it must have')
+                            help='minimum median height of the person in pixels')
         parser.add_argument('--max-gap', type=int, default=2,
-                            help='frames that may miss within a run')
-        parser.add_argument('--min-frames', type=int, default=1, help='leave out shorter runs')
-        parser.add_argument('--max-frames', type=int, default=300, help='cut longer runs')
+                            help='maximum number of missing frames in a row within a run')
+        parser.add_argument('--min-frames', type=int, default=1, help='minimum length of a run')
+        parser.add_argument('--max-frames', type=int, default=300, help='split longer runs')
         parser.add_argument('--val-share', type=float, default=.1,
                             help='share of sequences in the split val')
 
     def find(self) -> list[str]:
-        """The folders with the poses of the sequences."""
+        """List the folders of poses of the sequences."""
         return [name for name in super().find()
                 if PurePosixPath(name).name == _POSES or name == '.']
 
     def stem(self, name: str) -> str:
-        """Name of the sequence, whose folder ``name`` is in."""
+        """Return the name of the sequence that the folder ``name`` belongs to."""
         if name == '.' and self.path.is_dir():
             return self.path.absolute().parent.name
         return super().stem(PurePosixPath(name).parent.as_posix())
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
-        """All annotations of one sequence, see :meth:`FolderSource.annotations`."""
+        """Yield all annotations of one sequence, see :meth:`FolderSource.annotations`."""
         sequence = self.stem(name)
         listed = self.listed(sequence)
         if listed is None:
@@ -193,10 +193,10 @@ class Panoptic(FolderSource):
         runs = self._runs(frame, person)
         for title, camera in cameras.items():
             for rows in runs:
-                seen = self._see(camera, pose[rows])
-                if seen is None:
+                view = self._project(camera, pose[rows])
+                if view is None:
                     continue
-                keypoint, score = seen
+                keypoint, score = view
                 clip, first = f'{sequence}/{title}', frame[rows[0]]
                 yield dict(
                     frame_dir=f'{clip}/{person[rows[0]]}_{first:08d}',
@@ -210,15 +210,13 @@ class Panoptic(FolderSource):
                     keypoint_score=score[None].astype(np.float16)), splits
 
     def _poses(self, name, content) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frame (N,), person (N,) and x, y, z, confidence (N, 17, 4), by person, then frame."""
+        """Read frame (N,), person (N,) and x, y, z, confidence (N, 17, 4), sorted by person."""
         frames, persons, poses = [], [], []
         for file, data in content:
             try:
                 number, ids, values = self._frame(f'{name}/{file}', file, data)
             except AnnotationError as error:
-                if self.strict:
-                    raise
-                self.problems.append(error)
+                self.report(error)
                 continue
             frames += [number] * len(ids)
             persons += ids
@@ -232,7 +230,7 @@ class Panoptic(FolderSource):
         return frame[order], person[order], pose[order]
 
     def _frame(self, name, file, data) -> tuple[int, list[int], np.ndarray]:
-        """Number of a frame, its persons and their joints (M, 76)."""
+        """Parse the number of a frame, its persons and their joints (M, 76)."""
         match = re.fullmatch(r'body3DScene_(\d{8})\.json', file)
         if match is None:
             raise self.error(name, 'name', file, 'body3DScene_ and 8 digits')
@@ -244,8 +242,8 @@ class Panoptic(FolderSource):
                              "a list of dicts with 'id' and 'joints19'")
         ids = [body['id'] for body in bodies]
         if not all(type(i) is int and 0 <= i < 2**31 for i in ids) or len(set(ids)) < len(ids):
-            raise self.error(name, 'id', f'other or repeated values for {len(ids)} bodies',
-                             'different numbers from 0 on')
+            raise self.error(name, 'id', f'other or duplicate values for {len(ids)} bodies',
+                             'different numbers from 0')
         values = np.zeros((0, 4 * _LAYOUT.num_joints))
         if bodies:
             values = self.array(name, 'joints19', [body['joints19'] for body in bodies],
@@ -256,15 +254,15 @@ class Panoptic(FolderSource):
         return int(match[1]), ids, values
 
     def _runs(self, frame, person) -> list[np.ndarray]:
-        """Rows of each run of one person."""
+        """Return the rows of each run of one person."""
         breaks = (np.diff(person) != 0) | (np.diff(frame) > self.max_gap + 1)
         runs = np.split(np.arange(len(frame)), np.flatnonzero(breaks) + 1)
         pieces = [run[i:i + self.max_frames] for run in runs
                   for i in range(0, len(run), self.max_frames)]
         return [piece for piece in pieces if len(piece) >= self.min_frames]
 
-    def _see(self, camera, pose) -> tuple[np.ndarray, np.ndarray] | None:
-        """Keypoint (T, 17, 2) and score (T, 17) of a run; None if it is seen too little."""
+    def _project(self, camera, pose) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return keypoint (T, 17, 2) and score (T, 17) of a run, None if too little is visible."""
         pixels, confidence = camera.project(pose[..., :3]), pose[..., 3]
         height, width = camera.img_shape
         with np.errstate(invalid='ignore'):
@@ -273,19 +271,19 @@ class Panoptic(FolderSource):
         if visible.mean() < self.min_visible or not visible.any():
             return None
         y = np.where(visible, pixels[..., 1], np.nan)[visible.any(1)]
-        tall = np.fmax.reduce(y, 1) - np.fmin.reduce(y, 1)  # these pass over missing joints
+        tall = np.fmax.reduce(y, 1) - np.fmin.reduce(y, 1)  # ignore missing joints
         if np.median(tall) < self.min_height:
             return None
         return (np.where(visible[..., None], pixels, 0),
                 np.where(visible, confidence.clip(0, 1), 0))
 
     def _calibration(self, name, sequence) -> dict[str, DomeCamera]:
-        """The chosen cameras of a sequence by name."""
+        """Read the chosen cameras of a sequence by name."""
         filename = f'calibration_{PurePosixPath(sequence).name}.json'
         where = (PurePosixPath(name).parent / filename).as_posix()
-        # A search through a folder with millions of frames takes long.
-        beside = self.path.is_dir() and (self.path / where).is_file()
-        data = self.json(where, self.file_content(where, None) if beside else
+        # A search in a folder with millions of frames is slow.
+        is_usual = self.path.is_dir() and (self.path / where).is_file()
+        data = self.json(where, self.file_content(where, None) if is_usual else
                          self.companion(filename))
         entries = data.get('cameras') if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(c, dict) for c in entries):
@@ -294,7 +292,7 @@ class Panoptic(FolderSource):
         for entry in entries:
             title = entry.get('name')
             if not isinstance(title, str) or not re.fullmatch(r'[\w-]{1,40}', title):
-                raise self.error(where, 'name', type(title).__name__, 'the name of a camera')
+                raise self.error(where, 'name', type(title).__name__, 'a camera name')
             if title in by_name:
                 raise self.error(where, 'name', f'{title} twice', 'different names')
             by_name[title] = entry
@@ -313,7 +311,7 @@ class Panoptic(FolderSource):
         return {title: self._camera(where, by_name[title]) for title in names}
 
     def _camera(self, where, entry) -> DomeCamera:
-        """One camera of a calibration file."""
+        """Parse one camera of a calibration file."""
         shapes = dict(K=(3, 3), distCoef=(5, ), R=(3, 3), t=(3, 1), resolution=(2, ))
         title = entry['name']
         matrix, distortion, rotation, translation, size = (

@@ -12,7 +12,7 @@ from mofm.structures import LAYOUTS, convert
 from .base import Source
 
 _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
-# Of a variable that is not nested.
+# MATLAB types that are not nested.
 _KINDS = frozenset(('char', 'double', 'single', 'logical', 'int8', 'uint8', 'int16', 'uint16',
                     'int32', 'uint32', 'int64', 'uint64'))
 _MAX_VALUES = 10**7
@@ -22,9 +22,9 @@ _MAX_VALUES = 10**7
 class PennAction(Source):
     """Reader of ``labels/*.mat``, with the official splits ``train`` and ``test``.
 
-    The files place invisible joints near (1, 1) or at a guess, so those become missing. The head
-    becomes the nose; eyes and ears are missing. Coordinates are stored as float16, which moves
-    them by at most 1/4 pixel in these small images.
+    Invisible joints, which the files place near (1, 1) or at a guess, are missing. The head
+    becomes the nose; eyes and ears are missing. Coordinates are stored as float16 with an error of
+    at most 1/4 pixel in these small images.
     """
 
     suffix = '.mat'
@@ -42,7 +42,7 @@ class PennAction(Source):
         for field, value in (('x', x), ('y', y), ('visibility', visibility)):
             if shape[0] < 1 or value.shape != shape:
                 raise self.error(name, field, f'shape {value.shape}',
-                                 f'({shape[0]} of nframes, at least 1, {shape[1]} joints)')
+                                 f'(nframes={shape[0]}, at least 1, {shape[1]} joints)')
         if train not in (1, -1):
             raise self.error(name, 'train', train, '1 or -1')
         if min(height, width) < 1:
@@ -52,7 +52,7 @@ class PennAction(Source):
             raise self.error(name, 'action', repr(action[:40]), f'one of {self.classes}')
 
         visible = visibility > 0  # (T, 13)
-        with np.errstate(over='ignore'):  # infinite values are refused later
+        with np.errstate(over='ignore'):  # infinite values raise later
             keypoint = (np.stack([x, y], -1) * visible[..., None])[None].astype(np.float16)
         score = visible[None].astype(np.float16)
         keypoint, score = convert(keypoint, score, 'penn13')  # (1, T, 17, 2), (1, T, 17)
@@ -66,7 +66,7 @@ class PennAction(Source):
         return annotation, ('train' if train == 1 else 'test',)
 
     def _load(self, name, content):
-        """The fields of a ``.mat`` file; their declared sizes are looked at before reading."""
+        """Load the fields of a ``.mat`` file after a check of their declared sizes."""
         from scipy.io import loadmat, whosmat
 
         try:
@@ -74,7 +74,7 @@ class PennAction(Source):
                        if field in _FIELDS
                        and (kind not in _KINDS or math.prod(shape) > _MAX_VALUES)]
             mat = {} if refused else loadmat(io.BytesIO(content), variable_names=_FIELDS)
-        except Exception as error:  # damaged bytes make the parser raise nearly anything
+        except Exception as error:  # the parser raises many kinds for damaged bytes
             raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                              'a readable MATLAB 5 file') from error
         for field, shape, kind in refused:
@@ -86,7 +86,7 @@ class PennAction(Source):
         return mat
 
     def _numbers(self, name, mat, field, at_least=0):
-        """A field as float64, flat if it must have ``at_least`` some values."""
+        """Return a field as float64, flat if it must have ``at_least`` some values."""
         value = np.asarray(mat[field])
         if value.dtype.kind not in 'fiub' or not np.isfinite(value).all():
             raise self.error(name, field, f'{value.dtype} with NaN, infinite or other values',

@@ -1,4 +1,4 @@
-"""Poses that a network found frame by frame, as annotations: track IDs, gaps, persons."""
+"""Base class of readers of per-frame poses: tracking, gap filling, selection of persons."""
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,25 +12,25 @@ from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
 
 from .base import FolderSource, Item
 
-#: AlphaPose goes up to 6 on COCO, MMPose with SimCC up to 10; what is far above is no score.
+#: Largest valid score. AlphaPose's reach 6 on COCO, MMPose's with SimCC 10.
 MAX_SCORE = 20
-# The tracker compares all persons of a frame with all lost ones. OpenPose stops at 127.
+# Tracking compares all persons of a frame with all lost ones. OpenPose stops at 127.
 _MAX_PERSONS = 250
-# Persons times frames of a dense annotation: 100 MB.
+# Persons times frames of a dense annotation, about 100 MB.
 _MAX_DENSE = 10**6
 
 
 class FramePoses(NamedTuple):
-    """The N poses of one video, in any order.
+    """N poses of one video in any order.
 
     Args:
-        name (str): The recording, unique.
-        frames (np.ndarray): (T,) int, number of every frame that was looked at, ascending.
+        name (str): Unique name of the recording.
+        frames (np.ndarray): (T,) int, number of every processed frame, ascending.
         frame (np.ndarray): (N,) int, the frame of each pose.
-        keypoint (np.ndarray): (N, J, 2) pixels, in the order that the reader was asked for.
+        keypoint (np.ndarray): (N, J, 2) pixels in the layout of the annotations.
         score (np.ndarray): (N, J), clipped to [0, 1] later.
-        track_id (np.ndarray, optional): (N,) int, who it is; None if the file does not tell.
-        img_shape (tuple[int, int], optional): Height and width, likewise.
+        track_id (np.ndarray, optional): (N,) int; None without tracking.
+        img_shape (tuple[int, int], optional): Height and width; None if unknown.
     """
 
     name: str
@@ -43,35 +43,34 @@ class FramePoses(NamedTuple):
 
 
 class FramePoseSource(FolderSource):
-    """Base class of readers of 2D poses per frame; a recording is a file, or a folder of them.
+    """Base class of readers of 2D poses per frame; a recording is one file or a folder.
 
-    A reader writes :meth:`videos`, and :meth:`folder` where recordings are not single files.
+    A subclass implements :meth:`videos`, and :meth:`folder` if recordings are not single files.
 
-    Persons whose files tell who they are keep that number; the best scored stays where a number
-    comes twice in a frame. Others get one by :func:`mofm.keypoints.track_poses`. Scores are
-    clipped to [0, 1]: AlphaPose's joints may be above, heat maps slightly below.
+    Track IDs of the files are kept; of duplicates in a frame the best scored pose stays. Others
+    are assigned by :func:`mofm.keypoints.track_poses`. Scores are clipped to [0, 1]: AlphaPose's
+    may be above, those of heatmaps slightly below.
 
-    There is one annotation per recording, its persons ordered by their summed score. Its rows are
-    the frames of the file, ``frame_inds`` their numbers unless these are 0, 1, ...; the rows of a
-    person who is lost for longer than ``max_gap`` have no joints. With ``tracks`` every person is
-    an annotation of its own, called ``<video>/<number>``, and of several if lost for longer:
-    ``<video>/<number>_1`` ... with the same ``track_id``.
+    A recording is one annotation, with persons ordered by their summed score. Its rows are the
+    frames of the file, ``frame_inds`` their numbers unless these are 0, 1, ...; a person lost for
+    longer than ``max_gap`` has no joints there. With ``tracks`` every track is an annotation,
+    named ``<video>/<track ID>``; its parts after longer gaps are ``<video>/<track ID>_1`` ... with
+    the same ``track_id``.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        max_gap (int): Frames in a row without the person that are interpolated; 0 for none.
-        min_frames (int): Shorter tracks are left out, after interpolation.
-        min_score (float): Poses with a lower mean score over the joints are left out.
-        tracks (bool): One annotation per person.
-        max_person (int): Persons of an annotation, those with the highest summed scores.
-        img_shape (tuple[int, int], optional): Height and width of videos whose files do not tell.
+        max_gap (int): Longest gap in frames that is interpolated, 0 for none.
+        min_frames (int): Minimum length of a track after interpolation.
+        min_score (float): Minimum mean score of a pose over its joints.
+        tracks (bool): Write one annotation per track.
+        max_person (int): Maximum number of persons, those with the highest summed scores.
+        img_shape (tuple[int, int], optional): Height and width of videos if the files lack them.
             By default they end at the last joint, rounded up.
-        to_layout (str): Layout of the annotations, into which joints are converted directly.
-            Defaults to 'coco17'.
+        to_layout (str): Layout of the annotations, converted to directly. Defaults to 'coco17'.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path has no such files.
         ValueError: If a number is out of range or the layout is unknown.
     """
 
@@ -101,27 +100,27 @@ class FramePoseSource(FolderSource):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--max-gap', type=int, default=5, metavar='FRAMES',
-                            help='longest gap of a person that is interpolated, 0 for none')
+                            help='longest gap of a track that is interpolated, 0 for none')
         parser.add_argument('--min-frames', type=int, default=1, metavar='FRAMES',
-                            help='leave out shorter tracks')
+                            help='minimum length of a track')
         parser.add_argument('--min-score', type=float, default=0, metavar='SCORE',
-                            help='leave out poses with a lower mean score')
+                            help='minimum mean score of a pose')
         parser.add_argument('--tracks', action='store_true',
-                            help='an annotation for every person, not for every video')
+                            help='one annotation per track instead of per video')
         parser.add_argument('--max-person', type=int, default=10, metavar='PERSONS',
                             help='persons of a video, those with the highest summed scores')
         parser.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
-                            help='of videos whose files do not tell; else the last joint counts')
+                            help='size of videos if the files lack it (default: the last joint)')
 
     def folder(self, file: str) -> str:
-        """Recording that a native file belongs to: the file itself, unless overridden."""
+        """Return the recording that a native file belongs to, by default the file itself."""
         return file
 
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[FramePoses]:
-        """The videos of one recording, nearly always one.
+        """Yield the videos of one recording, nearly always one.
 
         Raises:
-            AnnotationError: If a file is not as expected.
+            AnnotationError: If a file is invalid.
         """
         raise NotImplementedError
 
@@ -135,35 +134,34 @@ class FramePoseSource(FolderSource):
 
     def poses(self, name: str, field: str, values: Sequence,
               layouts: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Poses from flat lists ``x, y, score`` of each joint.
+        """Convert flat lists of ``x, y, score`` per joint to poses.
 
         Args:
             name (str): The native file.
-            field (str): Named in the error.
-            values (Sequence): N lists, all of one length.
-            layouts (Mapping[int, str]): Layout by number of joints; joints after its last are
-                left out.
+            field (str): Field for error messages.
+            values (Sequence): N lists of equal length.
+            layouts (Mapping[int, str]): Layout by number of joints; additional joints are dropped.
 
         Returns:
             tuple: keypoint (N, J, 2) and score (N, J) in ``to_layout``.
 
         Raises:
-            AnnotationError: If the lists are anything else.
+            AnnotationError: If the lists are different.
         """
         lengths = {len(v) if isinstance(v, list) else type(v).__name__ for v in values}
         known = {3 * count: layout for count, layout in layouts.items()}
         if not lengths:
-            return self.nobody()
+            return self.no_poses()
         if len(lengths) > 1 or not lengths <= known.keys():
             raise self.error(name, field, f'lists of {sorted(map(str, lengths))} values',
-                             f'the same length for all, one of {sorted(known)}')
+                             f'equal lengths, one of {sorted(known)}')
         length, = lengths
         array = self.array(name, field, values, (None, length)).reshape(len(values), -1, 3)
         array = array[:, :LAYOUTS[known[length]].num_joints]
         return convert(array[..., :2], array[..., 2], known[length], self.to_layout.name)
 
-    def nobody(self) -> tuple[np.ndarray, np.ndarray]:
-        """Empty result of :meth:`poses`."""
+    def no_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return an empty result of :meth:`poses`."""
         joints = self.to_layout.num_joints
         return np.zeros((0, joints, 2)), np.zeros((0, joints))
 
@@ -182,7 +180,7 @@ class FramePoseSource(FolderSource):
             return [dict(common, frame_dir=video.name, **self._dense(name, video, pieces))]
         if not pieces:
             raise self.error(name, 'persons', f'none of at least {self.min_frames} frames',
-                             'at least one; --tracks leaves nothing of this video')
+                             'at least one for --tracks')
         return [dict(common, frame_dir=f'{video.name}/{person}' + (f'_{i}' if i else ''),
                      clip=video.name, track_id=person, total_frames=len(inds), frame_inds=inds,
                      keypoint=points[None].astype(np.float16),
@@ -190,7 +188,7 @@ class FramePoseSource(FolderSource):
                 for person, i, points, scores, inds in pieces]
 
     def _tracked(self, name, video):
-        """Number of the person in every row, usable rows by number and frame, and clean poses."""
+        """Return the track ID of every row, valid rows by ID and frame, and cleaned poses."""
         for field, largest, usual in (('keypoint', np.finfo(np.float16).max, 'pixels'),
                                       ('score', MAX_SCORE, 'about 0 to 1')):
             found = np.abs(getattr(video, field)).max(initial=0)
@@ -209,7 +207,7 @@ class FramePoseSource(FolderSource):
                 raise self.error(name, 'persons', f'{most} in one frame',
                                  f'at most {_MAX_PERSONS}; a higher --min-score may help')
             number = np.zeros(len(score), np.int64)
-            coco = convert(keypoint, score, self.to_layout.name)  # OKS is about COCO's joints
+            coco = convert(keypoint, score, self.to_layout.name)  # OKS is defined for COCO
             number[rows] = np.concatenate(track_poses(
                 [(coco[0][frame], coco[1][frame]) for frame in frames], video.frames))
         else:
@@ -219,7 +217,7 @@ class FramePoseSource(FolderSource):
         return number, rows[np.lexsort((video.frame[rows], number[rows]))], keypoint, score
 
     def _dense(self, name, video, pieces):
-        """The fields of persons x frames."""
+        """Return the fields of a dense annotation, persons x frames."""
         inds = np.unique(np.concatenate([video.frames, *(piece[-1] for piece in pieces)]))
         total: dict[int, float] = {}
         for person, _, _, scores, _ in pieces:
@@ -239,16 +237,16 @@ class FramePoseSource(FolderSource):
 
 
 def frame_numbers(names: Sequence[str]) -> np.ndarray:
-    """Frame numbers of images.
+    """Parse frame numbers from names of images.
 
     Args:
         names (Sequence[str]): N names without suffix.
 
     Returns:
-        np.ndarray: (N,) int. The number at the end of each name, if names differ in nothing else;
-        otherwise, e.g. for time stamps, the place of each in natural order.
+        np.ndarray: (N,) int. The number at the end of each name if names differ only in it;
+        otherwise, e.g. for time stamps, the index in natural order.
     """
-    # The digits after a point are a fraction.
+    # Digits after a decimal point are a fraction.
     matches = [re.fullmatch(r'(|.*[^0-9.])([0-9]{1,18})', name, re.DOTALL) for name in names]
     if all(matches) and len({match[1] for match in matches}) == 1:
         numbers = np.array([int(match[2]) for match in matches])
@@ -259,7 +257,7 @@ def frame_numbers(names: Sequence[str]) -> np.ndarray:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorting key in which 10 comes after 9 and digits before letters."""
+    """Return a sorting key in which 10 comes after 9 and digits before letters."""
     parts = re.split('([0-9]+)', name)
     return [(len(part.lstrip('0')), part.lstrip('0')) if i % 2 else (-1, part)
             for i, part in enumerate(parts)] + [(-1, name)]

@@ -1,9 +1,8 @@
 """PKU-MMD: untrimmed recordings of actions with a Kinect v2 (Liu et al., ACM MM Workshop 2017).
 
-A file of joints is text: a line per frame, x, y and z of 25 joints of two persons in meters, 0
-for nobody. A file of labels has lines ``label,first,last,confidence`` with labels from 1.
+A text file of joints has one line per frame: x, y and z of 25 joints of two persons in meters, 0
+for absent persons. A file of labels has lines ``label,first,last,confidence``, labels from 1.
 """
-import io
 import re
 from pathlib import PurePosixPath
 
@@ -23,12 +22,12 @@ _COLUMNS = 2 * 3 * LAYOUTS['kinect25'].num_joints
 
 @SOURCES.register_module('pku_mmd')
 class PKUMMD(Source3D):
-    """Reader of the skeletons, ``XXXX-V.skeleton`` or ``.txt``, with labels ``XXXX-V.txt``.
+    """Reader of skeletons ``XXXX-V.skeleton`` or ``.txt`` with labels ``XXXX-V.txt``.
 
     Files of labels are in a folder with ``label`` in its name, or next to ``.skeleton`` files.
-    Splits: ``cs_train`` and ``cs_test`` as listed in ``cross-subject.txt``, inside or beside;
-    ``cv_train`` (cameras M and R) and ``cv_test`` (camera L). An annotation is a whole recording
-    with ``label`` 0 and ``segments``, the actions as annotated; label 1 of the files is 0.
+    Splits: ``cs_train`` and ``cs_test`` as listed in ``cross-subject.txt``, inside the path or
+    next to it; ``cv_train`` (cameras M and R) and ``cv_test`` (camera L). An annotation is a whole
+    recording with ``label`` 0 and the annotated actions as ``segments``, labels from 0.
     """
 
     max_size = 2**26
@@ -41,7 +40,7 @@ class PKUMMD(Source3D):
         self.cross_subject = self._read_splits(self.companion(_SPLITS).decode(errors='replace'))
 
     def find(self) -> list[str]:
-        """Files of joints; those of labels are kept in ``labels``."""
+        """List files of joints; set ``labels`` to those of labels."""
         files = {}
         for self.suffix in ('.skeleton', '.txt'):
             files[self.suffix] = [f for f in super().find()
@@ -52,7 +51,7 @@ class PKUMMD(Source3D):
         return files['.skeleton'] or sorted(set(files['.txt']) - set(labels))
 
     def _read_splits(self, text: str) -> dict:
-        """Split of each recording, from two lists with a heading each."""
+        """Parse the split of each recording from two lists with headings."""
         splits = {}
         for heading, names in re.findall(r'(\w+) videos:([^:]*)(?=\n|$)', text):
             split = 'cs_train' if heading.lower().startswith('train') else 'cs_test'
@@ -64,7 +63,7 @@ class PKUMMD(Source3D):
         return splits
 
     def load(self, name: str, archive) -> tuple[bytes, bytes]:
-        """Content of the files of joints and of labels."""
+        """Load the files of joints and of labels."""
         stem = PurePosixPath(name).stem
         if stem not in self.labels:
             raise self.error(name, 'labels', 'no file', f'{stem}.txt in a folder of labels')
@@ -75,13 +74,13 @@ class PKUMMD(Source3D):
         stem = PurePosixPath(name).stem
         if stem not in self.cross_subject:
             raise self.error(name, _SPLITS, f'no recording {stem}', 'its split')
-        rows = self._numbers(name, content[0], None, _COLUMNS)
+        rows = self.table(name, content[0], _COLUMNS)
         self.check_meters(name, 'rows', rows)
         joints = rows.reshape(len(rows), 2, -1, 3).swapaxes(0, 1)  # (2, T, 25, 3)
-        joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # nobody
+        joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # absent
         persons = np.isfinite(joints).any((1, 2, 3))
         persons[0] = True
-        actions = self._numbers(self.labels[stem], content[1], ',', 4)
+        actions = self.table(self.labels[stem], content[1], 4, ',')
         label, first, last = actions.T[:3]
         if (actions[:, :3] % 1).any() or (label < 1).any() or (label > len(self.classes)).any() \
                 or (first < 0).any() or (first > last).any() or (last >= 2**31).any():
@@ -91,18 +90,3 @@ class PKUMMD(Source3D):
         camera = 'cv_test' if stem.endswith('L') else 'cv_train'
         return dict(frame_dir=stem, label=0, joints=joints[persons], segments=segments), (
             self.cross_subject[stem], camera)
-
-    def _numbers(self, name: str, content: bytes, delimiter, columns: int) -> np.ndarray:
-        """Rows of a text file, finite numbers."""
-        try:
-            if not content.strip():
-                raise ValueError('no text')
-            rows = np.loadtxt(io.BytesIO(content), delimiter=delimiter, comments=None, ndmin=2)
-        except ValueError as error:
-            raise self.error(name, 'rows', str(error)[:200], f'{columns} numbers in each') \
-                from None
-        if rows.shape[1] != columns:
-            raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} in each')
-        if not np.isfinite(rows).all():
-            raise self.error(name, 'rows', 'NaN or infinite values', 'finite numbers')
-        return rows

@@ -1,4 +1,4 @@
-"""From a source to an annotation file: on all cores, in little memory, going on after a stop."""
+"""Parallel, resumable conversion of a source to an annotation file in little memory."""
 import hashlib
 import io
 import json
@@ -17,20 +17,20 @@ from mofm.utils.files import atomic_write
 
 from .base import Source
 
-_PARTS = 256  # of a corpus, at most; a part is what a stop loses
+_PARTS = 256  # at most; an interruption loses the current part
 
 
 @dataclass
 class Prepared:
-    """Outcome of the conversion of a source.
+    """Counts and problems of the conversion of a source.
 
     Attributes:
         files (int): Native files.
         clips (int): Annotations.
-        frames (int): Their frames.
+        frames (int): Frames of all annotations.
         counts (Counter): Clips by split and label.
-        problems (list[str]): Why files were left out.
-        resumed (int): Native files that an earlier, interrupted call had read.
+        problems (list[str]): Errors of skipped files.
+        resumed (int): Native files that an interrupted call had converted.
     """
 
     files: int
@@ -45,24 +45,24 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
             progress: Callable[[int], None] = lambda files: None) -> Prepared:
     """Write the annotations of a source.
 
-    The native files are read in parts by several processes; each part goes into the folder
-    ``<path>.parts`` when it is complete, and all of them into ``path`` at the end. After an
-    interruption the same call reads the missing parts only. Files that cannot be used, and
-    recordings whose name was there before, are left out and reported.
+    Several processes convert the native files in parts, which are saved in the folder
+    ``<path>.parts`` and merged into ``path`` at the end. After an interruption the same call
+    converts the missing parts only. Invalid files and recordings with a duplicate name are skipped
+    and reported.
 
     Args:
         source (Source): The reader.
-        path (str or Path): ``.arrow`` and ``.pkl`` are written one clip at a time; ``.npz`` and
-            ``.json`` are put together in memory.
-        workers (int, optional): Processes; by default one per core, 0 reads in this one.
-        progress (Callable): Called with the number of native files that have been read.
+        path (str or Path): ``.arrow`` and ``.pkl`` are written clip by clip; ``.npz`` and
+            ``.json`` are merged in memory.
+        workers (int, optional): Processes; by default one per core, 0 for the calling process.
+        progress (Callable): Called with the number of additional native files converted.
 
     Returns:
         Prepared: Counts and problems.
 
     Raises:
-        AnnotationError: If no file could be read, the suffix is unknown, or at the first bad file
-            of a strict source.
+        AnnotationError: If no file could be read, the suffix is unknown, or at the first invalid
+            file of a strict source.
     """
     path = Path(path)
     if path.suffix not in _MERGE:
@@ -104,15 +104,15 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
 
 
 def _parts_folder(source: Source, path: Path) -> Path:
-    """The folder of the parts, empty unless it holds those of the same source."""
+    """Create the folder of parts, empty unless it has parts of the same source."""
     stat = source.path.stat()
     key = hashlib.sha256(pickle.dumps((source, stat.st_size, stat.st_mtime_ns))).hexdigest()
     folder = path.with_name(path.name + '.parts')
     mark = folder / 'source'
     if folder.exists() and any(folder.iterdir()):
         if not mark.exists():
-            raise AnnotationError(f'{folder}: found other files, expected an empty place for what '
-                                  'is read; move it away')
+            raise AnnotationError(f'{folder}: found other files, expected an empty folder for '
+                                  'parts; move it')
         if mark.read_text() != key:
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _start(source: Source, folder: Path):
 
 
 def _convert(index: int, names: list[str]) -> int:
-    """Read one part; its problems are written first, so that a part is complete or not there."""
+    """Convert one part; its problems are written first, so that a part is complete or absent."""
     source, folder = _worker
     file = folder / f'{index}.arrow'
     with atomic_write(file) as f:
@@ -142,7 +142,7 @@ def _convert(index: int, names: list[str]) -> int:
 
 def _items(source: Source, folder: Path, num_parts: int,
            report: Prepared) -> Iterator[tuple[dict, list[str]]]:
-    """Annotations of all parts and their splits, counted on the way."""
+    """Yield and count the annotations of all parts with their splits."""
     seen = set()
     for i in range(num_parts):
         part = ArrowFile(folder / f'{i}.arrow')
@@ -155,7 +155,7 @@ def _items(source: Source, folder: Path, num_parts: int,
             if ann['frame_dir'] in seen:
                 report.problems.append(str(Problem(
                     str(source.path), None, 'frame_dir', f'{ann["frame_dir"]!r} twice',
-                    'a name of its own for every recording; the first is kept')))
+                    'unique names of recordings; the first is kept')))
                 continue
             seen.add(ann['frame_dir'])
             report.clips += 1
@@ -171,7 +171,7 @@ def _merge_arrow(path, metainfo, items):
 
 
 def _pickled(value) -> bytes:
-    """A value in a pickle, without head and end. Without frames and memo they can be joined."""
+    """Pickle a value without header and end, frames and memo, so that results can be joined."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, protocol=3)
     pickler.fast = True

@@ -1,8 +1,8 @@
-"""Pickles of annotations as PYSKL and mmaction2 publish them (Duan et al., CVPR and ACM MM 2022).
+"""Annotation pickles of PYSKL and mmaction2 (Duan et al., CVPR and ACM MM 2022).
 
-``{'split': {name: [id, ...]}, 'annotations': [{...}, ...]}`` or the list alone. An annotation has
+``{'split': {name: [id, ...]}, 'annotations': [{...}, ...]}`` or only the list. An annotation has
 ``frame_dir`` (or ``filename``), ``label``, ``total_frames`` T, ``keypoint`` (M, T, V, 2 or 3) and
-in 2D ``img_shape`` and ``keypoint_score`` (M, T, V). Kinetics has the key points in a second
+in 2D ``img_shape`` and ``keypoint_score`` (M, T, V). Kinetics has keypoints in one additional
 pickle per video.
 """
 import io
@@ -23,16 +23,15 @@ from mofm.structures import LAYOUTS, convert
 from .base import Item, Source, is_inside
 from .source_3d import FARTHEST, Source3D
 
-# HRNet's maxima lie a little outside of [0, 1]; scores farther out are of another kind.
+# Scores of HRNet are slightly outside [0, 1]; values beyond these limits are no such scores.
 _SCORES = (-.5, 1.5)
-# Of a video with a skeleton file; the clips have 300.
-_MAX_FRAMES = 10**5
+_MAX_FRAMES = 10**5  # the clips have 300
 _BOX_THRESHOLDS = (.5, .6, .7, .8, .9)
 
 
 @dataclass(frozen=True)
 class _Fields:
-    """An annotation in a pickle; what is asked for is checked, and never printed as a whole."""
+    """Validated access to the fields of an annotation in a pickle."""
 
     file: str
     index: int | None = None
@@ -94,13 +93,13 @@ class _Fields:
         return found
 
     def pose(self, keypoint: np.ndarray, score: np.ndarray, layout: str) -> dict:
-        """Fields of the key points of any layout (M, T, V, 2), (M, T, V), in the schema."""
+        """Return the fields of keypoints (M, T, V, 2) and scores (M, T, V) of any layout."""
         known = ~(np.isnan(keypoint).any(-1) | np.isnan(score))
         if not ((score[known] >= _SCORES[0]) & (score[known] <= _SCORES[1])).all():
             raise self.error('keypoint_score', f'{score[known].min()} to {score[known].max()}',
                              'numbers in [0, 1]')
         score = np.where(known, score, 0).clip(0, 1).astype(np.float32)
-        with np.errstate(over='ignore', invalid='ignore'):  # infinite values are refused later
+        with np.errstate(over='ignore', invalid='ignore'):  # infinite values raise later
             keypoint = np.where(known[..., None], keypoint, 0).astype(np.float32)
             keypoint, score = convert(keypoint, score, layout)
             keypoint, score = keypoint.astype(np.float16), score.astype(np.float16)
@@ -108,9 +107,9 @@ class _Fields:
 
 
 class _Pickles:
-    """Pickles from untrusted places; an annotation that cannot be used is left out alone.
+    """Mixin of readers of untrusted pickles, which skip invalid annotations individually.
 
-    Splits and labels are those of the file, or those of the lists where there are any.
+    Splits and labels are those of the lists if there are any, otherwise those of the file.
     """
 
     suffix = '.pkl'
@@ -130,7 +129,7 @@ class _Pickles:
             try:
                 header = fields.header(key)
                 if header['frame_dir'] in seen:
-                    raise fields.error(key, f'{header["frame_dir"]!r} twice', 'a name of its own')
+                    raise fields.error(key, f'{header["frame_dir"]!r} twice', 'a unique name')
                 seen.add(header['frame_dir'])
                 names = splits.pop(header['frame_dir'], ())
                 if self.lists is not None:
@@ -144,30 +143,25 @@ class _Pickles:
                     if problem is not None:
                         raise AnnotationError(problem)
             except AnnotationError as error:
-                self._report(error)
+                self.report(error)
             else:
                 yield from items
         if splits:
-            self._report(self.error(name, 'split', f'{len(splits)} ids without annotation, e.g. '
-                                    f'{min(splits)[:80]!r}', 'an annotation for each'))
-
-    def _report(self, error):
-        if self.strict:
-            raise error
-        self.problems.append(error)
+            self.report(self.error(name, 'split', f'{len(splits)} ids without annotation, e.g. '
+                                   f'{min(splits)[:80]!r}', 'an annotation per id'))
 
 
 def _load(file: _Fields, content: bytes):
-    """The object in a pickle."""
+    """Load a pickle of arrays and plain containers."""
     try:
         return RestrictedUnpickler(io.BytesIO(content)).load()
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
+    except Exception as error:  # the parser raises many kinds for damaged bytes
         raise file.error('file', f'{type(error).__name__}: {error}'[:300],
                          'a pickle of NumPy arrays and plain containers') from None
 
 
 def _unpickle(file: _Fields, content: bytes) -> tuple[list, dict[str, list[str]], str]:
-    """Annotations of a pickle, the splits of each id, and the field that the ids are in."""
+    """Load annotations of a pickle, the splits of each ID and the name of the ID field."""
     data = _load(file, content)
     data = dict(annotations=data) if isinstance(data, list) else data
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
@@ -193,15 +187,15 @@ def _unpickle(file: _Fields, content: bytes) -> tuple[list, dict[str, list[str]]
 class PYSKL(_Pickles, Source):
     """Reader of published 2D pickles of any layout; labels and splits are those of the file.
 
-    NaN becomes missing. Scores, which exceed 1 a little in HRNet's, are cut off at 0 and 1.
+    NaN marks missing joints. Scores are clipped to [0, 1], which HRNet's slightly exceed.
 
     Args:
-        path (str or Path): A pickle, or a folder or zip file with some.
-        layout (str): Of the joints, see :data:`mofm.structures.LAYOUTS`.
+        path (str or Path): A pickle, or a folder or zip file of pickles.
+        layout (str): Layout of the joints, one of :data:`mofm.structures.LAYOUTS`.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path holds no pickle.
+        AnnotationError: If the path has no pickle.
         ValueError: If the layout is unknown.
     """
 
@@ -216,7 +210,7 @@ class PYSKL(_Pickles, Source):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--layout', choices=sorted(LAYOUTS), default='coco17',
-                            help='of the joints in the file')
+                            help='layout of the joints in the file')
 
     def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
         """See the base class."""
@@ -232,7 +226,7 @@ class PYSKL(_Pickles, Source):
 class PYSKL3D(_Pickles, Source3D):
     """Reader of the 3D pickles of NTU RGB+D, through virtual cameras.
 
-    ``keypoint`` is (M, T, 25, 3) in meters along the axes of the sensor, 0 or NaN where missing.
+    ``keypoint`` is (M, T, 25, 3) in meters in sensor coordinates, 0 or NaN where missing.
     All persons of an annotation are seen by the same cameras.
     """
 
@@ -255,25 +249,24 @@ class PYSKL3D(_Pickles, Source3D):
 
 @SOURCES.register_module('kinetics')
 class Kinetics(Source):
-    """Reader of Kinetics: an annotation pickle, and one with the key points per video.
+    """Reader of Kinetics, an annotation pickle and one pickle of keypoints per video.
 
-    Annotations have ``frame_inds`` (N,) and ``box_score`` (N,) of N poses and no key points;
-    those are in ``<frame_dir>.pkl``: ``keypoint`` (N, 17, 3) with x, y and score. Poses of a
-    frame become persons in their order, see :func:`decompress`. :attr:`files` are the ids.
+    Annotations have ``frame_inds`` (N,) and ``box_score`` (N,) of N poses; their keypoints are in
+    ``<frame_dir>.pkl``: ``keypoint`` (N, 17, 3) with x, y and score. Poses of a frame become
+    persons in their order, see :func:`decompress`. :attr:`files` are the IDs.
 
     Args:
         path (str or Path): The annotation pickle.
-        skeletons (str or Path): Folder or zip file with the others.
-        squeeze (bool): Leave out frames without a pose; ``frame_inds`` then tells which
-            frames the rows are.
-        valid_ratio (float): Leave out videos with poses above ``box_thr`` in a smaller share
-            of their frames, and other poses, as mmaction2 does. 0 keeps everything.
+        skeletons (str or Path): Folder or zip file of the keypoint pickles.
+        squeeze (bool): Drop frames without a pose; ``frame_inds`` are the frames of the rows.
+        valid_ratio (float): Minimum share of frames with a pose above ``box_thr``. If positive,
+            poses below ``box_thr`` are dropped, as in mmaction2.
         box_thr (float): 0.5, 0.6, 0.7, 0.8 or 0.9.
-        max_person (int): Persons per frame.
+        max_person (int): Maximum number of persons per frame.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the annotation pickle cannot be used, or nothing is left of it.
+        AnnotationError: If the annotation pickle is invalid or no video is left.
         ValueError: If an option is out of range.
     """
 
@@ -290,7 +283,6 @@ class Kinetics(Source):
         self.valid_ratio = valid_ratio
         self.box_thr = box_thr
         self.max_person = max_person
-        # The native files, of which there is one per annotation, are those of the skeletons.
         super().__init__(skeletons, **kwargs)
 
     @classmethod
@@ -298,17 +290,18 @@ class Kinetics(Source):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--skeletons', required=True, metavar='FOLDER',
-                            help='folder or zip file with a pickle per video')
+                            help='folder or zip file with one pickle per video')
         parser.add_argument('--keep-frames', action='store_false', dest='squeeze',
                             help='keep frames without a pose')
         parser.add_argument('--valid-ratio', type=float, default=0, metavar='RATIO',
-                            help='least share of frames with a pose above --box-thr')
+                            help='minimum share of frames with a pose above --box-thr')
         parser.add_argument('--box-thr', type=float, default=.5, choices=_BOX_THRESHOLDS,
-                            help='least score of a box, used with --valid-ratio')
-        parser.add_argument('--max-person', type=int, default=10, help='persons per frame')
+                            help='minimum score of a box, used with --valid-ratio')
+        parser.add_argument('--max-person', type=int, default=10,
+                            help='maximum number of persons per frame')
 
     def find(self) -> list[str]:
-        """Ids of the videos with poses in enough frames, in the order of the file."""
+        """List the IDs of videos with poses in enough frames, in the order of the file."""
         if not self.path.is_dir() and not zipfile.is_zipfile(self.path):
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
         file = _Fields(str(self.ann_file))
@@ -317,14 +310,14 @@ class Kinetics(Source):
         except OSError as error:
             raise file.error('file', error, 'a readable pickle') from None
         annotations, splits, key = _unpickle(file, content)
-        #: Annotation and splits of each id, or why the annotation cannot be used.
+        #: Annotation and splits of each ID, or the error of an invalid annotation.
         self.videos: dict[str, AnnotationError | tuple[_Fields, tuple[str, ...]]] = {}
         for index, values in enumerate(annotations):
             fields = _Fields(file.file, index, values)
             try:
                 name = fields.name(key)
                 if name in self.videos:
-                    raise fields.error(key, f'{name!r} twice', 'a name of its own')
+                    raise fields.error(key, f'{name!r} twice', 'a unique name')
                 if self.valid_ratio and self._share(fields) < self.valid_ratio:
                     continue
             except AnnotationError as error:
@@ -337,7 +330,7 @@ class Kinetics(Source):
         return list(self.videos)
 
     def _share(self, fields: _Fields) -> float:
-        """Share of the frames with a pose above the threshold."""
+        """Compute the share of frames with a pose above the threshold."""
         counts = fields.get('valid')
         if not isinstance(counts, dict):
             raise fields.error('valid', type(counts).__name__, 'a dict of counts by threshold')
@@ -345,13 +338,13 @@ class Kinetics(Source):
         return fields.integer('valid', counts.get(self.box_thr), 0) / frames
 
     def load(self, name: str, archive) -> bytes:
-        """Content of the pickle of a video."""
+        """Load the pickle of a video."""
         if isinstance(self.videos[name], AnnotationError):
             raise self.videos[name]
         return self.file_content(f'{name}.pkl', archive)
 
     def read(self, name: str, content: bytes) -> Item | None:
-        """See :meth:`Source.read`; None for a video that is in no list."""
+        """See :meth:`Source.read`; None for an unlisted video."""
         fields, splits = self.videos[name]
         annotation = dict(frame_dir=name, label=fields.integer('label', fields.get('label'), 0),
                           img_shape=fields.img_shape())
@@ -389,16 +382,16 @@ class Kinetics(Source):
 
 def decompress(keypoint: np.ndarray, frame: np.ndarray, total_frames: int,
                max_person: int = 10) -> np.ndarray:
-    """Poses as persons: the n-th pose of a frame is person n.
+    """Convert poses to persons: the n-th pose of a frame is person n, as in ``DecompressPose``.
 
-    As mmaction2's ``DecompressPose``. Only if a frame has more than ``max_person`` of them, the
-    poses of every frame are ordered by the sum of their scores first.
+    If a frame has more than ``max_person`` poses, those of all frames are sorted by the sum of
+    their scores first.
 
     Args:
         keypoint (np.ndarray): (N, V, 3) x, y and score.
         frame (np.ndarray): (N,) int, ascending.
         total_frames (int): T, larger than any frame.
-        max_person (int): Others are left out.
+        max_person (int): Maximum number of persons. Defaults to 10.
 
     Returns:
         np.ndarray: (M, T, V, 3) float16, 0 where a person is absent.

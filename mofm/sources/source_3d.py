@@ -1,4 +1,4 @@
-"""Base class of readers of 3D joints, which project them by virtual cameras."""
+"""Base class of readers of 3D joints, which are projected by virtual cameras."""
 import zlib
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
@@ -10,51 +10,46 @@ from mofm.annotations import complete_3d
 from mofm.keypoints import CameraRange, add_pose_noise
 from mofm.structures import convert
 
-from .base import Item, Source
+from .base import Item, Source, image_size
 
-# Joints nearer to the camera, in meters, or farther to its side, in pixels, are missing.
+# Joints nearer to the camera, in meters, or farther off the image, in pixels, are missing.
 _NEAR, _OUTSIDE = .2, 2**15
-#: Joints farther from the sensor are errors of a file, in meters.
+#: Largest valid distance of joints from the sensor in meters.
 FARTHEST = 100
 # Pose noise: jitter per meter, share of frames with swapped limbs.
 _FAR, _SWAP = .001, .01
 _CAMERA_OPTIONS = dict(
-    distance='meters from the middle of the person', height='meters above it',
-    yaw='degrees around it, 0 is the side of the sensor', pitch='degrees that they aim above it',
-    roll='degrees about the line of sight', focal='focal length in image widths')
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, height = map(int, text.split('x'))
-    return height, width
+    distance='meters to the center of the person', height='meters above it',
+    yaw='degrees around it, 0 on the side of the sensor', pitch='degrees of their aim above it',
+    roll='degrees about the optical axis', focal='focal length in image widths')
 
 
 class Source3D(Source):
-    """Recordings of 3D joints, each seen by virtual cameras (:class:`CameraRange`).
+    """Base class of readers of 3D joints, projected by virtual cameras (:class:`CameraRange`).
 
-    :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) of several persons,
-    in place of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: meters, y up,
-    z away from the sensor, NaN for missing joints. The persons are seen by the same cameras, but
-    do not hide each other. View 0 of the recording ``a`` is called ``a_v0``. It depends on the
-    seed, the name and the number of the view only, so it stays the same when others are added.
+    :meth:`read` returns annotations with ``joints`` (T, J, 3), or (M, T, J, 3) for several
+    persons, instead of ``img_shape``, ``total_frames``, ``keypoint`` and ``keypoint_score``: in
+    meters, y up, z away from the sensor, NaN for missing joints. All persons are seen by the same
+    cameras without mutual occlusion. View 0 of the recording ``a`` is named ``a_v0``. It depends
+    only on the seed, the name and the index of the view, and does not change if views are added.
 
-    Without noise every joint in front of the camera has score 1, also outside of the image.
-    Coordinates are stored as float16, which moves them by at most half a pixel in HD images.
+    Without noise every joint in front of the camera has score 1, also outside the image.
+    Coordinates are stored as float16 with an error of at most half a pixel in HD images.
 
     With ``keep_3d`` an annotation is the recording ``a`` itself: ``keypoint`` (M, T, J, 3) in
-    meters, in the layout of the reader. :class:`MotionDataset` reads it with ``dims=3``.
+    meters and the layout of the reader. :class:`MotionDataset` reads it with ``dims=3``.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
         views (int): Cameras per recording.
-        cameras (CameraRange): Where they stand, around the mean of all joints.
+        cameras (CameraRange): Placement of the cameras around the mean of all joints.
         seed (int): Non-negative.
         noise (bool): Add pose noise (:func:`mofm.keypoints.add_pose_noise`).
-        keep_3d (bool): Keep the joints in space instead of views of them.
+        keep_3d (bool): Keep 3D joints instead of views of them.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path has no such files.
         ValueError: If there are no views, the seed is negative, or ``keep_3d`` is combined with
             views or noise.
     """
@@ -68,8 +63,8 @@ class Source3D(Source):
         if views < 1 or seed < 0:
             raise ValueError(f'found views={views} and seed={seed}, expected at least 1 and 0')
         if keep_3d and (views > 1 or noise):
-            raise ValueError(f'keep_3d: found it with views={views} and noise={noise}, expected '
-                             'neither; they are about cameras')
+            raise ValueError(f'found keep_3d with views={views} and noise={noise}, expected '
+                             'neither')
         super().__init__(path, **kwargs)
         self.views = views
         self.cameras = cameras or CameraRange()
@@ -88,14 +83,14 @@ class Source3D(Source):
             default = getattr(CameraRange, name)
             parser.add_argument(f'--{name}', type=float, nargs=2, default=default,
                                 metavar=('LOW', 'HIGH'),
-                                help='{}, by default {} to {}'.format(meaning, *default))
-        parser.add_argument('--image-size', type=_size, nargs='+', default=[(1080, 1920)],
-                            metavar='WIDTHxHEIGHT', help='one of them is drawn')
-        parser.add_argument('--seed', type=int, default=0, help='of the cameras and the noise')
+                                help='{} (default: {} to {})'.format(meaning, *default))
+        parser.add_argument('--image-size', type=image_size, nargs='+', default=[(1080, 1920)],
+                            metavar='WIDTHxHEIGHT', help='sizes to sample from')
+        parser.add_argument('--seed', type=int, default=0, help='seed of cameras and noise')
         parser.add_argument('--noise', action='store_true',
-                            help='add pose noise, as a pose network makes it')
+                            help='add noise as of a pose estimator')
         parser.add_argument('--keep-3d', action='store_true',
-                            help='keep the joints in meters instead of views of them')
+                            help='keep 3D joints in meters instead of views of them')
 
     @classmethod
     def from_options(cls, path: str | Path, **options) -> 'Source3D':
@@ -105,10 +100,10 @@ class Source3D(Source):
         return cls(path, cameras=cameras, **options)
 
     def check_meters(self, name: str, field: str, joints: np.ndarray):
-        """Refuse joints that are NaN, infinite or far away.
+        """Check that no joint is NaN, infinite or far away.
 
         Raises:
-            AnnotationError: If there are any.
+            AnnotationError: If any is.
         """
         bad = ~(np.abs(joints) < FARTHEST)
         if bad.any():
@@ -116,25 +111,25 @@ class Source3D(Source):
                              f'meters below {FARTHEST}')
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
-        """All recordings of one native file: that of :meth:`read`, unless overridden."""
+        """Return all recordings of one native file; by default the one of :meth:`read`."""
         return [self.read(name, content)]
 
     def annotations(self, name: str, content: bytes) -> Iterable[Item]:
-        """Every view of every recording."""
+        """Yield every view of every recording."""
         for recording, splits in self.recordings(name, content):
             for annotation in self.views_of(recording):
                 yield annotation, splits
 
     def views_of(self, recording: dict) -> Iterator[dict]:
-        """Annotations of one recording, as :meth:`read` returns it."""
+        """Yield the annotations of one recording of :meth:`read`."""
         if self.keep_3d:
             yield self._keep(recording)
         else:
             for view in range(self.views):
-                yield self._see(recording, view)
+                yield self._project(recording, view)
 
     def _keep(self, recording: dict) -> dict:
-        """The joints in space as an annotation."""
+        """Return the 3D joints as an annotation."""
         recording = dict(recording)
         joints = recording.pop('joints')
         joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
@@ -145,8 +140,8 @@ class Source3D(Source):
             keypoint=np.where(known[..., None], joints, 0).astype(np.float16),
             keypoint_score=known.astype(np.float16)))
 
-    def _see(self, recording: dict, view: int) -> dict:
-        """One view as an annotation."""
+    def _project(self, recording: dict, view: int) -> dict:
+        """Return one view as an annotation."""
         recording = dict(recording)
         name, joints = recording['frame_dir'], recording.pop('joints')
         joints = joints[None] if joints.ndim == 3 else joints  # (M, T, J, 3)
@@ -174,5 +169,5 @@ class Source3D(Source):
             keypoint_score=score.astype(np.float16))
 
     def __len__(self) -> int:
-        """Number of annotations if no file is bad."""
+        """Return the number of annotations if all files are valid."""
         return super().__len__() * self.views

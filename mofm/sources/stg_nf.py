@@ -1,9 +1,8 @@
-"""Tracked poses in the files of STG-NF (Hirschorn and Avidan, ICCV 2023): ShanghaiTech, UBnormal.
+"""Tracked poses of ShanghaiTech and UBnormal from STG-NF (Hirschorn and Avidan, ICCV 2023).
 
-``<clip>_alphapose_tracked_person.json`` holds ``{person: {frame: {'keypoints': [x, y, score] * 17,
-'scores': float}}}``; some files have a list of such dicts for a person.
+``<clip>_alphapose_tracked_person.json`` is ``{person: {frame: {'keypoints': [x, y, score] * 17,
+'scores': float}}}``; some files have a list of such dicts per person.
 """
-import io
 import re
 import struct
 from argparse import ArgumentParser
@@ -20,25 +19,24 @@ from .per_frame_poses import MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17
-# Pixels of a mask.
-_MAX_MASK = 2**24
+_MAX_MASK = 2**24  # pixels
 
 
 class TrackedPersons(Source):
-    """Base class of the two readers: one annotation per person, named ``<clip>/<person>``.
+    """Base class of both readers, with one annotation per person, ``<clip>/<person>``.
 
     An annotation has M = 1, ``clip``, ``track_id`` and ``frame_inds``; the folder of the file is
-    its split. Coordinates are stored as float16, which moves them by at most half a pixel. A clip
-    without any person is left out and reported.
+    its split. Coordinates are stored as float16 with an error of at most half a pixel. A clip
+    without persons is skipped and reported.
 
     Args:
         path (str or Path): The folder ``pose``, or a zip file of it.
-        strict (bool): Raise at the first bad file instead.
-        img_shape (tuple[int, int], optional): Height and width of the videos, which the files do
-            not tell.
+        strict (bool): Raise at the first invalid file instead of skipping it.
+        img_shape (tuple[int, int], optional): Height and width of the videos, which the files
+            lack.
 
     Raises:
-        AnnotationError: If the path holds no such files.
+        AnnotationError: If the path has no such files.
     """
 
     suffix = '.json'
@@ -58,11 +56,11 @@ class TrackedPersons(Source):
                                   'STG-NF')
 
     def label(self, clip: str, folder: str) -> int:
-        """Label of a clip: 1 if anything abnormal happens in it."""
+        """Return the label of a clip, 1 if it has an abnormal event."""
         raise NotImplementedError
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:
-        """The persons of one clip, see :meth:`Source.annotations`."""
+        """Yield the persons of one clip, see :meth:`Source.annotations`."""
         file = PurePosixPath(name)
         folder = file.parent.name or self.path.stem
         if folder not in self.folders:
@@ -82,29 +80,29 @@ class TrackedPersons(Source):
                 keypoint=values[None, ..., :2],
                 keypoint_score=values[None, ..., 2].clip(0, 1))  # AlphaPose's may be above
         if not tracks:
-            raise self.error(name, 'persons', 'none', 'at least one; there is nothing to learn '
-                             'from, and in a test its frames count as normal')
+            raise self.error(name, 'persons', 'none', 'at least one; in a test its frames count '
+                             'as normal')
         self.add_frame_labels(name, clip, folder, tracks)
         for _, track in sorted(tracks.items()):
-            with np.errstate(over='ignore'):  # infinite values are refused later
+            with np.errstate(over='ignore'):  # infinite values raise later
                 for field in ('keypoint', 'keypoint_score'):
                     track[field] = track[field].astype(np.float16)
             yield track, self.folders[folder]
 
     def add_frame_labels(self, name: str, clip: str, folder: str, tracks: dict[int, dict]):
-        """Add ``frame_label`` to the annotations of one clip, where it is known."""
+        """Add ``frame_label`` to the annotations of one clip if it is known."""
 
     def _parse(self, name, content):
         persons = self.json(name, content)
         if not isinstance(persons, dict) or not all(re.fullmatch(r'\d{1,9}', p) for p in persons):
             raise self.error(name, 'persons', type(persons).__name__,
-                             'a dict with the numbers of persons')
+                             'a dict by number of the person')
         if len(set(map(int, persons))) < len(persons):
             raise self.error(name, 'persons', 'a number twice', 'different numbers')
         return persons
 
     def _track(self, name, person, frames):
-        """Frames (T,) int and x, y, score (T, 17, 3) of one person."""
+        """Return frames (T,) int and x, y, score (T, 17, 3) of one person."""
         parts = frames if isinstance(frames, list) else [frames]
         if not all(isinstance(part, dict) for part in parts):
             raise self.error(name, f'person {person}', 'other values', 'a dict of frames')
@@ -113,13 +111,13 @@ class TrackedPersons(Source):
             keypoints = [pose['keypoints'] for pose in poses.values()]
             values = np.array(keypoints)
             if values.dtype.kind not in 'iuf' or holds_bool(keypoints):
-                raise ValueError('values that are no numbers')
+                raise ValueError('values that are not numbers')
             values = values.astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
             if not np.isfinite(values).all():
                 raise ValueError('NaN or infinite values')
         except (KeyError, TypeError, ValueError) as error:
             raise self.error(name, f'person {person}', f'{type(error).__name__}: {error}',
-                             f"'keypoints' of {_NUM_JOINTS} joints in every frame") from None
+                             f"'keypoints' of {_NUM_JOINTS} joints per frame") from None
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
             raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',
                              'numbers of frames')
@@ -136,8 +134,8 @@ class TrackedPersons(Source):
 class ShanghaiTech(TrackedPersons):
     """Reader of ShanghaiTech's poses, splits ``train`` and ``test`` (Luo et al., ICCV 2017).
 
-    All training clips are normal, and something abnormal happens in every test clip; when, is in
-    the masks that :class:`mofm.evaluation.FrameAUC` reads. Videos have 856 x 480 pixels.
+    All training clips are normal; every test clip has an abnormal event, at the frames of the
+    masks that :class:`mofm.evaluation.FrameAUC` reads. Videos have 856 x 480 pixels.
     """
 
     folders = dict(train=('train', ), test=('test', ))
@@ -153,23 +151,23 @@ class UBnormal(TrackedPersons):
     """Reader of UBnormal's poses (Acsintoae et al., CVPR 2022).
 
     Splits: ``train`` (normal), ``abnormal_train``, ``supervised_train`` (both), ``validation`` and
-    ``test``. Videos are taken to have 1280 x 720 pixels.
+    ``test``. Videos are assumed to have 1280 x 720 pixels.
 
-    With ``gt`` and ``masks``, all persons but those of test clips get ``frame_label``, see
+    With ``gt`` and ``masks``, all persons except those of test clips have ``frame_label``, see
     :func:`abnormal_rows`.
 
     Args:
         path (str or Path): The folder ``pose``, or a zip file of it.
-        strict (bool): Raise at the first bad file instead.
+        strict (bool): Raise at the first invalid file instead of skipping it.
         img_shape (tuple[int, int], optional): Height and width of the videos.
         gt (str or Path, optional): Folder or zip file with ``<clip>_tracks.txt``, lines
-            ``object,start,end``, for every abnormal clip.
+            ``object,start,end``, per abnormal clip.
         masks (str or Path, optional): The folder of the data set with
-            ``Scene<k>/<clip>_annotations/*.png``, one image per frame, numbered in its name,
-            whose pixels hold the object's number.
+            ``Scene<k>/<clip>_annotations/*.png``, one numbered image per frame, whose pixels are
+            object numbers.
 
     Raises:
-        AnnotationError: If the paths hold no such files.
+        AnnotationError: If the paths have no such files.
         ValueError: If only one of ``gt`` and ``masks`` is given.
     """
 
@@ -183,7 +181,7 @@ class UBnormal(TrackedPersons):
                  gt: str | Path | None = None, masks: str | Path | None = None):
         if (gt is None) != (masks is None):
             raise ValueError(f'found gt={gt} and masks={masks}, expected both or neither: labels '
-                             'of persons need the abnormal objects and where they are')
+                             'of persons need abnormal objects and their masks')
         super().__init__(path, strict, img_shape)
         self.gt = gt and _TextFiles(gt)
         self.masks = masks and Path(masks)
@@ -209,28 +207,17 @@ class UBnormal(TrackedPersons):
             keypoint = np.concatenate([t['keypoint'][0] for t in tracks.values()])
             label = abnormal_rows(keypoint, frame, self._objects(clip), self._masks(name, clip))
         lengths = [t['total_frames'] for t in tracks.values()]
-        for track, part in zip(tracks.values(),
-                               np.split(label,
-                                        np.cumsum(lengths)[:-1]),
-                               strict=True):
+        parts = np.split(label, np.cumsum(lengths)[:-1])
+        for track, part in zip(tracks.values(), parts, strict=True):
             track['frame_label'] = part
 
     def _objects(self, clip):
-        """Abnormal objects of a clip: number, first frame and end, (N, 3)."""
+        """Read the abnormal objects of a clip: number, first frame and end, (N, 3)."""
         name = f'{clip}_tracks.txt'
-        content = self.gt.companion(name)
-        try:
-            if not content.strip():
-                raise ValueError('no text')
-            objects = np.loadtxt(io.BytesIO(content), delimiter=',', comments=None, ndmin=2)
-            if objects.shape[1] != 3 or not np.isfinite(objects).all():
-                raise ValueError(f'{objects.shape[1]} columns, or NaN or infinite values')
-        except ValueError as error:
-            raise self.gt.error(name, 'file', error, 'lines of object,start,end') from None
-        return objects
+        return self.gt.table(name, self.gt.companion(name), 3, ',')
 
     def _masks(self, name, clip):
-        """A function that reads the mask of a frame of a clip."""
+        """Return a function that reads the mask of a frame of a clip."""
         scene = re.search(r'scene_(\d+)_', clip)
         folder = self.masks / f'Scene{scene and scene[1]}' / f'{clip}_annotations'
         numbered = [f for f in folder.glob('*.png') if re.search(r'\d', f.stem)]
@@ -239,10 +226,10 @@ class UBnormal(TrackedPersons):
         def read(frame):
             if frame >= len(files):
                 raise self.error(name, f'frame {frame}', f'{len(files)} masks in {folder}',
-                                 'one .png file for each frame')
+                                 'one .png file per frame')
             mask = _read_mask(files[frame])
             if mask is None:
-                raise self.error(name, f'frame {frame}', f'{files[frame]} that is no image',
+                raise self.error(name, f'frame {frame}', f'{files[frame]}, not an image',
                                  'a readable mask')
             return mask
 
@@ -250,15 +237,15 @@ class UBnormal(TrackedPersons):
 
 
 def _read_mask(file: Path) -> np.ndarray | None:
-    """A gray image (H, W) of usual size; None if it is none."""
+    """Read a gray PNG image (H, W) of usual size; return None for other files."""
     import cv2
 
     try:
         with open(file, 'rb') as f:
             content = f.read(_MAX_MASK)
-        width, height = struct.unpack('>II', content[16:24])  # of a PNG file
+        width, height = struct.unpack('>II', content[16:24])
         end = 8
-        while end < len(content):  # OpenCV reserves as much as a chunk says it has
+        while end < len(content):  # OpenCV allocates the declared size of a chunk
             end += 12 + struct.unpack_from('>I', content, end)[0]
         if (not content.startswith(b'\x89PNG') or end != len(content)
                 or width * height > _MAX_MASK):
@@ -274,16 +261,15 @@ class _TextFiles(Source):
 
 def abnormal_rows(keypoint: np.ndarray, frame: np.ndarray, objects: np.ndarray,
                   masks: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Find abnormal persons: more than half of their joints lie on an abnormal object.
+    """Find abnormal persons: more than half of their joints are on an abnormal object.
 
-    The rule of STG-NF for UBnormal, which takes the lower integer of coordinates and moves those
-    outside to the border of the image.
+    As STG-NF for UBnormal: coordinates are rounded down and clipped to the image.
 
     Args:
         keypoint (np.ndarray): (R, V, 2) pixels, any number of persons and frames.
         frame (np.ndarray): (R,) frame of each row.
         objects (np.ndarray): (N, 3) number, first frame and the frame after the last.
-        masks (Callable): Frame -> (H, W) image with the numbers of the objects.
+        masks (Callable): Frame -> (H, W) image of object numbers.
 
     Returns:
         np.ndarray: (R,) int8, 1 for abnormal rows.

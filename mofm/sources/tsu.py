@@ -1,8 +1,8 @@
-"""Toyota Smarthome: poses by LCR-Net++ and labels, untrimmed and trimmed.
+"""Toyota Smarthome, untrimmed and trimmed, with poses of LCR-Net++.
 
-Dai et al., TPAMI 2022 (untrimmed, TSU); Das et al., ICCV 2019 (trimmed). A JSON file has
-``{'frames': [[{'pose2d': [x0, ..., x12, y0, ..., y12], ...}, ...], ...]}``, the persons of every
-frame; a file ``*.npz`` of TSU has ``kpts`` (T, 17, 2) of one person.
+Dai et al., TPAMI 2022 (untrimmed, TSU); Das et al., ICCV 2019 (trimmed). A JSON file is
+``{'frames': [[{'pose2d': [x0, ..., x12, y0, ..., y12], ...}, ...], ...]}``, persons per frame; a
+file ``*.npz`` of TSU has ``kpts`` (T, 17, 2) of one person.
 """
 import re
 from argparse import ArgumentParser
@@ -15,32 +15,32 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
 from .base import Item, Source
-from .ntu import liveliest
+from .ntu import rank_by_motion
 
 _IMG_SHAPE = (480, 640)
 _TRAIN_SUBJECTS = frozenset((3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25))
 
 
 class LCRNetSource(Source):
-    """Base class of readers of the key points of LCR-Net."""
+    """Base class of readers of keypoints of LCR-Net."""
 
     def persons(self, name: str, content: bytes) -> np.ndarray:
-        """The two persons that move most, most motion first; at least one, even if never seen.
+        """Parse the two persons that move most, most motion first.
 
-        A person is a place in the lists of the frames, as for UNIK: LCR-Net does not track.
+        A person is an index in the lists of the frames, as in UNIK: LCR-Net does not track.
 
         Returns:
-            np.ndarray: (M, T, 13, 2) pixels, 0 where missing.
+            np.ndarray: (M, T, 13, 2) pixels, 0 where missing; M = 1 or 2, also without any pose.
 
         Raises:
-            AnnotationError: If the file is not as expected.
+            AnnotationError: If the file is invalid.
         """
         data = self.json(name, content)
         frames = data.get('frames') if isinstance(data, dict) else None
         if not isinstance(frames, list) or not frames or not all(
                 isinstance(f, list) and all(isinstance(p, dict) for p in f) for f in frames):
             raise self.error(name, 'frames', type(frames).__name__,
-                             'a list with the persons of each frame, at least one')
+                             'a non-empty list of persons per frame')
         found = [(t, i, person.get('pose2d')) for t, persons in enumerate(frames)
                  for i, person in enumerate(persons)]
         if not found:
@@ -50,48 +50,79 @@ class LCRNetSource(Source):
                             (None, 2 * LAYOUTS['lcr13'].num_joints))
         points = values.reshape(len(values), 2, -1).swapaxes(1, 2)  # (R, 13, 2)
         missing = ~points.any(-1, keepdims=True)
-        kept = liveliest(person, np.where(missing, np.nan, points)) or [0]
+        kept = rank_by_motion(person, np.where(missing, np.nan, points))[:2] or [0]
         out = np.zeros((len(kept), len(frames), *points.shape[1:]))
         for i, number in enumerate(kept):
             out[i, frame[person == number]] = points[person == number]
         return out
 
     def pose(self, keypoint: np.ndarray, layout: str) -> dict:
-        """The fields of the key points (M, T, V, 2); points at 0, 0 are missing."""
+        """Return the fields of keypoints (M, T, V, 2), missing where 0, 0."""
         score = keypoint.any(-1).astype(np.float16)
         keypoint, score = convert(keypoint, score, layout)
         # The files copy the only point of the head to the eyes and ears.
         score[..., 1:5] *= (keypoint[..., 1:5, :] != keypoint[..., :1, :]).any(-1)
         keypoint = keypoint * (score > 0)[..., None]
-        with np.errstate(over='ignore'):  # infinite values are refused later
+        with np.errstate(over='ignore'):  # infinite values raise later
             return dict(img_shape=_IMG_SHAPE, total_frames=keypoint.shape[1],
                         keypoint=keypoint.astype(np.float16), keypoint_score=score)
 
 
+class UntrimmedVideos(LCRNetSource):
+    """Base class of readers of whole videos from ``.json`` or ``.npz`` files."""
+
+    #: Name of a video in the name of a file.
+    video_name: re.Pattern
+
+    def find(self) -> list[str]:
+        """List files of both kinds with the name of a video in theirs."""
+        suffixes = '.json', '.npz'
+        if self.path.is_file() and self.path.suffix in suffixes:
+            self.suffix = self.path.suffix
+            return super().find()
+        files = []
+        for self.suffix in suffixes:
+            files += super().find()
+        return sorted(f for f in files if self.video_name.search(PurePosixPath(f).name))
+
+    def video_pose(self, name: str, content: bytes) -> dict:
+        """Return the fields of the keypoints of a file of either kind."""
+        if PurePosixPath(name or self.path.name).suffix == '.json':
+            return self.pose(self.persons(name, content), 'lcr13')
+        keypoint = self.npz(name, content).get('kpts')
+        if keypoint is None:
+            raise self.error(name, 'kpts', 'nothing', 'this field')
+        # TSU's files are in COCO's order, with the head as joints 0 to 4. Left is 5, 7, ...: in
+        # profile the hip nearer to the camera is lower in the image, and that is 11 in 98 % of the
+        # frames with the arms to the left of the shoulders, 12 in 85 % of those to the right.
+        keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
+        return self.pose(self.array(name, 'kpts', keypoint, (None, None, 17, 2)), 'coco17')
+
+
 @SOURCES.register_module('tsu')
-class TSU(LCRNetSource):
+class TSU(UntrimmedVideos):
     """Reader of Toyota Smarthome Untrimmed, splits ``train`` and ``test``.
 
-    An annotation is a whole video with ``label`` 0 and ``segments``, the actions as annotated;
-    the last frame of some lies a little after the end. Frames without a person have score 0. The
-    head becomes the nose; eyes and ears are missing.
+    An annotation is a whole video with ``label`` 0 and the annotated actions as ``segments``, some
+    of which end slightly after the video. Frames without a person have score 0. The head becomes
+    the nose; eyes and ears are missing.
 
     Args:
-        path (str or Path): Folder or zip file with ``*.npz`` or ``*.json``, whose names hold
+        path (str or Path): Folder or zip file with ``*.npz`` or ``*.json``, whose names contain
             that of the video, e.g. ``P02T01C06``, or one such file. ``smarthome_CS_51.json`` or
-            ``smarthome_CV_51.json`` is inside or beside.
-        protocol (str): Whose splits: ``cs``, cross-subject, or ``cv``, cross-view.
+            ``smarthome_CV_51.json`` is inside the path or next to it.
+        protocol (str): Protocol of the splits: ``cs``, cross-subject, or ``cv``, cross-view.
         **kwargs: ``strict`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path holds no such files, or there are no annotations.
-        ValueError: If there is no such protocol.
+        AnnotationError: If the path has no such files or no annotations.
+        ValueError: If the protocol is unknown.
     """
 
     max_size = 2**28
     classes = LABEL_NAMES['tsu']
+    video_name = re.compile(r'P\d\dT\d\dC\d\d')
     _splits = dict(training='train', testing='test')
-    _video = re.compile(r'P\d\dT\d\dC\d\d')
 
     def __init__(self, path: str | Path, protocol: str = 'cs', **kwargs):
         if protocol not in ('cs', 'cv'):
@@ -108,40 +139,17 @@ class TSU(LCRNetSource):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--protocol', choices=('cs', 'cv'), default='cs',
-                            help='whose splits: cross-subject or cross-view')
-
-    def find(self) -> list[str]:
-        """Files of both kinds with the name of a video in theirs."""
-        suffixes = '.json', '.npz'
-        if self.path.is_file() and self.path.suffix in suffixes:
-            self.suffix = self.path.suffix
-            return super().find()
-        files = []
-        for self.suffix in suffixes:
-            files += super().find()
-        return sorted(f for f in files if self._video.search(PurePosixPath(f).name))
+                            help='protocol of the splits: cross-subject or cross-view')
 
     def read(self, name: str, content: bytes) -> Item:
         """See :meth:`Source.read`."""
-        file = PurePosixPath(name or self.path.name)
-        video = set(self._video.findall(file.stem))
+        stem = PurePosixPath(name or self.path.name).stem
+        video = set(self.video_name.findall(stem))
         if len(video) != 1:
-            raise self.error(name, 'name', file.stem, 'one name of a video such as P02T01C06')
+            raise self.error(name, 'name', stem, 'one name of a video such as P02T01C06')
         video = video.pop()
         subset, duration, segments = self._actions(video)
-        if file.suffix == '.npz':
-            arrays = self.npz(name, content)
-            if 'kpts' not in arrays:
-                raise self.error(name, 'kpts', 'nothing', 'this field')
-            # COCO-17 with the head in place of the face: joints 0 to 4 are the same in every
-            # frame, and drawn with COCO's bones the others are people. Their left is 5, 7, ...:
-            # of the hips in profile the one nearer to the camera is lower in the image, and that
-            # is 11 in 98 % of the frames where the arms are to the left of the shoulders, 12 in
-            # 85 % of those where they are to the right.
-            keypoint = self.array(name, 'kpts', arrays['kpts'], (None, 17, 2))[None]
-            pose = self.pose(keypoint, 'coco17')
-        else:
-            pose = self.pose(self.persons(name, content), 'lcr13')
+        pose = self.video_pose(name, content)
         if abs(pose['total_frames'] - duration) > .1 * duration:
             raise self.error(name, 'frames', pose['total_frames'],
                              f'about the {duration} of the video')
@@ -151,7 +159,7 @@ class TSU(LCRNetSource):
         return annotation, (subset, )
 
     def _actions(self, video: str) -> tuple[str, float, np.ndarray]:
-        """Split, number of frames and segments (N, 3) of a video."""
+        """Return split, number of frames and segments (N, 3) of a video."""
         entry = self.videos.get(video, {})
         subset, duration, actions = (
             entry.get(field) if isinstance(entry, dict) else None
@@ -173,7 +181,7 @@ class TSU(LCRNetSource):
 
 @SOURCES.register_module('smarthome')
 class Smarthome(LCRNetSource):
-    """Reader of Toyota Smarthome, the trimmed clips ``<Action>_pXX_rXX_vXX_cXX.json``.
+    """Reader of the trimmed clips of Toyota Smarthome, ``<Action>_pXX_rXX_vXX_cXX.json``.
 
     Splits: ``cs_train`` and ``cs_test`` (cross-subject, all 31 actions), and for 19 actions
     ``cv1_train`` (camera 1), ``cv2_train`` (cameras 1, 3, 4, 6 and 7) and ``cv_test`` (camera 2).

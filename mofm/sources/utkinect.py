@@ -1,5 +1,4 @@
 """UTKinect-Action3D: 20 recordings of 10 actions with a Kinect (Xia et al., CVPRW 2012)."""
-import io
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -16,17 +15,17 @@ from .source_3d import Source3D
 
 _LABELS = 'actionLabel.txt'
 _RECORDING = re.compile(r's(\d\d)_e\d\d')
-# Degrees by which the sensor looks down: median lean of standing people.
+# Downward tilt of the sensor in degrees: median lean of standing people.
 _TILT = 8
 
 
 @SOURCES.register_module('utkinect_untrimmed')
 class UTKinectUntrimmed(Source3D):
-    """Reader of ``joints_sXX_eYY.txt`` and ``actionLabel.txt``, whole recordings.
+    """Reader of whole recordings ``joints_sXX_eYY.txt`` with ``actionLabel.txt``.
 
-    Splits: ``train`` for odd subjects, ``test`` for even ones. The actions are in ``frame_label``
-    (T,), -1 between them; ``label`` is 0. Of rows with the same frame number the first is kept.
-    Where two actions overlap, as push and pull do, a row has the one that started later.
+    Splits: ``train`` for odd subjects, ``test`` for even ones. ``frame_label`` (T,) are the
+    actions, -1 between them; ``label`` is 0. The first row of each frame number is kept. Where two
+    actions overlap, e.g. push and pull, the later one counts.
     """
 
     prefix = 'joints_'
@@ -58,30 +57,20 @@ class UTKinectUntrimmed(Source3D):
                     raise self.error(_LABELS, f'line {number}', repr(line[:60]),
                                      "a recording 's01_e01' or 'action: first last', once"
                                      ) from None
-                if known:  # the carry of s10_e02 is NaN
+                if known:  # NaN for carry in s10_e02
                     current[label] = first, last
         return intervals
 
     def _read(self, name: str, content: bytes) -> tuple[str, np.ndarray, np.ndarray]:
-        """Recording, frame numbers (T,) and joints (T, 20, 3)."""
+        """Parse recording, frame numbers (T,) and joints (T, 20, 3)."""
         stem = PurePosixPath(name).stem[len(self.prefix):]
         if not _RECORDING.fullmatch(stem):
             raise self.error(name, 'name', stem, 'joints_sXX_eYY')
         if stem not in self.intervals:
             raise self.error(name, _LABELS, f'no recording {stem}', 'its actions')
-        columns = 1 + 3 * LAYOUTS[self.layout].num_joints
-        try:
-            if not content.strip():
-                raise ValueError('no text')
-            rows = np.loadtxt(io.BytesIO(content), comments=None, ndmin=2)
-        except ValueError as error:
-            raise self.error(name, 'rows', str(error)[:200],
-                             f'{columns} numbers in each') from None
-        if rows.shape[1] != columns:
-            raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} in each')
-        if not (rows[:, 0] % 1 == 0).all():
-            raise self.error(name, 'rows', 'NaN, infinite or broken frame numbers',
-                             'whole numbers')
+        rows = self.table(name, content, 1 + 3 * LAYOUTS[self.layout].num_joints)
+        if (rows[:, 0] % 1).any():
+            raise self.error(name, 'rows', 'fractional frame numbers', 'integers')
         self.check_meters(name, 'rows', rows[:, 1:])
         frames, first = np.unique(rows[:, 0], return_index=True)
         return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)
@@ -102,10 +91,10 @@ class UTKinectUntrimmed(Source3D):
 
 @SOURCES.register_module('utkinect')
 class UTKinect(UTKinectUntrimmed):
-    """Trimmed UTKinect: one clip ``s01_e01_walk`` per action of a recording."""
+    """Reader of trimmed UTKinect, one clip ``s01_e01_walk`` per action of a recording."""
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
-        """One per action that the recording has frames of."""
+        """Yield one recording per action with frames."""
         recording, frames, joints = self._read(name, content)
         for label, (first, last) in self.intervals[recording].items():
             chosen = (frames >= first) & (frames <= last)
@@ -114,6 +103,6 @@ class UTKinect(UTKinectUntrimmed):
                            joints=joints[chosen]), self._splits(recording)
 
     def __len__(self) -> int:
-        """Number of annotations if no file is bad."""
+        """Return the number of annotations if all files are valid."""
         names = (PurePosixPath(file).stem[len(self.prefix):] for file in self.files)
         return self.views * sum(len(self.intervals.get(name, ())) for name in names)

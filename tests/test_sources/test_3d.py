@@ -348,7 +348,7 @@ BAD = [
     (UTKinect, 'joints_s02_e01.txt', utkinect(walk()[:, :19]), 'rows', '58 numbers'),
     (UTKinect, 'joints_s02_e01.txt', b'100 a b', 'rows', 'a'),
     (UTKinect, 'joints_s02_e01.txt', b'\xff\xfe\x00', 'rows', '61 numbers'),
-    (UTKinect, 'joints_s02_e01.txt', utkinect(NAN), 'rows', 'nan'),
+    (UTKinect, 'joints_s02_e01.txt', utkinect(NAN), 'rows', 'NaN'),
     (UTKinectUntrimmed, 'joints_s02_e01.txt', utkinect(FAR), 'rows', 'meters below'),
 ]
 

@@ -260,7 +260,7 @@ def test_joints_npz_refuses_large_unpacked_size(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('kwargs', 'words'), [
-    (dict(), 'expected one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
+    (dict(), 'exactly one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
     (dict(layout='bandai'), 'unknown joint layout'), (dict(layout='bandai22', unit=0), 'unit=0'),
     (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='x'), 'up=')])
 def test_joints_npz_refuses_bad_arguments(tmp_path, kwargs, words):

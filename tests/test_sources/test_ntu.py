@@ -10,7 +10,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
-from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, liveliest
+from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, rank_by_motion
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import ID, NTU_FILES, kinect_body, pair, skeleton, solo
 
@@ -61,7 +61,7 @@ def test_ntu_body_that_returns_is_missing_in_between(tmp_path):
     assert ann['keypoint'][absent[0], [0, 2, 3, 5]].any() == 0
 
 
-def test_ntu_liveliest_bodies_follow_published_rule():
+def test_ntu_rank_by_motion_follows_published_rule():
     """2s-AGCN: deviations of x, y and z over the frames and joints of a body, summed."""
     rng = np.random.default_rng(0)
     person = rng.integers(0, 5, 200)
@@ -72,8 +72,7 @@ def test_ntu_liveliest_bodies_follow_published_rule():
         xyz = points[person == number]
         motion[number] = xyz[..., 0].std() + xyz[..., 1].std() + xyz[..., 2].std()
     expected = sorted(motion, key=motion.get, reverse=True)
-    assert liveliest(person, points, 5) == expected == [1, 3, 4, 0]
-    assert liveliest(person, points) == [1, 3]
+    assert rank_by_motion(person, points) == expected == [1, 3, 4, 0]
 
 
 def test_ntu_joint_states_become_scores(tmp_path):
@@ -135,7 +134,7 @@ def test_ntu_both_persons_are_seen_by_one_camera(tmp_path):
 def test_source_3d_single_person_equals_joints_without_person_axis(tmp_path, noise):
     source = NTU60Joints(write(tmp_path, {NAME: solo()}), noise=noise)
     joints = kinect_body(9)[..., :3]
-    a, b = (source._see(dict(frame_dir='a', joints=j), 1) for j in (joints, joints[None]))
+    a, b = (source._project(dict(frame_dir='a', joints=j), 1) for j in (joints, joints[None]))
     assert a['total_frames'] == b['total_frames'] == 9
     assert np.array_equal(a['keypoint'], b['keypoint'])
     assert a['keypoint'].shape == (1, 9, 17, 2)

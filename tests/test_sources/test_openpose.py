@@ -101,10 +101,10 @@ def test_openpose_reads_one_file_at_a_time(tmp_path, monkeypatch):
 
         monkeypatch.setattr(source, method, call)
 
-    record('_content')
+    record('file_content')
     record('json')
     assert len(list(source)) == 1
-    assert order == ['_content', 'json'] * 4
+    assert order == ['file_content', 'json'] * 4
 
 
 def frame(**person):

@@ -211,7 +211,7 @@ BAD = [
     (CLIP, b'', 'file', 'JSON'), (CLIP, b'[' * 10**5, 'file', 'RecursionError'),
     (CLIP, b'\xff\xfe\x00', 'file', 'JSON'), (CLIP, b'[]', 'frames', 'NoneType'),
     (CLIP, b'{"frames": 3}', 'frames', 'int'), (CLIP, lcr([]), 'frames', 'list'),
-    (CLIP, lcr([[]] * 3 + [None]), 'frames', 'persons of each'), (CLIP, lcr([[3]]), 'frames', ''),
+    (CLIP, lcr([[]] * 3 + [None]), 'frames', 'per frame'), (CLIP, lcr([[3]]), 'frames', ''),
     (CLIP, lcr([[dict(pose3d=[0] * 39)]]), 'pose2d', 'object'),
     (CLIP, lcr([[dict(pose2d=[0] * 34)]]), 'pose2d', r'\(1, 34\)'),
     (CLIP, lcr([[dict(pose2d=[0] * 26)], [dict(pose2d=[0])]]), 'pose2d', 'inhomogeneous'),
@@ -247,7 +247,7 @@ CS = 'smarthome_CS_51.json'
 BAD_VIDEOS = [
     (VIDEO, b'', 'file', 'npz'), (VIDEO, TSU_FILES[VIDEO][:-40], 'file', 'npz'),
     (VIDEO, kpts(np.array([{}])), 'file', 'Object arrays'),
-    (VIDEO, kpts(tsu_keypoints()[:, :13]), 'kpts', r'\(6, 13, 2\)'),
+    (VIDEO, kpts(tsu_keypoints()[:, :13]), 'kpts', r'\(1, 6, 13, 2\)'),
     (VIDEO, kpts(tsu_keypoints() * np.nan), 'kpts', 'NaN'),
     (VIDEO, kpts(tsu_keypoints() * 1e9), 'keypoint', 'infinite'),
     (VIDEO, kpts(tsu_keypoints()[:0]), 'frames|total_frames', 'about|at least'),
