@@ -16,6 +16,7 @@ from mofm.registry import MODELS
 from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
 
 from ..init_cfg import load_init_cfg
+from ..layers.conv3d import Conv3d
 from ..layers.transformer_block import TransformerBlock
 from .base import BaseBackbone
 
@@ -43,11 +44,11 @@ class _ResidualBlock3D(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, stride: tuple):
         super().__init__()
-        self.conv1 = nn.Conv3d(in_channels, channels, 3, stride, 1, bias=False)
+        self.conv1 = Conv3d(in_channels, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.GroupNorm(8, channels)
-        self.conv2 = nn.Conv3d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2 = Conv3d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.GroupNorm(8, channels)
-        self.shortcut = nn.Conv3d(in_channels, channels, 1, stride, bias=False)
+        self.shortcut = Conv3d(in_channels, channels, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(self.conv1(x)))

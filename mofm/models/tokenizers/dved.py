@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, ThermalCubes
 
+from ..layers.conv3d import Conv3d
 from ..precision import full_precision
 from .base import MotionTokenizer
 
@@ -98,14 +99,14 @@ class DVEDTokenizer(MotionTokenizer):
         encoder, channels = [], num_joints
         for stride in temporal_strides:
             encoder += [
-                nn.Conv3d(channels, hidden, (stride, 4, 4), (stride, 2, 2), (0, 1, 1)),
+                Conv3d(channels, hidden, (stride, 4, 4), (stride, 2, 2), (0, 1, 1)),
                 nn.ReLU()
             ]
             channels = hidden
-        encoder += [_ResBlock(nn.Conv3d, hidden) for _ in range(num_blocks)]
+        encoder += [_ResBlock(Conv3d, hidden) for _ in range(num_blocks)]
         self.encoder = nn.Sequential(*encoder)
         span = num_frames // math.prod(temporal_strides) if temporal_collapse == 'conv' else 1
-        self.to_logits = nn.Conv3d(hidden, vocab_size, (span, 1, 1))
+        self.to_logits = Conv3d(hidden, vocab_size, (span, 1, 1))
 
         self.codebook = nn.Embedding(vocab_size, code_dim)
 
