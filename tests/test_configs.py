@@ -160,3 +160,10 @@ def test_schedules_end_with_the_training():
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             if scheduler.type != 'LinearLR':  # the warm-up
                 assert scheduler.get('end', scheduler.get('total_steps')) == 7
+
+
+@pytest.mark.parametrize('epochs', [1, 2])
+def test_training_no_longer_than_its_warm_up_has_no_cosine(epochs):
+    cfg = load_config(ROOT / 'configs/dt1_penn_tiny.py', {'train_cfg.max_epochs': epochs})
+    scheduler, = cfg.param_scheduler
+    assert (scheduler.type, scheduler.end) == ('LinearLR', 2)

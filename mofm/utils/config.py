@@ -1,5 +1,6 @@
 """Configs of trainings and tests: overrides, references, work dirs."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
     """Read a config of ``tools/train.py``, with settings to override.
 
     A value ``'${grid.canvas}'`` refers to the setting ``grid.canvas`` and becomes its value, after
-    the overrides: one override changes all that refer to it.
+    the overrides: one override changes all that refer to it. Schedules that would begin at or
+    after the end of the training are left out.
 
     Args:
         path (str or Path): File.
@@ -38,6 +40,10 @@ def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
     for name in cfg_options or {}:
         if name.startswith('grid.') and name not in found:
             raise ValueError(f'{path}: {name}: no setting refers to it')
+    schedulers = config.get('param_scheduler')
+    if isinstance(schedulers, list):  # a training that is no longer than its warm-up has no cosine
+        config.param_scheduler = [scheduler for scheduler in schedulers
+                                  if scheduler.get('begin', 0) < scheduler.get('end', math.inf)]
     return config
 
 
