@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(str(path.relative_to(ROOT)) for path in (
     *(ROOT / 'tools').rglob('*.py'), *ROOT.glob('projects/*/tools/*.py'))
-    if not path.name.startswith('_'))
+    if '__main__' in path.read_text())
 HEAVY = ('huggingface_hub', 'matplotlib', 'mmaction', 'mmcv', 'onnx', 'onnxruntime', 'pyarrow',
          'scipy', 'sklearn')
 # Runs all commands in one process in which PyTorch cannot be imported.

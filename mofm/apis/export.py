@@ -154,8 +154,9 @@ class ExportableModel(nn.Module):
         config = model.cfg.model.get('backbone', model.cfg.model)
         self.num_joints = config.get('num_joints', 17)
         self.model = copy.copy(model)
-        self.model._modules = {name: module for name, module in model._modules.items()
-                               if name != 'data_preprocessor'}
+        # a shallow copy shares the dict of parts, which has no public name
+        self.model._modules = dict(self.model._modules)  # noqa: SLF001
+        del self.model.data_preprocessor
         if hasattr(model, 'backbone'):
             self.model.backbone = DenseBackbone(
                 **{k: v for k, v in config.items() if k not in ('type', 'init_cfg')})

@@ -42,7 +42,9 @@ def flop_counter() -> Iterator[FlopCounterMode]:
         FlopCounterMode: ``get_total_flops()`` tells what was computed inside so far.
     """
     counter = FlopCounterMode(display=False, custom_mapping={
-        torch.ops.aten._euclidean_dist: lambda a, b, **_: 2 * math.prod(a) * b[-2]})
+        # the operator has no other name
+        torch.ops.aten._euclidean_dist:  # noqa: SLF001
+            lambda a, b, **_: 2 * math.prod(a) * b[-2]})
     with sdpa_kernel(SDPBackend.MATH), counter:
         yield counter
 

@@ -4,9 +4,16 @@ Layouts and the score threshold need NumPy only; what needs torch is imported on
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .layouts import LAYOUTS, Layout, convert, get_layout
 from .score import SCORE_THRESHOLD, visible_joints
+
+if TYPE_CHECKING:
+    from .cube_grid import CubeGrid
+    from .motion_features import MotionFeatures
+    from .stacking import stack_inputs
+    from .thermal_cubes import RenderedCubes, ThermalCubes
 
 _TORCH = dict(CubeGrid='cube_grid', MotionFeatures='motion_features',
               RenderedCubes='thermal_cubes', ThermalCubes='thermal_cubes',
@@ -17,7 +24,7 @@ __all__ = ['LAYOUTS', 'SCORE_THRESHOLD', 'CubeGrid', 'Layout', 'MotionFeatures',
            'visible_joints']
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _TORCH:
         return getattr(import_module(f'.{_TORCH[name]}', __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import projects.motionbert
+import projects.motionbert  # noqa: F401
 import projects.tmor  # noqa: F401
 from mofm.registry import INFERENCERS
 

@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-from _pictures import add_clips, check_folder, choose, make_parser, read_config, save
 from mmengine.registry import init_default_scope
+from pictures import add_clips, check_folder, choose, make_parser, read_config, save
 from PIL import Image
 from tqdm import tqdm
 

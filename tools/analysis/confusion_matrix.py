@@ -3,7 +3,7 @@
 python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
 """
 
-from _pictures import check_folder, class_names, load_dataset, make_parser, save
+from pictures import check_folder, class_names, load_dataset, make_parser, save
 
 
 def main():

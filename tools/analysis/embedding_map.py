@@ -4,7 +4,7 @@ python tools/analysis/embedding_map.py configs/dt1_penn_tiny.py CHECKPOINT
 """
 
 import numpy as np
-from _pictures import Batches, class_names, load, make_parser, positive, save
+from pictures import Batches, class_names, load, make_parser, positive, save
 
 
 def main():

@@ -5,7 +5,7 @@ python tools/analysis/learning_curves.py work_dirs/dt1_penn_tiny
 
 import argparse
 
-from _pictures import add_out, check_folder, save
+from pictures import add_out, check_folder, save
 
 _MACHINE = ('time', 'data_time', 'memory', 'val/time', 'val/data_time')
 

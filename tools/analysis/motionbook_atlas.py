@@ -4,7 +4,7 @@ python tools/analysis/motionbook_atlas.py configs/mofm/dved_tiny.py CHECKPOINT -
 """
 
 import numpy as np
-from _pictures import Batches, load, make_parser, positive, save
+from pictures import Batches, load, make_parser, positive, save
 
 
 def main():

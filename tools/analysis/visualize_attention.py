@@ -3,7 +3,7 @@
 python tools/analysis/visualize_attention.py configs/dt1_penn_tiny.py CHECKPOINT --clips 0738
 """
 
-from _pictures import add_clips, choose, load, make_parser, rendered, save
+from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
 def main():

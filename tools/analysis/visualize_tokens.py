@@ -6,7 +6,7 @@ Writes four pictures a clip: the key points, the heat of each joint, the tokens 
 paper) and the reconstruction (Figure 3).
 """
 
-from _pictures import add_clips, choose, load, make_parser, rendered, save
+from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
 def main():

@@ -4,7 +4,7 @@ Every process keeps a part of the weights, gradients and states of the optimizer
 weights of one transformer block at a time.
 """
 
-from mmengine._strategy import FSDPStrategy
+from mmengine._strategy import FSDPStrategy  # noqa: PLC2701  MMEngine has no other name for it
 from mmengine.device import get_device
 from mmengine.optim import BaseOptimWrapper
 from mmengine.registry import FUNCTIONS, STRATEGIES

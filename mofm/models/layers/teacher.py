@@ -21,5 +21,6 @@ class TeacherMixin:
         return self._teacher[0]
 
     def _apply(self, fn, *args, **kwargs):
-        self.teacher._apply(fn, *args, **kwargs)  # .to() and its like have no public hook
+        # .to() and its like have no public hook
+        self.teacher._apply(fn, *args, **kwargs)  # noqa: SLF001
         return super()._apply(fn, *args, **kwargs)

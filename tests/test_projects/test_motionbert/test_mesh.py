@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from scipy.spatial.transform import Rotation
 
-import projects.motionbert.dstformer
-import projects.motionbert.lifting.curriculum
+import projects.motionbert.dstformer  # noqa: F401
+import projects.motionbert.lifting.curriculum  # noqa: F401
 import projects.motionbert.mesh  # noqa: F401
 from mofm.annotations import AnnotationError
 from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-import projects.tmor.frames
+import projects.tmor.frames  # noqa: F401
 import projects.tmor.transforms  # noqa: F401
 from mofm.models import SkeletonDataPreprocessor
 from mofm.registry import TRANSFORMS
