@@ -100,8 +100,6 @@ class DSTformer(BaseBackbone):
         num_heads (int): Attention heads; divides C. Defaults to 8.
         mlp_ratio (float): Hidden width of the MLPs over C. Defaults to 2.
         max_frames (int): Maximum length of a clip. Defaults to 243.
-        att_fuse (bool): Whether to fuse the streams with computed weights instead of their mean.
-            Defaults to True.
         init_std (float): Standard deviation of the initial weights and embeddings (truncated
             normal). Defaults to 0.02, as published; the tiny configs use 1 / sqrt(C).
         frozen (bool): Whether to train only the output layer (linear probe). Defaults to False.
@@ -118,7 +116,6 @@ class DSTformer(BaseBackbone):
                  num_heads: int = 8,
                  mlp_ratio: float = 2,
                  max_frames: int = 243,
-                 att_fuse: bool = True,
                  init_std: float = 0.02,
                  frozen: bool = False,
                  init_cfg: dict | None = None):
@@ -132,8 +129,7 @@ class DSTformer(BaseBackbone):
         self.blocks_st, self.blocks_ts = (
             nn.ModuleList(Block(embed_dims, num_heads, mlp_ratio) for _ in range(depth))
             for _ in range(2))
-        self.ts_attn = nn.ModuleList(
-            nn.Linear(2 * embed_dims, 2) for _ in range(depth)) if att_fuse else None
+        self.ts_attn = nn.ModuleList(nn.Linear(2 * embed_dims, 2) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
         self.pre_logits = nn.Sequential()
         self.pre_logits.add_module('fc', nn.Linear(embed_dims, rep_dims))
@@ -152,7 +148,7 @@ class DSTformer(BaseBackbone):
                 nn.init.zeros_(module.bias)
         for embedding in (self.pos_embed, self.temp_embed):
             trunc_normal_(embedding, std=std)
-        for fuse in self.ts_attn or ():
+        for fuse in self.ts_attn:
             nn.init.zeros_(fuse.weight)
             nn.init.constant_(fuse.bias, 0.5)
 
@@ -183,10 +179,8 @@ class DSTformer(BaseBackbone):
             raise ValueError(f'x: found shape {tuple(x.shape)}, expected (B, T, {joints}, 3) with '
                              f'T up to max_frames={frames}')
         x = self.joints_embed(x) + self.pos_embed + self.temp_embed[:, :x.shape[1]]
-        for i, (st, ts) in enumerate(zip(self.blocks_st, self.blocks_ts, strict=True)):
-            x_st = st.temporal(st.spatial(x))
-            x_ts = ts.spatial(ts.temporal(x))
-            x = (x_st + x_ts) / 2 if self.ts_attn is None else _fuse(self.ts_attn[i], x_st, x_ts)
+        for st, ts, fuse in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
+            x = _fuse(fuse, st.temporal(st.spatial(x)), ts.spatial(ts.temporal(x)))
         return self.pre_logits(self.norm(x))
 
     def forward(self, x: Tensor) -> Tensor:
