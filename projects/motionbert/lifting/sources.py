@@ -22,7 +22,7 @@ class PoseTrack18(Source):
     """Reader of PoseTrack 2018, a COCO-like JSON file per video (arXiv 1710.10000).
 
     ``images`` have ``id``, in the order of the video, and optionally ``height`` and ``width``, by
-    default those of the joints' bounding box. ``annotations`` have ``image_id``, ``track_id`` and
+    default the largest coordinates of joints. ``annotations`` have ``image_id``, ``track_id`` and
     51 ``keypoints``: x, y and whether the joint is annotated. Every track becomes an annotation
     of its labeled frames.
     """
