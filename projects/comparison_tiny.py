@@ -1,10 +1,10 @@
-"""Three foundation models at tiny size on the same tasks, with the same data and epochs.
+"""Comparison of three foundation models at tiny size on the same tasks, data and epochs.
 
 python tools/analysis/compare.py projects/comparison_tiny.py
 
-The pre-trainings leave out the novel classes of the one-shot and zero-shot tasks. MoFM and stage 1
-of T-MOR need key points only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts,
-here those of the classes of Penn Action and NW-UCLA.
+Pre-training excludes the novel classes of the one-shot and zero-shot tasks. MoFM and stage 1 of
+T-MOR need key points only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts, here
+those of the classes of Penn Action and NW-UCLA.
 """
 
 mofm, motionbert, tmor = 'configs/', 'projects/motionbert/configs/', 'projects/tmor/configs/'

@@ -1,4 +1,4 @@
-"""Which frames of a skeleton sequence become a clip, for :mod:`projects.tmor.transforms`."""
+"""Transforms that select the frames of a clip, see :mod:`projects.tmor.transforms`."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,7 +8,7 @@ from mofm.utils.checks import is_int, is_range, require
 
 
 class _Frames(BaseTransform):
-    """Common part of crop and padding."""
+    """Base class of crop and padding."""
 
     def __init__(self, num_frames: int, random: bool = True):
         require(is_int(num_frames, 1), self, 'num_frames', num_frames,
@@ -28,14 +28,14 @@ class CropFrames(_Frames):
 
     Args:
         num_frames (int): T.
-        random (bool): Whether the place is drawn, or in the middle. Defaults to True.
+        random (bool): Random position instead of the middle. Defaults to True.
 
     Raises:
-        ValueError: If there are to be none.
+        ValueError: If T is not a positive integer.
     """
 
     def transform(self, results: dict) -> dict:
-        """Cut."""
+        """Crop."""
         space = results['keypoint'].shape[1] - self.num_frames
         if space > 0:
             start = self._place(space)
@@ -47,21 +47,20 @@ class CropFrames(_Frames):
 
 @TRANSFORMS.register_module()
 class FillFrames(BaseTransform):
-    """Empty frames at the start of a person go, those at the end repeat the person from the start.
+    """Move each person to the first frame and fill the empty frames at the end by repetition.
 
-    As in the data of UNIK (arXiv 2107.08580). Empty frames in between stay.
+    As in the data of UNIK (arXiv 2107.08580). Empty frames in between are kept.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
     """
 
     def transform(self, results: dict) -> dict:
         """Move and repeat frames."""
-        keypoint = results['keypoint']
-        there = keypoint.any((2, 3))  # (M, T)
-        first, behind = there.argmax(1), there.shape[1] - there[:, ::-1].argmax(1)
-        length = (behind - first)[:, None]  # all frames, of a person who is never there
-        source = first[:, None] + np.arange(there.shape[1]) % length
-        rows = np.arange(len(there))[:, None]
+        present = results['keypoint'].any((2, 3))  # (M, T)
+        first, end = present.argmax(1), present.shape[1] - present[:, ::-1].argmax(1)
+        length = (end - first)[:, None]  # all frames if the person is never present
+        source = first[:, None] + np.arange(present.shape[1]) % length
+        rows = np.arange(len(present))[:, None]
         for key in ('keypoint', 'keypoint_score'):
             if key in results:
                 results[key] = results[key][rows, source]
@@ -70,20 +69,20 @@ class FillFrames(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PadFrames(_Frames):
-    """Empty frames before and after a recording of less than T.
+    """Pad a recording of fewer than T frames with empty frames on both sides.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
 
     Args:
         num_frames (int): T.
-        random (bool): Whether the place is drawn, or in the middle. Defaults to True.
+        random (bool): Random position instead of the middle. Defaults to True.
 
     Raises:
-        ValueError: If there are to be none.
+        ValueError: If T is not a positive integer.
     """
 
     def transform(self, results: dict) -> dict:
-        """Fill."""
+        """Pad."""
         frames = results['keypoint'].shape[1]
         if frames < self.num_frames:
             start = self._place(self.num_frames - frames)
@@ -98,10 +97,10 @@ class PadFrames(_Frames):
 
 @TRANSFORMS.register_module()
 class ResampleCrop(BaseTransform):
-    """A random run of frames, brought to T frames.
+    """Crop a random run of frames and resample it to T frames.
 
-    Between two frames joints are interpolated linearly; where one is missing in either, it is
-    taken from the nearer frame. ``ratio=(1, 1)`` resamples the whole recording, for tests.
+    Joints are interpolated linearly between two frames; a joint that is missing in either is
+    copied from the nearer frame. ``ratio=(1, 1)`` resamples the whole recording, for tests.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
 

@@ -1,7 +1,7 @@
-"""Names of the checkpoints that the authors of UNIK have released.
+"""Conversion between the released checkpoints of UNIK and a :class:`MotionRecognizer`.
 
-A released file is a flat dict of tensors, with or without ``module.`` before the names. Here its
-parts are ``backbone.`` and ``cls_head.fc.`` of a :class:`MotionRecognizer`.
+A released file is a flat dict of tensors, with or without the prefix ``module.``; its parts become
+``backbone.`` and ``cls_head.fc.``.
 """
 
 import torch
@@ -12,12 +12,12 @@ from .unik import UNIK
 
 
 def from_released(content: dict) -> State:
-    """Weights of a released checkpoint by the names of this project.
+    """Rename the weights of a released checkpoint to the names of this project.
 
-    The vectors ``s_unit.bias``, which nothing reads, are 0 if a checkpoint lacks them.
+    The unused vectors ``s_unit.bias`` are 0 if a checkpoint lacks them.
 
     Args:
-        content (dict): Tensors by the names of the authors; ``fc`` may be absent.
+        content (dict): Tensors by released name; ``fc`` may be absent.
 
     Returns:
         dict: Tensors by name.
@@ -34,13 +34,13 @@ def from_released(content: dict) -> State:
 
 
 def to_released(state: State) -> State:
-    """Weights of this project by the names of the authors.
+    """Rename weights of this project to the released names.
 
     Args:
         state (dict): Weights of a ``MotionRecognizer`` on UNIK with one linear layer.
 
     Returns:
-        dict: Tensors by the names that the code of the authors loads.
+        dict: Tensors by released name.
 
     Raises:
         ValueError: If a parameter is missing or unknown.
@@ -52,7 +52,7 @@ def to_released(state: State) -> State:
 
 
 def _check(state: State):
-    """Refuse a state in which something is missing or unknown."""
+    """Raise ValueError if a parameter is missing or unknown."""
     heads = state['l2.s_unit.DepM'].shape[0] if 'l2.s_unit.DepM' in state else 3
     tau = 3 if 'l1.s_unit.out_conv.weight' in state else 1
     with torch.device('meta'):

@@ -1,8 +1,8 @@
-"""Skeleton sequences as UNIK and T-MOR read them (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
+"""Transforms of UNIK and T-MOR (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
 
-A pipeline starts with :class:`NormalizeSkeleton`, which puts missing joints at the origin, where
-the others leave them, and ends with :class:`PackSkeleton`. ``keypoint`` is (M, T, V, C), with two
-coordinates or three.
+A pipeline starts with :class:`NormalizeSkeleton`, which moves missing joints to the origin, where
+the others keep them, and ends with :class:`PackSkeleton`. ``keypoint`` is (M, T, V, C), with two
+or three coordinates.
 """
 
 import copy
@@ -19,15 +19,15 @@ from mofm.utils.checks import is_int, is_number, require
 
 @TRANSFORMS.register_module()
 class NormalizeSkeleton(BaseTransform):
-    """Coordinates about in [-1, 1]; missing joints are 0.
+    """Normalize coordinates to about [-1, 1] and set missing joints to 0.
 
-    ========= ===================================== ======================
-    joints    the origin is the center of           the unit is
-    ========= ===================================== ======================
-    2D        the image                             half its longer side
-    3D        all joints of the clip, their mean    a meter, as before
-    ``box``   the box around the clip               half its longest side
-    ========= ===================================== ======================
+    ========= ================================ ======================
+    joints    origin                           unit
+    ========= ================================ ======================
+    2D        center of the image              half its longer side
+    3D        mean of all joints of the clip   unchanged, a meter
+    ``box``   center of the box of the clip    half its longest side
+    ========= ================================ ======================
 
     A joint is missing if its score is below 1e-4, a coordinate is not finite, or all are 0.
 
@@ -37,7 +37,7 @@ class NormalizeSkeleton(BaseTransform):
         box (bool): Normalize by the box around all joints of the clip. Defaults to False.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
 
     def __init__(self, box: bool = False):
@@ -58,14 +58,14 @@ class NormalizeSkeleton(BaseTransform):
             results['keypoint_score'] = np.where(present, score, 0).astype(np.float32)
         points = keypoint[present]
         if len(points):
-            center, half = self._frame(points, results)
-            keypoint = (keypoint - center) / half
+            origin, unit = self._frame(points, results)
+            keypoint = (keypoint - origin) / unit
         keypoint[~present] = 0
         results['keypoint'] = keypoint
         return results
 
     def _frame(self, points: np.ndarray, results: dict) -> tuple:
-        """Origin (C,) and unit of present joints (N, C)."""
+        """Return origin (C,) and unit of present joints (N, C)."""
         if self.box:
             low, high = points.min(0), points.max(0)
             return (low + high) / 2, max((high - low).max() / 2, 1e-6)
@@ -77,7 +77,7 @@ class NormalizeSkeleton(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SelectPersons(BaseTransform):
-    """Keep the persons that move most, and add empty ones where there are fewer.
+    """Select the persons that move most, and pad with empty ones.
 
     A person's motion is the sum of the standard deviations of the coordinates over present joints.
 
@@ -87,7 +87,7 @@ class SelectPersons(BaseTransform):
         num_persons (int): M. Defaults to 2.
 
     Raises:
-        ValueError: If there are to be none.
+        ValueError: If M is not a positive integer.
     """
 
     def __init__(self, num_persons: int = 2):
@@ -96,7 +96,7 @@ class SelectPersons(BaseTransform):
         self.num_persons = num_persons
 
     def transform(self, results: dict) -> dict:
-        """Sort, cut and fill the axis of persons."""
+        """Sort, crop and pad the axis of persons."""
         keypoint = results['keypoint']
         present = keypoint.any(-1, keepdims=True)
         count = present.sum((1, 2)).clip(1)  # (M, 1)
@@ -114,18 +114,18 @@ class SelectPersons(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonMove(BaseTransform):
-    """A camera that moves: rotation, scale and shift change linearly from a start to an end.
+    """Simulate a moving camera: rotation, scale and shift change linearly over the clip.
 
-    In frame t it is ``p' = s_t R(a_t) p + d_t`` in the plane of the first two coordinates, for all
-    persons. Starts and ends are drawn from a few values. Missing joints stay 0; in the code of
-    UNIK's authors they move.
+    Frame t becomes ``p' = s_t R(a_t) p + d_t`` in the plane of the first two coordinates, for all
+    persons. Starts and ends are drawn from the given values. Missing joints stay 0, unlike in the
+    released code of UNIK.
 
     Modified key: ``keypoint`` (M, T, V, C).
 
     Args:
-        angles (Sequence[float]): Of a, in degrees. Defaults to (-10, -5, 0, 5, 10).
-        scales (Sequence[float]): Of s. Defaults to (0.9, 1, 1.1).
-        shifts (Sequence[float]): Of both components of d. Defaults to (-0.2, -0.1, 0, 0.1, 0.2).
+        angles (Sequence[float]): a in degrees. Defaults to (-10, -5, 0, 5, 10).
+        scales (Sequence[float]): s. Defaults to (0.9, 1, 1.1).
+        shifts (Sequence[float]): Both components of d. Defaults to (-0.2, -0.1, 0, 0.1, 0.2).
     """
 
     def __init__(self, angles: tuple = (-10, -5, 0, 5, 10), scales: tuple = (.9, 1, 1.1),
@@ -147,7 +147,7 @@ class SkeletonMove(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonRotate(BaseTransform):
-    """Turn the clip about the origin: in the plane, or about three axes one after the other.
+    """Rotate the clip about the origin: 2D in the plane, 3D about the three axes in turn.
 
     Modified key: ``keypoint`` (M, T, V, C).
 
@@ -155,7 +155,7 @@ class SkeletonRotate(BaseTransform):
         angle (float): Angles are drawn from [-angle, angle] degrees. Defaults to 30.
 
     Raises:
-        ValueError: If it is not in [0, 180].
+        ValueError: If ``angle`` is not in [0, 180].
     """
 
     def __init__(self, angle: float = 30.):
@@ -176,13 +176,13 @@ class SkeletonRotate(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonFlip(BaseTransform):
-    """Mirror the clip: x becomes -x, left and right joints change places.
+    """Mirror the clip: negate x, swap left and right joints.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
 
     Args:
         prob (float): Probability, in [0, 1]. Defaults to 0.5.
-        layout (str): Of the joints, a key of ``mofm.structures.LAYOUTS``. Defaults to 'unik17'.
+        layout (str): Joint layout, a key of ``mofm.structures.LAYOUTS``. Defaults to 'unik17'.
 
     Raises:
         ValueError: If a parameter is out of range.
@@ -207,10 +207,10 @@ class SkeletonFlip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class DropJoints(BaseTransform):
-    """Take joints out of the whole clip, each with the same probability, which is drawn too.
+    """Drop joints of the whole clip, each with the same random probability.
 
-    Pose networks and annotators miss the same joints all through a recording. Without this, two
-    parts of it are easily told from others by what is missing.
+    Pose estimators and annotators miss the same joints throughout a recording. Without this
+    transform, the missing joints reveal which views belong to the same recording.
 
     Modified keys: ``keypoint`` (M, T, V, C), ``keypoint_score`` (M, T, V), optional.
 
@@ -218,7 +218,7 @@ class DropJoints(BaseTransform):
         max_share (float): The probability is drawn from [0, max_share]. Defaults to 0.5.
 
     Raises:
-        ValueError: If it is not in [0, 1].
+        ValueError: If ``max_share`` is not in [0, 1].
     """
 
     def __init__(self, max_share: float = 0.5):
@@ -237,17 +237,16 @@ class DropJoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class TwoViews(BaseTransform):
-    """A sample in two versions, for contrastive learning: ``keypoint`` (2, M, T, V, C).
+    """Create two views of a sample for contrastive learning: ``keypoint`` (2, M, T, V, C).
 
-    Both pipelines start from the same sample and see the same ``sample_idx``; other entries are
-    those of the query.
+    Both pipelines start from the same sample; other entries are those of the query.
 
     Args:
-        query (Sequence[dict]): Transforms of the first version.
-        key (Sequence[dict]): Transforms of the second version.
+        query (Sequence[dict]): Transforms of the first view.
+        key (Sequence[dict]): Transforms of the second view.
 
     Raises:
-        ValueError: If the versions do not have the same shape.
+        ValueError: If the views have different shapes.
     """
 
     def __init__(self, query: list, key: list):

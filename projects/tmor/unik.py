@@ -1,10 +1,10 @@
 """UNIK, the encoder of skeleton sequences of T-MOR (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
 
-Every pair of joints is connected: by weights that all sequences share and by attention within a
-sequence, of several heads. Parameters carry the names of the released checkpoints.
+All pairs of joints are connected by learned weights and by attention, with several heads.
+Parameters have the names of the released checkpoints.
 
-In here features are (N, C, V, T) tensors with the channels last in memory: a product over joints,
-over channels or over heads is one matrix product or convolution without a copy.
+Features are (N, C, V, T) tensors with the channels last in memory, so that products over joints,
+channels and heads are single matrix products or convolutions without copies.
 """
 
 import math
@@ -24,7 +24,7 @@ from mofm.structures import MotionFeatures
 
 _KERNEL = 9
 _WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
-_FIRST_HEADS = 3  # whatever num_heads is
+_FIRST_HEADS = 3  # of the first block, independent of num_heads
 _STRIDED = (5, 8)  # blocks that halve the frames
 
 
@@ -34,7 +34,7 @@ def _init_conv(conv: nn.Conv2d):
 
 
 class TemporalUnit(nn.Module):
-    """Convolution over the frames of each joint, and batch norm."""
+    """Convolution over the frames of each joint and batch norm."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int):
         super().__init__()
@@ -51,13 +51,13 @@ class TemporalUnit(nn.Module):
 
 
 class SpatialUnit(nn.Module):
-    """Dependencies between all joints, of several heads: learned ones and those of attention.
+    """Multi-head dependencies between all joints, learned and by attention.
 
     Args:
         in_channels, out_channels (int): C and C'.
         num_joints (int): V.
         num_heads (int): H.
-        tau (int): Neighboring frames, odd, whose joints depend on each other as well.
+        tau (int): Number of neighboring frames, odd, whose joints are connected as well.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_joints: int, num_heads: int,
@@ -66,7 +66,7 @@ class SpatialUnit(nn.Module):
         self.tau = tau
         joints, hidden = num_joints * tau, out_channels // 4
         self.DepM = nn.Parameter(torch.empty(num_heads, joints, joints))
-        # in the released files, but never used: no gradient, for DistributedDataParallel
+        # in the released files, but unused: no gradient, for DistributedDataParallel
         self.bias = nn.Parameter(torch.empty(joints), requires_grad=False)
         for weight in (self.DepM, self.bias):
             nn.init.uniform_(weight, -1 / joints, 1 / joints)
@@ -97,7 +97,7 @@ class SpatialUnit(nn.Module):
         n, v, t, c = rows.shape
         mixing = self._mixing(rows)  # (N, V, H, V)
         mixed = mixing.flatten(1, 2) @ rows.flatten(2)  # (N, V * H, T * C)
-        # the heads are a dimension of the kernel, so that their sum is part of the convolution
+        # with the heads as a kernel dimension, the convolution sums over them
         weight = torch.cat([conv.weight for conv in self.conv_d], 2)  # (C', C, H, 1)
         bias = torch.stack([conv.bias for conv in self.conv_d]).sum(0)
         z = F.conv2d(mixed.view(n * v, -1, t, c).permute(0, 3, 1, 2), weight, bias)
@@ -106,7 +106,7 @@ class SpatialUnit(nn.Module):
         return y if self.tau == 1 else self._fold(y)
 
     def _mixing(self, rows: Tensor) -> Tensor:
-        """How much of joint u goes into joint v in each head, (N, V of v, H, V of u)."""
+        """Compute the weights of joints u in joints v per head, (N, V of v, H, V of u)."""
         n, v, t, _ = rows.shape
         convs = (*self.conv_a, *self.conv_b)
         ab = F.linear(rows, torch.cat([conv.weight for conv in convs]).flatten(1),
@@ -117,12 +117,12 @@ class SpatialUnit(nn.Module):
         return (self.DepM + attention).permute(0, 3, 1, 2)
 
     def _unfold(self, x: Tensor) -> Tensor:
-        """The joints of tau frames around each frame: (N, C, V, T) to (N, C, tau * V, T)."""
+        """Gather the joints of tau frames around each: (N, C, V, T) to (N, C, tau * V, T)."""
         x = F.pad(x, (self.tau // 2, self.tau // 2)).unfold(-1, self.tau, 1)  # (N, C, V, T, tau)
         return x.permute(0, 4, 2, 3, 1).flatten(1, 2).permute(0, 3, 1, 2)
 
     def _fold(self, y: Tensor) -> Tensor:
-        """Back to the joints of a frame: (N, C', tau * V, T) to (N, C', V, T)."""
+        """Merge the joints of tau frames: (N, C', tau * V, T) to (N, C', V, T)."""
         y = y.unflatten(2, (self.tau, -1))  # (N, C', tau, V, T)
         joints = y.shape[3:]
         y = F.conv2d(y.flatten(3), self.out_conv.weight.squeeze(2), self.out_conv.bias)
@@ -148,7 +148,7 @@ class Block(nn.Module):
 
 
 class UNIK(BaseBackbone):
-    """The published model: skeleton sequences to class scores.
+    """Published UNIK model: skeleton sequences to class scores.
 
     3,443,664 parameters without the last layer; 3,451,631 with 31 classes. The released models of
     3D joints have ``num_joints=25, in_channels=3`` and 4 (NTU-60) or 12 (NTU-120) heads.
@@ -156,9 +156,9 @@ class UNIK(BaseBackbone):
     Args:
         in_channels (int): C, coordinates of a joint. Defaults to 2.
         num_joints (int): V. Defaults to 17, layout ``unik17``.
-        num_persons (int): M. Persons who are not there are 0, but count. Defaults to 2.
+        num_persons (int): M. Absent persons are 0, but included in the mean. Defaults to 2.
         num_heads (int): Heads of all blocks but the first, which has 3. Defaults to 3.
-        tau (int): Neighboring frames, odd, whose joints depend on each other. Defaults to 1.
+        tau (int): Number of neighboring frames, odd, whose joints are connected. Defaults to 1.
         num_classes (int): K. Defaults to 0, no last layer.
         init_cfg (dict, optional): Weights to start from.
 
@@ -195,22 +195,21 @@ class UNIK(BaseBackbone):
         return 0 if param_name.startswith(f'{prefix}data_bn.') else last, last + 1
 
     def encode(self, x: Tensor) -> Tensor:
-        """Features of joints.
+        """Compute the features of joints.
 
         Args:
-            x (Tensor): (B, M, T, V, C), coordinates about in [-1, 1]; missing joints are 0.
+            x (Tensor): (B, M, T, V, C), coordinates in about [-1, 1]; missing joints are 0.
 
         Returns:
             Tensor: (B, M, V, T', 256), T' = T / 4, rounded up.
 
         Raises:
-            ValueError: If M, V or C is another one.
+            ValueError: If M, V or C differs from the model.
         """
         persons, joints, channels = self.input_shape
         if x.ndim != 5 or (x.shape[1], *x.shape[3:]) != self.input_shape:
             raise ValueError(f'x: found shape {tuple(x.shape)}, expected (B, {persons}, T, '
-                             f'{joints}, {channels}) as by num_persons, num_joints and '
-                             'in_channels')
+                             f'{joints}, {channels}), see num_persons, num_joints and in_channels')
         b, m, t, v, c = x.shape
         x = self.data_bn(x.permute(0, 1, 3, 4, 2).reshape(b, -1, t))  # (B, M * V * C, T)
         x = x.view(b * m, v, c, t).transpose(2, 3).contiguous().permute(0, 3, 1, 2)
@@ -219,25 +218,25 @@ class UNIK(BaseBackbone):
         return x.permute(0, 2, 3, 1).unflatten(0, (b, m))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V, M) to class scores (N, K), or to features (N, 256) without classes."""
+        """Map (N, C, T, V, M) to class scores (N, K), or features (N, 256) without classes."""
         return self.fc(self.encode(x.permute(0, 4, 2, 3, 1)).mean((1, 2, 3)))
 
 
 @MODELS.register_module()
 class UNIKBackbone(UNIK):
-    """UNIK for heads on its features, e.g. in a :class:`MotionRecognizer`.
+    """UNIK as a backbone for heads on its features, e.g. in a :class:`MotionRecognizer`.
 
     Args:
         frozen (bool): No gradients, for linear probes. Defaults to False.
-        frozen_norm (str): What a frozen batch norm does: 'eval', it keeps its statistics, or
-            'train', as in the code of the authors. Defaults to 'eval'.
-        **kwargs: Those of :class:`UNIK`, without ``num_classes``. With ``partial=True`` in
-            ``init_cfg`` the weights may be those of another number of joints, coordinates or
-            persons: ``data_bn`` and the learned dependencies of joints stay as initialized then,
-            and so does all of ``l1`` for other coordinates.
+        frozen_norm (str): Mode of frozen batch norms: 'eval' keeps the statistics, 'train'
+            updates them, as in the released code. Defaults to 'eval'.
+        **kwargs: Arguments of :class:`UNIK` except ``num_classes``. ``partial=True`` in
+            ``init_cfg`` accepts weights for other numbers of joints, coordinates or persons:
+            ``data_bn`` and the learned dependencies of joints keep their initialization, and for
+            other coordinates all of ``l1``.
 
     Raises:
-        ValueError: If ``frozen_norm`` is another one.
+        ValueError: If ``frozen_norm`` is unknown.
     """
 
     def __init__(self, frozen: bool = False, frozen_norm: str = 'eval', **kwargs):
@@ -249,7 +248,7 @@ class UNIKBackbone(UNIK):
             self.freeze()
 
     def init_weights(self):
-        """Load the weights that ``init_cfg`` names; the others are there since construction."""
+        """Load the weights of ``init_cfg``, if any; the constructor initializes the others."""
         if not self.init_cfg:
             return
         if not self.init_cfg.get('partial'):
@@ -264,7 +263,7 @@ class UNIKBackbone(UNIK):
         print_log(str(report), 'current')
 
     def train(self, mode: bool = True):
-        """Set training mode; of a frozen backbone only batch norm, by ``frozen_norm='train'``."""
+        """Set the training mode; if frozen, only that of batch norm with frozen_norm='train'."""
         super().train(mode)
         if self.frozen_norm == 'train':
             for module in self.modules():
@@ -273,10 +272,10 @@ class UNIKBackbone(UNIK):
         return self
 
     def forward(self, inputs: Tensor) -> MotionFeatures:
-        """Features of clips.
+        """Compute the features of clips.
 
         Args:
-            inputs (Tensor): (B, M, T, V, C or more), of which the first C are read.
+            inputs (Tensor): (B, M, T, V, C or more); the first C coordinates are used.
 
         Returns:
             MotionFeatures: ``tokens`` (B, M * T' * V, 256), persons outermost; ``pooled``

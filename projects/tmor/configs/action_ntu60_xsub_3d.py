@@ -1,4 +1,4 @@
-# Actions of NTU-60, X-Sub, joints in space, from scratch.
+# Actions of NTU-60, X-Sub, 3D joints, from scratch.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/unik.py',
     '_base_/datasets/skeleton_3d.py', '_base_/schedules/unik.py'

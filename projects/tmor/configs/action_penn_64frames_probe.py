@@ -1,6 +1,6 @@
 # Linear probe on Penn Action, 64 frames: one linear layer is trained, as in the paper.
 # Random backbone: --cfg-options model.backbone.init_cfg=None
-# Features with the same spread, which a random backbone lacks: model.cls_head.probe_norm=True
+# Normalized features, e.g. for a random backbone: model.cls_head.probe_norm=True
 _base_ = 'action_penn_64frames.py'
 model = dict(backbone=dict(frozen=True), cls_head=dict(label_smooth=0.))
 train_dataloader = dict(batch_size=64)

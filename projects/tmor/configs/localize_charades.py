@@ -1,7 +1,7 @@
 # Charades: fine-tuning, per-frame mAP of all frames.
 # The official 25 frames of each video: --cfg-options test_evaluator.num_points=25
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
+    '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])

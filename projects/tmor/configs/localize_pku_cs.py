@@ -1,7 +1,7 @@
-# PKU-MMD, cross-subject, 3D joints of Kinect v2: one action at a time or none. The weights of a
-# model of 2D joints start it as far as they fit.
+# PKU-MMD, cross-subject, 3D joints of Kinect v2: one action at a time or none. Initialized with
+# the matching weights of a model of 2D joints.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
+    '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])

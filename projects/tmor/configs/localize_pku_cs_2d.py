@@ -1,6 +1,6 @@
-# PKU-MMD, cross-subject, key points seen by virtual cameras: the model of 2D joints as it is.
+# PKU-MMD, cross-subject, key points of virtual cameras: the model of 2D joints unchanged.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
+    '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])

@@ -1,6 +1,6 @@
 # Toyota Smarthome Untrimmed, cross-subject: fine-tuning, per-frame and event mAP.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
+    '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])

@@ -1,6 +1,6 @@
 # UTKinect untrimmed, cross-subject: fine-tuning of UNIK after stage 1 on the motion corpus.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py', '_base_/models/detector.py',
+    '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed_tiny.py', '_base_/schedules/localize_tiny.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])

@@ -1,5 +1,5 @@
-# UTKinect untrimmed with MoFM at tiny size, whose features have no axis of time: a window of 16
-# frames has one answer, and windows every 4 frames are averaged.
+# UTKinect untrimmed with MoFM at tiny size, whose features have no time axis: a window of 16
+# frames has one prediction, and windows every 4 frames are averaged.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '../../../configs/_base_/grids/tiny.py',
     '../../../configs/_base_/models/recognizer_tiny.py', '_base_/datasets/untrimmed_16.py',

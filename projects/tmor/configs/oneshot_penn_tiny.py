@@ -1,5 +1,5 @@
 # The derived one-shot protocol of configs/dt2_penn_tiny.py: every third class of Penn Action is
-# novel, and pretrain_stage1_tiny.py has not seen them either.
+# novel, also to pretrain_stage1_tiny.py.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/unik_tiny.py',
     '_base_/datasets/skeleton_16.py', '_base_/schedules/sgd_cosine.py'

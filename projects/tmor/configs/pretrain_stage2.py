@@ -1,4 +1,4 @@
-# Stage 2 of T-MOR: texts as well, from the weights of stage 1.
+# Stage 2 of T-MOR: motions, videos and texts, from the weights of stage 1.
 _base_ = 'pretrain_stage1.py'
 stage1 = dict(type='Pretrained', checkpoint='work_dirs/tmor/pretrain_stage1/epoch_100.pth')
 model = dict(

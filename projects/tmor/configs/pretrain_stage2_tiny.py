@@ -1,6 +1,6 @@
 # Stage 2 on the labeled part of the motion corpus, with the descriptions of the classes as texts,
-# made by projects/tmor/tools/text_features.py --annotations. Every third class of Penn Action is
-# left out, as in stage 1: a text is a label.
+# encoded by projects/tmor/tools/text_features.py --annotations. Every third class of Penn Action
+# is excluded, as in stage 1: a text is a label.
 _base_ = 'pretrain_stage1_tiny.py'
 stage1 = dict(type='Pretrained', checkpoint='work_dirs/tmor/pretrain_stage1_tiny/epoch_12.pth')
 model = dict(

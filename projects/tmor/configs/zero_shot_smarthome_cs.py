@@ -1,6 +1,6 @@
 # Zero-shot on Toyota Smarthome, cross-subject, after stage 2: a test, nothing is trained. Paper:
-# top-1 14.5 with motions, 21.9 with videos (_visual). The class names as prompts, by the encoder
-# of stage 2: projects/tmor/tools/text_features.py smarthome data/smarthome_text.npz
+# top-1 14.5 with motions, 21.9 with videos (_visual). Class names as prompts, with the encoder of
+# stage 2: projects/tmor/tools/text_features.py smarthome data/smarthome_text.npz
 _base_ = 'action_smarthome_cs.py'
 model = dict(
     cls_head=dict(

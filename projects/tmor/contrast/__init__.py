@@ -1,4 +1,4 @@
-"""Contrast of motions with motions, videos and texts, guided by clusters (T-MOR, Sec. II)."""
+"""Cluster-guided contrastive learning of motions, videos and texts (T-MOR, Sec. II)."""
 
 from .clustering import BlockwiseDBSCAN, ClusterDBSCAN
 from .hooks import ClusterHook, IndexedConcatDataset

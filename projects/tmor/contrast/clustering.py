@@ -1,8 +1,8 @@
-"""Clusters of a bank of features by DBSCAN (Ester et al., KDD 1996), as T-MOR has them each epoch.
+"""Clustering of a feature bank by DBSCAN (Ester et al., KDD 1996), once per epoch in T-MOR.
 
-Features are of length 1 and compared by their distance, ``sqrt(2 - 2 cos)``. Whatever a motion
-encoder gives is positive, so all cosines are high and no radius fits every epoch: eps follows the
-distances.
+Features are unit vectors, compared by their distance ``sqrt(2 - 2 cos)``. Features of a motion
+encoder are positive, so all cosines are high and no radius fits every epoch: eps is adapted to
+the distances.
 """
 
 import logging
@@ -15,18 +15,16 @@ from torch import Tensor
 
 from mofm.registry import FUNCTIONS
 
-#: Distances in memory at a time.
-_BLOCK = 2**25
-# Radius below which features differ by rounding only.
-_ROUNDING = 1e-6
+_BLOCK = 2**25  # distances in memory at a time
+_ROUNDING = 1e-6  # radius below which features differ by rounding only
 _SUBSET = 10_000  # points whose distances are measured for an adaptive radius
 _RETRIES = 3  # times that the radius is halved
 
 
 class Clusters(NamedTuple):
-    """What a clustering found.
+    """Result of a clustering.
 
-    Args:
+    Attributes:
         labels (Tensor): (N,) cluster of each sample, -1 for none.
         eps (float): Radius.
     """
@@ -36,7 +34,7 @@ class Clusters(NamedTuple):
 
 
 def _blocks(rows: Tensor, columns: Tensor):
-    """Cosines of a few rows (n, C) at a time with all columns (N, C): start, stop, (n, N)."""
+    """Yield start, stop and cosines (n, N) of blocks of rows (n, C) with all columns (N, C)."""
     step = max(1, _BLOCK // max(1, len(columns)))
     for start in range(0, len(rows), step):
         part = rows[start:start + step]
@@ -44,9 +42,10 @@ def _blocks(rows: Tensor, columns: Tensor):
 
 
 def neighbor_distance(queries: Tensor, features: Tensor, k: int) -> Tensor:
-    """Distance of each query (Q, C) to the k-th nearest other of the features (N, C), (Q,).
+    """Compute distances (Q,) of queries (Q, C) to their k-th nearest neighbors.
 
-    The queries are some of the features; both have length 1.
+    Neighbors are features (N, C) other than the query itself. The queries are a subset of the
+    features; both are unit vectors.
     """
     k = min(k, len(features) - 1)
     nearest = [cos.topk(k + 1).values[:, k] for _, _, cos in _blocks(queries, features)]
@@ -54,7 +53,7 @@ def neighbor_distance(queries: Tensor, features: Tensor, k: int) -> Tensor:
 
 
 def sklearn_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
-    """Clusters (N,) and which are core points (N,), by scikit-learn."""
+    """Compute clusters (N,) and the mask of core points (N,) by scikit-learn."""
     from sklearn.cluster import DBSCAN  # heavy, and needed here only
 
     found = DBSCAN(eps=eps, min_samples=min_samples).fit(features.cpu().numpy())
@@ -64,14 +63,14 @@ def sklearn_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
 
 
 def blockwise_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
-    """The same clusters, in the same order, with distances of a block in memory at a time.
+    """Compute the clusters of :func:`sklearn_dbscan` with one block of distances in memory.
 
-    Three rounds over the distances, on the device of the features: count neighbors, which says
-    who is a core point; join core points; give the others the first cluster within reach. The
-    first takes most of the time, as few points are core points.
+    Three passes over the distances, on the device of the features: count neighbors to find the
+    core points; connect core points; assign the other points to the first cluster within reach.
+    The first pass takes most of the time, as few points are core points.
 
     Args:
-        features (Tensor): (N, C) float64 of length 1.
+        features (Tensor): (N, C) float64 unit vectors.
         eps (float): Radius.
         min_samples (int): Points within the radius, itself included, that make a core point.
 
@@ -81,7 +80,7 @@ def blockwise_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
     near = 1 - eps**2 / 2
     count = torch.zeros(len(features), dtype=torch.long, device=features.device)
     step = max(1, _BLOCK // len(features))
-    for start in range(0, len(features), step):  # each pair once: what is before has been counted
+    for start in range(0, len(features), step):  # each pair once
         rows = features[start:start + step]
         inside = rows @ rows.T >= near
         count[start:start + step] += inside.sum(1)
@@ -102,13 +101,13 @@ def blockwise_dbscan(features: Tensor, eps: float, min_samples: int) -> tuple:
 
 
 def _connected(features: Tensor, near: float) -> Tensor:
-    """Components (n,) of points that are near each other, by the order of their first ones."""
+    """Label connected components (n,) of near points, ordered by their first points."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     component = torch.arange(len(features), device=features.device)
     for start, stop, cos in _blocks(features, features):
-        # what is connected already is no news, so that a large cluster takes no memory
+        # without pairs already connected, so that a large cluster needs little memory
         pairs = (cos >= near) & (component[start:stop, None] != component)
         rows, columns = pairs.nonzero(as_tuple=True)
         if not len(rows):
@@ -123,19 +122,20 @@ def _connected(features: Tensor, near: float) -> Tensor:
 
 @FUNCTIONS.register_module()
 class ClusterDBSCAN:
-    """DBSCAN of scikit-learn with a radius that follows the data, and guards.
+    """DBSCAN of scikit-learn with an adaptive radius and a limit on the size of clusters.
 
     Samples without a feature yet (rows of 0) and noise have no cluster. If a cluster is too large,
-    the radius is halved and all is done again; if that does not help, no sample has a cluster.
+    the clustering is repeated with half the radius; if that does not help, no sample has a
+    cluster.
 
     Args:
-        min_samples (int): Points within eps, itself included, that make a core point, and the
-            neighbor whose distance eps follows. Defaults to 4.
+        min_samples (int): Points within eps, itself included, that make a core point; also the
+            rank of the neighbor that determines eps. Defaults to 4.
         eps (float, optional): Radius. Defaults to None: adaptive.
-        percentile (float): eps is that percentile of the distances to the ``min_samples``-th
+        percentile (float): eps is this percentile of the distances to the ``min_samples``-th
             nearest neighbor. Defaults to 10.
-        max_share (float): Largest share of the samples that a cluster may have. Defaults to 0.2.
-        max_points (int, optional): Cluster that many samples, drawn each time; the others
+        max_share (float): Maximum share of the samples in a cluster. Defaults to 0.2.
+        max_points (int, optional): Number of samples to cluster, drawn each time; the others
             join the nearest core point within eps. Defaults to None: all.
 
     Raises:
@@ -174,8 +174,8 @@ class ClusterDBSCAN:
             Clusters: On the device of the bank.
         """
         labels = torch.full((len(bank), ), -1, device=bank.device)
-        there = bank.any(1).nonzero()[:, 0]
-        features = torch.nn.functional.normalize(bank[there].double(), dim=1)
+        filled = bank.any(1).nonzero()[:, 0]
+        features = torch.nn.functional.normalize(bank[filled].double(), dim=1)
         chosen = self._draw(len(features), self.max_points)
         points = features[chosen]
         eps = self._radius(points)
@@ -191,14 +191,14 @@ class ClusterDBSCAN:
                 found = self._spread(features, chosen, found, core, eps)
             share = _largest(found) / len(found)
             if share <= self.max_share:
-                labels[there] = found
+                labels[filled] = found
                 return Clusters(labels, eps)
             print_log(f'clustering: found a cluster with {share:.0%} of the samples at eps '
                       f'{eps:.4g}, expected at most {self.max_share:.0%}; eps is halved',
                       'current', logging.WARNING)
             eps /= 2
         print_log('clustering: no radius gave clusters that are small enough; every sample is '
-                  'one of its own', 'current', logging.WARNING)
+                  'its own cluster', 'current', logging.WARNING)
         return Clusters(labels, 2 * eps)
 
     def _radius(self, points: Tensor) -> float:
@@ -212,7 +212,7 @@ class ClusterDBSCAN:
 
     @staticmethod
     def _draw(total: int, count: int | None) -> Tensor:
-        """So many of 0 ... total - 1, ascending; None for all."""
+        """Draw ``count`` of 0 ... total - 1, ascending; None for all."""
         if count is None or count >= total:
             return torch.arange(total)
         return torch.randperm(total)[:count].sort().values
@@ -220,7 +220,7 @@ class ClusterDBSCAN:
     @staticmethod
     def _spread(features: Tensor, chosen: Tensor, found: Tensor, core: Tensor,
                 eps: float) -> Tensor:
-        """Clusters of the chosen points to those of all features (N, C): (N,)."""
+        """Extend the clusters of the chosen points to all features (N, C); returns (N,)."""
         labels = torch.full((len(features), ), -1, device=features.device)
         if core.any():
             of_core, centers = found[core], features[chosen.to(core.device)][core]
@@ -233,12 +233,12 @@ class ClusterDBSCAN:
 
 @FUNCTIONS.register_module()
 class BlockwiseDBSCAN(ClusterDBSCAN):
-    """The same by :func:`blockwise_dbscan`, on the device of the bank, for large ones."""
+    """:class:`ClusterDBSCAN` by :func:`blockwise_dbscan`, for large banks, on their device."""
 
     dbscan = staticmethod(blockwise_dbscan)
 
 
 def _largest(labels: Tensor) -> int:
-    """Samples in the largest cluster."""
+    """Count the samples of the largest cluster."""
     labels = labels[labels >= 0]
     return int(labels.bincount().max()) if len(labels) else 0

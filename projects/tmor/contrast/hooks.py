@@ -1,4 +1,4 @@
-"""Clustering of the whole data set after every epoch, and indexed samples."""
+"""Clustering of the data set after every epoch, and a concatenation with unique indices."""
 
 import numpy as np
 import torch
@@ -14,22 +14,22 @@ _STATE = 'contrast_memory'
 
 @DATASETS.register_module()
 class IndexedConcatDataset(ConcatDataset):
-    """Several data sets whose ``sample_idx`` count on from one to the next.
+    """Concatenation of data sets with a unique ``sample_idx`` per sample.
 
-    Those of MMEngine's ``ConcatDataset`` begin with 0 in each of them.
+    Those of MMEngine's ``ConcatDataset`` restart at 0 in each data set.
     """
 
     def __getitem__(self, idx: int) -> dict:
-        """A packed sample."""
+        """Return a packed sample."""
         part, _ = self._get_ori_dataset_idx(idx)
         sample = super().__getitem__(idx)
-        packed = sample['data_samples']  # a damaged sample may have been replaced by another
+        packed = sample['data_samples']  # possibly of another sample, in place of a damaged one
         packed.set_field(packed.sample_idx + self._start(part), 'sample_idx',
                          field_type='metainfo')
         return sample
 
     def get_data_info(self, idx: int) -> dict:
-        """One annotation, with the ``sample_idx`` of its packed sample."""
+        """Return an annotation with the ``sample_idx`` of its packed sample."""
         part, _ = self._get_ori_dataset_idx(idx)
         info = super().get_data_info(idx)
         return dict(info, sample_idx=info['sample_idx'] + self._start(part), part=part)
@@ -40,26 +40,26 @@ class IndexedConcatDataset(ConcatDataset):
 
 @HOOKS.register_module()
 class ClusterHook(Hook):
-    """Cluster the bank of a :class:`MotionContrast` after each epoch.
+    """Hook that clusters the bank of a :class:`MotionContrast` after each epoch.
 
-    The main process clusters, all get the result. It is logged with ``clusters``, their number;
-    ``noise``, the share of samples without one; ``largest``, the share of the largest; ``cosine``,
-    mean of all pairs, 1 if the features have collapsed; and, if the samples have different labels,
-    ``nmi`` and ``purity`` over the samples with a cluster. Labels of different parts of an
-    :class:`IndexedConcatDataset` have nothing in common: values are those of the parts, weighted
-    by their samples.
+    The main process clusters and broadcasts the result. It logs ``clusters``, their number;
+    ``noise``, the share of samples without a cluster; ``largest``, the share of the largest;
+    ``cosine``, mean of all pairs, 1 if the features have collapsed; and, if the samples have
+    different labels, ``nmi`` and ``purity`` over the samples with a cluster. These are computed
+    per part of an :class:`IndexedConcatDataset`, whose labels are unrelated, and averaged with
+    the numbers of samples as weights.
 
     Clusters, bank and queue are part of the checkpoints, to resume from.
 
     Args:
-        clustering (dict): What to call with the bank. Defaults to :class:`ClusterDBSCAN`.
-        warmup_epochs (int): Epochs before the first clustering, in which every sample is a cluster
-            of its own. Defaults to 1.
+        clustering (dict): Clustering of the bank. Defaults to :class:`ClusterDBSCAN`.
+        warmup_epochs (int): Epochs before the first clustering, in which every sample is its own
+            cluster. Defaults to 1.
 
     Raises:
-        ValueError: If ``warmup_epochs`` is negative; at the start of a training, what
-            :meth:`MotionContrast.prepare` raises; when a training is resumed, if the checkpoint
-            lacks them.
+        ValueError: If ``warmup_epochs`` is negative; when training starts, see
+            :meth:`MotionContrast.prepare`; when it is resumed, if the checkpoint lacks clusters,
+            bank or queue.
     """
 
     priority = 'NORMAL'  # before the checkpoint is written
@@ -72,9 +72,9 @@ class ClusterHook(Hook):
         self.labels = self.parts = None
 
     def before_run(self, runner):
-        """Give the ids of the samples to the model, before a checkpoint is resumed."""
+        """Pass the ids of the samples to the model, before a checkpoint is resumed."""
         if not is_training(runner):
-            return  # a test
+            return
         dataset = runner.train_dataloader.dataset
         infos = (dataset.get_data_info(i) for i in range(len(dataset)))
         ids, labels, parts = zip(*((info['frame_dir'], info['label'], info.get('part', 0))
@@ -125,17 +125,17 @@ class ClusterHook(Hook):
 
 
 def _mean_cosine(features: torch.Tensor, total: int) -> float:
-    """Of all pairs of different rows of length 1; rows of 0 do not count."""
+    """Average the cosines of all pairs of different unit rows, without rows of 0."""
     return float((features.sum(0).square().sum() - total) / max(1, total * (total - 1)))
 
 
 def agreement(clusters: np.ndarray, labels: np.ndarray, parts: np.ndarray) -> dict:
-    """How well clusters agree with labels, over the samples that have a cluster.
+    """Measure the agreement of clusters and labels, over the samples with a cluster.
 
     Args:
         clusters (np.ndarray): (N,), -1 for none.
         labels (np.ndarray): (N,).
-        parts (np.ndarray): (N,) data set of each sample; its labels are its own.
+        parts (np.ndarray): (N,) data set of each sample; labels of different ones are unrelated.
 
     Returns:
         dict: ``nmi``, normalized mutual information, and ``purity``, share of the samples with

@@ -1,10 +1,10 @@
-"""The form that all losses of T-MOR share (arXiv 2606.21607, eq. 3 to 8), and who is compared.
+"""Contrastive loss of T-MOR (arXiv 2606.21607, eq. 3 to 8) and its positive and negative pairs.
 
 An anchor i has its own key, which is always positive, and is compared with entries of a queue:
 
 - L_mm: query and keys are projections of motions. Entries of the same cluster are positive.
 - L_mv: keys are projections of videos; only the own one is positive.
-- L_mt: keys are projections of texts; entries with the same text as the anchor do not count.
+- L_mt: keys are projections of texts; entries with the same text as the anchor are ignored.
 """
 
 import torch
@@ -14,10 +14,10 @@ from mofm.registry import MODELS
 
 
 def cluster_pairs(anchors: Tensor, entries: Tensor, clusters: Tensor) -> tuple:
-    """Which entries are positive and negative for each anchor.
+    """Determine the positive and negative entries of each anchor.
 
-    Positive are those of the same cluster, negative those of another one. A sample without a
-    cluster is one of its own: nothing is positive, everything but itself is negative.
+    Entries of the same cluster are positive, those of other clusters negative. A sample without a
+    cluster has no positives, and all other samples are negative.
 
     Args:
         anchors (Tensor): (B,) data-set indices.
@@ -34,7 +34,7 @@ def cluster_pairs(anchors: Tensor, entries: Tensor, clusters: Tensor) -> tuple:
 
 @MODELS.register_module()
 class ClusterContrastLoss(nn.Module):
-    """``mean_i -log(S_align / (S_align + S_disc))``, sums of exp(cosine / t).
+    """Loss ``mean_i -log(S_align / (S_align + S_disc))`` with sums S of exp(cosine / t).
 
     S_align is over the own key and the positive entries, S_disc over the negative ones. The sum
     over positives is inside the logarithm, unlike that of :class:`mofm.models.SupConLoss`.
@@ -54,12 +54,12 @@ class ClusterContrastLoss(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, entries: Tensor, negative: Tensor,
                 positive: Tensor | None = None) -> Tensor:
-        """Loss of a batch.
+        """Compute the loss of a batch. Queries, keys and entries are unit vectors.
 
         Args:
-            query (Tensor): (B, D) of length 1.
-            key (Tensor): (B, D) of length 1, the own keys.
-            entries (Tensor): (E, D) of length 1; there may be none.
+            query (Tensor): (B, D).
+            key (Tensor): (B, D), the own keys.
+            entries (Tensor): (E, D), E >= 0.
             negative (Tensor): (B, E) bool.
             positive (Tensor, optional): (B, E) bool. None if only the own key is.
 

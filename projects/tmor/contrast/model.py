@@ -1,4 +1,4 @@
-"""MotionContrast: learning which motions, videos and texts belong together (T-MOR, Sec. II)."""
+"""Contrastive learning of motions, videos and texts (T-MOR, arXiv 2606.21607, Sec. II)."""
 
 import logging
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from .queue import ContrastMemory
 
 #: Loss of a modality.
 TERMS = dict(visual='mv', text='mt')
-# Cosine from which two rows of float16 are features of the same text.
+# Rows of float16 with at least this cosine are features of the same text.
 _SAME_TEXT = 1 - 1e-4
 
 
 @MODELS.register_module()
 class ProjectionHead(Sequential):
-    """phi of a modality: two layers with ReLU between them, and division by the length.
+    """Projection phi of a modality: two layers with ReLU between them and L2 normalization.
 
     Args:
         in_channels (int): C. Defaults to 256.
@@ -45,27 +45,26 @@ class ProjectionHead(Sequential):
         self.out_channels = out_channels
 
     def init_weights(self):
-        """Load the weights that ``init_cfg`` names; the others are there since construction."""
+        """Load the weights of ``init_cfg``, if any; the constructor initializes the others."""
         if self.init_cfg:
             load_init_cfg(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, C) to (B, D) of length 1."""
+        """Project features (B, C) to unit vectors (B, D)."""
         return F.normalize(super().forward(x), dim=1)
 
 
 @MODELS.register_module()
 class MotionContrast(BaseModel):
-    """Contrast within motions (L_mm) and with tables of video (L_mv) and text features (L_mt).
+    """Contrast of motions with each other (L_mm), with videos (L_mv) and with texts (L_mt).
 
-    Samples have two views as clips: the query and the key. Keys come from a slow average of
-    encoder and head (MoCo, arXiv 1911.05722), whose batches are shuffled over the processes, and
-    wait in a queue to be compared with; its features are kept for the clustering. Without that
-    average, keys are those of the batch (SimCLR, arXiv 2002.05709): better in a single process,
-    where a key of the queue is told from the own one by the statistics of batch norm, which query
-    and key share then.
+    Each sample has two clips, query and key. Keys come from a momentum encoder (MoCo,
+    arXiv 1911.05722), whose batches are shuffled over the processes, and are stored in a queue;
+    its features are kept for the clustering. Without a momentum encoder the keys of the batch are
+    used (SimCLR, arXiv 2002.05709). This is better in a single process, where query and key share
+    the statistics of batch norm, which distinguish the own key from those of the queue.
 
-    :class:`ClusterHook` calls :meth:`prepare` before a training.
+    :class:`ClusterHook` calls :meth:`prepare` before training.
 
     Args:
         backbone (dict): Encoder E_M.
@@ -74,19 +73,19 @@ class MotionContrast(BaseModel):
         tables (dict): Feature tables (:class:`FeatureTable`) by modality, ``visual`` and ``text``,
             with a row for each ``frame_dir``. Defaults to none.
         weights (dict): Weights of the losses ``mm``, ``mv`` and ``mt``. Defaults to 1 for ``mm``
-            and for each table; 0 leaves a loss out.
+            and for each table; 0 disables a loss.
         loss (dict, optional): Defaults to :class:`ClusterContrastLoss`.
-        momentum (float, optional): Share that the average keeps in a step. None for keys of the
+        momentum (float, optional): Momentum of the key encoder per step. None for keys of the
             batch. Defaults to 0.999.
         queue_size (int): K, 0 for keys of the batch. Defaults to 65536.
         mv_cluster_positives (bool): Videos of the same cluster are positive as well, as in L_mm.
             Defaults to False: only that of the same sequence is.
         num_negatives (int, optional): Entries drawn in each step for L_mv and L_mt. Defaults to
             all in the queue.
-        data_preprocessor (dict, optional): As of the backbone's other models.
+        data_preprocessor (dict, optional): Preprocessor of the clips.
 
     Raises:
-        ValueError: If heads, tables and weights do not fit each other, or momentum and queue.
+        ValueError: If heads, tables and weights, or momentum and queue do not match.
     """
 
     def __init__(self,
@@ -112,7 +111,7 @@ class MotionContrast(BaseModel):
                              '0; mv and mt need the tables visual and text')
         if (momentum is None) != (queue_size == 0):
             raise ValueError(f'queue_size: found {queue_size} with momentum={momentum}, expected '
-                             'a queue of keys of the slow encoder, or momentum=None and '
+                             'a queue of keys of the momentum encoder, or momentum=None and '
                              'queue_size=0')
         if momentum is not None and not 0 <= momentum < 1:
             raise ValueError(f'momentum: found {momentum}, expected a share in [0, 1)')
@@ -121,7 +120,7 @@ class MotionContrast(BaseModel):
         self.criterion = MODELS.build(loss or dict(type='ClusterContrastLoss'))
         self.momentum_encoder = None
         if momentum is not None:
-            # starts as a copy of what is trained, in the first step
+            # the first update copies the trained weights
             self.momentum_encoder = AveragedModel(
                 self._encoder(), multi_avg_fn=get_ema_multi_avg_fn(momentum)).requires_grad_(False)
         self.queue_size = queue_size
@@ -133,7 +132,7 @@ class MotionContrast(BaseModel):
         return nn.ModuleList([self.backbone, self.heads['motion']])
 
     def prepare(self, ids: Sequence[str]):
-        """Make room for what is remembered of a data set, and read its rows of the tables.
+        """Create the memory of a data set and load its rows of the tables.
 
         Args:
             ids (Sequence[str]): ``frame_dir`` of each sample, in the order of its index.
@@ -155,12 +154,12 @@ class MotionContrast(BaseModel):
         if self.queue_size and get_world_size() == 1 and any(
                 isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
                 for module in self.backbone.modules()):
-            print_log('one process: query and key share the statistics of batch norm, which tells '
-                      'them from the queue (MoCo, Sec. 3.3); use several processes, or '
-                      'momentum=None and queue_size=0', 'current', logging.WARNING)
+            print_log('one process: query and key share the statistics of batch norm, which '
+                      'distinguish them from the queue (MoCo, Sec. 3.3); use several processes, '
+                      'or momentum=None and queue_size=0', 'current', logging.WARNING)
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
-        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
+        """Compute losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
 
         Args:
             inputs (Tensor): (B * clips, M, T, J, C), for 'loss' query and key of each sample.
@@ -174,11 +173,11 @@ class MotionContrast(BaseModel):
 
     @torch.no_grad()
     def extract_features(self, inputs: Tensor) -> MotionFeatures:
-        """:class:`MotionFeatures` of the clips, without gradient."""
+        """Compute :class:`MotionFeatures` of the clips without gradient."""
         return self.backbone(inputs)
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
-        """Set ``embedding`` (C,) of length 1, mean over the clips of a sample."""
+        """Set ``embedding``, a unit vector (C,), the mean over the clips of a sample."""
         pooled = F.normalize(features.pooled.float(), dim=1)
         pooled = pooled.view(len(data_samples), -1, pooled.shape[1]).mean(1)
         for sample, vector in zip(data_samples, F.normalize(pooled, dim=1), strict=True):
@@ -186,29 +185,29 @@ class MotionContrast(BaseModel):
         return data_samples
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
-        """Weighted losses and, to see a collapse, ``nearest`` and ``spread``.
+        """Compute the weighted losses and two indicators of collapse.
 
         Returns:
             dict: ``loss_mm``, ``loss_mv`` and ``loss_mt``; ``nearest``, the share of queries that
             are nearer to their own key than to every negative; ``spread``, standard deviation of
-            the queries, 0 if all are equal and 1 if they are everywhere.
+            the queries, 0 if all are equal and 1 if they are uniformly distributed.
 
         Raises:
             ValueError: If the samples do not have two views, or :meth:`prepare` was not called.
         """
         if self.memory is None:
-            raise ValueError('memory: found none, expected that of the data set; put '
-                             "dict(type='ClusterHook') into custom_hooks")
+            raise ValueError('memory: found none, expected that of the data set; add '
+                             "dict(type='ClusterHook') to custom_hooks")
         if len(inputs) != 2 * len(data_samples):
             raise ValueError(f'inputs: found {len(inputs)} clips of {len(data_samples)} samples, '
-                             'expected two each, query and key; put TwoViews into the pipeline')
+                             'expected two each, query and key; add TwoViews to the pipeline')
         anchors = torch.tensor([s.sample_idx for s in data_samples], device=inputs.device)
         indices = gather_rows(anchors)
         query, features, keys = self._views(inputs)
         own = keys.chunk(get_world_size())[get_rank()]
         entries, entry_indices = self.memory.entries() if self.queue_size else (keys, indices)
         positive, negative = cluster_pairs(anchors, entry_indices, self.memory.clusters)
-        if not self.queue_size:  # the own key is there already
+        if not self.queue_size:  # the entries include the own key
             positive &= anchors[:, None] != entry_indices
         with full_precision(query):
             losses = {}
@@ -224,23 +223,23 @@ class MotionContrast(BaseModel):
                     nearest=wins.all(1).float().mean(), spread=spread)
 
     def _views(self, inputs: Tensor) -> tuple:
-        """Queries (B, D); features (W * B, C) and keys (W * B, D) of all processes."""
+        """Compute queries (B, D), and features (W * B, C) and keys (W * B, D) of all processes."""
         if self.momentum_encoder is not None:
             pooled = self.backbone(inputs[0::2]).pooled.float()
             with full_precision(pooled):
                 query = self.heads['motion'](pooled)
-            return query, *self._slow_keys(inputs[1::2])
+            return query, *self._momentum_keys(inputs[1::2])
         pooled = self.backbone(inputs).pooled.float()
         with full_precision(pooled):
             query, keys = self.heads['motion'](pooled).unflatten(0, (-1, 2)).unbind(1)
         return query, gather_rows(pooled[1::2].detach()), gather_rows(keys)
 
     @torch.no_grad()
-    def _slow_keys(self, inputs: Tensor) -> tuple:
-        """Features (W * B, C) and keys (W * B, D) of the slow encoder, for all processes.
+    def _momentum_keys(self, inputs: Tensor) -> tuple:
+        """Compute features (W * B, C) and keys (W * B, D) by the momentum encoder.
 
-        Query and key of a sample are normalized within different batches, so that the statistics
-        do not tell which belong together (MoCo, Sec. 3.3).
+        Batches are shuffled over the processes, so that query and key of a sample do not share
+        the statistics of batch norm (MoCo, Sec. 3.3).
         """
         self.momentum_encoder.update_parameters(self._encoder())
         world, order = get_world_size(), None
@@ -260,7 +259,7 @@ class MotionContrast(BaseModel):
 
     def _table_losses(self, query: Tensor, anchors: Tensor, entries: Tensor, negative: Tensor,
                       positive: Tensor) -> dict:
-        """L_mv and L_mt; both look up (E,) entries in the tables, so that phi learns from them."""
+        """Compute L_mv and L_mt; the entries (E,) are projected anew, so that phi learns."""
         if self.num_negatives is not None and len(entries) > self.num_negatives:
             chosen = torch.randperm(len(entries), device=entries.device)[:self.num_negatives]
             entries, negative, positive = entries[chosen], negative[:, chosen], positive[:, chosen]

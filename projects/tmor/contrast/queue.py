@@ -1,4 +1,4 @@
-"""What the contrast remembers of the data set from one step to the next."""
+"""State of the contrast between steps: queue of keys, feature bank, clusters."""
 
 import torch
 from mmengine.dist import get_world_size
@@ -6,21 +6,22 @@ from torch import Tensor, nn
 
 
 class ContrastMemory(nn.Module):
-    """A queue of keys (MoCo, arXiv 1911.05722), a bank of features, and the clusters.
+    """Queue of keys (MoCo, arXiv 1911.05722), feature bank and clusters.
 
-    All of it is by index into the data set: clusters change while keys wait in the queue, so the
-    queue holds no clusters. It is the same on each process, in no state dict, and follows the
-    model to its device; :meth:`state` is for checkpoints, to resume from.
+    Keys are stored with the index of their sample instead of its cluster, which may change while
+    they are in the queue. The content is the same on all processes, not part of the state dict,
+    and moves to the device of the model; :meth:`state` is for checkpoints, to resume from.
 
     Args:
         num_samples (int): N, samples of the data set.
         feature_dims (int): C, width of the backbone's features.
         key_dims (int): D, width of the keys.
-        queue_size (int): K, the oldest keys leave; 0 for no queue. Any batch size fits.
+        queue_size (int): K, 0 for no queue. New keys replace the oldest. Any batch size up to K
+            fits.
 
     Attributes:
-        bank (Tensor): (N, C) half, the latest feature of each sample, of length 1; 0 if there was
-            none yet.
+        bank (Tensor): (N, C) half, the latest feature of each sample, a unit vector; 0 before the
+            first.
         clusters (Tensor): (N,) cluster of each sample, -1 for none.
         eps (float): Radius of the last clustering, 0 before it.
 
@@ -44,18 +45,18 @@ class ContrastMemory(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def entries(self) -> tuple:
-        """Keys (E, D) in the queue and their data-set indices (E,); E = K once it is full."""
-        # the training goes on with other keys before the backward
+        """Return the keys (E, D) in the queue and their indices (E,); E = K once it is full."""
+        # copies, as the queue changes before the backward pass
         return self.keys[:self.filled].clone(), self.indices[:self.filled].clone()
 
     @torch.no_grad()
     def write(self, indices: Tensor, features: Tensor, keys: Tensor):
-        """Remember a batch, that of all processes.
+        """Store the batch of all processes.
 
         Args:
             indices (Tensor): (B,) data-set indices.
             features (Tensor): (B, C), for the bank.
-            keys (Tensor): (B, D) of length 1, for the queue.
+            keys (Tensor): (B, D) unit vectors, for the queue.
 
         Raises:
             ValueError: If the batch is larger than the queue.
@@ -75,16 +76,16 @@ class ContrastMemory(nn.Module):
         self.next = (self.next + len(keys)) % size
 
     def state(self) -> dict:
-        """Everything as tensors on the CPU."""
+        """Return the content as tensors on the CPU."""
         place = torch.tensor([self.filled, self.next])
         return dict({name: value.cpu() for name, value in self.named_buffers()}, place=place,
                     eps=torch.tensor(self.eps))
 
     def restore(self, state: dict):
-        """Go on from :meth:`state`.
+        """Restore a :meth:`state`.
 
         Raises:
-            ValueError: If it is that of another data set or model.
+            ValueError: If it belongs to another data set or model.
         """
         for name, value in self.state().items():
             found = state.get(name)

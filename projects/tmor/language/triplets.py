@@ -1,4 +1,4 @@
-"""Sets of (skeleton, video, text), as PoseCap of T-MOR has them (arXiv 2606.21607, Sec. III-A)."""
+"""Triplets (skeleton, video, text) as in PoseCap of T-MOR (arXiv 2606.21607, Sec. III-A)."""
 
 import re
 from collections import Counter
@@ -9,18 +9,18 @@ import numpy as np
 from mofm.annotations import validate
 
 
-def normal_text(text: str) -> str:
-    """Lower case words and numbers without punctuation, by which captions are the same."""
+def normalize_text(text: str) -> str:
+    """Reduce a caption to lower-case words and numbers, for comparison."""
     return ' '.join(re.findall(r'\w+', text.casefold()))
 
 
 def near_duplicates(features: np.ndarray, max_similarity: float, block: int = 4096) -> np.ndarray:
-    """Rows that are too similar to a row before them that is kept.
+    """Find rows that are too similar to an earlier row that is kept.
 
     Args:
-        features (np.ndarray): (N, D) of length 1.
+        features (np.ndarray): (N, D) unit vectors.
         max_similarity (float): Rows with a higher cosine are near-duplicates.
-        block (int): Rows at once; the memory is N x block numbers. Defaults to 4096.
+        block (int): Rows per block, for memory of N x block numbers. Defaults to 4096.
 
     Returns:
         np.ndarray: (N,) bool.
@@ -31,8 +31,8 @@ def near_duplicates(features: np.ndarray, max_similarity: float, block: int = 40
         kept = features[:start][~drop[:start]]
         if len(kept):
             drop[start:start + block] = (rows @ kept.T).max(1) > max_similarity
-        near = np.tril(rows @ rows.T > max_similarity, -1)  # to rows before, of this block
-        for i in np.flatnonzero(near.any(1)):  # in order: what is dropped drops nothing
+        near = np.tril(rows @ rows.T > max_similarity, -1)  # to earlier rows of the block
+        for i in np.flatnonzero(near.any(1)):  # in order, as only kept rows count
             here = drop[start:start + block]
             here[i] |= (near[i] & ~here).any()
     return drop
@@ -44,12 +44,12 @@ def _stem(name: str) -> str:
 
 def join_captions(annotations: Sequence[dict], captions: dict[str, str], counts: Counter,
                   num_joints: int = 17) -> list[dict]:
-    """Annotations with a person and a caption.
+    """Select annotations with a person and a caption.
 
     Args:
-        annotations (Sequence[dict]): As of an annotation file.
+        annotations (Sequence[dict]): Content of an annotation file.
         captions (dict): Text by name of the clip or its video, with or without suffix.
-        counts (Counter): Gets the number of those that are left out, by reason.
+        counts (Counter): Collects the numbers of skipped annotations by reason.
         num_joints (int): V. Defaults to 17.
 
     Returns:
@@ -70,7 +70,7 @@ def join_captions(annotations: Sequence[dict], captions: dict[str, str], counts:
         if text is None:
             counts['without a caption'] += 1
         elif ann['frame_dir'] in seen:
-            counts['with a name that is there already'] += 1
+            counts['with a duplicate name'] += 1
         else:
             seen.add(ann['frame_dir'])
             kept.append(dict(ann, text=text))
@@ -79,30 +79,30 @@ def join_captions(annotations: Sequence[dict], captions: dict[str, str], counts:
 
 def unique_captions(annotations: Sequence[dict], features: np.ndarray, max_similarity: float,
                     counts: Counter) -> np.ndarray:
-    """Which annotations to keep so that no two captions are nearly the same.
+    """Select annotations so that no two videos have nearly the same caption.
 
-    Persons of one video share its caption; they are kept or left out together.
+    Persons of one video share its caption; they are kept or skipped together.
 
     Args:
         annotations (Sequence[dict]): N, with ``text``.
-        features (np.ndarray): (N, D) features of the texts, of length 1.
+        features (np.ndarray): (N, D) features of the texts, unit vectors.
         max_similarity (float): See :func:`near_duplicates`.
-        counts (Counter): Gets the numbers of annotations that are left out.
+        counts (Counter): Collects the numbers of skipped annotations by reason.
 
     Returns:
-        np.ndarray: (N,) bool.
+        np.ndarray: (N,) bool, true to keep.
     """
     videos = [ann.get('clip', ann['frame_dir']) for ann in annotations]
-    first = {}  # caption -> the first annotation that has it
+    first = {}  # caption -> its first annotation
     for i, ann in enumerate(annotations):
-        first.setdefault(normal_text(ann['text']), i)
+        first.setdefault(normalize_text(ann['text']), i)
     rows = list(first.values())
     drop = near_duplicates(features[rows], max_similarity)
     owner = {text: videos[i] for text, i in first.items()}
     near = dict(zip(first, drop.tolist(), strict=True))
     keep = np.ones(len(annotations), bool)
     for i, (ann, video) in enumerate(zip(annotations, videos, strict=True)):
-        text = normal_text(ann['text'])
+        text = normalize_text(ann['text'])
         if owner[text] != video:
             counts['with the caption of another video'] += 1
         elif near[text]:

@@ -1,4 +1,4 @@
-"""Recognition of classes by their texts alone (arXiv 2606.21607, Sec. II and III)."""
+"""Zero-shot recognition of classes by their texts (arXiv 2606.21607, Sec. II and III)."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,15 @@ from mofm.structures import MotionFeatures
 from ..contrast import losses, model  # noqa: F401
 from .tables import FeatureTable
 
-#: Of the loss, and of the softmax that makes ``pred_score`` of the cosines.
-_TEMPERATURE = 0.07
+_TEMPERATURE = 0.07  # of the loss and of the softmax over cosines for ``pred_score``
 
 
 @MODELS.register_module()
 class ZeroShotHead(BaseModule):
-    """The score of a class is ``cos(phi_m(motion), phi_t(text of the class))``.
+    """Zero-shot head with the class scores ``cos(phi_m(motion), phi_t(text of the class))``.
 
-    With the features of videos the motion is "Motion + Visual": the normalized mean of the
-    normalized ``phi_m(motion)`` and ``phi_v(video)``.
+    With video features ("Motion + Visual") the motion is the normalized mean of the normalized
+    ``phi_m(motion)`` and ``phi_v(video)``.
 
     The projections are those of stage 2, ``init_cfg=dict(type='Pretrained', checkpoint=...,
     prefix='heads.')`` of a :class:`MotionContrast` with texts; or they are trained on the labels
@@ -35,8 +34,8 @@ class ZeroShotHead(BaseModule):
         class_table (str): Feature table of the texts of the classes.
         classes (Sequence[str], optional): Ids in the table, in the order of the labels. Defaults
             to all in the order of the table.
-        num_seen (int): The labels below it are those of seen classes, with which the loss
-            compares. Defaults to 0: nothing is trained.
+        num_seen (int): S; labels below S are seen classes, used in the loss. Defaults to 0, no
+            training.
         visual_table (str, optional): Feature table of the videos of the samples, by
             ``frame_dir``.
         in_channels (int): Width of the motion features. Defaults to 256.
@@ -44,7 +43,7 @@ class ZeroShotHead(BaseModule):
         init_cfg (dict, optional): Weights to start from.
 
     Attributes:
-        classes (tuple[str]): Their names.
+        classes (tuple[str]): Ids of the classes by label.
 
     Raises:
         AnnotationError: If a table cannot be read, or has no row for a class.
@@ -81,19 +80,19 @@ class ZeroShotHead(BaseModule):
             self.visual = projection(self.videos.features.shape[1])
 
     def init_weights(self):
-        """Those of ``init_cfg``, all of them: a projection that no text has trained is no help.
+        """Load the weights of ``init_cfg``, if any, for all projections.
 
         Raises:
-            ValueError: If the checkpoint lacks one, or it has another width.
+            ValueError: If the checkpoint lacks a projection, or its width differs.
         """
         if self.init_cfg:
             load_init_cfg(self)
 
     def forward(self, features: MotionFeatures, videos: Tensor | None = None) -> Tensor:
-        """Cosines of samples and classes.
+        """Compute the cosines of clips and classes.
 
         Args:
-            features (MotionFeatures): Of B clips.
+            features (MotionFeatures): Features of B clips.
             videos (Tensor, optional): (B, D) features of their videos.
 
         Returns:
@@ -105,10 +104,10 @@ class ZeroShotHead(BaseModule):
         return motion @ self.text(self.texts).T
 
     def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
-        """L_mt for labels (B,) of seen classes.
+        """Compute L_mt for labels (B,) of seen classes.
 
         Raises:
-            ValueError: If a label is not that of a seen class.
+            ValueError: If a label is not a seen class.
         """
         if int(labels.min()) < 0 or int(labels.max()) >= self.num_seen:
             raise ValueError(f'label: found {int(labels.min())}...{int(labels.max())}, expected '
@@ -122,7 +121,7 @@ class ZeroShotHead(BaseModule):
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
         """Set ``pred_score`` (C,), which sums to 1, and ``pred_label``.
 
-        Several clips of a sample are averaged.
+        The clips of a sample are averaged.
 
         Raises:
             AnnotationError: If a sample has no row in the table of videos.
@@ -144,19 +143,19 @@ class ZeroShotHead(BaseModule):
 class ZeroShotAccuracy(BaseMetric):
     """Accuracies with seen and unseen classes (Xian et al., arXiv 1707.00600, Sec. 4.2).
 
-    ``top1`` and ``mean_class``, the mean over classes, are of all samples among all classes.
-    With seen classes there are also ``unseen_top1`` and ``unseen_mean_class``, of the samples of
-    unseen classes with these as the only answers (zero-shot), and ``seen``, ``unseen`` and
-    ``harmonic``: accuracies of both kinds of classes, as means over classes, with all as answers
-    (generalized zero-shot), and their harmonic mean.
+    ``top1`` and ``mean_class``, the mean over classes, include all samples and classes. With seen
+    classes there are also zero-shot accuracies, ``unseen_top1`` and ``unseen_mean_class``, of the
+    samples of unseen classes among these classes only; and generalized zero-shot accuracies among
+    all classes, ``seen`` and ``unseen`` as means over classes, and their harmonic mean
+    ``harmonic``.
 
     Args:
-        num_seen (int): The labels below it are those of seen classes. Defaults to 0.
-        collect_device, prefix: As in MMEngine.
+        num_seen (int): S; labels below S are seen classes. Defaults to 0.
+        collect_device, prefix: See MMEngine.
 
     Raises:
-        ValueError: In a test, if a label is none of the classes, or there are samples of one kind
-            only although classes of both are expected.
+        ValueError: In evaluation, if a label is out of range, or samples of seen or unseen classes
+            are missing.
     """
 
     default_prefix = 'zero_shot'
@@ -166,30 +165,30 @@ class ZeroShotAccuracy(BaseMetric):
         self.num_seen = num_seen
 
     def process(self, data_batch, data_samples):
-        """Keep label and scores of every sample."""
+        """Store label and scores of every sample."""
         for sample in data_samples:
             self.results.append((int(sample['gt_label']),
                                  sample['pred_score'].float().cpu().numpy()))
 
     def compute_metrics(self, results: list) -> dict:
-        """Accuracies in [0, 1]."""
+        """Compute the accuracies, in [0, 1]."""
         labels = np.array([label for label, _ in results])
         return accuracies(np.stack([scores for _, scores in results]), labels, self.num_seen)
 
 
 def accuracies(scores: np.ndarray, labels: np.ndarray, num_seen: int = 0) -> dict:
-    """Accuracies of :class:`ZeroShotAccuracy`.
+    """Compute the accuracies of :class:`ZeroShotAccuracy`.
 
     Args:
-        scores (np.ndarray): (N, C), those of seen classes first.
+        scores (np.ndarray): (N, C), seen classes first.
         labels (np.ndarray): (N,).
-        num_seen (int): Seen classes. Defaults to 0.
+        num_seen (int): S, the number of seen classes. Defaults to 0.
 
     Returns:
-        dict: Name to value in [0, 1].
+        dict: Value in [0, 1] by name.
 
     Raises:
-        ValueError: As above.
+        ValueError: See :class:`ZeroShotAccuracy`.
     """
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise ValueError(f'label: found {labels.min()}...{labels.max()}, expected '
@@ -212,6 +211,6 @@ def accuracies(scores: np.ndarray, labels: np.ndarray, num_seen: int = 0) -> dic
 
 
 def _mean_class(right: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes that occur."""
+    """Average the accuracies of the classes that occur."""
     count = np.bincount(labels)
     return float((np.bincount(labels, right)[count > 0] / count[count > 0]).mean())

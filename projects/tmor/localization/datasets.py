@@ -13,14 +13,14 @@ from mofm.structures import visible_joints
 
 
 def label_segments(frame_label: np.ndarray, frame_inds: np.ndarray) -> np.ndarray:
-    """Runs of rows with the same label.
+    """Convert labels of frames to segments.
 
     Args:
         frame_label (np.ndarray): (T,) or (M, T) label of each row; below 0 none.
-        frame_inds (np.ndarray): (T,) frame of the video behind each row.
+        frame_inds (np.ndarray): (T,) video frame of each row.
 
     Returns:
-        np.ndarray: (N, 3) label, first and last frame; a label of two persons counts once.
+        np.ndarray: (N, 3) label, first and last frame; the persons are merged.
     """
     frame_label = np.atleast_2d(frame_label)
     segments = [np.zeros((0, 3), np.int64)]
@@ -32,7 +32,7 @@ def label_segments(frame_label: np.ndarray, frame_inds: np.ndarray) -> np.ndarra
 
 
 def runs(active: np.ndarray) -> tuple:
-    """First and last index (N,) each of every run of true values in (T,) bool."""
+    """Find the runs of true values in (T,) bool: first and last indices, (N,) each."""
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False)).reshape(-1, 2)
     return edges[:, 0], edges[:, 1] - 1
 
@@ -42,12 +42,11 @@ class UntrimmedDataset(WindowDataset):
     """Windows of S consecutive frames of the video, with all its persons.
 
     Windows start at frames 0, ``stride``, ... until one reaches the end of the recording, and are
-    padded behind it. Frames without a row in the annotation have no person. Training leaves out
-    windows in which no joint is visible.
+    padded behind it. Frames without a row in the annotation have no person. Training skips
+    windows without a visible joint.
 
-    Actions come from ``segments`` or, without these, from ``frame_label`` (-1 is no action); a
-    recording with neither has none. A recording with a label that is no class is reported and
-    left out.
+    Actions are read from ``segments`` or, without these, from ``frame_label`` (-1 is no action); a
+    recording with neither has none. Recordings with unknown labels are reported and skipped.
 
     The pipeline gets ``keypoint`` (M, S, V, C) and ``keypoint_score`` (M, S, V) float32,
     ``total_frames`` S, ``img_shape``, ``frame_dir``, ``sample_idx`` and
@@ -65,8 +64,8 @@ class UntrimmedDataset(WindowDataset):
         window (int): S. Defaults to 300.
         stride (int, optional): Frames between the starts of two windows, at most S. Defaults to
             S, windows that do not overlap.
-        strict_ends (bool): The first and the last frame of a segment do not count as frames of
-            the action, as in the evaluation of TSU. Defaults to False.
+        strict_ends (bool): Exclude the first and last frame of each segment from the targets, as
+            in the evaluation of TSU. Defaults to False.
         **kwargs: ``pipeline``, ``split``, ``num_classes`` (K, if the file does not name the
             classes), ``on_error``, ``test_mode`` and the other arguments of
             :class:`MotionDataset`. ``serialize_data`` has no effect.
@@ -75,8 +74,8 @@ class UntrimmedDataset(WindowDataset):
         recordings (list[dict]): Annotations with ``frame_inds`` and ``segments``.
 
     Raises:
-        AnnotationError: As :class:`MotionDataset`, and if the number of classes is unknown, or no
-            recording has actions.
+        AnnotationError: See :class:`MotionDataset`; also if the number of classes is unknown, or
+            no recording has actions.
         ValueError: If window or stride is out of range.
     """
 
@@ -97,7 +96,7 @@ class UntrimmedDataset(WindowDataset):
         super().__init__(ann_file, **kwargs)
 
     def cut(self, annotations: list[dict]) -> np.ndarray:
-        """Cut the recordings; returns recording and first frame (N, 2) of each window."""
+        """Cut the recordings into windows (N, 2): index of the recording, first frame."""
         where = f'{self.ann_file}, split {self.split!r}'
         if self.num_classes is None:
             raise AnnotationError(f'{where}: found no names of classes, expected these in the '
@@ -118,7 +117,7 @@ class UntrimmedDataset(WindowDataset):
         return np.concatenate(windows)
 
     def _name_actions(self, ann: dict) -> bool:
-        """Set frame numbers and segments of a recording; whether its labels are classes."""
+        """Set frame numbers and segments of a recording; return False if a label is unknown."""
         field = 'segments' if 'segments' in ann else 'frame_label'
         label = ann[field][:, 0] if 'segments' in ann else ann.get(field, np.array([-1]))
         low = 0 if 'segments' in ann else -1
@@ -133,7 +132,7 @@ class UntrimmedDataset(WindowDataset):
         return True
 
     def _cut(self, number: int, ann: dict) -> np.ndarray:
-        """(N, 2) number of the recording and first frame of its windows."""
+        """Return the windows of a recording (N, 2): its index, first frame."""
         inds = ann['frame_inds']
         first = window_starts(int(inds[-1]) + 1, self.window, self.stride)
         if not self.test_mode:
@@ -144,7 +143,7 @@ class UntrimmedDataset(WindowDataset):
         return np.stack([np.full(len(first), number), first], 1).astype(np.int32)
 
     def get_window(self, number: int, start: int) -> dict:
-        """Sample of one window, see the head of the class."""
+        """Return the sample of a window, see the class docstring."""
         ann = self.recordings[number]
         window = cut_window(ann, start, self.window)
         frames = start + np.arange(self.window)
@@ -152,7 +151,7 @@ class UntrimmedDataset(WindowDataset):
                     frame_targets=self._targets(ann['segments'], frames, window['valid']))
 
     def _targets(self, segments: np.ndarray, frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Actions (S, K) bool of frames (S,), none of those that are not valid (S,)."""
+        """Return the actions (S, K) bool of frames (S,); none where not valid (S,)."""
         label, first, last = segments.T
         active = ((frames[:, None] >= first + self.strict_ends)
                   & (frames[:, None] <= last - self.strict_ends) & valid[:, None])  # (S, N)

@@ -1,4 +1,4 @@
-"""Heads that name the actions of every frame, and their losses.
+"""Heads that classify the actions of every frame, and their losses.
 
 The frame head is T-MOR's (arXiv 2606.21607, Sec. IV), with the details of UNIK2 and LAC by the
 same author; SD-TCN is the baseline of Toyota Smarthome Untrimmed (Dai et al., TPAMI 2022).
@@ -17,38 +17,38 @@ from mofm.structures import MotionFeatures
 
 @MODELS.register_module()
 class FrameBCELoss(nn.Module):
-    """Any number of actions at a time: binary cross entropy of each action.
+    """Binary cross entropy of each action, for any number of actions at a time.
 
     Summed over classes and valid frames, divided by the number of valid frames of all processes.
     """
 
-    #: Outputs of the head beside the classes.
+    #: Outputs of the head in addition to the classes.
     background = 0
 
     def forward(self, logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-        """Loss of logits (B, S, K) for targets (B, S, K) bool; ``valid`` (B, S) bool."""
+        """Compute the loss of logits (B, S, K); targets (B, S, K), ``valid`` (B, S) bool."""
         loss = F.binary_cross_entropy_with_logits(logits[valid], targets[valid].type_as(logits),
                                                   reduction='sum')
         count = valid.sum()
         return global_mean(loss / count.clamp(min=1), count)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Probabilities (..., K)."""
+        """Convert logits to probabilities (..., K)."""
         return logits.sigmoid()
 
 
 @MODELS.register_module()
 class FrameCELoss(nn.Module):
-    """One action at a time or none: cross entropy with output 0 for the background.
+    """Cross entropy for at most one action at a time; output 0 is the background.
 
-    Where annotated actions overlap each has an equal share. The mean is over the valid frames of
+    Annotated actions that overlap share the target equally. The mean is over the valid frames of
     all processes.
     """
 
     background = 1
 
     def forward(self, logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-        """Loss of logits (B, S, 1 + K) for targets (B, S, K) bool; ``valid`` (B, S) bool."""
+        """Compute the loss of logits (B, S, 1 + K); targets (B, S, K), ``valid`` (B, S) bool."""
         targets = targets[valid]
         share = torch.cat([~targets.any(-1, keepdim=True), targets], -1).type_as(logits)
         count = valid.sum()
@@ -57,7 +57,7 @@ class FrameCELoss(nn.Module):
         return global_mean(loss / count.clamp(min=1), count)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Probabilities (..., K); what is left to 1 is the background."""
+        """Convert logits to probabilities (..., K) without that of the background."""
         return logits.softmax(-1)[..., 1:]
 
 
@@ -70,8 +70,8 @@ def to_length(x: Tensor, length: int) -> Tensor:
 class FrameHead(BaseModule):
     """One linear layer on the features of each frame: 13,107 parameters for 51 classes.
 
-    Features of fewer frames are interpolated linearly; a backbone without features along time
-    gives all frames the same.
+    Features of fewer frames are interpolated linearly; without features along time all frames
+    have the same logits.
 
     Args:
         num_classes (int): K.
@@ -91,20 +91,20 @@ class FrameHead(BaseModule):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, features: MotionFeatures, valid: Tensor) -> Tensor:
-        """Logits of all frames.
+        """Compute the logits of all frames.
 
         Args:
-            features (MotionFeatures): ``frames`` (B, T, D), or ``pooled`` (B, D) without.
+            features (MotionFeatures): ``frames`` (B, T, D) or, without these, ``pooled`` (B, D).
             valid (Tensor): (B, S) bool, false for padding.
 
         Returns:
             Tensor: (B, S, K), or (B, S, 1 + K) with a background.
         """
-        # the weights of an interpolation sum to 1, so it may follow the layer: T < S, and K < D
+        # after the layer, as T < S and K < D: interpolation commutes with it
         return to_length(self.fc(frame_features(features)), valid.shape[1])
 
     def loss(self, features: MotionFeatures, targets: Tensor, valid: Tensor) -> dict:
-        """``loss_frame`` for targets (B, S, K) bool and ``valid`` (B, S) bool.
+        """Compute ``loss_frame`` for targets (B, S, K) bool and ``valid`` (B, S) bool.
 
         Raises:
             ValueError: If the targets have another number of classes.
@@ -124,12 +124,12 @@ class FrameHead(BaseModule):
 
 
 def frame_features(features: MotionFeatures) -> Tensor:
-    """Features along time (B, T, D); T = 1 if the backbone has pooled it."""
+    """Return features along time (B, T, D); T = 1 if the backbone pools them."""
     return features.pooled[:, None] if features.frames is None else features.frames
 
 
 class _DilatedResidual(nn.Module):
-    """``x + dropout(1x1(ReLU(dilated convolution of 3 frames(x))))``, zero for padding."""
+    """Block ``x + dropout(1x1(ReLU(dilated convolution of 3 frames(x))))``, 0 at padding."""
 
     def __init__(self, channels: int, dilation: int):
         super().__init__()
@@ -138,7 +138,7 @@ class _DilatedResidual(nn.Module):
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """(B, D, S) to the same; ``valid`` (B, 1, S) of the same type."""
+        """Transform (B, D, S); ``valid`` (B, 1, S) of the same type."""
         return (x + self.dropout(self.mix(F.relu(self.conv(x))))) * valid
 
 
@@ -146,13 +146,13 @@ class _DilatedResidual(nn.Module):
 class SDTCNHead(FrameHead):
     """Five dilated residual blocks over time: 5,405,747 parameters for 51 classes.
 
-    Dilations are 1, 2, 4, 8 and 16, so a frame sees 31 to either side.
+    Dilations are 1, 2, 4, 8 and 16: the receptive field is 31 frames to either side.
 
     Args:
         num_classes (int): K.
         in_channels (int): D. Defaults to 256.
         hidden_channels (int): Width of the blocks. Defaults to 512.
-        loss (dict, optional): As of :class:`FrameHead`.
+        loss (dict, optional): See :class:`FrameHead`.
     """
 
     def __init__(self,

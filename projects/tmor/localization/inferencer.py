@@ -1,4 +1,4 @@
-"""Temporal localization: actions over time in recordings of any length."""
+"""Inferencer of temporal localization for recordings of any length."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +12,13 @@ from mofm.registry import INFERENCERS, METRICS
 
 
 class FrameWindows:
-    """Runs of consecutive frames of the video with all persons, padded behind its end.
+    """Windows of consecutive frames of the video with all persons, padded behind its end.
 
     Args:
         ann (dict): A valid annotation.
-        window (int, optional): Frames of a window. None makes them all one.
-        stride (int, optional): Frames between the starts of two windows, at most a window, the
-            default.
+        window (int, optional): Frames of a window. Defaults to all frames.
+        stride (int, optional): Frames between the starts of two windows, at most ``window``.
+            Defaults to ``window``.
 
     Attributes:
         frames (np.ndarray): (W, 2) first and last frame of each window, without padding.
@@ -40,19 +40,19 @@ class FrameWindows:
         return len(self.frames)
 
     def get_data_info(self, idx: int) -> dict:
-        """One window, see :func:`cut_window`."""
+        """Return a window, see :func:`cut_window`."""
         return cut_window(self._ann, int(self.frames[idx, 0]), self._size)
 
 
 @dataclass
 class LocalizeResult(Result):
-    """Actions in a recording over time, any number in a frame.
+    """Actions of a recording over time, any number per frame.
 
     Attributes:
         scores (np.ndarray): (T, K) float32, probability of every class in each of the T frames.
         segments (np.ndarray or None): (N, 4) float64, class, first and last frame and confidence
-            of the actions, by their first frames. None if no metric of the config says how frames
-            become segments.
+            of the actions, ordered by first frame. None if no metric of the config defines
+            segments.
         classes (tuple[str]): Names of the K classes; their numbers if the model has none.
     """
 
@@ -62,32 +62,32 @@ class LocalizeResult(Result):
     classes: tuple[str, ...]
 
     def actions(self) -> list[tuple[str, int, int, float]]:
-        """Name, first and last frame and confidence of every segment, in order of time."""
+        """Return name, first and last frame and confidence of every segment in order of time."""
         return [(self.classes[int(label)], int(first), int(last), confidence)
                 for label, first, last, confidence in
                 (() if self.segments is None else self.segments.tolist())]
 
     def summary(self) -> str:
-        """All actions."""
+        """List the actions in one line."""
         return ', '.join(f'{name} {first}-{last}' for name, first, last, _ in self.actions()) \
             or 'no action'
 
     def rows(self) -> list[dict]:
-        """One row for each action."""
+        """Return one row per action."""
         return [dict(first=first, last=last, label=name, score=confidence)
                 for name, first, last, confidence in self.actions()]
 
     def to_dict(self) -> dict:
-        """Also ``actions``."""
+        """Extend the fields of the result by ``actions``."""
         return dict(super().to_dict(), actions=[list(action) for action in self.actions()])
 
 
 @INFERENCERS.register_module(LocalizeResult.task)
 class LocalizeInferencer(BaseInferencer):
-    """Temporal localization of actions, by heads that set ``frame_scores``.
+    """Temporal localization of actions by heads that set ``frame_scores``.
 
-    Windows are those of the test of the config, whose ``window`` and ``stride`` the options
-    replace; frames in several windows get the mean.
+    Windows are those of the test set in the config; the options override ``window`` and
+    ``stride``. Scores of overlapping windows are averaged.
     """
 
     result_type = LocalizeResult
@@ -97,21 +97,21 @@ class LocalizeInferencer(BaseInferencer):
     published = PublishedKeys(dataset=('window', 'stride'), metric=('segments', ))
 
     def make_windows(self, group, options) -> FrameWindows:
-        """Windows of the test."""
+        """Cut windows as in the test set of the config."""
         return FrameWindows(group[0].ann, options.window or self.dataset.get('window'),
                             options.stride or (None if options.window else
                                                self.dataset.get('stride')))
 
     @cached_property
     def _to_segments(self):
-        """How the metric of the config makes segments of scores (T, K), None if none does."""
+        """Function of a metric that converts scores (T, K) to segments, or None."""
         for metric in self.metrics:
             if hasattr(METRICS.get(metric['type']), 'to_segments'):
                 return METRICS.build(metric).to_segments
         return None
 
     def make_result(self, group, windows, outputs, options) -> LocalizeResult:
-        """Mean of the windows of each frame, and segments of it."""
+        """Average the windows of each frame and derive the segments."""
         recording, scores = group[0], outputs['scores']
         total = join_windows(windows.frames[:, 0], scores, windows.frames.max() + 1)
         segments = None
@@ -125,13 +125,13 @@ class LocalizeInferencer(BaseInferencer):
                               classes=self.class_names(scores.shape[-1]))
 
     def draw(self, result) -> dict:
-        """Probabilities over time."""
+        """Draw the probabilities over time."""
         from mofm.visualization import draw_timeline
 
         return {'.png': draw_timeline(result.scores, None, result.classes, result.name)}
 
     def overlay(self, result, images):
-        """Names of the actions of each frame."""
+        """Write the names of the actions on each frame."""
         from mofm.visualization import overlay_poses
 
         actions = result.actions()

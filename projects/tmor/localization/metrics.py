@@ -24,10 +24,10 @@ _FIELDS = ('frame_dir', 'frame', 'num_frames', 'valid', 'frame_targets', 'segmen
 
 
 class Recording(NamedTuple):
-    """A whole recording, put together from its windows.
+    """Recording assembled from its windows.
 
     Attributes:
-        scores (np.ndarray): (T, K) float32, means of the windows that overlap.
+        scores (np.ndarray): (T, K) float32, averaged over overlapping windows.
         targets (np.ndarray): (T, K) bool.
         segments (np.ndarray): (N, 3) label, first and last frame of the annotated actions.
     """
@@ -38,12 +38,12 @@ class Recording(NamedTuple):
 
 
 class _RecordingMetric(BaseMetric):
-    """Collects the windows of :class:`UntrimmedDataset`."""
+    """Base class of metrics over the windows of :class:`UntrimmedDataset`."""
 
     default_prefix = 'localization'
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep scores and truth of the valid frames of every window."""
+        """Store scores and ground truth of the valid frames of every window."""
         missing = set(_FIELDS) - data_samples[0].keys()
         if missing:
             raise ValueError(f'data sample without {sorted(missing)}: expected windows of '
@@ -56,7 +56,7 @@ class _RecordingMetric(BaseMetric):
                                  s['frame_targets'][valid], s['segments']))
 
     def recordings(self, results: list) -> dict[str, Recording]:
-        """Windows put together by recording, in the order of their names.
+        """Assemble the windows to recordings, sorted by name.
 
         Raises:
             ValueError: If a score is not finite.
@@ -74,12 +74,12 @@ class _RecordingMetric(BaseMetric):
                 truth[first:first + len(targets)] = targets
             if not np.isfinite(scores).all():
                 raise ValueError(f'frame_scores of {name!r}: found NaN or infinite values, '
-                                 'expected probabilities; look at the loss of the training')
+                                 'expected probabilities; check the training loss')
             out[name] = Recording(scores, truth, segments)
         return out
 
     def class_names(self, num_classes: int) -> Sequence[str]:
-        """Names of the classes; numbers where there are none."""
+        """Return the names of the classes, or their numbers if there are none."""
         names = (self.dataset_meta or {}).get('classes')
         return names if names and len(names) == num_classes else list(
             map(str, range(num_classes)))
@@ -89,20 +89,20 @@ class _RecordingMetric(BaseMetric):
 class FrameMAP(_RecordingMetric):
     """Per-frame mean average precision of Toyota Smarthome Untrimmed and of Charades.
 
-    The frames of all recordings are sorted by the score of a class; its AP is the mean over the
-    frames with the action of the precision at their ranks, without interpolation; frames of
-    equal score have the rank of the last of them. Classes that no frame has are left out.
+    The frames of all recordings are sorted by the score of a class. Its AP is the mean precision
+    at the ranks of the frames with the action, without interpolation; frames of equal score have
+    the rank of the last of them. Classes without frames are skipped.
 
     Args:
         convention (str): ``'tsu'``, the mean over classes whose AP is not 0, or ``'charades'``,
             the mean over all. Defaults to ``'tsu'``.
-        num_points (int, optional): So many equally spaced frames of each recording count, 25 in
-            the official localization task of Charades. Defaults to None, all.
+        num_points (int, optional): Number of equally spaced frames per recording, 25 in the
+            official localization task of Charades. Defaults to None, all.
         out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<recording>/score``
             (T, K) float16 and ``<recording>/target`` (T, K), and pictures of predictions against
-            ground truth. Characters that do not belong into a file name become ``_``.
-        num_pictures (int): How many recordings are drawn. Defaults to 40.
-        collect_device, prefix: As in MMEngine.
+            ground truth. Characters not allowed in file names become ``_``.
+        num_pictures (int): Number of recordings to draw. Defaults to 40.
+        collect_device, prefix: See MMEngine.
 
     Attributes:
         average_precision (np.ndarray): (K,) of the last evaluation, NaN for classes without
@@ -130,7 +130,7 @@ class FrameMAP(_RecordingMetric):
         self.num_pictures = num_pictures
 
     def compute_metrics(self, results: list) -> dict:
-        """``frame_mAP``; NaN and a warning if no frame has an action."""
+        """Compute ``frame_mAP``, NaN if no frame has an action."""
         recordings = self.recordings(results)
         chosen = [self._points(len(r.scores)) for r in recordings.values()]
         scores = np.concatenate(
@@ -146,7 +146,7 @@ class FrameMAP(_RecordingMetric):
         names = self.class_names(len(ap))
         if len(known) < len(ap):
             absent = [n for n, a in zip(names, ap, strict=True) if np.isnan(a)]
-            print_log(f'no frame of {absent}: left out of the mean', 'current', logging.WARNING)
+            print_log(f'no frame of {absent}: excluded from the mean', 'current', logging.WARNING)
         print_log('AP by class: ' + ', '.join(
             f'{n} {a:.3f}' for n, a in zip(names, ap, strict=True) if not np.isnan(a)), 'current')
         if self.convention == 'tsu':
@@ -154,17 +154,17 @@ class FrameMAP(_RecordingMetric):
         return dict(frame_mAP=float(known.mean()) if len(known) else float('nan'))
 
     def _points(self, length: int):
-        """The frames of a recording that count."""
+        """Return the indices of the frames to evaluate."""
         if self.num_points is None:
             return slice(None)
         return np.linspace(0, length - 1, self.num_points).round().astype(int)
 
     def _write(self, recordings: dict[str, Recording]):
-        """Scores of all recordings, pictures of the first ones."""
+        """Write the scores of all recordings and pictures of the first ones."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         arrays = {}
         for i, (name, recording) in enumerate(recordings.items()):
-            file = f'{i:04d}_' + re.sub(r'[^\w.-]', '_', name)[:100]  # no two the same
+            file = f'{i:04d}_' + re.sub(r'[^\w.-]', '_', name)[:100]
             arrays[f'{file}/score'] = recording.scores.astype(np.float16)
             arrays[f'{file}/target'] = recording.targets
             if i < self.num_pictures:
@@ -178,16 +178,16 @@ class FrameMAP(_RecordingMetric):
 class EventMAP(_RecordingMetric):
     """Mean average precision of segments at several overlaps, by the protocol of PKU-MMD.
 
-    ``mAP_action`` is the mean over the classes of :func:`event_ap` in all recordings,
-    ``mAP_video`` the mean over the recordings of that of all their segments together. A class or
-    recording without true segments counts 0. Starts and ends are the first and the last frame.
+    ``mAP_action`` is the mean of :func:`event_ap` over the classes, ``mAP_video`` that over the
+    recordings, with the segments of all classes together. A class or recording without true
+    segments counts 0. Starts and ends are the first and the last frame.
 
     Args:
-        segments (dict): How frames become segments: ``type``, :func:`argmax_segments` or
+        segments (dict): Conversion of frames to segments: ``type``, :func:`argmax_segments` or
             :func:`threshold_segments`, and its options. Defaults to the latter.
-        iou (Sequence[float]): Defaults to (0.1, 0.3, 0.5).
+        iou (Sequence[float]): Overlaps θ. Defaults to (0.1, 0.3, 0.5).
         skip_unmatched (bool): See :func:`event_ap`. Defaults to False.
-        collect_device, prefix: As in MMEngine.
+        collect_device, prefix: See MMEngine.
 
     Raises:
         ValueError: If an overlap is not in (0, 1], or there is no such function.
@@ -213,11 +213,11 @@ class EventMAP(_RecordingMetric):
         self.skip_unmatched = skip_unmatched
 
     def to_segments(self, scores: np.ndarray) -> np.ndarray:
-        """Segments (N, 4) of a recording, see :func:`threshold_segments`, for scores (T, K)."""
+        """Convert scores (T, K) to segments (N, 4), see :func:`threshold_segments`."""
         return self._segments(scores)
 
     def compute_metrics(self, results: list) -> dict:
-        """``mAP_action@θ`` and ``mAP_video@θ`` for each overlap θ."""
+        """Compute ``mAP_action@θ`` and ``mAP_video@θ`` for each overlap θ."""
         proposals, truth = [np.zeros((0, 5))], [np.zeros((0, 4))]
         recordings = self.recordings(results)
         for i, recording in enumerate(recordings.values()):

@@ -1,4 +1,4 @@
-"""MotionDetector: backbone and head for the actions of every frame of a window."""
+"""Model of temporal localization: a backbone and a head for the actions of every frame."""
 
 import numpy as np
 import torch
@@ -11,15 +11,15 @@ from mofm.registry import MODELS
 
 @MODELS.register_module()
 class MotionDetector(BaseModel):
-    """Features along time into a head that names the actions of each frame.
+    """Temporal localization of actions by a backbone and a head per frame.
 
     Args:
-        backbone (dict): Any encoder that returns :class:`MotionFeatures`. ``frozen=True`` makes
-            it a linear probe, ``init_cfg=dict(type='Pretrained', checkpoint=...,
-            prefix='backbone.')`` fine-tuning, neither training from scratch.
+        backbone (dict): Any encoder that returns :class:`MotionFeatures`. ``init_cfg=dict(
+            type='Pretrained', checkpoint=..., prefix='backbone.')`` is fine-tuning, with
+            ``frozen=True`` a linear probe.
         head (dict): Head with ``loss(features, targets, valid)``, a dict, and ``predict(features,
             valid, data_samples)``, the data samples with ``frame_scores``.
-        data_preprocessor (dict, optional): Brings the windows to the device.
+        data_preprocessor (dict, optional): Preprocessor of the windows.
     """
 
     def __init__(self, backbone: dict, head: dict, data_preprocessor: dict | None = None):
@@ -28,7 +28,7 @@ class MotionDetector(BaseModel):
         self.head = MODELS.build(head)
 
     def forward(self, inputs, data_samples: list | None = None, mode: str = 'tensor'):
-        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
+        """Compute losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
 
         The data samples of a window have ``valid`` (S,) and, for the loss, ``frame_targets``
         (S, K), see :class:`UntrimmedDataset`.
@@ -45,7 +45,7 @@ class MotionDetector(BaseModel):
 
 
 def _stack(data_samples: list, field: str, device: torch.device) -> Tensor:
-    """A field of all data samples, (B, ...)."""
+    """Stack a field of all data samples to (B, ...)."""
     if any(field not in sample for sample in data_samples):
         raise ValueError(f'data sample without {field}: expected windows of UntrimmedDataset of '
                          f'one length, and meta_keys of the packing transform with {field}')

@@ -1,4 +1,4 @@
-"""From scores of frames to actions with a start, an end and a confidence (T-MOR, PKU-MMD)."""
+"""Conversion of frame scores to segments with start, end and confidence (T-MOR, PKU-MMD)."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -11,14 +11,14 @@ from .datasets import runs
 @FUNCTIONS.register_module()
 def argmax_segments(scores: np.ndarray, sigma: float = 5, min_length: int = 10,
                     max_gap: int = 5) -> np.ndarray:
-    """One action at a time: runs of frames in which a class is the most likely one.
+    """Find runs of frames in which a class is the most likely one, one class at a time.
 
     Args:
-        scores (np.ndarray): (T, K) probabilities; what their sum leaves to 1 is the background.
-        sigma (float): Of the Gaussian that smooths them, in frames; 0 for none. Defaults to 5.
-        min_length (int): Shorter runs are dropped. Defaults to 10.
-        max_gap (int): Remaining runs of a class with at most so many frames between are one.
+        scores (np.ndarray): (T, K) probabilities; the rest to 1 is the background.
+        sigma (float): Standard deviation of the Gaussian smoothing in frames, 0 for none.
             Defaults to 5.
+        min_length (int): Minimum length; shorter runs are dropped. Defaults to 10.
+        max_gap (int): Maximum gap between runs of a class to be merged. Defaults to 5.
 
     Returns:
         np.ndarray: (N, 4) label, first and last frame, and mean smoothed probability.
@@ -31,14 +31,14 @@ def argmax_segments(scores: np.ndarray, sigma: float = 5, min_length: int = 10,
 @FUNCTIONS.register_module()
 def threshold_segments(scores: np.ndarray, threshold: float = 0.5, sigma: float = 5,
                        min_length: int = 10, max_gap: int = 5) -> np.ndarray:
-    """Any number of actions at a time: runs of frames in which a class is likely.
+    """Find runs of frames in which a class is likely, any number of classes at a time.
 
     Args:
         scores (np.ndarray): (T, K) probabilities.
-        threshold (float): Lowest probability within a run. Defaults to 0.5.
-        sigma (float): As of :func:`argmax_segments`.
-        min_length (int): As there.
-        max_gap (int): As there.
+        threshold (float): Minimum probability within a run. Defaults to 0.5.
+        sigma (float): See :func:`argmax_segments`. Defaults to 5.
+        min_length (int): Minimum length; shorter runs are dropped. Defaults to 10.
+        max_gap (int): Maximum gap between runs of a class to be merged. Defaults to 5.
 
     Returns:
         np.ndarray: (N, 4) label, first and last frame, and mean smoothed probability.
@@ -53,7 +53,7 @@ def _smooth(scores, sigma):
 
 
 def _segments(active, scores, min_length, max_gap):
-    """Runs of each column of ``active`` (T, K) bool, without short ones and short gaps."""
+    """Find runs in each column of ``active`` (T, K) bool, without short runs and gaps."""
     out = [np.zeros((0, 4))]
     for label in np.flatnonzero(active.any(0)):
         first, last = runs(active[:, label])

@@ -1,4 +1,4 @@
-"""Make a set of (skeleton, video, text) out of videos or poses and captions.
+"""Build triplets (skeleton, video, text) from videos or poses and captions.
 
 python projects/tmor/tools/build_triplets.py videos captions.csv data/mine.pkl \
     --video-encoder viclip.py:load --text-encoder viclip.py:load
@@ -6,15 +6,15 @@ python projects/tmor/tools/build_triplets.py poses captions.json data/mine.pkl -
 python projects/tmor/tools/build_triplets.py data/poses.pkl captions.csv data/mine.pkl \
     --videos videos --video-encoder viclip.py:load
 
-Writes OUT, an annotation file with ``text``, and beside it the feature tables OUT_txt.npz and,
-with a video encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions are a .csv with the columns id
-(name of the clip or video) and text, or a .json {id: text}; the first one of an id counts. Clips
-without a caption, without a person, or with nearly the caption of another video are left out and
-counted.
+Writes OUT, an annotation file with ``text``, and the feature tables OUT_txt.npz and, with a video
+encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions are a .csv with the columns id (name of the
+clip or video) and text, or a .json {id: text}; the first caption of an id is used. Clips without
+a caption, without a person, or with nearly the caption of another video are skipped and counted.
 
-Poses of videos come from tools/data/extract_poses.py, which takes the options that are not known
-here (--whole-frame, --boxes, --checkpoint, --tracks, ...). After a stop the same command goes on;
---shard I/N shares poses and videos between processes, and the same command without it ends it.
+Poses of videos are estimated by tools/data/extract_poses.py, which receives the options unknown
+here (--whole-frame, --boxes, --checkpoint, --tracks, ...). After an interruption the same command
+resumes; --shard I/N distributes poses and videos over processes, and the same command without it
+completes the files.
 """
 
 import argparse
@@ -32,37 +32,37 @@ _EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
 
 
 def parse_args(argv=None):
-    """The command line, and what of it is for the poses."""
+    """Parse the command line; returns also the options of the pose estimation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument('input', type=Path,
                         help='folder of videos; poses, with --from; or annotation file')
     parser.add_argument('captions', type=Path, help='.csv or .json')
     parser.add_argument('out', type=Path, help='annotation file, .pkl')
     parser.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
-                        help='the input is poses that this program made')
+                        help='the input is poses of this program')
     parser.add_argument('--videos', type=Path,
-                        help='folder of the videos; default: the input, if it is none of poses')
+                        help='folder of the videos; default: the input, if these are videos')
     text = parser.add_argument_group('text encoder')
     text.add_argument('--text-encoder', default='minilm', metavar='NAME',
-                      help='as of text_features.py; default: %(default)s')
+                      help='see text_features.py; default: %(default)s')
     text.add_argument('--text-encoder-options', nargs='+', action=DictAction, default={},
-                      metavar='KEY=VALUE', help='its arguments')
+                      metavar='KEY=VALUE', help='arguments of the encoder')
     text.add_argument('--max-similarity', type=float, default=0.95, metavar='COSINE',
-                      help='captions above it are nearly the same; default: %(default)s')
+                      help='skip captions more similar than this; default: %(default)s')
     text.add_argument('--keep-duplicates', action='store_true',
-                      help='for captions that repeat, such as names of classes')
-    # by its file, as the package imports PyTorch
+                      help='keep equal captions, e.g. names of classes')
+    # by file, as importing the package would import PyTorch
     runpy.run_path(str(_VIDEO_FEATURES))['add_encoder'](parser, required=False)
     return parser.parse_known_args(argv)
 
 
 def is_annotated(args) -> bool:
-    """Whether the input is an annotation file."""
+    """Tell whether the input is an annotation file."""
     return args.input.suffix in ('.pkl', '.arrow', '.npz')
 
 
 def find_poses(args, options: list):
-    """Annotations of the input, by the network if they are videos; None if shards are missing."""
+    """Read or estimate the poses of the input; None if shards are missing."""
     if is_annotated(args):
         return load_annotations(args.input)
     poses = args.out.with_name(f'{args.out.stem}_raw.pkl')
@@ -76,7 +76,7 @@ def find_poses(args, options: list):
 
 
 def main(argv=None):
-    """Poses, then captions, then videos; what is there is not done again."""
+    """Process poses, captions and videos, reusing existing results."""
     args, options = parse_args(argv)
     from projects.tmor.language.prompts import read_texts
     from projects.tmor.language.tables import FeatureTable, unit_rows
@@ -121,11 +121,11 @@ def main(argv=None):
     dump_annotations(dict(data, split=split, annotations=annotations), args.out)
     reasons = ''.join(f'\n  {count:7} {reason}' for reason, count in (+counts).most_common())
     print(f'{args.out}: {len(annotations)} of {total} clips' +
-          (f'; left out:{reasons}' if reasons else ''))
+          (f'; skipped:{reasons}' if reasons else ''))
 
 
 def add_videos(args, annotations: list, videos: Path, counts: Counter):
-    """Table of the videos, and the annotations that are in it; None if shards are missing."""
+    """Write the table of the videos; return its annotations, None if shards are missing."""
     from projects.tmor.tools.video_features import clips_of, make_table
 
     clips, lost = clips_of(videos, annotations)
@@ -138,8 +138,8 @@ def add_videos(args, annotations: list, videos: Path, counts: Counter):
     if missing and args.shard[1] > 1:
         return None
     counts['with a video that cannot be read'] += len(missing)
-    left_out = {*lost, *missing}
-    return [ann for ann in annotations if ann['frame_dir'] not in left_out]
+    skipped = {*lost, *missing}
+    return [ann for ann in annotations if ann['frame_dir'] not in skipped]
 
 
 if __name__ == '__main__':
@@ -148,4 +148,4 @@ if __name__ == '__main__':
     except (ImportError, OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        sys.exit('stopped; the same command goes on from here')
+        sys.exit('interrupted; the same command resumes')

@@ -1,10 +1,10 @@
-"""Baseline of temporal localization: the actions of the nearest training windows.
+"""Nearest-neighbor baseline of temporal localization.
 
 python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/localize_utkinect_mofm_tiny.py
 
 The key points of a test window, centered and scaled, are compared with those of the training
-windows. The annotated actions of the nearest ones, frame by frame, are the scores; where test
-windows overlap they are averaged. Nothing is trained; the metrics are those of the config.
+windows. The scores are the annotated actions of the nearest training windows, frame by frame,
+averaged over overlapping test windows. Nothing is trained; the metrics are those of the config.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from mofm.registry import MODELS
 
 
 def normalized(points):
-    """Key points (B, M, T, J, 2 or 3) of the first person (B, T, J, 2), without place and size."""
+    """Center and scale the first person of (B, M, T, J, 2 or 3), (B, T, J, 2)."""
     xy = points[:, 0, ..., :2]
     visible = xy.any(-1, keepdim=True)  # (B, T, J, 1)
     count = visible.sum((1, 2), keepdim=True).clamp(min=1)
@@ -26,7 +26,7 @@ def normalized(points):
 
 
 def set_scores(sample, distance, neighbors):
-    """Mean of the annotated actions of the nearest training windows, frame by frame."""
+    """Set the mean of the annotated actions of the nearest training windows, per frame."""
     import numpy as np
     import torch
 
@@ -39,7 +39,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     parser.add_argument('--neighbors', type=int, default=1,
-                        help='how many training windows are averaged [%(default)s]')
+                        help='number of training windows to average [%(default)s]')
     args = parser.parse_args()
     cfg = config_from_args(args)
     from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors

@@ -1,4 +1,4 @@
-"""Turn texts into a feature table, by a frozen text encoder.
+"""Compute a feature table of texts with a frozen text encoder.
 
 python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
     data/penn_text.npz
@@ -7,7 +7,7 @@ python projects/tmor/tools/text_features.py captions.csv data/mine_txt.npz \
 python projects/tmor/tools/text_features.py tsu data/tsu_text.npz --template 'a person {}.'
 python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
     projects/tmor/descriptions/nw_ucla.json data/motion_txt.npz \
-    --annotations data/penn_action.pkl data/nw_ucla.pkl  # the text of a clip is that of its class
+    --annotations data/penn_action.pkl data/nw_ucla.pkl  # one row per clip, the texts of its class
 """
 
 import argparse
@@ -26,31 +26,30 @@ _BLOCK = 20000  # ids between two saves
 
 
 def parse_args(argv=None):
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('texts', nargs='+',
-                        help='.json {id: text or texts}, .csv with the columns id and text, '
-                        'several with different ids; or a data set whose class names are to be '
-                        'prompts: '
+                        help='.json {id: text or texts} or .csv with the columns id and text, '
+                        'with different ids; or a data set, to use its class names as prompts: '
                         f'{", ".join(sorted(LABEL_NAMES))}')
     parser.add_argument('out', type=Path, help='table, .npz')
     parser.add_argument('--template', nargs='+', metavar='TEXT',
-                        help="where '{}' is the text; several are averaged. Default: the text "
-                        "itself; for class names 'a person {}.'")
+                        help="prompts with '{}' for the text; several are averaged. Default: the "
+                        "text itself; for class names 'a person {}.'")
     parser.add_argument('--each', action='store_true',
-                        help='a row for each text, ID#0, ID#1, ..., not their mean')
+                        help='one row per text, ID#0, ID#1, ..., instead of their mean')
     parser.add_argument('--annotations', nargs='+', metavar='FILE',
-                        help='a row for each clip of these files, for the texts of its class')
+                        help='one row per clip of these files, for the texts of its class')
     parser.add_argument('--encoder', default='minilm', metavar='NAME',
                         help='minilm, package.module:attribute or file.py:attribute; '
                         'default: %(default)s')
     parser.add_argument('--encoder-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='its arguments')
+                        metavar='KEY=VALUE', help='arguments of the encoder')
     return parser.parse_args(argv)
 
 
 def text_table(out: Path, texts: dict, templates, encoder: str, options: dict):
-    """Encode what is missing, then write the table of texts by id."""
+    """Encode the missing texts, then write the table of texts by id."""
     from projects.tmor.language.encoders import load_encoder
     from projects.tmor.language.prompts import encode_groups
     from projects.tmor.language.tables import TableWriter
@@ -65,11 +64,11 @@ def text_table(out: Path, texts: dict, templates, encoder: str, options: dict):
             writer.add(names, encode_groups(call, [texts[name] for name in names], templates))
     writer.finish(list(texts))
     print(f'{out}: {len(texts)} rows of {sum(map(len, texts.values()))} texts, '
-          f'{len(texts) - len(todo)} of them from before')
+          f'{len(texts) - len(todo)} rows reused')
 
 
 def by_clip(path: str, texts: dict) -> dict:
-    """Texts of the classes as those of the clips of an annotation file."""
+    """Map the clips of an annotation file to the texts of their classes."""
     data = load_annotations(path)
     classes = data['metainfo'].get('classes', [])
     missing = [name for name in classes if name not in texts]
@@ -80,13 +79,13 @@ def by_clip(path: str, texts: dict) -> dict:
 
 
 def _merge(paths: list, parts: Iterable) -> dict:
-    """Texts of several files in one."""
+    """Merge the texts of several files."""
     texts = {}
     for path, part in zip(paths, parts, strict=True):
         twice = sorted(texts.keys() & part)
         if twice:
-            raise AnnotationError(f'{path}: id: found {twice[:3]} again, expected ids that no '
-                                  'other file has')
+            raise AnnotationError(f'{path}: id: found {twice[:3]} again, expected ids that occur '
+                                  'in no other file')
         texts |= part
     return texts
 

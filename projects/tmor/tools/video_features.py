@@ -1,11 +1,11 @@
-"""Turn videos into a feature table, by a frozen video encoder with the interface of ViCLIP.
+"""Compute a feature table of videos with a frozen encoder that has the interface of ViCLIP.
 
 python projects/tmor/tools/video_features.py videos data/mine_vis.npz --annotations data/mine.pkl \
     --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
 
-A row is keyed by the ``frame_dir`` of an annotation, whose frames are looked at; without
-annotations by the name of the video. After a stop the same command goes on; with --shard I/N
-several processes share the work.
+Each row is the feature of the frames of an annotation, keyed by its ``frame_dir``; without
+annotations that of a video, keyed by its name. After an interruption the same command resumes;
+--shard I/N distributes the work over several processes.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from mofm.annotations import AnnotationError, load_annotations, summarize
 
 
 def shard(text: str) -> tuple:
-    """I/N as two integers."""
+    """Parse I/N as two integers."""
     match = re.fullmatch(r'(\d{1,6})/(\d{1,6})', text)
     if match is None or int(match[1]) >= int(match[2]):
         raise argparse.ArgumentTypeError(f'found {text!r}, expected I/N with I from 0 to N - 1')
@@ -29,23 +29,24 @@ def shard(text: str) -> tuple:
 
 
 def add_encoder(parser: argparse.ArgumentParser, required: bool = True):
-    """Options of the video encoder."""
+    """Add the options of the video encoder."""
     group = parser.add_argument_group('video encoder')
     prefix = '' if required else 'video-'
     group.add_argument(f'--{prefix}encoder', required=required, metavar='NAME',
-                       help='package.module:attribute or file.py:attribute, what makes an object '
-                       'with encode_vision(x, test=True), x (B, T, 3, H, W)')
+                       help='package.module:attribute or file.py:attribute, a class or function '
+                       'that returns an object with encode_vision(x, test=True), '
+                       'x (B, T, 3, H, W)')
     group.add_argument(f'--{prefix}encoder-options', nargs='+', action=DictAction, default={},
-                       metavar='KEY=VALUE', help='its arguments')
+                       metavar='KEY=VALUE', help='arguments of the encoder')
     group.add_argument('--num-frames', type=int, default=8, help='T; default: %(default)s')
     group.add_argument('--size', type=int, default=224, help='H and W; default: %(default)s')
     group.add_argument('--clips', type=int, default=8, help='B; default: %(default)s')
     group.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
-                       help='take every N-th clip, from the I-th on (0 to N - 1)')
+                       help='encode every N-th clip, starting at the I-th (0 to N - 1)')
 
 
 def clips_of(videos: Path, annotations=None) -> tuple:
-    """Id, file and frames of every clip, and the ids of annotations whose video is not there."""
+    """Return id, file and frames of every clip, and the ids of annotations without a video."""
     from mofm.pose_estimation.video import find_videos
     from projects.tmor.language.encoders import by_name, video_of
 
@@ -64,9 +65,9 @@ def clips_of(videos: Path, annotations=None) -> tuple:
 
 
 def make_table(out: Path, clips: list, encoder: str, options: dict, args) -> list:
-    """Encode the clips of the shard that are missing, then write the table.
+    """Encode the missing clips of the shard, then write the table.
 
-    A shard writes it only if all clips are there.
+    A shard writes the table only if it is complete.
 
     Returns:
         list[str]: Clips without features.
@@ -86,18 +87,18 @@ def make_table(out: Path, clips: list, encoder: str, options: dict, args) -> lis
                     args.size, lambda done: bar.update(done - bar.n)):
                 writer.add(names, rows)
     missing = writer.finish([name for name, *_ in clips], last=shards == 1)
-    print(f'{out}: {len(clips) - len(missing)} of {len(clips)} rows, {len(problems)} clips '
-          'cannot be read')
+    print(f'{out}: {len(clips) - len(missing)} of {len(clips)} rows, {len(problems)} unreadable '
+          'clips')
     if problems:
         print(summarize(problems))
     if missing and shards > 1:
-        print('run the other shards; at the end, or if these clips cannot be read, the same '
-              f'command without --shard writes {out}')
+        print('run the other shards; then, or if clips are unreadable, the same command without '
+              f'--shard writes {out}')
     return missing
 
 
 def main(argv=None):
-    """Encode what is missing, then write the table."""
+    """Encode the missing clips, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('videos', type=Path, help='folder with videos or folders of images')
     parser.add_argument('out', type=Path, help='table, .npz')

@@ -2,10 +2,10 @@
 
 python projects/tmor/tools/zero_shot_splits.py projects/tmor/configs/zero_shot_penn.py CHECKPOINT
 
-The backbone must not have seen labels. Its features are computed once; for each split the
+The backbone must be trained without labels. Its features are computed once; for each split the
 projections of motion and text are trained on the training clips of the seen classes. The table has
-the mean and standard deviation over the splits: zero-shot (clips of unseen classes, which are the
-only answers) and generalized zero-shot (all classes are answers).
+the mean and standard deviation over the splits: zero-shot (clips of unseen classes, among these)
+and generalized zero-shot (among all classes).
 """
 
 import argparse
@@ -17,17 +17,18 @@ from mofm.launch import add_arguments, config_from_args, require_checkpoint
 
 
 def parse_args(argv=None):
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('checkpoint', help="backbone of a pre-training, or 'none' for random "
-                        'weights')
-    parser.add_argument('--num-seen', type=int, default=10, help='default: %(default)s')
+    parser.add_argument('checkpoint', help="pre-trained backbone, or 'none' for random weights")
+    parser.add_argument('--num-seen', type=int, default=10,
+                        help='seen classes; default: %(default)s')
     parser.add_argument('--splits', default='50', help="number of splits, or 'all'; default: "
                         '%(default)s')
     parser.add_argument('--seed', type=int, default=0,
-                        help='of splits and projections; default: %(default)s')
-    parser.add_argument('--epochs', type=int, default=20, help='default: %(default)s')
+                        help='seed of splits and projections; default: %(default)s')
+    parser.add_argument('--epochs', type=int, default=20,
+                        help='epochs of the projections; default: %(default)s')
     parser.add_argument('--out', type=Path, metavar='FILE.csv', help='values of each split')
     return parser.parse_args(argv)
 
@@ -49,7 +50,7 @@ _COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
 
 @torch.no_grad()
 def features(cfg, preprocessor, backbone, name: str) -> tuple:
-    """Features (N, D) and labels (N,) of all classes of the training or test set."""
+    """Compute features (N, D) and labels (N,) of all classes of the training or test set."""
     loader = cfg.test_dataloader.copy()
     loader.update(num_workers=0, persistent_workers=False)
     loader.dataset = cfg[f'{name}_dataloader'].dataset.copy()
@@ -95,7 +96,7 @@ def main(argv=None):
     if not classes:
         raise ValueError(f'{cfg.train_dataloader.dataset.ann_file}: found no names of classes, '
                          'expected metainfo.classes; set class_names of the data set')
-    head = {key: cfg.model.cls_head[key] for key in ('class_table', 'out_channels', 'temperature')
+    head = {key: cfg.model.cls_head[key] for key in ('class_table', 'out_channels')
             if key in cfg.model.cls_head}
     splits = draw_splits(len(classes), args.num_seen,
                          None if args.splits == 'all' else int(args.splits), args.seed)

@@ -139,7 +139,7 @@ def test_contrast_losses_equal_loops(tables, mv_positives):
 
 
 def test_contrast_without_momentum_compares_the_batch(tables):
-    """Without slow encoder: all others of the batch are compared, the own key once."""
+    """Without momentum encoder: all others of the batch are compared, the own key once."""
     model = build(tables, momentum=None, queue_size=0)
     model.prepare(IDS)
     model.memory.clusters.copy_(CLUSTERS)

@@ -25,7 +25,7 @@ from projects.tmor.language.encoders import (
 )
 from projects.tmor.language.prompts import class_phrase, encode_groups, read_texts
 from projects.tmor.language.tables import FeatureTable, TableWriter
-from projects.tmor.language.triplets import join_captions, near_duplicates, normal_text
+from projects.tmor.language.triplets import join_captions, near_duplicates, normalize_text
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / 'projects/tmor/tools'
@@ -203,7 +203,7 @@ def test_descriptions_cover_all_classes_and_differ(name):
     texts = read_texts(ROOT / f'projects/tmor/descriptions/{name}.json')
     assert tuple(texts) == LABEL_NAMES[name]
     assert min(map(len, texts.values())) >= 5
-    sentences = [normal_text(text) for group in texts.values() for text in group]
+    sentences = [normalize_text(text) for group in texts.values() for text in group]
     assert len(set(sentences)) == len(sentences)
 
 
@@ -216,7 +216,7 @@ def test_text_tool_resumes(tmp_path, encoder, capsys):
     tool('text_features')(command)
     tool('text_features')(command)
     assert log.read_text() == 'text 3\n'
-    assert '2 of them from before' in capsys.readouterr().out
+    assert '2 rows reused' in capsys.readouterr().out
     walk, run, sit = unit(np.eye(8)[[0, 1, 3]] * [[3], [6], [3]] + .1 * np.eye(8)[7])
     np.testing.assert_allclose(FeatureTable.load(out).lookup(['x', 'y']),
                                [unit(walk + run), sit], atol=1e-3)
@@ -371,7 +371,7 @@ def test_triplets_count_unusable_clips():
     assert [(ann['frame_dir'], ann['text']) for ann in kept] == [
         ('a.mp4', 'walks'), ('b.mp4', 'runs'), ('v.mp4/1', 'stands')]
     assert counts == {'without a person': 1, 'with a bad keypoint': 1, 'without a caption': 1,
-                      'with a name that is there already': 1}
+                      'with a duplicate name': 1}
 
 
 @pytest.fixture
@@ -409,7 +409,7 @@ def test_triplets_keep_different_captioned_clips(native, encoder, capsys):
     for reason in ('without a caption', 'without a person', 'with the caption of another video',
                    'with nearly the caption of another video'):
         assert f'1 {reason}' in shown
-    tool('build_triplets')(command)  # goes on: nothing is left to encode
+    tool('build_triplets')(command)  # resumes: nothing left to encode
     assert log.read_text() == 'text 4\nvision 2\n'
 
     dataset = MotionDataset(str(out))

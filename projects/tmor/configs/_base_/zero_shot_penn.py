@@ -1,6 +1,6 @@
 # Zero-shot on Penn Action: every third class is unseen, as in configs/dt2_penn_tiny.py. Labels
-# below 10 are those of seen classes. The backbone stays as the pre-training left it, the
-# projections learn from the seen classes. Over many splits: tools/zero_shot_splits.py.
+# below 10 are seen classes. The backbone is frozen, the projections are trained on the seen
+# classes. Over many splits: tools/zero_shot_splits.py.
 seen = [1, 2, 4, 5, 7, 8, 10, 11, 13, 14]
 unseen = [0, 3, 6, 9, 12]
 zero_shot_head = dict(

@@ -1,5 +1,5 @@
-# Skeletons with videos and texts, as projects/tmor/tools/build_triplets.py makes them. The query
-# is the sequence itself, the key a part of it, turned.
+# Triplets of projects/tmor/tools/build_triplets.py. The query is the sequence itself, the key a
+# rotated part of it.
 query_pipeline = [
     dict(type='CropFrames', num_frames=150, random=False),
     dict(type='PadFrames', num_frames=150, random=False)
@@ -40,7 +40,7 @@ val_dataloader = dict(
         type='MotionDataset', ann_file='data/penn_action.pkl', split='test', to_layout='unik17',
         pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
-# how near clips of an action are, without any training on labels
+# similarity of clips of the same action, without training on labels
 val_evaluator = dict(type='OneShotAccuracy', draws=1000)
 test_evaluator = val_evaluator
 auto_scale_lr = dict(enable=False, base_batch_size=256)

@@ -1,7 +1,7 @@
-# motion_pairs.py on the motion corpus, without videos and texts: one person, its place and size
-# taken out. Both versions are parts of a clip, from a third to all of it, in 32 frames: many frame
-# rates. The key is changed more than in the paper, as there are few clips. The classes of Penn
-# Action that are novel in the one-shot and zero-shot protocols (every third) are left out.
+# motion_pairs.py on the motion corpus, without videos and texts: one person, normalized by its
+# box. Both views are parts of a clip, from a third to all of it, resampled to 32 frames. The key
+# is augmented more than in the paper, as there are few clips. Classes of Penn Action that are
+# novel in the one-shot and zero-shot protocols (every third) are excluded.
 _base_ = ['motion_pairs.py', '../../../../../configs/_base_/datasets/motion_corpus.py']
 corpus = [
     dict(**_base_.corpus[0], classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]), *_base_.corpus[1:]

@@ -1,11 +1,12 @@
-# Clips of 150 frames and two persons, joints of UNIK, as its models were trained. A config sets
+# Clips of 150 frames and two persons, joints of UNIK, as in its released models. A config sets
 # ann_file and split of the three loaders.
+num_frames = 150
 train_pipeline = [
     dict(type='NormalizeSkeleton'),
     dict(type='FillFrames'),
     dict(type='SelectPersons', num_persons=2),
-    dict(type='CropFrames', num_frames=150),
-    dict(type='PadFrames', num_frames=150),
+    dict(type='CropFrames', num_frames='${num_frames}'),
+    dict(type='PadFrames', num_frames='${num_frames}'),
     dict(type='SkeletonMove'),
     dict(type='PackSkeleton')
 ]
@@ -13,8 +14,8 @@ val_pipeline = [
     dict(type='NormalizeSkeleton'),
     dict(type='FillFrames'),
     dict(type='SelectPersons', num_persons=2),
-    dict(type='CropFrames', num_frames=150, random=False),
-    dict(type='PadFrames', num_frames=150, random=False),
+    dict(type='CropFrames', num_frames='${num_frames}', random=False),
+    dict(type='PadFrames', num_frames='${num_frames}', random=False),
     dict(type='PackSkeleton')
 ]
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# skeleton.py with the 25 joints of Kinect v2 in space and all 300 frames, for NTU RGB+D.
+# skeleton.py with the 25 joints of Kinect v2 in 3D and all 300 frames, for NTU RGB+D.
 _base_ = 'skeleton.py'
 data = dict(layout='kinect25', to_layout='kinect25', dims=3)
 train_pipeline = [

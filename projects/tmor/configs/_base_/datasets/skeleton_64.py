@@ -1,10 +1,11 @@
-# skeleton.py at small size: whole clips brought to 64 frames, one person, normalized by the box
+# skeleton.py at small size: whole clips resampled to 64 frames, one person, normalized by the box
 # around the clip.
 _base_ = 'skeleton.py'
+num_frames = 64
 train_pipeline = [
     dict(type='NormalizeSkeleton', box=True),
     dict(type='SelectPersons', num_persons=1),
-    dict(type='ResampleCrop', num_frames=64, ratio=(0.8, 1)),
+    dict(type='ResampleCrop', num_frames='${num_frames}', ratio=(0.8, 1)),
     dict(type='SkeletonRotate', angle=10),
     dict(type='SkeletonMove', angles=(-5, 0, 5), shifts=(-.1, 0, .1)),
     dict(type='SkeletonFlip', prob=0.5),
@@ -13,7 +14,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='NormalizeSkeleton', box=True),
     dict(type='SelectPersons', num_persons=1),
-    dict(type='ResampleCrop', num_frames=64, ratio=(1, 1)),
+    dict(type='ResampleCrop', num_frames='${num_frames}', ratio=(1, 1)),
     dict(type='PackSkeleton')
 ]
 train_dataloader = dict(

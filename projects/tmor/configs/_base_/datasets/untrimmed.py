@@ -1,5 +1,5 @@
-# Windows of 300 frames that do not overlap, two persons, joints of UNIK, as T-MOR's temporal
-# detection. A config sets ann_file and split of the loaders.
+# Windows of 300 frames that do not overlap, two persons, joints of UNIK, as in T-MOR. A config
+# sets ann_file and split of the loaders.
 meta_keys = ('frame_dir', 'sample_idx', 'frame', 'num_frames', 'valid', 'frame_targets',
              'segments')
 pipeline = [

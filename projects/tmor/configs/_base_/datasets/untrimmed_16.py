@@ -1,4 +1,4 @@
-# Windows of 16 frames at half a window, for backbones of 16 frames.
+# Overlapping windows of 16 frames, for backbones of 16 frames.
 _base_ = 'untrimmed_tiny.py'
 data = dict(window=16, stride=8)
 train_dataloader = dict(dataset=data)

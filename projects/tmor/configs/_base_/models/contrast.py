@@ -1,4 +1,4 @@
-# UNIK and the contrast, values of MoCo and of the code of T-MOR's first author.
+# MotionContrast on UNIK with the values of MoCo and of the code of T-MOR's first author.
 model = dict(
     type='MotionContrast',
     backbone=dict(type='UNIKBackbone'),

@@ -1,4 +1,4 @@
-# SGD of UNIK2's detection: 50 epochs; the learning rate falls to a tenth after 30 and 40.
+# SGD of UNIK2's temporal localization: 50 epochs; the rate falls to a tenth after 30 and 40.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4))

@@ -1,4 +1,4 @@
-# SGD of UNIK; the learning rate falls to a tenth twice. A config sets lr, decay and the ends.
+# SGD of UNIK; the learning rate falls to a tenth twice. A config sets lr, decay and epochs.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4))

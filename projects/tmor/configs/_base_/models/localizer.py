@@ -1,4 +1,4 @@
-# UNIK and one linear layer for each frame. A config sets num_classes.
+# MotionDetector on UNIK with one linear layer for each frame. A config sets num_classes.
 model = dict(
     type='MotionDetector',
     backbone=dict(
