@@ -1,12 +1,12 @@
-"""DBSCAN of a bank of features: block by block, and scikit-learn's.
+"""DBSCAN of a feature bank: block by block, and scikit-learn's.
 
 python benchmarks/clustering.py                                         # 20,000 points
 python benchmarks/clustering.py --points 200000 --device cuda
 python benchmarks/clustering.py --points 200000 --skip-sklearn
 
-The points are those of 500 groups on a sphere of 256 dimensions and a fifth of noise, in half
-precision as in the bank; the radius is that of the training. Both get the same and have to give
-the same labels. Seconds are wall-clock time.
+The points are 500 groups on a sphere of 256 dimensions and a fifth of noise, in half precision as
+in the bank; the radius is that of training. Both must give the same labels. Seconds are wall-clock
+time.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from projects.tmor.contrast.clustering import blockwise_dbscan, neighbor_distanc
 
 
 def bank(points: int, dims: int = 256, groups: int = 500) -> torch.Tensor:
-    """Features as a motion encoder gives them: positive, of length 1, (N, C) float64."""
+    """Draw features like those of a motion encoder: positive unit vectors (N, C) float64."""
     rng = torch.Generator().manual_seed(0)
     centers = torch.rand(groups, dims, generator=rng)
     x = centers[torch.randint(groups, (points, ), generator=rng)]
@@ -32,7 +32,7 @@ def bank(points: int, dims: int = 256, groups: int = 500) -> torch.Tensor:
 
 
 def main():
-    """Run."""
+    """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--points', type=int, default=20_000)
     parser.add_argument('--device', default='cpu', type=torch.device)
@@ -45,7 +45,7 @@ def main():
     eps = np.percentile(neighbor_distance(queries, x, 4).cpu().numpy(), args.percentile)
     print(f'{machine(args.device)}\n\n{args.points} points, eps {eps:.4f} '
           f'({time.perf_counter() - start:.1f} s)\n\n'
-          '| | seconds | clusters | noise | memory at most |\n|---|---|---|---|---|')
+          '| | seconds | clusters | noise | peak memory |\n|---|---|---|---|---|')
     results = []
     for name, dbscan in dict(blockwise=blockwise_dbscan, sklearn=sklearn_dbscan).items():
         if name == 'sklearn' and args.skip_sklearn:

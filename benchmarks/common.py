@@ -1,9 +1,11 @@
-"""Clips to measure on, fair timing, and a line about the machine; used by the benchmarks."""
+"""Common parts of the benchmarks: clips, fair timing, description of the machine."""
 
 import argparse
+import json
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -21,15 +23,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_clips(path: Path, count: int = 256) -> str:
-    """Write the clips to measure on: an annotation file with the split 'train'.
+    """Write the clips of a benchmark as an annotation file with the split 'train'.
+
+    They are evenly spaced test clips of Penn Action from ``$MOFM_DATA`` or ``data/``, or
+    procedural motion without that file.
 
     Args:
-        path (Path): Where to.
-        count (int): Clips at most. Defaults to 256.
+        path (Path): Output file.
+        count (int): Maximum number of clips. Defaults to 256.
 
     Returns:
-        str: What they are: test clips of Penn Action from ``$MOFM_DATA`` or ``data/``, evenly
-        spaced; procedural motion without that file.
+        str: Number and origin of the clips.
     """
     source = Path(os.environ.get('MOFM_DATA', ROOT / 'data')) / 'penn_action.pkl'
     if source.exists():
@@ -44,15 +48,15 @@ def write_clips(path: Path, count: int = 256) -> str:
 
 
 def take_turns(functions: dict, repeats: int, title: str) -> dict:
-    """Call every function once a round, so that a busy machine hits all alike.
+    """Call every function once per round, so that load on the machine affects all equally.
 
     Args:
-        functions (dict): Name to function.
-        repeats (int): Rounds that count; one before them warms up.
-        title (str): For the progress bar.
+        functions (dict): Functions by name.
+        repeats (int): Rounds after one for warm-up.
+        title (str): Title of the progress bar.
 
     Returns:
-        dict: Name to what the function returned in each round (list).
+        dict: List of the results of all rounds by name.
     """
     results = {name: [] for name in functions}
     with tqdm(total=(repeats + 1) * len(functions), desc=title, leave=False) as bar:
@@ -65,16 +69,16 @@ def take_turns(functions: dict, repeats: int, title: str) -> dict:
 
 
 def clock(device: torch.device) -> Callable:
-    """Processor time for one thread on the CPU, so that other programs do not count; else wall.
+    """Return the clock: processor time for one thread on the CPU, else wall-clock time.
 
-    Processor time of several threads would count how they wait for each other.
+    Processor time excludes other programs, but includes the waiting between several threads.
     """
     one = device.type == 'cpu' and torch.get_num_threads() == 1
     return time.process_time if one else time.perf_counter
 
 
 def timed(function: Callable, device: torch.device) -> Callable:
-    """The function, returning the seconds that it takes."""
+    """Wrap a function to return the seconds that it takes."""
     def run() -> float:
         now = clock(device)
         synchronize(device)
@@ -86,18 +90,18 @@ def timed(function: Callable, device: torch.device) -> Callable:
 
 
 def against_formulas(doc: str, sizes: dict, prepare: Callable):
-    """Command line and table: training steps of a model next to its formulas written out.
+    """Compare training steps of a model with its formulas written out; parse arguments, print.
 
     Args:
         doc (str): Docstring of the benchmark.
-        sizes (dict): Names of the sizes and what ``prepare`` needs for each.
-        prepare (Callable): Gets a size, a batch size or None, and the device; returns the batch
-            size, frames of a clip, largest difference of both results, and the steps ``ours``
-            and ``plain``, functions.
+        sizes (dict): Settings for ``prepare`` by name of the size.
+        prepare (Callable): Takes settings, a batch size or None, and the device; returns the
+            batch size, frames of a clip, largest difference of both results, and the functions
+            ``ours`` and ``reference`` that do a step.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--batch', type=int, help='clips of a step')
+    parser.add_argument('--batch', type=int, help='clips per step')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--size', choices=sizes, nargs='+', default=list(sizes))
     args = parser.parse_args()
@@ -108,15 +112,15 @@ def against_formulas(doc: str, sizes: dict, prepare: Callable):
     for size in args.size:
         torch.manual_seed(0)
         batch, frames, difference, steps = prepare(sizes[size], args.batch, device)
-        ours, plain = (statistics.median(times) for times in take_turns(
-            {name: timed(steps[name], device) for name in ('ours', 'plain')}, args.repeats,
+        ours, reference = (statistics.median(times) for times in take_turns(
+            {name: timed(steps[name], device) for name in ('ours', 'reference')}, args.repeats,
             size).values())
-        print(f'| {size} | {batch} x {frames} | {batch / ours:.2f} | {batch / plain:.2f} | '
-              f'{plain / ours:.2f}x | {difference:.1e} |', flush=True)
+        print(f'| {size} | {batch} x {frames} | {batch / ours:.2f} | {batch / reference:.2f} | '
+              f'{reference / ours:.2f}x | {difference:.1e} |', flush=True)
 
 
 def spread(values: list, samples: int) -> dict:
-    """Columns of a table for seconds of a batch: median and extremes."""
+    """Convert the seconds of a batch to table columns: median and extremes."""
     low, median, high = (1e3 * f(values) / samples for f in (min, statistics.median, max))
     return {'samples/s': 1e3 / median if median else None, 'ms/sample': median, 'min': low,
             'max': high}
@@ -124,7 +128,7 @@ def spread(values: list, samples: int) -> dict:
 
 @contextmanager
 def one_thread():
-    """PyTorch on one thread, for figures per core."""
+    """Run PyTorch on one thread, for figures per core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -139,8 +143,23 @@ def synchronize(device: torch.device):
         torch.cuda.synchronize(device)
 
 
+def commit() -> str:
+    """Describe the commit of the working tree."""
+    done = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT,
+                          capture_output=True, text=True)
+    return done.stdout.strip() or 'unknown'
+
+
+def write_report(stem: Path, text: str, report: dict):
+    """Print a report, and write it as ``.md`` and ``.json``."""
+    print(text)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix('.md').write_text(text)
+    stem.with_suffix('.json').write_text(json.dumps(report, indent=1) + '\n')
+
+
 def machine(device: torch.device) -> str:
-    """Processor, versions and threads."""
+    """Describe processor, versions and threads."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path('/proc/cpuinfo')
     if cpuinfo.exists():

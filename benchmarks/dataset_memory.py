@@ -1,11 +1,11 @@
 """Memory and start-up time of MotionDataset at the size of NTU RGB+D 120, per DataLoader worker.
 
-python benchmarks/dataset_memory.py                   # 114,480 clips, takes some minutes
+python benchmarks/dataset_memory.py                   # 114,480 clips, some minutes
 python benchmarks/dataset_memory.py --clips 5000 --no-serialize
 python benchmarks/dataset_memory.py --clips 1000000 --frames 10 30 --kinds .arrow .pkl
 
-PSS counts a page shared by n processes as 1/n in each, so the sum over the processes is the
-memory that is really in use. Linux only.
+PSS counts a page shared by n processes as 1/n in each, so the sum over the processes is the memory
+in use. Linux only.
 """
 import argparse
 import os
@@ -24,27 +24,27 @@ MIB = 2**20
 
 
 def memory(pid='self'):
-    """RSS and PSS of a process in MiB."""
+    """Return RSS and PSS of a process in MiB."""
     with open(f'/proc/{pid}/smaps_rollup') as f:
         values = dict(line.split(':') for line in f.readlines()[1:])
     return tuple(int(values[key].split()[0]) / 1024 for key in ('Rss', 'Pss'))
 
 
 def private(pid='self'):
-    """Memory of a process that is neither shared nor a mapped file, in MiB."""
+    """Return the memory of a process that is neither shared nor a mapped file, in MiB."""
     with open(f'/proc/{pid}/smaps_rollup') as f:
         values = dict(line.split(':') for line in f.readlines()[1:])
     return int(values['Anonymous'].split()[0]) / 1024
 
 
 def peak():
-    """Highest RSS of this process so far in MiB."""
+    """Return the peak RSS of this process in MiB."""
     with open('/proc/self/status') as f:
         return next(int(line.split()[1]) / 1024 for line in f if line.startswith('VmHWM'))
 
 
 def clips(num_clips, frames):
-    """Clips of random length, one in four with two persons."""
+    """Yield clips of random length, one in four with two persons."""
     rng = np.random.default_rng(0)
     noise = rng.random(2 * max(frames) * 17 * 3 * 64, np.float32).astype(np.float16)
     for i in range(num_clips):
@@ -73,12 +73,12 @@ def write_clips(path, num_clips, frames):
 
 
 def count(batch):
-    """Collate that touches every value and hands over almost nothing."""
+    """Collate a batch by reading every value and returning almost nothing."""
     return len(batch), float(sum(item['keypoint'][..., 0].max() for item in batch))
 
 
 def in_child(function, *args):
-    """Run in a forked process, so that its memory does not show in the next measurement."""
+    """Run a function in a forked process, so that the next measurement excludes its memory."""
     pid = os.fork()
     if pid == 0:
         function(*args)
@@ -130,7 +130,7 @@ def main():
     parser.add_argument('--clips', type=int, default=114480)
     parser.add_argument('--frames', type=int, nargs=2, default=[40, 120], metavar=('LOW', 'HIGH'))
     parser.add_argument('--kinds', nargs='+', default=['.pkl'], choices=['.pkl', '.arrow'])
-    parser.add_argument('--samples', type=int, help='clips to read, as many as there are')
+    parser.add_argument('--samples', type=int, help='clips to read [all]')
     parser.add_argument('--workers', type=int, nargs='+', default=[0, 4])
     parser.add_argument('--no-serialize', action='store_true',
                         help='also measure a plain list of annotations, for comparison')

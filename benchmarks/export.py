@@ -1,12 +1,12 @@
-"""Latency of an exported model: torch as in a test, the graph in torch, ONNX Runtime.
+"""Latency of an exported model: PyTorch as in tests, the graph in PyTorch, ONNX Runtime.
 
 python benchmarks/export.py
-python benchmarks/export.py --compile   # also torch.compile; takes minutes to compile
+python benchmarks/export.py --compile   # also torch.compile, which takes minutes
 
-One call goes from key points in pixels to the scores of the classes: on the ordinary path through
-the transforms, the data preprocessor and the sparse model; elsewhere through the graph of
-mofm.apis.export, which computes the empty cubes too. Weights are random, clips procedural. Runs
-take turns; wall time, so nothing else should be running.
+A call computes class scores from key points in pixels: in PyTorch by the transforms, the data
+preprocessor and the sparse model; else by the graph of mofm.apis.export, which computes empty
+cubes, too. Weights are random, clips procedural. Runs are interleaved; times are wall-clock time
+and need an idle machine.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main():
     parser.add_argument('--sizes', nargs='+', choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument('--batches', type=int, nargs='+', default=[1, 8])
     parser.add_argument('--seconds', type=float, default=10,
-                        help='for each line of the table, but at least 2 runs [%(default)s]')
+                        help='minimum time per line of the table, at least 2 runs [%(default)s]')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--compile', action='store_true', help='also torch.compile')
     args = parser.parse_args()
@@ -49,7 +49,7 @@ def main():
             export_onnx(model, Path(folder, 'model.onnx'))
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = args.threads
-            # threads that wait for work in a loop would slow down the turn of torch
+            # spinning threads would slow down the runs of PyTorch
             options.add_session_config_entry('session.intra_op.allow_spinning', '0')
             session = onnxruntime.InferenceSession(Path(folder, 'model.onnx'), options)
         for batch in args.batches:
@@ -58,13 +58,13 @@ def main():
 
 @torch.no_grad()
 def measure(model, session, size: str, batch: int, names: list, seconds: float):
-    """Print a line of the table."""
+    """Measure and print a line of the table."""
     graph = ExportableModel(model)
     frames = graph.render.grid.num_frames
     clips = list(SyntheticMotion(batch, num_frames=(frames, frames)))
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
 
-    def ordinary():
+    def regular():
         data = model.data_preprocessor(motion_collate([pipeline(dict(c)) for c in clips]))
         return np.stack([s.pred_score for s in model(**data, mode='predict')])
 
@@ -72,7 +72,7 @@ def measure(model, session, size: str, batch: int, names: list, seconds: float):
         return function(*map(torch.from_numpy, to_inputs(clips).values()))[0].numpy()
 
     compiled = torch.compile(graph)
-    calls = {'torch': ordinary, 'graph in torch': lambda: in_torch(graph),
+    calls = {'torch': regular, 'graph in torch': lambda: in_torch(graph),
              'torch.compile': lambda: in_torch(compiled),
              'ONNX Runtime': lambda: session.run(None, to_inputs(clips))[0]}
     results = {name: calls[name]() for name in names}  # warms up

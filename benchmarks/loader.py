@@ -1,11 +1,11 @@
-"""The loader of the pre-training, by stage and through workers, next to PoseC3D's of mmaction2.
+"""Data loading of pre-training by stage and in workers, compared with mmaction2's PoseC3D.
 
 OMP_NUM_THREADS=1 python benchmarks/loader.py
 
-Ours reads .pkl and .arrow and hands over key points, that of mmaction2 hands over the same heat
-(48 frames of 72x72 pixels) rendered in the worker. Everything is processor time: a process that
-waits for a busy machine costs nothing. In process the pipelines take turns; a worker's time is
-that of all its threads between its first and its last batch, the pickling included.
+Ours reads .pkl and .arrow and returns key points, that of mmaction2 returns the same heat (48
+frames of 72x72 pixels) rendered in the worker. All times are processor time, which excludes
+waiting for a busy machine. In process the pipelines are interleaved; the time of a worker is that
+of all its threads between its first and last batch, including pickling.
 """
 
 import argparse
@@ -44,12 +44,12 @@ PEER = [
 
 
 class Pipeline:
-    """Clips of a file, their transforms, and how samples become a batch.
+    """Clips of a file with transforms and collate function.
 
     Args:
         path (Path): Annotation file with the split 'train'.
-        transforms (list): What a sample goes through.
-        collate (Callable): From samples to a batch.
+        transforms (list): Transforms of a sample.
+        collate (Callable): Collates samples to a batch.
         batch_size (int): B.
     """
 
@@ -63,18 +63,18 @@ class Pipeline:
         return len(self.clips)
 
     def load(self, index: int) -> dict:
-        """One annotation."""
+        """Read an annotation."""
         return self.clips.get_data_info(index)
 
     def __getitem__(self, index: int) -> dict:
-        """One sample; indices go round."""
+        """Return a sample; indices wrap around."""
         results = self.load(index % len(self))
         for transform in self.transforms:
             results = transform(results)
         return results
 
     def stages(self) -> dict:
-        """Processor microseconds a sample of every stage, over one batch of random clips."""
+        """Measure processor microseconds per sample by stage over a batch of random clips."""
         steps = {'load': self.load, **{type(t).__name__: t for t in self.transforms}}
         seconds, samples = dict.fromkeys([*steps, 'collate'], 0.), []
         for index in np.random.randint(len(self), size=self.batch_size):
@@ -91,10 +91,10 @@ class Pipeline:
 
 
 class PeerPipeline(Pipeline):
-    """The same for transforms of mmaction2, which read what its PoseDataset adds."""
+    """Pipeline of mmaction2 transforms, which need the fields of its PoseDataset."""
 
     def load(self, index: int) -> dict:
-        """One annotation."""
+        """Read an annotation."""
         results = super().load(index)
         return dict(results, modality='Pose', start_index=0,
                     keypoint=results['keypoint'].astype(np.float32),
@@ -102,7 +102,7 @@ class PeerPipeline(Pipeline):
 
 
 def pipelines(path: Path, batch_size: int) -> dict:
-    """Ours from ``.pkl`` and ``.arrow``, and that of mmaction2; the files are written there."""
+    """Write the clips; return our pipelines of ``.pkl`` and ``.arrow`` and that of mmaction2."""
     write_clips(path)
     arrow = path.with_suffix('.arrow')
     dump_annotations(load_annotations(path), arrow)
@@ -114,21 +114,21 @@ def pipelines(path: Path, batch_size: int) -> dict:
     return {
         'MoFM .pkl': Pipeline(path, ours, motion_collate, batch_size),
         'MoFM .arrow': Pipeline(arrow, ours, motion_collate, batch_size),
-        'mmaction2 PoseC3D': PeerPipeline(path, theirs, pseudo_collate, 4)}  # 16 MiB a sample
+        'mmaction2 PoseC3D': PeerPipeline(path, theirs, pseudo_collate, 4)}  # 16 MiB per sample
 
 
 def clocked(collate, samples: list) -> tuple:
-    """A batch, and which worker had used how much processor time before it."""
+    """Collate a batch; returns the worker and its processor time before, too."""
     return get_worker_info().id, time.process_time(), collate(samples)
 
 
 def through_workers(pipeline: Pipeline, workers: int, batches: int) -> dict:
-    """Processor microseconds a sample of the workers and of the main process.
+    """Measure processor microseconds per sample of the workers and of the main process.
 
     Args:
-        pipeline (Pipeline): What they do.
+        pipeline (Pipeline): Pipeline of the workers.
         workers (int): Number of workers, at least 1.
-        batches (int): Batches of each worker that count; one before them warms up.
+        batches (int): Batches of each worker after one for warm-up.
     """
     size = pipeline.batch_size
     loader = DataLoader(pipeline, size, sampler=range(size * workers * (batches + 1)),
@@ -138,13 +138,13 @@ def through_workers(pipeline: Pipeline, workers: int, batches: int) -> dict:
         clocks.setdefault(worker, []).append(clock)
         main.append(time.process_time())
     used = sum(c[-1] - c[0] for c in clocks.values())
-    warm = len(main) // 2  # the rest arrives while nothing is started any more
+    warm = len(main) // 2  # the second half arrives after all workers have started
     return {'worker': 1e6 * used / (size * workers * batches),
             'main process': 1e6 * (main[-1] - main[warm]) / (size * (len(main) - 1 - warm))}
 
 
 def boundary(pipeline: Pipeline) -> tuple:
-    """Bytes a sample that cross the process boundary: in shared memory, and pickled."""
+    """Measure the bytes per sample between processes: in shared memory, and pickled."""
     batch = pipeline.collate([pipeline[i] for i in range(pipeline.batch_size)])
     inputs = batch['inputs'].values() if isinstance(batch['inputs'], dict) else batch['inputs']
     shared = sum(tensor.nbytes for tensor in inputs)
@@ -157,35 +157,36 @@ def loader_rates(path: Path, batch_size: int = 32, rounds: int = 10, workers: tu
     """Measure the loaders.
 
     Args:
-        path (Path): ``.pkl`` file to write the clips to; the ``.arrow`` file lies beside it.
+        path (Path): ``.pkl`` file to write the clips to, also as ``.arrow``.
         batch_size (int): B of ours. Defaults to 32.
         rounds (int): Batches of each pipeline in process. Defaults to 10.
-        workers (tuple[int]): Numbers of workers; () leaves workers out. Defaults to (1, 2, 4).
+        workers (tuple[int]): Numbers of workers; () skips workers. Defaults to (1, 2, 4).
         batches (int): Batches of each worker. Defaults to 8; a quarter of it for mmaction2.
 
     Returns:
-        tuple: Name of each pipeline to median microseconds a sample of each stage, and rows
-        (list[dict]): pipeline, workers (0 is in process), microseconds a sample of a worker and
-        of the main process, samples/s of a core, cores for 1,000 samples/s, bytes a sample in
-        shared memory and pickled.
+        tuple: Median microseconds per sample by pipeline and stage, and rows (list[dict]):
+        pipeline, workers (0 is in process), microseconds per sample of a worker and of the main
+        process, samples/s per core, cores for 1,000 samples/s, bytes per sample in shared memory
+        and pickled.
     """
     init_default_scope('mofm')
-    ways = pipelines(path, batch_size)
+    loaders = pipelines(path, batch_size)
     with one_thread():
-        found = take_turns({name: way.stages for name, way in ways.items()}, rounds, 'stages')
+        found = take_turns({name: loader.stages for name, loader in loaders.items()}, rounds,
+                           'stages')
         stages = {name: {stage: median(r[stage] for r in results) for stage in results[0]}
                   for name, results in found.items()}
         rows = []
-        for name, way in ways.items():
-            shared, pickled = boundary(way)
+        for name, loader in loaders.items():
+            shared, pickled = boundary(loader)
             for count in (0, *workers):
                 cost = {'worker': sum(stages[name].values()), 'main process': 0.}
                 if count:
-                    number = batches if way.batch_size == batch_size else max(1, batches // 4)
-                    cost = through_workers(way, count, number)
+                    number = batches if loader.batch_size == batch_size else max(1, batches // 4)
+                    cost = through_workers(loader, count, number)
                 rows.append({
                     'pipeline': name, 'workers': count, **cost,
-                    'samples/s a core': 1e6 / cost['worker'],
+                    'samples/s per core': 1e6 / cost['worker'],
                     'cores for 1,000/s': cost['worker'] / 1e3,
                     'shared': shared, 'pickled': pickled})
     return stages, rows
@@ -202,7 +203,7 @@ def main():
         stages, rows = loader_rates(Path(folder, 'clips.pkl'), args.batch_size, args.rounds,
                                     tuple(args.workers))
     print(f'{machine(torch.device("cpu"))}, mmaction2 {mmaction.__version__}; {os.cpu_count()} '
-          'cores. Processor microseconds a sample:\n')
+          'cores. Processor microseconds per sample:\n')
     print('| stage | ' + ' | '.join(stages) + ' |\n' + '|---' * (len(stages) + 1) + '|')
     for stage in dict.fromkeys(stage for found in stages.values() for stage in found):
         cells = (f'{found[stage]:,.0f}' if stage in found else '' for found in stages.values())
@@ -210,12 +211,12 @@ def main():
     totals = [sum(found.values()) for found in stages.values()]
     print('| **total** | ' + ' | '.join(f'**{total:,.0f}**' for total in totals) + ' |')
     print('| ratio | ' + ' | '.join(f'{totals[-1] / total:.1f}x' for total in totals) + ' |\n')
-    print('| pipeline | workers | us a sample | main process, us | samples/s a core | cores for '
-          '1,000 samples/s | KiB a sample, shared | bytes a sample, pickled |')
+    print('| pipeline | workers | us/sample | main process, us | samples/s per core | cores for '
+          '1,000 samples/s | KiB/sample, shared | bytes/sample, pickled |')
     print('|---' * 8 + '|')
     for row in rows:
         print(f'| {row["pipeline"]} | {row["workers"] or "in process"} | {row["worker"]:,.0f} | '
-              f'{row["main process"]:,.0f} | {row["samples/s a core"]:,.0f} | '
+              f'{row["main process"]:,.0f} | {row["samples/s per core"]:,.0f} | '
               f'{row["cores for 1,000/s"]:.2f} | {row["shared"] / 1024:,.1f} | '
               f'{row["pickled"]:,.0f} |')
 

@@ -1,12 +1,11 @@
-"""A training step of DSTformer next to the same formulas written out, with explicit softmax.
+"""Training step of DSTformer compared with the same formulas written out, with explicit softmax.
 
 python benchmarks/motionbert.py                      # CPU
 python benchmarks/motionbert.py --device cuda --batch 32
 
 Both have the same weights and give the same result. A step is forward, MPJPE, backward and AdamW.
-They take turns; the medians count.
+Runs are interleaved, medians reported.
 """
-
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +13,13 @@ from common import against_formulas
 
 from projects.motionbert.dstformer import DSTformer
 
-#: Width and the like, batch on the CPU.
+#: Options, batch on the CPU.
 SIZES = dict(mb=(dict(), 2), lite=(dict(embed_dims=256, mlp_ratio=4), 2),
              tiny=(dict(embed_dims=64, rep_dims=64, depth=2, num_heads=8, max_frames=16), 32))
 
 
 def transcription(w: dict, x: torch.Tensor, num_heads: int) -> torch.Tensor:
-    """MotionBERT, Sec. 3.3 and the names of its checkpoints, step by step.
+    """Compute DSTformer by the formulas of MotionBERT, Sec. 3.3, with the released names.
 
     Args:
         w (dict): Weights by name.
@@ -61,7 +60,7 @@ def transcription(w: dict, x: torch.Tensor, num_heads: int) -> torch.Tensor:
 
 
 def step(forward, parameters, x, target):
-    """A training step as a function, and what forward gives before it."""
+    """Return a function that does a training step."""
     optimizer = torch.optim.AdamW(parameters, lr=5e-4, weight_decay=.01, fused=True)
 
     def run():
@@ -84,7 +83,7 @@ def prepare(size: tuple, batch: int | None, device: torch.device) -> tuple:
         difference = (model(x) - transcription(weights, x, heads)).abs().max().item()
     return batch, frames, difference, dict(
         ours=step(model, model.parameters(), x, target),
-        plain=step(lambda x: transcription(weights, x, heads), weights.values(), x, target))
+        reference=step(lambda x: transcription(weights, x, heads), weights.values(), x, target))
 
 
 if __name__ == '__main__':

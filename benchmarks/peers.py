@@ -1,6 +1,6 @@
-"""What MoFM is measured against: the plain way to pre-train it, and skeleton models of mmaction2.
+"""Peers of the benchmarks: a reference implementation of pre-training, models of mmaction2.
 
-The plain way is the method as one writes it down from the paper, with the weights of our model.
+The reference implementation follows the formulas of the paper, with the weights of our model.
 """
 
 import math
@@ -19,14 +19,14 @@ import mofm.compat  # noqa: F401  mmaction.models becomes importable
 from mofm.models import MotionPretrainer
 
 
-class PlainPretrainer(nn.Module):
-    """A pre-training step on dense heat maps from the loader, in fp32.
+class ReferencePretrainer(nn.Module):
+    """Reference pre-training step on dense heat maps from the loader, in fp32.
 
     All cubes are embedded, attention is a softmax between two products, logits are computed at
-    all positions, and AdamW goes through the parameters one by one.
+    all positions, and AdamW updates the parameters one by one.
 
     Args:
-        model (MotionPretrainer): Ours; the weights are shared.
+        model (MotionPretrainer): Our model; the weights are shared.
         optimizer (dict): Arguments of AdamW.
     """
 
@@ -37,18 +37,18 @@ class PlainPretrainer(nn.Module):
             [*self.backbone.parameters(), *self.head.parameters()], foreach=False, **optimizer)
 
     def copy(self, batch: dict) -> tuple:
-        """Heat (B, J, F, H, W) and mask (B, K) to the device."""
+        """Copy heat (B, J, F, H, W) and mask (B, K) to the device."""
         device = self.head.fc.weight.device
         return batch['inputs']['heatmap'].to(device), batch['inputs']['mask'].to(device)
 
     @torch.no_grad()
     def tokenize(self, volume: Tensor) -> Tensor:
-        """Token ids (B, K) of the teacher."""
+        """Compute the token ids (B, K) of the teacher."""
         logits = self.teacher.to_logits(self.teacher.encoder(volume))  # (B, V, 1, rows, cols)
         return logits.argmax(1).flatten(1)
 
     def embed(self, volume: Tensor) -> Tensor:
-        """Embeddings (B, K, D) of all cubes."""
+        """Embed all cubes, (B, K, D)."""
         b, j, f, h, w = volume.shape
         p = self.backbone.grid.patch
         cubes = volume.view(b, j, f, h // p, p, w // p, p).permute(0, 3, 5, 1, 2, 4, 6)
@@ -56,7 +56,7 @@ class PlainPretrainer(nn.Module):
         return self.backbone.embed(cubes).view(b, -1, self.backbone.embed_dims)
 
     def encode(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Tokens (B, K, D) after the final norm."""
+        """Compute tokens (B, K, D) after the final norm."""
         x = torch.where(mask[..., None], self.backbone.mask_token, x)
         x = x + self.backbone.pos_embed[:, :x.shape[1]]
         b, n, d = x.shape
@@ -69,39 +69,39 @@ class PlainPretrainer(nn.Module):
         return self.backbone.norm(x)
 
     def loss(self, tokens: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Cross entropy of the masked positions."""
+        """Compute the cross entropy of the masked positions."""
         logits = self.head.fc(tokens)  # (B, K, V)
         return F.cross_entropy(logits[mask], ids[mask])
 
     def forward(self, volume: Tensor, mask: Tensor) -> Tensor:
-        """Loss of a batch."""
+        """Compute the loss of a batch."""
         ids = self.tokenize(volume)
         tokens = self.encode(self.embed(volume), mask)
         return self.loss(tokens, ids, mask)
 
     def backward(self, loss: Tensor):
-        """Gradients."""
+        """Compute gradients."""
         loss.backward()
 
     def update(self):
-        """Optimizer."""
+        """Update the weights."""
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def train_step(self, batch: dict):
-        """From a collated batch to new weights."""
+        """Train on a collated batch."""
         self.backward(self(*self.copy(batch)))
         self.update()
 
 
 class SkeletonModel:
-    """A model of mmaction2 with its own config: pipeline, model and optimizer.
+    """Model of mmaction2 with its own config: pipeline, model and optimizer.
 
     Args:
-        config (str): Below ``configs/skeleton`` of mmaction2.
+        config (str): Path below ``configs/skeleton`` of mmaction2.
         num_classes (int): C.
-        size (str): 'tiny' reduces clip and model as ours are: 16 frames, 36x36 pixels, an eighth
-            of the channels.
+        size (str): 'tiny' reduces clip and model like ours: 16 frames, 36x36 pixels, an eighth of
+            the channels.
     """
 
     def __init__(self, config: str, num_classes: int, size: str):
@@ -128,13 +128,13 @@ class SkeletonModel:
         cfg.model.cls_head.in_channels //= 8
 
     def to(self, device: torch.device):
-        """Model and optimizer on the device, ready to train."""
+        """Move the model to the device and build the optimizer."""
         self.model.to(device).train()
         self.optim_wrapper = build_optim_wrapper(self.model, self.optim_wrapper)
         return self
 
     def pipeline(self, annotation: dict) -> dict:
-        """One sample."""
+        """Transform an annotation to a sample."""
         # PoseDataset adds these; some transforms write into the arrays
         return self.transforms(dict(
             annotation, modality='Pose', start_index=0,
@@ -143,12 +143,12 @@ class SkeletonModel:
 
 
 def posec3d(num_classes: int, size: str) -> SkeletonModel:
-    """PoseConv3D (arXiv 2104.13586), SlowOnly-R50 on 48 frames of 56x56 pixels."""
+    """Build PoseConv3D (arXiv 2104.13586), SlowOnly-R50 on 48 frames of 56x56 pixels."""
     return SkeletonModel('posec3d/slowonly_r50_8xb16-u48-240e_ntu60-xsub-keypoint.py',
                          num_classes, size)
 
 
 def stgcn(num_classes: int, size: str) -> SkeletonModel:
-    """ST-GCN (arXiv 1801.07455), joints of 100 frames and two persons."""
+    """Build ST-GCN (arXiv 1801.07455), joints of 100 frames and two persons."""
     return SkeletonModel('stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
                          num_classes, size)

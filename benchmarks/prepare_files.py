@@ -1,4 +1,4 @@
-"""Many small files through the readers: speed and memory of tools/data/prepare.py by processes.
+"""Speed and memory of tools/data/prepare.py on many small files by number of processes.
 
 python benchmarks/prepare_files.py                 # 100,000 files of 30 frames
 python benchmarks/prepare_files.py --files 5000
@@ -21,7 +21,7 @@ ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
 
 
 def write_files(folder, count):
-    """Sequences as NW-UCLA has them."""
+    """Write sequences in the format of NW-UCLA."""
     joints = np.random.default_rng(0).normal(size=(64, 30, 20, 3)).round(4) + [0, 0, 3]
     texts = [json.dumps(dict(skeletons=j.tolist())) for j in joints]
     names = itertools.product(ACTIONS, range(100), range(100), (1, 2, 3))
@@ -32,7 +32,7 @@ def write_files(folder, count):
 
 
 def measure(folder, output, workers):
-    """Run in a child, so that its memory is its own; print one row."""
+    """Measure in a child process, for its memory alone, and print a row."""
     if os.fork() == 0:
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         done = prepare(NWUCLA(folder), output, workers)
@@ -58,7 +58,7 @@ def main():
         source.mkdir()
         size = write_files(source, args.files)
         print(f'{args.files} files of about {size / 1024:.0f} KiB\n')
-        print('| output | processes | s | files/s | main process, MiB | a worker, '
+        print('| output | processes | s | files/s | main process, MiB | per worker, '
               'MiB | size, MiB |\n|---|---|---|---|---|---|---|')
         for suffix, workers in itertools.product(('.arrow', '.pkl'), args.workers):
             measure(source, Path(folder, 'out' + suffix), workers)

@@ -1,32 +1,32 @@
-"""What `run.py` measured as Markdown, and what was aimed at."""
+"""Report of `run.py` as Markdown, with targets."""
 
 import itertools
 
 import mmaction
 
-#: What the tables hold.
+#: Notes on the tables.
 NOTES = dict(
-    stages='One pre-training step: ours with `tokens` of MoFMBackbone, and the plain way. Load '
-    'and transform are the work of loader workers: their share is the number of cores that keep '
-    'up with the step. GFLOP/s and GB/s are set against the ceilings below; bytes are those that '
-    'must be read or written. On the CPU, memory of heat is zeroed where it is first read. Peak '
-    'memory is beyond weights and state of the optimizer.',
+    stages='One pre-training step: ours by `tokens` of MoFMBackbone, and the reference. Load and '
+    'transform run in loader workers: their share is the number of cores that keep up with the '
+    'step. GFLOP/s and GB/s are compared with the ceilings below; bytes are those that must be '
+    'read or written. On the CPU, memory of heat is zeroed at the first read. Peak memory '
+    'excludes weights and state of the optimizer.',
     ceilings='Square matrix product; copy, bytes read and written.',
     equality='Loss before the first step, and masked tokens on which both teachers agree.',
     rendering='From key points to heat; mmaction2 is its GeneratePoseTarget, on one core.',
     embedding='From key points to embeddings (B, K, D), on one core if on the CPU.',
     head='T-Head and loss, forward and backward, batch and masks of the config. Peak memory of '
     'tensors, gradients included.',
-    loader='Loader of the pre-training, and one that hands over the same heat: microseconds a '
-    'sample of a worker and of the main process, and bytes of a sample between them.',
-    transforms='From the annotation file to a collated batch, on one core. MoFM hands over key '
+    loader='Loader of pre-training, and one that returns the same heat: microseconds per sample '
+    'of a worker and of the main process, and bytes per sample between them.',
+    transforms='From the annotation file to a collated batch, on one core. MoFM returns key '
     'points, PoseC3D heat maps.',
-    training='One training step, the batch ready in memory. FLOPs and parameters of the model.',
+    training='One training step with the batch in memory. FLOPs and parameters of the model.',
     inference='One clip from key points to the label, MotionInferencer.')
 
 
 def targets(tables: dict, device: str) -> list:
-    """What was aimed at, from the tables that were measured."""
+    """Compare the measured tables with the targets."""
     parts = (_rendering, _embedding, _stages, _head, _loader, _training, _inference)
     return [dict(work=work, measured=measured, target=target or None, met=met if target else None)
             for part in parts
@@ -57,20 +57,20 @@ def _embedding(tables, gpu):
 
 
 def _stages(tables, gpu):
-    step = {row['way']: row for row in _find(tables, 'stages', stage='step')}
+    step = {row['variant']: row for row in _find(tables, 'stages', stage='step')}
     least = 3 if gpu else 2
-    for way, row in step.items():
-        if way != 'plain, fp32':
-            ratio = step['plain, fp32']['ms/sample'] / row['ms/sample']
-            memory = step['plain, fp32']['peak MiB'] / row['peak MiB']
-            yield (f'pre-training step, {way}, against the plain way',
-                   f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
+    reference = step.pop('reference, fp32', None)
+    for variant, row in step.items():
+        ratio = reference['ms/sample'] / row['ms/sample']
+        memory = reference['peak MiB'] / row['peak MiB']
+        yield (f'pre-training step, {variant}, against the reference',
+               f'{ratio:.2f}x, {memory:.1f}x less memory', f'>= {least}x', ratio >= least)
     for row in _find(tables, 'stages', stage='render'):
-        yield (f'rendering, share of the step, {row["way"]}', f'{row["share"]:.1%}',
+        yield (f'rendering, share of the step, {row["variant"]}', f'{row["share"]:.1%}',
                gpu and '<= 3%', row['share'] <= 0.03)
     for row in _find(tables, 'stages', stage='encode'):
-        yield (f'encoder, of the matmul ceiling, {row["way"]}', f'{row["of matmul"]:.0%}',
-               'bf16' in row['way'] and '>= 45%', row['of matmul'] >= 0.45)
+        yield (f'encoder, of the matmul ceiling, {row["variant"]}', f'{row["of matmul"]:.0%}',
+               'bf16' in row['variant'] and '>= 45%', row['of matmul'] >= 0.45)
 
 
 def _head(tables, gpu):
@@ -84,7 +84,7 @@ def _loader(tables, gpu):
     for row in _find(tables, 'loader'):
         if row['pipeline'].startswith('MoFM'):
             yield (f'loader, {row["pipeline"]}, {row["workers"]} workers, per core',
-                   f'{row["samples/s a core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} '
+                   f'{row["samples/s per core"]:.0f} samples/s, {row["cores for 1,000/s"]:.2f} '
                    'cores for 1,000/s', None, None)
 
 
@@ -99,19 +99,19 @@ def _training(tables, gpu):
 
 def _inference(tables, gpu):
     for row in _find(tables, 'inference', stage='step'):
-        first = max(_find(tables, 'inference', way=row['way']),
+        first = max(_find(tables, 'inference', variant=row['variant']),
                     key=lambda part: part['ms/sample'] * (part['stage'] != 'step'))
-        yield (f'inference of a clip, {row["way"]}',
+        yield (f'inference of a clip, {row["variant"]}',
                f'{row["ms/sample"]:.0f} ms, {first["stage"]} {first["share"]:.0%}', None, None)
 
 
 def markdown(report: dict) -> str:
-    """The report as text."""
+    """Format the report as Markdown."""
     lines = [f'# Benchmark, size {report["size"]}, {report["device"]}', '',
              f'{report["date"]}, commit {report["commit"]}, `{report["command"]}`', '',
              f'{report["machine"]}, mmaction2 {mmaction.__version__}', '',
              f'Clips: {report["clips"]}. Batch {report["batch"]}; medians of {report["repeats"]} '
-             'rounds, and extremes in ms a sample.']
+             'rounds, and extremes in ms per sample.']
     for title, rows in report['tables'].items():
         if rows:
             columns = [c for c in dict.fromkeys(itertools.chain.from_iterable(rows))
@@ -125,7 +125,7 @@ def markdown(report: dict) -> str:
 
 
 def cell(column: str, value) -> str:
-    """A value as text: three digits, or percent."""
+    """Format a value with three digits, or as percentage."""
     if value is None:
         return ''
     if isinstance(value, bool):

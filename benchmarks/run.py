@@ -1,20 +1,18 @@
-"""Where the time of training goes, next to the peers, on the same clips in the same run.
+"""Cost of training by stage, compared with peers on the same clips in the same run.
 
 python benchmarks/run.py                            # the paper's size on the CPU
 python benchmarks/run.py --device cuda
 python benchmarks/run.py --size tiny --only stages
 
 Prints Markdown and writes it, with the same numbers as JSON, to benchmarks/results/. Ratios are
-the result, absolute times are context. What is compared takes turns after a round that warms up;
-medians count, with the extremes beside them. Figures of one thread on the CPU are processor time,
-all others are wall-clock time, for which nothing else should be running.
+the result, absolute times are context. Alternatives are interleaved after a round of warm-up;
+medians and extremes are reported. Figures of one thread on the CPU are processor time, all others
+are wall-clock time and need an idle machine.
 """
 
 import argparse
 import itertools
-import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from datetime import datetime
@@ -25,16 +23,26 @@ from statistics import median
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import ROOT, machine, one_thread, spread, take_turns, timed, write_clips
+from common import (
+    ROOT,
+    commit,
+    machine,
+    one_thread,
+    spread,
+    take_turns,
+    timed,
+    write_clips,
+    write_report,
+)
 from loader import loader_rates
 from mmaction.datasets.transforms import GeneratePoseTarget
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
-from peers import PlainPretrainer, posec3d, stgcn
+from peers import ReferencePretrainer, posec3d, stgcn
 from report import markdown, targets
-from stages import Way, copy_ceiling, stage_table
+from stages import Variant, copy_ceiling, stage_table
 from tqdm import tqdm
 
 from mofm.apis import MotionInferencer, init_model
@@ -51,12 +59,13 @@ CONFIGS = dict(tiny=('configs/mofm/pretrain_tiny.py', 'configs/dt1_penn_tiny.py'
 RENDERING = [('render', ThermalCubes, method)
              for method in ('volume', 'union', 'traces', 'peaks', 'cubes')]
 
+
 class Bench:
-    """The machine, the sizes and the clips of a run.
+    """Device, configs and clips of a run.
 
     Args:
         args (argparse.Namespace): Command line.
-        folder (Path): For the file of clips.
+        folder (Path): Folder for the clips.
     """
 
     def __init__(self, args: argparse.Namespace, folder: Path):
@@ -68,13 +77,13 @@ class Bench:
 
     def _config(self, path: str) -> Config:
         cfg = load_config(ROOT / path)
-        cfg.model.backbone.init_cfg = None  # weights do not change what is measured
+        cfg.model.backbone.init_cfg = None  # weights do not affect the times
         if 'tokenizer' in cfg.model:
             cfg.model.tokenizer.init_cfg = None
         return cfg
 
     def model(self, cfg: Config):
-        """Model of a config with random weights, in training mode."""
+        """Build the model of a config with random weights, in training mode."""
         torch.manual_seed(0)
         model = init_model(cfg, device=str(self.device)).train()
         model.backbone.init_weights()
@@ -82,28 +91,28 @@ class Bench:
 
     def loader(self, pipeline: list, batch: int | None = None,
                collate=motion_collate) -> 'Loader':
-        """Batches of the clips through a pipeline."""
+        """Build a loader of the clips with a pipeline."""
         return Loader(self.file, pipeline, collate, batch or self.batch)
 
     def points(self, batch: int) -> torch.Tensor:
-        """Key points (B, M, J, F, 3) of the clips as they are tested."""
+        """Return the key points (B, M, J, F, 3) of the clips by the test pipeline."""
         return self.loader(self.dt1.val_dataloader.dataset.pipeline, batch)()['inputs'][
             'keypoints']
 
     def turns(self, functions: dict, title: str, device: torch.device | None = None) -> dict:
-        """Seconds of functions that take turns."""
+        """Measure the seconds of functions, interleaved."""
         work = {name: timed(function, device or self.device)
                 for name, function in functions.items()}
         return take_turns(work, self.repeats, title)
 
 
 class Loader:
-    """A data loader without workers, that gives the same batch every time.
+    """Data loader without workers that returns the same batch every time.
 
     Args:
         file (str): Annotations.
         pipeline (list): Transforms of a sample.
-        collate (Callable): Batch of samples.
+        collate (Callable): Collates samples to a batch.
         batch (int): B.
     """
 
@@ -113,22 +122,22 @@ class Loader:
         self.indices = np.arange(batch) * len(self.dataset) // batch
 
     def load(self) -> list:
-        """Annotations from the file."""
+        """Read the annotations."""
         return [self.dataset.get_data_info(int(i)) for i in self.indices]
 
     def transform(self, annotations: list) -> dict:
-        """The pipeline, and the batch."""
+        """Transform and collate the annotations."""
         return self.collate([self.pipeline(annotation) for annotation in annotations])
 
     def __call__(self) -> dict:
-        """The batch, collated."""
+        """Return the batch."""
         np.random.seed(0)
         return self.transform(self.load())
 
 
 # ------------------------------------------------------------------------------------ pre-training
 def stages(bench: Bench) -> dict:
-    """The pre-training step, stage by stage, and the plain way."""
+    """Measure the stages of the pre-training step and of the reference."""
     cfg = bench.pretrain
     pipeline = cfg.train_dataloader.dataset.pipeline
     loader = bench.loader(pipeline)
@@ -139,17 +148,18 @@ def stages(bench: Bench) -> dict:
     if bench.device.type == 'cuda':
         wrappers['bf16'] = BFloat16OptimWrapper
     optimizer = cfg.optim_wrapper.optimizer
-    plain = PlainPretrainer(model, **{k: optimizer[k] for k in ('lr', 'betas', 'weight_decay')})
+    reference = ReferencePretrainer(
+        model, **{k: optimizer[k] for k in ('lr', 'betas', 'weight_decay')})
 
     def ours(tokens, wrapper):
         model.backbone.tokens = tokens
         model.train_step(loader(), wrapper)
 
-    ways, moved = {}, {}
+    variants, moved = {}, {}
     traffic = bytes_moved(model, loader())
     for dtype, tokens in itertools.product(wrappers, ('all', 'occupied')):
         wrapper = build_optim_wrapper(model, dict(cfg.optim_wrapper, type=wrappers[dtype]))
-        ways[f'{tokens}, {dtype}'] = Way(partial(ours, tokens, wrapper), [
+        variants[f'{tokens}, {dtype}'] = Variant(partial(ours, tokens, wrapper), [
             ('load', loader, 'load'), ('transform', loader, 'transform'),
             ('copy', model.data_preprocessor, 'forward'), *RENDERING,
             ('tokenize', model.tokenizer, 'encode'), ('embed', model.backbone, 'embed_cubes'),
@@ -157,50 +167,51 @@ def stages(bench: Bench) -> dict:
             ('backward', wrapper, 'backward'), ('optimizer', wrapper, 'step'),
             ('optimizer', wrapper, 'zero_grad')], dtype)
         moved.update({(f'{tokens}, {dtype}', stage): n for stage, n in traffic.items()})
-    ways['plain, fp32'] = Way(lambda: plain.train_step(heat_loader()), [
+    variants['reference, fp32'] = Variant(lambda: reference.train_step(heat_loader()), [
         ('load', heat_loader, 'load'), ('transform', heat_loader, 'transform'),
-        ('copy', plain, 'copy'), ('tokenize', plain, 'tokenize'), ('embed', plain, 'embed'),
-        ('encode', plain, 'encode'), ('head and loss', plain, 'loss'),
-        ('backward', plain, 'backward'), ('optimizer', plain, 'update')])
-    moved['plain, fp32', 'optimizer'] = traffic['optimizer']
+        *((stage, reference, stage) for stage in ('copy', 'tokenize', 'embed', 'encode')),
+        ('head and loss', reference, 'loss'), ('backward', reference, 'backward'),
+        ('optimizer', reference, 'update')])
+    moved['reference, fp32', 'optimizer'] = traffic['optimizer']
     if bench.device.type == 'cuda':
-        for way in ways:
-            batch = (heat_loader if 'plain' in way else loader)()['inputs']
+        for name in variants:
+            batch = (heat_loader if 'reference' in name else loader)()['inputs']
             points = batch.pop('keypoints')
-            moved[way, 'copy'] = batch.pop('heatmap', points).nbytes + batch['mask'].nbytes
-    equal = equality(model, plain, loader(), heat_loader())
-    rows, limits = stage_table(ways, bench.batch, bench.repeats, bench.device, 'stages',
-                               bench.size == 'tiny', moved, beside=('load', 'transform'))
+            moved[name, 'copy'] = batch.pop('heatmap', points).nbytes + batch['mask'].nbytes
+    equal = equality(model, reference, loader(), heat_loader())
+    rows, limits = stage_table(variants, bench.batch, bench.repeats, bench.device, 'stages',
+                               bench.size == 'tiny', moved, in_workers=('load', 'transform'))
     return dict(stages=rows, ceilings=limits, equality=equal)
 
 
 @torch.no_grad()
-def equality(model, plain: PlainPretrainer, batch: dict, heat: dict) -> list:
-    """Compare the plain way with ours, in fp32 and with the targets of our teacher.
+def equality(model, reference: ReferencePretrainer, batch: dict, heat: dict) -> list:
+    """Compare the reference with ours, in fp32 and with the targets of our teacher.
 
     Raises:
         RuntimeError: If the losses differ by more than 1e-4, or the teachers in more than a tenth
-            of the masked tokens; a few of 8192 scores are as good as equal.
+            of the masked tokens, as a few of the 8192 scores are nearly equal.
     """
     model.backbone.tokens = 'all'
     with torch.backends.cudnn.flags(allow_tf32=False):
         clips = model.data_preprocessor(batch, True)
-        volume, mask = plain.copy(heat)
-        ids = plain.tokenize(volume)
+        volume, mask = reference.copy(heat)
+        ids = reference.tokenize(volume)
         ours = model.tokenizer.encode(clips['inputs'], mask)
         agree = (ids[mask] == ours).float().mean().item()
         ids[mask] = ours
         loss = model(**clips, mode='loss')['loss_mask'].item()
-        tokens = plain.encode(plain.embed(volume), mask)
-        peer = plain.loss(tokens, ids, mask).item()
+        tokens = reference.encode(reference.embed(volume), mask)
+        peer = reference.loss(tokens, ids, mask).item()
     if abs(loss - peer) > 1e-4 or agree < 0.9:
-        raise RuntimeError(f'plain way: found a loss of {peer} and {agree:.1%} equal tokens, '
+        raise RuntimeError(f'reference: found a loss of {peer} and {agree:.1%} equal tokens, '
                            f'expected {loss} and 100%')
-    return [dict(ours=loss, plain=peer, difference=abs(loss - peer), **{'share of tokens': agree})]
+    return [dict(ours=loss, reference=peer, difference=abs(loss - peer),
+                 **{'share of tokens': agree})]
 
 
 def bytes_moved(model, batch: dict) -> dict:
-    """Bytes that a step must read or write, in the stages that compute next to nothing."""
+    """Count the bytes that a step must read or write in the stages bound by memory."""
     clips = model.data_preprocessor(batch, True)
     inputs, mask = clips['inputs'], clips['mask']
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -211,7 +222,7 @@ def bytes_moved(model, batch: dict) -> dict:
 
 # ------------------------------------------------------------------------------------ single parts
 def rendering(bench: Bench) -> dict:
-    """Thermal cubes against mmaction2's transform, and against a copy on a GPU."""
+    """Compare thermal cubes with mmaction2's transform, and with a copy on a GPU."""
     gpu = bench.device.type == 'cuda'
     grid = MODELS.build(bench.dt1.model.data_preprocessor).grid
     target = GeneratePoseTarget(sigma=0.6, use_score=True)
@@ -227,7 +238,7 @@ def rendering(bench: Bench) -> dict:
     rows = []
     for batch in dict(tiny=(1, 4), base=(1, 8, 32))[bench.size]:
         points = bench.points(batch)
-        # as mmaction2 orders them; copies, because its transform scales its input in place
+        # in the order of mmaction2; copies, as its transform scales its input in place
         samples = [(p[..., :2].copy(), p[..., 2].copy())
                    for p in points.transpose(2, 3).numpy()]
         points = points.to(bench.device)
@@ -251,7 +262,7 @@ def rendering(bench: Bench) -> dict:
 
 
 def embedding(bench: Bench) -> dict:
-    """Embedding of the occupied cubes only against all cubes."""
+    """Compare embedding of the occupied cubes with that of all cubes."""
     points = bench.points(min(bench.batch, 4)).to(bench.device)
 
     def every(backbone):
@@ -294,7 +305,7 @@ def embedding(bench: Bench) -> dict:
 
 
 def head(bench: Bench) -> dict:
-    """Time and memory of T-Head and loss, at masked positions and at all."""
+    """Measure time and memory of T-Head and loss, at masked positions and at all."""
     cfg = bench.pretrain
     loader = bench.loader(cfg.train_dataloader.dataset.pipeline, cfg.train_dataloader.batch_size)
     mask = loader()['inputs']['mask'].to(bench.device)  # (B, K)
@@ -326,7 +337,7 @@ def head(bench: Bench) -> dict:
 
 
 def loading(bench: Bench) -> dict:
-    """Samples that a core loads."""
+    """Measure the samples that a core loads."""
     workers = dict(tiny=(), base=(1, ))[bench.size]
     _, rows = loader_rates(bench.folder / 'clips.pkl', rounds=bench.repeats, workers=workers)
     return dict(loader=rows)
@@ -334,7 +345,7 @@ def loading(bench: Bench) -> dict:
 
 # ----------------------------------------------------------------------------------- against peers
 def peers(bench: Bench) -> dict:
-    """Transforms and training step of DT1 and of models of mmaction2."""
+    """Compare transforms and training step of DT1 with those of models of mmaction2."""
     model = bench.model(bench.dt1)
     wrapper = build_optim_wrapper(model, dict(bench.dt1.optim_wrapper, type=OptimWrapper))
     loaders = {'MoFM DT1': bench.loader(bench.dt1.train_dataloader.dataset.pipeline)}
@@ -380,7 +391,7 @@ def peers(bench: Bench) -> dict:
 
 
 def inference(bench: Bench) -> dict:
-    """What takes the time between the key points of a clip and its label."""
+    """Measure the stages of inference from the key points of a clip to its label."""
     inferencer = MotionInferencer(bench.dt1, device=str(bench.device))
     model = inferencer.model
     dataset = MotionDataset(bench.file, split='train', test_mode=True)
@@ -390,21 +401,14 @@ def inference(bench: Bench) -> dict:
         model.backbone.tokens = tokens
         inferencer(dict(clip), 'action', progress=False)
 
-    ways = {f'{tokens}, fp32': Way(partial(call, tokens), [
+    variants = {f'{tokens}, fp32': Variant(partial(call, tokens), [
         ('transform', inferencer.task(), 'prepare'), ('copy', model.data_preprocessor, 'forward'),
         *RENDERING, ('embed', model.backbone, 'embed_cubes'),
         ('encode', model.backbone, 'forward'), ('head', model.cls_head, 'predict')])
         for tokens in ('all', 'occupied')}
-    rows, _ = stage_table(ways, 1, bench.repeats, bench.device, 'inference',
+    rows, _ = stage_table(variants, 1, bench.repeats, bench.device, 'inference',
                           bench.size == 'tiny')
     return dict(inference=rows)
-
-
-def commit() -> str:
-    """What git says about the working tree."""
-    done = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT,
-                          capture_output=True, text=True)
-    return done.stdout.strip() or 'unknown'
 
 
 SECTIONS = dict(stages=stages, rendering=rendering, embedding=embedding, head=head, loader=loading,
@@ -417,11 +421,11 @@ def main():
     parser.add_argument('--device', default='cpu', type=torch.device, help='cpu or cuda [cpu]')
     parser.add_argument('--size', choices=CONFIGS, default='base', help='[base]')
     parser.add_argument('--batch', type=int, help='clips [32 on cuda, 8 on the CPU]')
-    parser.add_argument('--repeats', type=int, default=3, help='rounds that count [3]')
+    parser.add_argument('--repeats', type=int, default=3, help='rounds [3]')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(),
-                        help='of PyTorch [%(default)s]')
+                        help='threads of PyTorch [%(default)s]')
     parser.add_argument('--only', nargs='+', choices=SECTIONS, default=list(SECTIONS),
-                        metavar='SECTION', help=f'of {", ".join(SECTIONS)} [all]')
+                        metavar='SECTION', help=f'{", ".join(SECTIONS)} [all]')
     parser.add_argument('--out', type=Path, default=ROOT / 'benchmarks/results',
                         help='folder [benchmarks/results]')
     args = parser.parse_args()
@@ -442,13 +446,9 @@ def main():
     tables = dict(targets=targets(tables, args.device.type), **tables)
     report.update(clips=bench.clips, tables=tables)
 
-    text = markdown(report)
-    print(text)
     parts = [] if args.only == list(SECTIONS) else args.only
     name = '_'.join([f'{now:%Y-%m-%d}', args.size, args.device.type, *parts])
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / f'{name}.md').write_text(text)
-    (args.out / f'{name}.json').write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.out / name, markdown(report), report)
 
 
 if __name__ == '__main__':

@@ -1,17 +1,16 @@
-"""How much faster N processes train than one, each with its own clips (weak scaling, DDP).
+"""Weak scaling of training: speed of N processes with their own clips against one (DDP).
 
 python benchmarks/scaling.py                          # 2 processes of one thread on the CPU
 python benchmarks/scaling.py --device cuda --processes 8
 
 One process alone, N other ones with the same batch each, and an all-reduce of the gradient alone
-take turns; medians of wall-clock time count, that of the slowest process. Efficiency is the speed
-of N processes over N times that of one. On the CPU as many cores as processes have to be free.
+are interleaved; the times are medians of the wall-clock time of the slowest process. Efficiency is
+the speed of N processes over N times that of one. On the CPU each process needs an idle core.
 """
 
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from time import perf_counter
 
 import torch
 import torch.distributed as dist
-from common import ROOT, machine, synchronize, write_clips
+from common import ROOT, commit, machine, synchronize, write_clips, write_report
 from mmengine.dataset import Compose
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
@@ -34,18 +33,18 @@ from mofm.datasets import MotionDataset, motion_collate
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
 
-#: Config, clips of a process on the CPU and on a GPU.
+#: Config, clips per process on the CPU and on a GPU.
 SIZES = dict(tiny=('configs/mofm/pretrain_tiny.py', 16, 256),
              base=('configs/mofm/pretrain.py', 2, 32))
 
 
 class Trainer:
-    """A model that takes one training step after the other on the same clips.
+    """Model and optimizer with a fixed batch for repeated training steps.
 
     Args:
-        size (str): Of ``SIZES``.
+        size (str): Key of ``SIZES``.
         args (argparse.Namespace): Command line.
-        rank (int): Which clips, and which GPU.
+        rank (int): Rank, which selects clips and GPU.
         clips (Path): Annotation file.
     """
 
@@ -65,7 +64,7 @@ class Trainer:
             for i in range(self.batch)])
 
     def seconds(self, function: Callable) -> float:
-        """Of one call."""
+        """Measure the seconds of one call."""
         synchronize(self.device)
         start = perf_counter()
         function()
@@ -73,7 +72,7 @@ class Trainer:
         return perf_counter() - start
 
     def step(self):
-        """Forward, backward, optimizer."""
+        """Do a training step."""
         self.model.train_step(dict(self.data), self.optimizer)
 
     def distribute(self):
@@ -84,7 +83,7 @@ class Trainer:
 
 
 def start(device: str, rank: int):
-    """Settings of a process."""
+    """Set up a process."""
     if device == 'cuda':
         torch.cuda.set_device(rank)
     else:
@@ -93,7 +92,7 @@ def start(device: str, rank: int):
 
 
 def work(rank: int, args: argparse.Namespace, folder: Path, barrier):
-    """One of the processes that train together; the first writes the slowest times of all."""
+    """Run one of the N processes; the first writes the times of the slowest."""
     start(args.device, rank)
     dist.init_process_group('nccl' if args.device == 'cuda' else 'gloo',
                             init_method=f'file://{folder}/store', rank=rank,
@@ -107,7 +106,7 @@ def work(rank: int, args: argparse.Namespace, folder: Path, barrier):
         times = []
         for _ in range(args.repeats + 1):
             barrier.wait()
-            barrier.wait()  # now the process that trains alone is ready
+            barrier.wait()  # the process that trains alone is ready
             spent = []
             for function in (trainer.step, partial(dist.all_reduce, gradient)):
                 dist.barrier()
@@ -123,7 +122,7 @@ def work(rank: int, args: argparse.Namespace, folder: Path, barrier):
 
 
 def measure(args: argparse.Namespace, folder: Path) -> list:
-    """Rows of the table."""
+    """Measure the rows of the table."""
     barrier = torch.multiprocessing.get_context('spawn').Barrier(args.processes + 1, timeout=600)
     workers = torch.multiprocessing.spawn(work, (args, folder, barrier), args.processes,
                                           join=False)
@@ -146,7 +145,7 @@ def measure(args: argparse.Namespace, folder: Path) -> list:
         together, reduces = zip(*result['together'], strict=True)
         one, all_, reduce = (median(t[1:]) for t in (times, together, reduces))  # first: warm-up
         rows.append({
-            'size': size, 'clips a process': batch, 'samples/s of 1': batch / one,
+            'size': size, 'clips per process': batch, 'samples/s of 1': batch / one,
             f'samples/s of {number}': number * batch / all_, 'efficiency': one / all_,
             'MB of gradient': result['parameters'] * 4 / 1e6, 'ms of a step': 1e3 * all_,
             'ms of the all-reduce alone': 1e3 * reduce, 'share of the all-reduce': reduce / all_,
@@ -155,11 +154,11 @@ def measure(args: argparse.Namespace, folder: Path) -> list:
 
 
 def markdown(report: dict) -> str:
-    """The report as text."""
+    """Format the report as Markdown."""
     columns = [column for column in report['rows'][0] if column != 'seconds']
     lines = [f'# Scaling of training, {report["processes"]} processes, {report["device"]}', '',
              f'{report["date"]}, commit {report["commit"]}, `{report["command"]}`', '',
-             report['machine'] + ('; one thread a process' * (report['device'] == 'cpu')), '',
+             report['machine'] + ('; one thread per process' * (report['device'] == 'cpu')), '',
              f'Clips: {report["clips"]}. Medians of {report["repeats"]} rounds.', '',
              '| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
     for row in report['rows']:
@@ -174,31 +173,24 @@ def main():
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='[cpu]')
-    parser.add_argument('--processes', type=int, default=2, help='one a GPU on cuda [2]')
+    parser.add_argument('--processes', type=int, default=2, help='one per GPU on cuda [2]')
     parser.add_argument('--sizes', nargs='+', choices=SIZES, default=list(SIZES), help='[all]')
-    parser.add_argument('--batch', type=int, help='clips of a process [depends on the size]')
-    parser.add_argument('--repeats', type=int, default=7, help='rounds that count [7]')
+    parser.add_argument('--batch', type=int, help='clips per process [depends on the size]')
+    parser.add_argument('--repeats', type=int, default=7, help='rounds [7]')
     parser.add_argument('--out', type=Path, default=ROOT / 'benchmarks/results',
                         help='folder [benchmarks/results]')
     args = parser.parse_args()
     now = datetime.now().astimezone()
-    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT,
-                            capture_output=True, text=True).stdout.strip() or 'unknown'
     report = dict(
         device=args.device, processes=args.processes, repeats=args.repeats,
-        date=now.isoformat(timespec='seconds'), commit=commit,
+        date=now.isoformat(timespec='seconds'), commit=commit(),
         command=shlex.join(['python', 'benchmarks/scaling.py', *sys.argv[1:]]),
         machine=machine(torch.device(args.device)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         report['clips'] = write_clips(folder / 'clips.pkl')
         report['rows'] = measure(args, folder)
-    text = markdown(report)
-    print(text)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / f'{now:%Y-%m-%d}_scaling_{args.device}'
-    file.with_suffix('.md').write_text(text)
-    file.with_suffix('.json').write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.out / f'{now:%Y-%m-%d}_scaling_{args.device}', markdown(report), report)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,10 @@
-"""Streaming: how long a camera waits for the scores of its frame, and how many frames it may send.
+"""Latency and throughput of streaming from a camera.
 
 python benchmarks/streaming.py
 
-Persons of procedural motion, all there all the time, are pushed frame by frame through
-MotionStream with its own tracking. The peer is the same model called once for every person
-instead of once for all whose windows fill. Both take turns.
+Persons of procedural motion, visible in all frames, are pushed frame by frame through MotionStream
+with its tracking. The peer is the same model called once per person instead of once for all
+complete windows. Both are interleaved.
 """
 
 import argparse
@@ -22,14 +22,14 @@ CONFIGS = dict(tiny='configs/dt3_utkinect_tiny.py', base='configs/dt3_sht.py')
 
 
 def load(size: str, device: str, batch_size: int) -> MotionInferencer:
-    """Model of a config with random weights; the times do not depend on them."""
+    """Build the model of a config with random weights, which do not affect the times."""
     cfg = load_config(ROOT / CONFIGS[size])
     cfg.model.backbone.init_cfg = None
     return MotionInferencer(cfg, device=device, batch_size=batch_size)
 
 
 def push(stream: MotionStream, points: np.ndarray, frame: int) -> tuple:
-    """Seconds of one frame and the number of windows it fills."""
+    """Push a frame; returns the seconds and the number of windows it completes."""
     points = points[:, frame % points.shape[1]]
     start = time.perf_counter()
     found = stream.push(points[..., :2], points[..., 2])
@@ -43,14 +43,14 @@ def main():
     parser.add_argument('--sizes', nargs='+', choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument('--persons', nargs='+', type=int, default=[1, 4, 8])
     parser.add_argument('--stride', type=int, default=4, help='frames between two windows')
-    parser.add_argument('--windows', type=int, default=12, help='full windows of each person')
+    parser.add_argument('--windows', type=int, default=12, help='windows per person')
     parser.add_argument('--threads', type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    print(f'stride {args.stride}, {args.windows} windows of each person\n'
+    print(f'stride {args.stride}, {args.windows} windows per person\n'
           f'{machine(torch.device(args.device))}\n')
     print('| model | persons | push without a window | push with windows: median | p90 | frames/s '
-          '| windows/s | one by one: windows/s | ratio |')
+          '| windows/s | one call per person: windows/s | ratio |')
     print('|---' * 9 + '|')
     for size in args.sizes:
         models = {name: load(size, args.device, batch) for name, batch in
@@ -67,8 +67,7 @@ def main():
             for frame in range(frames):
                 for name, stream in streams.items():
                     found[name].append(push(stream, points, frame))
-            # the start, in which windows fill for the first time, and a warm-up
-            counted = args.stride * args.windows
+            counted = args.stride * args.windows  # without the first windows and warm-up
             seconds, count = (np.array(v) for v in zip(*found['all'][-counted:], strict=True))
             alone, number = (np.array(v) for v in zip(*found['one'][-counted:], strict=True))
             assert count.sum() == number.sum() > 0

@@ -1,12 +1,11 @@
-"""A training step of UNIK next to the same formulas written out, head by head.
+"""Training step of UNIK compared with the same formulas written out, head by head.
 
 python benchmarks/unik.py                      # CPU
 python benchmarks/unik.py --device cuda --batch 32
 
 Both have the same weights and give the same result. A step is forward, cross entropy, backward and
-SGD. They take turns; the medians count.
+SGD. Runs are interleaved, medians reported.
 """
-
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +22,12 @@ SIZES = {
 
 
 def transcription(w: dict, x: torch.Tensor, training: bool = True) -> torch.Tensor:
-    """UNIK by the names of its checkpoints, step by step; without neighboring frames.
+    """Compute UNIK by its formulas with the released names; without neighboring frames.
 
     Args:
         w (dict): Weights and statistics by name; training changes the statistics.
         x (Tensor): (N, C, T, V, M).
-        training (bool): Whether batch norms take the statistics of the batch. Defaults to True.
+        training (bool): Whether batch norms use the statistics of the batch. Defaults to True.
 
     Returns:
         Tensor: (N, K).
@@ -68,7 +67,7 @@ def transcription(w: dict, x: torch.Tensor, training: bool = True) -> torch.Tens
 
 
 def step(forward, parameters, x, labels):
-    """A training step as a function."""
+    """Return a function that does a training step."""
     optimizer = torch.optim.SGD(parameters, lr=0.01, momentum=0.9, nesterov=True)
 
     def run():
@@ -93,8 +92,8 @@ def prepare(size: tuple, batch: int | None, device: torch.device) -> tuple:
         difference = (model(x) - transcription(weights, x)).abs().max().item()
     return batch, frames, difference, dict(
         ours=step(model, [p for p in model.parameters() if p.requires_grad], x, labels),
-        plain=step(lambda x: transcription(weights, x),
-                   [weights[name].requires_grad_() for name in names], x, labels))
+        reference=step(lambda x: transcription(weights, x),
+                       [weights[name].requires_grad_() for name in names], x, labels))
 
 
 if __name__ == '__main__':

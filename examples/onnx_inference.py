@@ -1,4 +1,4 @@
-"""Run what tools/export_onnx.py wrote on key points; needs NumPy and ONNX Runtime only.
+"""Run a model of tools/export_onnx.py on key points; needs only NumPy and ONNX Runtime.
 
 python examples/onnx_inference.py model.onnx clip.npy --img-shape 1080 1920
 """
@@ -11,8 +11,8 @@ import onnxruntime
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument('model', help='ONNX file')
-parser.add_argument('clip', nargs='?', help='.npy or .npz of (T, J, 3) or (M, T, J, 3): x and y '
-                    'in pixels, score; or a .json annotation file [a demo clip]')
+parser.add_argument('clip', nargs='?', help='.npy or .npz with (T, J, 3) or (M, T, J, 3): x and y '
+                    'in pixels, score; or a .json annotation file [demo clip]')
 parser.add_argument('--img-shape', nargs=2, type=int, default=(1080, 1920), metavar=('H', 'W'))
 args = parser.parse_args()
 
@@ -32,7 +32,7 @@ else:
     points = points[points.files[0]] if args.clip.endswith('.npz') else points
 
 points = points.reshape(-1, *points.shape[-3:])  # (M, T, J, 3)
-total = points.shape[1]  # the middle of every bin; a short clip starts again
+total = points.shape[1]  # the middle of each bin; a short clip is repeated
 sample = np.arange(frames) % total if total < frames else np.arange(0.5, frames) * total / frames
 points = points[:, sample.astype(int)].swapaxes(1, 2)[None]  # (1, M, J, F, 3)
 results = session.run(None, dict(keypoints=points.astype(np.float32),

@@ -44,7 +44,7 @@ def rows_of(report, table, **columns):
 
 @pytest.mark.slow
 def test_benchmark_report_has_every_table(report):
-    """Every table is in both files, and says where the numbers come from."""
+    """Both files have every table and the origin of the numbers."""
     content, text = report
     for field in ('machine', 'date', 'commit', 'command'):
         assert content[field] in text
@@ -57,14 +57,14 @@ def test_benchmark_report_has_every_table(report):
         'MoFM DT1, all', 'MoFM DT1, occupied', 'PoseC3D', 'ST-GCN'}
     for row in rows_of(report, 'stages'):
         share = f'{row["share"]:.1%}'
-        assert re.search(rf'^\| {row["way"]} \| {row["stage"]} \|.* {share} \|', text, re.M)
+        assert re.search(rf'^\| {row["variant"]} \| {row["stage"]} \|.* {share} \|', text, re.M)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('way', ['all, fp32', 'occupied, fp32', 'plain, fp32'])
-def test_benchmark_stages_add_up_to_the_step(report, way):
+@pytest.mark.parametrize('variant', ['all, fp32', 'occupied, fp32', 'reference, fp32'])
+def test_benchmark_stages_add_up_to_the_step(report, variant):
     """Shares of the step; its FLOPs and its peak memory are those of the stages."""
-    *parts, step = rows_of(report, 'stages', way=way)
+    *parts, step = rows_of(report, 'stages', variant=variant)
     assert step['stage'] == 'step'
     inside = [row for row in parts if row['stage'] not in ('load', 'transform')]
     assert {row['stage'] for row in inside} >= {
@@ -78,17 +78,17 @@ def test_benchmark_stages_add_up_to_the_step(report, way):
 @pytest.mark.slow
 def test_benchmark_stages_equal_formulas(report):
     """FLOPs of encoder, embedding and T-Head, and the bytes of AdamW."""
-    def flops(way, stage):
-        return 1e9 * rows_of(report, 'stages', way=way, stage=stage)[0]['GFLOP/sample']
+    def flops(variant, stage):
+        return 1e9 * rows_of(report, 'stages', variant=variant, stage=stage)[0]['GFLOP/sample']
 
-    # qkv, projection and MLP are 12 D^2 multiply-adds a token, attention 2 K D
+    # qkv, projection and MLP are 12 D^2 multiply-adds per token, attention 2 K D
     encoder = DEPTH * 2 * CUBES * (12 * WIDTH**2 + 2 * CUBES * WIDTH)
-    assert flops('all, fp32', 'encode') == flops('plain, fp32', 'encode') == encoder
+    assert flops('all, fp32', 'encode') == flops('reference, fp32', 'encode') == encoder
     assert flops('occupied, fp32', 'encode') < encoder
-    assert flops('plain, fp32', 'embed') == 2 * CUBES * (17 * 16 * 4**2) * WIDTH
+    assert flops('reference, fp32', 'embed') == 2 * CUBES * (17 * 16 * 4**2) * WIDTH
     assert flops('all, fp32', 'embed') == flops('occupied, fp32', 'embed') < flops(
-        'plain, fp32', 'embed')
-    assert flops('plain, fp32', 'head and loss') == 2 * CUBES * WIDTH * VOCABULARY
+        'reference, fp32', 'embed')
+    assert flops('reference, fp32', 'head and loss') == 2 * CUBES * WIDTH * VOCABULARY
     masked = flops('all, fp32', 'head and loss') * 2 / (2 * WIDTH * VOCABULARY)  # of 2 clips
     assert masked == round(masked)
     assert 18 <= masked <= 40
@@ -96,13 +96,13 @@ def test_benchmark_stages_equal_formulas(report):
     block = 12 * WIDTH**2 + 13 * WIDTH
     weights = ((17 * 16 * 16 + 1) * WIDTH + (96 + 1) * WIDTH + DEPTH * block + 2 * WIDTH
                + (WIDTH + 1) * VOCABULARY)
-    row, = rows_of(report, 'stages', way='plain, fp32', stage='optimizer')
+    row, = rows_of(report, 'stages', variant='reference, fp32', stage='optimizer')
     assert 2e6 * row['MB/sample'] == pytest.approx(28 * weights)
 
 
 @pytest.mark.slow
-def test_benchmark_ways_do_the_same_work(report):
-    """The plain way learns the same, and dense embedding gives the same."""
+def test_benchmark_variants_do_the_same_work(report):
+    """The reference has the same loss, and dense embedding the same result."""
     row, = rows_of(report, 'equality')
     assert row['difference'] <= 1e-4
     assert row['share of tokens'] == 1
@@ -111,7 +111,7 @@ def test_benchmark_ways_do_the_same_work(report):
     assert masked['positions'] == indexed['positions'] < every['positions'] == 32 * CUBES
     for row, logits in ((masked, 3 * masked['positions']), (every, 3 * every['positions']),
                         (indexed, every['positions'] + indexed['positions'])):
-        # log-softmax, its gradient and that of the logits; beside them tokens and weights
+        # log-softmax, its gradient and that of the logits; the rest are tokens and weights
         rest = 4 * WIDTH * (2 * row['positions'] + 2 * 32 * CUBES + VOCABULARY)
         assert 0 <= row['peak MiB'] * 2**20 - 4 * VOCABULARY * logits < rest
 
@@ -119,20 +119,20 @@ def test_benchmark_ways_do_the_same_work(report):
 @pytest.mark.slow
 def test_benchmark_targets_are_ratios_of_the_tables(report):
     """Ratios are those of the tables."""
-    ours, = rows_of(report, 'stages', way='occupied, fp32', stage='step')
-    plain, = rows_of(report, 'stages', way='plain, fp32', stage='step')
+    ours, = rows_of(report, 'stages', variant='occupied, fp32', stage='step')
+    reference, = rows_of(report, 'stages', variant='reference, fp32', stage='step')
     row, = [row for row in rows_of(report, 'targets')
-            if row['work'] == 'pre-training step, occupied, fp32, against the plain way']
-    ratio = plain['ms/sample'] / ours['ms/sample']
+            if row['work'] == 'pre-training step, occupied, fp32, against the reference']
+    ratio = reference['ms/sample'] / ours['ms/sample']
     assert row['measured'].startswith(f'{ratio:.2f}x')
     assert row['met'] == (ratio >= 2)
     peer, = rows_of(report, 'transforms', pipeline='PoseC3D')
     assert peer['MB/sample'] == pytest.approx(4 * 17 * 16 * 36**2 / 1e6)
 
 
-def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
+def test_benchmark_reference_has_same_loss_and_gradients(benchmarks):
     """Same loss and same gradients as ours, from heat maps of the loader."""
-    from peers import PlainPretrainer
+    from peers import ReferencePretrainer
     init_default_scope('mofm')
     cfg = load_config(ROOT / 'configs/mofm/pretrain_tiny.py')
     cfg.model.tokenizer.init_cfg = None
@@ -145,9 +145,9 @@ def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
     pipeline[2].update(render='loader')
     clips = SyntheticMotion(2, pipeline=pipeline)
     batch = motion_collate([clips[0], clips[1]])
-    plain = PlainPretrainer(model, lr=1e-3)
+    reference = ReferencePretrainer(model, lr=1e-3)
     weights = [*model.backbone.parameters(), *model.head.parameters()]
-    theirs = plain(*plain.copy(batch))
+    theirs = reference(*reference.copy(batch))
     expected = torch.autograd.grad(theirs, weights)
     del batch['inputs']['heatmap']
     loss = model(**model.data_preprocessor(batch, True), mode='loss')['loss_mask']
@@ -156,9 +156,9 @@ def test_benchmark_plain_way_has_same_loss_and_gradients(benchmarks):
         torch.testing.assert_close(ours, peer, atol=1e-5, rtol=1e-3)
 
 
-def test_benchmark_nested_stages_are_charged_once(benchmarks):
-    """A stage inside another is charged to itself only; methods are put back."""
-    from stages import Way, run_stages
+def test_benchmark_nested_stages_count_once(benchmarks):
+    """A stage inside another counts for itself only; methods are restored."""
+    from stages import Variant, run_stages
 
     class Model:
         def outer(self):
@@ -181,7 +181,7 @@ def test_benchmark_nested_stages_are_charged_once(benchmarks):
         spent.clear()
         return cost
 
-    way = Way(step, [('inner', model, 'inner'), ('outer', model, 'outer')])
-    assert run_stages(way, read) == dict(inner=20, outer=3, other=100)
-    assert run_stages(way, read, max) == dict(inner=10, outer=2, other=100)
+    variant = Variant(step, [('inner', model, 'inner'), ('outer', model, 'outer')])
+    assert run_stages(variant, read) == dict(inner=20, outer=3, other=100)
+    assert run_stages(variant, read, max) == dict(inner=10, outer=2, other=100)
     assert 'inner' not in vars(model)

@@ -242,7 +242,7 @@ def test_unik_names_bad_options_and_shapes():
     with pytest.raises(ValueError, match="frozen_norm: found 'none'"):
         UNIKBackbone(frozen_norm='none')
     with pytest.raises(ValueError, match=r'found shape \(1, 1, 8, 17, 2\), expected \(B, 2, T, 17,'
-                                         r' 2\) as by num_persons'):
+                                         r' 2\), see num_persons'):
         UNIKBackbone()(torch.zeros(1, 1, 8, 17, 3))
 
 
