@@ -35,7 +35,7 @@ def skeletons(joints, dims, persons=1, frames=12, count=4):
 
 
 def published(path, annotations):
-    """As ``ntu60_3danno.pkl``: neither scores nor an image."""
+    """Write annotations like ``ntu60_3danno.pkl``: neither scores nor an image."""
     ids = [ann['frame_dir'] for ann in annotations]
     path.write_bytes(pickle.dumps(dict(split=dict.fromkeys(SPLITS, ids),
                                        annotations=annotations)))
@@ -44,7 +44,7 @@ def published(path, annotations):
 
 def test_tmor_dataset_reads_published_3d_annotations(tmp_path):
     annotations = skeletons(25, 3, persons=2)
-    annotations[1]['keypoint'][1, 4] = 0  # nobody
+    annotations[1]['keypoint'][1, 4] = 0  # no person
     annotations[2]['keypoint'] = annotations[2]['keypoint'][..., :2]
     path = published(tmp_path / 'a.pkl', annotations)
     options = dict(split='train', layout='kinect25', to_layout='kinect25', dims=3)
@@ -84,7 +84,7 @@ def test_tmor_3d_annotations_round_trip_through_every_format(tmp_path, suffix):
 
 @pytest.fixture
 def recordings(tmp_path):
-    """Files of NW-UCLA."""
+    """Write files of NW-UCLA."""
     joints = np.random.default_rng(0).uniform(1, 2, (6, 20, 3)).round(3)
     joints[2, 3] = 0  # at the sensor: missing
     path = tmp_path / 'ucla.zip'
@@ -133,7 +133,7 @@ def test_pyskl_3d_keeps_joints_in_space(tmp_path):
 
 # ----------------------------------------------------------------------------------- configs
 def plane(joints=17, **kwargs):
-    """Annotations in pixels."""
+    """Return annotations in pixels."""
     return [dict(ann, img_shape=(480, 640), keypoint=100 * ann['keypoint'],
                  keypoint_score=np.ones(ann['keypoint'].shape[:3], np.float32))
             for ann in skeletons(joints, 2, **kwargs)]
@@ -141,7 +141,7 @@ def plane(joints=17, **kwargs):
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """A file of each kind, by the coordinates of its joints."""
+    """Write a file of each kind; paths by number of coordinates."""
     folder = tmp_path_factory.mktemp('files')
     return {2: published(folder / '2d.pkl', plane()),
             3: published(folder / '3d.pkl', skeletons(25, 3, persons=2))}

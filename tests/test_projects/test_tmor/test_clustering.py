@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parents[3] / 'projects/tmor/configs'
 
 
 def blobs(sizes, noise, dims=8, seed=0):
-    """Features of length 1 around one direction for each size, (N, dims) float64."""
+    """Draw unit vectors around one direction per size, (N, dims) float64."""
     rng = np.random.default_rng(seed)
     centers = np.eye(dims)[:len(sizes)].repeat(sizes, 0)
     x = centers + noise * rng.normal(size=centers.shape)
@@ -36,7 +36,7 @@ def blobs(sizes, noise, dims=8, seed=0):
 
 @pytest.mark.parametrize('seed', range(4))
 def test_dbscan_in_blocks_equals_sklearn(seed, monkeypatch):
-    """Labels in the same order, border points between clusters included."""
+    """Labels have the same order, including border points between clusters."""
     monkeypatch.setattr(clustering, '_BLOCK', 2000)  # of about 7 rows
     x = blobs([80, 60, 40, 20, 100], 0.25, seed=seed)
     x = torch.cat([x, x[::50]])[torch.randperm(306, generator=torch.manual_seed(seed))]
@@ -56,7 +56,7 @@ def test_dbscan_in_blocks_equals_sklearn(seed, monkeypatch):
 def test_dbscan_radius_follows_the_distances(cls):
     x = blobs([50, 50, 50], 0.1)
     bank = torch.zeros(160, 8).double()
-    bank[5:155] = 3 * x  # lengths do not matter, the others have not been seen
+    bank[5:155] = 3 * x  # lengths are ignored, the other rows are empty
     distance = NearestNeighbors(n_neighbors=5).fit(x.numpy()).kneighbors()[0][:, 3]
     expected = np.percentile(distance, 30)
     found = cls(percentile=30, max_share=1)(bank)
@@ -78,7 +78,7 @@ def test_dbscan_of_subset_finds_the_same_clusters():
 
 
 def test_dbscan_guards_against_one_and_no_cluster(monkeypatch):
-    """One cluster, no cluster, equal features, nothing yet."""
+    """One cluster, no cluster, equal features, no features."""
     printed = []
     monkeypatch.setattr(clustering, 'print_log', lambda text, *_: printed.append(text))
     torch.manual_seed(0)
@@ -103,7 +103,7 @@ def test_dbscan_guards_against_one_and_no_cluster(monkeypatch):
 
 
 def test_cluster_agreement_equals_formulas():
-    """A part of its own labels, one of one label, and samples without a cluster."""
+    """A part with its own labels, one with a single label, and samples without a cluster."""
     clusters = np.array([0, 0, 0, 1, 1, -1, 0, 2, 2, 1])
     labels = np.array([4, 4, 5, 5, 5, 4, 4, 0, 0, 0])
     parts = np.array([0] * 7 + [1] * 3)
@@ -136,7 +136,7 @@ class MeanPoseEncoder(nn.Module):
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """Two annotation files of 12 and 9 clips, three poses each, and tables of all."""
+    """Two annotation files of 12 and 9 clips, three poses each, and tables for all clips."""
     folder, rng = tmp_path_factory.mktemp('clips'), np.random.default_rng(0)
     poses = rng.uniform(100, 400, (3, 17, 2))
     for name, count in (('a', 12), ('b', 9)):
@@ -153,7 +153,7 @@ def files(tmp_path_factory):
 
 
 def config(name, files, **kwargs) -> Config:
-    """A config with small files."""
+    """Load a config with small files."""
     cfg = load_config(FOLDER / f'{name}.py')
     dataset = cfg.train_dataloader.dataset
     for part, file in zip(dataset.get('datasets', [dataset]), 'aba', strict=False):
@@ -169,7 +169,7 @@ def config(name, files, **kwargs) -> Config:
 
 @pytest.mark.parametrize('name', [path.stem for path in sorted(FOLDER.glob('pretrain*.py'))])
 def test_contrast_configs_build_and_learn(name, files):
-    """Full UNIK on some of the frames."""
+    """UNIK at full width on a part of the frames."""
     init_default_scope('mofm')
     cfg = config(name, files)
     cfg.model.queue_size = min(cfg.model.queue_size, 8)
@@ -193,7 +193,7 @@ def test_contrast_configs_build_and_learn(name, files):
 
 
 def test_contrast_training_resumes_with_clusters_and_queue(files, tmp_path):
-    """Clusters are found after the first epoch; bank, queue and clusters are in the checkpoint."""
+    """The first epoch ends with clusters; bank, queue and clusters are in the checkpoint."""
     clusters = dict(
         type='ClusterHook', clustering=dict(type='ClusterDBSCAN', eps=0.3, max_share=1))
     cfg = config('pretrain_stage1_tiny', files, **{

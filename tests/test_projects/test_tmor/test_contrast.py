@@ -58,7 +58,7 @@ def build(tables=None, norm=False, **kwargs) -> MotionContrast:
 
 
 def batch(indices, seed=0):
-    """Two views each, (2 B, M, T, J, C), and data samples."""
+    """Return two views each, (2 B, M, T, J, C), and data samples."""
     rng = torch.Generator().manual_seed(seed)
     samples = []
     for i in indices:
@@ -72,7 +72,7 @@ def unit(x):
 
 
 def phi(head, x):
-    """Projection in float64."""
+    """Project in float64."""
     first, _, last = head
     w1, b1, w2, b2 = (p.detach().double().numpy()
                       for p in (first.weight, first.bias, last.weight, last.bias))
@@ -80,7 +80,7 @@ def phi(head, x):
 
 
 def written_out(query, own, keys, anchors, entries, positive, negative):
-    """-log(S_align / (S_align + S_disc)), mean over the anchors, for one loss."""
+    """Compute -log(S_align / (S_align + S_disc)), mean over the anchors, for one loss."""
     total = 0.
     for q, k, i in zip(query, own, anchors, strict=True):
         align, disc = math.exp(q @ k / 0.07), 0.
@@ -98,7 +98,7 @@ def same(i, j):
 
 
 def other(i, j):
-    """N_i: another label, or, for noise, another sample."""
+    """Tell whether j is in N_i: another label or, for noise, another sample."""
     return CLUSTERS[i] != CLUSTERS[j] or (CLUSTERS[i] == -1 and i != j)
 
 
@@ -108,7 +108,7 @@ def test_contrast_losses_equal_loops(tables, mv_positives):
     model.prepare(IDS)
     model(*batch([0, 3, 2, 7, 9]), mode='loss')
     model(*batch([5, 4, 6], seed=1), mode='loss')
-    model.memory.clusters.copy_(CLUSTERS)  # found after the keys were put into the queue
+    model.memory.clusters.copy_(CLUSTERS)  # computed after the keys were queued
     anchors = [0, 3, 4, 5, 10]
     inputs, samples = batch(anchors, seed=2)
     keys, entries = (x.clone() for x in model.memory.entries())
@@ -154,7 +154,7 @@ def test_contrast_without_momentum_compares_the_batch(tables):
 
 
 def test_contrast_fewer_negatives_give_smaller_loss(tables):
-    """As many as there are is no difference, fewer give a smaller sum."""
+    """The number of entries gives the same loss, fewer negatives a smaller sum."""
     values = []
     for count in (None, 8, 2):
         model = build(tables, num_negatives=count, weights=dict(mm=0., mt=0.))
@@ -169,7 +169,7 @@ def test_contrast_fewer_negatives_give_smaller_loss(tables):
 
 
 def test_momentum_encoder_fills_bank_and_queue():
-    """Starts as a copy, keeps its share, and fills bank and queue."""
+    """It starts as a copy, keeps its share, and fills bank and queue."""
     model = build()
     model.prepare(IDS)
     model(*batch([1, 2]), mode='loss')
@@ -244,7 +244,7 @@ def test_contrast_names_bad_input(tables, tmp_path):
 
 
 def steps(kind: str, tables) -> dict:
-    """Gradients and memory after two steps on the global batches; this process has its part."""
+    """Return gradients and memory after two steps on this process's part of the batches."""
     model = build(tables, norm=kind == 'batch norm', **(
         dict(momentum=None, queue_size=0) if kind == 'in batch' else {}))
     model.prepare(IDS)
@@ -289,7 +289,7 @@ def two(tmp_path, tables):
 
 
 def test_contrast_on_two_processes_equals_one(two, tables):
-    """They do what one does with all the clips."""
+    """They have the result of one process with all clips."""
     for kind in ('queue', 'in batch'):
         expected = steps(kind, tables)
         assert expected['heads.visual.0.weight'].abs().max() > 1e-3

@@ -58,7 +58,7 @@ class Encoder:
 
 @pytest.fixture
 def encoder(tmp_path):
-    """Name and log of an encoder in a file."""
+    """Write an encoder to a file; returns its name and log."""
     (tmp_path / 'encoder.py').write_text(ENCODER)
     return f'{tmp_path / "encoder.py"}:Encoder', tmp_path / 'calls.txt'
 
@@ -73,7 +73,7 @@ def unit(x):
 
 
 def write_video(path, gray, size=(16, 12)):
-    """A video of even frames with these gray levels."""
+    """Write a video of uniform frames with these gray levels."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, size)
     for value in gray:
         writer.write(np.full((*size[::-1], 3), value, np.uint8))
@@ -98,7 +98,7 @@ def test_table_writer_resumes_and_grows(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    other = TableWriter(path, dict(encoder='e'))  # after a stop, or beside the first
+    other = TableWriter(path, dict(encoder='e'))  # resumed, or a second process
     assert other.done == set(ids[2:5])
     add(other, ids[:2])
     assert other.finish(ids[:6], last=False) == ['s5']
@@ -269,7 +269,7 @@ def test_text_tool_joins_clips_of_several_files(tmp_path, encoder):
 
 # ----------------------------------------------------------------------------------- encoders
 def test_read_clip_takes_even_frames_and_normalizes(tmp_path):
-    """Every (T // n)-th frame, and what ViCLIP subtracts and divides by."""
+    """Every (T // n)-th frame, with the mean and standard deviation of ViCLIP."""
     path = write_video(tmp_path / 'a.avi', range(0, 250, 10))  # 25 frames
 
     def gray(clip):
@@ -287,7 +287,7 @@ def test_read_clip_takes_even_frames_and_normalizes(tmp_path):
     np.testing.assert_allclose(gray(read_clip(Video(path), np.array([3, 7]), 4, 10)),
                                [30, 70, 70, 70], atol=3)
     np.testing.assert_allclose(gray(read_clip(Video(path), np.array([20, 24, 30]), 3, 10)),
-                               [200, 240, 240], atol=3)  # a frame that is not there
+                               [200, 240, 240], atol=3)  # beyond the last frame
     with pytest.raises(AnnotationError, match=r'a\.avi: frames: found none of'):
         read_clip(Video(path), np.array([40]), 2, 10)
 
@@ -376,7 +376,7 @@ def test_triplets_count_unusable_clips():
 
 @pytest.fixture
 def native(tmp_path):
-    """Six videos with poses as MMPose writes them; nobody is in the last one."""
+    """Six videos with poses in the format of MMPose; the last one has no person."""
     (tmp_path / 'videos').mkdir()
     (tmp_path / 'poses').mkdir()
     rng = np.random.default_rng(0)
@@ -395,7 +395,7 @@ def native(tmp_path):
 
 
 def test_triplets_keep_different_captioned_clips(native, encoder, capsys):
-    """v0 and v1 stay: v2 repeats v0, v3 nearly v1, v4 has no caption, v5 nobody."""
+    """v0 and v1 stay: v2 repeats v0, v3 nearly v1, v4 has no caption, v5 no person."""
     name, log = encoder
     out = native / 'out/set.pkl'
     command = [str(native / 'poses'), str(native / 'captions.csv'), str(out), '--from', 'mmpose',
@@ -428,7 +428,7 @@ def test_triplets_keep_different_captioned_clips(native, encoder, capsys):
 
 
 def test_triplets_of_real_video_have_features(real_data, tmp_path, encoder, capsys):
-    """Real poses in AlphaPose's files; one of the two recordings has its video."""
+    """Real poses in files of AlphaPose; one of the two recordings has its video."""
     name, log = encoder
     for file in ('images_and_video_sample.zip', 'alphapose_sample.zip'):
         with zipfile.ZipFile(real_data(file)) as archive:

@@ -23,7 +23,7 @@ init_default_scope('mofm')
 
 
 def recording(name, frames, persons=1, seed=0, **fields):
-    """An annotation of random joints."""
+    """Return an annotation of random joints."""
     rng = np.random.default_rng(seed)
     return dict(
         frame_dir=name, label=0, img_shape=(480, 640), total_frames=frames,
@@ -45,7 +45,7 @@ def write(tmp_path):
 # ------------------------------------------------------------------------------------------- data
 @pytest.mark.parametrize('strict', [False, True])
 def test_untrimmed_windows_and_targets_equal_loops(write, strict):
-    """Against loops over the frames of the video: gaps, overlapping actions, ends, padding."""
+    """Loops over the frames of the video: gaps, overlapping actions, ends, padding."""
     inds = np.array([0, 1, 2, 3, 5, 6, 9, 10, 11, 12, 13, 14, 15, 18])
     segments = np.array([[0, 1, 4], [2, 3, 9], [0, 9, 9], [1, 14, 40]])
     dataset = write(recording('v', 14, 2, frame_inds=inds, segments=segments),
@@ -159,7 +159,7 @@ def features(frames):
 
 
 def interpolated(x, length):
-    """Rows of (T, D) at the centers of ``length`` bins, in float64."""
+    """Interpolate (T, D) at the centers of ``length`` bins, in float64."""
     x = np.asarray(x, np.float64)
     out = np.zeros((length, x.shape[1]))
     for i in range(length):
@@ -199,7 +199,7 @@ def test_frame_head_without_time_is_constant():
 
 
 def test_sd_tcn_head_equals_formula():
-    """Against the formula, frame by frame: residual blocks that see no padding of their inputs."""
+    """The formula, frame by frame: residual blocks that ignore the padding of their inputs."""
     torch.manual_seed(0)
     head = SDTCNHead(3, in_channels=4, hidden_channels=5).eval()
     x, valid = torch.randn(1, 9, 4), torch.ones(1, 20, dtype=bool)
@@ -272,14 +272,14 @@ class EveryFourthFrame(nn.Module):
         return features(self.conv(x).relu().transpose(1, 2))
 
 
-def detector(head=None, **backbone):
+def localizer(head=None, **backbone):
     return MODELS.build(dict(
         type='MotionDetector', backbone=dict(type='EveryFourthFrame', **backbone),
         head=dict(head or dict(type='FrameHead'), num_classes=3, in_channels=16)))
 
 
 def windows(number=6, frames=20):
-    """Windows in which the place of the person tells the action."""
+    """Return windows in which the position of the person determines the action."""
     rng = np.random.default_rng(0)
     targets = np.zeros((number, frames, 3), bool)
     targets[np.arange(number)[:, None], np.arange(frames), rng.integers(
@@ -297,7 +297,7 @@ def windows(number=6, frames=20):
                                   dict(type='SDTCNHead', hidden_channels=16)])
 def test_motion_detector_learns_actions_of_frames(head):
     torch.manual_seed(0)
-    model, (inputs, samples, targets) = detector(head), windows()
+    model, (inputs, samples, targets) = localizer(head), windows()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(60):
         optimizer.zero_grad()
@@ -310,7 +310,7 @@ def test_motion_detector_learns_actions_of_frames(head):
 
 
 def test_motion_detector_probe_trains_the_head_only():
-    model, (inputs, samples, _) = detector(frozen=True), windows(2)
+    model, (inputs, samples, _) = localizer(frozen=True), windows(2)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 17 * 3
     model(inputs, samples, mode='loss')['loss_frame'].backward()
     assert model.backbone.conv.weight.grad is None
@@ -319,7 +319,7 @@ def test_motion_detector_probe_trains_the_head_only():
 
 
 def test_motion_detector_names_bad_classes_and_samples():
-    model, (inputs, samples, _) = detector(), windows(2)
+    model, (inputs, samples, _) = localizer(), windows(2)
     for sample in samples:
         sample.set_metainfo(dict(frame_targets=np.zeros((20, 4), bool)))
     with pytest.raises(ValueError, match='found 4 classes, expected num_classes=3'):

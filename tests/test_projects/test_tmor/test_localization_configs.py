@@ -16,7 +16,7 @@ from tests.test_tools.tool_runner import as_module
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
-# The others differ from these in weights, splits, or options that other tests have.
+# The others differ from these in weights, splits, or options that other tests cover.
 CONFIGS = ('localize_charades_probe', 'localize_pku_cs', 'localize_tsu_cs_sdtcn',
            'localize_utkinect', 'localize_utkinect_mofm_tiny', 'localize_utkinect_motionbert_tiny')
 SPLITS = ('train', 'test', 'cs_train', 'cs_test', 'cv_train', 'cv_test')
@@ -25,7 +25,7 @@ CLASSES = dict(utkinect=10, tsu=51, pku=51, charades=157)
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """Recordings with and without people, by the number of coordinates."""
+    """Write recordings with and without people; paths by number of coordinates."""
     folder, rng = tmp_path_factory.mktemp('files'), np.random.default_rng(0)
     for dims, joints in ((2, 17), (3, 25)):
         annotations = []
@@ -43,7 +43,7 @@ def files(tmp_path_factory):
 
 
 def loader(cfg, files, classes):
-    """A batch of the config's own data, of short windows."""
+    """Load the config's data with short windows."""
     dataset = cfg.dataset
     dataset.update(ann_file=str(files / f'{dataset.get("dims", 2)}.pkl'), num_classes=classes)
     if dataset.window > 16:

@@ -35,9 +35,9 @@ def recording(name, frames, persons=1, **fields):
 
 @pytest.fixture(scope='module', params=['localize_utkinect', 'localize_utkinect_mofm_tiny'])
 def model(request, tmp_path_factory):
-    """Annotation file, config and checkpoint of a model that has learned nothing."""
+    """Annotation file, config and checkpoint of an untrained model."""
     folder = tmp_path_factory.mktemp('detection')
-    inds = np.r_[2:20, 25:40]  # persons are not there at first, and in between
+    inds = np.r_[2:20, 25:40]  # no persons at the start and in between
     dump_annotations(dict(
         split=dict(test=['long', 'gap', 'short']), metainfo=dict(classes=CLASSES),
         annotations=[recording('long', 40, 2), recording('gap', len(inds), frame_inds=inds),
@@ -48,7 +48,7 @@ def model(request, tmp_path_factory):
     cfg.test_dataloader.dataset.update(ann_file=str(folder / 'a.pkl'), window=WINDOW,
                                        stride=STRIDE)
     for metric in cfg.test_evaluator:
-        if 'segments' in metric:  # scores of a model that knows nothing are all about .5
+        if 'segments' in metric:  # scores of an untrained model are all about .5
             metric.segments.update(threshold=.5, min_length=2)
     torch.manual_seed(0)
     network = MODELS.build(cfg.model)
@@ -62,7 +62,7 @@ def model(request, tmp_path_factory):
 
 @pytest.fixture
 def expected(model):
-    """Recordings by name as the metrics of the config see them, and its segments."""
+    """Recordings by name as in the metrics of the config, and the segments."""
     cfg = load_config(model / 'config.py')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     network = MODELS.build(cfg.model).eval()
@@ -82,7 +82,7 @@ def inferencer(model):
 
 
 def test_temporal_inferencer_equals_test(inferencer, expected, model):
-    """Windows that overlap, end behind the recording, and have frames without anybody."""
+    """Windows overlap, end behind the recording, and have frames without persons."""
     assert inferencer.tasks == ('localize', 'features')
     results = inferencer(model / 'a.pkl', progress=False)
     recordings, to_segments = expected
@@ -108,13 +108,13 @@ def test_temporal_inferencer_equals_test(inferencer, expected, model):
 
 
 def test_temporal_inferencer_result_is_in_input_frames(inferencer, model, tmp_path):
-    """Every second frame of the input goes in; results are in frames of the input."""
+    """The model gets every second frame of the input; results are in frames of the input."""
     twice = recording('twice', 50)
     half = dict(twice, total_frames=25, keypoint=twice['keypoint'][:, ::2],
                 keypoint_score=twice['keypoint_score'][:, ::2])
     slow, = inferencer([half], window=10, progress=False)
     fast, = inferencer([twice], window=10, fps=20., model_fps=10., progress=False)
-    assert slow.frames.tolist() == [[0, 9], [10, 19], [20, 24]]  # the stride of the config goes
+    assert slow.frames.tolist() == [[0, 9], [10, 19], [20, 24]]  # the stride of the config is ignored
     assert fast.scores.shape == (50, 10)
     assert fast.frames.tolist() == [[0, 18], [20, 38], [40, 48]]
     np.testing.assert_allclose(fast.scores[:49:2], slow.scores, atol=1e-5)
@@ -130,7 +130,7 @@ def test_temporal_inferencer_result_is_in_input_frames(inferencer, model, tmp_pa
 
 
 def test_temporal_stream_equals_windows(inferencer):
-    """Each person by themselves, in windows of the config."""
+    """Persons are scored separately, in windows of the config."""
     ann = recording('a', 20, 2)
     stream = MotionStream(inferencer, (480, 640))
     found = [result for frame in range(20) for result in stream.push(

@@ -1,4 +1,4 @@
-"""Frame and event mAP against their definitions in loops, by hand; segments and timelines."""
+"""Frame and event mAP against loops and hand computation; segments and timelines."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from projects.tmor.localization import (
 
 
 def samples_of(recordings, window=8, stride=5):
-    """Data samples of windows of {name: (scores (T, K), targets, segments)}."""
+    """Cut data samples of windows from {name: (scores (T, K), targets, segments)}."""
     out = []
     for name, (scores, targets, segments) in recordings.items():
         total = len(scores)
@@ -49,7 +49,7 @@ def recordings():
 
 
 def ap_of_frames(scores, targets):
-    """Mean over the positives of the precision at their ranks."""
+    """Average the precision at the ranks of the positives."""
     total, hits = 0., 0
     for rank, i in enumerate(sorted(range(len(scores)), key=lambda i: -scores[i]), 1):
         if targets[i]:
@@ -104,7 +104,7 @@ def test_frame_map_averages_overlapping_windows():
 
 
 def ap_of_events(proposals, truth, theta, skip):
-    """The sweep as the protocol says it, one proposal at a time, everything counted anew."""
+    """Sweep as in the protocol, one proposal at a time, with new counts each time."""
     proposals = sorted(proposals, key=lambda p: p[4])
     matched = []
     for video, label, start, end, _ in proposals:
@@ -211,7 +211,7 @@ def test_argmax_segments_close_gaps_and_drop_short_runs():
                                      [0, 51, 69, .6]])
     assert argmax_segments(scores, sigma=0, min_length=9)[-1].tolist()[:3] == [1, 80, 88]
     assert argmax_segments(np.zeros((30, 2)), sigma=5).shape == (0, 4)
-    # a class of .45 is less likely than a background of .55 - and than nothing without the others
+    # a class of .45 is less likely than a background of .55
     assert not len(argmax_segments(np.full((30, 1), .45), sigma=0))
     assert len(argmax_segments(np.full((30, 1), .55), sigma=0)) == 1
 
@@ -252,7 +252,7 @@ def test_timeline_shows_classes_that_occur():
     np.testing.assert_allclose(np.array(predicted).T, scores[:, [1, 3, 4]], rtol=1e-6)
     axis, = draw_timeline(scores, targets, list('abcde'), max_classes=1).axes
     assert [t.get_text() for t in axis.get_yticklabels()] == ['d']  # most annotated frames
-    axis, = draw_timeline(scores, None, list('abcde')).axes  # nobody knows the truth
+    axis, = draw_timeline(scores, None, list('abcde')).axes  # without ground truth
     assert [t.get_text() for t in axis.get_yticklabels()] == ['e']
     assert len(axis.images) == 1
     with pytest.raises(ValueError, match='expected'):

@@ -1,4 +1,4 @@
-"""Every transform of skeleton sequences against its rule, point by point."""
+"""Transforms of skeleton sequences against their definitions, point by point."""
 
 import math
 
@@ -15,7 +15,7 @@ JOINTS = 17
 
 
 def clip(persons=2, frames=9, dims=2, seed=0):
-    """An annotation of random walks in which some joints are missing."""
+    """Return an annotation of random walks in which some joints are missing."""
     rng = np.random.default_rng(seed)
     keypoint = rng.uniform(100, 400, (persons, 1, JOINTS, dims))
     keypoint = keypoint + rng.normal(0, 3, (persons, frames, JOINTS, dims)).cumsum(1)
@@ -32,7 +32,7 @@ def apply(name, results, **kwargs):
 
 
 def normal(**kwargs):
-    """A clip as the other transforms get it."""
+    """Return a normalized clip, the input of the other transforms."""
     return apply('NormalizeSkeleton', clip(**kwargs))
 
 
@@ -63,7 +63,7 @@ def test_tmor_box_normalization_fills_the_unit_cube(dims):
     np.testing.assert_allclose(points.min(0) + points.max(0), 0, atol=1e-5)
     before = clip(dims=dims)['keypoint']
     ratio = np.ptp(before[before.any(-1)], axis=0) / spans
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)  # proportions stay
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)  # keeps proportions
 
 
 def test_tmor_3d_joints_are_centered():

@@ -1,4 +1,4 @@
-"""UNIK against its formulas and the published counts; checkpoints of its authors."""
+"""UNIK against its formulas and the published counts; released checkpoints."""
 
 import math
 import sys
@@ -34,7 +34,7 @@ def test_unik_has_published_names_and_shapes():
         state = UNIK(num_heads=12, num_classes=120, num_joints=25, in_channels=3).state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     assert shapes['data_bn.running_mean'] == (150, )
-    assert shapes['l1.s_unit.DepM'] == (3, 25, 25)  # whatever num_heads is
+    assert shapes['l1.s_unit.DepM'] == (3, 25, 25)  # independent of num_heads
     assert shapes['l2.s_unit.DepM'] == (12, 25, 25)
     assert shapes['l2.s_unit.bias'] == (25, )
     assert shapes['l2.s_unit.conv_a.11.weight'] == (16, 64, 1, 1)
@@ -70,7 +70,7 @@ def test_unik_has_published_initialization():
 
 # ----------------------------------------------------------------------------------- formulas
 def shake(module):
-    """Weights and statistics with which every term matters."""
+    """Randomize weights and statistics so that every term matters."""
     generator = torch.Generator().manual_seed(0)
     for name, value in module.state_dict().items():
         if value.is_floating_point():
@@ -81,7 +81,7 @@ def shake(module):
 
 
 def formula_norm(x, state, name, training):
-    """Batch norm of (N, C, T, V), and the statistics after it."""
+    """Compute batch norm of (N, C, T, V), and the statistics after it."""
     mean, var = state[f'{name}.running_mean'], state[f'{name}.running_var']
     if training:
         size = x.size / x.shape[1]
@@ -95,13 +95,13 @@ def formula_norm(x, state, name, training):
 
 
 def formula_conv(x, state, name):
-    """1x1 convolution of (N, C, T, V)."""
+    """Compute a 1x1 convolution of (N, C, T, V)."""
     return (np.einsum('oc,nctv->notv', state[f'{name}.weight'][:, :, 0, 0], x)
             + state[f'{name}.bias'][:, None, None])
 
 
 def formula_spatial(x, state, name, tau, training):
-    """S_LSU, joint by joint in float64."""
+    """Compute S_LSU joint by joint in float64."""
     if tau > 1:  # joints of frame t - 1, of t, of t + 1
         n, c, t, v = x.shape
         wide = np.zeros((n, c, t, tau * v))
@@ -138,7 +138,7 @@ def formula_spatial(x, state, name, tau, training):
 
 
 def formula_temporal(x, state, name, stride, training):
-    """T_LSU, frame by frame."""
+    """Compute T_LSU frame by frame."""
     weight = state[f'{name}.conv.weight'][..., 0]  # (O, C, kernel)
     half, frames = weight.shape[2] // 2, x.shape[2]
     out = []
@@ -247,7 +247,7 @@ def test_unik_names_bad_options_and_shapes():
 
 
 def test_unik_transfers_to_other_joints_and_coordinates(tmp_path):
-    """What the number of joints or coordinates shapes is new, and the rest is loaded."""
+    """Parameters shaped by the number of joints or coordinates are new, the rest is loaded."""
     source, path = UNIKBackbone(), tmp_path / 'stage1.pth'
     shake(source)
     torch.save(dict(state_dict={f'backbone.{name}': value for name, value
@@ -314,7 +314,7 @@ def test_unik_conversion_refuses_other_checkpoints(tmp_path):
 
 
 def test_unik_temporal_unit_keeps_kernel_order():
-    """A kernel that only looks one frame ahead."""
+    """The kernel looks one frame ahead."""
     unit = TemporalUnit(1, 1, 9, 1).eval()
     nn.init.zeros_(unit.conv.weight)
     unit.conv.weight.data[0, 0, 5] = 1

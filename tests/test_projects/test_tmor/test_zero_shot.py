@@ -53,7 +53,7 @@ def build(table, **options):
 
 
 def project(phi, x):
-    """Two layers with ReLU between, and division by the length, in float64."""
+    """Compute two layers with ReLU between and L2 normalization, in float64."""
     (w0, b0), (w1, b1) = ([p.detach().double().numpy() for p in phi[i].parameters()]
                           for i in (0, 2))
     return unit(np.maximum(np.asarray(x, np.float64) @ w0.T + b0, 0) @ w1.T + b1)
@@ -89,7 +89,7 @@ def test_zero_shot_scores_are_cosines(table, tmp_path, visual):
 
 
 def test_zero_shot_loss_equals_formula_over_seen_classes(table):
-    """Equations 6 to 8: the own text against the texts of the other seen classes."""
+    """Equations 6 to 8: the text of the class against those of the other seen classes."""
     pooled, labels = np.random.default_rng(2).normal(size=(6, 4)), [0, 2, 1, 1, 0, 2]
     head = build(table, num_seen=3)
     motion = project(head.motion, pooled)
@@ -115,7 +115,7 @@ def test_zero_shot_head_loads_weights_of_text_stage(table, tmp_path):
     other = build(table, init_cfg=init_cfg)
     other.init_weights()
     torch.testing.assert_close(other.text[2].weight, head.text[2].weight + 1)
-    torch.save({k: v for k, v in state.items() if 'motion' in k}, path)  # no text, no zero-shot
+    torch.save({k: v for k, v in state.items() if 'motion' in k}, path)  # without text projection
     with pytest.raises(ValueError, match=r'text.0.weight: found nothing, expected \(6, 6\)'):
         build(table, init_cfg=init_cfg).init_weights()
 
@@ -131,10 +131,10 @@ def test_zero_shot_head_names_wrong_classes(table):
 def test_zero_shot_accuracies_equal_hand_computation():
     """Two seen classes, three unseen ones; class 2 has three samples, class 4 none."""
     scores = np.array([[.9, 0, .1, 0, 0],   # 0, right
-                       [.1, .5, .8, 0, 0],  # 1, taken for 2
+                       [.1, .5, .8, 0, 0],  # 1, predicted 2
                        [.5, 0, .9, 0, 0],   # 2, right
-                       [.9, 0, .8, .1, 0],  # 2, taken for 0; right among the unseen
-                       [0, 0, .1, .2, 0],   # 2, taken for 3
+                       [.9, 0, .8, .1, 0],  # 2, predicted 0; right among the unseen
+                       [0, 0, .1, .2, 0],   # 2, predicted 3
                        [0, 0, 0, .2, 0]])   # 3, right
     labels = np.array([0, 1, 2, 2, 2, 3])
     expected = dict(top1=3 / 6, mean_class=(1 + 0 + 1 / 3 + 1) / 4, unseen_top1=3 / 4,
@@ -176,12 +176,12 @@ def test_zero_shot_baseline_is_nearest_to_the_nearest_seen_class():
         seen = max(range(3), key=lambda c: float(
             x @ unit(unit(train)[labels == c].mean(0)) / np.linalg.norm(x)))
         unseen = max((3, 4), key=lambda c: unit(texts[seen]) @ unit(texts[c]))
-        assert scores.argmax() == seen  # among all classes it is the seen one itself
+        assert scores.argmax() == seen  # the seen class itself
         assert 3 + scores[3:].argmax() == unseen
 
 
 def test_zero_shot_finds_unseen_classes_by_texts(tmp_path):
-    """Motions that are a linear map of the texts: learned on some classes, true of others."""
+    """Motions are a linear map of the texts, learned on some classes, tested on others."""
     rng = np.random.default_rng(0)
     names = [f'class{i}' for i in range(14)]
     hidden = unit(rng.normal(size=(14, 3)))
@@ -230,7 +230,7 @@ def files(tmp_path_factory):
 
 
 def overrides(name, files):
-    """A config with these files and random weights."""
+    """Return overrides with these files and random weights."""
     cfg = load_config(CONFIGS / f'{name}.py')
     data = 'penn_action' if 'penn' in name else 'smarthome'
     head = cfg.model.cls_head
@@ -245,7 +245,7 @@ def overrides(name, files):
             dataset.ann_file = files[data]
             for transform in dataset.pipeline if 'UNIK' in cfg.model.backbone.type else ():
                 if 'num_frames' in transform:
-                    transform.num_frames = 16  # as many as the others have
+                    transform.num_frames = 16  # as the other models
     return cfg
 
 
@@ -255,7 +255,7 @@ def test_zero_shot_configs_learn_and_predict(name, files):
     cfg = overrides(name, files)
     test = DATASETS.build(cfg.test_dataloader.dataset)
     names = cfg.model.cls_head.get('classes', LABEL_NAMES['smarthome'])
-    assert test.metainfo['classes'] == list(names)  # a label means the same in head and data
+    assert test.metainfo['classes'] == list(names)  # same labels in head and data
     model = MODELS.build(cfg.model)
     if cfg.train_dataloader:
         data = DATASETS.build(cfg.train_dataloader.dataset)
@@ -292,6 +292,6 @@ def test_zero_shot_splits_tool_prints_its_table(files, tmp_path, capsys):
 
 
 def test_zero_shot_class_names_come_from_texts(table):
-    """Those of the texts, which data of the training need not know."""
+    """Names of classes are those of the texts, also of classes without training data."""
     assert build(table).classes == tuple(CLASSES)
     assert build(table, classes=['jump', 'walk']).classes == ('jump', 'walk')
