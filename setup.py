@@ -65,7 +65,8 @@ setup(
     # plug-ins; without projects/__init__.py others may have projects of the same name
     packages=[*find_packages(include=['mofm', 'mofm.*']), 'projects',
               *(f'projects.{name}' for name in find_packages('projects'))],
-    package_data={'mofm.sources': ['joint_maps/*.json'],
+    package_data={'mofm': ['py.typed'],
+                  'mofm.sources': ['joint_maps/*.json'],
                   'mofm.visualization': ['report.html'],
                   'projects.tmor': ['descriptions/*.json']},
     install_requires=CORE,

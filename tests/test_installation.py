@@ -1,5 +1,6 @@
 """The plug-ins in projects/ are importable from the checkout and after installation."""
 
+import json
 import re
 import subprocess
 import sys
@@ -25,3 +26,14 @@ def test_no_script_edits_the_path_of_modules():
     assert len(scripts) > 200
     edit = re.compile(r'^ *sys\.path(\.|\[.*\] *=| *\+?=)', re.MULTILINE)
     assert not [path for path in scripts if edit.search(path.read_text())]
+
+
+def test_package_data_with_marker_of_types_exists():
+    code = ('import json, setuptools; from distutils.core import run_setup; '
+            'print(json.dumps(run_setup("setup.py", stop_after="init").package_data))')
+    data = json.loads(subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT,
+                                     check=True, capture_output=True, text=True).stdout)
+    assert data['mofm'] == ['py.typed']
+    for package, patterns in data.items():
+        for pattern in patterns:
+            assert any(ROOT.joinpath(*package.split('.')).glob(pattern)), (package, pattern)

@@ -14,10 +14,12 @@ import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
 from mofm.datasets import SyntheticMotion
@@ -48,7 +50,7 @@ class DenseRenderer:
         ValueError: If the pipeline has other transforms or samples several clips.
     """
 
-    def __init__(self, pipeline: Sequence[dict], data_preprocessor: nn.Module):
+    def __init__(self, pipeline: Sequence[dict], data_preprocessor: BaseDataPreprocessor):
         transforms = [TRANSFORMS.build(t) for t in pipeline]
         kinds = [type(t) for t in transforms]
         if kinds not in ([UniformSampleFrames, PoseCompact, ThermalCubeFormat, PackMotionInputs],
@@ -60,7 +62,7 @@ class DenseRenderer:
         if transforms[0].num_clips != 1:
             raise ValueError(f'num_clips of UniformSampleFrames: found {transforms[0].num_clips}, '
                              'expected 1; a graph takes one clip of a recording')
-        self.compact = transforms[1] if PoseCompact in kinds else None
+        self.compact: PoseCompact | None = transforms[1] if PoseCompact in kinds else None
         self.format = transforms[-2]
         rendering = self.format if self.format.render == 'loader' else data_preprocessor
         self.grid = data_preprocessor.grid
@@ -81,7 +83,7 @@ class DenseRenderer:
         points = points.where(present[..., None], 0)
         size = img_shape.flip(1)[:, None, None, None].float()  # (B, 1, 1, 1, 2) width, height
         if self.compact:
-            points, size = self._crop(points, present, size)
+            points, size = self._crop(self.compact, points, present, size)
             present = present & _seen(points)
         score = score.where(present, 0)
         scale, offset = fit_canvas(size, self.format.grid.canvas, torch)
@@ -91,14 +93,15 @@ class DenseRenderer:
         heat = heat_y[..., :, None] * heat_x[..., None, :]  # (B, M, J, F, H, W)
         return RenderedCubes(heat.amax(1), self.grid)
 
-    def _crop(self, points: Tensor, present: Tensor, size: Tensor) -> tuple:
+    @staticmethod
+    def _crop(compact: PoseCompact, points: Tensor, present: Tensor, size: Tensor) -> tuple:
         """See :class:`PoseCompact`."""
         low, high = (
             extreme(points.where(present[..., None], fill), (1, 2, 3), keepdim=True).double()
             for extreme, fill in ((torch.amin, torch.inf), (torch.amax, -torch.inf)))
         empty = low > high  # (B, 1, 1, 1, 2)
         low, high = low.where(~empty, 0), high.where(~empty, 0)
-        start, box, large = self.compact.box(low, high, size.double(), torch)
+        start, box, large = compact.box(low, high, size.double(), torch)
         people = present.flatten(1).any(1)[:, None, None, None, None]
         crop = people & large
         points = (points - start.float()).where(crop & present[..., None], points)
@@ -135,7 +138,7 @@ class ExportableModel(nn.Module):
     """Keypoints in pixels to results, for torch.export, torch.compile and the ONNX exporter.
 
     Args:
-        model (nn.Module): From :func:`mofm.apis.init_model`, of a task with a graph.
+        model (BaseModel): From :func:`mofm.apis.init_model`, of a task with a graph.
 
     Attributes:
         task (type[BaseInferencer]): The task, which has the graph behind the rendering.
@@ -146,7 +149,7 @@ class ExportableModel(nn.Module):
         ValueError: If there is no graph for the model or its test pipeline.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: BaseModel):
         super().__init__()
         self.task = _find_task(model)
         self.outputs = tuple(self.task.predicted)
@@ -189,7 +192,7 @@ class ExportableModel(nn.Module):
         return self.task.graph(self.model, self.render(keypoints, img_shape))
 
 
-def _find_task(model: nn.Module) -> type[BaseInferencer]:
+def _find_task(model: BaseModel) -> type[BaseInferencer]:
     """The task of a model that has a graph."""
     parts = [getattr(model, name, None) for name in ('backbone', 'cls_head', 'head')]
     if parts[0] is None or type(parts[0]) is MoFMBackbone:
@@ -201,7 +204,7 @@ def _find_task(model: nn.Module) -> type[BaseInferencer]:
                      'MoFMBackbone with a head whose task has one (docs/deployment.md)')
 
 
-def _pipeline(model: nn.Module) -> Sequence[dict]:
+def _pipeline(model: BaseModel) -> Sequence[dict]:
     """Transforms of the test data."""
     pipeline = model.cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline')
     if not pipeline:
@@ -210,7 +213,7 @@ def _pipeline(model: nn.Module) -> Sequence[dict]:
     return pipeline
 
 
-def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> dict:
+def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> dict:
     """Write a model as ONNX, after a comparison of ONNX Runtime with the ordinary path.
 
     The batch and the persons are dynamic. The metadata of the file are ``task``, ``num_joints``,
@@ -219,7 +222,7 @@ def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> 
     ``PATH.data``.
 
     Args:
-        model (nn.Module): From :func:`mofm.apis.init_model`, on the CPU; see
+        model (BaseModel): From :func:`mofm.apis.init_model`, on the CPU; see
             :class:`ExportableModel`.
         path (str | Path): File to write.
         tolerance (float): Largest difference that is allowed. Defaults to 1e-4.
@@ -239,7 +242,7 @@ def export_onnx(model: nn.Module, path: str | Path, tolerance: float = 1e-4) -> 
         raise ValueError(f"model: found on {device}, expected cpu; init_model(..., device='cpu')")
     exportable = ExportableModel(model)
     with _quiet():
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             exportable, exportable.example_inputs(), dynamic_shapes=exportable.dynamic_shapes,
             input_names=('keypoints', 'img_shape'), output_names=exportable.outputs, dynamo=True,
             verbose=False)
@@ -291,7 +294,7 @@ def _require_onnx():
 
 
 @torch.no_grad()
-def _compare(path: Path, exportable: ExportableModel, model: nn.Module) -> dict:
+def _compare(path: Path, exportable: ExportableModel, model: BaseModel) -> dict:
     """Largest difference of each output from the ordinary path, over batches of 1 and 5 clips."""
     import onnxruntime
 
@@ -336,7 +339,7 @@ def to_inputs(clips: Sequence[dict]) -> dict:
                 img_shape=np.array([c['img_shape'] for c in clips], np.int64))
 
 
-def _ordinary(model: nn.Module, clips: Sequence[dict], task: type[BaseInferencer]) -> tuple:
+def _ordinary(model: BaseModel, clips: Sequence[dict], task: type[BaseInferencer]) -> tuple:
     """Thermal cubes and, by name, results of clips on the ordinary path."""
     pipeline = Compose(_pipeline(model))
     data = model.data_preprocessor(pseudo_collate([pipeline(dict(clip)) for clip in clips]))

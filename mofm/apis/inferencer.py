@@ -30,7 +30,7 @@ class MotionInferencer:
         cfg_options (dict, optional): Settings to override, as of :func:`init_model`.
 
     Attributes:
-        model (nn.Module): The model.
+        model (BaseModel): The model.
         tasks (tuple[str]): What it can do; the first is what it was trained for.
         classes (tuple[str]): Names of its classes, from the head or the data of the training,
             empty if unknown.

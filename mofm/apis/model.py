@@ -3,6 +3,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -18,7 +19,7 @@ from .inferencers import published_keys
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
-               device: str | None = None, cfg_options: dict | None = None) -> nn.Module:
+               device: str | None = None, cfg_options: dict | None = None) -> BaseModel:
     """Build the model of a config, with the weights of a checkpoint.
 
     Args:
@@ -31,7 +32,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
             ``{'model.backbone.depth': 2}``.
 
     Returns:
-        nn.Module: In evaluation mode, with the attributes ``cfg`` (Config) and ``dataset_meta``
+        BaseModel: In evaluation mode, with the attributes ``cfg`` (Config) and ``dataset_meta``
         (dict), what the checkpoint says about its training data, e.g. ``classes``.
 
     Raises:
@@ -51,8 +52,9 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
             config = load_config(path, cfg_options)
     init_default_scope('mofm')
     checkpoint = published if checkpoint is None else checkpoint
+    meta: dict = {}
     if checkpoint is None:
-        model, meta = MODELS.build(config.model), {}
+        model = MODELS.build(config.model)
     else:
         content = load_local(str(checkpoint), map_location='cpu')
         state = {k.removeprefix('module.'): v
@@ -66,7 +68,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     return model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
 
 
-def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> nn.Module:
+def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> BaseModel:
     """Build a model that nobody here has written, and no larger than its weights."""
     left = sum(tensor.numel() for tensor in state.values())
 
@@ -88,7 +90,7 @@ def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> n
     head = config.model.get('cls_head') or config.model.get('head') or {}
     classes = head.get('num_classes')
     names = meta.get('classes')
-    if None not in (classes, names) and len(names) != classes:
+    if classes is not None and names is not None and len(names) != classes:
         raise ValueError(f'{folder / "labels.txt"}: found {len(names)} names, expected {classes}, '
                          f'the num_classes of {where.name}')
     if isinstance(model, MotionPretrainer):  # its teacher is no submodule

@@ -1,7 +1,7 @@
 """Published models, or a part of one, in one call."""
 from pathlib import Path
 
-from torch import nn
+from mmengine.model import BaseModel
 
 from mofm.hub.published import find_published
 from mofm.models import MotionTokenizer
@@ -10,7 +10,7 @@ from .model import init_model
 
 
 def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
-                    device: str | None = None, revision: str | None = None) -> nn.Module:
+                    device: str | None = None, revision: str | None = None) -> BaseModel:
     """Load a model that ``tools/publish.py`` wrote.
 
     Nothing that is loaded can run code: weights are safetensors, and the config is data.
@@ -24,7 +24,7 @@ def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
         revision (str, optional): Branch, tag or commit on the hub.
 
     Returns:
-        nn.Module: In evaluation mode, with the attributes ``cfg`` and ``dataset_meta`` of
+        BaseModel: In evaluation mode, with the attributes ``cfg`` and ``dataset_meta`` of
         :func:`init_model`, which are those of the whole model.
 
     Raises:

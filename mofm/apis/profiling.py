@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
@@ -49,7 +50,7 @@ def flop_counter() -> Iterator[FlopCounterMode]:
         yield counter
 
 
-def parts(model: nn.Module) -> dict:
+def parts(model: BaseModel) -> dict:
     """The children of a model that have weights, and the teacher of a pre-training."""
     modules = {name: child for name, child in model.named_children()
                if next(child.parameters(), None) is not None}
@@ -59,18 +60,18 @@ def parts(model: nn.Module) -> dict:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, batch: dict):
+def predict(model: BaseModel, batch: dict):
     """Test step on a copy of a batch; returns the inputs of the model."""
     data = model.data_preprocessor(dict(batch))
     model(**data, mode='predict')
     return data['inputs']
 
 
-def count_flops(model: nn.Module, batch: dict) -> tuple:
+def count_flops(model: BaseModel, batch: dict) -> tuple:
     """FLOPs of a prediction.
 
     Args:
-        model (nn.Module): In evaluation mode.
+        model (BaseModel): In evaluation mode.
         batch (dict): Collated samples of :class:`PackMotionInputs`.
 
     Returns:
@@ -197,7 +198,7 @@ class Memory:
 
     def _status(self, field: str) -> int:
         text = Path('/proc/self/status').read_text()
-        return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', text)[1])
+        return 1024 * int(re.findall(rf'{field}:\s+(\d+) kB', text)[0])
 
 
 @dataclass
@@ -205,7 +206,7 @@ class Profile:
     """Costs of a model.
 
     Attributes:
-        model (nn.Module): In evaluation mode.
+        model (BaseModel): In evaluation mode.
         reads_cubes (bool): Whether costs depend on the occupied cubes of a clip.
         flops (dict[str, tuple]): Kind of clip to what :func:`count_flops` returns.
         peaks (dict[str, int]): Bytes held at most in the forward pass and, if it is possible with
@@ -213,7 +214,7 @@ class Profile:
             included.
     """
 
-    model: nn.Module
+    model: BaseModel
     reads_cubes: bool
     flops: dict[str, tuple]
     peaks: dict[str, int]
@@ -256,7 +257,9 @@ def profile_config(cfg: Config, batch_size: int = 1, occupied: float | None = No
             print_log(f'no training step of {batch_size} clips: {error}', 'current')
     model.eval()
 
-    clips = dict(empty=0., typical=None, full=1.) if reads_cubes else dict(any=None)
+    clips: dict[str, float | None] = dict(any=None)
+    if reads_cubes:
+        clips = dict(empty=0., typical=None, full=1.)
     if reads_cubes and occupied is not None:
         clips[f'{occupied:g}'] = occupied
     return Profile(model, reads_cubes, {

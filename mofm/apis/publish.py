@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config
-from mmengine.model import BaseModule
-from torch import nn
+from mmengine.model import BaseModel, BaseModule
 
 from mofm.hub.card import ModelCard, describe_data, read_dump, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
@@ -108,7 +107,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     return Published(weights, [part for part in TRAINING if part in content])
 
 
-def _default_task(model: nn.Module) -> BaseInferencer | None:
+def _default_task(model: BaseModel) -> BaseInferencer | None:
     """The task that the model was trained for, None if none is known."""
     try:
         return next(iter(find_inferencers(model).values()), None)
@@ -116,17 +115,17 @@ def _default_task(model: nn.Module) -> BaseInferencer | None:
         return None
 
 
-def _class_names(model: nn.Module, task: BaseInferencer | None) -> Sequence[str]:
+def _class_names(model: BaseModel, task: BaseInferencer | None) -> Sequence[str]:
     """Names of the classes, if the task has any."""
     return (task and task.names_classes and model.dataset_meta.get('classes')) or ()
 
 
-def _grid(model: nn.Module):
+def _grid(model: BaseModel):
     """Geometry of the clips of a model, None for one that reads coordinates."""
     return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
 
 
-def _describe_input(model: nn.Module) -> str:
+def _describe_input(model: BaseModel) -> str:
     layout = model.cfg.test_dataloader.dataset.get('to_layout', 'coco17')
     grid = _grid(model)
     if grid is None:
@@ -160,14 +159,14 @@ def _example(task: BaseInferencer | None, cfg: Config) -> str:
         f"model = from_pretrained('FOLDER'{part})  # an nn.Module"])
 
 
-def _test_command(model: nn.Module, config: str | Path, weights: str) -> str:
+def _test_command(model: BaseModel, config: str | Path, weights: str) -> str:
     options = ['--cfg-options', 'model.tokenizer.init_cfg.checkpoint=FOLDER',
                'model.tokenizer.init_cfg.prefix=tokenizer.']
     return _lines(f'python tools/test.py {config} FOLDER/{weights}',
                   *options if isinstance(model, MotionPretrainer) else ())
 
 
-def _training_command(model: nn.Module, config: str | Path) -> tuple[str, str]:
+def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:
     """How to fine-tune the model, and a sentence about it."""
     grid = _grid(model)
     tiny = grid is not None and grid.canvas < 72

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -88,7 +88,7 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
     path = configs / f'{"dt1" if testing else stage.name}_synthetic.py'
     work_dir = out / 'work_dirs' / stage.name
     work_dir.mkdir(parents=True)
-    options = dict(_SMOKE) if smoke else {}
+    options: dict[str, Any] = dict(_SMOKE) if smoke else {}
     if stage.needs:
         source = out / 'work_dirs' / stage.needs
         options[stage.setting] = str(source / Path(find_latest_checkpoint(str(source))).name)

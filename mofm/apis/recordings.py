@@ -1,10 +1,11 @@
 """Recordings from what people have: annotations, pose files, videos, arrays."""
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -152,6 +153,7 @@ class RecordingReader:
             Recording: With a visible person. Persons of one video come one after the other, in
             iterators and ``.arrow`` files if they are so there.
         """
+        items: Iterable[tuple[int, Any]]
         if isinstance(inputs, Iterator):
             items = enumerate(inputs)
         else:
@@ -272,6 +274,7 @@ class RecordingReader:
 
     def _annotations(self, path, index):
         """Of an annotation file; an ``.arrow`` file stays on the disk."""
+        items: Iterable[tuple[int, Any]]
         if path.suffix == '.arrow':
             store = open_arrow(path)
             splits = store.splits()
@@ -314,7 +317,7 @@ class RecordingReader:
         else:
             raise file_error(path, 'file', 'JSON of another kind', 'annotations, or poses of '
                              'AlphaPose, OpenPose or MMPose')
-        options = dict(to_layout=self.to_layout.name)
+        options: dict[str, Any] = dict(to_layout=self.to_layout.name)
         if reader is MMPoseJSON and self.layout.name != 'coco17':
             options['layout'] = self.layout.name
         source = reader(path, img_shape=self.img_shape, **options)

@@ -88,7 +88,7 @@ class MotionStream:
                              'model_fps is given')
         self.inferencer = inferencer.task(task)
         self.img_shape = tuple(map(int, img_shape))
-        self.ratio = model_fps / fps if model_fps else 1.
+        self.ratio = model_fps / fps if model_fps and fps else 1.
         self.size = window
         self.window = max(round(window / self.ratio), 1)  # frames of the camera
         self.stride = stride
@@ -133,18 +133,19 @@ class MotionStream:
             raise ValueError(f'frame: found {frame} after {self._frame}, expected ascending '
                              'numbers; call reset() for another video')
         here = (points[..., 2] > 0).any(1)
-        if person is not None:
-            person = np.asarray(person, np.int64)
-            if person.shape != here.shape or len(np.unique(person)) != len(person):
-                raise ValueError(f'person: found {person.tolist()}, expected {len(here)} '
-                                 'different numbers')
-            person = person[here]
+        given = None if person is None else np.asarray(person, np.int64)
+        if given is not None and (given.shape != here.shape
+                                  or len(np.unique(given)) != len(given)):
+            raise ValueError(f'person: found {given.tolist()}, expected {len(here)} different '
+                             'numbers')
         points = points[here]
         self._frame = frame
-        if person is None:
+        if given is None:
             coco = convert(points[..., :2], points[..., 2], self.inferencer.layout.name)
-            person = self._tracker.update(*coco, frame)
-        slots = self._store(person, points, frame)
+            numbers = self._tracker.update(*coco, frame)
+        else:
+            numbers = given[here]
+        slots = self._store(numbers, points, frame)
         return self._predict(slots[self._full(slots)])
 
     def _points(self, keypoint, score) -> np.ndarray:

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import MotionDataset, SyntheticMotion
@@ -42,7 +42,7 @@ def _repeat(batch: dict, times: int) -> dict:
     return dict(out, labels=batch['labels'].repeat(times)) if 'labels' in batch else out
 
 
-def _forward(model: nn.Module, batch: dict, amp: bool) -> torch.Tensor:
+def _forward(model: BaseModel, batch: dict, amp: bool) -> torch.Tensor:
     """The loss of a training step."""
     data = model.data_preprocessor(batch, training=True)
     with torch.autocast('cpu', torch.bfloat16, enabled=amp):
@@ -50,7 +50,7 @@ def _forward(model: nn.Module, batch: dict, amp: bool) -> torch.Tensor:
     return model.parse_losses(losses)[0]
 
 
-def _kept_bytes(model: nn.Module, batch: dict, amp: bool) -> int:
+def _kept_bytes(model: BaseModel, batch: dict, amp: bool) -> int:
     """Bytes of the tensors that the backward pass needs, without the weights."""
     weights = {t.untyped_storage().data_ptr()
                for t in (*model.parameters(), *model.buffers())}
@@ -144,12 +144,14 @@ def training_cost(cfg: Config, amp: bool = False) -> dict:
     if cfg.model.get('backbone', {}).get('type') != 'MoFMBackbone':
         return count_costs(cfg, batch, amp)
     cfg.model.backbone.with_cp = False
-    depth, counts = cfg.model.backbone.get('depth', 12), []
-    for cfg.model.backbone.depth in (1, 2):
-        counts.append(count_costs(cfg, batch, amp))
-    cost = _extend(*counts, depth)
-    block = counts[1]['clip'] - counts[0]['clip']
-    cost['again'] = depth * (counts[1]['flops']['backbone'] - counts[0]['flops']['backbone'])
+    depth = cfg.model.backbone.get('depth', 12)
+    cfg.model.backbone.depth = 1
+    one = count_costs(cfg, batch, amp)
+    cfg.model.backbone.depth = 2
+    two = count_costs(cfg, batch, amp)
+    cost = _extend(one, two, depth)
+    block = two['clip'] - one['clip']
+    cost['again'] = depth * (two['flops']['backbone'] - one['flops']['backbone'])
     cost['checkpointed'] = cost['clip'] + depth * (cost['input'] - block) + block
     return cost
 

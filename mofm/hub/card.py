@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CARD = """---
 {front}
@@ -104,7 +104,7 @@ class ModelCard:
         table = ['| metric | value | data | from |', '|---|---|---|---|'] + [
             f'| {row.name} | {row.value:.4f} | {row.data} | {row.origin} |'
             for row in self.metrics]
-        known = dict(self.facts, license=self.license, metrics=self.metrics)
+        known: dict[str, Any] = dict(self.facts, license=self.license, metrics=self.metrics)
         if not self.has_classes:
             known['classes'] = True
         facts = '\n'.join(f'| {name} | {text} |' for name, text in self.facts.items() if text)
@@ -128,7 +128,8 @@ def read_dump(text: str) -> dict:
         return ast.literal_eval(node)
 
     try:
-        return {node.targets[0].id: value(node.value) for node in ast.parse(text).body}
+        settings: list[Any] = ast.parse(text).body  # statements of another kind lack targets
+        return {node.targets[0].id: value(node.value) for node in settings}
     except (AttributeError, SyntaxError, ValueError):
         return {}
 

@@ -10,6 +10,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ from torch import nn
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
 
 # the functions NumPy pickles arrays and scalars with
-_RECONSTRUCT = np.zeros(1).__reduce__()[0]
-_SCALAR = np.float64(1).__reduce__()[0]
+_RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
+_SCALAR: Any = np.float64(1).__reduce__()[0]
 
 
 def _statistic(owner: type, name: str):
@@ -112,7 +113,7 @@ def find_resumable(work_dir: str | Path) -> str | None:
     Raises:
         ValueError: If there are checkpoints, but none is whole.
     """
-    found = [None]
+    found: list[str | None] = [None]
     if is_main_process():
         for unfinished in Path(work_dir).glob('*.pth.*.tmp'):
             unfinished.unlink()
@@ -212,11 +213,11 @@ def load_url(url: str, map_location=None) -> dict:
     return load_local(str(file), map_location)
 
 
-def load_state(source: str, prefix: str = '') -> dict:
+def load_state(source: str | Path, prefix: str = '') -> dict:
     """Tensors of a checkpoint.
 
     Args:
-        source (str): As for :func:`load_local`, or a URL.
+        source (str or Path): As for :func:`load_local`, or a URL.
         prefix (str): Names of the part, e.g. 'backbone.', which is removed from them.
 
     Returns:

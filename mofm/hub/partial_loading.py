@@ -7,6 +7,7 @@ its rows are a grid of cubes, which bicubic interpolation brings to another grid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -146,7 +147,7 @@ def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
     return report
 
 
-def _with_positions(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _with_positions(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Prefix and module of everything with a position table over a grid of cubes."""
     for name, module in model.named_modules():
         if isinstance(getattr(module, 'grid', None), CubeGrid) and hasattr(module, 'pos_embed'):
@@ -165,7 +166,7 @@ def _published_grid(file: str | Path, path: str) -> dict | None:
             for name in ('num_frames', 'canvas', 'patch')}
 
 
-def _fit(report: LoadReport, state: dict, path: str, backbone: nn.Module, grid: dict | None):
+def _fit(report: LoadReport, state: dict, path: str, backbone: Any, grid: dict | None):
     """Resize the position table in ``state``, and skip a cube embedding of other cubes."""
     name = f'{path}pos_embed'
     if name not in state:

@@ -6,8 +6,11 @@ names. Left and right are the person's own. COCO-17 is the layout that everythin
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
+
+Score = TypeVar('Score', np.ndarray, None)
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,9 @@ class Layout:
 
     def _sources(self, joint: str, dst: str) -> tuple[int, ...]:
         """Four indices of joints."""
-        if f'{dst}.{joint}' in self.stand_in:
-            joint = self.stand_in[f'{dst}.{joint}']
-        elif joint not in self.joints:
-            joint = self.stand_in.get(joint, ())
-        names = (joint, ) if isinstance(joint, str) else joint
+        default = joint if joint in self.joints else self.stand_in.get(joint, ())
+        names = self.stand_in.get(f'{dst}.{joint}', default)
+        names = (names, ) if isinstance(names, str) else names
         return tuple(self.joints.index(n) for n in names) * (4 // len(names)) if names else _NONE
 
 
@@ -238,8 +239,8 @@ def _gather_index(src: str, dst: str) -> np.ndarray:
     return get_layout(src).gather_index(get_layout(dst))
 
 
-def convert(keypoint: np.ndarray, score: np.ndarray | None, src: str,
-            dst: str = 'coco17') -> tuple[np.ndarray, np.ndarray | None]:
+def convert(keypoint: np.ndarray, score: Score, src: str,
+            dst: str = 'coco17') -> tuple[np.ndarray, Score]:
     """Convert joints from one layout to another; joints without a source become missing.
 
     The mean of several joints has the lowest of their scores.

@@ -50,8 +50,8 @@ class ThermalCubes:
         self.grid = grid
         self.sigma = sigma
         self.use_score = use_score
-        self._splats = None
-        self._peaks = None
+        self._splats: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+        self._peaks: Tensor | None = None
 
     def __len__(self):
         return self.keypoints.shape[0]

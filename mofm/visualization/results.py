@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from .pose import LEFT, RIGHT
 
@@ -55,7 +56,7 @@ def read_scalars(work_dir: str | os.PathLike) -> Curves:
             for name, curve in points.items()}
 
 
-def draw_curves(curves: Mapping[str, tuple[Sequence, Sequence]], columns: int = 3) -> Figure:
+def draw_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], columns: int = 3) -> Figure:
     """Draw learning curves as small multiples, each with its own scale and its last value.
 
     Args:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from mmengine.model import BaseModel
 
 from mofm.models import ActionClsHead, AnomalyClsHead
 from mofm.registry import INFERENCERS
@@ -77,7 +77,7 @@ class ActionResult(Result):
 class ActionInferencer(BaseInferencer):
     """Action classification, by heads that set ``pred_score``."""
 
-    result_type = ActionResult
+    result_type: type[ActionResult] = ActionResult
     options_type = ActionOptions
     predicted = dict(scores='pred_score')
     several_clips = True
@@ -118,7 +118,7 @@ class ActionInferencer(BaseInferencer):
         return f'Action classification, {self.model.cfg.model.cls_head.num_classes} classes (DT1)'
 
     @classmethod
-    def exportable(cls, model: nn.Module) -> bool:
+    def exportable(cls, model: BaseModel) -> bool:
         """Linear heads and those of projects that inherit from them."""
         head = getattr(model, 'cls_head', None)
         return isinstance(head, ActionClsHead) and not isinstance(head, AnomalyClsHead)

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import groupby
 
 import numpy as np
-from torch import nn
+from mmengine.model import BaseModel
 
 from mofm.hub.published import PublishedKeys
 from mofm.models import AnomalyClsHead, JigsawDetector
@@ -174,7 +174,7 @@ class AnomalyInferencer(BaseInferencer):
         return super().describe()
 
     @classmethod
-    def exportable(cls, model: nn.Module) -> bool:
+    def exportable(cls, model: BaseModel) -> bool:
         """The two heads of MoFM."""
         return isinstance(model, JigsawDetector) or \
             isinstance(getattr(model, 'cls_head', None), AnomalyClsHead)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, Problem, summarize
@@ -40,7 +41,7 @@ class BaseInferencer:
     :attr:`predicted`.
 
     Args:
-        model (nn.Module): From :func:`mofm.apis.init_model`.
+        model (BaseModel): From :func:`mofm.apis.init_model`.
         batch_size (int): Clips that are rendered at once. Defaults to 32.
 
     Attributes:
@@ -77,7 +78,7 @@ class BaseInferencer:
     part = 'model'
     published = PublishedKeys()
 
-    def __init__(self, model: nn.Module, batch_size: int = 32):
+    def __init__(self, model: BaseModel, batch_size: int = 32):
         from mmengine.dataset import Compose
 
         self.model = model
@@ -99,11 +100,11 @@ class BaseInferencer:
 
     # ---------------------------------------------------------------------------- the model
     @classmethod
-    def offered(cls, model: nn.Module, inputs: Any, sample: Any) -> bool:
+    def offered(cls, model: BaseModel, inputs: Any, sample: Any) -> bool:
         """Whether a model offers the task.
 
         Args:
-            model (nn.Module): The model.
+            model (BaseModel): The model.
             inputs: Of one clip, from the data preprocessor.
             sample: Its data sample after 'predict'; empty for a pre-training.
         """
@@ -145,7 +146,7 @@ class BaseInferencer:
         Raises:
             ValueError: If a clip has other shapes, or the model gives NaN.
         """
-        outputs = []
+        outputs: list[dict] = []
         for batch in self._batches(clips):
             inputs, samples = self.prepare(batch)
             count = len(inputs) // len(samples)
@@ -222,8 +223,8 @@ class BaseInferencer:
     def iter(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[Result]:
         """Results one after the other, see :meth:`MotionInferencer.iter`."""
         chosen = self._choose(options)
-        return (self.make_result(*found, chosen[-1])
-                for found in self._run(inputs, progress, *chosen))
+        return (self.make_result(group, windows, outputs, chosen[-1])
+                for group, windows, outputs in self._run(inputs, progress, *chosen))
 
     def outputs(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[dict]:
         """Outputs of all windows of each recording, before they become a result."""
@@ -297,22 +298,22 @@ class BaseInferencer:
         return f"results = inferencer('clips.pkl', task='{self.task}')"
 
     @classmethod
-    def exportable(cls, model: nn.Module) -> bool:
+    def exportable(cls, model: BaseModel) -> bool:
         """Whether :meth:`graph` can compute the task for a model."""
         return False
 
     @staticmethod
-    def graph(model: nn.Module, cubes: Any) -> tuple[Tensor, ...]:
+    def graph(model: BaseModel, cubes: Any) -> tuple[Tensor, ...]:
         """Outputs in the order of :attr:`predicted`, without shapes that depend on the data.
 
         Args:
-            model (nn.Module): The model, whose backbone encodes all cubes.
+            model (BaseModel): The model, whose backbone encodes all cubes.
             cubes (ThermalCubes): B clips.
         """
         raise NotImplementedError
 
     @staticmethod
-    def graph_gap(model: nn.Module, cubes: Any, name: str, found: Tensor,
+    def graph_gap(model: BaseModel, cubes: Any, name: str, found: Tensor,
                   expected: Tensor) -> Tensor:
         """How far an output of a graph is from that of the model."""
         return (found.double() - expected.double()).abs()
@@ -335,7 +336,7 @@ def sort_options(options: dict, *kinds: type) -> list:
 
 
 @torch.no_grad()
-def find_inferencers(model: nn.Module, batch_size: int = 32) -> dict[str, BaseInferencer]:
+def find_inferencers(model: BaseModel, batch_size: int = 32) -> dict[str, BaseInferencer]:
     """Tasks that a model offers, found by what it does with one clip; the default comes first.
 
     Raises:

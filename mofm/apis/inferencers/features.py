@@ -73,7 +73,7 @@ class FeaturesInferencer(BaseInferencer):
         """Features of the tokens, if they are not wanted."""
         return () if options.per_token else ('tokens', )
 
-    def make_result(self, group, windows, outputs, options) -> FeaturesResult:
+    def make_result(self, group, windows, outputs, options) -> Result:
         """Tokens may be None."""
         return super().make_result(group, windows, {'tokens': None, **outputs}, options)
 

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+from mmengine.model import BaseModel
 
 from mofm.annotations import AnnotationError, summarize
 from mofm.hub.checkpoint import fingerprint
@@ -231,7 +231,7 @@ class OneShotInferencer(ActionInferencer):
                 f"results = inferencer('clips.pkl', task='{self.task}', gallery=gallery)")
 
     @classmethod
-    def exportable(cls, model: nn.Module) -> bool:
+    def exportable(cls, model: BaseModel) -> bool:
         """The head of MoFM."""
         return isinstance(getattr(model, 'cls_head', None), OneShotHead)
 

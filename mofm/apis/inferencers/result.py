@@ -16,7 +16,7 @@ def _plain(value):
     """Lists and numbers instead of arrays; null instead of NaN, which JSON does not have."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == 'f' and not np.isfinite(value).all():
-            value = np.where(np.isfinite(value), value, None)
+            return np.where(np.isfinite(value), value.astype(object), np.array(None)).tolist()
         return value.tolist()
     return list(value) if isinstance(value, tuple) else value
 

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from mofm.models import DVEDTokenizer, KMeansTokenizer, MotionTokenizer
 from mofm.registry import INFERENCERS
@@ -55,7 +56,7 @@ class TokensInferencer(BaseInferencer):
         return super().offered(model, inputs, sample) or bool(teacher and teacher.init_cfg)
 
     @cached_property
-    def _teacher(self) -> nn.Module | None:
+    def _teacher(self) -> BaseModel | None:
         """The tokenizer of a pre-training; its weights are in a file of their own."""
         teacher = getattr(self.model, 'tokenizer', None)
         if teacher is not None:
@@ -90,7 +91,7 @@ class TokensInferencer(BaseInferencer):
         return f'Tokenizer of thermal cubes with {self.model.vocab_size} motion tokens'
 
     @classmethod
-    def exportable(cls, model: nn.Module) -> bool:
+    def exportable(cls, model: BaseModel) -> bool:
         """The two tokenizers of MoFM."""
         return isinstance(model, (DVEDTokenizer, KMeansTokenizer))
 
@@ -115,7 +116,7 @@ def token_scores(model: MotionTokenizer, cubes: ThermalCubes) -> Tensor:
     views = [cubes.union()]
     if model.trace_weight:
         views.append(model.trace_weight * cubes.traces())
-    views = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
-    scores = 2 * views @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
+    parts = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
+    scores = 2 * parts @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
     empty = torch.arange(model.vocab_size, device=scores.device) == 0
     return scores.where(cubes.occupied()[..., None], empty.to(scores.dtype))
