@@ -1,6 +1,8 @@
-"""Workflow, templates, pins and versions."""
+"""Workflow, templates, pins, versions, and names in texts."""
 
+import pkgutil
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,19 @@ def test_picture_of_the_packages_shows_the_import_contract(monkeypatch):
 
     stored = (ROOT / 'docs/images/packages.svg').read_text()
     assert picture == stored, 'draw it again: python docs/draw_packages.py'
+
+
+def test_modules_that_texts_name_exist():
+    listed = subprocess.run(['git', 'ls-files', '*.py', '*.md', '*.toml'], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.split()
+    name = re.compile(r'(?<![\w./:\'-])(?:mofm|projects)(?:\.\w+)+')
+    found = {(match, path) for path in listed if path != 'CHANGELOG.md'
+             for match in name.findall((ROOT / path).read_text())}
+    missing = []
+    for match, path in sorted(found):
+        try:
+            pkgutil.resolve_name(match)
+        except (AttributeError, ImportError):
+            missing.append(f'{path}: {match}')
+    assert len(found) > 500
+    assert not missing

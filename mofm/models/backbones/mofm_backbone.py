@@ -107,7 +107,7 @@ class MoFMBackbone(BaseBackbone):
             a fraction of the memory. Defaults to False.
         frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
-            see :func:`mofm.hub.partial_loading.load_init_cfg`.
+            see :class:`mofm.hub.partial_loading.PretrainedInit`.
     """
 
     def __init__(self,

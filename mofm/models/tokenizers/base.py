@@ -18,7 +18,7 @@ class MotionTokenizer(BaseModel):
         vocab_size (int): V, number of motion tokens.
         data_preprocessor (dict, optional): Needed to train, not to encode.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``, see
-            :func:`mofm.hub.partial_loading.load_init_cfg`.
+            :class:`mofm.hub.partial_loading.PretrainedInit`.
     """
 
     def __init__(self,

@@ -114,7 +114,8 @@ def test_temporal_inferencer_result_is_in_input_frames(inferencer, model, tmp_pa
                 keypoint_score=twice['keypoint_score'][:, ::2])
     slow, = inferencer([half], window=10, progress=False)
     fast, = inferencer([twice], window=10, fps=20., model_fps=10., progress=False)
-    assert slow.frames.tolist() == [[0, 9], [10, 19], [20, 24]]  # the stride of the config is ignored
+    # the stride of the config is ignored
+    assert slow.frames.tolist() == [[0, 9], [10, 19], [20, 24]]
     assert fast.scores.shape == (50, 10)
     assert fast.frames.tolist() == [[0, 18], [20, 38], [40, 48]]
     np.testing.assert_allclose(fast.scores[:49:2], slow.scores, atol=1e-5)
