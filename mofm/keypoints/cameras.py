@@ -1,7 +1,7 @@
-"""Virtual pinhole cameras that turn 3D joints into 2D key points.
+"""Virtual pinhole cameras that project 3D joints to 2D keypoints.
 
-World axes: meters, right-handed, y up. A camera at yaw 0 looks along +z, as the depth sensors do
-whose axes these are: x then points to the left of the image. Image axes: x to the right, y down.
+World axes: meters, right-handed, y up. A camera at yaw 0 looks along +z as depth sensors do: x
+points to the left of the image. Image axes: x to the right, y down.
 """
 from dataclasses import dataclass, fields
 
@@ -12,12 +12,12 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A pinhole camera with its principal point in the middle of the image.
+    """A pinhole camera with its principal point at the image center.
 
     Args:
         rotation (np.ndarray): (3, 3) from world axes to camera axes (right, down, forward).
-        translation (np.ndarray): (3,) meters; a world point p is at ``rotation @ p + translation``
-            of the camera.
+        translation (np.ndarray): (3,) meters; a world point p is ``rotation @ p + translation`` in
+            camera coordinates.
         focal (float): Focal length in pixels.
         img_shape (tuple[int, int]): Height and width in pixels.
     """
@@ -28,14 +28,14 @@ class Camera:
     img_shape: tuple[int, int]
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Project points of the world.
+        """Project points.
 
         Args:
-            points (np.ndarray): (..., 3) meters.
+            points (np.ndarray): (..., 3) meters in world coordinates.
 
         Returns:
-            tuple: (..., 2) pixels and (...) depth in meters. Points that are not in front of the
-            camera have a depth of at most 0 and meaningless, possibly infinite, pixels.
+            tuple: (..., 2) pixels and (...) depth in meters. Points behind the camera have a depth
+            of at most 0 and meaningless, possibly infinite, pixels.
         """
         points = points @ self.rotation.T + self.translation
         depth = points[..., 2]
@@ -45,7 +45,7 @@ class Camera:
 
 
 def _turn(axis: int, degrees: float) -> np.ndarray:
-    """Right-handed rotation about an axis, (3, 3)."""
+    """Return a right-handed rotation about an axis, (3, 3)."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     i, j = (axis + 1) % 3, (axis + 2) % 3
     out = np.eye(3)
@@ -54,11 +54,11 @@ def _turn(axis: int, degrees: float) -> np.ndarray:
 
 
 def level(points: np.ndarray, tilt: float) -> np.ndarray:
-    """Make y vertical for a sensor that does not look ahead.
+    """Correct the tilt of a sensor so that y is vertical.
 
     Args:
-        points (np.ndarray): (..., 3) meters along the axes of the sensor.
-        tilt (float): Degrees by which it looks down.
+        points (np.ndarray): (..., 3) meters in sensor coordinates.
+        tilt (float): Downward tilt in degrees.
 
     Returns:
         np.ndarray: (..., 3) meters.
@@ -68,18 +68,18 @@ def level(points: np.ndarray, tilt: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CameraRange:
-    """Ranges of virtual camera poses; each value is drawn uniformly between two limits.
+    """Ranges of virtual camera poses, sampled uniformly.
 
     Args:
         distance (tuple[float, float]): Horizontal distance from the target in meters.
         height (tuple[float, float]): Height above the target in meters.
-        yaw (tuple[float, float]): Direction around the vertical through the target in degrees. 0
-            is the side of the sensor (the camera looks along +z), 90 its right (along +x).
+        yaw (tuple[float, float]): Azimuth about the target in degrees: 0 on the side of the sensor
+            (the camera looks along +z), 90 on its right (along +x).
         pitch (tuple[float, float]): Aim above the target in degrees.
-        roll (tuple[float, float]): Turn about the line of sight in degrees.
+        roll (tuple[float, float]): Rotation about the optical axis in degrees.
         focal (tuple[float, float]): Focal length in image widths.
         img_shape (tuple[int, int] or tuple[tuple[int, int], ...]): Height and width in pixels, or
-            several of them, of which one is drawn.
+            several of them to sample from.
 
     Raises:
         ValueError: If limits are not two ascending numbers, or a distance, focal length or size
@@ -96,7 +96,7 @@ class CameraRange:
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """Image sizes as a sequence, also if there is only one."""
+        """Image sizes as a sequence, also for a single one."""
         several = isinstance(self.img_shape[0], (tuple, list))
         return self.img_shape if several else (self.img_shape, )
 
@@ -104,8 +104,7 @@ class CameraRange:
         for field in fields(self)[:-1]:
             limits = getattr(self, field.name)
             if len(limits) != 2 or not -np.inf < limits[0] <= limits[1] < np.inf:
-                raise ValueError(f'{field.name}: found {limits}, expected two numbers, the lower '
-                                 'one first')
+                raise ValueError(f'{field.name}: found {limits}, expected two ascending numbers')
         for name in ('distance', 'focal'):
             if min(getattr(self, name)) <= 0:
                 raise ValueError(f'{name}: found {getattr(self, name)}, expected positive values')
@@ -114,15 +113,15 @@ class CameraRange:
                              'width, or several')
 
     def sample(self, rng: np.random.Generator, target: np.ndarray) -> Camera:
-        """Draw a camera that looks at a point.
+        """Sample a camera that looks at a point.
 
         Args:
-            rng (np.random.Generator): Six numbers are drawn from it, in the order of the fields,
-                and a seventh if there are several sizes.
+            rng (np.random.Generator): Six numbers are drawn in the order of the fields, and a
+                seventh if there are several sizes.
             target (np.ndarray): (3,) meters, e.g. the center of a person.
 
         Returns:
-            Camera: At pitch 0 the target is in the middle of the image.
+            Camera: At pitch 0 the target is at the image center.
         """
         distance, height, yaw, pitch, roll, focal = (
             rng.uniform(*limits) for limits in (self.distance, self.height, self.yaw, self.pitch,

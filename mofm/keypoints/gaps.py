@@ -1,23 +1,23 @@
-"""Resampling of poses along time, and gaps of tracks: joints move on straight lines."""
+"""Linear resampling of poses over time and filling of gaps in tracks."""
 
 import numpy as np
 
 from mofm.structures import visible_joints
 
-# Frames that may miss in a row where a recording is resampled, as in readers of pose files.
+# Longest gap in frames to resample, as in readers of pose files.
 _MAX_GAP = 5
 
 
 def rows_around(frames: np.ndarray, places: np.ndarray) -> tuple:
-    """Rows between which places in time lie.
+    """Find the rows around given times.
 
     Args:
         frames (np.ndarray): (T,) time of each row, ascending.
-        places (np.ndarray): (N,) in [frames[0], frames[-1]].
+        places (np.ndarray): (N,) times in [frames[0], frames[-1]].
 
     Returns:
-        tuple: Row before, row after, which is the same at a row, and share of the way from one to
-        the other, (N,) each.
+        tuple: Row before, row after (equal at a row), and relative position between them in
+        [0, 1], (N,) each.
     """
     after = np.searchsorted(frames, places)
     before = after - (frames[after] > places)
@@ -27,15 +27,15 @@ def rows_around(frames: np.ndarray, places: np.ndarray) -> tuple:
 
 def interpolate(keypoint: np.ndarray, score: np.ndarray, frames: np.ndarray,
                 places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Poses between rows, on straight lines, with the lower score of both ends.
+    """Interpolate poses linearly, with the lower score of both ends.
 
-    A joint that misses at one end misses in between.
+    A joint that is missing at one end is missing in between.
 
     Args:
         keypoint (np.ndarray): (..., T, V, C) float.
         score (np.ndarray): (..., T, V), 0 where a joint is missing.
         frames (np.ndarray): (T,) time of each row, ascending.
-        places (np.ndarray): (N,) in [frames[0], frames[-1]].
+        places (np.ndarray): (N,) times in [frames[0], frames[-1]].
 
     Returns:
         tuple: keypoint (..., N, V, C), 0 where a joint is missing, and score (..., N, V).
@@ -49,16 +49,16 @@ def interpolate(keypoint: np.ndarray, score: np.ndarray, frames: np.ndarray,
 
 def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
               max_gap: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Interpolate short gaps of a track and split it at the long ones, see :func:`interpolate`.
+    """Interpolate short gaps of a track and split it at long ones, see :func:`interpolate`.
 
     Args:
         keypoint (np.ndarray): (T, V, 2) pixels of one person, float, T at least 1.
         score (np.ndarray): (T, V), 0 where a joint is missing.
         frame_inds (np.ndarray): (T,) frame of each row, ascending.
-        max_gap (int): Missing frames in a row that are filled; 0 splits at every gap.
+        max_gap (int): Longest gap in frames to fill; 0 splits at every gap.
 
     Returns:
-        list[tuple]: keypoint (t, V, 2), score (t, V) and frame_inds (t,) of each piece, without
+        list[tuple]: keypoint (t, V, 2), score (t, V) and frame_inds (t,) of each piece without
         gaps.
     """
     pieces = []
@@ -71,16 +71,16 @@ def fill_gaps(keypoint: np.ndarray, score: np.ndarray, frame_inds: np.ndarray,
 
 
 def resample(ann: dict, ratio: float) -> dict:
-    """Bring an annotation to another frame rate, see :func:`interpolate`.
+    """Resample an annotation to another frame rate, see :func:`interpolate`.
 
-    Frames in gaps of more than five frames are left out.
+    Frames in gaps of more than five frames are dropped.
 
     Args:
         ann (dict): A valid annotation.
         ratio (float): New frames per old frame.
 
     Returns:
-        dict: The same with ``frame_inds`` in new frames, without the labels of rows.
+        dict: Annotation with ``frame_inds`` in new frames and without frame labels.
     """
     inds = ann.get('frame_inds', np.arange(ann['total_frames']))
     frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)

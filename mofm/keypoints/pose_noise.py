@@ -1,21 +1,21 @@
-"""Pose noise: the errors of a 2D pose estimator, added to exact COCO-17 key points."""
+"""Pose noise: errors of a 2D pose estimator, added to exact COCO-17 keypoints."""
 
 import numpy as np
 
 _FACE, _EARS, _TORSO = slice(0, 5), slice(3, 5), [5, 6, 12, 11]
-# Elbow and wrist, knee and ankle: what a network may take for those of the other side.
+# Elbow and wrist, knee and ankle, whose sides are confused.
 _LIMBS = (((7, 9), (8, 10)), ((13, 15), (14, 16)))
-_RUN = 4  # frames that a miss or a swap lasts
+_RUN = 4  # duration of a miss or a swap in frames
 
 
 def _runs(rng: np.random.Generator, frames: int, count: int) -> np.ndarray:
-    """Uniform numbers that stay the same for a few frames, (T, count)."""
+    """Draw uniform numbers that are constant for a few frames, (T, count)."""
     draw = np.repeat(rng.random((frames // _RUN + 2, count)), _RUN, axis=0)
     return draw[rng.integers(_RUN):][:frames]
 
 
 def _occlusion(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Occlusion by the trunk or the head, (T, 17) bool."""
+    """Estimate occlusion by the trunk or the head, (T, 17) bool."""
     hidden = np.zeros(depth.shape, dtype=bool)
     head = depth[:, _EARS].mean(1, keepdims=True)
     hidden[:, _FACE] = depth[:, _FACE] > head + .05
@@ -30,7 +30,7 @@ def _occlusion(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _swaps(rng: np.random.Generator, frames: int, num_joints: int, rate: float) -> np.ndarray:
-    """Index of the joint that is reported for each joint: (T, 17)."""
+    """Return the index of the joint reported for each joint, (T, 17)."""
     index = np.tile(np.arange(num_joints), (frames, 1))
     for (left, right), draw in zip(_LIMBS, _runs(rng, frames, len(_LIMBS)).T, strict=True):
         index[np.ix_(draw < rate, left + right)] = right + left
@@ -38,27 +38,27 @@ def _swaps(rng: np.random.Generator, frames: int, num_joints: int, rate: float) 
 
 
 def add_pose_noise(pixels: np.ndarray, depth: np.ndarray, rng: np.random.Generator,
-           img_shape: tuple[int, int], far: float = 0,
-           swap: float = 0) -> tuple[np.ndarray, np.ndarray]:
+                   img_shape: tuple[int, int], far: float = 0,
+                   swap: float = 0) -> tuple[np.ndarray, np.ndarray]:
     """Simulate the output of a 2D pose estimator.
 
-    Jitter grows with speed, distance and for hidden joints, confidence falls with the error, and
-    joints are missed for a few frames at a time. Joints outside of the image are missed too.
+    Jitter increases with speed, distance and occlusion, confidence decreases with the error, and
+    joints are missed for a few frames at a time. Joints outside the image are missed too.
 
     Args:
-        pixels (np.ndarray): (T, 17, 2) true positions, NaN where a joint is not known.
-        depth (np.ndarray): (T, 17) meters from the camera, NaN likewise.
-        rng (np.random.Generator): Source of all variation.
+        pixels (np.ndarray): (T, 17, 2) true positions, NaN where unknown.
+        depth (np.ndarray): (T, 17) meters from the camera, NaN where unknown.
+        rng (np.random.Generator): Random number generator.
         img_shape (tuple[int, int]): Height and width in pixels.
         far (float): Jitter per meter of distance, in body sizes.
-        swap (float): Share of the frames with swapped arms, and with swapped legs.
+        swap (float): Share of frames with swapped arms, and with swapped legs.
 
     Returns:
-        tuple: keypoint (T, 17, 2) pixels and score (T, 17) in [0, 1]; a missed joint is 0 in both.
+        tuple: keypoint (T, 17, 2) pixels and score (T, 17) in [0, 1], both 0 for missed joints.
     """
     frames, num_joints = depth.shape
     known = np.isfinite(pixels).all(-1)
-    # fmax and fmin pass over unknown joints.
+    # fmax and fmin ignore unknown joints.
     extent = (np.fmax.reduce(pixels, axis=1) - np.fmin.reduce(pixels, axis=1)).max(-1)
     size = np.median(extent[known.any(1)]) if known.any() else 1
     speed = np.zeros(depth.shape)

@@ -1,8 +1,8 @@
 """Track IDs of untracked poses, assigned by object keypoint similarity.
 
-Object keypoint similarity (OKS) is that of the COCO evaluation: the mean over the visible joints
-of exp(-d^2 / (2 s^2 k^2)), with the distance d, the area of the person s^2 and k twice the
-standard deviation of annotators at that joint (Ronchi and Perona, ICCV 2017).
+Object keypoint similarity (OKS) of the COCO evaluation is the mean over visible joints of
+exp(-d^2 / (2 s^2 k^2)), with the distance d, the area of the person s^2 and k twice the standard
+deviation of annotators at that joint (Ronchi and Perona, ICCV 2017).
 """
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ import numpy as np
 
 _SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
                     .087, .087, .089, .089])
-# A pair below it is not the same person.
+# Pairs below are different persons.
 _MIN_OKS = .2
-# Of the longer side of a person; a pose on a line would have no area and never be found again.
+# Minimum ratio of the sides of a person, as collinear poses would have no area and never match.
 _MIN_SIDE = 1 / 3
-# Share of the newest step in the velocity, so that limbs that swing do not count.
+# Weight of the last step in the velocity, small to average out swinging limbs.
 _SMOOTH = .1
 
 
 def _area(keypoint: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Area around the visible joints: (N, 17, 2), (N, 17) -> (N,)."""
+    """Compute the area around the visible joints: (N, 17, 2), (N, 17) -> (N,)."""
     visible = visible[..., None]
     side = (np.where(visible, keypoint, -np.inf).max(1)
             - np.where(visible, keypoint, np.inf).min(1))  # (N, 2), -inf without any joint
@@ -30,9 +30,8 @@ def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
         other_score: np.ndarray) -> np.ndarray:
     """Compute the object keypoint similarity of two sets of poses.
 
-    The visibility of COCO becomes the lower one of the two scores, so a joint that one pose lacks
-    does not count. Neither of them is the truth, so the area is the mean of both, each that of
-    the box around the joints.
+    The lower of both scores replaces the visibility of COCO, so joints that are missing in one
+    pose do not count. The area is the mean of both bounding boxes of joints.
 
     Args:
         keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
@@ -52,14 +51,13 @@ def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
 
 
 class PoseTracker:
-    """Assign track IDs to per-frame poses, one frame after the other.
+    """Online assignment of track IDs to per-frame poses.
 
-    From frame to frame, persons are assigned to those seen before, each moved on with its mean
-    velocity, so that the sum of OKS is highest. Who is lost can be found again for a while, and is
-    somebody new after that. The result depends on the input only.
+    Poses are matched to existing tracks, extrapolated by their mean velocity, by the assignment
+    with the highest sum of OKS. Lost tracks are kept for a while. The result is deterministic.
 
     Args:
-        max_lost (int): Frames that a person may be away, at least 0.
+        max_lost (int): Number of frames that a lost track is kept, at least 0.
     """
 
     def __init__(self, max_lost: int = 30):
@@ -75,11 +73,10 @@ class PoseTracker:
         Args:
             keypoint (np.ndarray): (N, 17, 2) pixels, COCO-17.
             score (np.ndarray): (N, 17) in [0, 1], 0 where a joint is missing.
-            frame (int): Number of the frame, higher than that of the one before.
+            frame (int): Number of the frame, higher than the previous one.
 
         Returns:
-            np.ndarray: (N,) number of each person, from 0 in the order of appearance; no number
-            comes twice in a frame.
+            np.ndarray: (N,) unique track IDs, from 0 in order of appearance.
         """
         from scipy.optimize import linear_sum_assignment
 
@@ -111,14 +108,14 @@ def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
     """Assign track IDs to all frames of a recording, see :class:`PoseTracker`.
 
     Args:
-        frames (Sequence[tuple]): keypoint (N, 17, 2) and score (N, 17) of the N persons of each
-            frame, which may be none.
-        frame_inds (Sequence[int], optional): Number of each frame, ascending; 0, 1, ... by
-            default.
+        frames (Sequence[tuple]): keypoint (N, 17, 2) and score (N, 17) of N >= 0 persons per
+            frame.
+        frame_inds (Sequence[int], optional): Number of each frame, ascending. Defaults to 0, 1,
+            ....
         max_lost (int): See :class:`PoseTracker`.
 
     Returns:
-        list[np.ndarray]: (N,) number of each person.
+        list[np.ndarray]: (N,) track IDs per frame.
     """
     tracker = PoseTracker(max_lost)
     frame_inds = range(len(frames)) if frame_inds is None else frame_inds
@@ -126,7 +123,7 @@ def track_poses(frames: Sequence[tuple[np.ndarray, np.ndarray]],
 
 
 def _velocity(tracks, track, frame, keypoint, score):
-    """New velocities of matched tracks, (n, 2) pixels per frame; NaN are those not known yet."""
+    """Update velocities of matched tracks, (n, 2) pixels per frame; NaN if still unknown."""
     weight = np.minimum(score, tracks['score'][track])[..., None]  # (n, 17, 1)
     shift = (weight * (keypoint - tracks['keypoint'][track])).sum(1) / weight.sum(1)
     shift = shift / (frame - tracks['frame'][track])[:, None]

@@ -1,7 +1,7 @@
-"""Pose extraction from videos into files of the format of MMPose's demo.
+"""Pose extraction from videos to files in the format of MMPose's demo.
 
-The reader ``mmpose`` tracks them and turns them into annotations. Frames are written as soon as
-they are done, so that an interrupted video goes on where it stopped.
+The reader ``mmpose`` converts them to annotations with track IDs. Frames are written immediately,
+so that an interrupted extraction resumes.
 """
 import fcntl
 import itertools
@@ -23,18 +23,18 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
     """Read person boxes from a file ``{"FRAME": [[x1, y1, x2, y2, score], ...], ...}``.
 
     Args:
-        path (str or Path): A JSON file. Frames count from 0, those without persons may be
-            missing; coordinates are in pixels; the score may be missing.
+        path (str or Path): A JSON file. Frames count from 0; those without persons may be omitted;
+            coordinates are in pixels; the score is optional.
 
     Returns:
         dict[int, np.ndarray]: (N, 5) float32 by frame; scores in [0, 1], by default 1.
 
     Raises:
-        AnnotationError: If it is anything else.
+        AnnotationError: If the file is invalid.
     """
     try:
         data = json.loads(Path(path).read_bytes())
-    except Exception as error:  # damaged or hostile text: also recursion and encoding errors
+    except Exception as error:  # malformed text: also recursion and encoding errors
         raise file_error(path, 'file', f'{type(error).__name__}: {error}',
                          'a readable JSON file') from None
     if not isinstance(data, dict):
@@ -44,7 +44,7 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
     for key, rows in data.items():
         field = f'frame {key[:40]!r}'
         if not re.fullmatch(r'\d{1,9}', key) or int(key) in out:
-            raise file_error(path, field, 'this key', 'the number of a frame, once')
+            raise file_error(path, field, 'this key', 'a unique frame number')
         if not isinstance(rows, list) or not all(
                 isinstance(row, list) and len(row) in (4, 5)
                 and all(type(v) in (int, float) for v in row) for row in rows):
@@ -63,7 +63,7 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
 
 
 def _instances(poses: Mapping[str, np.ndarray]) -> list[dict]:
-    """Poses of a frame as in the files: 2 decimals of pixels, 4 of scores."""
+    """Convert poses of a frame to the file format, rounding pixels to 2, scores to 4 decimals."""
     columns = [poses['keypoints'].astype(float).round(2).tolist(),
                poses['keypoint_scores'].astype(float).round(4).tolist(),
                poses['bboxes'].astype(float).round(2).tolist(),
@@ -77,16 +77,16 @@ def _line(value: dict) -> bytes:
 
 
 def _check_settings(file: Path, meta: object, settings: dict):
-    """Refuse to resume an extraction that had other settings."""
+    """Check that a file was written with the same settings."""
     meta = meta if isinstance(meta, dict) else {}
     for name, expected in settings.items():
         if meta.get(name) != expected:
             raise file_error(file, f'meta_info.{name}', repr(meta.get(name)),
-                             f'{expected!r}, as now; delete the file or choose another output')
+                             f'{expected!r}; delete the file or choose another output')
 
 
 def _done_frames(part, file: Path, settings: dict) -> int:
-    """Count the frames of a part file and truncate its damaged end; -1 without a head."""
+    """Count the frames of a part file and truncate its damaged end; -1 without a header."""
     end, frames = 0, -1
     part.seek(0)
     for line in part:
@@ -110,13 +110,13 @@ def extracted(output: str | Path, settings: dict) -> dict | None:
 
     Args:
         output (str or Path): ``NAME.json`` as written by :func:`extract_video`.
-        settings (dict): As given to it.
+        settings (dict): The settings passed to it.
 
     Returns:
         dict or None: Its ``meta_info``; None if there is no such file.
 
     Raises:
-        AnnotationError: If it was made with other settings.
+        AnnotationError: If the settings are different.
     """
     output = Path(output)
     if not output.exists():
@@ -134,27 +134,27 @@ def extracted(output: str | Path, settings: dict) -> dict | None:
 def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
                   settings: dict, boxes: Mapping[int, np.ndarray] | None = None,
                   progress: Callable[[int], None] = lambda frames: None) -> dict:
-    """Extract the poses of a video into a file.
+    """Extract the poses of a video to a file.
 
-    Until the file is complete, ``NAME.jsonl.part`` beside it has a line per frame; the same call
-    goes on after the last complete one.
+    Until the file is complete, ``NAME.jsonl.part`` next to it has one line per frame; the same
+    call resumes after the last complete line.
 
     Args:
-        extractor (PoseExtractor): The network.
-        video (Video): The frames.
-        output (str or Path): ``NAME.json``, in the format of MMPose's demo with frames from 0.
-        settings (dict): What the poses depend on, goes into ``meta_info``. The rest of an
-            interrupted video must have the same.
-        boxes (Mapping[int, np.ndarray], optional): (N, 5) by frame, see :func:`read_boxes`; by
+        extractor (PoseExtractor): The pose estimator.
+        video (Video): The video.
+        output (str or Path): ``NAME.json`` in the format of MMPose's demo, with frames from 0.
+        settings (dict): Settings that determine the poses, stored in ``meta_info``. They must be
+            the same when an interrupted extraction is resumed.
+        boxes (Mapping[int, np.ndarray], optional): (N, 5) by frame, see :func:`read_boxes`. By
             default those of the extractor.
-        progress (Callable): Called with the number of frames done so far.
+        progress (Callable): Called with the total number of extracted frames.
 
     Returns:
-        dict: The ``meta_info`` of the file; ``num_frames`` and ``frames_with_persons`` count.
+        dict: The ``meta_info`` of the file with ``num_frames`` and ``frames_with_persons``.
 
     Raises:
-        AnnotationError: If the video cannot be read, the boxes are not of this video, or another
-            process works on it.
+        AnnotationError: If the video cannot be read, the boxes do not match it, or another process
+            writes the file.
     """
     output = Path(output)
     video.open()
@@ -185,22 +185,22 @@ def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
             progress(frames)
         if boxes and max(boxes) >= frames:
             raise file_error(video.path, 'boxes', f'frame {max(boxes)}',
-                             f'frames 0 to {frames - 1}, which the video has')
+                             f'frames 0 to {frames - 1} of the video')
         meta = _complete(part, output, frames)
     partial.unlink()
     return meta
 
 
 def _check_boxes(boxes, video):
-    """Refuse boxes outside of the image, which are of another video or size."""
+    """Check that no box is outside the image, as boxes of another video or size may be."""
     for frame, found in boxes.items():
         if ((found[:, 2:4] <= 0) | (found[:, :2] >= (video.width, video.height))).any():
-            raise file_error(video.path, 'boxes', f'one outside of the image in frame {frame}',
+            raise file_error(video.path, 'boxes', f'one outside the image in frame {frame}',
                              f'pixels of an image of {video.width} x {video.height}')
 
 
 def _complete(part, output, frames):
-    """Merge the lines of a part file into one JSON file with the head as its first line."""
+    """Merge the lines of a part file into one JSON file with the header as its first line."""
     part.seek(0)
     meta = json.loads(part.readline())['meta_info']
     start = part.tell()

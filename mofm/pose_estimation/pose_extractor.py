@@ -1,4 +1,4 @@
-"""2D pose estimation by the models of MMPose."""
+"""2D pose estimation with models of MMPose."""
 import difflib
 import itertools
 import warnings
@@ -13,15 +13,15 @@ from mmengine.registry import DefaultScope
 
 from mofm.annotations import AnnotationError
 
-if TYPE_CHECKING:  # tools ask for the names of models before they need PyTorch
+if TYPE_CHECKING:  # --help imports no PyTorch
     from torch import nn
 
-#: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019) as MMPose
-#: trained it on COCO: 74.6 AP.
+#: HRNet-W32 (Sun et al., "Deep High-Resolution Representation Learning", CVPR 2019), trained on
+#: COCO by MMPose: 74.6 AP.
 MODEL = 'td-hm_hrnet-w32_8xb64-210e_coco-256x192'
-#: The detector of MMPose's inferencer.
+#: The person detector of MMPose's inferencer.
 DETECTOR = 'rtmdet-m'
-# Weaker boxes are left out, and of two that overlap more the weaker one; as in MMPose's demo.
+# Minimum score and maximum overlap of boxes in MMPose's demo.
 _MIN_SCORE = .3
 _MAX_OVERLAP = .3
 
@@ -43,7 +43,7 @@ def whole_frame(image: np.ndarray) -> np.ndarray:
 
 
 def _mmpose():
-    """Import MMPose without its warnings about operators that no 2D model needs."""
+    """Import MMPose without its warnings about operators that 2D models do not need."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -71,7 +71,7 @@ def _find_model(package, name: str) -> tuple[Path, str | None]:
     if name in configs:
         return configs[name], None
     close = difflib.get_close_matches(name, names, n=3, cutoff=.4)
-    raise ValueError(f'{name}: found no config file and no model of {package.__name__} '
+    raise ValueError(f'{name}: found no config file or model of {package.__name__} '
                      f'{package.__version__} of this name, expected e.g. {", ".join(close)}')
 
 
@@ -79,19 +79,19 @@ def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
     """Find the config file and the checkpoint (path or URL) of a model."""
     config, url = (model, None) if Path(model).is_file() else _find_model(package, str(model))
     if not (checkpoint or url):
-        raise ValueError(f'{model}: found no checkpoint, expected the path or URL of one, as none '
-                         'is published for it')
+        raise ValueError(f'{model}: found no checkpoint, expected a path or URL, as none is '
+                         'published')
     return str(config), str(checkpoint or url)
 
 
 def _load_weights(model: 'nn.Module', checkpoint: str) -> dict:
-    """Load a checkpoint completely, also one of an older MMPose; return what else is in it."""
+    """Load all weights of a checkpoint of any MMPose version and return its metadata."""
     import torch
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
+    import mofm.hub  # noqa: F401  loads checkpoints safely, also from a URL
 
-    # dataset_meta of MMPose holds colors
+    # dataset_meta of MMPose contains colors
     with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
         content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     try:
@@ -109,12 +109,12 @@ class PersonDetector:
 
     Args:
         model (str): Name or config file of a model whose class 0 is the person, as in COCO.
-        checkpoint (str, optional): Path or URL; by default the published weights of the name.
-        device (str, optional): By default the first GPU, or the CPU if there is none.
+        checkpoint (str, optional): Path or URL; by default the published weights.
+        device (str, optional): By default the first GPU, or the CPU without one.
 
     Raises:
         ImportError: If MMDetection or MMPose is not installed.
-        ValueError: If there is no such model.
+        ValueError: If the model is unknown.
     """
 
     def __init__(self, model: str = DETECTOR, checkpoint: str | None = None,
@@ -127,7 +127,7 @@ class PersonDetector:
         except ImportError as error:
             raise ImportError(
                 f'no person detector, as MMDetection cannot be imported ({error}): install mmdet '
-                'and the full mmcv, or give --boxes PATH or --whole-frame') from None
+                'and the full mmcv, or pass --boxes PATH or --whole-frame') from None
         config, checkpoint = _config(mmdet, model, checkpoint)
         self._detect = DetInferencer(config, checkpoint, device=device)
         self._detect.show_progress = False
@@ -137,7 +137,7 @@ class PersonDetector:
         """Detect the persons in an image.
 
         Args:
-            image (np.ndarray): (H, W, 3) uint8, blue green red.
+            image (np.ndarray): (H, W, 3) uint8 BGR.
 
         Returns:
             np.ndarray: (N, 5) float32, x1, y1, x2, y2 in pixels and the score.
@@ -154,18 +154,17 @@ class PoseExtractor:
 
     Args:
         model (str): Name of a 2D model of MMPose, or a config file.
-        checkpoint (str, optional): Path or URL; by default the published weights of the name.
-        device (str, optional): By default the first GPU, or the CPU if there is none.
-        boxes (Callable): From an image to the boxes (N, 4) or (N, 5) of its persons, e.g.
-            :func:`whole_frame` or a :class:`PersonDetector`. Bottom-up models, which find the
-            persons themselves, ignore it.
-        batch_size (int): Persons (bottom-up: frames) that go through the network at once.
+        checkpoint (str, optional): Path or URL; by default the published weights.
+        device (str, optional): By default the first GPU, or the CPU without one.
+        boxes (Callable): Maps an image to the boxes (N, 4) or (N, 5) of its persons, e.g.
+            :func:`whole_frame` or a :class:`PersonDetector`. Bottom-up models ignore it.
+        batch_size (int): Persons (bottom-up: frames) per batch.
 
     Raises:
         ImportError: If MMPose is not installed.
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If there is no such model, it cannot be built with what is installed, or the
-            checkpoint is not one of it.
+        ValueError: If the model is unknown or cannot be built with the installed packages, or the
+            checkpoint does not match it.
     """
 
     def __init__(self, model: str = MODEL, checkpoint: str | None = None,
@@ -179,7 +178,7 @@ class PoseExtractor:
         config, checkpoint = _config(mmpose, model, checkpoint)
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         with DefaultScope.overwrite_default_scope('mmpose'), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # about where it found what it looked for
+            warnings.simplefilter('ignore')  # about registry scopes
             config = Config.fromfile(config)
             try:
                 self.model = mmpose.apis.init_model(config, None, device)
@@ -199,24 +198,24 @@ class PoseExtractor:
         """Estimate the poses in images, in batches of persons across images.
 
         Args:
-            frames (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red.
-            boxes (Iterable[np.ndarray], optional): (N, 4) or (N, 5) for each frame: x1, y1, x2,
-                y2 in pixels and the score. By default what :attr:`boxes` finds.
+            frames (Iterable[np.ndarray]): (H, W, 3) uint8 BGR.
+            boxes (Iterable[np.ndarray], optional): (N, 4) or (N, 5) per frame: x1, y1, x2, y2 in
+                pixels and the score. By default those of :attr:`boxes`.
 
         Yields:
-            dict: For each frame, float32: ``keypoints`` (N, V, 2) in pixels, ``keypoint_scores``
+            dict: Per frame, float32: ``keypoints`` (N, V, 2) in pixels, ``keypoint_scores``
             (N, V) clipped to [0, 1], ``bboxes`` (N, 4), ``bbox_scores`` (N,).
 
         Raises:
-            AnnotationError: If the network gives NaN.
+            AnnotationError: If a prediction is NaN or infinite.
         """
         find = whole_frame if self.bottom_up else self.boxes
         if boxes is None:
             pairs = ((frame, find(frame)) for frame in frames)
         else:
-            pairs = zip(frames, boxes, strict=False)  # boxes may go on, a video may not
+            pairs = zip(frames, boxes, strict=False)  # boxes may be infinite
         waiting, samples = [], []
-        # A batch holds whole frames, so the batches after a restart are the same.
+        # A batch contains whole frames, so that batches after resuming are the same.
         for image, found in pairs:
             found = np.asarray(found, np.float32)
             if found.shape[1] == 4:
@@ -230,12 +229,12 @@ class PoseExtractor:
         yield from self._poses(waiting, samples)
 
     def _sample(self, image, box):
-        """One input of the network."""
+        """Build one input of the network."""
         person = {} if self.bottom_up else dict(bbox=box[None, :4], bbox_score=box[4:])
         return self.pipeline(dict(img=image, **person, **self.meta))
 
     def _poses(self, boxes, samples):
-        """Results of some frames, of which each has as many samples as boxes."""
+        """Yield the results of frames, each with as many samples as boxes."""
         import torch
         from mmengine.dataset import pseudo_collate
 
@@ -251,8 +250,8 @@ class PoseExtractor:
                      for r in itertools.islice(results, len(found))]
             pose = np.concatenate([empty, *parts]).astype(np.float32)
             if not np.isfinite(pose).all():
-                raise AnnotationError('keypoints: the network gives NaN or infinite values, '
-                                      'expected finite ones; check the checkpoint')
+                raise AnnotationError('keypoints: found NaN or infinite predictions, expected '
+                                      'finite ones; check the checkpoint')
             keypoints, scores = pose[..., :2], pose[..., 2].clip(0, 1)
             if self.bottom_up:
                 found = np.column_stack((keypoints.min(1), keypoints.max(1), scores.mean(1)))

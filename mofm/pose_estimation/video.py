@@ -1,4 +1,4 @@
-"""Video files and folders of images, and their frames."""
+"""Reader of frames from videos, images and folders of images."""
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,19 +13,19 @@ IMAGES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
 
 def _by_number(path: Path) -> list:
-    """Sort key that puts frame 10 after frame 9."""
+    """Return a sorting key with frame 10 after frame 9."""
     return [int(t) if t.isdecimal() else t for t in re.split(r'(\d+)', path.name)]
 
 
 def find_videos(path: str | Path) -> dict[str, Path]:
-    """Find the videos in a folder, recursively, or the one that the path is.
+    """Find the videos in a folder recursively.
 
     Args:
         path (str or Path): A video, an image, or a folder. Images in one folder are the frames
             of a video.
 
     Returns:
-        dict[str, Path]: Files, or folders of images, by their name inside ``path``.
+        dict[str, Path]: Files, or folders of images, by their name relative to ``path``.
 
     Raises:
         AnnotationError: If there are none.
@@ -46,19 +46,19 @@ def find_videos(path: str | Path) -> dict[str, Path]:
 class Video:
     """Frames of a video file, of an image, or of a folder of images.
 
-    Videos are turned upright as their metadata say, which OpenCV leaves to its caller.
+    Videos are rotated according to their metadata.
 
     Args:
         path (str or Path): The file or folder.
 
     Attributes:
-        size (int): Bytes of the file or of all images.
-        fps (float or None): Frames per second; None if unknown. This and the following are known
-            after :meth:`open`.
-        width (int): Of the first frame, in pixels.
-        height (int): The same.
-        expected_frames (int): Number of frames; of a file it is what the header says, which may
-            be an estimate.
+        size (int): Size of the file or of all images in bytes.
+        fps (float or None): Frames per second; None if unknown. This and the following are set by
+            :meth:`open`.
+        width (int): Width of the first frame in pixels.
+        height (int): Height of the first frame in pixels.
+        expected_frames (int): Number of frames, for videos from the header, which may be an
+            estimate.
     """
 
     def __init__(self, path: str | Path):
@@ -75,7 +75,7 @@ class Video:
         """Read the header and the first frame.
 
         Raises:
-            AnnotationError: If that is not possible.
+            AnnotationError: If no frame can be decoded.
         """
         self.fps, self.expected_frames = None, len(self.images)
         if not self.images:
@@ -87,7 +87,7 @@ class Video:
         first = next(self._read(0), None)
         if first is None:
             raise file_error(self.path, 'video', 'no frame that can be decoded',
-                             'a video that OpenCV reads')
+                             'a video that OpenCV can read')
         self.height, self.width = first.shape[:2]
 
     def _capture(self):
@@ -100,7 +100,7 @@ class Video:
             for file in self.images[start:]:
                 try:
                     image = cv2.imread(str(file))
-                except cv2.error:  # far too large
+                except cv2.error:  # too large
                     image = None
                 if image is None:
                     raise file_error(file, 'image', 'bytes that cannot be decoded', 'an image')
@@ -111,8 +111,8 @@ class Video:
             # grabbing is exact, seeking is not
             if all(capture.grab() for _ in range(start)):
                 while True:
-                    there, image = capture.read()
-                    if not there:
+                    success, image = capture.read()
+                    if not success:
                         break
                     yield image
         finally:
@@ -122,17 +122,17 @@ class Video:
         """Iterate over the frames in order.
 
         Args:
-            start (int): The first one, from 0.
+            start (int): Index of the first frame. Defaults to 0.
 
         Yields:
-            np.ndarray: (H, W, 3) uint8, blue green red.
+            np.ndarray: (H, W, 3) uint8 BGR.
 
         Raises:
-            AnnotationError: If an image cannot be read or has another size than the first.
+            AnnotationError: If an image cannot be read or its size differs from the first.
         """
         for index, image in enumerate(self._read(start), start):
             if image.shape[:2] != (self.height, self.width):
                 raise file_error(self.images[index] if self.images else self.path, 'size',
                                  f'{image.shape[1]} x {image.shape[0]} in frame {index}',
-                             f'{self.width} x {self.height} as in the first')
+                                 f'{self.width} x {self.height} as in the first')
             yield image

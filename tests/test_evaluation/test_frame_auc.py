@@ -176,8 +176,8 @@ def test_frame_auc_counts_clips_without_a_window(make, labels, monkeypatch):
 
 @pytest.mark.parametrize(('window', 'words'), [
     (('d', 0, .5), r"no ground truth of 1 clips with windows, e.g. \['d'\]; it has e.g. \['a'"),
-    (('b', 41, .5), "clip 'b' has 41 frames, but a window counts for frame 41"),
-    (('b', -1, .5), 'counts for frame -1'), (('b', 3, np.nan), 'NaN')])
+    (('b', 41, .5), "clip 'b' has 41 frames, but a window is at frame 41"),
+    (('b', -1, .5), 'is at frame -1'), (('b', 3, np.nan), 'NaN')])
 def test_frame_auc_names_windows_that_do_not_fit(make, labels, window, words):
     with pytest.raises(ValueError, match=words):
         run(make(labels), windows_of(labels) + [window])

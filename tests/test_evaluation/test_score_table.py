@@ -21,5 +21,5 @@ def test_score_table_has_one_row_per_sample(tmp_path):
 
 
 def test_score_table_names_model_without_classes(tmp_path):
-    with pytest.raises(ValueError, match='scores.csv: found no scores of classes'):
+    with pytest.raises(ValueError, match='scores.csv: found no class scores'):
         ScoreTable(str(tmp_path / 'scores.csv')).process({}, [dict(embedding=torch.ones(2))])

@@ -194,7 +194,7 @@ def test_pose_extractor_finds_boxes_and_keeps_the_scope(small):
     poses, = extractor.extract([frame])
     np.testing.assert_array_equal(poses['bboxes'], [[0, 0, 80, 60]])
     extractor.model.head.final_layer.bias.data[:] = np.nan
-    with pytest.raises(AnnotationError, match='the network gives NaN'):
+    with pytest.raises(AnnotationError, match='found NaN'):
         list(extractor.extract([frame]))
 
 
@@ -284,7 +284,7 @@ def test_extract_video_takes_one_process_per_video(small, tmp_path):
 
 @pytest.mark.parametrize(('boxes', 'words'), [
     ({3: [[0, 0, 9, 9, 1]]}, 'found frame 3, expected frames 0 to 1'),
-    ({0: [[160, 0, 170, 9, 1]]}, 'outside of the image in frame 0, expected pixels of an image '
+    ({0: [[160, 0, 170, 9, 1]]}, 'outside the image in frame 0, expected pixels of an image '
      'of 160 x 120')])
 def test_extract_video_refuses_boxes_of_another_video(small, tmp_path, boxes, words):
     video = write_video(tmp_path / 'a.mp4', 2)
@@ -500,7 +500,7 @@ def test_extract_poses_names_alternatives_to_the_detector(
                     tmp_path / 'a.pkl').splitlines()[-1]
     assert last.startswith('error: no person detector')
     assert last.endswith(
-        'install mmdet and the full mmcv, or give --boxes PATH or --whole-frame')
+        'install mmdet and the full mmcv, or pass --boxes PATH or --whole-frame')
 
 
 def test_extract_poses_of_the_real_video_gives_annotations(

@@ -1,4 +1,4 @@
-"""Figures from arrays, without a data set or a runner."""
+"""Metrics as functions of arrays."""
 
 from .anomaly import frame_scores, lowest_per_frame, roc_auc, smooth
 from .calibration import bin_by_confidence, expected_calibration_error

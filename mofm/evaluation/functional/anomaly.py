@@ -1,4 +1,4 @@
-"""Scores of frames from scores of windows, and the area under the ROC curve."""
+"""Frame scores from window scores, and the area under the ROC curve."""
 
 import logging
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 
 def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
-    """Area under the ROC curve with label 1 = normal; NaN and a warning for one kind of label.
+    """Compute the area under the ROC curve with label 1 = normal; NaN for a single label.
 
     Args:
         normal (np.ndarray): (N,) bool.
@@ -21,7 +21,7 @@ def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
 
     if np.isnan(normality).any():
         raise ValueError(f'normality: found {np.isnan(normality).sum()} of {len(normality)} values'
-                         ' that are NaN, expected numbers; look at the loss of the training')
+                         ' NaN, expected numbers; check the training loss')
     if normal.all() or not normal.any():
         print_log(f'AUC is undefined: found {normal.sum()} normal and {(~normal).sum()} abnormal '
                   'labels, expected both', 'current', logging.WARNING)
@@ -31,14 +31,14 @@ def roc_auc(normal: np.ndarray, normality: np.ndarray) -> float:
 
 def lowest_per_frame(frame: np.ndarray, normality: np.ndarray, num_frames: int,
                      stride: int = 1) -> np.ndarray:
-    """Lowest normality of the windows that count for each frame.
+    """Compute the lowest normality of the windows of each frame.
 
     Args:
-        frame (np.ndarray): (W,) frame that each window counts for.
+        frame (np.ndarray): (W,) frame that each window scores.
         normality (np.ndarray): (W,).
         num_frames (int): T.
-        stride (int): Frames between two windows; a window counts for that many frames about its
-            own, so that there are no holes.
+        stride (int): Stride of the windows; each scores that many frames around its own, so that
+            no frame is skipped.
 
     Returns:
         np.ndarray: (T,) float64, infinite in frames without a window.
@@ -53,7 +53,7 @@ def lowest_per_frame(frame: np.ndarray, normality: np.ndarray, num_frames: int,
 
 
 def smooth(score: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
-    """Scores (T,) after Gaussians of these sigmas in frames, one after the other."""
+    """Smooth scores (T,) by a sequence of Gaussians with these sigmas in frames."""
     from scipy.ndimage import gaussian_filter1d
 
     for sigma in sigmas:
@@ -63,18 +63,17 @@ def smooth(score: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
 
 def frame_scores(frame: np.ndarray, normality: np.ndarray, num_frames: int,
                  smoothing: Sequence[float], stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of frames of one clip from its windows, see :class:`mofm.evaluation.FrameAUC`.
+    """Compute frame scores of a clip from its windows, see :class:`mofm.evaluation.FrameAUC`.
 
     Args:
-        frame (np.ndarray): (W,) frame that each window counts for.
+        frame (np.ndarray): (W,) frame that each window scores.
         normality (np.ndarray): (W,).
         num_frames (int): T.
         smoothing (Sequence[float]): Sigmas of the Gaussians in frames.
-        stride (int): Frames between two windows; a window counts for that many frames about its
-            own, so that there are no holes.
+        stride (int): See :func:`lowest_per_frame`.
 
     Returns:
-        tuple: Minimum over the windows of each frame, and the same smoothed, (T,) each.
+        tuple: Minimum over the windows of each frame before and after smoothing, (T,) each.
     """
     score = np.minimum(lowest_per_frame(frame, normality, num_frames, stride), normality.max())
     return score, smooth(score, smoothing)

@@ -1,4 +1,4 @@
-"""Baseline without training: answers from the nearest training windows."""
+"""Nearest-neighbor baseline without training."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ from tqdm import tqdm
 @torch.no_grad()
 def evaluate_nearest_neighbors(cfg: Config, preprocessor: Callable, features: Callable,
                                answer: Callable, neighbors: int = 1) -> dict[str, float]:
-    """Metrics of a config with answers from the nearest training windows, without augmentation.
+    """Evaluate predictions from the nearest training windows, without augmentation.
 
     Args:
-        cfg (Config): Its data loaders and its test evaluator are used.
+        cfg (Config): Config of data loaders and test evaluator.
         preprocessor (Callable): A data preprocessor.
-        features (Callable): From the preprocessed inputs to features (B, D).
-        answer (Callable): Sets the prediction of a data sample, from the sample, the distances
-            (k,) of its nearest training windows, and the data samples of these.
-        neighbors (int): k, how many training windows count. Defaults to 1.
+        features (Callable): Maps preprocessed inputs to features (B, D).
+        answer (Callable): Sets the prediction of a data sample, given the sample, the distances
+            (k,) of its nearest training windows and their data samples.
+        neighbors (int): Number k of training windows. Defaults to 1.
 
     Returns:
-        dict: The metrics by name.
+        dict: Metrics by name.
     """
     from sklearn.neighbors import NearestNeighbors  # heavy
 

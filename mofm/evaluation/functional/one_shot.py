@@ -1,17 +1,17 @@
-"""Recognition by the nearest exemplar, over all draws of exemplars."""
+"""One-shot recognition by the nearest exemplar, averaged over all draws of exemplars."""
 
 import numpy as np
 import torch
 
 
 def draw_accuracy(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Probability of each sample to be a query and to be recognized, over all draws of exemplars.
+    """Compute the probability of each sample to be a recognized query over all draws.
 
-    One exemplar X_k of each class k is drawn evenly and independently. A query q of class c whose
-    own exemplar is e is right if ``s(q, e) > s(q, X_k)`` for all other k, thus with probability
-    ``prod_k |{x in k: s(q, x) < s(q, e)}| / n_k``. Summed over the e other than q, each drawn with
-    probability ``1 / n_c``. The sum over all samples, divided by N - C queries of every draw, is
-    the mean accuracy.
+    One exemplar X_k of each class k is drawn uniformly and independently. A query q of class c
+    with exemplar e is correct if ``s(q, e) > s(q, X_k)`` for all other k, thus with probability
+    ``prod_k |{x in k: s(q, x) < s(q, e)}| / n_k``. This is summed over all e except q, each drawn
+    with probability ``1 / n_c``. The sum over all samples divided by the N - C queries of a draw
+    is the mean accuracy.
 
     Args:
         similarity (np.ndarray): (N, N).
@@ -35,7 +35,7 @@ def draw_accuracy(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def nearest_class(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Most similar class (Q,) from similarities (C, Q); another than the target if they tie."""
+    """Return the most similar class (Q,) from similarities (C, Q); ties count as wrong."""
     rest = np.array(similarity)
     index = np.arange(len(target))
     own = rest[target, index].copy()

@@ -1,4 +1,4 @@
-"""Metrics of the tasks, one file each."""
+"""Metrics of the tasks."""
 
 from .clip_auc import ClipAUC
 from .frame_auc import FrameAUC

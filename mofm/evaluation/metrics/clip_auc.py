@@ -14,12 +14,12 @@ from mofm.registry import METRICS
 
 @METRICS.register_module()
 class ClipAUC(BaseMetric):
-    """AUC of the normality of clips, some of whose classes are normal (one-class protocol).
+    """Clip-level AUC of normality in the one-class protocol.
 
     Args:
-        normal_labels (Sequence[int]): Classes that are normal; all others are abnormal.
+        normal_labels (Sequence[int]): Normal classes; all others are abnormal.
         out_dir (str, optional): Folder for ``scores.csv``: name, label and normality of each clip.
-        collect_device, prefix: As in MMEngine.
+        collect_device, prefix: See :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = 'anomaly'
@@ -31,13 +31,13 @@ class ClipAUC(BaseMetric):
         self.out_dir = out_dir and Path(out_dir)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep name, label and normality of every clip."""
+        """Store name, label and normality of every clip."""
         normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
         self.results += [(sample.get('frame_dir', ''), int(sample['gt_label']), value)
                          for sample, value in zip(data_samples, normality, strict=True)]
 
     def compute_metrics(self, results: list) -> dict:
-        """AUC over clips; writes the scores if there is a folder for them."""
+        """Compute the AUC over clips and write the scores to ``out_dir``."""
         if self.out_dir:
             self.out_dir.mkdir(parents=True, exist_ok=True)
             with (self.out_dir / 'scores.csv').open('w', newline='') as file:

@@ -1,4 +1,4 @@
-"""Frame-level AUC of anomaly detection from scores of single persons' windows."""
+"""Frame-level AUC of anomaly detection from scores of per-person windows."""
 
 import logging
 import re
@@ -21,40 +21,39 @@ _NUM_THUMBNAILS = 5
 class FrameAUC(BaseMetric):
     """Frame-level AUC by the protocol of STG-NF (Hirschorn and Avidan, ICCV 2023).
 
-    The score of a frame is the lowest normality of the windows that count for it, over all
-    persons. Frames without a window get the highest finite score of the data set. The scores of a
-    clip are smoothed by Gaussians one after the other (the six of the default are nearly one of
-    sigma sqrt(91) = 9.5).
+    The score of a frame is the lowest normality of its windows over all persons. Frames without a
+    window have the highest finite score of the data set. The scores of a clip are smoothed by a
+    sequence of Gaussians (the default is nearly one of sigma sqrt(91) = 9.5).
 
-    ``micro_auc`` joins the frames of all clips; ``raw_micro_auc`` is the same without smoothing.
-    ``macro_auc`` is the mean over clips, where every clip gets one abnormal frame of the lowest
-    and one normal frame of the highest score in addition (0 and 1 if the scores are within), so
-    that it is defined in clips with one kind of frame (Georgescu et al., TPAMI 2021).
+    ``micro_auc`` concatenates the frames of all clips; ``raw_micro_auc`` is without smoothing.
+    ``macro_auc`` is the mean over clips. To each clip an abnormal frame of the lowest and a normal
+    frame of the highest score are added (0 and 1 if all scores are within), so that it is defined
+    for clips with a single label (Georgescu et al., TPAMI 2021).
 
-    A distributed test may see a window twice, which leaves the minimum as it is.
+    Duplicate windows of a distributed test do not change the minimum.
 
     Args:
         gt (dict): Ground truth: ``type``, ``'shanghaitech'``, ``'ubnormal'`` or
             ``'annotations'``; ``path``; and options, see :mod:`mofm.datasets.frame_labels`.
         smoothing (Sequence[float]): Sigmas in frames; () for none.
-        clips_left_out (Sequence[str] or str): Clips that do not count, or the name of a list of
-            them: ``'hr_shanghaitech'``.
-        out_dir (str, optional): Folder for ``scores.npz``, with the arrays ``<clip>/score``
-            (before smoothing), ``<clip>/smoothed`` and ``<clip>/label`` (True = abnormal).
-            Characters of a clip's name that do not belong into a file name become ``_``.
-        collect_device, prefix: As in MMEngine.
+        clips_left_out (Sequence[str] or str): Clips to exclude, or the name of a list of them:
+            ``'hr_shanghaitech'``.
+        out_dir (str, optional): Folder for ``scores.npz`` with the arrays ``<clip>/score`` (before
+            smoothing), ``<clip>/smoothed`` and ``<clip>/label`` (True = abnormal). Invalid
+            characters in the name of a clip become ``_``.
+        collect_device, prefix: See :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
-        scores (dict): Clip -> the arrays ``score``, ``smoothed`` and ``label``, (T,) each, after
+        scores (dict): Clip -> arrays ``score``, ``smoothed`` and ``label``, (T,) each, after
             :meth:`compute_metrics`.
         file_names (dict): Clip -> its name in ``out_dir``.
-        thumbnails (dict): Clip -> frame -> key points (J, 3) of the least normal person about
-            the deepest minima; only with ``out_dir``.
+        thumbnails (dict): Clip -> frame -> keypoints (J, 3) of the least normal person near the
+            lowest minima; only with ``out_dir``.
 
     Raises:
         AnnotationError: If the ground truth cannot be read.
-        ValueError: If a clip or list to leave out is unknown; in :meth:`compute_metrics` if a
-            window belongs to no frame of the ground truth.
+        ValueError: If an excluded clip or list is unknown; in :meth:`compute_metrics` if a window
+            is outside the ground truth.
     """
 
     default_prefix = 'anomaly'
@@ -84,15 +83,12 @@ class FrameAUC(BaseMetric):
         self.out_dir = out_dir and Path(out_dir)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]):
-        """Keep clip, frame and normality of every window.
-
-        For the pictures also its key points in the middle frame, (J, 3).
-        """
+        """Store clip, frame and normality of every window, and keypoints (J, 3) for figures."""
         missing = {'clip', 'frame', 'normality'} - data_samples[0].keys()
         if missing:
             raise ValueError(f'data sample without {sorted(missing)}: expected windows of '
-                             'TrackWindowDataset, meta_keys of PackMotionInputs with clip and '
-                             'frame, and a model that sets normality')
+                             'TrackWindowDataset, PackMotionInputs with meta_keys clip and frame, '
+                             'and a model that sets normality')
         normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
         for i, (sample, score) in enumerate(zip(data_samples, normality, strict=True)):
             points = None
@@ -102,30 +98,27 @@ class FrameAUC(BaseMetric):
             self.results.append((sample['clip'], int(sample['frame']), score, points))
 
     def compute_metrics(self, results: list) -> dict:
-        """AUC over frames; writes the scores if there is a folder for them."""
+        """Compute the AUC over frames and write the scores to ``out_dir``."""
         results = [r for r in results if r[0] not in self.clips_left_out]
         start, index = self._locate(results)
         normality = np.array([r[2] for r in results], np.float64)
         raw = lowest_per_frame(index, normality, start[-1])
         seen = np.split(raw < np.inf, start[1:-1])
-        without = [
-            clip for clip, frames in zip(self.labels, seen, strict=True) if not frames.any()
-        ]
+        without = [clip for clip, frames in zip(self.labels, seen, strict=True)
+                   if not frames.any()]
         if without:
             print_log(f'{len(without)} of {len(seen)} clips have no window, so all their frames '
-                      f'get the highest score, e.g. {without[:5]}', 'current', logging.WARNING)
+                      f'have the highest score, e.g. {without[:5]}', 'current', logging.WARNING)
         finite = raw[np.isfinite(raw)]
         if not len(finite):
-            raise ValueError(f'{len(results)} windows without a finite score, so frames cannot '
-                             f'be scored by {type(self).__name__}')
+            raise ValueError(f'{len(results)} windows without a finite score, expected at least '
+                             'one')
         raw = np.clip(raw, finite.min(), finite.max())
 
-        scores = {
+        parts = np.split(raw, start[1:-1])
+        self.scores = scores = {
             clip: dict(score=part, smoothed=smooth(part, self.smoothing), label=label)
-            for (clip,
-                 label), part in zip(self.labels.items(), np.split(raw, start[1:-1]), strict=True)
-        }
-        self.scores = scores
+            for (clip, label), part in zip(self.labels.items(), parts, strict=True)}
         smoothed = np.concatenate([s['smoothed'] for s in scores.values()])
         normal = ~np.concatenate(list(self.labels.values()))
         low, high = min(0, smoothed.min()), max(1, smoothed.max())
@@ -140,7 +133,7 @@ class FrameAUC(BaseMetric):
                     raw_micro_auc=roc_auc(normal, raw))
 
     def _locate(self, results):
-        """First frame of every clip and of the end (C + 1,), and the frame of every window."""
+        """Return the offsets of the clips (C + 1,) and the frame of every window."""
         length = np.array([len(label) for label in self.labels.values()])
         start = np.concatenate([[0], np.cumsum(length)])
         number = {clip: i for i, clip in enumerate(self.labels)}
@@ -155,12 +148,12 @@ class FrameAUC(BaseMetric):
             i = int(np.argmax(beyond))
             raise ValueError(
                 f'{self.path}: clip {results[i][0]!r} has {length[clip[i]]} frames, but a window '
-                f'counts for frame {frame[i]} ({beyond.sum()} such windows in all); poses and '
-                'ground truth must be of the same video, with frames counted from 0')
+                f'is at frame {frame[i]} ({beyond.sum()} such windows in total); poses and ground '
+                'truth must be of the same video, with frames from 0')
         return start, start[clip] + frame
 
     def _write(self, scores: dict[str, dict], results: list):
-        """Scores of all clips, and the poses that a picture of them shows."""
+        """Write the scores of all clips and select the poses of their figures."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         self.file_names = names = _file_names(scores)
         np.savez_compressed(
@@ -175,11 +168,11 @@ class FrameAUC(BaseMetric):
 
 
 def _file_names(clips) -> dict[str, str]:
-    """A name for the files of each clip: inside the folder, and no two the same."""
+    """Return a valid and unique file name per clip."""
     names, used = {}, set()
     for clip in clips:
         name = re.sub(r'[^\w.-]', '_', clip).lstrip('.')[:100] or '_'
-        while name.lower() in used:  # some file systems do not tell upper from lower case
+        while name.lower() in used:  # some file systems ignore case
             name += '_'
         used.add(name.lower())
         names[clip] = name
@@ -187,7 +180,7 @@ def _file_names(clips) -> dict[str, str]:
 
 
 def _thumbnails(smoothed: np.ndarray, windows: list) -> dict[int, np.ndarray]:
-    """Key points (J, 3) of the least normal person about each of the deepest minima, by frame."""
+    """Return keypoints (J, 3) of the least normal person near the lowest minima by frame."""
     from scipy.signal import find_peaks
 
     minima, _ = find_peaks(np.pad(-smoothed, 1, constant_values=-np.inf),

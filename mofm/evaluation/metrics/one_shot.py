@@ -1,4 +1,4 @@
-"""One-shot recognition: the class of the nearest exemplar (DT2)."""
+"""Accuracy of one-shot recognition (DT2)."""
 
 import csv
 from pathlib import Path
@@ -15,37 +15,35 @@ class OneShotAccuracy(BaseMetric):
     """Accuracy of the nearest exemplar by cosine similarity.
 
     With ``draws=None`` the exemplars are the samples whose ``exemplar`` is True
-    (``exemplar_split`` of :class:`MotionDataset`); several of a class are allowed, the nearest
-    counts. Values: ``top1`` and ``mean_class``, the mean over classes.
+    (``exemplar_split`` of :class:`MotionDataset`); of several per class the nearest counts.
+    Values: ``top1`` and ``mean_class``, the mean over classes.
 
-    With ``draws`` the exemplars are drawn, one per class, whatever their flags. ``top1`` and
-    ``mean_class`` are then exact means over all possible draws, see :func:`draw_accuracy`;
-    ``top1_low`` and ``top1_high`` are the 2.5 and 97.5 percentiles of ``top1`` of a single draw,
-    from that many random ones.
+    With ``draws`` one exemplar per class is drawn among all samples. ``top1`` and ``mean_class``
+    are exact means over all possible draws, see :func:`draw_accuracy`; ``top1_low`` and
+    ``top1_high`` are the 2.5 and 97.5 percentiles of ``top1`` over that many random draws.
 
-    A sample that is as similar to another class as to its own counts as wrong, so that equal
-    embeddings are no success.
+    Ties between the own and another class count as wrong, so that constant embeddings fail.
 
     Args:
         draws (int, optional): Number of random draws. Defaults to None: exemplars are given.
         seed (int): Seed of the draws. Defaults to 0.
         out_dir (str, optional): Folder for ``predictions.csv`` if exemplars are given: the
             similarity of every query to the nearest exemplar of each class.
-        collect_device, prefix: As in MMEngine.
+        collect_device, prefix: See :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
-        labels (np.ndarray): (C,) labels of the test, ascending. This and the following are there
-            after :meth:`compute_metrics`.
-        confusion (np.ndarray): (C, C) queries, true class by recognized class; the mean over the
-            random draws if exemplars are drawn.
+        labels (np.ndarray): (C,) labels of the test, ascending. This and the following are set by
+            :meth:`compute_metrics`.
+        confusion (np.ndarray): (C, C) queries, true class by predicted class; the mean over random
+            draws if exemplars are drawn.
         similarity (np.ndarray): (N, C) cosine of every sample and the nearest exemplar of each
-            class; if they are drawn, the mean over all samples that could be the exemplar.
-        recognized (np.ndarray): (N,) probability in [0, 1] that a query is recognized, over all
-            draws; 0 or 1 for given exemplars, and NaN for the exemplars themselves.
+            class; the mean over all possible exemplars if they are drawn.
+        recognized (np.ndarray): (N,) probability that a query is recognized over all draws; 0 or 1
+            for given exemplars, NaN for the exemplars themselves.
 
     Raises:
-        ValueError: If ``draws`` is less than 1; in a test, if a class has no exemplar, nothing is
-            left to recognize, or an embedding is not finite.
+        ValueError: If ``draws`` is less than 1; in a test, if a class has no exemplar, there is no
+            query, or an embedding is not finite.
     """
 
     default_prefix = 'one_shot'
@@ -61,14 +59,14 @@ class OneShotAccuracy(BaseMetric):
         self.out_dir = None if out_dir is None else Path(out_dir)
 
     def process(self, data_batch, data_samples):
-        """Keep embedding, label, whether it is an exemplar, and name of every sample."""
+        """Store embedding, label, exemplar flag and name of every sample."""
         for sample in data_samples:
             self.results.append((sample['embedding'].float().cpu().numpy(),
                                  int(sample['gt_label']), bool(sample.get('exemplar', False)),
                                  sample.get('frame_dir', '')))
 
     def compute_metrics(self, results: list) -> dict:
-        """Accuracies in [0, 1]."""
+        """Compute accuracies in [0, 1]."""
         embedding, labels, exemplar, names = zip(*results, strict=True)
         embedding = np.stack(embedding)  # (N, E)
         bad = np.flatnonzero(~np.isfinite(embedding).all(1))
@@ -84,10 +82,10 @@ class OneShotAccuracy(BaseMetric):
     def _given(self, embedding, target, exemplar, names) -> dict:
         for c in np.flatnonzero(np.bincount(target[exemplar], minlength=len(self.labels)) == 0):
             raise ValueError(f'exemplar: found none of class {self.class_name(c)}, expected at '
-                             'least one of each class; set exemplar_split of the data set, or '
-                             'draws of the metric to draw exemplars')
+                             'least one per class; set exemplar_split of the data set, or draws '
+                             'of the metric to draw exemplars')
         if exemplar.all():
-            raise ValueError('exemplar: found no other sample, expected some to recognize')
+            raise ValueError('exemplar: found no other sample, expected queries')
         similarity = np.stack([(embedding @ embedding[exemplar & (target == c)].T).max(1)
                                for c in range(len(self.labels))])  # (C, N)
         self.similarity = similarity.T
@@ -105,19 +103,16 @@ class OneShotAccuracy(BaseMetric):
                 writer = csv.writer(file)
                 writer.writerow(['name', 'label', 'prediction',
                                  *(f'similarity_{label}' for label in self.labels)])
-                for row in zip(names,
-                               self.labels[target],
-                               self.labels[predicted],
-                               similarity.T,
-                               strict=True):
-                    writer.writerow([*row[:3], *(f'{s:.6g}' for s in row[3])])
+                for *row, values in zip(names, self.labels[target], self.labels[predicted],
+                                        similarity.T, strict=True):
+                    writer.writerow([*row, *(f'{s:.6g}' for s in values)])
         return _accuracies(np.diag(confusion), confusion.sum(1))
 
     def _drawn(self, embedding, target) -> dict:
         count = np.bincount(target)
         if count.max() < 2:
-            raise ValueError(f'samples: found one of each of {len(count)} classes, expected more '
-                             'than the exemplars')
+            raise ValueError(f'samples: found one of each of {len(count)} classes, expected '
+                             'queries besides the exemplars')
         similarity = embedding @ embedding.T  # (N, N)
         chance = draw_accuracy(similarity, target)
         right = np.bincount(target, chance)
@@ -134,7 +129,7 @@ class OneShotAccuracy(BaseMetric):
         for i, drawn in enumerate(draws):
             predicted = nearest_class(similarity[drawn], target)
             table = np.bincount(target * len(count) + predicted, minlength=len(count)**2)
-            # an exemplar is no query; its prediction is in the table nonetheless
+            # remove the exemplars, which are no queries
             np.subtract.at(table, target[drawn] * len(count) + predicted[drawn], 1)
             table = table.reshape(confusion.shape)
             accuracy[i] = np.trace(table) / table.sum()
@@ -144,14 +139,14 @@ class OneShotAccuracy(BaseMetric):
         return dict(_accuracies(right, count - 1), top1_low=float(low), top1_high=float(high))
 
     def class_name(self, c: int) -> str:
-        """Name of class c, or its label."""
+        """Return the name of class c, or its label."""
         label = int(self.labels[c])
         names = (self.dataset_meta or {}).get('classes', ())
         return names[label] if label < len(names) else str(label)
 
 
 def _accuracies(right: np.ndarray, queries: np.ndarray) -> dict:
-    """Accuracies from right ones and queries of every class, (C,) each."""
+    """Compute accuracies from correct queries and all queries per class, (C,) each."""
     shown = queries > 0
     return dict(top1=float(right.sum() / queries.sum()),
                 mean_class=float((right[shown] / queries[shown]).mean()))

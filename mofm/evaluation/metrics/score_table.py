@@ -1,4 +1,4 @@
-"""Per-sample scores as a table."""
+"""Table of per-sample scores."""
 
 import csv
 from pathlib import Path
@@ -11,14 +11,14 @@ from mofm.registry import METRICS
 
 @METRICS.register_module()
 class ScoreTable(BaseMetric):
-    """Write name, label, prediction and the score of every class of each sample to a CSV file.
+    """CSV file of name, label, prediction and class scores of each sample.
 
     Args:
         out_file (str): File to write.
-        collect_device: As in MMEngine.
+        collect_device: See :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: In a test, if the model has no scores of classes.
+        ValueError: In a test, if the model has no class scores.
     """
 
     def __init__(self, out_file: str, collect_device: str = 'cpu'):
@@ -26,18 +26,17 @@ class ScoreTable(BaseMetric):
         self.out_file = Path(out_file)
 
     def process(self, data_batch, data_samples):
-        """Keep one row per sample."""
+        """Store one row per sample."""
         if 'pred_score' not in data_samples[0]:
-            raise ValueError(f'{self.out_file}: found no scores of classes, expected a '
-                             'classifier; one-shot and anomaly results are in the out_dir of '
-                             'their metrics')
+            raise ValueError(f'{self.out_file}: found no class scores, expected a classifier; '
+                             'one-shot and anomaly results are in the out_dir of their metrics')
         for sample in data_samples:
             scores = sample['pred_score'].tolist()
             self.results.append([sample.get('frame_dir', ''), int(sample['gt_label']),
                                  int(sample['pred_label'])] + [f'{s:.6g}' for s in scores])
 
     def compute_metrics(self, results: list) -> dict:
-        """Write the table; no figure of its own."""
+        """Write the table and return no metric."""
         self.out_file.parent.mkdir(parents=True, exist_ok=True)
         classes = range(len(results[0]) - 3)
         with self.out_file.open('w', newline='') as file:
@@ -48,11 +47,11 @@ class ScoreTable(BaseMetric):
 
 
 def read_predictions(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and predictions of a table of :class:`ScoreTable`, (N,) each.
+    """Read labels and predictions from a table of :class:`ScoreTable`, (N,) each.
 
     Raises:
         OSError: If the file cannot be opened.
-        ValueError: If it holds no such table.
+        ValueError: If it is no such table.
     """
     with open(path, newline='') as file:
         try:

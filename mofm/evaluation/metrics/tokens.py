@@ -1,4 +1,4 @@
-"""Metrics of motion tokens: reconstruction, use and prediction."""
+"""Metrics of motion tokens: reconstruction, usage and prediction."""
 
 import numpy as np
 import torch.nn.functional as F
@@ -11,15 +11,15 @@ _FOREGROUND = 0.3  # heat of a pixel near a joint
 
 @METRICS.register_module()
 class TokenizerMetric(BaseMetric):
-    """Reconstruction and use of the MotionBook.
+    """Reconstruction quality and usage of the MotionBook.
 
-    ``smooth_l1``: mean over all elements; ``iou``: pixels above 0.3 in both over pixels
-    above it in either, summed over clips; ``tokens_used`` and ``perplexity``: of the tokens on
-    occupied cubes; ``blank_smooth_l1``: smooth_l1 of an empty reconstruction, for comparison.
+    ``smooth_l1``: mean over all elements; ``iou``: pixels above 0.3 in both over those in either,
+    summed over clips; ``tokens_used`` and ``perplexity`` of the tokens of occupied cubes;
+    ``blank_smooth_l1``: smooth_l1 of an empty reconstruction, as a baseline.
 
     Args:
         vocab_size (int): V.
-        collect_device, prefix: As in MMEngine.
+        collect_device, prefix: See :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = 'tokenizer'
@@ -30,7 +30,7 @@ class TokenizerMetric(BaseMetric):
         self.vocab_size = vocab_size
 
     def process(self, data_batch, data_samples):
-        """Keep a few numbers and the token counts of every clip."""
+        """Store errors, overlap and tokens of every clip."""
         for sample in data_samples:
             heat, rec = sample['heat'], sample['reconstruction']
             a, b = heat > _FOREGROUND, rec > _FOREGROUND
@@ -55,18 +55,18 @@ class TokenizerMetric(BaseMetric):
 
 @METRICS.register_module()
 class MaskedTokenMetric(BaseMetric):
-    """Accuracy at masked cubes, next to always answering their most frequent token."""
+    """Accuracy at masked cubes, and of their most frequent token as a baseline."""
 
     default_prefix = 'masked'
 
     def process(self, data_batch, data_samples):
-        """Keep predicted and true tokens of every clip."""
+        """Store predicted and true tokens of every clip."""
         for sample in data_samples:
             self.results.append((sample['pred_tokens'].cpu().numpy(),
                                  sample['gt_tokens'].cpu().numpy()))
 
     def compute_metrics(self, results: list) -> dict:
-        """Micro average over masked cubes."""
+        """Average over masked cubes."""
         pred, gt = (np.concatenate(part) for part in zip(*results, strict=True))
         return dict(
             acc=float((pred == gt).mean()), majority_acc=float(np.bincount(gt).max() / len(gt)))
