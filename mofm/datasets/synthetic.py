@@ -5,8 +5,6 @@ tried and tested anywhere. A clip is made in four vectorized steps: joint-angle 
 action, forward kinematics of a small tree, perspective projection, and the errors of a 2D pose
 detector. World axes: x forward, y to the person's left, z up; meters, degrees, seconds.
 """
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -65,32 +65,6 @@ def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
     return mpjpe(scale[..., None, None] * pred, target)
 
 
-def mpjve(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Compute the mean per-joint velocity error, from differences of neighboring frames.
-
-    Args:
-        pred (np.ndarray): (..., T, J, 3).
-        target (np.ndarray): Ground truth of the same shape.
-
-    Returns:
-        np.ndarray: (..., T - 1), unit per frame.
-    """
-    return mpjpe(np.diff(pred, axis=-3), np.diff(target, axis=-3))
-
-
-def acceleration_error(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Compute the mean per-joint error of second differences ``p_{t+1} - 2 p_t + p_{t-1}``.
-
-    Args:
-        pred (np.ndarray): (..., T, J, 3).
-        target (np.ndarray): Ground truth of the same shape.
-
-    Returns:
-        np.ndarray: (..., T - 2), unit per squared frame.
-    """
-    return mpjpe(np.diff(pred, 2, axis=-3), np.diff(target, 2, axis=-3))
-
-
 @METRICS.register_module()
 class PoseAccuracy3D(BaseMetric):
     """Errors of root-relative poses in mm by the Human3.6M protocol.
