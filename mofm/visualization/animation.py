@@ -11,62 +11,60 @@ from PIL import Image
 
 from mofm.structures import get_layout
 
-from .pose import MIDDLE, Skeletons
+from .pose import MIDDLE, Skeletons, bounds, show_window
+
+_SIZE = 2.2  # side of a panel in inches of 80 pixels
 
 
 class ClipPanel:
     """Axes with all persons of a clip at a given time.
 
-    The window holds the visible joints of the whole clip, so that motion through the image stays
-    visible.
+    The window contains the visible joints of the whole clip, so that motion through the image
+    stays visible.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): Axes to draw on.
         clip (dict): Annotation, see :mod:`mofm.annotations.files`.
         layout (str): Joint layout.
-        width (float): Of the bones, in points.
+        width (float): Line width of the bones in points.
     """
 
     def __init__(self, axis, clip: dict, layout: str = 'coco17', width: float = 1.6):
         self._keypoint = np.asarray(clip['keypoint'], np.float32)  # (M, T, V, 2)
         self._score = np.asarray(clip['keypoint_score'], np.float32)
-        seen = self._keypoint[self._score > 0]
-        low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
-        half = max(*(high - low), 1) * .55
-        (left, top), (right, bottom) = (low + high) / 2 - half, (low + high) / 2 + half
-        axis.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect='equal')
-        axis.spines[:].set_color('#D0D0D0')
+        low, high = bounds(self._keypoint[self._score > 0])
+        center, half = (low + high) / 2, max(*(high - low), 1) * .55
+        show_window(axis, center - half, center + half)
         self._skeletons = Skeletons(axis, get_layout(layout), width)
 
     def show(self, time: float):
-        """Show the time in [0, 1], from the first frame to the last."""
+        """Show the frame at a relative time in [0, 1]."""
         frame = round(time * (self._keypoint.shape[1] - 1))
         self._skeletons.show(self._keypoint[:, frame], self._score[:, frame])
 
 
-def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32, title: str = '',
-                 size: float = 2.2) -> FuncAnimation:
+def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32,
+                 title: str = '') -> FuncAnimation:
     """Animate a clip with a given number of frames; colors as in `draw_pose_clip`.
 
     Args:
         clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V).
         layout (str): Joint layout.
         num (int): Frames of the animation.
-        title (str): Written above.
-        size (float): Side of the panel in inches of 80 pixels.
+        title (str): Title of the figure.
 
     Returns:
         FuncAnimation: For :func:`save_animation`.
     """
     head = .19 * (title.count('\n') + 1) + .03 if title else 0
-    figure = Figure(figsize=(size, size + head), dpi=80)
-    panel = ClipPanel(figure.add_axes((.01, .01, .98, .98 * size / (size + head))), clip, layout)
+    figure = Figure(figsize=(_SIZE, _SIZE + head), dpi=80)
+    panel = ClipPanel(figure.add_axes((.01, .01, .98, .98 * _SIZE / (_SIZE + head))), clip, layout)
     figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top')
     return FuncAnimation(figure, lambda frame: panel.show(frame / max(num - 1, 1)), num)
 
 
 class _GifWriter(AbstractMovieWriter):
-    """GIF writer with one palette for all frames: half the time and size of matplotlib's."""
+    """GIF writer with one palette for all frames, twice as fast and small as matplotlib's."""
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
@@ -88,11 +86,11 @@ class _GifWriter(AbstractMovieWriter):
 
 
 def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 12) -> None:
-    """Save an animation as GIF, or as MP4 by the ffmpeg of imageio-ffmpeg.
+    """Save an animation as GIF, or as MP4 with the ffmpeg of imageio-ffmpeg.
 
     Args:
         animation (FuncAnimation): E.g. of :func:`animate_clip`.
-        path (str or Path): Ends in ``.gif`` or ``.mp4``.
+        path (str or Path): File with the suffix ``.gif`` or ``.mp4``.
         fps (float): Frames per second.
 
     Raises:

@@ -8,9 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mofm.structures import LAYOUTS
 
-from .pose import LEFT, MIDDLE, RIGHT, draw_skeleton
+from .pose import FAINT, LEFT, MIDDLE, RIGHT, bounds, draw_skeleton, show_window
 
-_FAINT = '#B4B4B4'
 # Size of a thumbnail in units of the curve's axes.
 _WIDTH, _HEIGHT = .105, .55
 
@@ -24,15 +23,15 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
         score: (T,) normality before smoothing, drawn faintly.
         smoothed: (T,) normality after smoothing.
         label: (T,) bool, true for abnormal frames.
-        thumbnails: Frame -> (17, 2 or 3) key points in COCO-17 order, y downwards, in any unit;
+        thumbnails: Frame -> (17, 2 or 3) keypoints in COCO-17 order, y downwards, in any unit;
             missing joints are 0.
-        title: Written above.
+        title: Title of the figure.
 
     Returns:
         Figure: Axes of the curve, then one per thumbnail in the order of the frames.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
     score, smoothed, label = np.asarray(score), np.asarray(smoothed), np.asarray(label, bool)
     thumbnails = dict(sorted((thumbnails or {}).items()))
@@ -41,7 +40,7 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
                          ' expected three equal shapes (T,), T >= 1')
     for frame, keypoint in thumbnails.items():
         if not 0 <= frame < len(score) or np.ndim(keypoint) != 2 or len(keypoint) != 17:
-            raise ValueError(f'thumbnail of frame {frame}, key points {np.shape(keypoint)}: '
+            raise ValueError(f'thumbnail of frame {frame}, keypoints {np.shape(keypoint)}: '
                              f'expected a frame in [0, {len(score)}) and (17, 2 or 3)')
     inches = 4.7 if thumbnails else 3.
     figure = Figure(figsize=(12, inches), dpi=150)
@@ -50,16 +49,15 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
     for i, (start, stop) in enumerate(edges):
         axis.axvspan(start - .5, stop - .5, color=RIGHT, alpha=.18, linewidth=0,
                      label='_' * min(i, 1) + 'abnormal (ground truth)')
-    axis.plot(score, color=_FAINT, linewidth=.8, label='score')
+    axis.plot(score, color=FAINT, linewidth=.8, label='score')
     axis.plot(smoothed, color=LEFT, linewidth=2, label='smoothed')
     axis.set(xlim=(-.5, len(score) - .5), xlabel='frame', ylabel='normality')
     axis.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axis.yaxis.set_major_locator(MaxNLocator(5))
     axis.spines[['top', 'right']].set_visible(False)
     axis.tick_params(labelsize=9)
-    for left, (frame, keypoint) in zip(_spread(list(thumbnails), len(score)),
-                                       thumbnails.items(),
-                                       strict=True):
+    lefts = _spread(list(thumbnails), len(score))
+    for left, (frame, keypoint) in zip(lefts, thumbnails.items(), strict=True):
         panel = axis.inset_axes((left, 1.12, _WIDTH, _HEIGHT))
         _draw_person(panel, np.asarray(keypoint, np.float32))
         panel.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
@@ -75,7 +73,7 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
 
 
 def _spread(frames, total):
-    """Left edges of thumbnails in [0, 1 - width], over their frames as far as there is room."""
+    """Return left edges of thumbnails in [0, 1 - width], above their frames if possible."""
     left = (np.array(frames, float) + .5) / total - _WIDTH / 2
     step = _WIDTH + .01
     for order, sign in ((range(len(left)), 1), (range(len(left) - 1, -1, -1), -1)):
@@ -89,9 +87,6 @@ def _spread(frames, total):
 def _draw_person(axis, keypoint):
     present = keypoint[:, :2].any(1)
     draw_skeleton(axis, keypoint[:, :2], present.astype(np.float32), LAYOUTS['coco17'])
-    points = keypoint[present, :2]
-    low, high = (points.min(0), points.max(0)) if len(points) else (np.zeros(2), np.ones(2))
+    low, high = bounds(keypoint[present, :2])
     center, half = (low + high) / 2, .56 * max(*(high - low), 1e-3)
-    axis.set(xlim=(center[0] - half, center[0] + half), ylim=(center[1] + half, center[1] - half),
-             xticks=[], yticks=[], aspect='equal')
-    axis.spines[:].set_color('#D0D0D0')
+    show_window(axis, center - half, center + half)

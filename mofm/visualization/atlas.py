@@ -8,12 +8,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mofm.structures import get_layout
+from mofm.structures import LAYOUTS
 
-from .pose import MIDDLE, Skeletons
+from .pose import FAINT, MIDDLE, Skeletons, show_window, spaced
 
-_MIN_HEAT = .49  # highest heat of a cube from which on it counts
-_MARK = '#CC79A7'  # Okabe and Ito's purple: no joint has it
+_MIN_HEAT = .49  # minimum peak of a cube to count
+_MARK = '#CC79A7'  # Okabe and Ito's purple, unlike all joints
+_COCO = LAYOUTS['coco17']
+_NUM_FRAMES, _NUM_EXAMPLES = 6, 3
 
 
 @dataclass
@@ -21,11 +23,11 @@ class AtlasEntry:
     """One motion token.
 
     Args:
-        token (int): Id.
-        share (float): Of the cubes that count, in [0, 1].
+        token (int): Token ID.
+        share (float): Share of the counted cubes in [0, 1].
         patch (np.ndarray): (F, p, p) mean output of the decoder at the cubes with this token.
-        examples (list): Most typical cubes, at most one a clip, the best first: distance of its
-            heat U_R from ``patch`` (root mean square), cube, key points (M, J, F, 3) of its clip.
+        examples (list): Most typical cubes, at most one per clip, best first: RMS distance of the
+            heat U_R from ``patch``, cube, keypoints (M, J, F, 3) of the clip.
     """
 
     token: int
@@ -35,26 +37,24 @@ class AtlasEntry:
 
 
 @torch.no_grad()
-def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
-                  num_examples: int = 3) -> tuple[list[AtlasEntry], np.ndarray]:
-    """Collect the most frequent tokens of a data set, with examples.
+def collect_atlas(tokenizer, batches: Sequence,
+                  num_tokens: int = 12) -> tuple[list[AtlasEntry], np.ndarray]:
+    """Collect the most frequent tokens of a data set with up to three examples each.
 
-    Cubes that are touched by the rim of a Gaussian only do not count: they are many and show
-    nothing. A key point gives its pixel exp(-0.5 / (2 sigma^2)), 0.499, or more.
+    Cubes with only the rim of a Gaussian do not count. The heat at the pixel of a keypoint is at
+    least exp(-0.5 / (2 sigma^2)), 0.499.
 
-    The clips are seen twice, so that memory does not grow with them: first for frequencies and
-    mean patches, then for the typical cubes.
+    To save memory the clips are read twice, first for frequencies and mean patches, then for the
+    typical cubes.
 
     Args:
         tokenizer (MotionTokenizer): With a data preprocessor, in evaluation mode.
-        batches (Sequence): Collated samples, that can be gone through twice: a DataLoader that
-            does not shuffle.
-        num_tokens (int): Entries.
-        num_examples (int): Typical cubes of each.
+        batches (Sequence): Collated samples that can be iterated twice, e.g. a DataLoader without
+            shuffling.
+        num_tokens (int): Maximum number of entries.
 
     Returns:
-        tuple: Entries with the most frequent first, and (V,) share of each token in the cubes
-        that count.
+        tuple: Entries, most frequent first, and (V,) share of each token in the counted cubes.
 
     Raises:
         ValueError: If no cube counts.
@@ -86,7 +86,7 @@ def collect_atlas(tokenizer, batches: Sequence, num_tokens: int = 12,
             for clip in best.isfinite().nonzero()[:, 0].tolist():
                 entry.examples.append((float(best[clip]), int(cube[clip]),
                                        keypoints[clip].numpy()))
-            entry.examples = sorted(entry.examples, key=lambda e: e[:1])[:num_examples]
+            entry.examples = sorted(entry.examples, key=lambda e: e[:1])[:_NUM_EXAMPLES]
     return entries, counts / counts.sum()
 
 
@@ -95,26 +95,22 @@ def _rendered(tokenizer, batches: Iterable):
         yield tokenizer.data_preprocessor(batch)['inputs']
 
 
-def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
-               layout: str = 'coco17') -> Figure:
+def draw_atlas(entries: Sequence[AtlasEntry], grid) -> Figure:
     """Draw one row per token: its share, its reconstruction over time, typical clips.
 
-    Each patch has a scale of its own, from 0 to the highest heat, which stands beside it. A
-    typical clip is shown at the frame in which a joint is nearest to the center of the cube,
-    which is marked; the path of this joint is gray.
+    Each patch is scaled from 0 to its maximum, which is printed next to it. A typical clip is
+    shown at the frame in which a joint is nearest to the center of the marked cube; the path of
+    this joint is gray.
 
     Args:
         entries (Sequence[AtlasEntry]): At least one.
         grid (CubeGrid): Geometry of the cubes.
-        num (int): Frames of the mean patch.
-        layout (str): Joint layout.
 
     Returns:
-        Figure: Axes of the frames, and one a typical clip, in each row.
+        Figure: Axes of the frames and of the typical clips in each row.
     """
-    layout = get_layout(layout)
     examples = max(len(entry.examples) for entry in entries)
-    frames = np.unique(np.linspace(0, grid.num_frames - 1, num).round().astype(int))
+    frames = spaced(grid.num_frames, _NUM_FRAMES)
     figure = Figure(figsize=(1.36 * (len(frames) + examples) + 1.2, 1.52 * len(entries) + .25),
                     dpi=110, layout='constrained')
     axes = figure.subplots(len(entries), len(frames) + examples, squeeze=False)
@@ -128,7 +124,7 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
         for axis in row[len(frames) + len(entry.examples):]:
             axis.set_axis_off()
         for axis, (_, cube, keypoints) in zip(row[len(frames):], entry.examples, strict=False):
-            _draw_example(axis, cube, keypoints, grid, layout)
+            _draw_example(axis, cube, keypoints, grid)
     for i, frame in enumerate(frames):
         axes[0, i].set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
     for i in range(examples):
@@ -136,19 +132,17 @@ def draw_atlas(entries: Sequence[AtlasEntry], grid, num: int = 6,
     return figure
 
 
-def _draw_example(axis, cube, keypoints, grid, layout):
+def _draw_example(axis, cube, keypoints, grid):
     corner = np.array([cube % grid.cols, cube // grid.cols]) * grid.patch - .5
     center = corner + grid.patch / 2
     points, score = keypoints[..., :2], keypoints[..., 2]  # (M, J, F, 2), (M, J, F)
     distance = np.where(score > 0, np.abs(points - center).max(-1), np.inf)
     person, joint, frame = np.unravel_index(distance.argmin(), distance.shape)
     trace = points[person, joint][score[person, joint] > 0]
-    axis.plot(*trace.T, color='#B4B4B4', linewidth=1)
-    Skeletons(axis, layout, 1.5).show(points[:, :, frame], score[:, :, frame])
+    axis.plot(*trace.T, color=FAINT, linewidth=1)
+    Skeletons(axis, _COCO, 1.5).show(points[:, :, frame], score[:, :, frame])
     axis.add_patch(Rectangle(corner, grid.patch, grid.patch, fill=False, edgecolor=_MARK,
                              linewidth=1.8, zorder=3))
-    axis.set(xlim=(-.5, grid.canvas - .5), ylim=(grid.canvas - .5, -.5), xticks=[], yticks=[],
-             aspect='equal')
-    axis.set_xlabel(f'{layout.joints[joint]}, frame {frame}'.replace('_', ' '), fontsize=6.5,
+    show_window(axis, [-.5] * 2, [grid.canvas - .5] * 2)
+    axis.set_xlabel(f'{_COCO.joints[joint]}, frame {frame}'.replace('_', ' '), fontsize=6.5,
                     color=MIDDLE, labelpad=2)
-    axis.spines[:].set_color('#D0D0D0')

@@ -1,4 +1,4 @@
-"""Attention of the backbone over the cubes, and over the joints in them."""
+"""Attention of the backbone over cubes and their joints."""
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -10,28 +10,30 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mofm.structures import get_layout
+from mofm.structures import LAYOUTS
 
-from .pose import MIDDLE, check_clip
+from .pose import MIDDLE, check_clip, show_window, spaced
 
-# Light gray to dark red by way of orange: lightness alone tells the order.
+# Light gray over orange to dark red, with decreasing lightness.
 _ATTENTION = LinearSegmentedColormap.from_list(
     'attention', ['#CFCFCF', '#F5C27A', '#E8743B', '#B2182B', '#5B0A1E'])
+_COCO = LAYOUTS['coco17']
+_NUM_FRAMES = 7
 
 
 @torch.no_grad()
 def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
     """Compute the attention of every block and head for one clip.
 
-    The weights are recomputed from what hooks see: softmax(q k^T / sqrt(d)).
+    The weights softmax(q k^T / sqrt(d)) are recomputed from the outputs of forward hooks.
 
     Args:
         backbone (MoFMBackbone): In evaluation mode.
         inputs (ThermalCubes): One clip.
 
     Returns:
-        tuple: Weights (L, heads, N, N), rows are queries and sum to 1, and the N cubes that took
-        part. A class token is the first row and column, before the cubes.
+        tuple: Weights (L, heads, N, N), rows are queries and sum to 1, and the N encoded cubes. A
+        class token is the first row and column, before the cubes.
 
     Raises:
         ValueError: If there is more than one clip, or the backbone has no attention.
@@ -42,15 +44,15 @@ def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
     if not blocks:
         raise ValueError(f'backbone: found {type(backbone).__name__}, which has no attention; '
                          'expected MoFMBackbone')
-    seen = []
+    outputs = []
     with ExitStack() as stack:
         for block in blocks:
             handle = block.qkv.register_forward_hook(
-                lambda module, args, out, heads=block.num_heads: seen.append((out, heads)))
+                lambda module, args, out, heads=block.num_heads: outputs.append((out, heads)))
             stack.callback(handle.remove)
         features = backbone(inputs)
     weights = []
-    for qkv, heads in seen:
+    for qkv, heads in outputs:
         q, k, _ = qkv[0].view(qkv.shape[1], 3, heads, -1).permute(1, 2, 0, 3)  # (heads, N, d)
         weights.append((q @ k.mT / q.shape[-1]**.5).softmax(-1))
     return torch.stack(weights), features.encoded[0].nonzero()[:, 0]
@@ -59,8 +61,7 @@ def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
 def attention_rollout(weights: Tensor) -> Tensor:
     """Compute the attention rollout (arXiv 2005.00928, Sec. 3).
 
-    The residual connection counts half: the product over the blocks of (mean of the heads +
-    identity) / 2.
+    The rollout is the product over the blocks of (mean of the heads + identity) / 2.
 
     Args:
         weights (Tensor): (L, heads, N, N), see :func:`clip_attention`.
@@ -78,17 +79,17 @@ def attention_rollout(weights: Tensor) -> Tensor:
 def cube_attention(weights: Tensor, cubes: Tensor, num_cubes: int) -> dict:
     """Compute the attention of the pooled features: rollout, and the mean over heads per block.
 
-    Pooled is the mean over the tokens of the cubes, so the rows are averaged; with a class token
-    its row counts.
+    The row of the class token counts if there is one; otherwise the rows of all cubes are
+    averaged, as in pooling.
 
     Args:
         weights (Tensor): (L, heads, N, N), see :func:`clip_attention`.
-        cubes (Tensor): (n,) cubes behind the last n columns.
+        cubes (Tensor): (n,) cubes of the last n columns.
         num_cubes (int): K.
 
     Returns:
-        dict: 'rollout', 'block 1', ... -> (K,) share of each cube times the number of cubes that
-        took part: 1 is an equal share, NaN a cube that took no part.
+        dict: 'rollout', 'block 1', ... -> (K,) share of each cube times the number of encoded
+        cubes: 1 is uniform attention, NaN a cube that was not encoded.
     """
     maps = {'rollout': attention_rollout(weights)}
     maps.update({f'block {i}': block for i, block in enumerate(weights.mean(1), 1)})
@@ -102,34 +103,31 @@ def cube_attention(weights: Tensor, cubes: Tensor, num_cubes: int) -> dict:
     return out
 
 
-def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], grid,
-                   num: int = 7, layout: str = 'coco17') -> Figure:
+def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], grid) -> Figure:
     """Draw one row per map: the attention of each cube, and frames with joints colored by it.
 
-    A bone has the mean of its two joints.
+    A bone has the mean color of its two joints.
 
     Args:
-        keypoints: (M, J, F, 3) x and y in canvas pixels and score.
+        keypoints: (M, 17, F, 3) x and y in canvas pixels and score, COCO-17.
         attention: Name -> (K,) attention of the cubes, see :func:`cube_attention`.
         grid (CubeGrid): Geometry of the cubes.
-        num: Frames.
-        layout: Joint layout.
 
     Returns:
-        Figure: The cubes and ``num`` frames in each row, then the color bar.
+        Figure: The cubes and at most seven frames in each row, then the color bar.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
-    keypoints, layout = np.asarray(keypoints, np.float32), get_layout(layout)
-    check_clip(keypoints, grid, layout)
+    keypoints = np.asarray(keypoints, np.float32)
+    check_clip(keypoints, grid, _COCO)
     for name, values in attention.items():
         if np.shape(values) != (grid.num_cubes, ):
-            raise ValueError(f'{name} {np.shape(values)}: expected ({grid.num_cubes},), one for '
-                             'each cube')
+            raise ValueError(f'{name} {np.shape(values)}: expected ({grid.num_cubes},), one per '
+                             'cube')
     top = np.nanquantile(np.stack(list(attention.values())), .98)
     norm = Normalize(0, top, clip=True)
-    frames = np.unique(np.linspace(0, grid.num_frames - 1, num).round().astype(int))
+    frames = spaced(grid.num_frames, _NUM_FRAMES)
     panel = 12 / (len(frames) + 1)
     figure = Figure(figsize=(12.9, (panel + .06) * len(attention) + .3), dpi=130,
                     layout='constrained')
@@ -140,24 +138,22 @@ def draw_attention(keypoints: np.ndarray, attention: Mapping[str, np.ndarray], g
                       extent=(-.5, grid.canvas - .5, grid.canvas - .5, -.5))
         row[0].set_ylabel(name, fontsize=10)
         for axis, frame in zip(row[1:], frames, strict=True):
-            _draw_frame(axis, keypoints[:, :, frame], values, norm, grid, layout)
+            _draw_frame(axis, keypoints[:, :, frame], values, norm, grid)
         for axis in row:
-            axis.set(xlim=(-.5, grid.canvas - .5), ylim=(grid.canvas - .5, -.5), xticks=[],
-                     yticks=[], aspect='equal')
-            axis.spines[:].set_color('#D0D0D0')
+            show_window(axis, [-.5] * 2, [grid.canvas - .5] * 2)
     axes[0, 0].set_title('cubes', fontsize=9, color=MIDDLE)
     for axis, frame in zip(axes[0, 1:], frames, strict=True):
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
     figure.colorbar(ScalarMappable(norm, _ATTENTION), ax=axes, fraction=.02, pad=.01,
-                    extend='max', label='attention (1: equal share)')
+                    extend='max', label='attention (1: uniform)')
     return figure
 
 
-def _draw_frame(axis, keypoints, values, norm, grid, layout):
+def _draw_frame(axis, keypoints, values, norm, grid):
     points, present = keypoints[..., :2], keypoints[..., 2] > 0  # (M, J, 2), (M, J)
-    cube = grid.index(*np.moveaxis(points.round(), -1, 0))  # the pixel where the heat is highest
+    cube = grid.index(*np.moveaxis(points.round(), -1, 0))  # at the pixel of highest heat
     joint = np.nan_to_num(np.where(cube >= 0, values[cube], 0))  # (M, J)
-    edges = np.array(layout.edges)
+    edges = np.array(_COCO.edges)
     shown = present[:, edges].all(2)
     bones = LineCollection(points[:, edges][shown], linewidths=2.4, capstyle='round',
                            colors=_ATTENTION(norm(joint[:, edges].mean(2)[shown])))

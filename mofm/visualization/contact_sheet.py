@@ -1,4 +1,4 @@
-"""Contact sheets of clips and of pictures."""
+"""Contact sheets of clips and images."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from PIL import Image
 from .animation import ClipPanel
 from .pose import MIDDLE
 
+_NUM_COLUMNS, _NUM_FRAMES = 6, 32
+
 
 def _title(clip, classes):
     label = classes[clip['label']] if clip['label'] < len(classes) else f"label {clip['label']}"
@@ -18,22 +20,22 @@ def _title(clip, classes):
 
 
 def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
-                       layout: str = 'coco17', num: int = 6) -> Figure:
-    """Draw one row per clip with a few of its frames.
+                       layout: str = 'coco17') -> Figure:
+    """Draw one row per clip with six of its frames.
 
     Args:
         clips (Sequence[dict]): At least one annotation, see :mod:`mofm.annotations.files`.
         classes (Sequence[str]): Names of the labels.
         layout (str): Joint layout.
-        num (int): Moments.
 
     Returns:
-        Figure: ``num`` axes per clip.
+        Figure: Six axes per clip.
     """
-    figure = Figure(figsize=(1.5 * num + 1.8, 1.55 * len(clips)), dpi=100, layout='constrained')
-    axes = figure.subplots(len(clips), num, squeeze=False)
+    figure = Figure(figsize=(1.5 * _NUM_COLUMNS + 1.8, 1.55 * len(clips)), dpi=100,
+                    layout='constrained')
+    axes = figure.subplots(len(clips), _NUM_COLUMNS, squeeze=False)
     for clip, row in zip(clips, axes, strict=True):
-        for axis, time in zip(row, np.linspace(0, 1, num), strict=True):
+        for axis, time in zip(row, np.linspace(0, 1, _NUM_COLUMNS), strict=True):
             ClipPanel(axis, clip, layout).show(time)
         row[0].set_ylabel(_title(clip, classes), fontsize=7, color=MIDDLE, rotation=0, ha='right',
                           va='center')
@@ -41,17 +43,16 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
 
 
 def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
-                          layout: str = 'coco17', num: int = 32) -> FuncAnimation:
-    """Animate one panel per clip; the clips are resampled to the same length.
+                          layout: str = 'coco17') -> FuncAnimation:
+    """Animate one panel per clip; all clips are resampled to 32 frames.
 
     Args:
         clips (Sequence[dict]): At least one annotation.
         classes (Sequence[str]): Names of the labels.
         layout (str): Joint layout.
-        num (int): Frames.
 
     Returns:
-        FuncAnimation: To be saved as GIF.
+        FuncAnimation: For :func:`save_animation`.
     """
     columns = min(len(clips), 4)
     rows = -(-len(clips) // columns)
@@ -65,26 +66,25 @@ def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
 
     def show(frame):
         for panel in panels:
-            panel.show(frame / max(num - 1, 1))
+            panel.show(frame / (_NUM_FRAMES - 1))
 
-    return FuncAnimation(figure, show, num, interval=80)
+    return FuncAnimation(figure, show, _NUM_FRAMES, interval=80)
 
 
-def stack_pictures(paths: Sequence[str | Path], path: str | Path, width: int = 1000):
-    """Save pictures one below the other, the last one at three quarters of the width.
+def stack_pictures(paths: Sequence[str | Path], path: str | Path):
+    """Stack images vertically at a width of 1000 pixels, the last one at three quarters of it.
 
     Args:
-        paths (Sequence[str or Path]): The pictures.
-        path (str or Path): File of the result.
-        width (int): Its width in pixels.
+        paths (Sequence[str or Path]): The images.
+        path (str or Path): File to write.
     """
     images = [Image.open(p).convert('RGB') for p in paths]
-    widths = [width] * (len(images) - 1) + [3 * width // 4]
+    widths = [1000] * (len(images) - 1) + [750]
     images = [im.resize((w, round(im.height * w / im.width)), Image.Resampling.LANCZOS)
               for im, w in zip(images, widths, strict=True)]
-    sheet = Image.new('RGB', (width, sum(im.height for im in images)), 'white')
+    sheet = Image.new('RGB', (1000, sum(im.height for im in images)), 'white')
     top = 0
     for im in images:
-        sheet.paste(im, ((width - im.width) // 2, top))
+        sheet.paste(im, ((1000 - im.width) // 2, top))
         top += im.height
     sheet.save(path, optimize=True)

@@ -5,21 +5,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mofm.structures import get_layout
+from mofm.structures import LAYOUTS
 
 from .pose import Skeletons
 
-# Okabe and Ito's colors; with the markers they tell 56 classes apart.
+# Okabe and Ito's colors, 56 combinations with the markers.
 _COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 _MARKERS = 'o^sDvPX*'
 
 
-def embed_in_plane(features: np.ndarray, seed: int = 0) -> np.ndarray:
+def embed_in_plane(features: np.ndarray) -> np.ndarray:
     """Embed features in the plane by t-SNE (JMLR 2008) of scikit-learn, initialized by PCA.
 
     Args:
         features: (N, D), N >= 4.
-        seed: Equal seeds give equal maps.
 
     Returns:
         np.ndarray: (N, 2).
@@ -29,31 +28,29 @@ def embed_in_plane(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """
     if len(features) < 4:
         raise ValueError(f'features: found {len(features)} clips, expected at least 4')
-    from sklearn.manifold import TSNE  # heavy, and needed for this picture only
+    from sklearn.manifold import TSNE  # heavy
 
-    perplexity = min(30, (len(features) - 1) / 3)  # about how many neighbors a clip has
-    return TSNE(perplexity=perplexity, random_state=seed).fit_transform(features)
+    perplexity = min(30, (len(features) - 1) / 3)
+    return TSNE(perplexity=perplexity, random_state=0).fit_transform(features)
 
 
 def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
-                   thumbnails: Mapping[int, tuple] | None = None,
-                   layout: str = 'coco17') -> Figure:
+                   thumbnails: Mapping[int, tuple] | None = None) -> Figure:
     """Draw clips as points colored by class, with class names at the medians.
 
-    Names that would overlap stand below each other; thumbnails that would are left out.
+    Overlapping names are moved down; overlapping thumbnails are omitted.
 
     Args:
         points: (N, 2), see :func:`embed_in_plane`.
         labels: (N,) classes.
         class_names: C names.
-        thumbnails: Label -> key points (V, 2) and score (V,) of one moment, above its name.
-        layout: Joint layout of the thumbnails.
+        thumbnails: Label -> keypoints (17, 2) and score (17,) of one frame, drawn above the name.
 
     Returns:
         Figure: One axes.
 
     Raises:
-        ValueError: If the shapes do not belong together, or a label has no name.
+        ValueError: If the shapes do not match or a label has no name.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     if points.shape != (len(labels), 2) or labels.ndim != 1 or not len(labels):
@@ -74,7 +71,7 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
     axis.set(xticks=[], yticks=[], aspect='equal')
     axis.spines[:].set_color('#D0D0D0')
     low, high = axis.get_ylim()
-    inch = max(np.ptp(axis.get_xlim()) / 9.8, (high - low) / 8.2)  # of the figure, in data units
+    inch = max(np.ptp(axis.get_xlim()) / 9.8, (high - low) / 8.2)  # in data units
     names = [class_names[label].replace('_', ' ') for label in labeled]
     boxes = _spread(np.array([np.median(cloud, axis=0) for cloud in labeled.values()]),
                     np.array([[.1 * len(name), .2] for name in names]) * inch)
@@ -85,7 +82,7 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
     for label, (x, y, _, _) in zip(labeled, list(boxes), strict=True):
         box = np.array([x, y + .55 * inch, .8 * inch, .8 * inch])
         if label in (thumbnails or {}) and not any(_overlap(box, other) for other in boxes):
-            _draw_thumbnail(axis, box, *thumbnails[label], get_layout(layout))
+            _draw_thumbnail(axis, box, *thumbnails[label])
             boxes.append(box)
             high = max(high, y + inch)
     axis.set_ylim(low, high)
@@ -93,12 +90,12 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
 
 
 def _overlap(box, other) -> bool:
-    """Whether two boxes (x and y of the center, width, height) overlap."""
+    """Return whether two boxes (x and y of the center, width, height) overlap."""
     return bool((np.abs(box[:2] - other[:2]) < (box[2:] + other[2:]) / 2).all())
 
 
 def _spread(centers, sizes) -> list:
-    """Boxes at the centers, from the top; one that would overlap another moves below it."""
+    """Place boxes at the centers from the top, moving overlapping ones down."""
     boxes = [None] * len(centers)
     for i in np.argsort(-centers[:, 1], kind='stable'):
         box = np.concatenate([centers[i], sizes[i]])
@@ -109,10 +106,10 @@ def _spread(centers, sizes) -> list:
     return boxes
 
 
-def _draw_thumbnail(axis, box, keypoint, score, layout):
+def _draw_thumbnail(axis, box, keypoint, score):
     seen = keypoint[score > 0]
     if len(seen):
         scale = box[2] / max(np.ptp(seen, axis=0).max(), 1e-6)
         middle = (seen.min(0) + seen.max(0)) / 2
         placed = box[:2] + (keypoint - middle) * scale * [1, -1]  # y of an image points down
-        Skeletons(axis, layout, 1.3).show(placed[None], score[None])
+        Skeletons(axis, LAYOUTS['coco17'], 1.3).show(placed[None], score[None])

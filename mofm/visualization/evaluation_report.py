@@ -22,8 +22,8 @@ def save_pictures(metric):
     """Save the figures of a metric in its ``out_dir``, if it has one.
 
     Args:
-        metric (BaseMetric): After its ``compute_metrics``. :class:`FrameAUC` gets the anomaly
-            curve of each clip, ``CLIP.png``, :class:`OneShotAccuracy` ``confusion.png``.
+        metric (BaseMetric): After its ``compute_metrics``. For :class:`FrameAUC` the anomaly
+            curve of each clip, ``CLIP.png``, for :class:`OneShotAccuracy` ``confusion.png``.
     """
     if getattr(metric, 'out_dir', None) is None:
         return
@@ -42,11 +42,11 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
     """Report confusion, accuracy per class, calibration, and the least probable true classes.
 
     Args:
-        report (Report): Gets the sections.
-        dataset (MotionDataset): What was tested.
-        rows (Iterable[tuple]): Of every sample ``sample_idx``, label, the best classes, their
-            scores, and the score of the true class.
-        num_mistakes (int): How many mistakes are shown.
+        report (Report): Report to extend.
+        dataset (MotionDataset): Test set.
+        rows (Iterable[tuple]): ``sample_idx``, label, best classes, their scores, and the score of
+            the true class of every sample.
+        num_mistakes (int): Number of mistakes to show.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -56,7 +56,7 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
     names = _names(dataset, 1 + max(label.max(), best.max()))
     if not np.isfinite(scores).all():
         report.add('Scores', f'{(~np.isfinite(scores)).any(1).sum()} of {len(label)} clips have '
-                   'scores that are NaN or infinite; look at the loss of the training.')
+                   'NaN or infinite scores; check the training loss.')
         return
     right = best[:, 0] == label
     matrix = confusion_matrix(label, best[:, 0], labels=np.arange(len(names)))
@@ -73,8 +73,8 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
 
     wrong = wrong[:num_mistakes]
     _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong),
-               f'{(~right).sum()} of {len(label)} clips got a wrong class; here are those whose '
-               'true class got the lowest score.')
+               f'{(~right).sum()} of {len(label)} clips are misclassified; shown are those with '
+               'the lowest scores of the true class.')
 
 
 def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneShotAccuracy,
@@ -82,11 +82,11 @@ def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneS
     """Report confusion, accuracy per class, similarities, and the most confident mistakes.
 
     Args:
-        report (Report): Gets the sections.
-        dataset (MotionDataset): What was tested.
+        report (Report): Report to extend.
+        dataset (MotionDataset): Test set.
         rows (Iterable[tuple]): ``sample_idx`` and label of every sample.
-        metric (OneShotAccuracy): After the test.
-        num_mistakes (int): How many mistakes are shown.
+        metric (OneShotAccuracy): Metric after the test.
+        num_mistakes (int): Number of mistakes to show.
     """
     index, label = np.array([row[:2] for row in rows]).T
     target = np.searchsorted(metric.labels, label)
@@ -110,10 +110,10 @@ def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneS
         return [('true', f'{names[target[i]]}, {own[i]:.3f}'),
                 ('nearest', f'{names[nearest[i]]}, {other[i]:.3f}'), *drawn]
 
-    how = 'are recognized in less than half of all draws of exemplars; here are those that are ' \
-        'recognized most rarely' if metric.draws else \
-        'are nearer to an exemplar of another class; here are those with the largest difference'
-    note = f'{len(wrong)} of {query.sum()} queries {how}. The numbers are {similarity}.'
+    how = 'are recognized in less than half of all draws of exemplars; shown are those with the ' \
+        'lowest rates' if metric.draws else \
+        'are nearer to an exemplar of another class; shown are those with the largest difference'
+    note = f'{len(wrong)} of {query.sum()} queries {how}. Numbers are {similarity}.'
     wrong = wrong[:num_mistakes]
     _add_clips(report, 'Mistakes', dataset, index[wrong], map(facts, wrong), note)
 
@@ -123,12 +123,12 @@ def report_frames(report: Report, dataset, rows: Iterable[tuple], metric: FrameA
     """Report the ROC curve over frames, normality of windows, curves of clips, worst windows.
 
     Args:
-        report (Report): Gets the sections.
-        dataset (TrackWindowDataset): What was tested.
-        rows (Iterable[tuple]): Of every window ``sample_idx``, label, normality, and the clip and
-            frame that it counts for. What is abnormal, the ground truth of the metric says.
-        metric (FrameAUC): After the test.
-        num_mistakes (int): How many mistakes are shown.
+        report (Report): Report to extend.
+        dataset (TrackWindowDataset): Test set.
+        rows (Iterable[tuple]): ``sample_idx``, label, normality, clip and frame of every window;
+            the ground truth is that of the metric.
+        metric (FrameAUC): Metric after the test.
+        num_mistakes (int): Number of mistakes to show.
     """
     index, _, normality, clip, frame = zip(*(r for r in rows if r[3] in metric.scores),
                                            strict=True)
@@ -149,11 +149,11 @@ def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC
     """Report the ROC curve and normality of clips, AUC per class, and the worst clips.
 
     Args:
-        report (Report): Gets the sections.
-        dataset (MotionDataset): What was tested.
+        report (Report): Report to extend.
+        dataset (MotionDataset): Test set.
         rows (Iterable[tuple]): ``sample_idx``, label and normality of every clip.
-        metric (ClipAUC): Says which classes are normal.
-        num_mistakes (int): How many mistakes are shown.
+        metric (ClipAUC): Metric with the normal classes.
+        num_mistakes (int): Number of mistakes to show.
     """
     index, label, normality = np.array([row[:3] for row in rows]).T
     index, label = index.astype(int), label.astype(int)
@@ -171,7 +171,7 @@ def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC
 
 
 def ranking_errors(abnormal: np.ndarray, normality: np.ndarray) -> np.ndarray:
-    """Compute the share of the other kind on the wrong side of each sample; ties count half.
+    """Compute the share of wrongly ranked samples of the other kind; ties count half.
 
     The mean over the samples of either kind is one minus the AUC.
 
@@ -193,18 +193,18 @@ def ranking_errors(abnormal: np.ndarray, normality: np.ndarray) -> np.ndarray:
 
 
 def _names(dataset, num: int) -> list[str]:
-    """Names of at least ``num`` classes, numbers where the data set has none."""
+    """Return names of at least ``num`` classes, numbers for unnamed ones."""
     names = [str(name) for name in dataset.metainfo.get('classes', ())]
     return names + [str(c) for c in range(len(names), num)]
 
 
 def _drawable(names: Sequence[str]) -> list[str]:
-    """Names that fit into a figure and that matplotlib does not take for mathematics."""
+    """Shorten names for a figure and escape matplotlib's math mode."""
     return [(n if len(n) <= 32 else n[:31] + '…').replace('$', r'\$') for n in names]
 
 
 def _add_confusion(report, matrix, names, figures, unit, note=''):
-    """Confusion matrix, accuracy of the classes, and both as a table; classes that are there."""
+    """Add confusion matrix, accuracy per class, and a table of both, for occurring classes."""
     there = np.flatnonzero(matrix.any(0) | matrix.any(1))
     matrix, names = matrix[np.ix_(there, there)], [names[c] for c in there]
     total = matrix.sum(1)
@@ -218,14 +218,14 @@ def _add_confusion(report, matrix, names, figures, unit, note=''):
     rows = []
     for c in np.argsort(accuracy, kind='stable'):
         worst = wrong[c].argmax()
-        taken = f'{names[worst]} ({wrong[c, worst]:.4g})' if wrong[c, worst] else '–'
+        confused = f'{names[worst]} ({wrong[c, worst]:.4g})' if wrong[c, worst] else '–'
         rows.append([names[c], f'{total[c]:.4g}',
-                     f'{accuracy[c]:.1%}' if total[c] else '–', taken])
-    report.add_table('Classes', ['class', unit, 'accuracy', 'most often taken for'], rows)
+                     f'{accuracy[c]:.1%}' if total[c] else '–', confused])
+    report.add_table('Classes', ['class', unit, 'accuracy', 'most often confused with'], rows)
 
 
 def _add_curves(report, scores):
-    """Curves of the clips with the lowest AUC, and a table of all."""
+    """Add curves of the clips with the lowest AUC, and a table of all clips."""
     from sklearn.metrics import roc_auc_score
 
     auc = {clip: roc_auc_score(s['label'], -s['smoothed']) if 0 < s['label'].mean() < 1 else 2.
@@ -244,11 +244,11 @@ def _add_curves(report, scores):
         [[clip, len(scores[clip]['label']), scores[clip]['label'].sum(),
           f'{scores[clip]["smoothed"].min():.4f}',
           f'{auc[clip]:.4f}' if auc[clip] <= 1 else '–'] for clip in order],
-        'AUC of the smoothed scores; none for clips with one kind of frame.')
+        'AUC of the smoothed scores; undefined for clips with a single label.')
 
 
 def _add_normality(report, curves, abnormal, normality, unit):
-    """ROC curves (if there are both kinds) and what normality is made of."""
+    """Add ROC curves (if both labels occur) and histograms of normality."""
     label, _ = next(iter(curves.values()))
     figures = {'ROC curve': draw_roc(curves)} if 0 < label.sum() < len(label) else {}
     figures[f'normality of {unit}'] = draw_histograms(
@@ -257,7 +257,7 @@ def _add_normality(report, curves, abnormal, normality, unit):
 
 
 def _add_wrong_side(report, dataset, index, abnormal, normality, unit, num):
-    """Normal samples that look least normal, and abnormal ones that look most normal."""
+    """Add normal samples with the lowest and abnormal ones with the highest normality."""
     error = ranking_errors(abnormal, normality)
 
     def where(i):
@@ -267,21 +267,21 @@ def _add_wrong_side(report, dataset, index, abnormal, normality, unit, num):
         return [('class', _names(dataset, ann['label'] + 1)[ann['label']])]
 
     for title, kind, sign, note in (
-            ('False alarms', ~abnormal, 1, f'Normal {unit} that look least normal. Overtaken by: '
-             'share of the abnormal ones that look more normal.'),
-            ('Missed anomalies', abnormal, -1, f'Abnormal {unit} that look most normal. Ahead of: '
-             'share of the normal ones that look less normal.')):
+            ('False alarms', ~abnormal, 1, f'Normal {unit} with the lowest normality. Below: '
+             'share of abnormal ones with higher normality.'),
+            ('Missed anomalies', abnormal, -1, f'Abnormal {unit} with the highest normality. '
+             'Above: share of normal ones with lower normality.')):
         wrong = np.flatnonzero(kind & (error > 0))
         wrong = wrong[np.argsort(sign * normality[wrong], kind='stable')]
         wrong = wrong[_apart(dataset, index[wrong], num // 2)]
-        side = 'overtaken by' if sign > 0 else 'ahead of'
+        side = 'below' if sign > 0 else 'above'
         _add_clips(report, title, dataset, index[wrong],
                    ([*where(index[i]), ('normality', f'{normality[i]:.3g}'),
                      (side, f'{error[i]:.1%}')] for i in wrong), note)
 
 
 def _apart(dataset, index: Iterable[int], num: int) -> list[int]:
-    """Indices of the first samples of which no two show the same person at the same time."""
+    """Return the first indices without two samples of the same person at the same time."""
     shown, out = [], []
     for position, i in enumerate(index):
         if len(out) == num:
@@ -296,7 +296,7 @@ def _apart(dataset, index: Iterable[int], num: int) -> list[int]:
 
 
 def _add_clips(report, title, dataset, index, facts, note):
-    """Animations of samples, each with its facts."""
+    """Add animations of samples with their facts."""
     if not len(index):
         report.add(title, 'None.')
         return

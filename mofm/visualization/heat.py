@@ -9,10 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from mofm.structures import get_layout
 
-from .pose import MIDDLE, check_clip, draw_borders, draw_on_canvas, joint_colors
+from .pose import FAINT, MIDDLE, check_clip, draw_borders, draw_on_canvas, joint_colors, spaced
 
 _HEAT = 'inferno'
-# without the light end, which would not show on white
+# without the light end, which is invisible on white
 _TIME = ListedColormap(colormaps['plasma'](np.linspace(0, .82, 256)))
 _EMPTY = '#E9E9E9'
 
@@ -21,18 +21,18 @@ def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
               num: int = 8) -> Figure:
     """Draw evenly spaced frames of the heat above the same frames of its reconstruction.
 
-    Brightness is heat to the power 0.6, so that faint heat shows.
+    Brightness is heat to the power 0.6, so that faint heat is visible.
 
     Args:
         union: (F, H, W) maximum over joints, U_R in [0, 1].
-        reconstruction: (F, H, W) output of the tokenizer's decoder; values are cut to [0, 1].
-        num: Number of frames to draw, at most F.
+        reconstruction: (F, H, W) output of the tokenizer's decoder, clipped to [0, 1].
+        num: Maximum number of frames.
 
     Returns:
-        Figure: One axes a frame and row, and one for the color bar.
+        Figure: One axes per frame and row, and one for the color bar.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
     rows = [('input', np.asarray(union))]
     if reconstruction is not None:
@@ -40,7 +40,7 @@ def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
     shapes = [clip.shape for _, clip in rows]
     if any(len(shape) != 3 or shape != shapes[0] for shape in shapes):
         raise ValueError(f'heat of shape {shapes}: expected (F, H, W), equal for both')
-    frames = np.unique(np.linspace(0, shapes[0][0] - 1, num).round().astype(int))
+    frames = spaced(shapes[0][0], num)
     panel = 12.0 / num
     figure = Figure(figsize=(panel * len(frames) + .9, panel * len(rows) + .35), dpi=150,
                     layout='constrained')
@@ -58,23 +58,22 @@ def draw_heat(union: np.ndarray, reconstruction: np.ndarray | None = None,
 
 def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
                 vocabulary: int | None = None) -> Figure:
-    """Draw the token map of a clip beside its heat summed over time (MoFM, Figure 1).
+    """Draw the token map of a clip and its heat summed over time (MoFM, Figure 1).
 
-    Low ids are blue and high ones red. Cubes without heat are gray: all of them hold the same
-    content and say nothing about the motion. Brightness is heat to the power 0.6.
+    Low IDs are blue, high ones red, cubes without heat gray. Brightness is heat to the power 0.6.
 
     Args:
-        token_ids: (K,) ids in the cube order of `mofm.structures.CubeGrid`.
+        token_ids: (K,) IDs in the cube order of `mofm.structures.CubeGrid`.
         rows: Rows of cubes, rows * cols = K.
         cols: Columns of cubes.
         heat: (F, H, W) heat of the clip; H divisible by rows, W by cols.
-        vocabulary: V, the id of the reddest token plus one; the highest id shown if None.
+        vocabulary: V, upper end of the colors; by default the highest ID plus one.
 
     Returns:
         Figure: Axes of the tokens, of the heat and of the color bar.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
     token_ids, heat = np.asarray(token_ids), np.asarray(heat)
     if token_ids.shape != (rows * cols,):
@@ -100,7 +99,7 @@ def draw_tokens(token_ids: np.ndarray, rows: int, cols: int, heat: np.ndarray,
 
 
 def _draw_grid(axis, ids, occupied, vocabulary, bar):
-    """Token ids (rows, cols) as colored numbers, with a color bar on one side."""
+    """Draw token IDs (rows, cols) as colored numbers, with a color bar on one side."""
     if vocabulary is None:
         vocabulary = int(ids[occupied].max(initial=1)) + 1
     norm, cmap = Normalize(0, vocabulary - 1), colormaps['coolwarm'].with_extremes(bad=_EMPTY)
@@ -109,7 +108,7 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
     for (row, col), token in np.ndenumerate(ids):
         red, green, blue, _ = cmap(norm(token))
         dark = .3 * red + .59 * green + .11 * blue < .5
-        color = ('white' if dark else 'black') if occupied[row, col] else '#B4B4B4'
+        color = ('white' if dark else 'black') if occupied[row, col] else FAINT
         axis.text(col, row, str(token), ha='center', va='center', fontsize=size, color=color)
     axis.set(xticks=np.arange(-.5, ids.shape[1]), yticks=np.arange(-.5, ids.shape[0]))
     axis.grid(color='white', linewidth=.8)
@@ -120,37 +119,34 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
 
 
 def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
-                        grid, vocabulary: int | None = None,
-                        layout: str = 'coco17') -> Figure:
-    """Draw nine frames of a clip beside its motion tokens (MoFM, Figure 1).
+                        grid, vocabulary: int) -> Figure:
+    """Draw nine frames of a clip and its motion tokens (MoFM, Figure 1).
 
-    The gray lines in the frames are the borders of the cubes. Low token ids are blue and high
-    ones red; cubes without heat are gray.
+    The gray lines in the frames are the borders of the cubes. Low token IDs are blue, high ones
+    red, cubes without heat gray.
 
     Args:
-        keypoints: (M, J, F, 3) x and y in canvas pixels and score, as `ThermalCubeFormat` packs.
-        token_ids: (K,) ids in the order of the cubes.
-        occupied: (K,) bool, cubes that hold heat.
+        keypoints: (M, 17, F, 3) x and y in canvas pixels and score, COCO-17.
+        token_ids: (K,) IDs in the order of the cubes.
+        occupied: (K,) bool, cubes with heat.
         grid (CubeGrid): Geometry of the cubes.
-        vocabulary: V, the id of the reddest token plus one; the highest id shown if None.
-        layout: Joint layout.
+        vocabulary: V, upper end of the colors.
 
     Returns:
         Figure: Axes of the frames, then of the tokens and of the color bar.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
-    keypoints, layout = np.asarray(keypoints, np.float32), get_layout(layout)
+    keypoints, layout = np.asarray(keypoints, np.float32), get_layout('coco17')
     token_ids, occupied = np.asarray(token_ids), np.asarray(occupied, bool)
     check_clip(keypoints, grid, layout)
     for name, value in (('token_ids', token_ids), ('occupied', occupied)):
         if value.shape != (grid.num_cubes, ):
-            raise ValueError(f'{name} {value.shape}: expected ({grid.num_cubes},), one for each '
-                             'cube')
+            raise ValueError(f'{name} {value.shape}: expected ({grid.num_cubes},), one per cube')
     figure = Figure(figsize=(12, 5.6), dpi=150, layout='constrained')
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.12))
-    frames = np.unique(np.linspace(0, grid.num_frames - 1, 9).round().astype(int))
+    frames = spaced(grid.num_frames, 9)
     axes = left.subplots(3, 3).ravel()
     for axis in axes[len(frames):]:
         axis.set_axis_off()
@@ -162,24 +158,22 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
     return figure
 
 
-def draw_joint_heat(volume: np.ndarray, patch: int, layout: str = 'coco17') -> Figure:
+def draw_joint_heat(volume: np.ndarray, patch: int) -> Figure:
     """Draw the heat of each joint over time; gray lines are the borders of the cubes.
 
-    A pixel has the color of the frame in which it is hottest, and is the paler the less hot it
-    is then (heat to the power 0.6).
+    The hue of a pixel is the frame of its maximum heat, the saturation that heat to the power 0.6.
 
     Args:
-        volume: (J, F, H, W) heat of the joints, U in [0, 1].
+        volume: (17, F, H, W) heat of the joints, U in [0, 1], COCO-17.
         patch: Side of a cube in pixels.
-        layout: Joint layout.
 
     Returns:
-        Figure: One axes a joint, and one for the color bar.
+        Figure: One axes per joint, and one for the color bar.
 
     Raises:
         ValueError: If the volume has another shape.
     """
-    volume, layout = np.asarray(volume, np.float32), get_layout(layout)
+    volume, layout = np.asarray(volume, np.float32), get_layout('coco17')
     if volume.ndim != 4 or len(volume) != layout.num_joints:
         raise ValueError(f'heat {volume.shape}: expected ({layout.num_joints}, F, H, W) for '
                          f'layout {layout.name}')

@@ -6,8 +6,7 @@ from mofm.structures import LAYOUTS
 
 from .pose import MIDDLE, draw_skeleton
 
-# A person who faces us, height 1, with large hands, feet and face; joints on the left side have a
-# partner at -x.
+# Front view of a person of height 1 with large hands, feet and face; right joints are mirrored.
 _POSE = dict(
     nose=(0, .92), left_eye=(.055, .965), left_ear=(.13, .95), head=(0, 1), mouth=(0, .88),
     neck=(0, .83), left_collar=(.06, .825), left_shoulder=(.14, .81), left_elbow=(.21, .65),

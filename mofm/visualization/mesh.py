@@ -1,35 +1,31 @@
-"""Meshes of bodies, frame by frame, with the 2D keypoints that they come from above."""
+"""Body meshes as strips of frames, below their 2D keypoints."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from mofm.structures import Layout
-
 from .animation import ClipPanel
-from .pose import MIDDLE
+from .pose import MIDDLE, spaced
 
 
-def draw_meshes(vertices: np.ndarray, faces: np.ndarray, clip: dict,
-                layout: str | Layout = 'h36m17', num: int = 6) -> Figure:
-    """Frames of meshes, evenly spaced from the first to the last, persons side by side.
+def draw_meshes(vertices: np.ndarray, faces: np.ndarray, clip: dict, layout: str) -> Figure:
+    """Draw up to six evenly spaced frames of meshes, persons side by side.
 
     Args:
         vertices (np.ndarray): (M, T, V, 3), x to the right, y down, z away from the camera; NaN
-            where a person is not seen.
+            for absent persons.
         faces (np.ndarray): (F, 3) vertices of each triangle.
         clip (dict): Annotation of the same frames with ``keypoint`` and ``keypoint_score``.
-        layout (str or Layout): Joint layout of the annotation.
-        num (int): Number of frames to draw, at most T.
+        layout (str): Joint layout of the annotation.
 
     Returns:
-        Figure: A column for each frame.
+        Figure: One column per frame.
     """
     persons, total = vertices.shape[:2]
     points = vertices[..., [0, 2, 1]] * (1, 1, -1)  # (M, T, V, 3) with z up
     low, high = (extreme(points, (0, 1, 2)) for extreme in (np.nanmin, np.nanmax))
     width = high[0] - low[0]
-    frames = np.unique(np.linspace(0, total - 1, num).round().astype(int))
+    frames = spaced(total, 6)
     figure = Figure(figsize=(2 * len(frames), 4.45), dpi=150, layout='constrained')
     for column, frame in enumerate(frames):
         axis = figure.add_subplot(2, len(frames), column + 1)
@@ -45,5 +41,5 @@ def draw_meshes(vertices: np.ndarray, faces: np.ndarray, clip: dict,
                  zlim=(low[2], high[2]))
         axis.set_aspect('equal')
         axis.set_axis_off()
-        axis.view_init(elev=8, azim=-75)  # a little from the side, which shows the depth
+        axis.view_init(elev=8, azim=-75)  # slightly from the side to show depth
     return figure

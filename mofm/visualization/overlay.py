@@ -21,7 +21,7 @@ def score_colors(values: np.ndarray, low: float = 0., high: float = 1.) -> np.nd
         high (float): Value of the blue end.
 
     Returns:
-        np.ndarray: (N, 3) uint8, blue green red.
+        np.ndarray: (N, 3) uint8 BGR.
     """
     share = (np.asarray(values, float) - low) / max(high - low, 1e-9)
     colors = colormaps['coolwarm_r'].with_extremes(bad='white')(np.ma.masked_invalid(share))
@@ -33,12 +33,12 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
     """Draw the persons of a frame.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8, blue green red; it is not changed.
+        image (np.ndarray): (H, W, 3) uint8 BGR, not modified.
         keypoint (np.ndarray): (N, V, 2) pixels.
-        score (np.ndarray): (N, V); joints with 0 are left out.
-        colors (np.ndarray): (N, 3) uint8, blue green red.
-        texts (Sequence[str]): Written above each person.
-        title (str): Written into the upper left corner.
+        score (np.ndarray): (N, V); joints with score 0 are not drawn.
+        colors (np.ndarray): (N, 3) uint8 BGR.
+        texts (Sequence[str]): Text above each person.
+        title (str): Text in the upper left corner.
         layout (str): Joint layout.
 
     Returns:
@@ -48,10 +48,10 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
     edges = np.array(get_layout(layout).edges)
     width = max(round(max(image.shape) / 400), 1)
     size = max(image.shape) / 1600
-    # far outside there is nothing to see, and OpenCV counts in 16 bits
+    # OpenCV has 16-bit coordinates
     points = np.clip(np.nan_to_num(keypoint), -2**14, 2**14).round().astype(np.int32)
-    for i, (person, seen,
-            color) in enumerate(zip(points, np.asarray(score) > 0, colors, strict=True)):
+    visible = np.asarray(score) > 0
+    for i, (person, seen, color) in enumerate(zip(points, visible, colors, strict=True)):
         color = tuple(map(int, color))
         shown = edges[seen[edges].all(1)]
         cv2.polylines(image, list(person[shown]), False, (0, 0, 0), 2 * width + 2, cv2.LINE_AA)
@@ -71,13 +71,13 @@ def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
     """Draw persons onto the frames of their video.
 
     Args:
-        images (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red, from frame 0 on.
-        persons (Iterable[tuple]): Number, frames (T,), keypoints (T, V, 2) and scores (T, V) of
+        images (Iterable[np.ndarray]): (H, W, 3) uint8 BGR, from frame 0.
+        persons (Iterable[tuple]): Track ID, frames (T,), keypoints (T, V, 2) and scores (T, V) of
             each person.
-        title (Callable[[int], str]): Title of a frame.
-        scores (dict[int, np.ndarray], optional): By person a value of every frame, the last of
-            which holds on; persons with one get its color.
-        limits (tuple[float, float]): Values of the two ends of the colors.
+        title (Callable[[int], str]): Returns the title of a frame.
+        scores (dict[int, np.ndarray], optional): Values per frame by track ID, which determine the
+            color; the last value is repeated.
+        limits (tuple[float, float]): Values of the ends of the color scale.
         layout (str): Joint layout.
 
     Yields:
@@ -102,7 +102,7 @@ def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
 
 
 def _write(image, text, corner, size, color):
-    """Text with a dark rim; OpenCV has ASCII only."""
+    """Draw text with a dark outline; OpenCV supports ASCII only."""
     text = text.encode('ascii', 'replace').decode()
     corner = tuple(
         int(np.clip(c, 2, limit - 2)) for c, limit in zip(corner, image.shape[1::-1], strict=True))
@@ -113,16 +113,16 @@ def _write(image, text, corner, size, color):
 
 def write_video(frames: Iterable[np.ndarray], path: str | PathLike,
                 fps: float | None = None):
-    """Write an MP4 by the ffmpeg of imageio-ffmpeg.
+    """Write an MP4 with the ffmpeg of imageio-ffmpeg.
 
     Args:
-        frames (Iterable[np.ndarray]): (H, W, 3) uint8, blue green red, all of one size.
+        frames (Iterable[np.ndarray]): (H, W, 3) uint8 BGR, all of one size.
         path (str or Path): The file.
         fps (float, optional): Frames per second. Defaults to 25.
     """
     writer = None
     for frame in frames:
-        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # the codec wants even
+        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # even for the codec
         if writer is None:
             writer = write_frames(str(path), (width, height), fps=fps or 25, macro_block_size=2)
             writer.send(None)

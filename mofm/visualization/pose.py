@@ -7,8 +7,24 @@ from matplotlib.figure import Figure
 
 from mofm.structures import Layout, get_layout
 
-# Okabe and Ito's palette, told apart with any color vision.
-LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#4D4D4D'
+# Okabe and Ito's palette, suitable for color blindness.
+LEFT, RIGHT, MIDDLE, FAINT = '#0072B2', '#D55E00', '#4D4D4D', '#B4B4B4'
+
+
+def spaced(total: int, num: int) -> np.ndarray:
+    """Return at most ``num`` evenly spaced indices from the first to the last of ``total``."""
+    return np.unique(np.linspace(0, total - 1, num).round().astype(int))
+
+
+def bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the bounding box of points (N, 2), the unit square for N = 0."""
+    return (points.min(0), points.max(0)) if len(points) else (np.zeros(2), np.ones(2))
+
+
+def show_window(axis, low: np.ndarray, high: np.ndarray):
+    """Show a window of an image with equal scales and a gray frame, y downwards."""
+    axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[], aspect='equal')
+    axis.spines[:].set_color('#D0D0D0')
 
 
 def joint_colors(layout: Layout) -> np.ndarray:
@@ -19,7 +35,7 @@ def joint_colors(layout: Layout) -> np.ndarray:
 
 
 def bone_colors(layout: Layout) -> np.ndarray:
-    """Get the color of each bone: that of its side if both its ends are on it."""
+    """Get the color of each bone: that of its side if both ends are on it."""
     first, second = joint_colors(layout)[np.array(layout.edges)].T
     return np.where(first == second, first, MIDDLE)
 
@@ -29,15 +45,14 @@ def _faded(colors: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 
 
 class Skeletons:
-    """Axes with any number of persons; colors as in :func:`draw_pose_clip`.
+    """Skeletons of any number of persons; colors as in :func:`draw_pose_clip`.
 
-    Two artists draw all of them, and :meth:`show` gives these new positions, so that a frame of
-    an animation costs little.
+    :meth:`show` updates two artists for all persons, which makes animations fast.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): Axes to draw on.
         layout (Layout): Joint layout.
-        width (float): Of the bones, in points.
+        width (float): Line width of the bones in points.
     """
 
     def __init__(self, axis, layout: Layout, width: float = 2.2):
@@ -52,7 +67,7 @@ class Skeletons:
 
         Args:
             keypoint (np.ndarray): (M, V, 2) pixels, y downwards.
-            score (np.ndarray): (M, V) confidence; joints with 0 are left out.
+            score (np.ndarray): (M, V) confidence; joints with 0 are not drawn.
         """
         alpha = np.clip(score, 0, 1)
         bone_alpha = alpha[:, self._edges].min(2)  # (M, E)
@@ -66,22 +81,20 @@ class Skeletons:
             artist.set_color(_faded(colors[shown], confidence[shown]))
 
 
-def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout,
-                  width: float = 2.2):
-    """Draw one person into an axes.
+def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout):
+    """Draw one person.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): Axes to draw on.
         keypoint (np.ndarray): (V, 2) pixels, y downwards.
-        score (np.ndarray): (V,) confidence; joints with 0 are left out.
+        score (np.ndarray): (V,) confidence; joints with 0 are not drawn.
         layout (Layout): Joint layout.
-        width (float): Of the bones, in points.
     """
-    Skeletons(axis, layout, width).show(np.asarray(keypoint)[None], np.asarray(score)[None])
+    Skeletons(axis, layout).show(np.asarray(keypoint)[None], np.asarray(score)[None])
 
 
 def check_clip(keypoints: np.ndarray, grid, layout: Layout):
-    """Raise ValueError unless key points are (M, J, F, 3) of the layout and a `CubeGrid`."""
+    """Raise ValueError unless keypoints are (M, J, F, 3) of the layout and a `CubeGrid`."""
     joints, frames = layout.num_joints, grid.num_frames
     if keypoints.ndim != 4 or keypoints.shape[1:] != (joints, frames, 3):
         raise ValueError(f'keypoints {keypoints.shape}: expected (M, {joints}, {frames}, 3) for '
@@ -89,19 +102,18 @@ def check_clip(keypoints: np.ndarray, grid, layout: Layout):
 
 
 def draw_borders(axis, height: int, width: int, patch: int):
-    """Show all pixels of a canvas, with gray lines between the thermal cubes."""
+    """Show all pixels of a canvas with gray lines between the thermal cubes."""
     y, x = (np.arange(0, size + 1, patch) - .5 for size in (height, width))  # between pixels
     axis.hlines(y[1:-1], x[0], x[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
     axis.vlines(x[1:-1], y[0], y[-1], color='#E3E3E3', linewidth=.6, zorder=.5)
-    axis.set(xlim=x[[0, -1]], ylim=y[[-1, 0]], xticks=[], yticks=[], aspect='equal')
-    axis.spines[:].set_color('#D0D0D0')
+    show_window(axis, (x[0], y[0]), (x[-1], y[-1]))
 
 
 def draw_on_canvas(axis, keypoints: np.ndarray, grid, layout: Layout):
-    """Draw one frame of a clip on the canvas of the thermal cubes, whose borders are gray.
+    """Draw one frame of a clip on the canvas with gray borders of the thermal cubes.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): Axes to draw on.
         keypoints (np.ndarray): (M, V, 3) x and y in canvas pixels and score; score 0 is missing.
         grid (CubeGrid): Geometry of the cubes.
         layout (Layout): Joint layout.
@@ -114,21 +126,21 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout
                    num: int = 8) -> Figure:
     """Draw frames of a clip, evenly spaced from the first to the last.
 
-    A person's left side is blue, the right side orange; the fainter a bone, the lower the
-    confidence of its less certain joint. Bones to a missing joint (score 0) are left out. All
-    frames share one window, so that motion through the image stays visible.
+    A person's left side is blue, the right side orange. The opacity of a bone is the lower
+    confidence of its two joints; bones to missing joints (score 0) are not drawn. All frames share
+    one window, so that motion through the image stays visible.
 
     Args:
         keypoint: (T, V, 2) or, for several persons, (M, T, V, 2) pixels, y downwards.
         score: (T, V) or (M, T, V) confidence in [0, 1].
         layout: Joint layout, or its name in `mofm.structures.LAYOUTS`.
-        num: Number of frames to draw, at most T.
+        num: Maximum number of frames.
 
     Returns:
-        Figure: One axes a frame.
+        Figure: One axes per frame.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
     layout = get_layout(layout) if isinstance(layout, str) else layout
     keypoint, score = np.asarray(keypoint, np.float32), np.asarray(score, np.float32)
@@ -139,21 +151,17 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout
             f'{layout.num_joints}, 2) and ([M,] T, {layout.num_joints}) for layout {layout.name}')
     if score.ndim == 2:
         keypoint, score = keypoint[None], score[None]
-    seen = keypoint[score > 0]
-    low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
+    low, high = bounds(keypoint[score > 0])
     margin = .06 * max(*(high - low), 1)
     low, high = low - margin, high + margin
-    frames = np.unique(np.linspace(0, score.shape[1] - 1, num).round().astype(int))
-    width = 12.0
-    panel = width / num
+    frames = spaced(score.shape[1], num)
+    panel = 12 / num
     ratio = np.clip((high - low)[1] / (high - low)[0], .5, 3)
     figure = Figure(figsize=(panel * len(frames), (panel - .08) * ratio + .3), dpi=150,
                     layout='constrained')
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
     for axis, frame in zip(axes, frames, strict=True):
         Skeletons(axis, layout).show(keypoint[:, frame], score[:, frame])
-        axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[],
-                 aspect='equal')
+        show_window(axis, low, high)
         axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
-        axis.spines[:].set_color('#D0D0D0')
     return figure

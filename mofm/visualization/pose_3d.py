@@ -1,4 +1,4 @@
-"""3D skeletons as strips of frames and animations, beside their 2D key points."""
+"""3D skeletons as strips of frames and animations, with their 2D keypoints."""
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -8,32 +8,32 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from mofm.structures import Layout, get_layout
 
 from .animation import ClipPanel
-from .pose import MIDDLE, bone_colors
+from .pose import MIDDLE, bone_colors, spaced
 
-# Degrees: a little from above, and from the side, or there would be no depth to see.
+# Degrees, slightly from above and from the side to show depth.
 _ELEVATION, _AZIMUTH = 12, -60
 _FRONT, _SWING = -90, 45
+_SIZE = 2.6  # side of a panel in inches of 80 pixels
 
 
 class ClipPanel3D:
     """3D axes with all persons of a clip at a given time; colors as in `draw_pose_clip`.
 
-    The first joint, the root, stays where it is, and so does the size of a person, the mean length
-    of the bones: who walks away from the camera does not shrink. Persons stand side by side; one
-    scale holds for all axes. The gray floor is as low as the lowest joint of the clip.
+    The first joint, the root, is fixed, and the mean bone length of a person is constant, so that
+    persons do not shrink with distance. Persons are side by side, with one scale for all axes. The
+    gray floor is at the lowest joint of the clip.
 
     Args:
-        axis (Axes3D): Where to.
+        axis (Axes3D): Axes to draw on.
         joints (np.ndarray): (M, T, J, 3), x to the right, y down, z away from the camera. NaN are
-            left out.
+            not drawn.
         layout (str or Layout): Joint layout.
-        width (float): Of the bones, in points.
 
     Raises:
-        ValueError: If the joints are not those of the layout.
+        ValueError: If the joints do not match the layout.
     """
 
-    def __init__(self, axis, joints: np.ndarray, layout: str | Layout, width: float = 2):
+    def __init__(self, axis, joints: np.ndarray, layout: str | Layout):
         layout = get_layout(layout) if isinstance(layout, str) else layout
         joints = np.asarray(joints, np.float32)
         if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3):
@@ -45,7 +45,7 @@ class ClipPanel3D:
         size = np.ma.masked_invalid(
             np.linalg.norm(pose[:, :, edges[:, 0]] - pose[:, :, edges[:, 1]], axis=-1)).mean(-1)
         pose *= (size.mean(1, keepdims=True) / size).filled(1)[..., None, None]
-        reach = max(np.nanmax(np.abs(pose[..., :2]), initial=0), 1)  # of a person to any side
+        reach = max(np.nanmax(np.abs(pose[..., :2]), initial=0), 1)  # horizontal extent
         low, high = (extreme(pose[..., 2], initial=0) for extreme in (np.nanmin, np.nanmax))
         high = max(high, low + reach)
         pose[..., 0] += 2 * reach * np.arange(persons)[:, None, None]
@@ -60,17 +60,17 @@ class ClipPanel3D:
                             linewidth=.6)
         self._axis = axis
         self._lines = axis.add_collection3d(Line3DCollection(
-            np.zeros((1, 2, 3)), linewidths=width, capstyle='round',
+            np.zeros((1, 2, 3)), linewidths=2, capstyle='round',
             colors=np.tile(bone_colors(layout), persons)))
         self._bones = pose[:, :, edges]  # (M, T, E, 2, 3)
         self.show(0)
 
     def show(self, time: float, azimuth: float = _AZIMUTH):
-        """Show the time in [0, 1], from the first frame to the last.
+        """Show the frame at a relative time.
 
         Args:
-            time (float): The time.
-            azimuth (float): Where from, in degrees; -90 is the camera.
+            time (float): Relative time in [0, 1].
+            azimuth (float): Direction of view in degrees, -90 from the camera.
         """
         self._axis.view_init(_ELEVATION, azimuth)
         frame = round(time * (self._bones.shape[1] - 1))
@@ -86,13 +86,13 @@ def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = N
         layout (str or Layout): Joint layout.
         clip (dict, optional): Annotation of the same frames with ``keypoint`` (M, T, J, 2) and
             ``keypoint_score``, drawn above.
-        num (int): Number of frames to draw, at most T.
+        num (int): Maximum number of frames.
 
     Returns:
-        Figure: A column a frame.
+        Figure: One column per frame.
     """
     total = joints.shape[1]
-    frames = np.unique(np.linspace(0, total - 1, num).round().astype(int))
+    frames = spaced(total, num)
     rows = 1 + (clip is not None)
     figure = Figure(figsize=(2 * len(frames), 2.1 * rows + .25), dpi=150, layout='constrained')
     for column, frame in enumerate(frames):
@@ -110,28 +110,23 @@ def draw_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = N
 
 
 def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None = None,
-                    num: int = 32, title: str = '', size: float = 2.6) -> FuncAnimation:
+                    num: int = 32) -> FuncAnimation:
     """Animate 3D skeletons with a given number of frames.
 
-    The view starts at the camera and swings to both sides, which shows the depth.
+    The view starts at the camera and swings to both sides to show depth.
 
     Args:
         joints (np.ndarray): (M, T, J, 3), see :class:`ClipPanel3D`.
         layout (str or Layout): Joint layout.
         clip (dict, optional): Annotation of the same frames, drawn on the left.
         num (int): Frames of the animation.
-        title (str): Written above.
-        size (float): Side of a panel in inches of 80 pixels.
 
     Returns:
         FuncAnimation: For :func:`save_animation`.
     """
-    head = .19 * (title.count('\n') + 1) + .03 if title else 0
     columns = 1 + (clip is not None)
-    figure = Figure(figsize=(size * columns, size + head), dpi=80)
-    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top')
-    grid = figure.add_gridspec(1, columns, left=.01, right=.99, bottom=.01, wspace=.02,
-                               top=.99 * size / (size + head))
+    figure = Figure(figsize=(_SIZE * columns, _SIZE), dpi=80)
+    grid = figure.add_gridspec(1, columns, left=.01, right=.99, bottom=.01, top=.99, wspace=.02)
     panel = ClipPanel3D(figure.add_subplot(grid[-1], projection='3d'), joints, layout)
     flat = clip and ClipPanel(figure.add_subplot(grid[0]), clip, layout)
 

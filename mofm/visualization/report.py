@@ -24,15 +24,13 @@ def _is_number(cell) -> bool:
 
 
 class Report:
-    """HTML report that needs no other file, no network and no script.
-
-    Whatever is text may come from strangers: it is escaped.
+    """HTML report without other files, network access or scripts; all texts are escaped.
 
     Args:
         title (str): Heading.
-        metrics (Mapping[str, str]): Figures of the run, as they are to be written.
-        facts (Mapping[str, str]): What was run.
-        config (str): All settings.
+        metrics (Mapping[str, str]): Formatted metrics of the run.
+        facts (Mapping[str, str]): Description of the run.
+        config (str): The full config.
     """
 
     def __init__(self, title: str, metrics: Mapping[str, str], facts: Mapping[str, str],
@@ -50,7 +48,7 @@ class Report:
         Args:
             title (str): Heading.
             figures (Mapping[str, Figure]): Caption -> figure.
-            note (str): What there is to see.
+            note (str): Text above the figures.
         """
         images = []
         for caption, figure in figures.items():
@@ -67,8 +65,8 @@ class Report:
         Args:
             title (str): Heading.
             head (Sequence[str]): Names of the columns.
-            rows (Iterable[Sequence]): What is in them; numbers stand right.
-            note (str): What the columns are.
+            rows (Iterable[Sequence]): Cells; columns of numbers are right-aligned.
+            note (str): Text above the table.
         """
         rows = list(rows)
         numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
@@ -76,22 +74,20 @@ class Report:
                                    table=dict(head=head, rows=rows, numbers=numbers)))
 
     def add_clips(self, title: str,
-                  clips: Iterable[tuple[dict, str, Sequence[tuple[str, str]]]], note: str = '',
-                  num_frames: int = 20):
+                  clips: Iterable[tuple[dict, str, Sequence[tuple[str, str]]]], note: str = ''):
         """Add a section with animated skeletons.
 
         Args:
             title (str): Heading.
             clips (Iterable[tuple]): Annotation with joints in COCO-17 order, name, and pairs of
-                a name and a value to be written below.
-            note (str): Which clips these are.
-            num_frames (int): Frames of an animation.
+                name and value for the caption.
+            note (str): Text above the clips.
         """
         items = []
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / 'clip.gif'
             for annotation, name, facts in clips:
-                save_animation(animate_clip(annotation, num=num_frames), file, fps=10)
+                save_animation(animate_clip(annotation, num=20), file, fps=10)
                 items.append(dict(image=_data_uri(file.read_bytes(), 'gif'), name=name,
                                   facts=facts))
         self._sections.append(dict(title=title, note=note, clips=items))

@@ -9,35 +9,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from .pose import LEFT, RIGHT
+from .pose import FAINT, LEFT, RIGHT
 
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 
-_LINE, _FAINT = LEFT, '#B4B4B4'
 _BOOKKEEPING = ('step', 'epoch', 'iter')
 
 
 def read_scalars(work_dir: str | os.PathLike) -> Curves:
-    """Read the scalars that MMEngine logged into a work directory, as curves.
+    """Read the scalars that MMEngine logged to a work directory as curves.
 
-    All runs below the directory are joined in the order of their names (time stamps); where a
-    resumed run logs a step again, the later value counts. Times of validation, which share
-    their names with those of training, get the prefix ``val/``.
+    All runs in the directory are joined in the order of their names (time stamps); the last value
+    of a step counts. Times of validation have the prefix ``val/``.
 
     Args:
-        work_dir: Folder that holds ``<time stamp>/vis_data/scalars.json``.
+        work_dir: Folder with ``<time stamp>/vis_data/scalars.json``.
 
     Returns:
         dict: Name -> (steps, values), both (N,) and sorted by step. Steps are iterations for
-        training and whatever the loop counts for validation.
+        training and steps of the loop for validation.
 
     Raises:
-        FileNotFoundError: If there is no such file below `work_dir`.
+        FileNotFoundError: If there is no such file in `work_dir`.
     """
     files = sorted(Path(work_dir).glob('**/vis_data/scalars.json'))
     if not files:
-        raise FileNotFoundError(f'{work_dir}: no vis_data/scalars.json below it; expected the '
-                                'work_dir of a run of tools/train.py')
+        raise FileNotFoundError(f'{work_dir}: found no vis_data/scalars.json, expected the '
+                                'work_dir of tools/train.py')
     points: dict[str, dict[float, float]] = {}
     for file in files:
         for line in file.read_text(encoding='utf-8').splitlines():
@@ -60,11 +58,11 @@ def draw_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], columns: int 
     """Draw learning curves as small multiples, each with its own scale and its last value.
 
     Args:
-        curves: Name -> (steps, values), as `read_scalars` returns them.
-        columns: Panels side by side.
+        curves: Name -> (steps, values), see `read_scalars`.
+        columns: Maximum number of columns.
 
     Returns:
-        Figure: One axes a curve, in the order given.
+        Figure: One axes per curve.
 
     Raises:
         ValueError: If there is no curve, or steps and values differ in number.
@@ -83,10 +81,10 @@ def draw_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], columns: int 
             raise ValueError(f'{name}: steps {steps.shape} and values {values.shape}, expected '
                              'two equal shapes (N,), N >= 1')
         few = len(steps) <= 25
-        axis.plot(steps, values, color=_LINE, linewidth=1.6, marker='o' if few else None,
+        axis.plot(steps, values, color=LEFT, linewidth=1.6, marker='o' if few else None,
                   markersize=3.5)
         axis.set_title(name, fontsize=11, loc='left')
-        axis.set_title(f'{values[-1]:.4g}', fontsize=10, loc='right', color=_LINE)
+        axis.set_title(f'{values[-1]:.4g}', fontsize=10, loc='right', color=LEFT)
         axis.grid(color='#E3E3E3', linewidth=.7)
         axis.spines[['top', 'right']].set_visible(False)
         axis.tick_params(labelsize=9)
@@ -100,17 +98,17 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draw a confusion matrix with counts (up to 30 classes) and the top-1 accuracy.
 
     Args:
-        matrix: (C, C) counts, true class by predicted class, as
-            `sklearn.metrics.confusion_matrix` returns them.
+        matrix: (C, C) counts, true class by predicted class, as of
+            `sklearn.metrics.confusion_matrix`.
         class_names: C names.
 
     Returns:
         Figure: One axes.
 
     Raises:
-        ValueError: If the matrix is not square or does not fit the names.
+        ValueError: If the matrix is not square or does not match the names.
     """
-    from sklearn.metrics import ConfusionMatrixDisplay  # heavy, and needed for this picture only
+    from sklearn.metrics import ConfusionMatrixDisplay  # heavy
 
     matrix = np.asarray(matrix)
     num = len(class_names)
@@ -133,31 +131,30 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_scores(scores: np.ndarray, class_names: Sequence[str], label: int | None = None,
-                num: int = 5) -> Figure:
-    """Draw the most likely classes of a clip; the bar of the true class is blue.
+def draw_scores(scores: np.ndarray, class_names: Sequence[str],
+                label: int | None = None) -> Figure:
+    """Draw the five most likely classes of a clip; the bar of the true class is blue.
 
     Args:
         scores: (C,) probabilities.
         class_names: C names.
         label: True class.
-        num: Classes to show.
 
     Returns:
         Figure: One axes.
 
     Raises:
-        ValueError: If the scores do not fit the names.
+        ValueError: If the scores do not match the names.
     """
     scores = np.asarray(scores, dtype=float)
     if scores.shape != (len(class_names), ):
         raise ValueError(f'scores {scores.shape}: expected ({len(class_names)},) for '
                          f'{len(class_names)} class names')
-    best = np.argsort(-scores, kind='stable')[:num]
+    best = np.argsort(-scores, kind='stable')[:5]
     figure = Figure(figsize=(12, .3 * len(best) + .5), dpi=150, layout='constrained')
     axis = figure.subplots()
     bars = axis.barh(np.arange(len(best)), scores[best], height=.7,
-                     color=[_LINE if c == label else _FAINT for c in best])
+                     color=[LEFT if c == label else FAINT for c in best])
     axis.bar_label(bars, [f'{score:.3f}' for score in scores[best]], padding=4, fontsize=10)
     axis.set_yticks(np.arange(len(best)), [class_names[c] for c in best], fontsize=10)
     axis.set(xlim=(0, 1.08), xticks=[], ylim=(len(best) - .5, -.5))
@@ -173,9 +170,9 @@ def draw_jigsaw(probability: np.ndarray, normality: float) -> Figure:
     """Draw the piece that the token jigsaw predicts for each slot of an ordered clip.
 
     Args:
-        probability: (P, P), slot by piece; the diagonal is right. Rows of empty slots say
-            nothing.
-        normality: Smallest probability on the diagonal, over the pieces that hold heat.
+        probability: (P, P), slot by piece; the diagonal is correct. Rows of empty slots are
+            meaningless.
+        normality: Smallest probability on the diagonal over the pieces with heat.
 
     Returns:
         Figure: One axes and its color bar.

@@ -11,27 +11,27 @@ from .animation import ClipPanel
 from .pose import MIDDLE, draw_on_canvas
 
 _COCO = LAYOUTS['coco17']
-_MASKED = '#56B4E9'  # of Okabe and Ito's palette, far from the colors of heat
+_MASKED = '#56B4E9'  # of Okabe and Ito's palette, distinct from the colors of heat
 
 
 def draw_sample(clip: dict, keypoints: np.ndarray, union: np.ndarray, grid,
-                mask: np.ndarray | None = None, title: str = '', num: int = 8) -> Figure:
-    """Draw frames of a clip as stored, above the same on the canvas, and its cubes.
+                mask: np.ndarray | None = None, title: str = '') -> Figure:
+    """Draw up to eight frames of a clip as stored and on the canvas, and its cubes.
 
     Args:
         clip (dict): Annotation with joints in COCO-17 order.
-        keypoints (np.ndarray): (M, 17, F, 3) x and y in canvas pixels and score, the pipeline's.
+        keypoints (np.ndarray): (M, 17, F, 3) x and y in canvas pixels and score, after the
+            pipeline.
         union (np.ndarray): (F, H, W) heat, U_R.
         grid (CubeGrid): Geometry of the cubes.
-        mask (np.ndarray, optional): (K,) bool, cubes that the model has to guess.
-        title (str): Written above.
-        num (int): Moments, evenly spaced, at most F.
+        mask (np.ndarray, optional): (K,) bool, cubes to predict.
+        title (str): Title of the figure.
 
     Returns:
-        Figure: Axes of the clip and the canvas at each moment in turn, then of the cubes.
+        Figure: Axes of the clip and the canvas alternating over time, then of the cubes.
     """
-    times = np.linspace(0, 1, min(num, grid.num_frames))
-    # the layout is fixed, as finding one takes seconds
+    times = np.linspace(0, 1, min(8, grid.num_frames))
+    # fixed layout, as automatic layouts take seconds
     figure = Figure(figsize=(1.3 * len(times) + 3.2, 3.3), dpi=100)
     figure.suptitle(title, fontsize=10, color=MIDDLE, ha='left', x=.01, parse_math=False)
     cells = figure.add_gridspec(2, len(times) + 2, left=.03, right=.995, bottom=.02, top=.84,
@@ -54,7 +54,7 @@ def draw_cubes(axis, union: np.ndarray, grid, mask: np.ndarray | None = None):
     """Draw the heat of a clip over time, with the masked cubes framed.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): Axes to draw on.
         union (np.ndarray): (F, H, W) heat, U_R.
         grid (CubeGrid): Geometry of the cubes.
         mask (np.ndarray, optional): (K,) bool.
@@ -79,12 +79,12 @@ def draw_samples(unions: Sequence[np.ndarray], titles: Sequence[str], grid,
 
     Args:
         unions (Sequence[np.ndarray]): (F, H, W) each.
-        titles (Sequence[str]): Written above each.
+        titles (Sequence[str]): Titles of the samples.
         grid (CubeGrid): Geometry of the cubes.
         masks (Sequence[np.ndarray or None]): (K,) bool each.
 
     Returns:
-        Figure: One axes a sample.
+        Figure: One axes per sample.
     """
     columns = min(len(unions), 4)
     rows = -(-len(unions) // columns)

@@ -6,9 +6,7 @@ from matplotlib.figure import Figure
 
 from mofm.evaluation.functional import bin_by_confidence, expected_calibration_error
 
-from .pose import LEFT, MIDDLE, RIGHT
-
-_FAINT = '#B4B4B4'
+from .pose import FAINT, LEFT, MIDDLE, RIGHT
 
 
 def _panel(width: float, height: float):
@@ -24,9 +22,9 @@ def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
     """Draw the accuracy per class, the worst on top.
 
     Args:
-        accuracy: (C,) in [0, 1]; NaN for classes without samples, which are left out.
+        accuracy: (C,) in [0, 1]; NaN for classes without samples, which are not drawn.
         class_names: C names.
-        mean: In [0, 1], drawn as a line.
+        mean: Mean in [0, 1], drawn as a line.
 
     Returns:
         Figure: One axes.
@@ -48,10 +46,10 @@ def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
 
 
 def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
-    """Draw the accuracy over the confidence; dots are larger where there are more samples.
+    """Draw the accuracy over the confidence; the size of dots is the number of samples.
 
     Args:
-        confidence: (N,) probability of the answer, in [0, 1].
+        confidence: (N,) probability of the prediction in [0, 1].
         right: (N,) bool.
 
     Returns:
@@ -61,7 +59,7 @@ def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
     _, mean = bin_by_confidence(confidence, confidence)
     used = total > 0
     figure, axis = _panel(4.2, 4.2)
-    axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
+    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle='--')
     axis.plot(mean[used], accuracy[used], color=LEFT, linewidth=1)
     axis.scatter(mean[used], accuracy[used], 12 + 160 * total[used] / total.max(), color=LEFT)
     error = expected_calibration_error(confidence, right)
@@ -75,34 +73,33 @@ def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Draw ROC curves of anomaly detection.
 
     Args:
-        curves: Name -> abnormal (N,) bool and normality (N,), higher = more normal. Both kinds
-            have to be there.
+        curves: Name -> abnormal (N,) bool with both values and normality (N,), higher = more
+            normal.
 
     Returns:
         Figure: One axes.
     """
-    from sklearn.metrics import auc, roc_curve  # heavy, and needed for this picture only
+    from sklearn.metrics import auc, roc_curve  # heavy
 
     figure, axis = _panel(4.2, 4.2)
-    axis.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle='--')
-    for color, (name, (abnormal, normality)) in zip((LEFT, RIGHT, MIDDLE),
-                                                     curves.items(),
-                                                     strict=False):
+    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle='--')
+    colors = (LEFT, RIGHT, MIDDLE)
+    for color, (name, (abnormal, normality)) in zip(colors, curves.items(), strict=False):
         false, true, _ = roc_curve(abnormal, -np.asarray(normality))
         axis.plot(false, true, color=color, linewidth=1.6,
                   label=f'{name}, AUC {auc(false, true):.4f}')
     axis.set(xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect='equal',
-             xlabel='normal taken for abnormal', ylabel='abnormal found')
+             xlabel='false positive rate', ylabel='true positive rate')
     axis.legend(loc='lower right', fontsize=9, frameon=False)
     return figure
 
 
 def draw_histograms(values: Mapping[str, np.ndarray], label: str) -> Figure:
-    """Draw the distributions of two or three sets of values over the same bins, each with area 1.
+    """Draw normalized histograms of two or three sets of values over the same bins.
 
     Args:
         values: Name -> (N,).
-        label: What the values are.
+        label: Label of the x axis.
 
     Returns:
         Figure: One axes.

@@ -1,4 +1,4 @@
-"""Timeline of the actions of a recording: predictions and ground truth."""
+"""Timeline of predicted and annotated actions of a recording."""
 
 from collections.abc import Sequence
 
@@ -12,25 +12,27 @@ from .pose import LEFT, MIDDLE, RIGHT
 
 _PROBABILITY = LinearSegmentedColormap.from_list('probability', ['#FFFFFF', LEFT])
 _TRUTH = LinearSegmentedColormap.from_list('truth', ['#FFFFFF', RIGHT])
+_MAX_CLASSES = 16
 
 
 def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Sequence[str],
-                  title: str = '', max_classes: int = 16) -> Figure:
-    """Draw a row per action: annotated frames, if any, above the predicted probability.
+                  title: str = '') -> Figure:
+    """Draw one row per action: annotated frames, if any, above the predicted probability.
+
+    At most 16 actions are drawn, those with most annotated frames, then those with the highest
+    probability, if they are annotated or reach 0.5.
 
     Args:
         scores: (T, K) probabilities.
-        targets: (T, K) bool, the truth; None if it is not known.
+        targets: (T, K) bool, the ground truth, None if unknown.
         classes: K names.
-        title: Written above.
-        max_classes: So many actions are drawn, those with most annotated frames, then those with
-            the highest probability; only such as occur or reach 0.5.
+        title: Title of the figure.
 
     Returns:
-        Figure: One axes; its rows go from the top in the order of the classes.
+        Figure: One axes with rows in the order of the classes.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not match.
     """
     known = targets is not None
     scores = np.asarray(scores, np.float32)
@@ -42,9 +44,9 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Seque
     peak = scores.max(0)
     order = np.lexsort((-peak, -targets.sum(0)))
     shown = [k for k in order if targets[:, k].any() or peak[k] >= .5] or [int(peak.argmax())]
-    shown = np.sort(shown[:max_classes])
+    shown = np.sort(shown[:_MAX_CLASSES])
     names = [classes[k] if len(classes[k]) <= 40 else classes[k][:39] + '…' for k in shown]
-    left = .03 + .0065 * max(map(len, names))  # the width of a letter in the figure
+    left = .03 + .0065 * max(map(len, names))  # width of a letter
     inches = 1.1 + .34 * len(shown)
     figure = Figure(figsize=(12, inches), dpi=110)
     axis = figure.add_axes((left, .5 / inches, .98 - left, 1 - 1. / inches))

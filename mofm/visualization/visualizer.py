@@ -1,4 +1,4 @@
-"""MMEngine's visualizer with the figures of this package: files, TensorBoard, W&B by config."""
+"""MMEngine's visualizer with the figures of this package."""
 from collections.abc import Callable
 from functools import wraps
 from math import isqrt
@@ -17,6 +17,7 @@ from .atlas import draw_atlas
 from .attention import draw_attention
 from .embedding import draw_embedding
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
+from .mesh import draw_meshes
 from .pose import draw_pose_clip
 from .pose_3d import draw_clip_3d
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores
@@ -38,7 +39,7 @@ def _sent(draw: Callable[..., Figure]) -> Callable[..., None]:
     def add(self, name, *args, step=0, **kwargs):
         self.add_figure(name, draw(*args, **kwargs), step)
 
-    add.__doc__ = (f'``add_...(name, *args, step=0, **kwargs)``: send the picture of '
+    add.__doc__ = (f'``add_...(name, *args, step=0, **kwargs)``: add the figure of '
                    f':func:`{draw.__name__}`.\n\n{draw.__doc__}')
     return add
 
@@ -47,12 +48,12 @@ def _sent(draw: Callable[..., Figure]) -> Callable[..., None]:
 class MotionVisualizer(Visualizer):
     """Visualizer of motion, for all visualization backends.
 
-    Every ``draw_x(...)`` of this package is ``add_x(name, ..., step=0)`` here::
+    ``add_x(name, ..., step=0)`` adds the figure of ``draw_x(...)`` of this package::
 
         visualizer.add_heat('throw', heat, reconstruction, step=3)
 
     Args:
-        **kwargs: Of ``mmengine.visualization.Visualizer``: ``name``, ``vis_backends``,
+        **kwargs: Arguments of ``mmengine.visualization.Visualizer``: ``name``, ``vis_backends``,
             ``save_dir``.
     """
 
@@ -61,8 +62,8 @@ class MotionVisualizer(Visualizer):
         """Add a figure.
 
         Args:
-            name (str): What it shows; slashes become underscores, because it may become a file.
-            figure (Figure): Drawn at 80 pixels an inch.
+            name (str): Name of the figure; slashes become underscores, as for file names.
+            figure (Figure): The figure, rendered at 80 dpi.
             step (int): Iteration or epoch.
         """
         self.add_image(name.replace('/', '_'), figure_to_image(figure), step)
@@ -80,6 +81,7 @@ class MotionVisualizer(Visualizer):
     add_histograms = _sent(draw_histograms)
     add_jigsaw = _sent(draw_jigsaw)
     add_joint_heat = _sent(draw_joint_heat)
+    add_meshes = _sent(draw_meshes)
     add_pose_clip = _sent(draw_pose_clip)
     add_roc = _sent(draw_roc)
     add_sample = _sent(draw_sample)
@@ -95,21 +97,21 @@ class MotionVisualizer(Visualizer):
                        step: int = 0) -> None:
         """Add a figure of a data sample.
 
-        That is heat, reconstruction and motion tokens (tokenizers), the scores of the classes
-        (recognizers), or the answer to the token jigsaw.
+        It shows heat, reconstruction and motion tokens (tokenizers), class scores (recognizers),
+        or the prediction of the token jigsaw.
 
         Args:
-            name (str): What it shows.
-            image (np.ndarray, optional): (H, W, 3) uint8 RGB, the clip, put above the rest.
+            name (str): Name of the figure.
+            image (np.ndarray, optional): (H, W, 3) uint8 RGB of the clip, shown on top.
             data_sample (BaseDataElement, optional): Output of a model in mode 'predict'.
-            draw_gt (bool): Name the true class.
-            draw_pred (bool): Show what the model has predicted.
+            draw_gt (bool): Show the true class.
+            draw_pred (bool): Show predictions.
             show (bool): Open a window instead.
             wait_time (float): Seconds until the window closes; 0 waits for a key.
             step (int): Iteration or epoch.
 
         Raises:
-            ValueError: If there is nothing to show.
+            ValueError: If there is neither an image nor a figure.
         """
         figures = [] if data_sample is None else self._figures(data_sample, draw_gt, draw_pred)
         images = ([] if image is None else [image]) + [figure_to_image(f) for f in figures]

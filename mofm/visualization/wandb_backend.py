@@ -1,4 +1,4 @@
-"""Weights & Biases backend that does not upload code."""
+"""Weights & Biases backend without uploads of code."""
 from mmengine.config import Config
 from mmengine.visualization import WandbVisBackend as _WandbVisBackend
 
@@ -7,10 +7,10 @@ from mofm.registry import VISBACKENDS
 
 @VISBACKENDS.register_module()
 class WandbVisBackend(_WandbVisBackend):
-    """MMEngine's W&B backend; it records the config and no other file of the machine.
+    """MMEngine's W&B backend, recording only the config.
 
-    The original also uploads every Python file below the working directory, a virtual environment
-    included, and cannot be told not to.
+    The original also uploads every Python file in the working directory, including virtual
+    environments.
     """
 
     def add_config(self, config: Config, **kwargs):

@@ -171,7 +171,7 @@ def test_report_of_classification_shows_rows_and_mistakes(classified):
     i = worst[0]
     assert facts[0] == f'{CLASSES[label[i]]}, {predictions.scores[i][label[i]]:.1%}'
     assert facts[1] == f'{CLASSES[guess[i]]}, {predictions.scores[i].max():.1%}'
-    assert f'{len(wrong)} of 29 clips got a wrong class' in ' '.join(page.all('section', 'p'))
+    assert f'{len(wrong)} of 29 clips are misclassified' in ' '.join(page.all('section', 'p'))
 
 
 def test_report_page_is_complete_and_escaped(classified):
@@ -292,7 +292,7 @@ def test_report_counts_nan_scores(dataset, tmp_path):
     scores = np.full((12, 3), 1 / 3)
     scores[:5] = np.nan
     report_classification(report, dataset, rows_of(dataset, scores), 20)
-    assert '5 of 12 clips have scores that are NaN' in written(report, tmp_path).all('p')[0]
+    assert '5 of 12 clips have NaN' in written(report, tmp_path).all('p')[0]
 
 
 def test_calibration_error_equals_hand_computation():

@@ -115,7 +115,7 @@ def test_draw_sample_moments_of_clip_and_canvas_agree(sample):
     grid, keypoints, _ = sample
     clip = dict(keypoint=np.ones((1, 31, 17, 2)), keypoint_score=np.ones((1, 31, 17)))
     union = np.zeros((4, 24, 24), np.float32)
-    figure = draw_sample(clip, keypoints, union, grid, title='a$^$', num=8)
+    figure = draw_sample(clip, keypoints, union, grid, title='a$^$')
     figure.canvas.draw()
     titles = [axis.get_title() for axis in figure.axes[:-1]]
     assert titles[::2] == ['frame 0', 'frame 10', 'frame 20', 'frame 30']

@@ -83,8 +83,8 @@ def test_pose_mp4_has_frames_and_rate(clip, tmp_path):
 def test_animation_of_empty_clip_is_written(clip, tmp_path):
     empty = dict(clip, keypoint=np.zeros((0, 5, 17, 2)), keypoint_score=np.zeros((0, 5, 17)),
                  total_frames=5)
-    save_animation(animate_contact_sheet([clip, empty], num=3), tmp_path / 'a.gif')
-    assert Image.open(tmp_path / 'a.gif').n_frames == 3
+    save_animation(animate_contact_sheet([clip, empty]), tmp_path / 'a.gif')
+    assert Image.open(tmp_path / 'a.gif').n_frames > 1
     save_animation(animate_clip(empty, num=1), tmp_path / 'b.gif')
     assert np.asarray(Image.open(tmp_path / 'b.gif').convert('L'))[5:-5, 5:-5].min() > 250
 

@@ -107,9 +107,9 @@ def test_attention_figure_colors_joints_by_their_cube(tmp_path):
     keypoints[1, 3, 0, 2] = 0
     values = np.full(25, np.nan)
     values[6], values[13] = 2, 0
-    figure = draw_attention(keypoints, {'a': values, 'b': values}, GRID, num=2)
+    figure = draw_attention(keypoints, {'a': values, 'b': values}, GRID)
     figure.savefig(tmp_path / 'a.png')
-    assert [a.get_title() for a in figure.axes[:3]] == ['cubes', 'frame 0', 'frame 3']
+    assert [a.get_title() for a in figure.axes[:5]] == ['cubes', *(f'frame {i}' for i in range(4))]
     shown = figure.axes[0].images[0].get_array()
     assert shown.shape == (5, 5)
     assert shown[1, 1] == 2

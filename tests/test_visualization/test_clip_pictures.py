@@ -41,7 +41,7 @@ def test_token_figure_shows_ids_beside_skeletons(tmp_path):
     for wrong in ((keypoints[:, :13], ids, occupied), (keypoints, ids[:8], occupied),
                   (keypoints, ids, occupied[:8])):
         with pytest.raises(ValueError, match='expected'):
-            draw_tokenized_clip(*wrong, GRID)
+            draw_tokenized_clip(*wrong, GRID, 512)
 
 
 def test_joint_heat_has_the_color_of_its_time(tmp_path):
@@ -74,15 +74,15 @@ def test_pose_figure_draws_several_persons():
 
 
 def test_score_figure_shows_top_classes_and_truth(tmp_path):
-    scores = [.1, .6, .05, .25]
-    figure = draw_scores(scores, ('a', 'b', 'c', 'd'), label=3, num=3)
+    scores = [.1, .6, .05, .22, .01, .02]
+    figure = draw_scores(scores, tuple('abcdef'), label=3)
     figure.savefig(tmp_path / 'a.png')
     axis, = figure.axes
-    assert [t.get_text() for t in axis.get_yticklabels()] == ['b', 'd', 'a']
-    assert [bar.get_width() for bar in axis.patches] == [.6, .25, .1]
-    assert [bar.get_facecolor()[:3] == to_rgb(LEFT) for bar in axis.patches] == [0, 1, 0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ['b', 'd', 'a', 'c', 'f']
+    assert [bar.get_width() for bar in axis.patches] == [.6, .22, .1, .05, .02]
+    assert [bar.get_facecolor()[:3] == to_rgb(LEFT) for bar in axis.patches] == [0, 1, 0, 0, 0]
     assert axis.get_title('left') == 'true class: d'
-    with pytest.raises(ValueError, match=r'scores \(4,\): expected \(3,\)'):
+    with pytest.raises(ValueError, match=r'scores \(6,\): expected \(3,\)'):
         draw_scores(scores, ('a', 'b', 'c'))
 
 

@@ -89,7 +89,7 @@ def test_pose_3d_strip_and_animation_are_written(joints, tmp_path):
     figure = draw_clip_3d(joints[:, 3:6], H36M, num=8)
     assert [axis.get_title() for axis in figure.axes] == ['frame 0', 'frame 1', 'frame 2']
     figure.savefig(tmp_path / 'a.png', dpi=20)
-    save_animation(animate_clip_3d(joints, 'h36m17', clip, 3, 'walk'), tmp_path / 'a.gif')
+    save_animation(animate_clip_3d(joints, 'h36m17', clip, 3), tmp_path / 'a.gif')
     with Image.open(tmp_path / 'a.gif') as image:
         assert image.n_frames == 3
         assert image.size[0] > 1.5 * image.size[1]

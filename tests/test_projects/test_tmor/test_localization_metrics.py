@@ -239,7 +239,7 @@ def test_segments_smoothing_is_gaussian():
 
 
 # ----------------------------------------------------------------------------------- pictures
-def test_timeline_shows_classes_that_occur():
+def test_timeline_shows_classes_that_occur(monkeypatch):
     rng = np.random.default_rng(0)
     scores, targets = rng.random((60, 5)) * .4, np.zeros((60, 5), bool)
     targets[10:20, 3], targets[30:34, 1] = True, True
@@ -250,7 +250,8 @@ def test_timeline_shows_classes_that_occur():
                         for start in (0, 1))
     np.testing.assert_array_equal(np.array(truth).T, targets[:, [1, 3, 4]])
     np.testing.assert_allclose(np.array(predicted).T, scores[:, [1, 3, 4]], rtol=1e-6)
-    axis, = draw_timeline(scores, targets, list('abcde'), max_classes=1).axes
+    monkeypatch.setattr('mofm.visualization.timeline._MAX_CLASSES', 1)
+    axis, = draw_timeline(scores, targets, list('abcde')).axes
     assert [t.get_text() for t in axis.get_yticklabels()] == ['d']  # most annotated frames
     axis, = draw_timeline(scores, None, list('abcde')).axes  # without ground truth
     assert [t.get_text() for t in axis.get_yticklabels()] == ['e']
