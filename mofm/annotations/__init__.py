@@ -1,4 +1,4 @@
-"""The one annotation schema: checks, files that are read safely and written atomically."""
+"""Annotation schema: validation, safe reading and atomic writing of files."""
 
 from .files import dump_annotations, load_annotations, open_arrow
 from .label_names import LABEL_NAMES

@@ -1,7 +1,7 @@
-"""Annotations in an Arrow file: memory-mapped, so that opening a million clips takes no memory.
+"""Memory-mapped Arrow files of annotations.
 
-One row per annotation, in the IPC file format (Feather version 2): scalars in columns of their
-own, arrays as flat lists. Coordinates and scores are float16, like those of published files.
+One row per annotation in the IPC file format (Feather version 2), with a column per scalar and
+arrays as flat lists. Coordinates and scores are float16, as in published files.
 """
 import json
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32'
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
               frame_label='int32', segments='int32')
 _OPTIONAL = ('clip', 'track_id', 'frame_inds', 'frame_label', 'segments')
-_BATCH = 2**22  # coordinates in a record batch, at most that many more in its last row
+_BATCH = 2**22  # coordinates that complete a record batch
 _ROWS = 2**13
 
 
 def _pyarrow():
     try:
         import pyarrow
-    except ImportError:  # only those who use such files need it
+    except ImportError:  # optional
         raise ModuleNotFoundError(
             '.arrow files need pyarrow: pip install "pyarrow>=17,<21"') from None
     return pyarrow
@@ -40,11 +40,11 @@ def _schema(metainfo: dict):
 
 
 class ArrowWriter:
-    """Writes annotations one after the other.
+    """Incremental writer of annotations.
 
     Args:
         file (BinaryIO): File to write.
-        metainfo (dict): Class names and the like, as JSON can hold it.
+        metainfo (dict): Metadata such as class names, serializable as JSON.
     """
 
     def __init__(self, file: BinaryIO, metainfo: dict):
@@ -57,8 +57,8 @@ class ArrowWriter:
         """Add a valid annotation (:func:`mofm.annotations.validate`).
 
         Args:
-            ann (dict): The annotation; fields that the schema does not know are left out.
-            splits (Sequence[str]): Splits that it is in.
+            ann (dict): The annotation; fields outside the schema are dropped.
+            splits (Sequence[str]): Splits of the annotation.
         """
         keypoint, score = ann['keypoint'], ann['keypoint_score']
         row = {name: ann.get(name) for name in ('frame_dir', 'clip', 'track_id', 'label',
@@ -101,18 +101,18 @@ class ArrowWriter:
 
 
 class ArrowFile:
-    """A memory-mapped file of annotations; processes share its pages.
+    """Memory-mapped file of annotations, shared by processes.
 
     Args:
         path (str or Path): The file.
 
     Attributes:
-        metainfo (dict): Class names and the like.
-        dims (np.ndarray): (N,) coordinates of a joint, 2 or 3.
+        metainfo (dict): Metadata such as class names.
+        dims (np.ndarray): (N,) number of coordinates per joint, 2 or 3.
 
     Raises:
-        ValueError: If it is no such file, or damaged.
-        OSError: If it cannot be opened.
+        ValueError: If the file has another structure or is damaged.
+        OSError: If the file cannot be opened.
     """
 
     def __init__(self, path: str | Path):
@@ -128,7 +128,7 @@ class ArrowFile:
         for batch in self._batches:
             batch.validate(full=True)
         self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
-        # looked up once: a column of a batch is a new object every time
+        # cached, as a batch creates a new object at every access to a column
         self._lists = [{name: _offsets_and_values(batch.column(name)) for name in _LISTS}
                        for batch in self._batches]
         self._optional = [{name: batch.column(name) for name in _OPTIONAL
@@ -144,37 +144,37 @@ class ArrowFile:
         return self  # never written to
 
     def __len__(self) -> int:
-        """Number of annotations."""
+        """Return the number of annotations."""
         return int(self._first[-1])
 
     def column(self, name: str) -> np.ndarray:
-        """A scalar of every annotation, (N,).
+        """Return a scalar of every annotation, (N,).
 
         Args:
             name (str): ``label``, ``height``, ``width``, ``num_person``, ``total_frames``,
-                ``num_joints`` or ``visible`` (is any joint?).
+                ``num_joints`` or ``visible`` (whether any joint is).
         """
         parts = [batch.column(name).to_numpy(zero_copy_only=False) for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     def _check(self):
-        """Lengths of all lists, which says nothing about their values."""
+        """Check the lengths of all lists, but not their values."""
         rows = {name: np.concatenate([np.diff(lists[name][0]) for lists in self._lists] or [[]])
                 for name in _LISTS}
         columns = {name: self.column(name) for name in _SCALARS}
         if any(column.dtype.kind not in 'ib' for column in columns.values()):
             raise ValueError('found rows without a label, a size or a length')
-        # Together, so that a row takes one look
+        # stacked for a single access per row
         self._numbers = np.stack(list(columns.values()), 1).astype(np.int64)  # (N, 7)
         poses = self._numbers[:, 3] * columns['total_frames'] * columns['num_joints']
         self.dims = np.where(rows['keypoint'] > 2 * poses, 3, 2)
         if (poses < 0).any() or (rows['keypoint'] != self.dims * poses).any() or (
                 rows['keypoint_score'] != poses).any():
-            raise ValueError('keypoint or keypoint_score does not have the length that '
-                             'num_person, total_frames and num_joints say')
+            raise ValueError('length of keypoint or keypoint_score does not match num_person, '
+                             'total_frames and num_joints')
 
     def splits(self) -> dict[str, np.ndarray]:
-        """Ascending rows of every split."""
+        """Return the ascending rows of every split."""
         out: dict[str, list[np.ndarray]] = {}
         for batch, first in zip(self._batches, self._first, strict=False):
             column = batch.column('split')
@@ -186,17 +186,17 @@ class ArrowFile:
         return {name: np.concatenate(rows) for name, rows in out.items()}
 
     def ids(self) -> list[str]:
-        """``frame_dir`` of every annotation."""
+        """Return ``frame_dir`` of every annotation."""
         return [name for names in self._ids for name in names.to_pylist()]
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        """One annotation, its arrays copied from the file.
+        """Read one annotation without validation of its values.
 
         Args:
-            row (int): In [0, len(self)).
+            row (int): Index in [0, len(self)).
 
         Returns:
-            dict: Without checks of the values.
+            dict: The annotation with copies of its arrays.
         """
         index = int(np.searchsorted(self._first, row, 'right')) - 1
         i = int(row - self._first[index])
@@ -222,11 +222,11 @@ class ArrowFile:
 
 
 def _offsets_and_values(column) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets of the rows (N + 1,) and the values of a list column."""
+    """Return offsets of the rows (N + 1,) and values of a list column."""
     return column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
 
 
 def _cut(column: tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:
-    """A copy of row ``i``."""
+    """Copy row ``i``."""
     offsets, values = column
     return values[offsets[i]:offsets[i + 1]].copy()

@@ -1,10 +1,10 @@
 """Annotation files: safe reading and atomic writing.
 
-Four kinds of file hold annotations. ``.pkl`` is the published kind, ``.arrow`` the one for large
-corpora (:mod:`mofm.annotations.arrow`). ``.json`` is the same as ``.pkl`` with nested lists.
-``.npz`` is columnar, N clips with P = sum(M) * T person-frames laid end to end: ``keypoint`` (P,
-V, 2), ``keypoint_score`` (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,),
-``img_shape`` (N, 2), ``split.<name>`` (ids) and ``metainfo`` (JSON text).
+There are four formats. ``.pkl`` is that of published files, ``.arrow`` that of large corpora
+(:mod:`mofm.annotations.arrow`). ``.json`` is ``.pkl`` with nested lists. ``.npz`` is columnar, N
+clips with P = sum(M * T) concatenated person-frames: ``keypoint`` (P, V, 2), ``keypoint_score``
+(P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,), ``img_shape`` (N, 2),
+``split.<name>`` (IDs) and ``metainfo`` (JSON text).
 """
 import json
 import os
@@ -61,7 +61,7 @@ def _read_npz(path):
             keypoint_score=score[start:stop].reshape(*shape, *score.shape[1:])))
         start = stop
     if start != len(keypoint) or start != len(score):
-        raise AnnotationError(f'keypoint holds {len(keypoint)} and keypoint_score {len(score)} '
+        raise AnnotationError(f'keypoint has {len(keypoint)} and keypoint_score {len(score)} '
                               f'person-frames, num_person * total_frames sums to {start}')
     split = {name[6:]: ids.tolist() for name, ids in data.items() if name.startswith('split.')}
     return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
@@ -71,7 +71,7 @@ def open_arrow(path: str | os.PathLike) -> ArrowFile:
     """Open an ``.arrow`` file without reading it.
 
     Raises:
-        AnnotationError: If it is missing, damaged or of another structure.
+        AnnotationError: If the file is missing, damaged or has another structure.
     """
     path = _existing(path)
     try:
@@ -81,14 +81,14 @@ def open_arrow(path: str | os.PathLike) -> ArrowFile:
     except Exception as error:
         raise _unreadable(path, error) from error
     if not len(file):
-        raise AnnotationError(f'{path}: holds no annotations')
+        raise AnnotationError(f'{path}: found no annotations')
     return file
 
 
 def _existing(path):
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise AnnotationError(f'{path}: no such file; make it with tools/data/prepare.py or '
+        raise AnnotationError(f'{path}: no such file; create it with tools/data/prepare.py or '
                               'correct ann_file')
     return path
 
@@ -96,7 +96,7 @@ def _existing(path):
 def _unreadable(path, error):
     return AnnotationError(
         f'{path}: cannot be read, it may be truncated or not be a {os.path.splitext(path)[1]} '
-        f'file ({type(error).__name__}: {error}); fetch or make it again')
+        f'file ({type(error).__name__}: {error}); download or create it again')
 
 
 def _read_arrow(path):
@@ -111,19 +111,18 @@ _READERS = {'.pkl': _read_pkl, '.json': _read_json, '.npz': _read_npz, '.arrow':
 
 
 def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
-    """Read an annotation file without trusting it.
+    """Read an untrusted annotation file.
 
     Args:
         path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file.
 
     Returns:
-        dict: ``annotations`` (list[dict]), ``split`` (dict of lists of ids; empty for a plain
-        list) and ``metainfo`` (dict). The annotations themselves are not checked, see
-        :func:`validate`.
+        dict: ``annotations`` (list[dict]), ``split`` (dict of lists of IDs; empty for a plain
+        list) and ``metainfo`` (dict). The annotations are not validated, see :func:`validate`.
 
     Raises:
-        AnnotationError: If the file is missing, truncated, empty, of another structure, or holds
-            a class that is not allowed; the message names the file and the reason.
+        AnnotationError: If the file is missing, truncated or empty, has another structure, or
+            contains a class that is not allowed; the message names the file and the reason.
     """
     path = os.fspath(path)
     suffix = os.path.splitext(path)[1]
@@ -137,7 +136,7 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
         raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
     except ModuleNotFoundError:
         raise
-    except Exception as error:  # damaged bytes make the parsers raise nearly anything
+    except Exception as error:  # the parsers raise many kinds for damaged bytes
         raise _unreadable(path, error) from error
     for ann in data['annotations']:
         if isinstance(ann, dict):
@@ -147,19 +146,19 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _normalize(data) -> dict[str, Any]:
-    """The content of a file with all three keys.
+    """Return the content of a file with all three keys.
 
     Raises:
-        AnnotationError: If its structure is another one.
+        AnnotationError: If the structure is different.
     """
     if isinstance(data, list):
         data = dict(annotations=data)
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
         found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
-        raise AnnotationError(f"found {found} at the top, expected a dict with 'split' and "
+        raise AnnotationError(f"found {found} at the top level, expected a dict with 'split' and "
                               "'annotations', or a list of annotations")
     if not data['annotations']:
-        raise AnnotationError('holds no annotations')
+        raise AnnotationError('found no annotations')
     data = {'split': {}, 'metainfo': {}, **data}
     for key in ('split', 'metainfo'):
         if not isinstance(data[key], dict):
@@ -168,7 +167,7 @@ def _normalize(data) -> dict[str, Any]:
     for field, value in (('metainfo.classes', names), *data['split'].items()):
         if isinstance(value, str) or not isinstance(value, Collection) or not all(
                 isinstance(item, str) for item in value):
-            raise AnnotationError(f'{field}: expected a list of texts')
+            raise AnnotationError(f'{field}: expected a list of strings')
     return data
 
 
@@ -177,15 +176,13 @@ def _write_pkl(data, f):
 
 
 def _write_json(data, f):
-    def plain(value):
-        return value.tolist()  # NumPy arrays and scalars
-    f.write(json.dumps(data, default=plain).encode())
+    f.write(json.dumps(data, default=lambda value: value.tolist()).encode())  # NumPy
 
 
 def _write_npz(data, f):
     anns = data['annotations']
     if any({'clip', 'track_id', *TRACK_ARRAYS} & ann.keys() for ann in anns):
-        raise AnnotationError('tracks do not fit into .npz; write .pkl or .json')
+        raise AnnotationError('.npz does not support tracks; write .pkl or .json')
     columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
     columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
     for name in ('keypoint', 'keypoint_score'):
@@ -208,16 +205,16 @@ _WRITERS = {'.pkl': _write_pkl, '.json': _write_json, '.npz': _write_npz, '.arro
 
 
 def dump_annotations(data: dict[str, Any], path: str | os.PathLike) -> None:
-    """Write valid annotations; the file appears complete or not at all.
+    """Write valid annotations atomically.
 
     Args:
         data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
-            :func:`load_annotations`. ``.npz`` keeps the six fields that every annotation has.
-        path (str or Path): The file; the suffix ``.pkl``, ``.arrow``, ``.json`` or ``.npz``
-            chooses the kind. ``.arrow`` stores float16.
+            :func:`load_annotations`. ``.npz`` keeps the six required fields only.
+        path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file. ``.arrow`` stores
+            float16.
 
     Raises:
-        AnnotationError: If the suffix is another one, or ``.npz`` is asked to hold tracks.
+        AnnotationError: If the suffix is unknown, or tracks are written to ``.npz``.
     """
     path = Path(path)
     if path.suffix not in _WRITERS:

@@ -1,9 +1,8 @@
-"""Names of the labels of the data sets, in the order and spelling of their official lists.
+"""Label names of the data sets in the order and spelling of their official lists.
 
-The readers of :mod:`mofm.sources` write them into the files they make. For files without names,
-such as those of PYSKL, ``MotionDataset(..., class_names='ntu60')`` supplies them.
+The readers of :mod:`mofm.sources` write them to annotation files. For files without names, such as
+those of PYSKL, use ``MotionDataset(..., class_names='ntu60')``.
 """
-
 
 _NTU60 = (
     'drink water', 'eat meal/snack', 'brushing teeth', 'brushing hair', 'drop', 'pickup', 'throw',
@@ -40,7 +39,7 @@ _NTU120 = (
     'follow other person', "whisper in other person's ear", 'exchange things with other person',
     'support somebody with hand', 'finger-guessing game (playing rock-paper-scissors)')
 
-#: Data set to the names of its labels 0, 1, ...
+#: Names of the labels 0, 1, ... by data set.
 LABEL_NAMES: dict[str, tuple[str, ...]] = dict(
     ntu60=_NTU60,
     ntu120=_NTU120,

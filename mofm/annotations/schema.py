@@ -1,16 +1,16 @@
-"""Schema of annotations, and the checks on one of them.
+"""Schema of annotations and its validation.
 
-The one schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'annotations':
-[{...}, ...]}``, with ``frame_dir`` (id), ``label``, ``img_shape`` (h, w), ``total_frames`` T,
-``keypoint`` (M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation. A third key
-``metainfo`` may hold the class names. A missing joint has coordinates 0 or a score below 1e-4.
-Joints in space have ``keypoint`` (M, T, V, 3) in meters and need no image and no scores.
+The schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'annotations': [{...},
+...]}`` with ``frame_dir`` (ID), ``label``, ``img_shape`` (h, w), ``total_frames`` T, ``keypoint``
+(M, T, V, 2) in pixels and ``keypoint_score`` (M, T, V) per annotation, and optional class names in
+``metainfo``. A missing joint has coordinates 0 or a score below 1e-4. 3D joints have ``keypoint``
+(M, T, V, 3) in meters; their image size and scores are optional.
 
-Untrimmed recordings and tracks have optional fields: ``clip``, the video (several annotations may
-share one; ``frame_dir`` by default); ``track_id``, who the one person is; ``frame_inds`` (T,), the
-frame of the video behind each row, ascending, gaps allowed (0, 1, ... by default); and
-``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for nothing special; and
-``segments`` (N, 3), actions that may overlap: label, first and last frame of the video.
+Untrimmed recordings and tracks have optional fields: ``clip``, the video, which annotations may
+share (default: ``frame_dir``); ``track_id`` of the single person; ``frame_inds`` (T,), the frame
+of the video of each row, ascending, with gaps allowed (default: 0, 1, ...); ``frame_label`` (T,)
+or (M, T), the label of each row, 0 or -1 for background; and ``segments`` (N, 3), possibly
+overlapping actions: label, first and last frame of the video.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,10 +33,10 @@ class Problem:
 
     Args:
         file (str): Annotation file.
-        index (int, optional): Position in its ``annotations``; None if it is not about one.
-        field (str): Field at fault.
-        found (str): What it holds.
-        expected (str): What it should hold.
+        index (int, optional): Index of the annotation; None for the file as a whole.
+        field (str): The invalid field.
+        found (str): Value found.
+        expected (str): Value expected.
     """
 
     file: str
@@ -51,25 +51,25 @@ class Problem:
 
 
 class AnnotationError(ValueError):
-    """An annotation, or a file of them, that cannot be used."""
+    """Error about an invalid annotation or file."""
 
 
 def file_error(file: object, field: str, found: object, expected: object,
                index: int | None = None) -> AnnotationError:
-    """Build the error about a field of a file, or of one of its annotations.
+    """Build an error about a field of a file or of one of its annotations.
 
     Args:
         file (object): Path of the file.
-        field (str): Field at fault.
-        found (object): What it holds.
-        expected (object): What it should hold.
-        index (int, optional): Position of the annotation.
+        field (str): The invalid field.
+        found (object): Value found.
+        expected (object): Value expected.
+        index (int, optional): Index of the annotation.
     """
     return AnnotationError(Problem(str(file), index, field, str(found), str(expected)))
 
 
 def _all_finite(array: np.ndarray) -> bool:
-    if array.dtype == np.float16:  # NumPy is slow at half precision: look at the exponents
+    if array.dtype == np.float16:  # checks the exponents, as NumPy is slow at half precision
         return ((array.view(np.uint16) & 0x7c00) != 0x7c00).all()
     return np.isfinite(array).all()
 
@@ -77,12 +77,12 @@ def _all_finite(array: np.ndarray) -> bool:
 def _show(value) -> str:
     try:
         return repr(value)[:200]
-    except Exception:  # Python does not write numbers of thousands of digits
+    except Exception:  # Python refuses to print integers of thousands of digits
         return type(value).__name__
 
 
-# Generators of what is wrong: field, found and expected. Only the first is ever taken, so that
-# each check may rely on those before it.
+# Generators of field, found and expected value of problems. Only the first one is used, so that
+# each check may rely on the previous ones.
 Wrong = Iterator[tuple[str, object, object]]
 
 
@@ -105,10 +105,10 @@ def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
 def _check_track_fields(ann: dict[str, Any]) -> Wrong:
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
     if not isinstance(ann.get('clip', ''), str):
-        yield 'clip', _show(ann['clip']), 'a text'
+        yield 'clip', _show(ann['clip']), 'a string'
     if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))):
         yield ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
-               'an integer, for one person')
+               'an integer for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
                          ('segments', [(np.size(ann.get('segments', 0)) // 3, 3)])):
@@ -121,8 +121,8 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
             yield name, f'shape {value.shape}', ' or '.join(map(str, shapes))
         if name == 'frame_inds' and (value[0] < 0 or value[-1] >= 2**31
                                      or (value[1:] <= value[:-1]).any()):
-            yield (name, 'numbers that are negative, too large or do not ascend',
-                   'the number of each frame in the video, ascending')
+            yield (name, 'negative, too large or unsorted numbers',
+                   'ascending frame numbers of the video')
         if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
             yield (name, 'negative numbers or an end before the start',
                    'label, first and last frame of each action')
@@ -143,8 +143,8 @@ def _check_poses(ann: dict[str, Any], num_joints: int, dims: int, allow_empty: b
         if not _all_finite(ann[name]):
             count = np.count_nonzero(~np.isfinite(ann[name]))
             yield (name, f'{count} values that are NaN or infinite',
-                   'finite numbers; missing joints as coordinates and score 0')
-    # One frame nearly always decides, at a fraction of the cost.
+                   'finite numbers; coordinates and score 0 for missing joints')
+    # The first frame is nearly always sufficient.
     if not (allow_empty or visible_joints(keypoint[:, :1], score[:, :1]).any()
             or visible_joints(keypoint, score).any()):
         yield 'keypoint', 'all joints missing in all frames', 'at least one joint'
@@ -164,36 +164,36 @@ def _check(ann, num_joints, num_classes, allow_empty, dims) -> Wrong:
 def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None = None,
              allow_empty: bool = False, file: str = '',
              index: int | None = None, dims: int = 2) -> Problem | None:
-    """Check one annotation; the first thing found wrong is returned.
+    """Validate one annotation and return its first problem.
 
-    Any number of persons and frames is fine, and so are joints outside the image.
+    Any number of persons and frames is valid, and so are joints outside the image.
 
     Args:
-        ann (dict): The annotation, see the module's head for the fields.
+        ann (dict): The annotation, see the docstring of this module.
         num_joints (int): V.
-        num_classes (int, optional): Labels must be below it; None leaves the top open.
-        allow_empty (bool): Accept a clip without any person or visible joint. There is nothing
-            to learn from it, but leaving it out of a test set would flatter the result.
-        file (str): Named in the problem.
-        index (int, optional): Named in the problem.
-        dims (int): C, coordinates of a joint: 2 in pixels, or 3 in meters.
+        num_classes (int, optional): Upper bound of labels, None for no bound.
+        allow_empty (bool): Accept a clip without visible joints, which cannot be trained on but
+            counts in a test.
+        file (str): File for the message.
+        index (int, optional): Index for the message.
+        dims (int): C, coordinates per joint: 2 in pixels, or 3 in meters.
 
     Returns:
-        Problem or None: None if the annotation can be used.
+        Problem or None: None if the annotation is valid.
     """
     wrong = next(_check(ann, num_joints, num_classes, allow_empty, dims), None)
     return wrong and Problem(file, index, *map(str, wrong))
 
 
 def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
-    """An annotation of 3D joints with the fields that published files lack.
+    """Add the fields that published annotations of 3D joints lack.
 
     Args:
-        ann (dict): ``keypoint`` is (M, T, V, 3) in meters.
+        ann (dict): Annotation with ``keypoint`` (M, T, V, 3) in meters.
 
     Returns:
-        dict: With ``keypoint_score``, 1 for joints that are not at the origin, and ``img_shape``
-        (1, 1), for there is no image.
+        dict: Annotation with ``keypoint_score``, 1 for joints that are not at the origin, and
+        ``img_shape`` (1, 1).
     """
     keypoint = ann.get('keypoint')
     if isinstance(keypoint, np.ndarray) and keypoint.ndim:
@@ -202,7 +202,7 @@ def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
 
 
 def summarize(problems: Sequence, limit: int = 5) -> str:
-    """The first ``limit`` problems, one per line, and how many more there are."""
+    """Format the first ``limit`` problems, one per line, and the number of others."""
     lines = [f'  {problem}' for problem in problems[:limit]]
     if len(problems) > limit:
         lines.append(f'  ... and {len(problems) - limit} more')

@@ -13,7 +13,7 @@ _BINS = 10
 
 
 class AnnotationStatistics:
-    """Counts over annotations, one at a time.
+    """Incremental statistics of annotations.
 
     Args:
         layout (str): Joint layout of the file.
@@ -25,7 +25,7 @@ class AnnotationStatistics:
         self.labels, self.images = Counter(), Counter()
         self.poses = 0
         self.present = np.zeros(self.layout.num_joints, int)
-        self.scores = np.zeros(_BINS + 1, int)  # the last one is for joints that are missing
+        self.scores = np.zeros(_BINS + 1, int)  # the last bin is for missing joints
 
     def add(self, ann: dict, splits: Sequence[str]):
         """Count one valid annotation of these splits."""
@@ -46,8 +46,8 @@ class AnnotationStatistics:
         """Print all tables.
 
         Args:
-            console (Console): Of rich.
-            classes (Sequence[str]): Names of the labels, as far as they have some.
+            console (Console): Console of rich.
+            classes (Sequence[str]): Names of the first labels.
             splits (Sequence[str]): Columns of the table of classes.
         """
         table = Table('class', *splits, title='clips by split and class')
@@ -62,7 +62,7 @@ class AnnotationStatistics:
         least, most, middle, low, high = np.percentile(
             self.lengths, [0, 100, 50, 5, 95]).astype(int)
         console.print(f'frames   {sum(self.lengths)} in {len(self.lengths)} clips: {least} to '
-                      f'{most}, median {middle}, nine in ten between {low} and {high}')
+                      f'{most}, median {middle}, 90 % between {low} and {high}')
         for name, counts in (('persons', self.persons), ('images', self.images)):
             common = [f'{count} x {value}' for value, count in counts.most_common(5)]
             if len(counts) > 5:

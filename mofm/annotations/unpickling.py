@@ -1,4 +1,4 @@
-"""Pickles from untrusted places: NumPy arrays, NumPy scalars and plain containers only."""
+"""Safe unpickling of NumPy arrays, NumPy scalars and plain containers."""
 import math
 import pickle
 import re
@@ -8,11 +8,11 @@ import numpy as np
 
 
 class RefusedPickle(ValueError):
-    """A pickle with something in it that is not read."""
+    """Error about a pickle with an object that is not allowed."""
 
 
 class _DType:
-    """Stands for `numpy.dtype` while unpickling: plain numbers and text, nothing with pointers."""
+    """Replacement of `numpy.dtype` for numbers and text, without types that have pointers."""
 
     def __init__(self, code, *_):
         if not re.fullmatch(r'[biuf]\d{1,2}|U\d{1,6}', code):
@@ -26,7 +26,7 @@ class _DType:
 
 
 class UnpickledArray(np.ndarray):
-    """Array under construction; becomes a plain array when it is pickled again."""
+    """Array under construction, pickled as a plain array."""
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, raw = state
@@ -39,7 +39,7 @@ class UnpickledArray(np.ndarray):
 
 
 class _NDArray:
-    """Stands for `numpy.ndarray`, which must not be called: it builds arrays of raw pointers."""
+    """Replacement of `numpy.ndarray`, which could build arrays of raw pointers if called."""
 
     def __new__(cls, *args):
         raise RefusedPickle('refused a call of numpy.ndarray')
@@ -82,21 +82,21 @@ _ALLOWED = {
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Builds NumPy arrays, NumPy scalars and plain containers, by functions of our own.
+    """Unpickler of NumPy arrays, NumPy scalars and plain containers with safe constructors.
 
-    Admitting NumPy's own constructors would not do: `numpy.ndarray` and the state of
-    `numpy.dtype` can make an array of arbitrary object pointers.
+    NumPy's own constructors are unsafe: `numpy.ndarray` and the state of `numpy.dtype` can build
+    an array of arbitrary object pointers.
     """
 
     def find_class(self, module, name):
-        """The stand-in for a class.
+        """Return the safe replacement of a class.
 
         Raises:
-            RefusedPickle: If there is none.
+            RefusedPickle: If the class is not allowed.
         """
         if (module, name) not in _ALLOWED:
             raise RefusedPickle(
                 f'refused the class {module}.{name}: a pickle can run any code, so only NumPy '
                 'arrays and plain containers are read. Do not open the file with pickle.load '
-                'unless you know who made it')
+                'unless you trust its origin')
         return _ALLOWED[module, name]

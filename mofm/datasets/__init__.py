@@ -1,4 +1,4 @@
-"""Data sets of key points and their transforms."""
+"""Data sets of keypoints and their transforms."""
 
 from .collate import motion_collate
 from .frame_labels import read_frame_labels

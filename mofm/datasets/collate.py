@@ -1,4 +1,4 @@
-"""Stack samples in the worker: one tensor per batch and field crosses to the main process."""
+"""Collate function that stacks samples in the worker."""
 
 import torch
 
@@ -8,18 +8,18 @@ from mofm.structures import stack_inputs
 
 @FUNCTIONS.register_module()
 def motion_collate(samples: list) -> dict:
-    """Collate function of a DataLoader: ``collate_fn=dict(type='mofm.motion_collate')``.
+    """Collate samples of a DataLoader: ``collate_fn=dict(type='mofm.motion_collate')``.
 
-    A tensor that crosses a process boundary costs a file descriptor and a handshake, so a list of
-    tensors (MMEngine's ``pseudo_collate``) is slow for small samples. The labels travel as one
-    tensor too; :class:`MotionDataPreprocessor` puts them back.
+    Each tensor sent by a worker costs a file descriptor and a handshake, so lists of tensors
+    (MMEngine's ``pseudo_collate``) are slow for small samples. Labels are stacked too;
+    :class:`MotionDataPreprocessor` restores them.
 
     Args:
         samples (list[dict]): ``inputs`` and ``data_samples`` of :class:`PackMotionInputs`.
 
     Returns:
-        dict: ``inputs`` with stacked tensors, ``data_samples`` (list) and, if all
-        have one, ``labels`` (B,).
+        dict: ``inputs`` with stacked tensors, ``data_samples`` (list) and, if all samples have
+        one, ``labels`` (B,).
     """
     names = samples[0]['inputs']
     data_samples = [s['data_samples'] for s in samples]

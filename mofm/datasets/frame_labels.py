@@ -1,4 +1,4 @@
-"""Frame-level ground truth of anomaly detection: which frames of a clip are abnormal."""
+"""Frame-level ground truth of anomaly detection."""
 import io
 import zipfile
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from mofm.sources.base import Source
 
 from .motion_dataset import MotionDataset
 
-#: Lists of clips that a protocol leaves out. HR-ShanghaiTech (Morais et al., CVPR 2019) keeps the
-#: clips whose anomaly is a person that the camera can see.
+#: Lists of clips that a protocol excludes. HR-ShanghaiTech (Morais et al., CVPR 2019) keeps the
+#: clips with anomalies of visible persons.
 CLIPS_LEFT_OUT = dict(
     hr_shanghaitech=('01_0130', '01_0135', '01_0136', '06_0144', '06_0145', '12_0152'))
 
 
 class _LabelFiles(Source):
-    """Folder or zip file with one array of 0 and 1 per clip."""
+    """Reader of a folder or zip file with one array of 0 and 1 per clip."""
 
     max_size = 2**24
 
@@ -27,7 +27,7 @@ class _LabelFiles(Source):
         super().__init__(path)
 
     def arrays(self, ending, magic=b''):
-        """Arrays (T,) bool by clip, from the files that begin with ``magic``."""
+        """Read arrays (T,) bool by clip from the files that start with ``magic``."""
         labels = {}
         archive = None if self.path.is_dir() else zipfile.ZipFile(self.path)
         try:
@@ -37,16 +37,16 @@ class _LabelFiles(Source):
                     continue
                 try:
                     array = np.load(io.BytesIO(content), allow_pickle=False)
-                except Exception as error:  # damaged bytes make NumPy raise nearly anything
+                except Exception as error:  # NumPy raises many kinds for damaged bytes
                     raise self.error(name, 'file', f'{type(error).__name__}: {error}',
                                      'an array in the .npy format') from error
                 clip = PurePosixPath(name).name.removesuffix(ending)
                 if clip in labels:
-                    raise self.error(name, 'clip', f'{clip!r} twice', 'one file for each clip')
+                    raise self.error(name, 'clip', f'{clip!r} twice', 'one file per clip')
                 if array.ndim != 1 or not array.size or array.dtype.kind not in 'biuf' or not (
                         np.isin(array, (0, 1)).all()):
                     raise self.error(name, 'labels', f'{array.dtype} of shape {array.shape}',
-                                     'one 0 or 1 for each frame')
+                                     '0 or 1 per frame')
                 labels[clip] = array != 0
         finally:
             if archive:
@@ -58,7 +58,7 @@ class _LabelFiles(Source):
 
 
 def read_shanghaitech(path: str | Path) -> dict[str, np.ndarray]:
-    """Masks of ShanghaiTech (Luo et al., ICCV 2017), ``test_frame_mask/<clip>.npy``.
+    """Read masks of ShanghaiTech (Luo et al., ICCV 2017), ``test_frame_mask/<clip>.npy``.
 
     Args:
         path (str or Path): The folder or a zip file of it.
@@ -67,16 +67,16 @@ def read_shanghaitech(path: str | Path) -> dict[str, np.ndarray]:
         dict: Clip -> (T,) bool, True for abnormal frames.
 
     Raises:
-        AnnotationError: If a file is not as expected, or there is none.
+        AnnotationError: If a file is invalid or there is none.
     """
     return _LabelFiles(path, '.npy').arrays('.npy')
 
 
 def read_ubnormal(path: str | Path) -> dict[str, np.ndarray]:
-    """Labels of UBnormal's test clips (Acsintoae et al., CVPR 2022), ``<clip>_tracks.txt``.
+    """Read labels of UBnormal's test clips (Acsintoae et al., CVPR 2022), ``<clip>_tracks.txt``.
 
-    In spite of their name these are NumPy arrays, with 1 for normal frames. The files of the other
-    clips, which are text, are passed over.
+    Despite their name these are NumPy arrays, with 1 for normal frames. The text files of other
+    clips are ignored.
 
     Args:
         path (str or Path): The folder or a zip file of it.
@@ -85,7 +85,7 @@ def read_ubnormal(path: str | Path) -> dict[str, np.ndarray]:
         dict: Clip -> (T,) bool, True for abnormal frames.
 
     Raises:
-        AnnotationError: If a file is not as expected, or there is none.
+        AnnotationError: If a file is invalid or there is none.
     """
     labels = _LabelFiles(path, '.txt').arrays('_tracks.txt', np.lib.format.MAGIC_PREFIX)
     return {clip: ~normal for clip, normal in labels.items()}
@@ -93,27 +93,27 @@ def read_ubnormal(path: str | Path) -> dict[str, np.ndarray]:
 
 def read_annotations(path: str | Path, split: str | None = None, layout: str = 'coco17',
                      abnormal_labels: Sequence[int] = (1, )) -> dict[str, np.ndarray]:
-    """Labels of an annotation file: a frame is abnormal if it is so for any person.
+    """Read labels of an annotation file: a frame is abnormal if it is for any person.
 
     A clip ends with the last frame of its annotations.
 
     Args:
-        path (str or Path): Annotation file whose annotations have ``frame_label``.
-        split (str, optional): Name of a split in the file. None takes all annotations.
+        path (str or Path): Annotation file with ``frame_label``.
+        split (str, optional): Split in the file, None for all annotations.
         layout (str): Joint layout of the file.
-        abnormal_labels (Sequence[int]): Values of ``frame_label`` that are abnormal.
+        abnormal_labels (Sequence[int]): Abnormal values of ``frame_label``.
 
     Returns:
         dict: Clip -> (T,) bool, True for abnormal frames.
 
     Raises:
-        AnnotationError: If the file cannot be used or has no ``frame_label``.
+        AnnotationError: If the file is invalid or has no ``frame_label``.
     """
     annotations = MotionDataset(str(path), split=split, layout=layout, test_mode=True,
                                 serialize_data=False).data_list
     if not any('frame_label' in ann for ann in annotations):
-        raise AnnotationError(f'{path}, split {split!r}: no annotation has frame_label, so it is '
-                              'unknown which frames are abnormal')
+        raise AnnotationError(f'{path}, split {split!r}: no annotation has frame_label, expected '
+                              'labels of abnormal frames')
     frames = {}
     for ann in annotations:
         inds = ann.get('frame_inds', np.arange(ann['total_frames']))
@@ -132,7 +132,7 @@ _READERS = dict(shanghaitech=read_shanghaitech, ubnormal=read_ubnormal,
 
 
 def read_frame_labels(type: str, path: str | Path, **options) -> dict[str, np.ndarray]:
-    """Ground truth by its kind, as a config names it.
+    """Read ground truth by its type in a config.
 
     Args:
         type (str): ``'shanghaitech'``, ``'ubnormal'`` or ``'annotations'``.
@@ -144,10 +144,10 @@ def read_frame_labels(type: str, path: str | Path, **options) -> dict[str, np.nd
         dict: Clip -> (T,) bool, True for abnormal frames.
 
     Raises:
-        ValueError: If the type is another one.
-        AnnotationError: If the files cannot be used.
+        ValueError: If the type is unknown.
+        AnnotationError: If the files are invalid.
     """
     if type not in _READERS:
-        raise ValueError(f'type of the ground truth: found {type!r}, expected one of '
+        raise ValueError(f'type of ground truth: found {type!r}, expected one of '
                          f'{sorted(_READERS)}')
     return _READERS[type](path, **options)

@@ -1,4 +1,4 @@
-"""Windows of consecutive frames of a video with all its persons."""
+"""Windows of consecutive frames of a video with all persons."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def window_starts(num_frames: int, size: int, stride: int) -> np.ndarray:
-    """First frames 0, ``stride``, ... of windows until one reaches the end of the recording.
+    """Return first frames 0, ``stride``, ... of windows up to the end of the recording.
 
     Args:
         num_frames (int): Frames of the recording.
         size (int): Frames of a window.
-        stride (int): At most ``size``, so that every frame is in a window.
+        stride (int): Stride, at most ``size``, so that every frame is in a window.
 
     Raises:
         ValueError: If the stride is out of range.
@@ -23,16 +23,16 @@ def window_starts(num_frames: int, size: int, stride: int) -> np.ndarray:
 
 
 def cut_window(ann: dict, start: int, size: int) -> dict:
-    """One window as an annotation, padded behind the end of the recording.
+    """Cut one window, padded after the end of the recording.
 
     Args:
         ann (dict): A valid annotation with ``frame_inds``; frames between them have no person.
         start (int): First frame of the window.
-        size (int): S, its frames.
+        size (int): S, frames of the window.
 
     Returns:
         dict: ``keypoint`` (M, S, V, C) and ``keypoint_score`` (M, S, V) float32, ``total_frames``
-        S, ``img_shape``, ``frame_dir``, ``frame``, the first frame, ``num_frames``, those of the
+        S, ``img_shape``, ``frame_dir``, ``frame``, the first frame, ``num_frames`` of the
         recording, and ``valid`` (S,) bool, false for padding.
     """
     low, high = np.searchsorted(ann['frame_inds'], [start, start + size])
@@ -50,11 +50,11 @@ def cut_window(ann: dict, start: int, size: int) -> dict:
 
 def join_windows(starts: Sequence[int], scores: Sequence[np.ndarray],
                  num_frames: int) -> np.ndarray:
-    """Scores of a recording; frames in several windows get the mean.
+    """Average the scores of overlapping windows of a recording.
 
     Args:
         starts (Sequence[int]): First frame of each window.
-        scores (Sequence[np.ndarray]): (S, K) of each; what lies behind the end does not count.
+        scores (Sequence[np.ndarray]): (S, K) per window; padding is ignored.
         num_frames (int): T.
 
     Returns:

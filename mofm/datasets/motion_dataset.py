@@ -1,4 +1,4 @@
-"""Labeled clips of key points for mmengine's runner."""
+"""Labeled clips of keypoints for MMEngine's runner."""
 import logging
 import pickle
 from collections.abc import Callable, Sequence
@@ -28,48 +28,43 @@ from mofm.utils.memory import release_freed_memory
 class MotionDataset(BaseDataset):
     """Clips of an annotation file in the schema of PYSKL and mmaction2.
 
-    Published files such as ``ntu60_hrnet.pkl`` are read as they are. Every annotation is checked
-    once (:func:`mofm.annotations.validate`). An ``.arrow`` file stays on the disk, where
-    all processes share it: lengths and labels are checked at the start, and the values of an
-    annotation when it is read. The pipeline gets the annotation with its
-    joints in the order of ``to_layout`` and ``sample_idx``; :attr:`metainfo` holds ``layout``,
-    which is that one, ``left_kp``, ``right_kp`` and, if the file or ``class_names`` names them,
-    ``classes``.
+    Published files such as ``ntu60_hrnet.pkl`` are supported. Every annotation is validated once
+    (:func:`mofm.annotations.validate`). An ``.arrow`` file is memory-mapped and shared by all
+    processes: lengths and labels are checked at the start, values when an annotation is read. The
+    pipeline receives annotations in ``to_layout`` with ``sample_idx``; :attr:`metainfo` has
+    ``layout`` (that of the pipeline), ``left_kp``, ``right_kp`` and, if known, ``classes``.
 
-    Clips without a visible joint are skipped in training and kept in tests
-    (``test_mode=True``), where leaving them out would flatter the result.
+    Clips without a visible joint are skipped in training and kept in tests (``test_mode=True``),
+    where skipping them would bias the result.
 
     Args:
         ann_file (str): A ``.pkl``, ``.arrow``, ``.npz`` or ``.json`` file.
         pipeline (Sequence): Transforms, or configs of transforms.
-        split (str, optional): Name of a split in the file, e.g. ``'xsub_train'``. None takes all
-            annotations.
-        exemplar_split (str, optional): Name of the split of exemplars (one-shot recognition).
-            They are added to ``split``, and all samples get ``exemplar`` (bool). None of them may
-            be bad.
+        split (str, optional): Split in the file, e.g. ``'xsub_train'``, None for all annotations.
+        exemplar_split (str, optional): Split of exemplars (one-shot recognition). They are added
+            to ``split``, and all samples have ``exemplar`` (bool). All of them must be valid.
         layout (str): Joint layout of the file, see :data:`mofm.structures.LAYOUTS`.
-        to_layout (str): Joint layout that the pipeline gets, COCO-17 by default.
-        dims (int): Coordinates of a joint: 2, or 3 for files of joints in space, e.g.
-            ``ntu60_3danno.pkl``, whose ``keypoint`` is (M, T, V, 3) in meters. They need no
-            scores and no image.
-        classes (Sequence[int], optional): Labels to keep; they become 0, 1, ... in this order.
-        num_classes (int, optional): Number of classes of the file. None takes it from the
-            class names where there are any, else the labels have no upper limit.
+        to_layout (str): Joint layout of the pipeline. Defaults to 'coco17'.
+        dims (int): Coordinates per joint: 2, or 3 for files of 3D joints, e.g.
+            ``ntu60_3danno.pkl``, with ``keypoint`` (M, T, V, 3) in meters and optional scores and
+            image size.
+        classes (Sequence[int], optional): Labels to keep, mapped to 0, 1, ... in this order.
+        num_classes (int, optional): Number of classes of the file. By default that of the class
+            names; without names labels are unbounded.
         class_names (str, optional): Data set in :data:`mofm.annotations.label_names.LABEL_NAMES`
             that names the labels of a file without names, e.g. ``'ntu60'``.
-        repeat (int): How many times an epoch goes through the clips.
-        on_error (str): What to do about a bad annotation: ``'skip'`` it and print the count, or
-            ``'raise'``.
-        **kwargs: Arguments of mmengine's ``BaseDataset``, e.g. ``test_mode``, ``data_root``,
+        repeat (int): Number of repetitions of the clips per epoch.
+        on_error (str): Handling of invalid annotations: ``'skip'`` and report, or ``'raise'``.
+        **kwargs: Arguments of MMEngine's ``BaseDataset``, e.g. ``test_mode``, ``data_root``,
             ``metainfo``, ``indices``, ``lazy_init``, ``serialize_data``. The last (default True)
-            keeps all clips in one block of memory that DataLoader workers share.
+            keeps all clips in one block of memory shared by DataLoader workers.
 
     Attributes:
-        problems (list[Problem]): What was wrong with the annotations.
+        problems (list[Problem]): Problems of invalid annotations.
 
     Raises:
-        AnnotationError: If the file cannot be used, the split is unknown, no clip is left, or an
-            annotation is bad and ``on_error='raise'``.
+        AnnotationError: If the file is invalid, the split is unknown, no clip is left, or an
+            annotation is invalid and ``on_error='raise'``.
     """
 
     def __init__(self,
@@ -96,7 +91,7 @@ class MotionDataset(BaseDataset):
             raise ValueError(f'classes: found a label twice in {list(classes)}')
         if class_names is not None and class_names not in LABEL_NAMES:
             raise ValueError(f'class_names: found {class_names!r}, expected one of '
-                             f'{sorted(LABEL_NAMES)}; other names go into metainfo.classes of '
+                             f'{sorted(LABEL_NAMES)}; write other names to metainfo.classes of '
                              'the annotation file')
         names = LABEL_NAMES.get(class_names, ())
         if names and num_classes not in (None, len(names)):
@@ -108,7 +103,7 @@ class MotionDataset(BaseDataset):
         self.to_layout = get_layout(to_layout)
         self.dims = dims
         self.classes = classes
-        # new label of each label to keep; None if all stay as they are
+        # new label of each label to keep; None keeps all unchanged
         self._new_labels = None if classes is None else {c: i for i, c in enumerate(classes)}
         self.num_classes = num_classes
         self.class_names = names
@@ -124,7 +119,7 @@ class MotionDataset(BaseDataset):
         """Read, select, check and convert the annotations.
 
         Returns:
-            list[dict] or np.ndarray: The usable annotations of the split, in file order; their
+            list[dict] or np.ndarray: The valid annotations of the split in file order, or their
             rows (N,) in an ``.arrow`` file.
         """
         if self.ann_file.endswith('.arrow'):
@@ -132,13 +127,13 @@ class MotionDataset(BaseDataset):
         return self._load_annotations()
 
     def read_annotations(self) -> list[dict]:
-        """All usable annotations of the split, in file order, also those of an ``.arrow`` file."""
+        """Read all valid annotations of the split in file order, also of an ``.arrow`` file."""
         if self.ann_file.endswith('.arrow'):
             return [self._read_row(row) for row in self._load_rows()]
         return self._load_annotations()
 
     def _load_annotations(self) -> list[dict]:
-        """The usable annotations of a file that fits into memory."""
+        """Read the valid annotations of a file that fits in memory."""
         data = load_annotations(self.ann_file)
         self._name_classes(data['metainfo'])
         selected = self._select(data)
@@ -161,7 +156,7 @@ class MotionDataset(BaseDataset):
         return data_list
 
     def _name_classes(self, metainfo: dict):
-        """Take number and names of the classes from the file, or from ``class_names``."""
+        """Set number and names of the classes from the file or ``class_names``."""
         names = metainfo.get('classes', ())
         names = names if len(names) else self.class_names
         if len(names):
@@ -170,7 +165,7 @@ class MotionDataset(BaseDataset):
             self._metainfo.setdefault('classes', [names[c] for c in chosen if c < len(names)])
 
     def _summarize(self, total: int, usable: int):
-        """Print the problems, and refuse a file of which nothing is left."""
+        """Print the problems, and raise an error if no annotation is left."""
         if self.problems:
             print_log(f'{self.ann_file}, split {self.split!r}: skipped {self._num_bad()} of '
                       f'{total} annotations, {len(self.problems) - self._num_bad()} ids without '
@@ -181,7 +176,7 @@ class MotionDataset(BaseDataset):
                                   f'{summarize(self.problems)}')
 
     def _load_rows(self) -> np.ndarray:
-        """Rows of the usable annotations of an ``.arrow`` file, which is not read for it."""
+        """Return rows of the valid annotations of an ``.arrow`` file without reading them."""
         self._store = open_arrow(self.ann_file)
         self._name_classes(self._store.metainfo)
         self._exemplars = np.zeros(len(self._store), bool)
@@ -214,21 +209,21 @@ class MotionDataset(BaseDataset):
         if self.classes is not None:
             keep &= np.isin(label, self.classes)
         self._summarize(total, keep.sum())
-        self.serialize_data = False  # there is nothing to keep in memory
+        self.serialize_data = False  # nothing is kept in memory
         return np.flatnonzero(keep)
 
     def _rows_of(self, split: str | None) -> np.ndarray:
-        """Mask (N,) of the rows of a split, all for None."""
+        """Return the mask (N,) of rows of a split, all for None."""
         rows = self._ids(split, self._store.splits())
         mask = np.full(len(self._store), rows is None)
         mask[list(rows or ())] = True
         return mask
 
     def _read_row(self, row: int) -> dict:
-        """One annotation of an ``.arrow`` file.
+        """Read one annotation of an ``.arrow`` file.
 
         Raises:
-            AnnotationError: If its values are not as they should be.
+            AnnotationError: If it is invalid.
         """
         ann = self._store[row]
         problem = validate(ann, self.layout.num_joints, self.num_classes, True, self.ann_file,
@@ -241,7 +236,7 @@ class MotionDataset(BaseDataset):
         return ann
 
     def _select(self, data: dict) -> list[tuple[int, dict]]:
-        """Pairs of index and annotation of the split; each has its id in ``frame_dir``."""
+        """Return pairs of index and annotation of the split, with the ID in ``frame_dir``."""
         annotations = data['annotations']
         ids = self._ids(self.split, data['split'])
         exemplars = self._ids(self.exemplar_split, data['split']) or {}
@@ -251,7 +246,7 @@ class MotionDataset(BaseDataset):
         for index, ann in enumerate(annotations):
             name = ann.get(key) if isinstance(ann, dict) else None
             if not isinstance(name, str):
-                self.report(Problem(self.ann_file, index, key, repr(name), 'a text'))
+                self.report(Problem(self.ann_file, index, key, repr(name), 'a string'))
             elif ids is None or name in ids or name in exemplars:
                 ann['frame_dir'] = name
                 if self.exemplar_split is not None:
@@ -261,14 +256,14 @@ class MotionDataset(BaseDataset):
         for name in exemplars.keys() - found:
             raise file_error(self.ann_file, f'split {self.exemplar_split!r}',
                              f'exemplar {name!r} without annotation',
-                             'an annotation of each exemplar')
+                             'an annotation per exemplar')
         for name in (ids or {}).keys() - found:
             self.report(Problem(self.ann_file, None, f'split {self.split!r}',
-                                f'{name!r} without annotation', 'an annotation of each id'))
+                                f'{name!r} without annotation', 'an annotation per id'))
         return selected
 
     def _ids(self, split: str | None, splits: dict) -> dict | None:
-        """Ids of a split as keys; None for None."""
+        """Return the IDs of a split as keys, None for None."""
         if split is None:
             return None
         if split not in splits:
@@ -282,7 +277,7 @@ class MotionDataset(BaseDataset):
         return sum(problem.index is not None for problem in self.problems)
 
     def report(self, problem: Problem):
-        """Take note of a bad annotation; raises an AnnotationError if ``on_error='raise'``."""
+        """Store a problem, or raise an AnnotationError if ``on_error='raise'``."""
         if self.on_error == 'raise':
             raise AnnotationError(problem)
         self.problems.append(problem)
@@ -299,21 +294,21 @@ class MotionDataset(BaseDataset):
                                                          self.layout.name, self.to_layout.name)
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Serialize the clips; ``BaseDataset`` would hold them three times meanwhile."""
+        """Serialize the clips in place; ``BaseDataset`` needs three times the memory."""
         block, ends = bytearray(), []
         self.data_list.reverse()
         while self.data_list:
             block += pickle.dumps(self.data_list.pop(), protocol=4)
             ends.append(len(block))
             if len(self.data_list) % 4096 == 0:
-                release_freed_memory()  # else the clips take their memory twice
+                release_freed_memory()  # otherwise the clips take twice the memory
         return np.frombuffer(block, np.uint8), np.array(ends, np.int64)
 
     def get_data_info(self, idx: int) -> dict:
-        """One annotation, a copy.
+        """Return a copy of one annotation.
 
         Args:
-            idx (int): Index in [0, len(self)); repeats of a clip share its ``sample_idx``.
+            idx (int): Index in [0, len(self)); repetitions of a clip share its ``sample_idx``.
 
         Returns:
             dict: The annotation with ``sample_idx``.
@@ -326,24 +321,24 @@ class MotionDataset(BaseDataset):
         return dict(self._read_row(self.data_list[idx]), sample_idx=idx)
 
     def prepare_data(self, idx: int) -> dict | None:
-        """One sample after the pipeline; None if it is damaged (``.arrow`` only), see mmengine."""
+        """Return one sample after the pipeline; None if it is invalid (``.arrow`` only)."""
         try:
             return super().prepare_data(idx)
         except AnnotationError as error:
             if self.test_mode or self.on_error == 'raise':
                 raise
-            print_log(f'another sample instead of: {error}', 'current', logging.WARNING)
+            print_log(f'replaced an invalid sample: {error}', 'current', logging.WARNING)
             return None
 
     def _get_unserialized_subset(self, indices) -> Sequence:
-        """Annotations, or rows of an ``.arrow`` file, see mmengine."""
+        """Return annotations, or rows of an ``.arrow`` file, see ``BaseDataset``."""
         subset = super()._get_unserialized_subset(indices)
         return subset if self._store is None else np.array(subset, np.int64)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of one sample as a list, for mmengine's class-balanced wrapper."""
+        """Return the label of one sample as a list, for ``ClassBalancedDataset``."""
         return [self.get_data_info(idx)['label']]
 
     def __len__(self) -> int:
-        """Number of clips times ``repeat``."""
+        """Return the number of clips times ``repeat``."""
         return super().__len__() * self.repeat

@@ -7,22 +7,22 @@ from mofm.annotations import AnnotationError
 
 #: Labels of the 20 novel classes: every sixth of 120.
 NTU120_NOVEL = tuple(range(0, 120, 6))
-#: The one sample of each novel class that is known.
+#: The exemplar of each novel class.
 NTU120_EXEMPLARS = tuple(f'S{1 if label < 60 else 18:03}C003P008R001A{label + 1:03}'
                          for label in NTU120_NOVEL)
 _NAME = re.compile(r'S\d{3}C\d{3}P\d{3}R\d{3}A(\d{3})')
 
 
 def ntu120_one_shot(annotations: Sequence[dict]) -> dict[str, list[str]]:
-    """Splits of the protocol.
+    """Compute the splits of the protocol.
 
     Args:
-        annotations (Sequence[dict]): Those of NTU-120; ``frame_dir`` such as
-            'S001C003P008R001A001' and ``label`` are read.
+        annotations (Sequence[dict]): Annotations of NTU-120 with ``frame_dir`` such as
+            'S001C003P008R001A001' and ``label``.
 
     Returns:
-        dict: Ids of ``oneshot_train``, all samples of the 100 other classes;
-        ``oneshot_exemplar``, one of each novel class; ``oneshot_val``, the rest of those classes.
+        dict: IDs of ``oneshot_train``, all samples of the 100 base classes;
+        ``oneshot_exemplar``, one per novel class; ``oneshot_val``, the others of novel classes.
 
     Raises:
         AnnotationError: If a name or label is not of NTU-120, or an exemplar is missing.
@@ -37,9 +37,9 @@ def ntu120_one_shot(annotations: Sequence[dict]) -> dict[str, list[str]]:
         (novel if label in NTU120_NOVEL else train).append(name)
     missing = sorted(set(NTU120_EXEMPLARS) - set(novel))
     if missing:
-        raise AnnotationError(f'exemplar {missing[0]}: found no annotation of it ({len(missing)} '
-                              f'of {len(NTU120_EXEMPLARS)} exemplars are missing); the protocol '
-                              'needs all of them, take the complete ntu120_hrnet.pkl')
+        raise AnnotationError(f'exemplar {missing[0]}: found no annotation ({len(missing)} of '
+                              f'{len(NTU120_EXEMPLARS)} exemplars are missing), expected all; use '
+                              'the complete ntu120_hrnet.pkl')
     return dict(
         oneshot_train=train,
         oneshot_val=[name for name in novel if name not in NTU120_EXEMPLARS],

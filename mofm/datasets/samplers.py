@@ -12,23 +12,22 @@ from mofm.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ClassBalancedSampler(Sampler):
-    """Every batch holds a few classes with the same number of different samples each.
+    """Sampler of batches of a few classes with the same number of distinct samples each.
 
     For losses that compare samples of a batch, e.g. :class:`SupConLoss`. The classes of a batch
-    are drawn evenly; the samples of a class take turns, in random order. An epoch has about as
-    many samples as the data set. Written as
+    are drawn uniformly, the samples of a class without replacement in random order. An epoch has
+    about as many samples as the data set. Use
     ``sampler=dict(type='ClassBalancedSampler', batch_size=16, per_class=2)`` in a dataloader with
     ``batch_size=16``.
 
     Args:
-        dataset (Sized): Data set, or MMEngine's wrapper of some, whose ``get_data_info`` has
-            ``label``.
-        batch_size (int): Samples of a batch on each rank, that of the dataloader. Defaults to 16.
-        per_class (int): Samples of each class in a batch. Defaults to 2.
-        seed (int, optional): The same on all ranks; drawn if None.
+        dataset (Sized): Data set, or a wrapper of MMEngine, whose ``get_data_info`` has ``label``.
+        batch_size (int): Batch size per rank, that of the dataloader. Defaults to 16.
+        per_class (int): Samples per class in a batch. Defaults to 2.
+        seed (int, optional): Seed, equal on all ranks. Random by default.
 
     Raises:
-        ValueError: If batch size, number of classes and samples of a class do not fit.
+        ValueError: If batch size, number of classes and samples per class do not match.
     """
 
     def __init__(self, dataset: Sized, batch_size: int = 16, per_class: int = 2,
@@ -51,7 +50,7 @@ class ClassBalancedSampler(Sampler):
                 label = int(labels[indices[0]])
                 name = f' ({names[label]})' if label < len(names) else ''
                 raise ValueError(f'label {label}{name}: found {len(indices)} samples, expected at '
-                                 f'least per_class={per_class}; leave the class out with '
+                                 f'least per_class={per_class}; exclude the class with '
                                  'classes=... of the data set, or lower per_class')
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
@@ -60,10 +59,10 @@ class ClassBalancedSampler(Sampler):
         self.num_batches = -(-len(labels) // step)
 
     def __iter__(self) -> Iterator[int]:
-        """Indices of this rank, batch after batch."""
+        """Yield the indices of this rank batch by batch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         queues = [[] for _ in self.classes]
-        # all ranks draw all batches, so that none needs to know of the others
+        # all ranks draw all batches, so that they need no communication
         for batch in range(self.num_batches * self.world_size):
             mine = batch % self.world_size == self.rank
             for c in rng.choice(len(self.classes), self.classes_per_batch, replace=False):
@@ -74,30 +73,30 @@ class ClassBalancedSampler(Sampler):
                     yield from samples
 
     def __len__(self) -> int:
-        """Samples of this rank in an epoch."""
+        """Return the number of samples of this rank per epoch."""
         return self.num_batches * self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch, other batches."""
+        """Set the epoch, which determines the batches."""
         self.epoch = epoch
 
 
 @DATA_SAMPLERS.register_module()
 class MixtureSampler(Sampler):
-    """A mixture of data sets: each gives its share of every epoch, whatever its size.
+    """Sampler of data sets of a ``ConcatDataset`` with given shares of every epoch.
 
-    For MMEngine's ``ConcatDataset``. A data set that gives more samples than it has is gone
-    through several times; one that gives fewer draws others every epoch.
+    Data sets smaller than their share are repeated; larger ones are subsampled anew every epoch.
 
     Args:
         dataset (ConcatDataset): The data sets.
         weights (Sequence[float]): Relative share of each, at least 0.
-        num_samples (int, optional): Samples of an epoch over all ranks; by default as many as all
-            data sets together have.
-        seed (int, optional): The same on all ranks; drawn if None.
+        num_samples (int, optional): Samples per epoch over all ranks. By default the total of all
+            data sets.
+        seed (int, optional): Seed, equal on all ranks. Random by default.
 
     Raises:
-        ValueError: If there is not one weight for each data set, or one is negative, or all are 0.
+        ValueError: If the number of weights differs from that of data sets, one is negative, or
+            all are 0.
     """
 
     def __init__(self, dataset: ConcatDataset, weights: Sequence[float],
@@ -106,19 +105,19 @@ class MixtureSampler(Sampler):
         ends = np.array(dataset.cumulative_sizes)
         if weights.shape != ends.shape or not (weights >= 0).all() or not weights.sum() > 0:
             raise ValueError(f'weights: found {weights.tolist()}, expected {len(ends)} numbers, '
-                             'one for each data set, none negative and not all 0')
+                             'one per data set, none negative and not all 0')
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.num_samples = -(-(num_samples or len(dataset)) // self.world_size)
         self.sizes = np.diff(ends, prepend=0)
         self.starts = ends - self.sizes
-        # rounded so that the shares add up to the samples of an epoch
+        # rounded so that the shares sum to the samples of an epoch
         bounds = np.cumsum([0, *weights]) / weights.sum() * self.num_samples * self.world_size
         self.shares = np.diff(bounds.round().astype(int))
 
     def __iter__(self) -> Iterator[int]:
-        """Indices of this rank, in random order."""
+        """Return the indices of this rank in random order."""
         rng = np.random.default_rng([self.seed, self.epoch])
         parts = []
         for start, size, share in zip(self.starts, self.sizes, self.shares, strict=True):
@@ -129,9 +128,9 @@ class MixtureSampler(Sampler):
         return iter(indices[self.rank::self.world_size].tolist())
 
     def __len__(self) -> int:
-        """Samples of this rank in an epoch."""
+        """Return the number of samples of this rank per epoch."""
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch, other samples."""
+        """Set the epoch, which determines the samples."""
         self.epoch = epoch

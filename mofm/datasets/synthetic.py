@@ -1,9 +1,9 @@
 """Procedural human motion: an articulated COCO-17 body, a random camera and pose noise.
 
-Needs no file and no network, so that the whole path (tokenizer, pre-training, fine-tuning) can be
-tried and tested anywhere. A clip is made in four vectorized steps: joint-angle trajectories of an
-action, forward kinematics of a small tree, perspective projection, and the errors of a 2D pose
-detector. World axes: x forward, y to the person's left, z up; meters, degrees, seconds.
+It needs neither files nor a network connection, for tests of tokenizer, pre-training and
+fine-tuning. A clip has four vectorized steps: joint-angle trajectories of an action, forward
+kinematics of a small tree, perspective projection, and the errors of a 2D pose estimator. World
+axes: x forward, y to the person's left, z up; meters, degrees, seconds.
 """
 from collections.abc import Callable, Sequence
 
@@ -19,9 +19,9 @@ Angles = dict[str, np.ndarray]
 FPS = 30.0
 IMG_SHAPE = (1080, 1920)
 
-# Degrees of freedom with their range. `l_`/`r_` are the sides of the body. For limbs the first
-# angle lifts the limb forwards, the second one sideways away from the body, the third turns it
-# about its own axis (outwards positive); elbows fold forwards and knees backwards only.
+# Ranges of the degrees of freedom. `l_`/`r_` are the sides of the body. For limbs the first angle
+# lifts the limb forwards, the second one sideways, the third rotates it about its own axis
+# (outwards positive); elbows fold forwards and knees backwards only.
 _LIMB_RANGES = dict(
     shoulder=(-60, 180), abduct=(-40, 175), rotate=(-90, 100), elbow=(0, 150),
     hip=(-30, 130), spread=(-15, 60), turnout=(-30, 45), knee=(0, 150))
@@ -35,7 +35,7 @@ _REST = dict.fromkeys(RANGES, 0.0)
 for _side in 'lr':
     _REST.update({f'{_side}_abduct': 8, f'{_side}_elbow': 12, f'{_side}_hip': 2,
                   f'{_side}_spread': 4, f'{_side}_knee': 4})
-# Where an arm that takes no part in the action may be: hanging, hand on hip, before the belly.
+# Arms that do not take part in the action: hanging, hand on hip, in front of the belly.
 _IDLE_ARMS = (
     {}, {}, {},
     dict(shoulder=-25, abduct=42, rotate=-35, elbow=95),
@@ -44,7 +44,7 @@ _IDLE_ARMS = (
 # Segment lengths of a person of 1.72 m.
 _SEGMENTS = dict(hip=.10, thigh=.43, shin=.42, trunk=.49, shoulder=.19, upper_arm=.29,
                  forearm=.26, neck=.12, head=.10)
-# Height above the floor at which a joint touches it.
+# Height of each joint above the floor at contact.
 _CLEARANCE = np.array(
     [.06, .06, .06, .06, .06, .10, .10, .05, .05, .03, .03, .10, .10, .06, .06, .08, .08])
 _FACE, _ANKLES = slice(0, 5), [15, 16]
@@ -52,7 +52,7 @@ _FACE, _ANKLES = slice(0, 5), [15, 16]
 
 # ------------------------------------------------------------------------------------- kinematics
 def _rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
-    """Right-handed rotations about one axis: (T,) -> (T, 3, 3)."""
+    """Return right-handed rotations about one axis: (T,) -> (T, 3, 3)."""
     angle = np.deg2rad(np.asarray(degrees, dtype=np.float64))
     i, j = (axis + 1) % 3, (axis + 2) % 3
     out = np.zeros(angle.shape + (3, 3))
@@ -64,10 +64,10 @@ def _rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
 
 
 def forward_kinematics(angles: Angles, segments: dict[str, float]) -> np.ndarray:
-    """Joint positions of the body with the pelvis at the origin.
+    """Compute joint positions of the body with the pelvis at the origin.
 
     Args:
-        angles: Every name of `RANGES` -> (T,) degrees.
+        angles: (T,) degrees by every name of `RANGES`.
         segments: Segment lengths in meters (`hip`, `thigh`, `shin`, `trunk`, `shoulder`,
             `upper_arm`, `forearm`, `neck`, `head`).
 
@@ -90,7 +90,7 @@ def forward_kinematics(angles: Angles, segments: dict[str, float]) -> np.ndarray
 
     def limb(first: int, base: np.ndarray, start: np.ndarray, side: str, names: Sequence[str],
              fold: int, lengths: tuple[float, float]) -> None:
-        """Two-bone limb whose joints are `first`, `first + 2`, `first + 4`."""
+        """Set the joints `first`, `first + 2`, `first + 4` of a two-bone limb."""
         lift, away, turn, hinge = (angles[f'{side}_{name}'] for name in names)
         sign = 1 if side == 'l' else -1
         upper = (base @ _rotation(1, -lift) @ _rotation(0, sign * away)
@@ -117,7 +117,7 @@ def _smoothstep(x: np.ndarray) -> np.ndarray:
 
 def _keyframes(tau: np.ndarray, rest: dict[str, float],
                *frames: tuple[float, dict[str, float]]) -> Angles:
-    """Ease from pose to pose; an angle that a pose does not name is at rest in it."""
+    """Interpolate smoothly from pose to pose; angles that a pose lacks are at rest."""
     times = [time for time, _ in frames]
     names = sorted({name for _, pose in frames for name in pose})
     out = {}
@@ -132,19 +132,19 @@ def _keyframes(tau: np.ndarray, rest: dict[str, float],
 
 
 def _cycle(t: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Phase in [0, 1) of a repeated action, starting anywhere."""
+    """Return the phase in [0, 1) of a repeated action with a random start."""
     return (t / seconds + rng.random()) % 1
 
 
 def _once(t: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Progress 0 -> 1 of an action that happens once, somewhere in the clip."""
+    """Return the progress 0 -> 1 of an action that happens once at a random time."""
     total = t[-1] + t[1] - t[0]
     length = min(seconds, .9 * total)
     return np.clip((t - rng.uniform(0, total - length)) / length, 0, 1)
 
 
 def _gait(t, hz, rng, hip, hip_center, knee, knee_min, arm, elbow, bend):
-    """Alternating legs and counter-swinging arms; the planted foot moves the body on."""
+    """Animate alternating legs and counter-swinging arms."""
     phase = 2 * np.pi * (hz * t + rng.random())
     out = dict(bend=bend + 2 * np.cos(2 * phase), yaw=5 * np.cos(phase),
                twist=-10 * np.cos(phase), roll=2 * np.sin(phase),
@@ -286,7 +286,7 @@ def _fall(t, rest, rng):
         down = dict(roll=88, r_shoulder=rng.uniform(50, 160), r_abduct=0, r_elbow=40,
                     l_shoulder=40, l_elbow=50, **_both(hip=hip, knee=1.3 * hip, spread=2))
     out = _keyframes(tau, rest, (0, {}), (.35, buckle), (1, down))
-    for name in ('pitch', 'roll'):  # accelerate until the floor stops it
+    for name in ('pitch', 'roll'):  # accelerate until the floor is hit
         if name in out:
             out[name] = down[name] * np.clip(tau, 0, .85) ** 2 / .85 ** 2
     return out
@@ -330,7 +330,7 @@ _MOTIONS: dict[str, Callable] = dict(
     jumping_jack=_jumping_jack, pick_up=_pick_up, drink=_drink)
 ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
 _ARMS_FREE = ('wave', 'kick', 'sit_down', 'stand_up', 'throw', 'drink')
-_HANDS_MEET = ('clap', 'drink')  # a goal that a larger or smaller movement would miss
+_HANDS_MEET = ('clap', 'drink')  # fixed amplitude to reach the goal
 
 
 def _action_name(action: str | int) -> str:
@@ -343,14 +343,14 @@ def _action_name(action: str | int) -> str:
 
 
 def _smooth_noise(rng: np.random.Generator, t: np.ndarray, count: int) -> np.ndarray:
-    """Slow unit-variance noise, (T, count)."""
+    """Sample slow unit-variance noise, (T, count)."""
     hz = rng.uniform(.15, .9, size=(2, count))
     phase = rng.uniform(0, 2 * np.pi, size=(2, count))
     return np.sin(2 * np.pi * hz * t[:, None, None] + phase).sum(1)
 
 
 def _moving_average(x: np.ndarray, width: int) -> np.ndarray:
-    """Mean over a window of frames that shrinks at both ends, (T, C) -> (T, C)."""
+    """Average over a window of frames that shrinks at both ends, (T, C) -> (T, C)."""
     total = np.cumsum(np.concatenate([np.zeros((1, x.shape[1])), x]), axis=0)
     i = np.arange(len(x))
     low, high = np.maximum(i - width // 2, 0), np.minimum(i + width // 2 + 1, len(x))
@@ -363,15 +363,15 @@ def _random_segments(rng: np.random.Generator) -> dict[str, float]:
 
 
 def animate(action: str | int, rng: np.random.Generator, num_frames: int) -> np.ndarray:
-    """One performance of an action by a random person.
+    """Animate an action of a random person.
 
-    Limb lengths, tempo, phase, amplitude, posture, handedness and sway are drawn from `rng`. The
-    lowest joint rests on the floor z = 0 except in flight, and the supporting foot stays where it
-    is, which is what makes the body travel.
+    Limb lengths, tempo, phase, amplitude, posture, handedness and sway are random. The lowest
+    joint is on the floor z = 0 except in flight, and the supporting foot is fixed, which moves the
+    body.
 
     Args:
         action: Name of `ACTIONS` or its index.
-        rng: Source of all variation.
+        rng: Random number generator.
         num_frames: T >= 2, at 30 frames per second.
 
     Returns:
@@ -415,13 +415,13 @@ def animate(action: str | int, rng: np.random.Generator, num_frames: int) -> np.
 
     body = forward_kinematics(angles, segments)  # (T, 17, 3)
     feet = body[:, _ANKLES]  # (T, 2, 3), left and right
-    if right_support is None:  # the lower foot carries the body
+    if right_support is None:  # the lower foot supports the body
         right_support = 1 / (1 + np.exp((feet[:, 1, 2] - feet[:, 0, 2]) / .03))
     elif left_handed:
         right_support = 1 - right_support
     weight = np.stack([1 - right_support, right_support], 1)[1:, :, None]
     step = -(np.diff(feet[..., :2], axis=0) * weight).sum(1)  # (T - 1, 2)
-    if name in ('walk', 'run'):  # a body keeps its momentum between two steps
+    if name in ('walk', 'run'):  # momentum between two steps
         step = _moving_average(step, 7)
     root = np.zeros((num_frames, 3))
     root[1:, :2] = np.cumsum(step, axis=0)
@@ -431,16 +431,16 @@ def animate(action: str | int, rng: np.random.Generator, num_frames: int) -> np.
 
 # ----------------------------------------------------------------------------------------- camera
 def project(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """See the body through a random camera that holds the whole clip in its 1920 x 1080 image.
+    """Project the body by a random camera with the whole clip in its 1920 x 1080 image.
 
     Args:
         joints: (T, V, 3) meters, z up.
-        rng: Draws view, pitch, roll, distance, focal length and framing.
+        rng: Random number generator of view, pitch, roll, distance, focal length and framing.
 
     Returns:
-        tuple: pixels (T, V, 2) with y downwards, and distance from the camera (T, V) in meters.
+        tuple: pixels (T, V, 2) with y downwards, and depth (T, V) in meters.
     """
-    # The camera moves along with a person who walks far, and never quite keeps up.
+    # The camera partially follows a person who walks far.
     path = joints[:, 11:13].mean(1) * [1, 1, 0]
     travel = np.linalg.norm(np.ptp(path, axis=0))
     joints = joints - path[:, None] * max(0, 1 - rng.uniform(.4, 2.5) / max(travel, 1e-3))
@@ -467,12 +467,12 @@ def project(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
 
 def synthesize(action: str | int, rng: np.random.Generator,
                num_frames: int | None = None) -> dict:
-    """One clip in the PYSKL annotation schema.
+    """Synthesize one clip in the PYSKL annotation schema.
 
     Args:
         action: Name of `ACTIONS` or its index.
-        rng: Source of all variation; equal states give equal clips.
-        num_frames: T; drawn from 40..120 if None.
+        rng: Random number generator; equal states give equal clips.
+        num_frames: T. By default random in 40..120.
 
     Returns:
         dict: `frame_dir`, `label` (index in `ACTIONS`), `img_shape`, `original_shape`,
@@ -496,21 +496,20 @@ def synthesize(action: str | int, rng: np.random.Generator,
 
 @DATASETS.register_module()
 class SyntheticMotion(MotionDataset):
-    """Procedural motion as a data set that needs no file.
+    """Data set of procedural motion.
 
-    Clip `i` depends on `seed` and `i` only, whatever the number of clips; classes take turns, so
-    they are balanced. Different seeds give unrelated clips: take one for training and another for
-    testing.
+    Clip `i` depends on `seed` and `i` only; classes alternate and are balanced. Use different
+    seeds for training and testing.
 
     Args:
         num_clips: Number of clips.
-        seed: Non-negative seed of the whole set.
-        actions: Names of `ACTIONS` to use, in label order; all of them if None.
-        num_frames: Shortest and longest clip, both included.
+        seed: Non-negative seed of the data set.
+        actions: Names of `ACTIONS` in label order. By default all.
+        num_frames: Minimum and maximum length of a clip, inclusive.
         pipeline: Transforms as in `MotionDataset`.
-        metainfo: Replaces or adds to `metainfo['classes']`, the names of the actions.
+        metainfo: Metadata in addition to `classes`, the names of the actions.
         **kwargs: `repeat` of `MotionDataset`, `test_mode`, `lazy_init`, `serialize_data` ... of
-            mmengine's `BaseDataset`.
+            MMEngine's `BaseDataset`.
 
     Raises:
         ValueError: Unknown action, no clips, or a range of frames that is empty.
@@ -529,7 +528,7 @@ class SyntheticMotion(MotionDataset):
                          metainfo={'classes': list(self.actions), **(metainfo or {})}, **kwargs)
 
     def load_data_list(self) -> list:
-        """Make every clip.
+        """Synthesize all clips.
 
         Returns:
             list[dict]: `num_clips` annotations; `label` is the index in `actions`.

@@ -1,6 +1,6 @@
-"""Windows of single persons' tracks, for tasks on untrimmed video such as anomaly detection.
+"""Windows of per-person tracks for tasks on untrimmed video such as anomaly detection.
 
-The rules are those of STG-NF (Hirschorn and Avidan, ICCV 2023) and its predecessors.
+The protocol is that of STG-NF (Hirschorn and Avidan, ICCV 2023) and its predecessors.
 """
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .window_dataset import WindowDataset
 
 @dataclass(frozen=True)
 class Tracks:
-    """R rows of all tracks, one after the other in a few arrays that workers share."""
+    """R concatenated rows of all tracks in arrays that workers share."""
 
     clips: list[str]
     clip: np.ndarray  # (N,) index in clips
@@ -32,48 +32,49 @@ class Tracks:
     abnormal: np.ndarray  # (R,) bool
 
     def __deepcopy__(self, memo):
-        return self  # never written to, so subsets of a data set need no copy
+        return self  # read-only, so that subsets of a data set need no copy
 
 
 @DATASETS.register_module()
 class TrackWindowDataset(WindowDataset):
     """Windows of consecutive frames of one person.
 
-    A track is one person of one annotation: the rows in which any joint is visible. A track of T >
-    ``seg_len`` rows gives ceil((T - seg_len) / stride) windows of ``seg_len`` rows, at rows 0,
-    stride, ...; one of ``min_len <= T <= seg_len`` rows gives one window with all of them,
-    resampled to ``seg_len`` rows, so ``min_len=seg_len + 1`` is STG-NF to the letter. A window of
-    L different rows that starts at frame k counts for frame k + L // 2.
+    A track consists of the rows of one person of an annotation with a visible joint. A track of T
+    > ``seg_len`` rows has ceil((T - seg_len) / stride) windows of ``seg_len`` rows, at rows 0,
+    stride, ...; one of ``min_len <= T <= seg_len`` rows has one window of all of them, resampled
+    to ``seg_len`` rows; ``min_len=seg_len + 1`` is exactly STG-NF. A window of L distinct rows
+    that starts at frame k scores frame k + L // 2.
 
-    With S = ``seg_len``, the pipeline gets ``keypoint`` (1, S, 17, 2) float32, ``keypoint_score``
-    (1, S, 17) float32, ``total_frames`` S, ``img_shape``, ``label`` (1 abnormal, 0 normal),
-    ``clip`` (also as ``frame_dir``), ``track_id``, ``frame`` and ``sample_idx``.
+    With S = ``seg_len``, the pipeline receives ``keypoint`` (1, S, 17, 2) float32,
+    ``keypoint_score`` (1, S, 17) float32, ``total_frames`` S, ``img_shape``, ``label`` (1
+    abnormal, 0 normal), ``clip`` (also as ``frame_dir``), ``track_id``, ``frame`` and
+    ``sample_idx``.
 
     Args:
-        ann_file (str): Annotations, see :mod:`mofm.annotations.files`. The optional fields
-            ``clip``, ``track_id``, ``frame_inds`` and ``frame_label`` are used where present.
+        ann_file (str): Annotations, see :mod:`mofm.annotations.files`, with the optional fields
+            ``clip``, ``track_id``, ``frame_inds`` and ``frame_label``.
         seg_len (int): Rows of a window. Defaults to 48.
         stride (int): Rows between the starts of two windows. Defaults to 1.
-        max_missing (int): How many of the L frames from the start of a window on its rows may
-            miss; windows with larger gaps are left out. Defaults to 2.
-        min_len (int): Shorter tracks give no window. Defaults to 24.
-        abnormal_labels (Sequence[int]): Values of ``frame_label`` that are abnormal. Rows
-            without a label are normal. Defaults to (1,).
-        normal_only (bool): Leave out windows with any abnormal row. Defaults to False.
-        label_at (str): Row whose label the window gets, ``'center'`` (row L // 2) or
-            ``'start'``, as STG-NF labels UBnormal. Defaults to ``'center'``.
-        balance (float, optional): Repeat abnormal windows until there are at least this many for
-            one normal window. Defaults to None, no repetition.
+        max_missing (int): Maximum number of missing frames among the first L frames of a window.
+            Defaults to 2.
+        min_len (int): Minimum length of a track. Defaults to 24.
+        abnormal_labels (Sequence[int]): Abnormal values of ``frame_label``. Rows without a label
+            are normal. Defaults to (1,).
+        normal_only (bool): Skip windows with any abnormal row. Defaults to False.
+        label_at (str): Row that determines the label of a window, ``'center'`` (row L // 2) or
+            ``'start'``, as STG-NF for UBnormal. Defaults to ``'center'``.
+        balance (float, optional): Minimum ratio of abnormal to normal windows, reached by
+            repetition. Defaults to None, no repetition.
         **kwargs: ``pipeline``, ``split``, ``layout``, ``on_error``, ``test_mode`` and the other
-            arguments of :class:`MotionDataset`. ``serialize_data`` has no effect, the tracks
-            always lie in blocks of memory that workers share.
+            arguments of :class:`MotionDataset`. ``serialize_data`` has no effect, as workers
+            always share the memory of tracks.
 
     Attributes:
         tracks (Tracks): All tracks.
-        clips_left_out (list[str]): Clips that have no window.
+        empty_clips (list[str]): Clips without a window.
 
     Raises:
-        AnnotationError: As :class:`MotionDataset`, and if there is no window, or no abnormal one
+        AnnotationError: See :class:`MotionDataset`; also if there is no window, or no abnormal one
             to balance.
     """
 
@@ -104,32 +105,33 @@ class TrackWindowDataset(WindowDataset):
         self.normal_only = normal_only
         self.label_at = label_at
         self.balance = balance
-        self.clips_left_out: list[str] = []
+        self.empty_clips: list[str] = []
         super().__init__(ann_file, **kwargs)
 
     def cut(self, annotations: list[dict]) -> np.ndarray:
-        """Cut the tracks of the annotations; returns track and first row (N, 2) of each window."""
+        """Cut the tracks of the annotations and return track and first row (N, 2) per window."""
         self.tracks = self._join(annotations)
         self._metainfo['classes'] = ['normal', 'abnormal']
         windows = self._cut()
         counts = np.bincount(self.tracks.clip[windows[:, 0]], minlength=len(self.tracks.clips))
-        self.clips_left_out = [self.tracks.clips[i] for i in np.flatnonzero(counts == 0)]
-        if self.clips_left_out:
-            print_log(f'{self.ann_file}, split {self.split!r}: {len(self.clips_left_out)} of '
-                      f'{len(counts)} clips have no window, e.g. {self.clips_left_out[:5]}',
+        self.empty_clips = [self.tracks.clips[i] for i in np.flatnonzero(counts == 0)]
+        if self.empty_clips:
+            print_log(f'{self.ann_file}, split {self.split!r}: {len(self.empty_clips)} of '
+                      f'{len(counts)} clips have no window, e.g. {self.empty_clips[:5]}',
                       'current', logging.WARNING)
         if self.balance is not None:
             abnormal = self._labels(windows)
             if not abnormal.any():
                 raise AnnotationError(
-                    f'{self.ann_file}, split {self.split!r}: balance={self.balance} needs abnormal'
-                    f' windows, but no frame_label is in abnormal_labels={self.abnormal_labels}')
+                    f'{self.ann_file}, split {self.split!r}: balance={self.balance} requires '
+                    'abnormal windows, but no frame_label is in abnormal_labels='
+                    f'{self.abnormal_labels}')
             times = np.ceil(self.balance * (~abnormal).sum() / abnormal.sum())
             windows = windows.repeat(np.where(abnormal, max(int(times), 1), 1), axis=0)
         return windows
 
     def _join(self, annotations: list[dict]) -> Tracks:
-        """The tracks of all annotations; their dense arrays are freed on the way."""
+        """Join the tracks of all annotations, freeing their dense arrays."""
         clips, parts, tracks = {}, [], []
         annotations.reverse()
         while annotations:
@@ -151,7 +153,7 @@ class TrackWindowDataset(WindowDataset):
                        np.cumsum(length) - length, length, keypoint, score, frame, abnormal)
 
     def _cut(self) -> np.ndarray:
-        """(N, 2) track and first row of each window."""
+        """Return track and first row (N, 2) of each window."""
         tracks, where = self.tracks, f'{self.ann_file}, split {self.split!r}'
         length = tracks.length
         count = np.where(length > self.seg_len, -(-(length - self.seg_len) // self.stride),
@@ -165,7 +167,7 @@ class TrackWindowDataset(WindowDataset):
         first = np.cumsum(count) - count
         row = tracks.start[track] + (np.arange(len(track)) - first[track]) * self.stride
         size = np.minimum(length[track], self.seg_len)
-        # Frames ascend, so it is enough to look at the row that is max_missing before the last.
+        # Frames ascend, so the row max_missing before the last one is sufficient.
         last = row + np.maximum(size - 1 - self.max_missing, 0)
         keep = tracks.frame[last] < tracks.frame[row] + size
         gaps = len(keep) - keep.sum()
@@ -180,16 +182,16 @@ class TrackWindowDataset(WindowDataset):
         return np.stack([track, row], axis=1)[keep].astype(np.int32)
 
     def num_rows(self, windows: np.ndarray) -> np.ndarray:
-        """Rows of windows (..., 2): seg_len, or all of a short track."""
+        """Return the number of rows of windows (..., 2): seg_len, or all of a short track."""
         return np.minimum(self.tracks.length[windows[..., 0]], self.seg_len)
 
     def _labels(self, windows: np.ndarray) -> np.ndarray:
-        """Whether windows (..., 2) are abnormal."""
+        """Return whether windows (..., 2) are abnormal."""
         offset = self.num_rows(windows) // 2 if self.label_at == 'center' else 0
         return self.tracks.abnormal[windows[..., 1] + offset]
 
     def get_window(self, number: int, start: int) -> dict:
-        """Sample of one window, see the head of the class."""
+        """Return the sample of one window, see the class."""
         tracks, window = self.tracks, np.array([number, start])
         size = int(self.num_rows(window))
         clip = tracks.clips[tracks.clip[number]]
@@ -206,7 +208,7 @@ class TrackWindowDataset(WindowDataset):
             frame=int(tracks.frame[start]) + size // 2)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of one window as a list, for mmengine's class-balanced wrapper."""
+        """Return the label of one window as a list, for ``ClassBalancedDataset``."""
         num_windows = len(self) // self.repeat
         return [int(self._labels(self.data_list[idx % num_windows]))]
 

@@ -1,4 +1,4 @@
-"""Base class of data sets whose samples are windows of annotations."""
+"""Base class of data sets of windows of annotations."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from .motion_dataset import MotionDataset
 
 
 class WindowDataset(MotionDataset):
-    """Windows of annotations, two integers each.
+    """Base class of data sets of windows, stored as two integers each.
 
-    A subclass cuts the annotations in :meth:`cut`, keeps what it needs of them, and makes the
-    sample of a window in :meth:`get_window`.
+    A subclass implements :meth:`cut`, which also stores the required data of annotations, and
+    :meth:`get_window`.
 
     Args:
         ann_file (str): Annotations, see :mod:`mofm.annotations.files`.
@@ -20,38 +20,38 @@ class WindowDataset(MotionDataset):
         super().__init__(ann_file, **{**kwargs, 'serialize_data': False})
 
     def cut(self, annotations: list[dict]) -> np.ndarray:
-        """Cut the valid annotations of the split, which may be emptied on the way.
+        """Cut the valid annotations of the split; the list may be emptied to save memory.
 
         Returns:
-            np.ndarray: (N, 2) int32, number of a track or recording and where the window starts.
+            np.ndarray: (N, 2) int32, index of a track or recording and start of the window.
         """
         raise NotImplementedError
 
     def get_window(self, number: int, start: int) -> dict:
-        """Sample of one window, a copy.
+        """Return a copy of the sample of one window.
 
         Args:
-            number (int): Number of the track or recording.
-            start (int): Where the window starts.
+            number (int): Index of the track or recording.
+            start (int): Start of the window.
         """
         raise NotImplementedError
 
     def load_data_list(self) -> np.ndarray:
-        """Read and cut the annotations; returns the windows (N, 2)."""
+        """Read and cut the annotations and return the windows (N, 2)."""
         return self.cut(self.read_annotations())
 
     def _get_unserialized_subset(self, indices) -> np.ndarray:
-        """Windows (N, 2) of ``indices``, see mmengine."""
+        """Return windows (N, 2) of ``indices``, see ``BaseDataset``."""
         return np.array(super()._get_unserialized_subset(indices), np.int32).reshape(-1, 2)
 
     def get_data_info(self, idx: int) -> dict:
-        """One window, a copy.
+        """Return a copy of one window.
 
         Args:
             idx (int): Index in [0, len(self)).
 
         Returns:
-            dict: See the head of the class.
+            dict: Sample of the window, see the class.
         """
         if not -len(self) <= idx < len(self):
             raise IndexError(f'index {idx} is out of range for {len(self)} windows')

@@ -186,11 +186,11 @@ def test_damaged_pickle_is_named_or_valid(tmp_path):
 @pytest.mark.parametrize(('content', 'words'), [
     (3, 'found int at the top'),
     ({'a': 1}, r"found \['a'\] at the top"),
-    ([], 'holds no annotations'),
+    ([], 'found no annotations'),
     ({'split': [], 'annotations': [1]}, 'split: found list, expected a dict'),
-    ({'split': {'val': 3}, 'annotations': [1]}, 'val: expected a list of texts'),
-    ({'split': {'val': [[1]]}, 'annotations': [1]}, 'val: expected a list of texts'),
-    ({'metainfo': {'classes': 'walk'}, 'annotations': [1]}, 'classes: expected a list of texts'),
+    ({'split': {'val': 3}, 'annotations': [1]}, 'val: expected a list of strings'),
+    ({'split': {'val': [[1]]}, 'annotations': [1]}, 'val: expected a list of strings'),
+    ({'metainfo': {'classes': 'walk'}, 'annotations': [1]}, 'classes: expected a list of strings'),
 ])
 def test_annotations_wrong_structure_is_described(tmp_path, content, words):
     with pytest.raises(AnnotationError, match=rf'a\.pkl: .*{words}'):

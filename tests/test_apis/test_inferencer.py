@@ -483,7 +483,7 @@ BAD = {
     'nobody': (array(keypoint=np.zeros((0, 4, 17, 2))), 'found no person in 4 frames'),
     'all_nan': (np.full((4, 17, 3), np.nan), 'found no person'),
     'no_frames': (np.zeros((0, 17, 3)), 'total_frames: found 0, expected at least one'),
-    'order': (array(frame_inds=np.array([0, 2, 1, 3])), 'frame_inds: found .*do not ascend'),
+    'order': (array(frame_inds=np.array([0, 2, 1, 3])), 'frame_inds: found .*unsorted'),
     'time_stamps': (array(frame_inds=np.arange(4) + 10**8), 'frame_inds: found frame 100000003'),
     'two_axes': (np.ones((4, 17)), r'array: found float64 of shape \(4, 17\).*\(T, V, 3\)'),
     'coordinates': (np.ones((4, 17, 2)), r'array: found float64 of shape \(4, 17, 2\)'),
@@ -524,7 +524,7 @@ def test_inferencer_keeps_good_inputs_of_a_list(inferencer, motion, caplog):
 @pytest.mark.parametrize(('name', 'content', 'message'), [
     ('a.json', '{"a": [1]}', 'JSON of another kind'),
     ('a.json', '[{"image_id": "1.jpg", "keypoints": [1, 2]}]', 'keypoints: found'),
-    ('a.json', '{"annotations": []}', 'holds no annotations'),
+    ('a.json', '{"annotations": []}', 'found no annotations'),
     ('a.npy', 'nothing', 'arrays in the .npy or .npz format'),
     ('a.npz', 'nothing', 'arrays in the .npy or .npz format'),
     ('a.pkl', 'nothing', 'cannot be read'),

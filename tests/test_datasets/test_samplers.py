@@ -96,7 +96,7 @@ def test_class_balanced_sampler_takes_samples_in_turns(ranks):
     (dict(per_class=0), 'per_class=0'),
     (dict(batch_size=12), '6 classes x 2, but the data set has 5 classes'),
     (dict(batch_size=9, per_class=3), r'label 2 \(run\): found 1 samples, expected at least '
-     r'per_class=3; leave the class out')])
+     r'per_class=3; exclude the class')])
 def test_class_balanced_sampler_names_bad_options(options, words):
     counts = COUNTS if 'classes x' in words else {0: 4, 1: 4, 2: 1, 3: 4}
     with pytest.raises(ValueError, match=words):

@@ -78,7 +78,7 @@ def test_track_windows_of_short_tracks_hold_all_rows(build, rows, windows):
     assert [d['frame'] for d in mine] == windows
     assert all(d['keypoint'].shape == (1, 48, 17, 2) for d in mine)
     assert [d['frame'] for d in dataset if d['clip'] == 'w'] == [24, 30]
-    assert dataset.clips_left_out == ([] if windows else ['v'])
+    assert dataset.empty_clips == ([] if windows else ['v'])
 
 
 def test_track_window_holds_its_rows(build):
@@ -179,7 +179,7 @@ def test_track_windows_balance_repeats_abnormal_ones(build, balance, times):
      'longest has 23 frames'),
     ([track(48)], dict(min_len=49), 'longest has 48 frames'),
     ([track(np.arange(60) * 2)], {}, '12 miss more than max_missing=2 frames'),
-    ([track(60)], dict(balance=.25), r'balance=0.25 needs abnormal.*abnormal_labels=\(1,\)')])
+    ([track(60)], dict(balance=.25), r'balance=0.25 requires abnormal.*abnormal_labels=\(1,\)')])
 def test_track_windows_without_any_say_why(build, anns, options, words):
     with pytest.raises(AnnotationError, match=words):
         build(*anns, **options)
@@ -190,7 +190,7 @@ def test_track_windows_count_clips_without_a_window(build, monkeypatch):
     monkeypatch.setattr(track_windows, 'print_log', lambda text, *_: printed.append(text))
     empty = clip(0, 5, name='nobody')
     dataset = build(track(60), track(10, 'w/0'), track(5, 'v/1'), empty, test_mode=True)
-    assert dataset.clips_left_out == ['w', 'nobody']
+    assert dataset.empty_clips == ['w', 'nobody']
     assert len(printed) == 1
     assert '2 of 3 clips have no window' in printed[0]
 
@@ -233,7 +233,7 @@ def test_tracks_are_written_as_json_and_refused_as_npz(build, tmp_path):
     anns = [track(60, frame_label=np.arange(60) % 2)]
     for a, b in zip(build(*anns), build(*anns, file='a.json'), strict=True):
         np.testing.assert_equal(a, b)
-    with pytest.raises(AnnotationError, match='tracks do not fit into .npz'):
+    with pytest.raises(AnnotationError, match='.npz does not support tracks'):
         dump_annotations(dict(split={}, annotations=anns), tmp_path / 'a.npz')
     (tmp_path / 'a.json').write_text((tmp_path / 'a.json').read_text().replace('[0, 1', '[[0], 1'))
     with pytest.raises(AnnotationError, match='not a regular array'):

@@ -1,4 +1,4 @@
-"""Transforms of key points, NumPy only: sampling, geometry, canvas, mask and packing."""
+"""Transforms of keypoints: sampling, geometry, canvas, masking and packing."""
 
 from .formatting import PackMotionInputs
 from .geometry import (

@@ -1,4 +1,4 @@
-"""From the arrays of a sample to what the data preprocessor receives."""
+"""Packing of samples for the data preprocessor."""
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ class PackMotionInputs(BaseTransform):
     Required key: ``keypoints``. Optional keys: ``mask``, ``heatmap``, ``label``.
 
     Args:
-        meta_keys (Sequence[str]): Entries that go to the meta information of the data sample if
-            present. Defaults to ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
+        meta_keys (Sequence[str]): Keys of the meta information of the data sample, if present.
+            Defaults to ('frame_dir', 'sample_idx', 'img_shape', 'total_frames',
             'num_clips', 'flip', 'clip', 'track_id', 'frame', 'exemplar').
 
     Raises:
@@ -39,7 +39,7 @@ class PackMotionInputs(BaseTransform):
             ``ActionDataSample`` with ``gt_label`` and the meta information.
         """
         require('keypoints' in results, self, 'keypoints', None,
-                'key points on the canvas; put ThermalCubeFormat before')
+                'keypoints on the canvas; add ThermalCubeFormat before it')
         inputs = {
             key: torch.from_numpy(np.ascontiguousarray(results[key]))
             for key in ('keypoints', 'mask', 'heatmap') if key in results

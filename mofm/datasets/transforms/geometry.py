@@ -1,9 +1,9 @@
-"""Geometric transforms of key points: square crop and augmentations.
+"""Geometric transforms of keypoints: square crop and augmentations.
 
-The crop is the compact rule of PoseConv3D (arXiv 2104.13586). All transforms read ``keypoint``
-(M, T, V, 2) in pixels, ``keypoint_score`` (M, T, V) and ``img_shape`` (h, w), and leave missing
-joints missing: coordinates 0, score 0. After :class:`PoseCompact` the image is the square box
-around the people, so that fractions of the image are fractions of the box.
+The crop is that of PoseConv3D (arXiv 2104.13586). All transforms read ``keypoint`` (M, T, V, 2) in
+pixels, ``keypoint_score`` (M, T, V) and ``img_shape`` (h, w), and preserve missing joints with
+coordinates 0 and score 0. After :class:`PoseCompact` the image is the square box around the
+persons, to which fractions of the image then refer.
 """
 
 import numpy as np
@@ -18,21 +18,21 @@ from .utils import read_joints
 
 @TRANSFORMS.register_module()
 class PoseCompact(BaseTransform):
-    """Crop the image to the people.
+    """Crop the image to the persons.
 
     The tight box over the present joints of all persons and frames is expanded about its center by
-    ``1 + padding``, then to the wanted ratio of height to width; its edges are truncated to whole
-    pixels as mmaction2 does. One box per clip keeps the movement within the clip.
+    ``1 + padding``, then to the ratio of height to width; its edges are truncated to integer
+    pixels as in mmaction2. One box per clip preserves the motion within the clip.
 
     Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``.
 
     Args:
         padding (float): Expansion of the tight box, at least 0. Defaults to 0.25.
-        threshold (float): A tight box below this height or width in pixels leaves the image as it
-            is. Defaults to 10.
+        threshold (float): Minimum height and width of the tight box in pixels; smaller boxes are
+            not cropped. Defaults to 10.
         hw_ratio (float | tuple[float, float] | None): Height over width of the box, or its range;
-            None leaves it free. Defaults to 1.0.
-        allow_imgpad (bool): Whether the box may reach beyond the image. Defaults to True.
+            None for any. Defaults to 1.0.
+        allow_imgpad (bool): Whether the box may exceed the image. Defaults to True.
 
     Raises:
         ValueError: If a parameter is out of range.
@@ -69,11 +69,11 @@ class PoseCompact(BaseTransform):
         return results
 
     def box(self, low, high, image, xp=np) -> tuple:
-        """Box around the people, by NumPy or torch, in double precision: its edges are truncated.
+        """Compute the box around the persons with NumPy or torch in double precision.
 
         Args:
             low (array): (..., 2) upper left corners of the tight boxes.
-            high (array): (..., 2) lower right ones.
+            high (array): (..., 2) lower right corners.
             image (array): (..., 2), width and height of the images.
             xp (module): ``numpy`` or ``torch``. Defaults to NumPy.
 
@@ -96,7 +96,7 @@ class PoseCompact(BaseTransform):
 
     @staticmethod
     def _tight(keypoint: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """Corners (2, 2) of the tight box, in double precision as mmaction2 has them."""
+        """Return corners (2, 2) of the tight box, in double precision as mmaction2."""
         planes = keypoint.transpose(3, 0, 1, 2).copy()  # (2, M, T, V): short last axes are slow
         np.copyto(planes, np.nan, where=~present)
         return np.array((np.fmin.reduce(planes, (1, 2, 3)), np.fmax.reduce(planes, (1, 2, 3))),
@@ -105,7 +105,7 @@ class PoseCompact(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PoseFlip(BaseTransform):
-    """Mirror the clip: x becomes W - x, left and right joints change places.
+    """Mirror the clip: x becomes W - x, left and right joints are swapped.
 
     Modified keys: ``keypoint``, ``keypoint_score``. Added key: ``flip``.
 
@@ -114,7 +114,7 @@ class PoseFlip(BaseTransform):
         layout (str): Joint layout, a key of ``mofm.structures.LAYOUTS``. Defaults to 'coco17'.
 
     Raises:
-        ValueError: If a parameter is out of range, or the clip has another number of joints.
+        ValueError: If a parameter is out of range, or the number of joints differs.
     """
 
     def __init__(self, prob: float = 0.5, layout: str = 'coco17'):
@@ -142,7 +142,7 @@ class PoseFlip(BaseTransform):
 class PoseAffine(BaseTransform):
     """Scale, rotate and shift the clip about the center of the image.
 
-    One draw per clip, the same for all persons and frames:
+    All persons and frames of a clip have the same parameters:
     ``p' = s R(a) (p - c) + c + (d_x W, d_y H)``.
 
     Modified keys: ``keypoint``, ``keypoint_score``.
@@ -174,7 +174,7 @@ class PoseAffine(BaseTransform):
         cos, sin = np.random.uniform(*self.scale) * np.array((np.cos(angle), np.sin(angle)))
         matrix = np.array(((cos, -sin), (sin, cos)), dtype=np.float32)
         offset = np.random.uniform(-self.shift, self.shift, 2).astype(np.float32) * size
-        points = keypoint.reshape(-1, 2) @ matrix.T  # one product, not one for every frame
+        points = keypoint.reshape(-1, 2) @ matrix.T  # a single product for all frames
         points += size / 2 + offset - matrix @ (size / 2)
         keypoint = points.reshape(keypoint.shape)
         keypoint[~present] = 0
@@ -212,15 +212,15 @@ class PoseJitter(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PadPersons(BaseTransform):
-    """Keep the first persons, and add empty ones where there are fewer.
+    """Truncate or pad the clip to a number of persons.
 
-    Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V), both 0 for those added.
+    Modified keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V), both 0 for padding.
 
     Args:
         num_persons (int): M. Defaults to 2.
 
     Raises:
-        ValueError: If there are to be none.
+        ValueError: If the number is not positive.
     """
 
     def __init__(self, num_persons: int = 2):
@@ -229,7 +229,7 @@ class PadPersons(BaseTransform):
         self.num_persons = num_persons
 
     def transform(self, results: dict) -> dict:
-        """Cut or fill the axis of persons."""
+        """Truncate or pad the axis of persons."""
         for key in ('keypoint', 'keypoint_score'):
             persons = results[key][:self.num_persons]
             empty = np.zeros((self.num_persons - len(persons), *persons.shape[1:]), persons.dtype)

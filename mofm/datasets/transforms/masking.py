@@ -1,4 +1,4 @@
-"""Key-point-wise masking of cubes (MoFM, Algorithm 1, corrected)."""
+"""Keypoint-wise masking of cubes (MoFM, Algorithm 1, corrected)."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -10,13 +10,13 @@ from mofm.utils.checks import is_int, require
 
 @TRANSFORMS.register_module()
 class KeypointMaskGenerator(BaseTransform):
-    """Mask the cubes of randomly drawn key points.
+    """Mask the cubes of random keypoints.
 
-    Of the n present joints of all persons and frames that lie on the canvas, m are drawn without
-    replacement, m uniform in [max(1, min(min_masked, n)), min(max_masked, n)], both ends included;
-    their cubes are masked. Many joints share a cube, so fewer than m cubes are masked;
-    ``unit='blocks'`` counts distinct cubes instead (n as well), drawing joints until m are marked.
-    A clip without a joint on the canvas gets an empty mask.
+    Of the n present joints of all persons and frames on the canvas, m are drawn without
+    replacement, m uniform in [max(1, min(min_masked, n)), min(max_masked, n)], inclusive; their
+    cubes are masked. As joints share cubes, fewer than m cubes are masked; ``unit='blocks'``
+    counts distinct cubes instead, for n and m. A clip without a joint on the canvas has an empty
+    mask.
 
     Required key: ``keypoints`` (M, J, F, 3), see :class:`ThermalCubeFormat`. Added key: ``mask``
     (K,) bool.
@@ -31,7 +31,7 @@ class KeypointMaskGenerator(BaseTransform):
 
     Raises:
         ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
-            ``keypoints`` is absent or holds several clips.
+            ``keypoints`` is absent or has several clips.
     """
 
     def __init__(self,
@@ -54,7 +54,7 @@ class KeypointMaskGenerator(BaseTransform):
         """Add the mask."""
         keypoints = results.get('keypoints')
         require(keypoints is not None, self, 'keypoints', None,
-                'key points on the canvas; put ThermalCubeFormat before')
+                'keypoints on the canvas; add ThermalCubeFormat before it')
         require(np.ndim(keypoints) == 4 and keypoints.shape[2:] == (self.grid.num_frames, 3), self,
                 'keypoints', keypoints.shape,
                 f'shape (M, J, {self.grid.num_frames}, 3), one clip; sample with num_clips=1')
@@ -62,7 +62,7 @@ class KeypointMaskGenerator(BaseTransform):
         cubes = self.grid.index(x, y)
         cubes = np.random.permutation(cubes[(score >= SCORE_THRESHOLD) & (cubes >= 0)])
         if self.unit == 'blocks':
-            cubes = cubes[np.sort(np.unique(cubes, return_index=True)[1])]  # in order of drawing
+            cubes = cubes[np.sort(np.unique(cubes, return_index=True)[1])]  # in random order
         mask = np.zeros(self.grid.num_cubes, dtype=bool)
         n = len(cubes)
         if n:

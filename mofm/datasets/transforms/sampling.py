@@ -1,7 +1,7 @@
 """Sampling of the frames of a clip.
 
-Uniform sampling is that of PoseConv3D (arXiv 2104.13586, Sec. 3.2), which MoFM uses in words:
-one frame from each of F equal bins.
+Uniform sampling is that of PoseConv3D (arXiv 2104.13586, Sec. 3.2), as described for MoFM: one
+frame from each of F equal bins.
 """
 
 import numpy as np
@@ -15,18 +15,17 @@ from .utils import read_joints
 
 @TRANSFORMS.register_module()
 class UniformSampleFrames(BaseTransform):
-    """Sample n frames spread evenly over the T frames of the recording, and gather them.
+    """Sample n frames uniformly from the T frames of a recording.
 
     ========== =====================================================================
-    T < n      n consecutive frames from a start, continued at the first frame
-    n <= T <2n all frames but T - n randomly chosen ones
+    T < n      n consecutive frames from a start, wrapping around at the end
+    n <= T <2n all frames except T - n random ones
     T >= 2n    one random frame from each bin ``i * T // n ... (i + 1) * T // n - 1``
     ========== =====================================================================
 
-    In training the randomness comes from NumPy's global state. In test mode it comes from a local
-    generator that is seeded at every call, so that a recording always gives the same clips, and
-    the starts of short recordings are spread evenly over the clips. Missing joints come out as
-    zeros.
+    Training uses NumPy's global random state. Test mode uses a local generator that is seeded at
+    every call, so that a recording always has the same clips, and spaces the starts of short
+    recordings evenly. Missing joints become zeros.
 
     Required keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) (optional),
     ``total_frames`` (optional, checked). Modified keys: ``keypoint``
@@ -35,14 +34,13 @@ class UniformSampleFrames(BaseTransform):
 
     Args:
         clip_len (int): n, frames of a clip. Defaults to 48.
-        num_clips (int): Clips of a recording, one after the other on the frame axis. Defaults
-            to 1.
-        test_mode (bool): Whether sampling is repeatable. Defaults to False.
-        seed (int): Seed of the test mode. Defaults to 255, which gives mmaction2's indices.
+        num_clips (int): Clips per recording, concatenated along the frame axis. Defaults to 1.
+        test_mode (bool): Whether sampling is deterministic. Defaults to False.
+        seed (int): Seed of the test mode. Defaults to 255 as in mmaction2.
 
     Raises:
-        ValueError: If a parameter is out of range, the recording has no frame, or its number of
-            frames is not ``total_frames``.
+        ValueError: If a parameter is out of range, the recording has no frame, or its length
+            differs from ``total_frames``.
     """
 
     def __init__(self,
@@ -57,7 +55,7 @@ class UniformSampleFrames(BaseTransform):
         self.num_clips = num_clips
         self.test_mode = test_mode
         self.seed = seed
-        self._rng = np.random.RandomState(seed)  # making one takes longer than the whole sampling
+        self._rng = np.random.RandomState(seed)  # slower to create than to sample
 
     def _clip(self, total: int, clip: int, rng) -> np.ndarray:
         n = self.clip_len
@@ -94,14 +92,14 @@ class UniformSampleFrames(BaseTransform):
 
 @TRANSFORMS.register_module()
 class TemporalCrop(BaseTransform):
-    """Keep a random run of consecutive frames; uniform sampling afterwards varies the speed.
+    """Crop a random range of consecutive frames, which varies the speed after uniform sampling.
 
-    Goes before :class:`UniformSampleFrames`. Modified keys: ``keypoint``, ``keypoint_score``,
+    Use it before :class:`UniformSampleFrames`. Modified keys: ``keypoint``, ``keypoint_score``,
     ``total_frames``.
 
     Args:
-        ratio (tuple[float, float]): Range of the share of frames that is kept, in (0, 1].
-            Defaults to (0.7, 1.0).
+        ratio (tuple[float, float]): Range of the share of frames to keep, in (0, 1]. Defaults to
+            (0.7, 1.0).
 
     Raises:
         ValueError: If the range is not in (0, 1], or the recording has no frame.

@@ -1,4 +1,4 @@
-"""Key points onto the canvas of the thermal cubes (MoFM, Sec. 3.1)."""
+"""Mapping of keypoints to the canvas of thermal cubes (MoFM, Sec. 3.1)."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from .utils import read_joints
 
 
 def fit_canvas(size, canvas: int, xp=np) -> tuple:
-    """Scale and offset that fit an image into the middle of a square canvas, by NumPy or torch.
+    """Compute scale and offset that fit an image in the center of a square canvas.
 
     Args:
         size (array): (..., 2) width and height of the image, float32.
@@ -20,21 +20,21 @@ def fit_canvas(size, canvas: int, xp=np) -> tuple:
         xp (module): ``numpy`` or ``torch``. Defaults to NumPy.
 
     Returns:
-        tuple: Factor (..., 1) and offset (..., 2): ``scale * point + offset`` is on the canvas.
+        tuple: Scale (..., 1) and offset (..., 2): ``scale * point + offset`` is on the canvas.
     """
     longest = xp.amax(size, -1, keepdims=True)
-    # number / tensor would be a reciprocal in torch, rounded once more than in NumPy
+    # number / tensor is a reciprocal in torch with one more rounding than in NumPy
     scale = xp.full_like(longest, canvas) / longest
     return scale, (canvas - size * scale) / 2
 
 
 @TRANSFORMS.register_module()
 class ThermalCubeFormat(BaseTransform):
-    """Fit the image into the square canvas and put the key points in the order of the model.
+    """Fit the image to the square canvas and arrange the keypoints for the model.
 
-    The image is scaled to the longer side and centered, so that bodies keep their proportions.
-    Points outside the canvas stay where they are: their heat may reach in. A clip without any
-    person becomes one person whose joints are all missing.
+    The longer side is scaled to the canvas and the image centered, which preserves proportions.
+    Points outside the canvas are kept, as their heat may overlap it. A clip without persons
+    becomes one person with all joints missing.
 
     Required keys: ``keypoint`` (M, num_clips * F, V, 2), ``keypoint_score`` (optional),
     ``img_shape``, ``num_clips`` (optional, 1). Added key: ``keypoints`` (M, J, F, 3) float32:
@@ -48,12 +48,12 @@ class ThermalCubeFormat(BaseTransform):
         sigma (float): Standard deviation of the Gaussian in canvas pixels, for ``heatmap``.
             Defaults to 0.6.
         use_score (bool): Multiply the heat by the score, for ``heatmap``. Defaults to False.
-        render (str): 'device' leaves rendering to the data preprocessor, 'loader' also renders
-            here, for people who want to look at it. Defaults to 'device'.
+        render (str): 'device' to render in the data preprocessor only, 'loader' to also render
+            here, for inspection. Defaults to 'device'.
 
     Raises:
         ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
-            the clip has another number of frames.
+            the number of frames differs.
     """
 
     def __init__(self,
@@ -71,12 +71,12 @@ class ThermalCubeFormat(BaseTransform):
         self.render = render
 
     def transform(self, results: dict) -> dict:
-        """Add ``keypoints``, and ``heatmap`` if wanted."""
+        """Add ``keypoints``, and ``heatmap`` with ``render='loader'``."""
         keypoint, score, present = read_joints(self, results)
         clips, frames = results.get('num_clips', 1), self.grid.num_frames
         require(keypoint.shape[1] == clips * frames, self, 'frames of keypoint',
-                keypoint.shape[1], f'{clips} x {frames} (num_clips x num_frames); put '
-                f'UniformSampleFrames(clip_len={frames}) before')
+                keypoint.shape[1], f'{clips} x {frames} (num_clips x num_frames); add '
+                f'UniformSampleFrames(clip_len={frames}) before it')
         size = np.asarray(results['img_shape'][::-1], dtype=np.float32)
         require(bool((size > 0).all()), self, 'img_shape', results['img_shape'],
                 'a positive height and width in pixels')

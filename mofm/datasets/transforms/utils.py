@@ -1,4 +1,4 @@
-"""Key points of an annotation, as the transforms read them."""
+"""Reading of keypoints in transforms."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from mofm.utils.checks import require
 
 
 def read_joints(owner, results: dict) -> tuple:
-    """Copy the key points of an annotation, with all missing joints at zero.
+    """Copy the keypoints of an annotation with all missing joints set to zero.
 
     A joint is missing if its score is below 1e-4 or not finite, if a coordinate is not finite, or
-    if it lies at exactly (0, 0). Without ``keypoint_score`` every other joint has score 1.
+    if it is at exactly (0, 0). Without ``keypoint_score`` all other joints have score 1.
 
     Args:
-        owner (object): The transform that asks, for messages.
+        owner (object): The calling transform, for messages.
         results (dict): ``keypoint`` (M, T, V, 2) and optionally ``keypoint_score`` (M, T, V).
 
     Returns:
@@ -21,13 +21,13 @@ def read_joints(owner, results: dict) -> tuple:
         0 for missing joints, and ``present`` (M, T, V) bool.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     clip = results.get('frame_dir', 'unnamed')
     keypoint = np.array(results['keypoint'], dtype=np.float32, order='C')
     require(keypoint.ndim == 4 and keypoint.shape[-1] == 2, owner, f'keypoint of clip {clip!r}',
             keypoint.shape, 'shape (persons, frames, joints, 2)')
-    points = keypoint.view(np.complex64)[..., 0]  # the same memory, both coordinates at once
+    points = keypoint.view(np.complex64)[..., 0]  # a view of both coordinates
     present = (points != 0) & np.isfinite(points)
     score = results.get('keypoint_score')
     if score is None:
