@@ -1,9 +1,9 @@
-"""Time of imports: processor seconds and modules, next to those of PyTorch and MMEngine.
+"""Cost of imports in processor seconds and modules, compared with PyTorch and MMEngine.
 
 python benchmarks/imports.py
 
-Each statement runs in new processes, in turns, after one round that fills the caches; the minimum
-of user and system time counts. Ratios and differences hold within a run only.
+Statements run in new processes, interleaved, after one round of warm-up; the minimum of user and
+system time is reported. Ratios and differences are comparable within a run only.
 """
 
 import argparse
@@ -25,16 +25,16 @@ print(json.dumps(dict(seconds=times.user + times.system, modules=len(sys.modules
 
 
 def measure(statement: str) -> dict:
-    """Seconds, modules, modules of MoFM, and whether PyTorch was loaded."""
+    """Measure seconds, modules, modules of MoFM, and whether PyTorch is loaded."""
     done = subprocess.run([sys.executable, '-c', PROBE, statement], check=True,
                           capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
 def main():
-    """Measure and print a table."""
+    """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--repeats', type=int, default=5, help='processes of each [5]')
+    parser.add_argument('--repeats', type=int, default=5, help='processes per statement [5]')
     args = parser.parse_args()
     rounds = [{s: measure(s) for s in STATEMENTS} for _ in range(args.repeats + 1)][1:]
     best = {s: min((r[s] for r in rounds), key=lambda row: row['seconds']) for s in STATEMENTS}

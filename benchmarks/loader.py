@@ -25,6 +25,7 @@ from common import ROOT, machine, one_thread, take_turns, write_clips
 from mmaction.registry import TRANSFORMS as PEER_TRANSFORMS
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from peers import to_pose_sample
 from torch.utils.data import DataLoader, get_worker_info
 
 from mofm.annotations import dump_annotations, load_annotations
@@ -95,10 +96,7 @@ class PeerPipeline(Pipeline):
 
     def load(self, index: int) -> dict:
         """Read an annotation."""
-        results = super().load(index)
-        return dict(results, modality='Pose', start_index=0,
-                    keypoint=results['keypoint'].astype(np.float32),
-                    keypoint_score=results['keypoint_score'].astype(np.float32))
+        return to_pose_sample(super().load(index))
 
 
 def pipelines(path: Path, batch_size: int) -> dict:
@@ -108,8 +106,6 @@ def pipelines(path: Path, batch_size: int) -> dict:
     dump_annotations(load_annotations(path), arrow)
     config = load_config(ROOT / 'configs/mofm/pretrain.py')
     ours = [TRANSFORMS.build(t) for t in config.train_dataloader.dataset.pipeline]
-    if not hasattr(np, 'Inf'):  # gone in NumPy 2, but read by mmaction2's PoseCompact
-        np.Inf = np.inf
     theirs = [PEER_TRANSFORMS.build(dict(t, type=f'mmaction.{t["type"]}')) for t in PEER]
     return {
         'MoFM .pkl': Pipeline(path, ours, motion_collate, batch_size),

@@ -18,6 +18,17 @@ from torch import Tensor, nn
 import mofm.compat  # noqa: F401  mmaction.models becomes importable
 from mofm.models import MotionPretrainer
 
+if not hasattr(np, 'Inf'):  # gone in NumPy 2, but read by mmaction2's PoseCompact
+    np.Inf = np.inf
+
+
+def to_pose_sample(annotation: dict) -> dict:
+    """Add the fields of mmaction2's PoseDataset, with copies of the arrays."""
+    return dict(
+        annotation, modality='Pose', start_index=0,
+        keypoint=annotation['keypoint'].astype(np.float32),
+        keypoint_score=annotation['keypoint_score'].astype(np.float32))
+
 
 class ReferencePretrainer(nn.Module):
     """Reference pre-training step on dense heat maps from the loader, in fp32.
@@ -109,8 +120,6 @@ class SkeletonModel:
         cfg.model.cls_head.num_classes = num_classes
         if size == 'tiny':
             self._reduce(cfg)
-        if not hasattr(np, 'Inf'):  # gone in NumPy 2, but read by mmaction2's PoseCompact
-            np.Inf = np.inf
         with DefaultScope.overwrite_default_scope('mmaction'):
             self.transforms = Compose([TRANSFORMS.build(t) for t in cfg.train_pipeline])
             self.model = MODELS.build(cfg.model)
@@ -135,11 +144,7 @@ class SkeletonModel:
 
     def pipeline(self, annotation: dict) -> dict:
         """Transform an annotation to a sample."""
-        # PoseDataset adds these; some transforms write into the arrays
-        return self.transforms(dict(
-            annotation, modality='Pose', start_index=0,
-            keypoint=annotation['keypoint'].astype(np.float32),
-            keypoint_score=annotation['keypoint_score'].astype(np.float32)))
+        return self.transforms(to_pose_sample(annotation))
 
 
 def posec3d(num_classes: int, size: str) -> SkeletonModel:

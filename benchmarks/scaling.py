@@ -147,7 +147,7 @@ def measure(args: argparse.Namespace, folder: Path) -> list:
         rows.append({
             'size': size, 'clips per process': batch, 'samples/s of 1': batch / one,
             f'samples/s of {number}': number * batch / all_, 'efficiency': one / all_,
-            'MB of gradient': result['parameters'] * 4 / 1e6, 'ms of a step': 1e3 * all_,
+            'MB of gradient': result['parameters'] * 4 / 1e6, 'ms per step': 1e3 * all_,
             'ms of the all-reduce alone': 1e3 * reduce, 'share of the all-reduce': reduce / all_,
             'seconds': dict(one=times[1:], together=together[1:], all_reduce=reduces[1:])})
     return rows
