@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +41,8 @@ def here(tool, *arguments, check=True, **variables) -> subprocess.CompletedProce
     """Run one of ``tools/*.py`` in this process, where everything is imported."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     path = ROOT / 'tools' / tool
+    for manager in (MMLogger, MessageHub, Visualizer):
+        manager._instance_dict.clear()  # names hold the second, and two runs may share it
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.syspath_prepend(str(path.parent))
         patch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
