@@ -57,7 +57,7 @@ def clips(num_clips, frames):
 
 
 def write_clips(path, num_clips, frames):
-    """Write the clips; return the bytes of their key points and scores."""
+    """Write the clips; return the bytes of their keypoints and scores."""
     size = 0
     if path.endswith('.arrow'):
         with open(path, 'wb') as f, ArrowWriter(f, {}) as writer:
@@ -120,7 +120,7 @@ def measure(path, serialize, workers, samples):
 def write_and_report(path, num_clips, frames):
     """Write the file and print its size."""
     size = write_clips(path, num_clips, frames)
-    print(f'{num_clips} clips, {size / MIB:.0f} MiB of key points and scores, '
+    print(f'{num_clips} clips, {size / MIB:.0f} MiB of keypoints and scores, '
           f'file {os.path.getsize(path) / MIB:.0f} MiB', flush=True)
 
 

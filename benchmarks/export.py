@@ -3,7 +3,7 @@
 python benchmarks/export.py
 python benchmarks/export.py --compile   # also torch.compile, which takes minutes
 
-A call computes class scores from key points in pixels: in PyTorch by the transforms, the data
+A call computes class scores from keypoints in pixels: in PyTorch by the transforms, the data
 preprocessor and the sparse model; else by the graph of mofm.apis.export, which computes empty
 cubes, too. Weights are random, clips procedural. Runs are interleaved; times are wall-clock time
 and need an idle machine.

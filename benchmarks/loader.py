@@ -2,7 +2,7 @@
 
 OMP_NUM_THREADS=1 python benchmarks/loader.py
 
-Ours reads .pkl and .arrow and returns key points, that of mmaction2 returns the same heat (48
+Ours reads .pkl and .arrow and returns keypoints, that of mmaction2 returns the same heat (48
 frames of 72x72 pixels) rendered in the worker. All times are processor time, which excludes
 waiting for a busy machine. In process the pipelines are interleaved; the time of a worker is that
 of all its threads between its first and last batch, including pickling.

@@ -13,8 +13,8 @@ NOTES = dict(
     'excludes weights and state of the optimizer.',
     ceilings='Square matrix product; copy, bytes read and written.',
     equality='Loss before the first step, and masked tokens on which both teachers agree.',
-    rendering='From key points to heat; mmaction2 is its GeneratePoseTarget, on one core.',
-    embedding='From key points to embeddings (B, K, D), on one core if on the CPU.',
+    rendering='From keypoints to heat; mmaction2 is its GeneratePoseTarget, on one core.',
+    embedding='From keypoints to embeddings (B, K, D), on one core if on the CPU.',
     head='T-Head and loss, forward and backward, batch and masks of the config. Peak memory of '
     'tensors, gradients included.',
     loader='Loader of pre-training, and one that returns the same heat: microseconds per sample '
@@ -22,7 +22,7 @@ NOTES = dict(
     transforms='From the annotation file to a collated batch, on one core. MoFM returns key '
     'points, PoseC3D heat maps.',
     training='One training step with the batch in memory. FLOPs and parameters of the model.',
-    inference='One clip from key points to the label, MotionInferencer.')
+    inference='One clip from keypoints to the label, MotionInferencer.')
 
 
 def targets(tables: dict, device: str) -> list:

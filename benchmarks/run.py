@@ -95,7 +95,7 @@ class Bench:
         return Loader(self.file, pipeline, collate, batch or self.batch)
 
     def points(self, batch: int) -> torch.Tensor:
-        """Return the key points (B, M, J, F, 3) of the clips by the test pipeline."""
+        """Return the keypoints (B, M, J, F, 3) of the clips by the test pipeline."""
         return self.loader(self.dt1.val_dataloader.dataset.pipeline, batch)()['inputs'][
             'keypoints']
 
@@ -391,7 +391,7 @@ def peers(bench: Bench) -> dict:
 
 
 def inference(bench: Bench) -> dict:
-    """Measure the stages of inference from the key points of a clip to its label."""
+    """Measure the stages of inference from the keypoints of a clip to its label."""
     inferencer = MotionInferencer(bench.dt1, device=str(bench.device))
     model = inferencer.model
     dataset = MotionDataset(bench.file, split='train', test_mode=True)

@@ -1,4 +1,4 @@
-"""Run a model of tools/export_onnx.py on key points; needs only NumPy and ONNX Runtime.
+"""Run a model of tools/export_onnx.py on keypoints; needs only NumPy and ONNX Runtime.
 
 python examples/onnx_inference.py model.onnx clip.npy --img-shape 1080 1920
 """

@@ -3,7 +3,7 @@
 python tools/analysis/compare.py projects/comparison_tiny.py
 
 Pre-training excludes the novel classes of the one-shot and zero-shot tasks. MoFM and stage 1 of
-T-MOR need key points only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts, here
+T-MOR need keypoints only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts, here
 those of the classes of Penn Action and NW-UCLA.
 """
 

@@ -1,4 +1,4 @@
-# PKU-MMD, cross-subject, key points of virtual cameras: the model of 2D joints unchanged.
+# PKU-MMD, cross-subject, keypoints of virtual cameras: the model of 2D joints unchanged.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/localizer.py',
     '_base_/datasets/untrimmed.py', '_base_/schedules/localize.py'

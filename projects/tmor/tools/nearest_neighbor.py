@@ -2,7 +2,7 @@
 
 python projects/tmor/tools/nearest_neighbor.py projects/tmor/configs/localize_utkinect_mofm_tiny.py
 
-The key points of a test window, centered and scaled, are compared with those of the training
+The keypoints of a test window, centered and scaled, are compared with those of the training
 windows. The scores are the annotated actions of the nearest training windows, frame by frame,
 averaged over overlapping test windows. Nothing is trained; the metrics are those of the config.
 """
