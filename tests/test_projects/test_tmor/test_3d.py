@@ -119,7 +119,7 @@ def test_source_3d_keeps_joints_in_space(recordings, tmp_path, monkeypatch, caps
                             dims=3)
     assert len(dataset) == 2
     assert dataset[0]['keypoint'].shape == (1, 6, 20, 3)
-    with pytest.raises(ValueError, match='keep_3d: found it with views=2'):
+    with pytest.raises(ValueError, match='found keep_3d with views=2'):
         NWUCLA(recordings, keep_3d=True, views=2)
 
 
