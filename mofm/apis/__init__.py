@@ -1,4 +1,4 @@
-"""What programs call: models, inference and streaming; publishing and export on their own."""
+"""Python interface: models, inference and streaming; import publishing and export on their own."""
 
 from .inferencer import MotionInferencer
 from .inferencers import BaseInferencer, Gallery, Result, TaskOptions

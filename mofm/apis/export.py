@@ -1,8 +1,8 @@
-"""Models as one graph, from key points in pixels to results, for ONNX Runtime and torch.export.
+"""Export: models as one graph from keypoints in pixels to results, for ONNX and torch.export.
 
 The graph holds the crop and the canvas of the test pipeline, the rendering of MoFM, eq. 1, and the
 model. Nothing in it has a shape that depends on the data, so every cube is rendered and embedded,
-the empty ones too; the results are those of the ordinary, sparse path.
+the empty ones too; the results are those of the sparse path.
 """
 
 import copy
@@ -43,7 +43,7 @@ class DenseRenderer:
 
     Args:
         pipeline (Sequence[dict]): UniformSampleFrames with one clip, optionally PoseCompact,
-            ThermalCubeFormat, PackMotionInputs. The sampling is left to the caller.
+            ThermalCubeFormat, PackMotionInputs. The caller samples the frames.
         data_preprocessor (MotionDataPreprocessor): Geometry and rendering.
 
     Raises:
@@ -58,7 +58,7 @@ class DenseRenderer:
             raise ValueError(
                 f'test pipeline: found {", ".join(kind.__name__ for kind in kinds)}, expected '
                 'UniformSampleFrames, PoseCompact (optional), ThermalCubeFormat, '
-                'PackMotionInputs; a graph does nothing else to key points')
+                'PackMotionInputs; a graph supports no other transform')
         if transforms[0].num_clips != 1:
             raise ValueError(f'num_clips of UniformSampleFrames: found {transforms[0].num_clips}, '
                              'expected 1; a graph takes one clip of a recording')
@@ -108,7 +108,7 @@ class DenseRenderer:
         return points, box.float().where(crop, size)
 
     def _profiles(self, points: Tensor) -> Tensor:
-        """Heat along both axes with the support of :class:`ThermalCubes`: (..., 2, canvas)."""
+        """Compute (..., 2, canvas) heat along both axes, supported as in :class:`ThermalCubes`."""
         reach, canvas = 3 * self.sigma, self.grid.canvas
         center = points.clamp(-2 * reach - 2, canvas + 2 * reach + 2)[..., None]
         pixel = torch.arange(canvas, dtype=center.dtype, device=center.device)
@@ -117,13 +117,13 @@ class DenseRenderer:
 
 
 def _seen(points: Tensor) -> Tensor:
-    """Coordinates (..., 2) that are finite and not both zero, see ``read_joints``."""
+    """Find coordinates (..., 2) that are finite and not both zero, see ``read_joints``."""
     reach = points[..., 0].abs() + points[..., 1].abs()
     return (reach > 0) & (reach < torch.inf)
 
 
 class DenseBackbone(MoFMBackbone):
-    """The backbone without shapes that depend on the data; the tokens are the same."""
+    """Backbone without shapes that depend on the data; the tokens are the same."""
 
     def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
         """Embed all cubes; none is masked here."""
@@ -135,18 +135,18 @@ class DenseBackbone(MoFMBackbone):
 
 
 class ExportableModel(nn.Module):
-    """Keypoints in pixels to results, for torch.export, torch.compile and the ONNX exporter.
+    """Model from keypoints in pixels to results, for torch.export, torch.compile and ONNX.
 
     Args:
         model (BaseModel): From :func:`mofm.apis.init_model`, of a task with a graph.
 
     Attributes:
-        task (type[BaseInferencer]): The task, which has the graph behind the rendering.
-        outputs (tuple[str]): Names of what :meth:`forward` returns.
+        task (type[BaseInferencer]): Task, which defines the graph behind the rendering.
+        outputs (tuple[str]): Names of the outputs of :meth:`forward`.
         num_joints (int): J.
 
     Raises:
-        ValueError: If there is no graph for the model or its test pipeline.
+        ValueError: If the model or its test pipeline cannot be exported.
     """
 
     def __init__(self, model: BaseModel):
@@ -173,12 +173,12 @@ class ExportableModel(nn.Module):
         return dict(keypoints={0: batch, 1: persons}, img_shape={0: batch})
 
     def example_inputs(self) -> tuple:
-        """Two clips of two persons, for ``torch.export`` and the ONNX exporter."""
+        """Make two clips of two persons, for ``torch.export`` and the ONNX exporter."""
         return (torch.zeros(2, 2, self.num_joints, self.render.grid.num_frames, 3),
                 torch.ones(2, 2, dtype=torch.int64))
 
     def forward(self, keypoints: Tensor, img_shape: Tensor) -> tuple:
-        """Results of B clips.
+        """Predict the results of B clips.
 
         Args:
             keypoints (Tensor): (B, M, J, F, 3) float32: x and y in pixels and score of the F
@@ -193,7 +193,7 @@ class ExportableModel(nn.Module):
 
 
 def _find_task(model: BaseModel) -> type[BaseInferencer]:
-    """The task of a model that has a graph."""
+    """Find the task of a model that has a graph."""
     parts = [getattr(model, name, None) for name in ('backbone', 'cls_head', 'head')]
     if parts[0] is None or type(parts[0]) is MoFMBackbone:
         for task in INFERENCERS.module_dict.values():
@@ -205,35 +205,33 @@ def _find_task(model: BaseModel) -> type[BaseInferencer]:
 
 
 def _pipeline(model: BaseModel) -> Sequence[dict]:
-    """Transforms of the test data."""
+    """Return the transforms of the test data."""
     pipeline = model.cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline')
     if not pipeline:
         raise ValueError('test_dataloader.dataset.pipeline: found none in the config, expected '
-                         'the transforms that the graph has to repeat')
+                         'the transforms that the graph repeats')
     return pipeline
 
 
 def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> dict:
-    """Write a model as ONNX, after a comparison of ONNX Runtime with the ordinary path.
+    """Write a model as ONNX, after a comparison of ONNX Runtime with PyTorch.
 
-    The batch and the persons are dynamic. The metadata of the file are ``task``, ``num_joints``,
-    ``num_frames``, ``canvas``, ``patch``, ``sigma``, ``mofm_version`` and, of a model that knows
-    them, ``classes``, a JSON list of names. Weights beyond 2 GB go to a second file,
-    ``PATH.data``.
+    Batch and persons are dynamic. The metadata of the file are ``task``, ``num_joints``,
+    ``num_frames``, ``canvas``, ``patch``, ``sigma``, ``mofm_version`` and, if known, ``classes``,
+    a JSON list of names. Weights beyond 2 GB go to a second file, ``PATH.data``.
 
     Args:
         model (BaseModel): From :func:`mofm.apis.init_model`, on the CPU; see
             :class:`ExportableModel`.
         path (str | Path): File to write.
-        tolerance (float): Largest difference that is allowed. Defaults to 1e-4.
+        tolerance (float): Largest allowed difference. Defaults to 1e-4.
 
     Returns:
-        dict[str, float]: Largest difference of each output; of tokens the difference of the scores
-        that the tokenizer gives to the two.
+        dict[str, float]: Largest difference per output; for tokens, of their scores.
 
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is not installed.
-        ValueError: If there is no graph for the model or its test pipeline.
+        ValueError: If the model or its test pipeline cannot be exported.
         RuntimeError: If the results differ by more than the tolerance; no file is written.
     """
     _require_onnx()
@@ -271,7 +269,7 @@ def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> 
 
 @contextmanager
 def _quiet():
-    """Without what the exporter says about itself, e.g. that torchvision is not installed."""
+    """Silence the exporter, e.g. about a missing torchvision."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -295,7 +293,7 @@ def _require_onnx():
 
 @torch.no_grad()
 def _compare(path: Path, exportable: ExportableModel, model: BaseModel) -> dict:
-    """Largest difference of each output from the ordinary path, over batches of 1 and 5 clips."""
+    """Compute the largest difference per output from PyTorch, over batches of 1 and 5 clips."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
@@ -303,7 +301,7 @@ def _compare(path: Path, exportable: ExportableModel, model: BaseModel) -> dict:
     difference = dict.fromkeys(exportable.outputs, 0.)
     for batch in (clips[:1], clips[1:]):
         results = session.run(exportable.outputs, to_inputs(batch))
-        cubes, expected = _ordinary(model, batch, exportable.task)
+        cubes, expected = _run_model(model, batch, exportable.task)
         for name, result in zip(exportable.outputs, map(torch.from_numpy, results), strict=True):
             gap = exportable.task.graph_gap(model, cubes, name, result, expected[name])
             difference[name] = float(np.maximum(difference[name], gap.max().item()))  # keeps NaN
@@ -311,7 +309,7 @@ def _compare(path: Path, exportable: ExportableModel, model: BaseModel) -> dict:
 
 
 def describe_onnx(path: str | Path) -> list[str]:
-    """Lines about inputs, outputs, metadata and size of an ONNX file."""
+    """List inputs, outputs, metadata and size of an ONNX file, one per line."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
@@ -325,11 +323,11 @@ def describe_onnx(path: str | Path) -> list[str]:
 
 
 def to_inputs(clips: Sequence[dict]) -> dict:
-    """Inputs of a graph for annotations whose frames are sampled already.
+    """Convert annotations with sampled frames to the inputs of a graph.
 
     Args:
         clips (Sequence[dict]): ``keypoint`` (M, F, J, 2), ``keypoint_score`` (M, F, J) and
-            ``img_shape`` of every clip, with the same M.
+            ``img_shape`` per clip, with the same M.
 
     Returns:
         dict[str, np.ndarray]: ``keypoints`` (B, M, J, F, 3) and ``img_shape`` (B, 2).
@@ -339,8 +337,8 @@ def to_inputs(clips: Sequence[dict]) -> dict:
                 img_shape=np.array([c['img_shape'] for c in clips], np.int64))
 
 
-def _ordinary(model: BaseModel, clips: Sequence[dict], task: type[BaseInferencer]) -> tuple:
-    """Thermal cubes and, by name, results of clips on the ordinary path."""
+def _run_model(model: BaseModel, clips: Sequence[dict], task: type[BaseInferencer]) -> tuple:
+    """Return the thermal cubes of clips and the model's results by name."""
     pipeline = Compose(_pipeline(model))
     data = model.data_preprocessor(pseudo_collate([pipeline(dict(clip)) for clip in clips]))
     samples = model(**data, mode='predict')
@@ -350,7 +348,7 @@ def _ordinary(model: BaseModel, clips: Sequence[dict], task: type[BaseInferencer
 
 
 def _clips(frames: int, joints: int) -> list:
-    """Two people of synthetic motion in each of six clips; one misses a person, one both."""
+    """Make six clips of two synthetic persons; one clip lacks a person, one lacks both."""
     rng = np.random.default_rng(0)
     people = SyntheticMotion(12, num_frames=(max(frames, 2), max(frames, 2)))
     joint, clips = np.arange(joints) % 17, []

@@ -1,4 +1,4 @@
-"""Models for inference, from a config and a checkpoint, or as published."""
+"""Models for inference, from a config and a checkpoint, or published."""
 from pathlib import Path
 
 import torch
@@ -24,32 +24,32 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
     Args:
         config (str, Path or Config): A config of ``tools/train.py``; or a published folder or
-            the id of one on the Hugging Face hub, which bring their weights along.
-        checkpoint (str or Path, optional): What training has written, or a published folder.
-            None leaves the weights of a config of ``tools/train.py`` random.
+            the ID of one on the Hugging Face hub, which include their weights.
+        checkpoint (str or Path, optional): Checkpoint of a training, or a published folder.
+            Without one the weights of a config of ``tools/train.py`` are random.
         device (str, optional): By default the first GPU, or the CPU if there is none.
-        cfg_options (dict, optional): Settings of a config file to override, e.g.
+        cfg_options (dict, optional): Settings of a config to override, e.g.
             ``{'model.backbone.depth': 2}``.
 
     Returns:
         BaseModel: In evaluation mode, with the attributes ``cfg`` (Config) and ``dataset_meta``
-        (dict), what the checkpoint says about its training data, e.g. ``classes``.
+        (dict), the metadata of the training data in the checkpoint, e.g. ``classes``.
 
     Raises:
-        FileNotFoundError: If there is no such config, checkpoint, folder or repository.
-        ValueError: If the checkpoint cannot be read or is not of this model, or if a published
+        FileNotFoundError: If the config, checkpoint, folder or repository does not exist.
+        ValueError: If the checkpoint cannot be read or does not fit the model, or if a published
             config is more than the description of a model.
     """
     published = None
-    if not isinstance(config, Config):
-        path = Path(config).expanduser()
-        if path.is_dir() or path.name == 'config.json' or not path.exists() and is_hub_id(config):
-            if cfg_options:
-                raise ValueError(f'cfg_options: found {config}, expected a .py config to override')
-            published = find_published(path.parent if path.name == 'config.json' else config)
-            config = read_config(published / 'config.json', published_keys())
-        else:
-            config = load_config(path, cfg_options)
+    path = None if isinstance(config, Config) else Path(config).expanduser()
+    if path and (path.is_dir() or path.name == 'config.json'
+                 or not path.exists() and is_hub_id(path)):
+        if cfg_options:
+            raise ValueError(f'cfg_options: found {config}, expected a .py config to override')
+        published = find_published(path.parent if path.name == 'config.json' else path)
+        config = read_config(published / 'config.json', published_keys())
+    else:
+        config = load_config(config, cfg_options)
     init_default_scope('mofm')
     checkpoint = published if checkpoint is None else checkpoint
     meta: dict = {}
@@ -69,14 +69,14 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
 
 def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> BaseModel:
-    """Build a model that nobody here has written, and no larger than its weights."""
+    """Build a model from an untrusted config, no larger than its weights."""
     left = sum(tensor.numel() for tensor in state.values())
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter):
         nonlocal left
         left -= parameter.numel()
         if left < 0:
-            raise ValueError('it is larger than the weights beside it')
+            raise ValueError('it is larger than its weights')
 
     where = folder / 'config.json'
     handle = register_module_parameter_registration_hook(count)

@@ -1,4 +1,4 @@
-"""Published models, or a part of one, in one call."""
+"""Loading of published models, or of their parts."""
 from pathlib import Path
 
 from mmengine.model import BaseModel
@@ -13,11 +13,11 @@ def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
                     device: str | None = None, revision: str | None = None) -> BaseModel:
     """Load a model that ``tools/publish.py`` wrote.
 
-    Nothing that is loaded can run code: weights are safetensors, and the config is data.
+    Loading runs no code of the folder: weights are safetensors, and the config is data.
 
     Args:
-        path_or_hub_id (str or Path): Folder, or id ``user/model`` of the Hugging Face hub. What
-            is in its cache needs no network.
+        path_or_hub_id (str or Path): Folder, or ID ``user/model`` on the Hugging Face hub. Cached
+            models need no network.
         part (str): ``'model'``, its ``'backbone'``, or the ``'tokenizer'``, which may be the
             model itself. Defaults to ``'model'``.
         device (str, optional): By default the first GPU, or the CPU if there is none.
@@ -25,12 +25,12 @@ def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
 
     Returns:
         BaseModel: In evaluation mode, with the attributes ``cfg`` and ``dataset_meta`` of
-        :func:`init_model`, which are those of the whole model.
+        :func:`init_model`, those of the whole model.
 
     Raises:
-        FileNotFoundError: If there is no such folder, and the hub has no such model or cannot be
+        FileNotFoundError: If the folder does not exist, and the hub lacks the model or cannot be
             reached.
-        ValueError: If a file in it is damaged or hostile, or the model has no such part.
+        ValueError: If a file in it is damaged or hostile, or the model lacks the part.
     """
     if part not in ('model', 'backbone', 'tokenizer'):
         raise ValueError(f"part: found {part!r}, expected 'model', 'backbone' or 'tokenizer'")

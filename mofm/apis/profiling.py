@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.structures import CubeGrid, ThermalCubes
+from mofm.utils.config import load_config
 from mofm.utils.memory import release_freed_memory
 
 from .model import init_model
@@ -35,12 +36,12 @@ from .model import init_model
 
 @contextmanager
 def flop_counter() -> Iterator[FlopCounterMode]:
-    """PyTorch's counter, for everything that the models here compute.
+    """Count FLOPs by PyTorch's counter, extended to all operators of the models here.
 
     Fused attention on the CPU has no formula in PyTorch; its two matrix products have.
 
     Yields:
-        FlopCounterMode: ``get_total_flops()`` tells what was computed inside so far.
+        FlopCounterMode: ``get_total_flops()`` returns the count so far.
     """
     counter = FlopCounterMode(display=False, custom_mapping={
         # the operator has no other name
@@ -51,7 +52,7 @@ def flop_counter() -> Iterator[FlopCounterMode]:
 
 
 def parts(model: BaseModel) -> dict:
-    """The children of a model that have weights, and the teacher of a pre-training."""
+    """Return the children of a model that have weights, and the teacher of a pre-training."""
     modules = {name: child for name, child in model.named_children()
                if next(child.parameters(), None) is not None}
     if hasattr(model, 'tokenizer'):  # not a submodule
@@ -61,22 +62,22 @@ def parts(model: BaseModel) -> dict:
 
 @torch.no_grad()
 def predict(model: BaseModel, batch: dict):
-    """Test step on a copy of a batch; returns the inputs of the model."""
+    """Run a test step on a copy of a batch; returns the inputs of the model."""
     data = model.data_preprocessor(dict(batch))
     model(**data, mode='predict')
     return data['inputs']
 
 
 def count_flops(model: BaseModel, batch: dict) -> tuple:
-    """FLOPs of a prediction.
+    """Count the FLOPs of a prediction.
 
     Args:
         model (BaseModel): In evaluation mode.
         batch (dict): Collated samples of :class:`PackMotionInputs`.
 
     Returns:
-        tuple: Share of the cubes that is occupied, 1 for models that read coordinates; FLOPs of
-        each part and of everything ('total'). Both for one clip.
+        tuple: Share of occupied cubes, 1 for models that read coordinates; FLOPs per part and in
+        total ('total'). Both per clip.
     """
     with flop_counter() as counter:
         inputs = predict(model, batch)
@@ -85,21 +86,21 @@ def count_flops(model: BaseModel, batch: dict) -> tuple:
     total = counter.get_total_flops() / len(inputs)
     flops = {name: counts.get(f'{type(model).__name__}.{name}', 0.) for name in parts(model)}
     last = list(flops)[-1]
-    flops[last] += total - sum(flops.values())  # what no submodule did: the teacher
+    flops[last] += total - sum(flops.values())  # outside of submodules: the teacher
     cubes = isinstance(inputs, ThermalCubes)
     return float(inputs.occupied().float().mean()) if cubes else 1., dict(flops, total=total)
 
 
 def fill_cubes(grid: CubeGrid, joints: int, share: float) -> np.ndarray:
-    """Key points in the middle of the first cubes.
+    """Place keypoints in the middle of the first cubes.
 
     Args:
         grid (CubeGrid): Geometry of the clip.
         joints (int): J.
-        share (float): Part of the cubes that gets a key point, in [0, 1].
+        share (float): Share of the cubes with a keypoint, in [0, 1].
 
     Returns:
-        np.ndarray: (M, J, F, 3), as few persons as it takes.
+        np.ndarray: (M, J, F, 3), with as few persons as possible.
     """
     count = round(share * grid.num_cubes)
     persons = max(1, -(-count // (joints * grid.num_frames)))
@@ -111,16 +112,16 @@ def fill_cubes(grid: CubeGrid, joints: int, share: float) -> np.ndarray:
 
 
 def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict:
-    """Clips through the pipeline of the test, collated.
+    """Collate clips of the test pipeline.
 
     Args:
-        cfg (Config): A config of a model.
+        cfg (Config): Config of a model, see :func:`mofm.utils.config.load_config`.
         batch_size (int): B.
-        share (float, optional): Part of the cubes that is occupied. Defaults to that of synthetic
-            motion: of 60 clips the one of median occupancy, or several of evenly spaced ranks.
+        share (float, optional): Share of occupied cubes. Defaults to that of synthetic motion: the
+            clip of median occupancy among 60, or several of evenly spaced ranks.
 
     Returns:
-        dict: A batch as a data loader yields it, with equal labels.
+        dict: Batch of a data loader, with equal labels.
     """
     transforms = [TRANSFORMS.build(t) for t in cfg.test_dataloader.dataset.pipeline]
     motions = SyntheticMotion(num_clips=60 if share is None else batch_size)
@@ -147,9 +148,9 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
 
 
 def peak_of_tensors(function: Callable, device: str) -> int:
-    """Bytes of the tensors that a call holds at most, beyond those that are there before.
+    """Measure the peak bytes of tensors that a call allocates.
 
-    Exact, but without the buffers of the math library and memory that NumPy allocates.
+    Exact, but without the buffers of the math library and the memory of NumPy.
 
     Args:
         function (Callable): Without arguments.
@@ -168,10 +169,10 @@ def peak_of_tensors(function: Callable, device: str) -> int:
 
 
 class Memory:
-    """Peak memory beyond what was held at the start.
+    """Peak memory above that at the start.
 
     On a GPU that of PyTorch's tensors, else the resident set of this process (VmHWM of Linux),
-    which also holds the buffers of the math library.
+    which includes the buffers of the math library.
 
     Args:
         device (str): 'cpu' or 'cuda'.
@@ -183,7 +184,7 @@ class Memory:
         self.start = torch.cuda.memory_allocated() if device == 'cuda' else self._status('VmRSS')
 
     def restart(self):
-        """Forget the peak so far; the start stays."""
+        """Reset the peak but not the start."""
         if self.device == 'cuda':
             torch.cuda.reset_peak_memory_stats()
             return
@@ -191,7 +192,7 @@ class Memory:
         Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew: man proc
 
     def peak(self) -> int:
-        """Bytes."""
+        """Return the peak in bytes."""
         now = torch.cuda.max_memory_allocated() if self.device == 'cuda' \
             else self._status('VmHWM')
         return now - self.start
@@ -208,10 +209,9 @@ class Profile:
     Attributes:
         model (BaseModel): In evaluation mode.
         reads_cubes (bool): Whether costs depend on the occupied cubes of a clip.
-        flops (dict[str, tuple]): Kind of clip to what :func:`count_flops` returns.
-        peaks (dict[str, int]): Bytes held at most in the forward pass and, if it is possible with
-            this batch, in the first training step, which makes the state of the optimizer; weights
-            included.
+        flops (dict[str, tuple]): Results of :func:`count_flops` by kind of clip.
+        peaks (dict[str, int]): Peak bytes of the forward pass and, if possible with this batch, of
+            the first training step, which creates the state of the optimizer; weights included.
     """
 
     model: BaseModel
@@ -228,18 +228,19 @@ def profile_config(cfg: Config, batch_size: int = 1, occupied: float | None = No
     MoFM depend on the clip; models that read coordinates cost the same for every clip.
 
     Args:
-        cfg (Config): Changed: a tokenizer loads no weights.
-        batch_size (int): Clips at once. Defaults to 1.
-        occupied (float, optional): One more clip, with this share of its cubes occupied.
+        cfg (Config): Config of a model.
+        batch_size (int): Clips per batch. Defaults to 1.
+        occupied (float, optional): Share of occupied cubes of one more clip.
         device (str): 'cpu' or 'cuda'.
     """
+    cfg = load_config(cfg)
     init_default_scope(cfg.default_scope)
     if 'tokenizer' in cfg.model:
         cfg.model.tokenizer.init_cfg = None  # weights do not change what is counted
     np.random.seed(0)  # masks of a pre-training
     batch = make_batch(cfg, batch_size)
 
-    # what PyTorch imports and allocates once, and no model is to blame for
+    # one-time imports and allocations of PyTorch, which are not costs of the model
     layer = nn.Linear(8, 8, device=device)
     layer(torch.ones(8, 8, device=device)).sum().backward()
     torch.optim.AdamW(layer.parameters()).step()

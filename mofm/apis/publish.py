@@ -1,4 +1,4 @@
-"""Publishing: a checkpoint becomes a folder of weights, config, class names and a model card."""
+"""Publishing of a checkpoint as a folder of weights, config, class names and model card."""
 
 import hashlib
 import json
@@ -20,16 +20,16 @@ from mofm.version import __version__
 from .inferencers import BaseInferencer, find_inferencers, published_keys
 from .model import init_model
 
-#: What training adds to a checkpoint.
+#: Parts of a checkpoint that only training needs.
 TRAINING = ('optimizer', 'param_schedulers', 'message_hub', 'ema_state_dict')
 
 
 class Published(NamedTuple):
-    """What was published.
+    """Published model.
 
     Attributes:
-        weights (Path): The weights file.
-        dropped (list[str]): Parts of the checkpoint that only training needs.
+        weights (Path): Weights file.
+        dropped (list[str]): Dropped parts of the checkpoint, see :data:`TRAINING`.
     """
 
     weights: Path
@@ -42,18 +42,18 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     """Publish a checkpoint, see docs/models.md.
 
     Args:
-        config (str or Path): Config that the checkpoint was trained with.
-        checkpoint (str or Path): What ``tools/train.py`` wrote.
+        config (str or Path): Config of the training.
+        checkpoint (str or Path): Checkpoint of ``tools/train.py``.
         out (str or Path): New folder.
         name (str, optional): Title of the model card, by default the name of the config.
-        metrics (Sequence[str or Path]): Results that ``tools/test.py`` wrote.
+        metrics (Sequence[str or Path]): Result files of ``tools/test.py``.
         license (str, optional): License of the weights.
         cfg_options (dict, optional): Settings of the config to override.
 
     Raises:
-        FileNotFoundError: If there is no such config or checkpoint.
-        ValueError: If they do not fit, a file of metrics holds none, the config is more than the
-            description of a model, or the folder holds other weights.
+        FileNotFoundError: If the config or checkpoint does not exist.
+        ValueError: If they do not fit, a result file has no metric, the config is more than the
+            description of a model, or the folder contains other weights.
     """
     from safetensors.torch import save
 
@@ -64,10 +64,10 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     keys = published_keys()
     described = describe_config(cfg, keys)
     check_config(described, str(config), keys)
-    # EMAHook has put the averaged weights into state_dict
+    # state_dict has the averaged weights of EMAHook
     model = init_model(Config(described), checkpoint, device='cpu')
     state = model.state_dict()
-    if isinstance(model, MotionPretrainer):  # its teacher is in no checkpoint
+    if isinstance(model, MotionPretrainer):  # checkpoints lack the teacher
         teacher = MODELS.build(cfg.model.tokenizer)
         teacher.init_weights()
         state.update({f'tokenizer.{k}': v for k, v in teacher.state_dict().items()})
@@ -78,7 +78,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     if others:
         raise ValueError(f'--out: found {others} in {out}, expected a new folder')
     task = _default_task(model)
-    labels = _class_names(model, task)
+    labels = (task and task.names_classes and model.dataset_meta.get('classes')) or ()
     facts = {
         'model': ', '.join(type(m).__name__ for m in (model, *model.children())
                            if isinstance(m, BaseModule)),
@@ -103,25 +103,20 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     if labels:
         (out / 'labels.txt').write_text('\n'.join(labels) + '\n', encoding='utf-8')
     (out / 'README.md').write_text(str(card), encoding='utf-8')
-    init_model(out, device='cpu')  # what was written can be read
+    init_model(out, device='cpu')  # check that the folder can be read
     return Published(weights, [part for part in TRAINING if part in content])
 
 
 def _default_task(model: BaseModel) -> BaseInferencer | None:
-    """The task that the model was trained for, None if none is known."""
+    """Return the task that the model was trained for, None if unknown."""
     try:
         return next(iter(find_inferencers(model).values()), None)
     except ValueError:  # the config has no test
         return None
 
 
-def _class_names(model: BaseModel, task: BaseInferencer | None) -> Sequence[str]:
-    """Names of the classes, if the task has any."""
-    return (task and task.names_classes and model.dataset_meta.get('classes')) or ()
-
-
 def _grid(model: BaseModel):
-    """Geometry of the clips of a model, None for one that reads coordinates."""
+    """Return the geometry of the clips, None for models that read coordinates."""
     return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
 
 
@@ -135,7 +130,7 @@ def _describe_input(model: BaseModel) -> str:
 
 
 def _describe_training(meta: dict) -> dict:
-    """Data, start and length of the training, as the checkpoint tells them."""
+    """Describe data, initialization and length of the training from the checkpoint."""
     cfg = read_dump(meta['cfg']) if 'cfg' in meta else {}
     data = (cfg.get('train_dataloader') or {}).get('dataset')
     start = (cfg.get('model', {}).get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
@@ -148,7 +143,7 @@ def _describe_training(meta: dict) -> dict:
 
 
 def _example(task: BaseInferencer | None, cfg: Config) -> str:
-    """Python that uses the model."""
+    """Return Python that uses the model."""
     imports = [f'import {name}  # its classes'
                for name in cfg.get('custom_imports', {}).get('imports', ())
                if not name.startswith('mofm')]
@@ -167,7 +162,7 @@ def _test_command(model: BaseModel, config: str | Path, weights: str) -> str:
 
 
 def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:
-    """How to fine-tune the model, and a sentence about it."""
+    """Return a sentence about fine-tuning the model, and the command."""
     grid = _grid(model)
     tiny = grid is not None and grid.canvas < 72
     if isinstance(model, MotionTokenizer):
@@ -182,5 +177,5 @@ def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:
 
 
 def _lines(*words: str) -> str:
-    """A command with a word in each line."""
+    """Join a command with one word per line."""
     return ' \\\n    '.join(words)

@@ -1,4 +1,4 @@
-"""The whole of MoFM at a small size on synthetic motion, with a picture of each stage."""
+"""Quickstart: all stages of MoFM at a small size on synthetic motion, with pictures."""
 
 import os
 import platform
@@ -47,7 +47,7 @@ _CURVES = {
 
 
 class Stage(NamedTuple):
-    """One run of a config: its name, what it is, and where it takes a checkpoint from."""
+    """Run of a config: name, title, and the stage and setting of its checkpoint."""
 
     name: str
     title: str
@@ -82,7 +82,7 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
         smoke (bool): A few steps only.
 
     Returns:
-        Run: The runner with its model, the wall time and the equal command.
+        Run: Runner, wall time and equivalent command.
     """
     stage, testing = STAGES[index], STAGES[index].name == 'test'
     path = configs / f'{"dt1" if testing else stage.name}_synthetic.py'
@@ -125,14 +125,14 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
 
 
 def _lookup(cfg: Config, key: str):
-    """Value of a dotted key, None if there is none."""
+    """Look up a dotted key, None if missing."""
     for part in key.split('.'):
         cfg = cfg.get(part) if cfg is not None else None
     return cfg
 
 
 def _shown_clip(run: Run) -> tuple:
-    """The clip that every picture shows: annotation and predicted data sample."""
+    """Return annotation and predicted data sample of the clip in all pictures."""
     dataset = run.runner.val_dataloader.dataset
     index = dataset.metainfo['classes'].index(_SHOWN_ACTION)
     model = run.runner.model.eval()
@@ -148,7 +148,7 @@ def _draw(runs: dict, out: Path) -> dict:
         out (Path): Folder of the pictures.
 
     Returns:
-        dict: File name to what it shows.
+        dict: Captions by file name.
     """
     clip, sample = _shown_clip(runs['dved'])
     grid = runs['dved'].runner.model.grid
@@ -161,9 +161,9 @@ def _draw(runs: dict, out: Path) -> dict:
               if key in scalars[stage]}
     figures = {
         'pose.png': (draw_pose_clip(clip['keypoint'][0], clip['keypoint_score'][0]),
-                     f'key points of a held-out clip ({_SHOWN_ACTION}), with pose noise'),
+                     f'keypoints of a held-out clip ({_SHOWN_ACTION}), with pose noise'),
         'heat.png': (draw_heat(heat, sample.reconstruction.numpy()),
-                     'its heat over all joints, and what the tokenizer rebuilds from the tokens'),
+                     'its heat over all joints, and the reconstruction from its tokens'),
         'tokens.png': (draw_tokens(sample.tokens.numpy(), grid.rows, grid.cols, heat,
                                    runs['dved'].runner.model.vocab_size),
                        'its motion tokens, one per thermal cube'),
@@ -175,17 +175,17 @@ def _draw(runs: dict, out: Path) -> dict:
         figure.savefig(out / name)
     stack_pictures([out / name for name in ('pose.png', 'heat.png', 'tokens.png')],
                    out / 'overview.png')
-    return {'overview.png': 'one clip from key points to tokens',
+    return {'overview.png': 'one clip from keypoints to tokens',
             **{name: text for name, (_, text) in figures.items()}}
 
 
 def _last(curves: dict, key: str) -> float:
-    """Last logged value."""
+    """Return the last logged value."""
     return float(curves[key][1][-1])
 
 
 def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
-    """Text of report.md: figures of the logs, and how to get them again."""
+    """Write the text of report.md: figures of the logs, and how to reproduce them."""
     logs = {stage.name: read_scalars(out / 'work_dirs' / stage.name) for stage in STAGES[:-1]}
     labels, predictions = read_predictions(out / 'scores.csv')
     top1 = (labels == predictions).mean()
@@ -212,16 +212,16 @@ def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
     vocab_size = runs['dved'].runner.model.vocab_size
     masked = {key: _last(logs['pretrain'], f'masked/{key}') for key in ('acc', 'majority_acc')}
     lines += [
-        '', f'{vocab_size} tokens; use and perplexity count occupied cubes. k-means is the '
+        '', f'{vocab_size} tokens; usage and perplexity count occupied cubes. k-means is the '
         'baseline for a learned tokenizer.', '',
         '## Masked pre-training', '',
-        '| answer at masked cubes | accuracy |', '|---|---|',
+        '| prediction at masked cubes | accuracy |', '|---|---|',
         f'| always the most frequent token | {masked["majority_acc"]:.4f} |',
         f'| MoFM | {masked["acc"]:.4f} |', '',
         '## Action classification (DT1)', '',
         '| | top-1 |', '|---|---|', f'| chance | {1 / classes:.4f} |',
         f'| fine-tuned | {top1:.4f} |', '',
-        '## How', '', '| stage | config | seed | epochs | time |', '|---|---|---|---|---|']
+        '## Commands', '', '| stage | config | seed | epochs | time |', '|---|---|---|---|---|']
     for stage in STAGES:
         cfg = runs[stage.name].runner.cfg
         epochs = cfg.train_cfg.max_epochs if stage.name != 'test' else '–'
@@ -236,14 +236,14 @@ def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
 
 
 def _prepare(out: Path):
-    """Make the folder, or clear what an earlier quickstart left in it.
+    """Make the folder, or clear the results of an earlier quickstart.
 
     Raises:
-        FileExistsError: If it holds anything else.
+        FileExistsError: If it contains anything else.
     """
     if out.exists() and not (out / _MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} holds something else than a quickstart; choose a new or an '
-                              'empty folder')
+        raise FileExistsError(f'{out}: found other files than those of a quickstart, expected a '
+                              'new or empty folder')
     out.mkdir(parents=True, exist_ok=True)
     (out / _MARKER).touch()
     shutil.rmtree(out / 'work_dirs', ignore_errors=True)
@@ -261,10 +261,10 @@ def run_quickstart(configs: Path, out: Path, smoke: bool = False) -> dict[str, s
         smoke (bool): A few steps only. Defaults to False.
 
     Returns:
-        dict: File in the folder to what it shows.
+        dict: Captions of the files in the folder.
 
     Raises:
-        FileExistsError: If the folder holds anything but an earlier quickstart.
+        FileExistsError: If the folder contains anything but an earlier quickstart.
     """
     start = time.time()
     _prepare(out)

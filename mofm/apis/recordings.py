@@ -1,4 +1,4 @@
-"""Recordings from what people have: annotations, pose files, videos, arrays."""
+"""Recordings read from annotations, pose files, videos and arrays."""
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ from .windows import visible
 Input = dict | np.ndarray | str | Path
 Inputs = Input | Sequence[Input] | Iterator[Input]
 
-# Bytes of a JSON file that tell what it is, and what they tell.
+# Bytes of a JSON file that reveal its kind, and patterns in them.
 _HEAD = 2**16
 _ANNOTATIONS = rb'"(split|annotations|frame_dir|keypoint)"'
 _POSES = ((rb'"(meta_info|instance_info|frame_id|instances|keypoint_scores)"', MMPoseJSON),
@@ -38,17 +38,17 @@ _POSES = ((rb'"(meta_info|instance_info|frame_id|instances|keypoint_scores)"', M
           (rb'"people"', OpenPose))
 _ARRAYS = ('.npy', '.npz')
 _FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
-# Four days at 30 frames per second; a larger number is a time stamp.
+# Four days at 30 frames per second; larger numbers are time stamps.
 _MAX_FRAME = 10**7
 
 
 @dataclass
 class Recording:
-    """One valid annotation in the order of the model, and how its frames lie in the input.
+    """Valid annotation in the layout of the model, and the map of its frames to the input.
 
     Args:
-        ann (dict): The annotation; ``frame_inds`` count at the frame rate of the model.
-        video (tuple): The same for all persons of a video.
+        ann (dict): Annotation; ``frame_inds`` count at the frame rate of the model.
+        video (tuple): Key of the video, shared by its persons.
         num_frames (int): Frames of the input up to the last of the recording.
         fps (float, optional): Frames per second of the input.
         ratio (float): Frames of the model per frame of the input.
@@ -62,29 +62,29 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """The annotation's ``frame_dir``."""
+        """``frame_dir`` of the annotation."""
         return self.ann['frame_dir']
 
     def to_input(self, frames: np.ndarray) -> np.ndarray:
-        """Frames of the input for frames of the model."""
+        """Convert frames of the model to frames of the input."""
         return np.minimum(np.round(frames / self.ratio).astype(np.int64), self.num_frames - 1)
 
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """How recordings are read.
+    """Options of reading recordings.
 
     Args:
-        fps (float, optional): Frames per second of the input. Videos tell theirs.
-        model_fps (float, optional): Frame rate of the training data, to which the keypoints are
-            brought; windows then count its frames. Needs ``fps``.
+        fps (float, optional): Frames per second of the input. Videos know theirs.
+        model_fps (float, optional): Frame rate of the training data, to which keypoints are
+            resampled; windows then count its frames. Needs ``fps``.
         layout (str): Joints of annotations and arrays, one of
-            :data:`mofm.structures.LAYOUTS`. Files of AlphaPose and OpenPose tell theirs.
+            :data:`mofm.structures.LAYOUTS`. Files of AlphaPose and OpenPose know theirs.
             Defaults to 'coco17'.
-        img_shape (tuple[int, int], optional): Height and width in pixels of inputs that do not
-            tell; by default the image ends at the last joint.
-        split (str, optional): Name of a split of annotation files.
-        pose_extractor (PoseExtractor, optional): Network and person detector for videos, by
+        img_shape (tuple[int, int], optional): Height and width in pixels of inputs without; by
+            default the image ends at the last joint.
+        split (str, optional): Split of annotation files.
+        pose_extractor (PoseExtractor, optional): Pose network and person detector for videos, by
             default those of MMPose and MMDetection.
 
     Raises:
@@ -108,17 +108,17 @@ class RecordingOptions:
 
 
 class RecordingReader:
-    """Read recordings one after the other; those that cannot be used are kept in a list.
+    """Reader of recordings, one by one, with a list of those that cannot be used.
 
     Args:
-        options (RecordingOptions): What is known about the inputs.
-        to_layout (str): Joints of the recordings, into which all inputs are converted directly.
+        options (RecordingOptions): Options of the inputs.
+        to_layout (str): Layout to which all inputs are converted.
         device (str, optional): Device of the pose network.
-        progress (bool): Show a bar for every video.
+        progress (bool): Show a progress bar per video.
 
     Attributes:
-        problems (list[Problem]): Why recordings were skipped.
-        count (int): Recordings that were found, these included.
+        problems (list[Problem]): Reasons of skipped recordings.
+        count (int): Recordings found, skipped ones included.
     """
 
     def __init__(self, options: RecordingOptions | None = None, to_layout: str = 'coco17',
@@ -134,24 +134,24 @@ class RecordingReader:
         self.count = 0
 
     def report(self, error: AnnotationError, name: str = 'inputs'):
-        """Keep the reason why a recording is skipped."""
+        """Add the reason why a recording is skipped."""
         problem = error.args[0]
         if not isinstance(problem, Problem):
             problem = Problem(name, None, 'recording', str(problem), 'one that can be used')
         self.problems.append(problem)
 
     def read(self, inputs: Inputs) -> Iterator[Recording]:
-        """Recordings of one input, or of a list or an iterator of them.
+        """Read the recordings of one input, or of a list or an iterator of inputs.
 
         Args:
             inputs: An annotation (dict, see :mod:`mofm.annotations.files`; ``frame_dir``,
-                ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` may be missing),
+                ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` are optional),
                 an array (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the path of a
                 file or folder, or a list or an iterator of these.
 
         Yields:
-            Recording: With a visible person. Persons of one video come one after the other, in
-            iterators and ``.arrow`` files if they are so there.
+            Recording: With a visible person. Persons of a video are consecutive, in iterators and
+            ``.arrow`` files only if they are stored so.
         """
         items: Iterable[tuple[int, Any]]
         if isinstance(inputs, Iterator):
@@ -166,7 +166,7 @@ class RecordingReader:
                                      f'recording_{index}', self.fps)
 
     def _one(self, item, layout, file, index, name, fps, group=None) -> Iterator[Recording]:
-        """The recording of one annotation or array, unless it is bad."""
+        """Read the recording of one annotation or array, unless it is invalid."""
         self.count += 1
         try:
             ann = self._annotation(item, layout, file, index, name)
@@ -175,7 +175,7 @@ class RecordingReader:
             self.report(error, file)
 
     def _annotation(self, item, layout, file, index, name) -> dict:
-        """A valid annotation in the order of the model."""
+        """Make a valid annotation in the layout of the model."""
         problem = partial(file_error, file, index=index)
         if isinstance(item, np.ndarray):
             if item.ndim not in (3, 4) or item.shape[-1] != 3 or item.dtype.kind not in 'fiu':
@@ -201,7 +201,7 @@ class RecordingReader:
         if wrong is not None:
             raise AnnotationError(wrong)
         if not isinstance(ann['frame_dir'], str):
-            raise problem('frame_dir', repr(ann['frame_dir'])[:80], 'a text')
+            raise problem('frame_dir', repr(ann['frame_dir'])[:80], 'a string')
         ann['keypoint'], ann['keypoint_score'] = convert(
             ann['keypoint'], ann['keypoint_score'], layout, self.to_layout.name)
         if not visible(ann).any():
@@ -210,7 +210,7 @@ class RecordingReader:
         return ann
 
     def _complete(self, item, name) -> dict:
-        """An annotation with the fields that may be missing, and without NaN."""
+        """Add missing fields to an annotation and remove NaN."""
         shape = item['keypoint'].shape
         ann = _without_nan(dict(
             dict(frame_dir=item.get('filename', name), label=0, total_frames=shape[1],
@@ -222,20 +222,20 @@ class RecordingReader:
         return ann
 
     def _resampled(self, ann, fps, group, file, index) -> Recording:
-        """The recording at the frame rate of the model."""
+        """Resample an annotation to the frame rate of the model."""
         if self.model_fps is not None and fps is None:
             raise file_error(file, 'fps', 'nothing',
-                             'the frame rate of the input, as model_fps is given', index)
+                             'the frame rate of the input, as model_fps is set', index)
         ratio = 1. if self.model_fps is None else self.model_fps / fps
         last = int(ann['frame_inds'][-1]) if 'frame_inds' in ann else ann['total_frames'] - 1
         if last * max(ratio, 1) >= _MAX_FRAME:
-            raise file_error(file, 'frame_inds', f'frame {last} at {ratio:g} frames for one',
+            raise file_error(file, 'frame_inds', f'frame {last}, resampled by {ratio:g}',
                              f'frames counted from 0, below {_MAX_FRAME}', index)
         video = group, ann.get('clip', ann['frame_dir'])
         return Recording(ann if ratio == 1 else resample(ann, ratio), video, last + 1, fps, ratio)
 
     def _path(self, path: Path, index: int) -> Iterator[Recording]:
-        """Recordings of a file or a folder."""
+        """Read the recordings of a file or folder."""
         try:
             if path.is_dir():
                 yield from self._folder(path, index)
@@ -267,13 +267,13 @@ class RecordingReader:
         else:
             files = [f for f in files if f.suffix in _FILES]
             if not files:
-                raise file_error(path, 'folder', 'no file that can be read',
+                raise file_error(path, 'folder', 'no readable file',
                                  f'annotations, poses or arrays ({", ".join(_FILES)}) or videos')
             for file in files:
                 yield from self._path(file, index)
 
     def _annotations(self, path, index):
-        """Of an annotation file; an ``.arrow`` file stays on the disk."""
+        """Read an annotation file; an ``.arrow`` file stays on the disk."""
         items: Iterable[tuple[int, Any]]
         if path.suffix == '.arrow':
             store = open_arrow(path)
@@ -294,7 +294,7 @@ class RecordingReader:
                                  self.fps, index)
 
     def _arrays(self, path, index):
-        """Of joint arrays."""
+        """Read joint arrays."""
         try:
             loaded = np.load(path, allow_pickle=False)
             arrays = {'': loaded}
@@ -309,7 +309,7 @@ class RecordingReader:
             yield from self._one(array, self.layout.name, str(path), None, name, self.fps, index)
 
     def _poses(self, path, files, index):
-        """Of files of a program that finds poses."""
+        """Read files of a pose estimator."""
         for file in files:
             reader = next((reader for head, reader in _POSES if _holds(file, head)), None)
             if reader is not None:
@@ -328,7 +328,7 @@ class RecordingReader:
             self.report(error, str(path))
 
     def _videos(self, path, index):
-        """Of videos, by way of the pose network."""
+        """Read videos by the pose network."""
         for name, file in find_videos(path).items():
             try:
                 ann, fps = self._extract(Video(file))
@@ -340,7 +340,7 @@ class RecordingReader:
                                      None, name, self.fps or fps, index)
 
     def _extract(self, video):
-        """Poses of a video, and its frame rate."""
+        """Extract the poses of a video; also returns its frame rate."""
         if self.pose_extractor is None:
             self.pose_extractor = _default_extractor(self.device)
         with tempfile.TemporaryDirectory() as folder, tqdm(
@@ -353,11 +353,11 @@ class RecordingReader:
 
 
 def _without_nan(ann: dict) -> dict:
-    """Joints with NaN or infinite numbers become missing ones."""
+    """Mark joints with NaN or infinite values as missing."""
     keypoint, score = ann['keypoint'], ann['keypoint_score']
     if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or (
             score.shape != keypoint.shape[:-1]):
-        return ann  # validate says what is wrong
+        return ann  # validate reports it
     finite = np.isfinite(keypoint).all(-1) & np.isfinite(score)
     if finite.all():
         return ann
@@ -366,7 +366,7 @@ def _without_nan(ann: dict) -> dict:
 
 
 def _by_video(items: Sequence) -> list[tuple[int, object]]:
-    """Items with their indices, those of one video one after the other."""
+    """Number items and sort those of one video next to each other."""
     first: dict[object, int] = {}
 
     def place(pair):
@@ -378,17 +378,17 @@ def _by_video(items: Sequence) -> list[tuple[int, object]]:
 
 
 def _holds(path: Path, pattern: bytes) -> bool:
-    """Whether the beginning of a file holds a pattern."""
+    """Return whether the beginning of a file contains a pattern."""
     with open(path, 'rb') as f:
         return re.search(pattern, f.read(_HEAD)) is not None
 
 
 def _is_schema(path: Path) -> bool:
-    """Whether an ``.npz`` file has the columns of annotations."""
+    """Return whether an ``.npz`` file has the columns of annotations."""
     try:
         with np.load(path, allow_pickle=False) as columns:
             return 'keypoint_score' in columns.files
-    except Exception:  # damaged; the reader of arrays says how
+    except Exception:  # damaged; the reader of arrays reports it
         return False
 
 

@@ -1,4 +1,4 @@
-"""MotionStream: scores of the persons in front of a camera, as their windows fill."""
+"""MotionStream: online results of the persons in front of a camera."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,16 +8,17 @@ from mofm.keypoints import PoseTracker, resample
 from mofm.structures import SCORE_THRESHOLD, convert, get_layout
 
 from .inferencer import MotionInferencer
+from .recordings import RecordingOptions
 
 
 @dataclass(frozen=True)
 class StreamResult:
-    """One full window of one person.
+    """Result of one full window of one person.
 
     Attributes:
-        person (int): Number of the person.
+        person (int): Track ID.
         frames (tuple[int, int]): First and last frame of the window.
-        frame (int): The frame that the window counts for, its middle.
+        frame (int): Frame that the window scores, its middle.
         output (dict): Arrays of :meth:`MotionInferencer.predict_clips`, e.g. ``normality``.
     """
 
@@ -28,12 +29,11 @@ class StreamResult:
 
 
 class MotionStream:
-    """Push frames one by one, get results as windows fill.
+    """Online inference: push frames one by one, get results as windows fill.
 
-    Every person has a window of their own, the last frames in which they were visible; the memory
-    does not grow with time. Windows are those of :class:`TrackWindowDataset`, except that a track
-    also gives the window that ends with its last frame. All windows that fill in a frame go
-    through the model as one batch.
+    Every person has a window, the last frames in which they were visible; memory does not grow
+    with time. Windows are those of :class:`TrackWindowDataset`, except that a track also has the
+    window that ends with its last frame. All windows that a frame fills make one batch.
 
     Args:
         inferencer (MotionInferencer): The model.
@@ -42,17 +42,16 @@ class MotionStream:
         window (int, optional): Frames of a window at the frame rate of the model. By default
             ``seg_len`` or ``window`` of the config's data set, ``max_frames`` of its backbone, or
             the frames of the model's clips.
-        stride (int): Frames of the camera between two windows of a person. Defaults to 1.
-        max_missing (int): How many frames of a window may miss. Defaults to 2.
+        stride (int): Camera frames between two windows of a person. Defaults to 1.
+        max_missing (int): Missing frames allowed in a window. Defaults to 2.
         fps (float, optional): Frame rate of the camera.
         model_fps (float, optional): Frame rate of the training data, to which windows are
-            brought; needs ``fps``.
-        layout (str): Joints of the key points. Defaults to 'coco17'.
-        max_lost (int): Frames that a person may be away and be the same person after that.
-            Defaults to 30.
+            resampled; needs ``fps``.
+        layout (str): Joints of the keypoints. Defaults to 'coco17'.
+        max_lost (int): Missing frames after which a track ends. Defaults to 30.
 
     Raises:
-        ValueError: If an argument is out of range or the model cannot do the task.
+        ValueError: If an argument is out of range or the model does not support the task.
     """
 
     def __init__(self,
@@ -72,25 +71,23 @@ class MotionStream:
             window = dataset.get('seg_len') or dataset.get('window') or (
                 inferencer.task(task).max_frames or grid and grid.num_frames)
             if window is None:
-                raise ValueError('window: found nothing, expected the frames of a window, which '
-                                 f'a config of {type(model.backbone).__name__} does not tell')
+                raise ValueError('window: found nothing, expected the frames of a window, which a '
+                                 f'config of {type(model.backbone).__name__} does not define')
         for name, value, low in (
                 ('window', window, 1), ('stride', stride, 1), ('max_missing', max_missing, 0),
                 ('max_lost', max_lost, 0), ('height', img_shape[0], 1),
                 ('width', img_shape[1], 1)):
             if value != int(value) or value < low:
                 raise ValueError(f'{name}: found {value}, expected an integer of at least {low}')
-        for name, value in (('fps', fps), ('model_fps', model_fps)):
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f'{name}: found {value}, expected frames per second above 0')
+        RecordingOptions(fps, model_fps, layout)  # checks them
         if model_fps is not None and fps is None:
             raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
-                             'model_fps is given')
+                             'model_fps is set')
         self.inferencer = inferencer.task(task)
         self.img_shape = tuple(map(int, img_shape))
         self.ratio = model_fps / fps if model_fps and fps else 1.
         self.size = window
-        self.window = max(round(window / self.ratio), 1)  # frames of the camera
+        self.window = max(round(window / self.ratio), 1)  # camera frames
         self.stride = stride
         self.max_missing = round(max_missing / self.ratio)
         self.layout = get_layout(layout)
@@ -98,7 +95,7 @@ class MotionStream:
         self.reset()
 
     def reset(self):
-        """Forget everything, e.g. when the camera is moved."""
+        """Reset all tracks, e.g. when the camera is moved."""
         self._frame = -1
         self._tracker = PoseTracker(max_lost=self.max_lost)
         self._person = np.zeros(0, np.int64)  # (P,)
@@ -113,19 +110,19 @@ class MotionStream:
         """Add the poses of the next frame.
 
         Args:
-            keypoint (np.ndarray): (N, V, 2) pixels of the N persons in the frame, also none.
+            keypoint (np.ndarray): (N, V, 2) pixels of the N persons in the frame, N may be 0.
                 Joints with NaN or at (0, 0) are missing.
             keypoint_score (np.ndarray, optional): (N, V) in [0, 1]; by default 1.
-            frame (int, optional): Number of the frame, more than the one before; frames may be
-                left out. By default the next.
-            person (Sequence[int], optional): (N,) who they are, if a tracker knows. By default
-                they are tracked by :class:`PoseTracker`; use one of both throughout.
+            frame (int, optional): Frame number, ascending; frames may be skipped. By default
+                the next.
+            person (Sequence[int], optional): (N,) track IDs. By default :class:`PoseTracker`
+                assigns them; do not mix both.
 
         Returns:
-            list[StreamResult]: Of the windows that this frame fills.
+            list[StreamResult]: One per window that this frame fills.
 
         Raises:
-            ValueError: If shapes are wrong, frames are not in order, or a person comes twice.
+            ValueError: If shapes are wrong, frames are not in order, or a track ID is repeated.
         """
         points = self._points(keypoint, keypoint_score)
         frame = self._frame + 1 if frame is None else int(frame)
@@ -149,7 +146,7 @@ class MotionStream:
         return self._predict(slots[self._full(slots)])
 
     def _points(self, keypoint, score) -> np.ndarray:
-        """(N, J, 3) x, y and score, 0 for missing joints, in the layout of the model."""
+        """Return (N, J, 3) x, y and score, 0 for missing joints, in the layout of the model."""
         keypoint = np.asarray(keypoint, np.float32)
         if not keypoint.size:
             return np.zeros((0, self.inferencer.layout.num_joints, 3), np.float32)
@@ -169,8 +166,8 @@ class MotionStream:
         return np.concatenate([keypoint, np.clip(score, 0, 1)[..., None]], -1)
 
     def _store(self, person, points, frame) -> np.ndarray:
-        """Add a row to the windows of the persons; return their places (N,)."""
-        # after such a break no window can hold rows from before it
+        """Add a row to the windows of the persons; returns their slots (N,)."""
+        # no window can span a longer break
         newest = self._inds.max(1, initial=-1)
         keep = (frame - newest <= self.window + self.max_missing) | np.isin(self._person, person)
         new = np.setdiff1d(person, self._person)
@@ -187,7 +184,7 @@ class MotionStream:
         return slots
 
     def _full(self, slots) -> np.ndarray:
-        """(N,) which windows are full, due and without large gaps."""
+        """Find (N,) windows that are full, due and without large gaps."""
         beyond = self._count[slots] - self.window
         due = (beyond >= 0) & (beyond % self.stride == 0)
         inds = np.sort(self._inds[slots], 1)
@@ -195,7 +192,7 @@ class MotionStream:
         return due & (inds[:, last] < inds[:, 0] + self.window)
 
     def _predict(self, slots) -> list[StreamResult]:
-        """Results of full windows, in one batch."""
+        """Predict full windows in one batch."""
         if not len(slots):
             return []
         order = (self._count[slots, None] + np.arange(self.window)) % self.window
@@ -212,7 +209,7 @@ class MotionStream:
                 for p, i, output in zip(self._person[slots], inds, outputs, strict=True)]
 
     def _resampled(self, clip: dict) -> dict:
-        """A window at the frame rate of the model."""
+        """Resample a window to the frame rate of the model."""
         clip = resample(clip, self.ratio)
         rows = np.arange(self.size).clip(max=clip['total_frames'] - 1)
         return dict(clip, total_frames=self.size, frame_inds=rows,

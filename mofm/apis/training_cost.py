@@ -1,9 +1,8 @@
-"""Costs of a training, on any number of devices.
+"""Costs of a training on any number of devices.
 
-FLOPs, parameters, memory and bytes are counted on the model of a config, that of MoFM's backbone
-at two small depths and extended linearly, which is exact for equal blocks. Activations are the
-tensors that autograd keeps for the backward pass, with fused attention; temporary buffers come on
-top.
+FLOPs, parameters, memory and bytes are counted on the model of a config; MoFM's backbone is
+counted at depths 1 and 2 and extrapolated, which is exact for equal blocks. Activations are the
+tensors that autograd keeps for the backward pass, with fused attention, without temporary buffers.
 
 References: ring all-reduce moves 2 (D - 1) / D of the gradients through every device; ZeRO
 (arXiv 1910.02054, Sec. 7) the same for stage 1, and half as much again for stage 3 (FSDP).
@@ -22,13 +21,14 @@ from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
 from mofm.datasets import MotionDataset, SyntheticMotion
+from mofm.utils.config import load_config
 
 from .model import init_model
 from .profiling import flop_counter, make_batch, parts
 
 
 def _remove_init_cfg(settings):
-    """A config without checkpoints to load; their values do not change what is counted."""
+    """Remove checkpoints from a config; their values do not change the counts."""
     if isinstance(settings, dict):
         settings.pop('init_cfg', None)
         for value in settings.values():
@@ -36,14 +36,14 @@ def _remove_init_cfg(settings):
 
 
 def _repeat(batch: dict, times: int) -> dict:
-    """A collated batch of one clip, several times."""
+    """Repeat a collated batch of one clip."""
     out = dict(inputs={k: torch.cat([v] * times) for k, v in batch['inputs'].items()},
                data_samples=[copy.deepcopy(s) for s in batch['data_samples'] * times])
     return dict(out, labels=batch['labels'].repeat(times)) if 'labels' in batch else out
 
 
 def _forward(model: BaseModel, batch: dict, amp: bool) -> torch.Tensor:
-    """The loss of a training step."""
+    """Compute the loss of a training step."""
     data = model.data_preprocessor(batch, training=True)
     with torch.autocast('cpu', torch.bfloat16, enabled=amp):
         losses = model(**data, mode='loss')
@@ -51,7 +51,7 @@ def _forward(model: BaseModel, batch: dict, amp: bool) -> torch.Tensor:
 
 
 def _kept_bytes(model: BaseModel, batch: dict, amp: bool) -> int:
-    """Bytes of the tensors that the backward pass needs, without the weights."""
+    """Count the bytes of tensors that the backward pass needs, without the weights."""
     weights = {t.untyped_storage().data_ptr()
                for t in (*model.parameters(), *model.buffers())}
     storages = {}
@@ -59,7 +59,7 @@ def _kept_bytes(model: BaseModel, batch: dict, amp: bool) -> int:
     def pack(tensor):
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
-        return tensor  # the graph holds it, so that no address comes twice
+        return tensor  # kept alive by the graph, so addresses are unique
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = _forward(model, batch, amp)
@@ -71,15 +71,15 @@ def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
     """Count one model.
 
     Args:
-        cfg (Config): Its config.
+        cfg (Config): Config of the model.
         batch (dict): One collated clip.
         amp (bool): Whether the forward pass is in bfloat16.
 
     Returns:
-        dict: ``parameters`` and forward ``flops`` of every part (dicts); ``trained``, ``states``
-        and ``frozen`` bytes of weights, states of the optimizer, and weights without gradient;
-        ``step``, FLOPs of a training step; ``fixed`` and ``clip``, bytes kept for the backward
-        pass whatever the batch and for every clip; ``input``, bytes that enter a block.
+        dict: ``parameters`` and forward ``flops`` per part (dicts); ``trained``, ``states`` and
+        ``frozen``, bytes of weights, optimizer states, and weights without gradient; ``step``,
+        FLOPs of a training step; ``fixed`` and ``clip``, bytes kept for the backward pass per
+        batch and per clip; ``input``, bytes of the input of a block.
     """
     model = init_model(cfg, device='cpu').train()
     modules = parts(model)
@@ -101,7 +101,7 @@ def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
                  if torch.is_tensor(value) and value.dim())
     optimizer.zero_grad()
 
-    if hasattr(model, 'tokenizer'):  # keeps nothing, and would take most of the time
+    if hasattr(model, 'tokenizer'):  # keeps nothing and is slow
         model.tokenizer.encode = lambda inputs, mask: mask.new_zeros(mask.sum(), dtype=torch.long)
     entered, hooks = [], []
     if blocks := getattr(getattr(model, 'backbone', None), 'blocks', None):
@@ -120,23 +120,23 @@ def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
 
 
 def _extend(one: dict, two: dict, depth: int) -> dict:
-    """From depths 1 and 2 to any other, number by number."""
+    """Extrapolate each number from depths 1 and 2 to another depth."""
     return {name: _extend(value, two[name], depth) if isinstance(value, dict)
             else value + (depth - 1) * (two[name] - value) for name, value in one.items()}
 
 
 def training_cost(cfg: Config, amp: bool = False) -> dict:
-    """Costs of one clip and of the weights, which do not depend on the machine.
+    """Count the costs of one clip and of the weights, independent of the machine.
 
     Args:
-        cfg (Config): Of any model that trains on clips.
+        cfg (Config): Config of a model that trains on clips.
         amp (bool): Whether the forward pass is in bfloat16. Defaults to False.
 
     Returns:
-        dict: See :func:`count_costs`; with MoFM's backbone also ``again``, FLOPs of computing its
-        blocks a second time, and ``checkpointed``, bytes a clip that the backward pass then keeps.
+        dict: See :func:`count_costs`; with MoFM's backbone also ``again``, FLOPs of recomputing
+        its blocks, and ``checkpointed``, bytes per clip that the backward pass then keeps.
     """
-    cfg = copy.deepcopy(cfg)
+    cfg = load_config(cfg)
     _remove_init_cfg(cfg.model)
     init_default_scope(cfg.default_scope)
     np.random.seed(0)  # masks of a pre-training
@@ -157,7 +157,7 @@ def training_cost(cfg: Config, amp: bool = False) -> dict:
 
 
 def device_memory(cost: dict, devices: int, ema: bool) -> dict:
-    """Bytes of a device that do not depend on the batch.
+    """Count the bytes per device that do not depend on the batch.
 
     Args:
         cost (dict): From :func:`training_cost`.
@@ -165,8 +165,8 @@ def device_memory(cost: dict, devices: int, ema: bool) -> dict:
         ema (bool): Whether an average of the weights is kept.
 
     Returns:
-        dict: Part to bytes with DDP, ZeRO-1 and FSDP. ZeRO-1 divides the states of the
-        optimizer, FSDP (ZeRO-3) also weights and gradients.
+        dict: Bytes with DDP, ZeRO-1 and FSDP by part. ZeRO-1 shards the states of the optimizer,
+        FSDP (ZeRO-3) also weights and gradients.
     """
     weights, states = cost['trained'], cost['states']
     return {
@@ -178,13 +178,13 @@ def device_memory(cost: dict, devices: int, ema: bool) -> dict:
 
 
 def traffic(cost: dict, devices: int) -> tuple:
-    """Bytes that a device sends in a step with DDP, ZeRO-1 and FSDP."""
+    """Count the bytes that a device sends per step with DDP, ZeRO-1 and FSDP."""
     share = cost['trained'] * (devices - 1) / devices
     return 2 * share, 2 * share, 3 * share
 
 
 def bytes_per_clip(cfg: Config) -> tuple:
-    """Bytes of a clip in an ``.arrow`` file, measured on up to 256 clips, and which they are."""
+    """Measure the bytes per clip of an ``.arrow`` file on up to 256 clips; also describes them."""
     settings = cfg.train_dataloader.dataset
     path = settings.get('ann_file')
     if path and Path(path).exists():
@@ -206,23 +206,23 @@ def bytes_per_clip(cfg: Config) -> tuple:
 def needed_and_available(step_flops: float, sent: float, clip_bytes: float, batch_size: int,
                          devices: int, tflops: float, loader: float, cores: int, store: float,
                          link: float) -> dict:
-    """What keeps devices busy at full speed, and what there is.
+    """Compare the resources that devices at full speed need with those available.
 
     Args:
-        step_flops (float): FLOPs of a clip in training.
-        sent (float): Bytes that a device sends in a step.
-        clip_bytes (float): Bytes of a clip in the store.
-        batch_size (int): Clips on a device.
+        step_flops (float): Training FLOPs per clip.
+        sent (float): Bytes that a device sends per step.
+        clip_bytes (float): Stored bytes per clip.
+        batch_size (int): Clips per device.
         devices (int): D.
-        tflops (float): TFLOP/s of a device.
-        loader (float): Samples/s of a core.
-        cores (int): Of each device.
+        tflops (float): TFLOP/s per device.
+        loader (float): Samples/s per core.
+        cores (int): CPU cores per device.
         store (float): GB/s of the store, for all devices together.
-        link (float): GB/s of a device.
+        link (float): GB/s per device.
 
     Returns:
-        dict: Resource to needed, available and unit; ``clips`` holds clips/s of all devices.
-        More needed than available limits the training.
+        dict: Needed, available and unit by resource; ``clips`` is clips/s of all devices. A
+        resource with more needed than available limits the training.
     """
     rate = devices * tflops * 1e12 / step_flops
     seconds = batch_size * devices / rate
@@ -230,11 +230,11 @@ def needed_and_available(step_flops: float, sent: float, clip_bytes: float, batc
         'clips': (rate, rate, 'clips/s'),
         'loader': (rate / loader, cores * devices, 'cores'),
         'store': (rate * clip_bytes / 1e9, store, 'GB/s'),
-        'network': (sent / 1e9 / seconds, link, 'GB/s a device')}
+        'network': (sent / 1e9 / seconds, link, 'GB/s per device')}
 
 
 def device_hours(step_flops: float, clips: float, epochs: float, tflops: float,
                  price: float) -> tuple:
-    """Device hours and their price."""
+    """Compute device hours and their price."""
     hours = clips * epochs * step_flops / (tflops * 1e12) / 3600
     return hours, hours * price

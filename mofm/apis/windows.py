@@ -6,22 +6,22 @@ import numpy as np
 
 from mofm.annotations import file_error
 from mofm.structures import visible_joints
-from mofm.utils.checks import is_int
+from mofm.utils.checks import is_int, require
 
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How recordings are cut into windows; a task has its own defaults.
+    """Options of cutting recordings into windows; a task has its own defaults.
 
     Args:
         window (int, optional): Frames of a window at the frame rate of the model; the last one
             ends with the recording. None makes the whole recording one clip, from which the
-            pipeline samples evenly, except in tasks whose config says how long a window is.
+            pipeline samples evenly, except in tasks whose config defines the length of a window.
         stride (int, optional): Frames between the starts of two windows. By default half a
-            window, or as the config of the task says.
+            window, or the stride of the task's config.
 
     Raises:
-        ValueError: If one is no positive integer.
+        ValueError: If one is not a positive integer.
     """
 
     window: int | None = None
@@ -30,24 +30,24 @@ class WindowOptions:
     def __post_init__(self):
         for name in ('window', 'stride'):
             value = getattr(self, name)
-            if value is not None and not is_int(value, 1):
-                raise ValueError(f'{name}: found {value}, expected an integer of at least 1')
+            require(value is None or is_int(value, 1), self, name, value,
+                    'an integer of at least 1')
 
 
 def visible(ann: dict) -> np.ndarray:
-    """(M, T, V) joints that are there."""
+    """Find (M, T, V) visible joints."""
     return visible_joints(ann['keypoint'], ann['keypoint_score'])
 
 
 class ClipWindows:
-    """Runs of frames with all persons; the last one ends with the recording.
+    """Windows of frames with all persons; the last one ends with the recording.
 
-    Windows in which nobody is visible are skipped.
+    Windows without a visible person are skipped.
 
     Args:
         ann (dict): A valid annotation.
-        window (int, optional): Frames of a window. None, or more than there are: all in one.
-        stride (int, optional): Frames between the starts of two windows. None is half a window.
+        window (int, optional): Frames of a window, by default and at most those of the recording.
+        stride (int, optional): Frames between two starts, by default half a window.
 
     Attributes:
         frames (np.ndarray): (W, 2) first and last frame of each window.
@@ -55,7 +55,7 @@ class ClipWindows:
         size (int): Rows of a window.
 
     Raises:
-        AnnotationError: If no window is left, which takes a stride of more than a window.
+        AnnotationError: If no window is left, possible with a stride of more than a window.
     """
 
     def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
@@ -66,8 +66,8 @@ class ClipWindows:
         seen = np.append(0, visible(ann).any((0, 2)).cumsum())
         self.starts = starts[seen[starts + self.size] > seen[starts]]
         if not len(self.starts):
-            raise file_error(ann['frame_dir'], 'windows', f'nobody in any of {len(starts)}',
-                             f'a person; take a smaller stride than {stride}')
+            raise file_error(ann['frame_dir'], 'windows', f'no person in any of {len(starts)}',
+                             f'a person; use a smaller stride than {stride}')
         inds = ann.get('frame_inds', np.arange(total))
         self.frames = inds[self.starts[:, None] + (0, self.size - 1)]
         self._ann = ann
@@ -76,7 +76,7 @@ class ClipWindows:
         return len(self.starts)
 
     def get_data_info(self, idx: int) -> dict:
-        """One window as an annotation."""
+        """Return one window as an annotation."""
         rows = slice(self.starts[idx], self.starts[idx] + self.size)
         return dict(frame_dir=self._ann['frame_dir'], img_shape=self._ann['img_shape'],
                     total_frames=self.size, keypoint=self._ann['keypoint'][:, rows],

@@ -31,7 +31,7 @@ class CubeGrid:
         for name in ('num_frames', 'canvas', 'patch'):
             if isinstance(getattr(self, name), str):
                 raise ValueError(f'{name}: found {getattr(self, name)!r}, expected a number; '
-                                 'mofm.utils.config.load_config replaces references')
+                                 'mofm.utils.config.load_config resolves references')
         if self.num_frames < 1:
             raise ValueError(f'num_frames: found {self.num_frames}, expected at least 1')
         if self.patch < 1 or self.canvas < self.patch or self.canvas % self.patch:

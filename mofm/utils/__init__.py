@@ -1,1 +1,1 @@
-"""Helpers that every room uses: checks of arguments, atomic files."""
+"""Helpers of all packages: argument checks, configs, files, memory."""

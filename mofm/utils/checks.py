@@ -4,13 +4,13 @@ import numpy as np
 
 
 def found_expected(where: object, field: str, found: object, expected: object) -> str:
-    """Message of an error about a value.
+    """Format the message of an error about a value.
 
     Args:
-        where (object): The file, class or function.
-        field (str): Name of the parameter or of the entry.
-        found (object): What it holds; cut after 300 characters.
-        expected (object): What it should hold, and what to do about it.
+        where (object): File, class or function.
+        field (str): Name of the parameter or entry.
+        found (object): Its value, truncated to 300 characters.
+        expected (object): Valid values, and how to fix it.
     """
     found = str(found)
     return (f'{where}: {field}: found {found[:300]}{"..." if len(found) > 300 else ""}, expected '
@@ -18,14 +18,14 @@ def found_expected(where: object, field: str, found: object, expected: object) -
 
 
 def require(condition: bool, owner, field: str, found, expected: str):
-    """Raise a ValueError that names the transform, the field, what was found and expected.
+    """Raise a ValueError that names class, field, found and expected value.
 
     Args:
-        condition (bool): Nothing happens if it is true.
-        owner (object): The transform.
+        condition (bool): Whether the value is valid.
+        owner (object): Object that checks, e.g. a transform.
         field (str): Name of the parameter or of the entry of the annotation.
-        found (object): Its value, or the part of it that matters.
-        expected (str): What it should have been, and what to do about it.
+        found (object): Its value, or the relevant part.
+        expected (str): Valid values, and how to fix it.
 
     Raises:
         ValueError: If the condition is false.
@@ -35,18 +35,18 @@ def require(condition: bool, owner, field: str, found, expected: str):
 
 
 def is_int(value, low: int) -> bool:
-    """Whether a parameter is an integer of at least ``low`` that fits into 64 bits."""
+    """Return whether a parameter is an integer of at least ``low`` that fits into 64 bits."""
     return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
             and low <= value < 2**63)
 
 
 def is_number(value, low: float, high: float = np.inf) -> bool:
-    """Whether a parameter is a finite number in [low, high]."""
+    """Return whether a parameter is a finite number in [low, high]."""
     return isinstance(value, (int, float, np.number)) and np.isfinite(value) and (
         low <= value <= high)
 
 
 def is_range(value, low: float, high: float = np.inf) -> bool:
-    """Whether a parameter is a pair of numbers with low <= first <= second <= high."""
+    """Return whether a parameter is a pair of numbers with low <= first <= second <= high."""
     return isinstance(value, (tuple, list)) and len(value) == 2 and is_number(
         value[0], low, high) and is_number(value[1], value[0], high)

@@ -1,5 +1,6 @@
-"""Configs of trainings and tests: overrides, references, work dirs."""
+"""Configs of trainings and tests: overrides, references, work directories."""
 
+import copy
 import math
 import re
 from pathlib import Path
@@ -10,51 +11,55 @@ from mmengine.config import Config
 _REFERENCE = re.compile(r'\$\{([\w.]+)\}')
 
 
-def load_config(path: str | Path, cfg_options: dict | None = None) -> Config:
-    """Read a config of ``tools/train.py``, with settings to override.
+def load_config(source: str | Path | Config, cfg_options: dict | None = None) -> Config:
+    """Load a config of ``tools/train.py``, with settings to override.
 
     A value ``'${grid.canvas}'`` refers to the setting ``grid.canvas`` and becomes its value, after
-    the overrides: one override changes all that refer to it. Schedules that would begin at or
-    after the end of the training are left out.
+    the overrides: one override changes all values that refer to it. Schedules that would begin at
+    or after the end of the training are skipped.
 
     Args:
-        path (str or Path): File.
+        source (str, Path or Config): File, or a config, which is copied.
         cfg_options (dict, optional): Settings to override, e.g. ``{'grid.canvas': 48}``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not Python: data of strangers could name modules to import; if a
-            reference leads nowhere; or if nothing refers to a setting of ``grid`` to override.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not Python, as other formats could name modules to import; if a
+            referenced setting does not exist; or if nothing refers to a setting of ``grid`` to
+            override.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such config; configs/ holds them all')
-    if path.suffix != '.py':
-        raise ValueError(f'{path}: expected a .py config')
-    config = Config.fromfile(path)
+    if isinstance(source, Config):
+        config, path = copy.deepcopy(source), source.filename or 'config'
+    else:
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'{path}: no such config; configs/ contains all of them')
+        if path.suffix != '.py':
+            raise ValueError(f'{path}: expected a .py config')
+        config = Config.fromfile(path)
     config.merge_from_dict(cfg_options or {})
     try:
-        found = resolve_references(config)
+        found = _resolve_references(config)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     for name in cfg_options or {}:
         if name.startswith('grid.') and name not in found:
             raise ValueError(f'{path}: {name}: no setting refers to it')
     schedulers = config.get('param_scheduler')
-    if isinstance(schedulers, list):  # a training that is no longer than its warm-up has no cosine
+    if isinstance(schedulers, list):  # no cosine if the training ends with the warm-up
         config.param_scheduler = [scheduler for scheduler in schedulers
                                   if scheduler.get('begin', 0) < scheduler.get('end', math.inf)]
     return config
 
 
-def resolve_references(config: Config) -> set[str]:
+def _resolve_references(config: Config) -> set[str]:
     """Replace the values ``'${a.b}'`` of a config by the settings they refer to.
 
     Returns:
-        set[str]: The names of these settings.
+        set[str]: Names of these settings.
 
     Raises:
-        ValueError: If there is no such setting, or if settings refer to each other in a circle.
+        ValueError: If a setting does not exist, or if settings refer to each other in a circle.
     """
     found = set()
 
@@ -84,7 +89,7 @@ def resolve_references(config: Config) -> set[str]:
 
 
 def default_work_dir(config: str | Path) -> str:
-    """Folder for the logs and checkpoints of a config that names none.
+    """Return the default folder for the logs and checkpoints of a config.
 
     Args:
         config (str or Path): ``configs/dt1_penn_tiny.py`` gives ``work_dirs/dt1_penn_tiny``,
@@ -93,8 +98,8 @@ def default_work_dir(config: str | Path) -> str:
             no two configs share a folder.
 
     Returns:
-        str: ``work_dirs/`` and the path below ``configs``, with the name of the project before
-        it; the name of the file if it is in no such folder.
+        str: ``work_dirs/`` and the path below ``configs``, after the name of the project; only
+        the name of the file outside of such folders.
     """
     *folders, name = Path(config).resolve().with_suffix('').parts
     below = []

@@ -12,8 +12,8 @@ from typing import BinaryIO
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Open a binary file that appears complete, when the block ends, or not at all.
 
-    It is written as ``NAME.<random>.tmp`` next to its place and renamed when it is on the disk. A
-    link still points to its file.
+    It is written as ``NAME.<random>.tmp`` in the same folder and renamed after a flush to the
+    disk. A symbolic link stays one.
     """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp')

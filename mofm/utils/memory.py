@@ -5,6 +5,6 @@ import ctypes
 
 
 def release_freed_memory():
-    """Return freed small blocks to the system, which glibc keeps."""
+    """Return freed small blocks, which glibc keeps, to the system."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Tasks: one file each, and their base class."""
+"""Inferencers, one file per task, and their base class."""
 
 from .action import ActionInferencer, ActionResult
 from .anomaly import AnomalyInferencer, AnomalyResult

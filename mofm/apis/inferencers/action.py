@@ -1,4 +1,4 @@
-"""Action classification: classes of a recording and their probabilities."""
+"""Action classification: class probabilities of a recording."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from mmengine.model import BaseModel
 
 from mofm.models import ActionClsHead, AnomalyClsHead
 from mofm.registry import INFERENCERS
-from mofm.utils.checks import is_int
+from mofm.utils.checks import is_int, require
 
 from .base import BaseInferencer, TaskOptions
 from .result import Result
@@ -18,14 +18,13 @@ class ActionOptions(TaskOptions):
     """Options of action classification.
 
     Args:
-        top_k (int): Classes that the result names. Defaults to 5.
+        top_k (int): Number of best classes in the result. Defaults to 5.
     """
 
     top_k: int = 5
 
     def __post_init__(self):
-        if not is_int(self.top_k, 1):
-            raise ValueError(f'top_k: found {self.top_k}, expected an integer of at least 1')
+        require(is_int(self.top_k, 1), self, 'top_k', self.top_k, 'an integer of at least 1')
 
 
 @dataclass
@@ -34,8 +33,8 @@ class ActionResult(Result):
 
     Attributes:
         scores (np.ndarray): (W, C) float32, probability of every class.
-        classes (tuple[str]): Names of the C classes; their numbers if the model has none.
-        top_k (int): How many classes :meth:`top` and :meth:`to_dict` name.
+        classes (tuple[str]): Names of the C classes; their indices if the model has none.
+        top_k (int): Number of classes in :meth:`top` and :meth:`to_dict`.
     """
 
     task = 'action'
@@ -45,37 +44,37 @@ class ActionResult(Result):
 
     def top(self, k: int | None = None, window: int | None = None
             ) -> list[tuple[str, float]]:
-        """The best classes.
+        """Return the best classes.
 
         Args:
-            k (int, optional): How many, by default :attr:`top_k`.
-            window (int, optional): Of this window; by default of the mean over all.
+            k (int, optional): Number of classes, by default :attr:`top_k`.
+            window (int, optional): Index of a window; by default the mean over all.
 
         Returns:
-            list[tuple[str, float]]: Names and scores, the best first.
+            list[tuple[str, float]]: Names and scores, best first.
         """
         scores = self.scores.mean(0) if window is None else self.scores[window]
         best = np.argsort(-scores, kind='stable')[:k or self.top_k]
         return [(self.classes[i], float(scores[i])) for i in best]
 
     def summary(self) -> str:
-        """The best classes."""
+        """List the best classes."""
         return ', '.join(f'{name} {score:.3f}' for name, score in self.top())
 
     def rows(self) -> list[dict]:
-        """The best class of each window."""
+        """Return the best class of each window."""
         best = [self.top(1, window)[0] for window in range(len(self.frames))]
         return [dict(row, label=name, score=score)
                 for row, (name, score) in zip(super().rows(), best, strict=True)]
 
     def to_dict(self) -> dict:
-        """Also ``top``, pairs of name and score."""
+        """Add ``top``, pairs of name and score."""
         return dict(super().to_dict(), top=[list(pair) for pair in self.top()])
 
 
 @INFERENCERS.register_module(ActionResult.task)
 class ActionInferencer(BaseInferencer):
-    """Action classification, by heads that set ``pred_score``."""
+    """Action classification, for heads that set ``pred_score``."""
 
     result_type: type[ActionResult] = ActionResult
     options_type = ActionOptions
@@ -85,7 +84,7 @@ class ActionInferencer(BaseInferencer):
 
     @classmethod
     def offered(cls, model, inputs, sample) -> bool:
-        """A head of normality has its classes as a means to that."""
+        """Exclude classifiers of anomalies, which also set ``normality``."""
         return super().offered(model, inputs, sample) and 'normality' not in sample
 
     def make_result(self, group, windows, outputs, options) -> ActionResult:
@@ -94,14 +93,14 @@ class ActionInferencer(BaseInferencer):
                                 classes=self.class_names(outputs['scores'].shape[-1]))
 
     def draw(self, result) -> dict:
-        """The first person in motion, with the best classes."""
+        """Animate the recording, titled by the best classes."""
         from mofm.visualization import animate_clip
 
         title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2))
         return {'.gif': animate_clip(result.poses[0], self.layout.name, title=title)}
 
     def overlay(self, result, images):
-        """The best class of the window that has started last."""
+        """Title each frame by the best class of the latest window."""
         from mofm.visualization import overlay_poses
 
         def title(frame: int) -> str:
@@ -111,7 +110,7 @@ class ActionInferencer(BaseInferencer):
         return overlay_poses(images, result.persons(), title, layout=self.layout.name)
 
     def describe(self) -> str:
-        """Number of classes."""
+        """Name the task and the number of classes."""
         head = self.model.cls_head
         if not isinstance(head, ActionClsHead):
             return super().describe()
@@ -119,11 +118,11 @@ class ActionInferencer(BaseInferencer):
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
-        """Linear heads and those of projects that inherit from them."""
+        """Support linear heads and their subclasses in projects."""
         head = getattr(model, 'cls_head', None)
         return isinstance(head, ActionClsHead) and not isinstance(head, AnomalyClsHead)
 
     @staticmethod
     def graph(model, cubes) -> tuple:
-        """Probabilities (B, C)."""
+        """Compute probabilities (B, C)."""
         return (model.cls_head(model.backbone(cubes)).softmax(1),)

@@ -19,18 +19,17 @@ from .result import Result
 
 @dataclass
 class AnomalyResult(Result):
-    """Normality of a video: 1 is normal, 0 abnormal; of a JigsawHead only the order counts.
+    """Normality of a video: 1 is normal, 0 abnormal; with a JigsawHead only the order counts.
 
-    A window counts for one frame and one person. T is the number of frames up to the last one
-    that was looked at.
+    A window scores one frame and one person. T is the number of frames up to the last one scored.
 
     Attributes:
-        frame (np.ndarray): (W,) int, the frame that each window counts for.
-        person (np.ndarray): (W,) int, the person: ``track_id``, or the row in the annotation.
+        frame (np.ndarray): (W,) int, frame that each window scores.
+        person (np.ndarray): (W,) int, ``track_id``, or the row in the annotation.
         normality (np.ndarray): (W,) float32 in [0, 1].
         score (np.ndarray): (T,) float64, minimum over the persons; frames without a window get
             the highest of the video.
-        smoothed (np.ndarray): (T,) float64, the same after the Gaussians of the metric.
+        smoothed (np.ndarray): (T,) float64, ``score`` after the Gaussians of the metric.
     """
 
     task = 'anomaly'
@@ -41,7 +40,7 @@ class AnomalyResult(Result):
     smoothed: np.ndarray
 
     def per_person(self) -> dict[int, np.ndarray]:
-        """Normality (T,) of every person, NaN in frames without a window."""
+        """Return the normality (T,) of every person, NaN in frames without a window."""
         out = {int(person): np.full(len(self.score), np.nan) for person in np.unique(self.person)}
         for person, values in out.items():
             mine = self.person == person
@@ -49,19 +48,19 @@ class AnomalyResult(Result):
         return out
 
     def summary(self) -> str:
-        """The least normal frame."""
+        """Report the least normal frame."""
         frame = int(self.smoothed.argmin())
         return f'least normal: frame {frame} ({self.smoothed[frame]:.3f})'
 
     def rows(self) -> list[dict]:
-        """Frame, person and normality of each window."""
+        """Return frame, person and normality of each window."""
         return [dict(row, frame=frame, person=person, normality=normality)
                 for row, frame, person, normality in zip(
                     super().rows(), self.frame.tolist(), self.person.tolist(),
                     self.normality.tolist(), strict=True)]
 
     def thumbnails(self, num: int = 5) -> dict[int, np.ndarray]:
-        """Keypoints (V, 2) of the least normal person, in the frames of the deepest minima."""
+        """Return keypoints (V, 2) of the least normal person at the deepest minima, by frame."""
         out, smoothed = {}, self.smoothed.copy()
         for _ in range(num):
             frame = int(np.nanargmin(smoothed))
@@ -81,11 +80,10 @@ class AnomalyResult(Result):
 
 @INFERENCERS.register_module(AnomalyResult.task)
 class AnomalyInferencer(BaseInferencer):
-    """Anomaly detection, by heads that set ``normality``.
+    """Anomaly detection, for heads that set ``normality``.
 
     Windows are tracks of single persons cut by the rules of :class:`TrackWindowDataset`, as in
-    the test of the config; with ``window`` they are of this length and persons who are there for
-    less are taken too.
+    the test of the config; with ``window`` they have this length, and shorter tracks count too.
     """
 
     result_type = AnomalyResult
@@ -96,11 +94,11 @@ class AnomalyInferencer(BaseInferencer):
 
     def __init__(self, *args):
         super().__init__(*args)
-        # normal and abnormal, of a head that is a classifier
+        # a classifier has the classes normal and abnormal
         self.names_classes = isinstance(getattr(self.model, 'cls_head', None), AnomalyClsHead)
 
     def group(self, recordings):
-        """Persons of one video."""
+        """Group the persons of a video."""
         return (list(group) for _, group in groupby(recordings, lambda r: r.video))
 
     def make_windows(self, group, options):
@@ -128,11 +126,11 @@ class AnomalyInferencer(BaseInferencer):
         return inspect.signature(METRICS.get('FrameAUC')).parameters['smoothing'].default
 
     def make_result(self, group, windows, outputs, options) -> AnomalyResult:
-        """Scores of the frames."""
+        """Add the scores of the frames."""
         from mofm.evaluation.functional import frame_scores
 
         last = max(group, key=lambda recording: recording.num_frames)
-        # frame of the model for each of the input; smoothing is about the former
+        # model frame of each input frame; smoothing works on model frames
         place = np.round(np.arange(last.num_frames) * last.ratio).astype(int)
         score, smoothed = frame_scores(windows.frame, outputs['normality'], place[-1] + 1,
                                        self._smoothing, windows.stride)
@@ -143,7 +141,7 @@ class AnomalyInferencer(BaseInferencer):
                              smoothed=smoothed[place])
 
     def draw(self, result) -> dict:
-        """Scores over time, with the least normal persons."""
+        """Plot scores over time, with the least normal persons."""
         from mofm.visualization import draw_anomaly_curve
 
         normal = np.zeros(len(result.score), bool)
@@ -151,7 +149,7 @@ class AnomalyInferencer(BaseInferencer):
                                            result.thumbnails(), result.name)}
 
     def overlay(self, result, images):
-        """Persons in the colors of their normality."""
+        """Color persons by their normality."""
         from mofm.visualization import overlay_poses
 
         values = {}
@@ -166,7 +164,7 @@ class AnomalyInferencer(BaseInferencer):
                              (result.normality.min(), result.normality.max()), self.layout.name)
 
     def describe(self) -> str:
-        """Whether it has learned from labels."""
+        """Name the task and its supervision."""
         if isinstance(self.model, JigsawDetector):
             return 'Anomaly detection without labels, by a token jigsaw (DT3)'
         if isinstance(self.model.cls_head, AnomalyClsHead):
@@ -175,13 +173,13 @@ class AnomalyInferencer(BaseInferencer):
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
-        """The two heads of MoFM."""
+        """Support the two heads of MoFM."""
         return isinstance(model, JigsawDetector) or \
             isinstance(getattr(model, 'cls_head', None), AnomalyClsHead)
 
     @staticmethod
     def graph(model, cubes) -> tuple:
-        """Normality (B,)."""
+        """Compute normality (B,)."""
         features = model.backbone(cubes)
         if not isinstance(model, JigsawDetector):
             return (model.cls_head(features).softmax(1)[:, 0],)

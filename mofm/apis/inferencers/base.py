@@ -1,8 +1,8 @@
-"""Base class of tasks: what a model has to offer, windows, results, pictures, publishing, export.
+"""Base class of tasks: required outputs, windows, results, pictures, publishing, export.
 
 A task is one subclass of :class:`BaseInferencer`, registered under its name. The inferencer, the
-demo, publishing and export ask the class, so a task of a plug-in works everywhere once its module
-is imported.
+demo, publishing and export only use this class, so a task of a plug-in works everywhere once its
+module is imported.
 """
 
 import logging
@@ -30,39 +30,38 @@ from .result import Result
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """Options of a task beside those of recordings and windows; none by default."""
+    """Options of a task besides those of recordings and windows; none by default."""
 
 
 class BaseInferencer:
-    """Base class of tasks; a model that offers one, asked about recordings.
+    """Base class of tasks: inference with a model on recordings.
 
     Windows are annotations of one clip each that go through the test pipeline of the config and
-    the model as in ``tools/test.py``. A task with nothing special sets :attr:`result_type` and
-    :attr:`predicted`.
+    the model as in ``tools/test.py``. A minimal task sets :attr:`result_type` and
+    :attr:`predicted`. Attributes with a default below are set on the class.
 
     Args:
         model (BaseModel): From :func:`mofm.apis.init_model`.
         batch_size (int): Clips that are rendered at once. Defaults to 32.
 
     Attributes:
-        result_type (type[Result]): Class of the results, of the class; it names the task.
-        options_type (type[TaskOptions]): Class of its options, of the class.
-        predicted (dict[str, str]): Outputs by the field of data samples that a model sets in
-            'predict' to offer the task, of the class.
-        order (int): Place among the tasks of a model, of the class; the lowest is the default.
-        several_clips (bool): Whether the pipeline may sample several clips of a window, because
-            the head takes their mean, of the class.
-        keeps_frames (bool): Whether clips of the model have the frames of their windows, so that
-            only windows of one length make a batch, of the class.
-        names_classes (bool): Whether results name the classes of the training data, of the class.
-        part (str): Part of a published model that people will want, of the class: 'model',
-            'backbone' or 'tokenizer'.
-        published (PublishedKeys): Settings of the config that the task reads, of the class.
-        dataset (dict): Data set of the config's test.
+        result_type (type[Result]): Class of the results; it names the task.
+        options_type (type[TaskOptions]): Class of the options.
+        predicted (dict[str, str]): Output name to the field of data samples that a model sets in
+            mode 'predict' if it supports the task.
+        order (int): Rank among the tasks of a model; the lowest is the default.
+        several_clips (bool): Whether the pipeline may sample several clips per window, which the
+            head averages.
+        keeps_frames (bool): Whether clips keep the frames of their windows, so that a batch has
+            windows of one length only.
+        names_classes (bool): Whether results name the classes of the training data.
+        part (str): Part of a published model that its card loads: 'model', 'backbone' or
+            'tokenizer'.
+        published (PublishedKeys): Settings of the config that the task reads.
+        dataset (dict): Test data set of the config.
         layout (Layout): Joints of the clips.
-        classes (tuple[str]): Names of the classes, from the head or the data of the training,
-            empty if unknown.
-        problems (list[Problem]): Recordings that the last call skipped, and why.
+        classes (tuple[str]): Class names, from the head or the training data; empty if unknown.
+        problems (list[Problem]): Recordings skipped by the last call, with the reason.
 
     Raises:
         ValueError: If the config has no test pipeline.
@@ -101,17 +100,17 @@ class BaseInferencer:
     # ---------------------------------------------------------------------------- the model
     @classmethod
     def offered(cls, model: BaseModel, inputs: Any, sample: Any) -> bool:
-        """Whether a model offers the task.
+        """Return whether a model supports the task.
 
         Args:
             model (BaseModel): The model.
-            inputs: Of one clip, from the data preprocessor.
+            inputs: One clip, from the data preprocessor.
             sample: Its data sample after 'predict'; empty for a pre-training.
         """
         return bool(cls.predicted) and all(field in sample for field in cls.predicted.values())
 
     def prepare(self, clips: Sequence[dict]) -> tuple:
-        """Clips as inputs and data samples of the model."""
+        """Convert clips to inputs and data samples of the model."""
         from mofm.datasets import motion_collate
 
         batch = motion_collate([
@@ -122,18 +121,18 @@ class BaseInferencer:
         return data['inputs'], data['data_samples']
 
     def predict(self, inputs: Any, samples: list) -> dict[str, Tensor]:
-        """Outputs of a batch, stacked; by default the fields of :attr:`predicted`."""
+        """Predict the outputs of a batch, by default the fields of :attr:`predicted`, stacked."""
         samples = self.model(inputs, data_samples=samples, mode='predict')
         return {name: torch.stack([sample.get(field) for sample in samples])
                 for name, field in self.predicted.items()}
 
     def finish(self, output: dict, sample: Any, clip: dict) -> dict:
-        """Output of one clip as the task gives it, e.g. in pixels."""
+        """Convert the output of one clip to that of the task, e.g. to pixels."""
         return output
 
     @torch.no_grad()
     def predict_clips(self, clips: Sequence[dict]) -> list[dict]:
-        """Outputs for clips of one window each, the lowest layer.
+        """Predict the outputs of clips of one window each, the lowest-level call.
 
         Args:
             clips (Sequence[dict]): Annotations with ``keypoint`` (M, T, J, 2) in pixels,
@@ -141,10 +140,10 @@ class BaseInferencer:
                 joints of :attr:`layout`.
 
         Returns:
-            list[dict]: NumPy arrays of each clip.
+            list[dict]: NumPy arrays per clip.
 
         Raises:
-            ValueError: If a clip has other shapes, or the model gives NaN.
+            ValueError: If a clip has other shapes, or an output is NaN.
         """
         outputs: list[dict] = []
         for batch in self._batches(clips):
@@ -157,15 +156,15 @@ class BaseInferencer:
                       for name, values in self.predict(inputs, samples).items()}
             for name, values in fields.items():
                 if not np.isfinite(values).all():
-                    raise ValueError(f'{name}: the model gives NaN or infinite values, expected '
-                                     'finite ones; check the checkpoint')
+                    raise ValueError(f'{name}: found NaN or infinite values, expected finite '
+                                     'ones; check the checkpoint')
             rows = [dict(zip(fields, row, strict=True))
                     for row in zip(*fields.values(), strict=True)]
             outputs += map(self.finish, rows, samples, batch)
         return outputs
 
     def _batches(self, clips: Sequence[dict]) -> Iterator[Sequence[dict]]:
-        """Clips that go through the model together."""
+        """Split clips into batches."""
         groups = [clips] if not self.keeps_frames else [
             list(group) for _, group in groupby(clips, lambda clip: clip['keypoint'].shape[1])]
         for group in groups:
@@ -174,70 +173,70 @@ class BaseInferencer:
 
     # --------------------------------------------------------------------------- recordings
     def group(self, recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
-        """Recordings that share a result, by default each has its own."""
+        """Group recordings that share a result, by default none do."""
         return ([recording] for recording in recordings)
 
     def make_windows(self, group: list[Recording], options: WindowOptions):
-        """Windows of recordings that share a result.
+        """Cut recordings that share a result into windows.
 
         Returns:
             An object with ``len``, ``frames`` (W, 2), first and last frame of each window, and
-            ``get_data_info(i)``, the annotation of one window; by default :class:`ClipWindows`.
+            ``get_data_info(i)``, the annotation of a window; by default :class:`ClipWindows`.
         """
         return ClipWindows(group[0].ann, options.window, options.stride)
 
     def join(self, name: str, values: list[np.ndarray]):
-        """All windows of an output of a recording, by default stacked."""
+        """Join an output over the windows of a recording, by default stacked."""
         return np.stack(values)
 
     def drop(self, options: TaskOptions) -> tuple[str, ...]:
-        """Outputs that are not kept."""
+        """Name the outputs to drop."""
         return ()
 
     def make_result(self, group: list[Recording], windows, outputs: dict,
                     options: TaskOptions) -> Result:
-        """Result of recordings, in frames of the input, from the outputs of all windows."""
+        """Build the result, in frames of the input, from the outputs of all windows."""
         return self.result_type(**self.common(group, windows), **outputs)
 
     def common(self, group: list[Recording], windows) -> dict:
-        """Fields that all results have."""
+        """Return the fields that all results have."""
         first = group[0]
         return dict(name=first.name, frames=first.to_input(windows.frames), fps=first.fps,
                     poses=[recording.ann for recording in group])
 
     def class_names(self, count: int) -> tuple[str, ...]:
-        """Names of so many classes; their numbers if the model has none."""
+        """Return the names of ``count`` classes, their indices if the model has none."""
         return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
 
     @property
     def max_frames(self) -> int | None:
-        """Frames of the longest clip that the config allows, None if it does not tell."""
+        """Frames of the longest clip that the config allows, None if unlimited."""
         return self.model.cfg.model.get('backbone', {}).get('max_frames')
 
     @property
     def metrics(self) -> Sequence[dict]:
-        """Metrics of the test of the config."""
+        """Test metrics of the config."""
         metrics = self.model.cfg.get('test_evaluator') or ()
         return [metrics] if isinstance(metrics, dict) else metrics
 
     def iter(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[Result]:
-        """Results one after the other, see :meth:`MotionInferencer.iter`."""
+        """Predict results one by one, see :meth:`MotionInferencer.iter`."""
         chosen = self._choose(options)
         return (self.make_result(group, windows, outputs, chosen[-1])
                 for group, windows, outputs in self._run(inputs, progress, *chosen))
 
     def outputs(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[dict]:
-        """Outputs of all windows of each recording, before they become a result."""
+        """Predict the outputs of all windows per recording, without making a result."""
         return (outputs for _, _, outputs in
                 self._run(inputs, progress, *self._choose(options)))
 
     def _choose(self, options: dict) -> list:
-        """Options of recordings, windows and the task."""
+        """Sort options into those of recordings, windows and the task."""
         return sort_options(options, RecordingOptions, WindowOptions, self.options_type)
 
     def _run(self, inputs: Inputs, progress: bool, recordings: RecordingOptions,
              windows: WindowOptions, options: TaskOptions) -> Iterator[tuple]:
-        """Recordings, windows and outputs of every result; batches span recordings."""
+        """Yield recordings, windows and outputs per result; batches span recordings."""
         device = next(self.model.parameters()).device
         reader = RecordingReader(recordings, self.layout.name, str(device), progress)
         self.problems = reader.problems
@@ -268,7 +267,7 @@ class BaseInferencer:
                       f'{summarize(reader.problems)}', 'current', logging.WARNING)
 
     def _windows(self, reader, inputs, options) -> Iterator[tuple]:
-        """Groups of recordings and their windows."""
+        """Yield groups of recordings and their windows."""
         for group in self.group(reader.read(inputs)):
             try:
                 windows = self.make_windows(group, options)
@@ -279,32 +278,32 @@ class BaseInferencer:
 
     # ----------------------------------------------------------------------------- pictures
     def draw(self, result: Result) -> dict[str, Any]:
-        """Pictures of a result by the suffix of their file, figures and animations."""
+        """Draw a result; returns figures and animations by the suffix of their file."""
         return {}
 
     def overlay(self, result: Result, images: Iterable[np.ndarray]) -> Iterator | None:
-        """The frames of a video with its skeletons and the result, None if there is no such."""
+        """Draw skeletons and result on the frames of a video; None if not supported."""
         return None
 
     # ------------------------------------------------------------------ publishing and export
     def describe(self) -> str:
-        """What the model does, for its card."""
+        """Describe the model in a phrase, for its card."""
         head = getattr(self.model, 'cls_head', None) or getattr(self.model, 'head', None)
         name = type(self.model).__name__
         return name if head is None else f'{name} with {type(head).__name__}'
 
     def example(self) -> str:
-        """Python for the card, after ``inferencer = MotionInferencer('FOLDER')``."""
+        """Return Python for the card, after ``inferencer = MotionInferencer('FOLDER')``."""
         return f"results = inferencer('clips.pkl', task='{self.task}')"
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
-        """Whether :meth:`graph` can compute the task for a model."""
+        """Return whether :meth:`graph` supports a model."""
         return False
 
     @staticmethod
     def graph(model: BaseModel, cubes: Any) -> tuple[Tensor, ...]:
-        """Outputs in the order of :attr:`predicted`, without shapes that depend on the data.
+        """Compute the outputs of :attr:`predicted`, without shapes that depend on the data.
 
         Args:
             model (BaseModel): The model, whose backbone encodes all cubes.
@@ -315,15 +314,15 @@ class BaseInferencer:
     @staticmethod
     def graph_gap(model: BaseModel, cubes: Any, name: str, found: Tensor,
                   expected: Tensor) -> Tensor:
-        """How far an output of a graph is from that of the model."""
+        """Compute the difference of an output of a graph from that of the model."""
         return (found.double() - expected.double()).abs()
 
 
 def sort_options(options: dict, *kinds: type) -> list:
-    """Build dataclasses from one dict of the fields of them all.
+    """Build dataclasses from one dict with the fields of all of them.
 
     Raises:
-        TypeError: If none of them has a field.
+        TypeError: If a name is a field of none.
     """
     names = [[field.name for field in fields(kind)] for kind in kinds]
     known = [name for group in names for name in group]
@@ -337,7 +336,7 @@ def sort_options(options: dict, *kinds: type) -> list:
 
 @torch.no_grad()
 def find_inferencers(model: BaseModel, batch_size: int = 32) -> dict[str, BaseInferencer]:
-    """Tasks that a model offers, found by what it does with one clip; the default comes first.
+    """Find the tasks that a model supports by running it on one clip; the default comes first.
 
     Raises:
         ValueError: If the config has no test pipeline.
@@ -357,7 +356,7 @@ def find_inferencers(model: BaseModel, batch_size: int = 32) -> dict[str, BaseIn
 
 
 def published_keys() -> PublishedKeys:
-    """Settings of a config that the registered tasks read."""
+    """Collect the settings of a config that the registered tasks read."""
     keys = [kind.published for kind in INFERENCERS.module_dict.values()]
     return PublishedKeys(*(tuple(dict.fromkeys(sum(group, ())))
                            for group in zip(*keys, strict=True)))

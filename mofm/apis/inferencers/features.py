@@ -16,7 +16,7 @@ class FeaturesOptions(TaskOptions):
     """Options of features.
 
     Args:
-        per_token (bool): Whether to keep the features of the tokens, K times as much as the
+        per_token (bool): Whether to keep the features of the tokens, K times the size of the
             pooled ones. Defaults to True.
     """
 
@@ -40,11 +40,11 @@ class FeaturesResult(Result):
     encoded: np.ndarray
 
     def summary(self) -> str:
-        """Shape of the pooled features."""
+        """Report the shape of the pooled features."""
         return ' x '.join(map(str, self.pooled.shape))
 
     def rows(self) -> list[dict]:
-        """Length of the pooled features and number of encoded tokens of each window."""
+        """Return the norm of the pooled features and the number of encoded tokens per window."""
         return [dict(row, norm=float(np.linalg.norm(pooled)), encoded=int(encoded.sum()))
                 for row, pooled, encoded in zip(super().rows(), self.pooled, self.encoded,
                                                 strict=True)]
@@ -52,7 +52,7 @@ class FeaturesResult(Result):
 
 @INFERENCERS.register_module(FeaturesResult.task)
 class FeaturesInferencer(BaseInferencer):
-    """Features, by all models whose 'tensor' mode gives :class:`MotionFeatures`."""
+    """Features, for all models whose 'tensor' mode returns :class:`MotionFeatures`."""
 
     result_type = FeaturesResult
     options_type = FeaturesOptions
@@ -61,24 +61,24 @@ class FeaturesInferencer(BaseInferencer):
 
     @classmethod
     def offered(cls, model, inputs, sample) -> bool:
-        """Nothing is asked of the head."""
+        """Require pooled features; the head is not used."""
         return hasattr(model(inputs, mode='tensor'), 'pooled')
 
     def predict(self, inputs, samples) -> dict:
-        """Without the head."""
+        """Run the backbone only."""
         features = self.model(inputs, mode='tensor')
         return dict(pooled=features.pooled, tokens=features.tokens, encoded=features.encoded)
 
     def drop(self, options) -> tuple[str, ...]:
-        """Features of the tokens, if they are not wanted."""
+        """Drop the features of the tokens unless ``per_token`` is set."""
         return () if options.per_token else ('tokens', )
 
     def make_result(self, group, windows, outputs, options) -> Result:
-        """Tokens may be None."""
+        """Allow dropped tokens."""
         return super().make_result(group, windows, {'tokens': None, **outputs}, options)
 
     def describe(self) -> str:
-        """A pre-training is published for its backbone."""
+        """Describe a pre-training by its backbone."""
         if not isinstance(self.model, MotionPretrainer):
             return super().describe()
         return ('Backbone pre-trained on masked motion tokens, with the head and the tokenizer of '

@@ -18,13 +18,13 @@ from .base import BaseInferencer
 
 
 class Gallery:
-    """Embeddings of exemplars with the names of their classes; the nearest one counts.
+    """Embeddings of exemplars with class names, matched by the nearest exemplar.
 
     Args:
-        inferencer (MotionInferencer): Of a model for one-shot recognition.
+        inferencer (MotionInferencer): Model for one-shot recognition.
 
     Raises:
-        ValueError: If the model is for another task.
+        ValueError: If the model does not support the task.
     """
 
     def __init__(self, inferencer):
@@ -34,32 +34,32 @@ class Gallery:
         self._embedding = np.zeros((0, 0), np.float32)
 
     def __len__(self) -> int:
-        """Number of exemplars."""
+        """Return the number of exemplars."""
         return len(self._names)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the C classes, in the order in which they came."""
+        """Names of the C classes, in the order they were added."""
         return tuple(dict.fromkeys(self._names))
 
     def add(self, name: str, inputs, **options) -> int:
-        """Add exemplars of a class, which may have some already.
+        """Add exemplars of a new or known class.
 
         Args:
-            name (str): The class.
-            inputs: As of :class:`MotionInferencer`. Every recording becomes an exemplar, with
+            name (str): Class name.
+            inputs: See :meth:`MotionInferencer.iter`. Every recording becomes an exemplar, with
                 ``window`` every window.
-            **options: As of :meth:`MotionInferencer.iter`.
+            **options: See :meth:`MotionInferencer.iter`.
 
         Returns:
-            int: How many were added.
+            int: Number of exemplars added.
 
         Raises:
-            ValueError: If the name is no text, or a recording cannot be used; nothing is added
-                then.
+            ValueError: If the name is not a nonempty string, or a recording cannot be used;
+                nothing is added then.
         """
         if not isinstance(name, str) or not name:
-            raise ValueError(f'name: found {name!r}, expected the class as a text')
+            raise ValueError(f'name: found {name!r}, expected a nonempty string')
         new = self._inferencer.embed(inputs, **options)
         self._embedding = np.concatenate([self._embedding, new]) if self._names else new
         self._names += [name] * len(new)
@@ -69,7 +69,7 @@ class Gallery:
         """Remove all exemplars of a class.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If the class has no exemplar.
         """
         if name not in self._names:
             raise ValueError(f'name: found {name!r}, expected one of {list(self.classes)}')
@@ -78,10 +78,10 @@ class Gallery:
         self._names = [other for other in self._names if other != name]
 
     def similarity(self, embedding: np.ndarray) -> np.ndarray:
-        """Cosine of embeddings with the nearest exemplar of every class.
+        """Compute the cosine of embeddings with the nearest exemplar of every class.
 
         Args:
-            embedding (np.ndarray): (N, E), length 1.
+            embedding (np.ndarray): (N, E) of length 1.
 
         Returns:
             np.ndarray: (N, C) in [-1, 1], classes as in :attr:`classes`.
@@ -103,13 +103,13 @@ class Gallery:
                              'gallery.add(NAME, INPUTS) or gallery.load(FILE)')
 
     def save(self, path: str | PathLike):
-        """Write the gallery and the fingerprint of the model.
+        """Save the exemplars and the fingerprint of the model.
 
         Args:
             path (str or Path): An ``.npz`` file.
 
         Raises:
-            ValueError: If the suffix is another one, or the gallery is empty.
+            ValueError: If the suffix is not ``.npz``, or the gallery is empty.
         """
         path = Path(path)
         if path.suffix != '.npz':
@@ -124,10 +124,10 @@ class Gallery:
         """Replace the exemplars by those of a file.
 
         Args:
-            path (str or Path): What :meth:`save` has written.
+            path (str or Path): File written by :meth:`save`.
 
         Raises:
-            ValueError: If the file is no gallery, or that of another model.
+            ValueError: If the file is not a gallery of this model.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
@@ -145,7 +145,7 @@ class Gallery:
                 embedding.ndim != 2 or len(embedding) != len(name)
                 or embedding.dtype != np.float32 or not np.isfinite(embedding).all()):
             raise ValueError(f'{path}: found name {name.dtype} of shape {name.shape} and embedding'
-                             f' {embedding.dtype} of shape {embedding.shape}, expected N texts '
+                             f' {embedding.dtype} of shape {embedding.shape}, expected N strings '
                              'and (N, E) finite float32')
         self._names, self._embedding = name.tolist(), embedding
 
@@ -155,9 +155,8 @@ class OneShotOptions(ActionOptions):
     """Options of one-shot recognition.
 
     Args:
-        top_k (int): Classes that the result names. Defaults to 5.
-        gallery (Gallery, str or Path): The exemplars, or the file that :meth:`Gallery.save` has
-            written.
+        top_k (int): Number of best classes in the result. Defaults to 5.
+        gallery (Gallery, str or Path): The exemplars, or a file written by :meth:`Gallery.save`.
     """
 
     gallery: Gallery | str | PathLike | None = None
@@ -165,7 +164,9 @@ class OneShotOptions(ActionOptions):
 
 @dataclass
 class OneShotResult(ActionResult):
-    """Classes of a gallery; ``scores`` are cosines with the nearest exemplar, in [-1, 1].
+    """Similarity to the classes of a gallery.
+
+    ``scores`` are cosines with the nearest exemplar, in [-1, 1].
 
     Attributes:
         embedding (np.ndarray): (W, E) float32, length 1.
@@ -177,7 +178,7 @@ class OneShotResult(ActionResult):
 
 @INFERENCERS.register_module(OneShotResult.task)
 class OneShotInferencer(ActionInferencer):
-    """One-shot recognition, by heads that set ``embedding``."""
+    """One-shot recognition, for heads that set ``embedding``."""
 
     result_type = OneShotResult
     options_type = OneShotOptions
@@ -200,18 +201,18 @@ class OneShotInferencer(ActionInferencer):
                              top_k=options.top_k, scores=gallery.similarity(outputs['embedding']))
 
     def embed(self, inputs, progress: bool = False, **options) -> np.ndarray:
-        """Embeddings of all windows of all recordings.
+        """Embed all windows of all recordings.
 
         Args:
-            inputs: As of :meth:`MotionInferencer.iter`.
-            progress (bool): The same. Defaults to False.
-            **options: The same.
+            inputs: See :meth:`MotionInferencer.iter`.
+            progress (bool): Show windows per second. Defaults to False.
+            **options: See :meth:`MotionInferencer.iter`.
 
         Returns:
             np.ndarray: (N, E) float32 of length 1.
 
         Raises:
-            ValueError: As :meth:`MotionInferencer.iter`, and if any recording cannot be used.
+            ValueError: See :meth:`MotionInferencer.iter`; and if any recording cannot be used.
         """
         found = list(self.outputs(inputs, progress, **options))
         if self.problems:
@@ -219,12 +220,12 @@ class OneShotInferencer(ActionInferencer):
         return np.concatenate([outputs['embedding'] for outputs in found])
 
     def describe(self) -> str:
-        """Name of the task."""
+        """Name the task."""
         return 'One-shot action recognition (DT2)' if self.exportable(self.model) else \
             BaseInferencer.describe(self)
 
     def example(self) -> str:
-        """With a gallery."""
+        """Add a gallery to the example."""
         return ('from mofm.apis import Gallery\n'
                 'gallery = Gallery(inferencer)\n'
                 "gallery.add('wave', 'exemplar.pkl')  # one or more of each class\n"
@@ -232,10 +233,10 @@ class OneShotInferencer(ActionInferencer):
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
-        """The head of MoFM."""
+        """Support the head of MoFM."""
         return isinstance(getattr(model, 'cls_head', None), OneShotHead)
 
     @staticmethod
     def graph(model, cubes) -> tuple:
-        """Embeddings (B, E)."""
+        """Compute embeddings (B, E)."""
         return (model.cls_head(model.backbone(cubes)),)

@@ -1,4 +1,4 @@
-"""Base class of results: arrays with the recording and the windows that they are about."""
+"""Base class of results: arrays with their recording and windows."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mofm.utils.files import atomic_write
 
 
 def _plain(value):
-    """Lists and numbers instead of arrays; null instead of NaN, which JSON does not have."""
+    """Convert arrays to lists, with null instead of NaN, which JSON lacks."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == 'f' and not np.isfinite(value).all():
             return np.where(np.isfinite(value), value.astype(object), np.array(None)).tolist()
@@ -28,13 +28,13 @@ class Result:
     Frames are those of the input, counted from 0.
 
     Attributes:
-        task (str): Name of the task, of the class.
-        suffixes (tuple[str]): What :meth:`save` can write, of the class.
-        default_suffixes (tuple[str]): What ``tools/demo.py`` writes, of the class.
-        name (str): The recording.
+        task (str): Name of the task (class attribute).
+        suffixes (tuple[str]): File formats of :meth:`save` (class attribute).
+        default_suffixes (tuple[str]): Formats that ``tools/demo.py`` writes (class attribute).
+        name (str): Name of the recording.
         frames (np.ndarray): (W, 2) int, first and last frame of each window.
         fps (float or None): Frames per second of the input, if known.
-        poses (list[dict]): Annotations that it is about, in the layout and at the frame rate of
+        poses (list[dict]): Annotations of the recording, in the layout and at the frame rate of
             the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
     """
 
@@ -47,15 +47,15 @@ class Result:
     poses: list[dict] = field(default_factory=list, repr=False, kw_only=True)
 
     def summary(self) -> str:
-        """One line for people."""
+        """Summarize the result in one line."""
         return f'{len(self.frames)} windows'
 
     def rows(self) -> list[dict]:
-        """Rows of a table, by default one for each window; all have the same columns."""
+        """Return rows of a table, by default one per window; all have the same columns."""
         return [dict(first=first, last=last) for first, last in self.frames.tolist()]
 
     def persons(self) -> Iterator[tuple]:
-        """Person, frames (T,), keypoints (T, V, 2) and scores (T, V) of everybody."""
+        """Yield ID, frames (T,), keypoints (T, V, 2) and scores (T, V) of each person."""
         for ann in self.poses:
             inds = ann.get('frame_inds', np.arange(ann['total_frames']))
             for row, tracks in enumerate(zip(ann['keypoint'], ann['keypoint_score'],
@@ -66,21 +66,21 @@ class Result:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
 
     def to_dict(self) -> dict:
-        """The task and all fields as numbers, texts and lists, ready for JSON."""
+        """Convert task and fields to numbers, strings and lists, ready for JSON."""
         return dict(task=self.task,
                     **{name: _plain(value) for name, value in self._values().items()})
 
     def save(self, path: str | PathLike) -> list[Path]:
-        """Write the result.
+        """Save the result.
 
         Args:
-            path (str or Path): ``.json`` gets :meth:`to_dict`, ``.npz`` an array per field.
+            path (str or Path): ``.json`` for :meth:`to_dict`, ``.npz`` for an array per field.
 
         Returns:
-            list[Path]: What was written.
+            list[Path]: Written files.
 
         Raises:
-            ValueError: If the suffix is another one.
+            ValueError: If the suffix is not one of :attr:`suffixes`.
         """
         path = Path(path)
         if path.suffix not in self.suffixes:

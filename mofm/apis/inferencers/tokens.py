@@ -1,4 +1,4 @@
-"""Motion tokens: the entry of the codebook for every thermal cube."""
+"""Motion tokens: the codebook entry of every thermal cube."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,11 +30,11 @@ class TokensResult(Result):
     occupied: np.ndarray
 
     def summary(self) -> str:
-        """Number of different tokens."""
+        """Report the number of different tokens."""
         return f'{len(np.unique(self.tokens[self.occupied]))} different tokens'
 
     def rows(self) -> list[dict]:
-        """Numbers of occupied cubes and of different tokens of each window."""
+        """Return the numbers of occupied cubes and different tokens of each window."""
         return [dict(row, occupied=int(seen.sum()), different=len(np.unique(ids[seen])))
                 for row, ids, seen in zip(super().rows(), self.tokens, self.occupied,
                                           strict=True)]
@@ -42,7 +42,7 @@ class TokensResult(Result):
 
 @INFERENCERS.register_module(TokensResult.task)
 class TokensInferencer(BaseInferencer):
-    """Motion tokens, by tokenizers and by the teacher of a pre-training."""
+    """Motion tokens, for tokenizers and the teacher of a pre-training."""
 
     result_type = TokensResult
     predicted = dict(tokens='tokens', occupied='occupied')
@@ -51,26 +51,26 @@ class TokensInferencer(BaseInferencer):
 
     @classmethod
     def offered(cls, model, inputs, sample) -> bool:
-        """A pre-training needs the weights of its teacher."""
+        """Require a tokenizer, or a teacher with weights."""
         teacher = getattr(model, 'tokenizer', None)
         return super().offered(model, inputs, sample) or bool(teacher and teacher.init_cfg)
 
     @cached_property
     def _teacher(self) -> BaseModel | None:
-        """The tokenizer of a pre-training; its weights are in a file of their own."""
+        """Tokenizer of a pre-training, with weights from its own file."""
         teacher = getattr(self.model, 'tokenizer', None)
         if teacher is not None:
             teacher.init_weights()
         return teacher
 
     def predict(self, inputs, samples) -> dict:
-        """By the teacher, if there is one."""
+        """Use the teacher, if there is one."""
         if self._teacher is None:
             return super().predict(inputs, samples)
         return dict(tokens=self._teacher.encode(inputs), occupied=inputs.occupied())
 
     def draw(self, result) -> dict:
-        """Frames and tokens of the first window."""
+        """Draw frames and tokens of the first window."""
         from mofm.visualization import draw_tokenized_clip
 
         clip = result.poses[0]
@@ -85,24 +85,24 @@ class TokensInferencer(BaseInferencer):
             getattr(self.model, 'tokenizer', self.model).vocab_size)}
 
     def describe(self) -> str:
-        """Size of the vocabulary."""
+        """Name the task and the size of the vocabulary."""
         if not isinstance(self.model, MotionTokenizer):
             return super().describe()
         return f'Tokenizer of thermal cubes with {self.model.vocab_size} motion tokens'
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
-        """The two tokenizers of MoFM."""
+        """Support the two tokenizers of MoFM."""
         return isinstance(model, (DVEDTokenizer, KMeansTokenizer))
 
     @staticmethod
     def graph(model, cubes) -> tuple:
-        """Tokens and occupied cubes (B, K)."""
+        """Compute tokens and occupied cubes (B, K)."""
         return token_scores(model, cubes).argmax(2), cubes.occupied()
 
     @staticmethod
     def graph_gap(model, cubes, name, found, expected) -> Tensor:
-        """Of tokens that of their scores: two may fit equally well."""
+        """Compare tokens by their scores, as two may fit equally well."""
         if name != 'tokens':
             return BaseInferencer.graph_gap(model, cubes, name, found, expected)
         scores = token_scores(model, cubes)
@@ -110,7 +110,7 @@ class TokensInferencer(BaseInferencer):
 
 
 def token_scores(model: MotionTokenizer, cubes: ThermalCubes) -> Tensor:
-    """How well every token fits: (B, K, V); the tokenizer takes the best."""
+    """Score every token, (B, K, V); the tokenizer picks the best."""
     if isinstance(model, DVEDTokenizer):
         return model.logits(cubes).flatten(2).transpose(1, 2)
     views = [cubes.union()]
