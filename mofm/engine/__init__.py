@@ -1,4 +1,4 @@
-"""Hooks, optimizers and the parts of a runner."""
+"""Hooks, optimizers and parts of the runner."""
 
 import mofm.hub  # noqa: F401  checkpoints load safely
 

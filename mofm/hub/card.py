@@ -1,4 +1,4 @@
-"""Model cards: plain values in, Markdown out; what is not known is said to be so."""
+"""Model cards in Markdown, which state what is unknown."""
 
 import ast
 import json
@@ -48,15 +48,15 @@ Weights are safetensors and the config is data; loading them runs no code of thi
 
 _MISSING = {
     'license': 'License: ask the publisher before you use the weights.',
-    'metrics': 'Metrics: no results were given.',
-    'trained on': 'Training data: the checkpoint does not name them.',
-    'training': 'Length and seed of the training: the checkpoint does not hold them.',
-    'classes': 'Class names: the checkpoint does not hold them; labels are numbers.',
+    'metrics': 'Metrics: no results are given.',
+    'trained on': 'Training data: not in the checkpoint.',
+    'training': 'Length and seed of the training: not in the checkpoint.',
+    'classes': 'Class names: not in the checkpoint; labels are numbers.',
 }
 
 
 class MetricRow(NamedTuple):
-    """A result of a test: name, value, data and origin."""
+    """Result of a test: name, value, data and origin."""
 
     name: str
     value: float
@@ -66,20 +66,20 @@ class MetricRow(NamedTuple):
 
 @dataclass
 class ModelCard:
-    """What a card says.
+    """Content of a model card.
 
     Args:
         name (str): Title.
-        description (str): What the model does, a phrase.
+        description (str): Task of the model, a phrase.
         weights (str): Name of the weights file.
-        facts (dict[str, str]): Rows of the first table; empty ones are skipped, and said to be
-            unknown if they are one of 'license', 'trained on', 'training' and 'classes'.
-        python, test, train (str): How to use, test and fine-tune the model.
+        facts (dict[str, str]): Rows of the first table; empty ones are skipped, and 'license',
+            'trained on', 'training' and 'classes' are listed as not stated.
+        python, test, train (str): Code to use, test and fine-tune the model.
         training (str): Sentence before ``train``.
         tags (Sequence[str]): Tags on the hub.
         license (str, optional): License of the weights.
         metrics (Sequence[MetricRow]): Results of tests.
-        has_classes (bool): Whether the model should have names of classes. Defaults to False.
+        has_classes (bool): Whether the model should have class names. Defaults to False.
     """
 
     name: str
@@ -96,8 +96,8 @@ class ModelCard:
     has_classes: bool = False
 
     def __str__(self) -> str:
-        """Text of the ``README.md``."""
-        from huggingface_hub import ModelCardData  # heavy, and needed here only
+        """Return the text of the ``README.md``."""
+        from huggingface_hub import ModelCardData  # heavy
 
         front = ModelCardData(license=self.license, library_name='mofm', model_name=self.name,
                               tags=['human-motion', 'skeleton', 'keypoints', *self.tags])
@@ -113,12 +113,12 @@ class ModelCard:
             front=front.to_yaml(), name=self.name, description=self.description,
             weights=self.weights, python=self.python, test=self.test, training=self.training,
             train=self.train, facts=facts,
-            metrics='\n'.join(table) if self.metrics else 'No results were given.',
+            metrics='\n'.join(table) if self.metrics else 'No results are given.',
             missing=''.join(['\n## Not stated\n\n', *missing] if missing else []))
 
 
 def read_dump(text: str) -> dict:
-    """Settings of a config that MMEngine has dumped, read as data; nothing if they are more."""
+    """Read the settings of a config dumped by MMEngine as data; empty if they are more."""
 
     def value(node):
         if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
@@ -135,12 +135,12 @@ def read_dump(text: str) -> dict:
 
 
 def short_path(path: str) -> str:
-    """A path without details of the machine."""
+    """Strip the details of the machine from a path."""
     return f'`{"/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path}`'
 
 
 def describe_data(dataset: dict) -> str:
-    """Files and splits of a data set."""
+    """Describe files and splits of a data set."""
     if 'datasets' in dataset:
         return '; '.join(map(describe_data, dataset['datasets']))
     split = f', split {dataset["split"]}' if dataset.get('split') else ''
@@ -149,12 +149,12 @@ def describe_data(dataset: dict) -> str:
 
 
 def read_metrics(file: Path) -> list[MetricRow]:
-    """Results that ``tools/test.py`` wrote.
+    """Read results written by ``tools/test.py``.
 
     Raises:
-        ValueError: If the file is something else.
+        ValueError: If the file has no results.
     """
-    expected = 'expected a file WORK_DIR/TIME/TIME.json that tools/test.py wrote'
+    expected = 'expected a file WORK_DIR/TIME/TIME.json of tools/test.py'
     try:
         table = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Checkpoints that load safely: no arbitrary objects, no silent mismatch.
+"""Safe loading of checkpoints: no arbitrary objects, no silent mismatch.
 
 MMEngine stores its message hub in a checkpoint. ``torch.load(weights_only=True)`` rejects the
-classes in it, so ``resume=True`` fails with torch >= 2.6; exactly those are allowed here.
+classes in it, so ``resume=True`` fails with torch >= 2.6; exactly these are allowed here.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ from torch import nn
 
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
 
-# the functions NumPy pickles arrays and scalars with
+# functions by which NumPy pickles arrays and scalars
 _RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
 _SCALAR: Any = np.float64(1).__reduce__()[0]
 
 
 def _statistic(owner: type, name: str):
-    """What a HistoryBuffer needs of ``getattr``: its own four statistics, nothing else."""
+    """Return one of the four statistics of a HistoryBuffer, the only allowed ``getattr``."""
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'getattr({owner}, {name!r}) is not allowed')
     return getattr(owner, name)
 
 
 def allow_mmengine_checkpoints():
-    """Let ``torch.load(weights_only=True)`` read what an MMEngine runner stores."""
+    """Allow ``torch.load(weights_only=True)`` to read checkpoints of an MMEngine runner."""
     torch.serialization.add_safe_globals([
         HistoryBuffer, (_statistic, 'builtins.getattr'), np.ndarray, np.dtype,
         type(np.dtype('float64')), type(np.dtype('int64')), type(np.dtype('float32')),
@@ -47,12 +47,12 @@ def allow_mmengine_checkpoints():
 
 
 def check_state(model: nn.Module, state: dict, source: str):
-    """Compare a state dict with the model it is meant for.
+    """Check that a state dict fits a model.
 
     Args:
         model (nn.Module): The model.
-        state (dict): Names to tensors.
-        source (str): File the state comes from, for the message.
+        state (dict): Tensors by name.
+        source (str): File of the state, for the message.
 
     Raises:
         ValueError: If a tensor is missing or has another shape.
@@ -73,7 +73,7 @@ def check_state(model: nn.Module, state: dict, source: str):
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 of the weights of a model."""
+    """Compute the SHA-256 of the weights of a model."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
@@ -82,10 +82,10 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """The file to read for a file, a published folder or the id of one.
+    """Find the file of a checkpoint, of a published folder or of its ID on the hub.
 
     Raises:
-        FileNotFoundError: If there is no such file, and no such model can be downloaded.
+        FileNotFoundError: If the file does not exist, and no such model can be downloaded.
     """
     path = Path(source).expanduser()
     if path.is_dir() or not path.exists() and is_hub_id(source):
@@ -97,33 +97,33 @@ def find_checkpoint(source: str | Path) -> Path:
 
 
 def find_resumable(work_dir: str | Path) -> str | None:
-    """The newest whole checkpoint of a training.
+    """Find the newest intact checkpoint of a training.
 
-    First comes the one that ``last_checkpoint`` names, then the others by the time they were
-    written. A damaged one is skipped with a warning. The main process looks for them on behalf of
-    all, and deletes files that a killed process has left half-written.
+    The one named by ``last_checkpoint`` comes first, then the others by modification time. Damaged
+    ones are skipped with a warning. The main process searches for all processes, and deletes the
+    unfinished files of killed ones.
 
     Args:
         work_dir (str or Path): Folder of the training.
 
     Returns:
-        str or None: Path of a file, or of a folder with a file for each rank; None if there is no
-        checkpoint yet.
+        str or None: Path of a file, or of a folder with a file per rank; None if there is no
+        checkpoint.
 
     Raises:
-        ValueError: If there are checkpoints, but none is whole.
+        ValueError: If there are checkpoints, but none is intact.
     """
     found: list[str | None] = [None]
     if is_main_process():
         for unfinished in Path(work_dir).glob('*.pth.*.tmp'):
             unfinished.unlink()
-        found = [_newest_whole(_saved(Path(work_dir)))]
+        found = [_newest_intact(_list_resumable(Path(work_dir)))]
     broadcast_object_list(found)
     return found[0]
 
 
-def _saved(work_dir: Path) -> list[Path]:
-    """Checkpoints that can be resumed, which the best and published ones cannot; newest first."""
+def _list_resumable(work_dir: Path) -> list[Path]:
+    """List checkpoints that can be resumed, newest first; the best and published ones cannot."""
     saved = [path for path in work_dir.glob('*.pth')
              if re.fullmatch(r'(epoch|iter)_\d+\.pth|preempted\.pth', path.name)]
     saved.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
@@ -135,24 +135,24 @@ def _saved(work_dir: Path) -> list[Path]:
     return saved
 
 
-def _newest_whole(paths: list[Path]) -> str | None:
-    """The first checkpoint that is whole."""
+def _newest_intact(paths: list[Path]) -> str | None:
+    """Return the first intact checkpoint."""
     for path in paths:
-        if _is_whole(path):
+        if _is_intact(path):
             return str(path)
-        print_log(f'{path}: missing or damaged, e.g. truncated; looking for the checkpoint before '
-                  'it', 'current', logging.WARNING)
+        print_log(f'{path}: missing or damaged, e.g. truncated; trying the previous checkpoint',
+                  'current', logging.WARNING)
     if paths:
         names = ', '.join(path.name for path in paths)
-        raise ValueError(f'{paths[0].parent}: found no whole checkpoint ({names}); give another '
+        raise ValueError(f'{paths[0].parent}: found no intact checkpoint ({names}); name another '
                          'one by --resume CHECKPOINT, or omit --resume to start a new training')
     return None
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether every byte of a checkpoint is as it was written; PyTorch does not check."""
+def _is_intact(path: Path) -> bool:
+    """Return whether all checksums of a checkpoint hold, which PyTorch does not check."""
     if path.is_dir():
-        return any(path.iterdir()) and all(map(_is_whole, path.glob('rank*.pth')))
+        return any(path.iterdir()) and all(map(_is_intact, path.glob('rank*.pth')))
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
@@ -162,18 +162,18 @@ def _is_whole(path: Path) -> bool:
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_local(filename: str, map_location=None) -> dict:
-    """Read a checkpoint; registered for MMEngine's ``load_from`` and ``resume`` too.
+    """Read a checkpoint; also used by MMEngine's ``load_from`` and ``resume``.
 
     Args:
         filename (str): Checkpoint of an MMEngine runner, a plain state dict, a ``.safetensors``
-            file, a published folder, or the id of one on the Hugging Face hub.
-        map_location: As for ``torch.load``.
+            file, a published folder, or the ID of one on the Hugging Face hub.
+        map_location: See ``torch.load``.
 
     Returns:
-        dict: What the file holds, made of tensors and of what MMEngine adds.
+        dict: Content of the file: tensors and metadata of MMEngine.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file is not a checkpoint.
     """
     path = find_checkpoint(filename)
@@ -186,7 +186,7 @@ def load_local(filename: str, map_location=None) -> dict:
     except Exception as error:  # damaged bytes raise nearly anything
         reason = (str(error).splitlines() or [''])[0]
         raise ValueError(f'{filename}: not a readable checkpoint ({type(error).__name__}: '
-                         f'{reason}); it may be truncated, or hold objects that are not '
+                         f'{reason}); it may be truncated, or contain objects other than '
                          'weights') from error
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
@@ -197,7 +197,7 @@ def load_local(filename: str, map_location=None) -> dict:
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def load_url(url: str, map_location=None) -> dict:
-    """Download a checkpoint and read it as a local one; MMEngine would unpickle it unchecked.
+    """Download a checkpoint and read it safely; MMEngine would unpickle it.
 
     Raises:
         ValueError: If it cannot be downloaded, or is not a checkpoint.
@@ -208,20 +208,20 @@ def load_url(url: str, map_location=None) -> dict:
         try:
             torch.hub.download_url_to_file(url, str(file))
         except OSError as error:
-            raise ValueError(f'{url}: cannot be downloaded ({error}); fetch it by hand and give '
+            raise ValueError(f'{url}: cannot be downloaded ({error}); download it by hand and use '
                              'its path') from error
     return load_local(str(file), map_location)
 
 
 def load_state(source: str | Path, prefix: str = '') -> dict:
-    """Tensors of a checkpoint.
+    """Load the tensors of a checkpoint.
 
     Args:
-        source (str or Path): As for :func:`load_local`, or a URL.
-        prefix (str): Names of the part, e.g. 'backbone.', which is removed from them.
+        source (str or Path): See :func:`load_local`, or a URL.
+        prefix (str): Prefix of the names of a part, e.g. 'backbone.', which is removed.
 
     Returns:
-        dict: Names to tensors on the CPU.
+        dict: Tensors on the CPU by name.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(source), map_location='cpu')
     state = checkpoint.get('state_dict', checkpoint)
@@ -230,16 +230,16 @@ def load_state(source: str | Path, prefix: str = '') -> dict:
 
 
 def load_weights(model: nn.Module, path: str, prefix: str = ''):
-    """Load a part of a checkpoint into a model, completely or not at all.
+    """Load a checkpoint, or a part of it, into a model, completely or not at all.
 
     Args:
-        model (nn.Module): Receives the weights.
-        path (str): Checkpoint, published folder, id of one on the Hugging Face hub, or URL.
-        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
+        model (nn.Module): Model to load into.
+        path (str): Checkpoint, published folder, ID of one on the Hugging Face hub, or URL.
+        prefix (str): Prefix of the names of a part, e.g. 'backbone.'. Defaults to all.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not a checkpoint, or not of this model.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not a checkpoint, or does not fit the model.
     """
     state = load_state(path, prefix)
     check_state(model, state, path)

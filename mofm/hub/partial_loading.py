@@ -1,7 +1,7 @@
 """Partial loading: weights of a model of another size, as far as they fit.
 
-The position table is resized, as ViT does for another image size (arXiv 2010.11929, Sec. 3.2):
-its rows are a grid of cubes, which bicubic interpolation brings to another grid.
+The position table is resized, as in ViT for another image size (arXiv 2010.11929, Sec. 3.2): its
+rows are a grid of cubes, which is interpolated bicubically.
 """
 
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ class LoadReport:
     """Load status of every tensor.
 
     Attributes:
-        source (str): Where the weights come from.
-        matched (list[str]): Loaded as they are.
-        resized (dict[str, str]): Loaded after a change, with the change.
-        new (dict[str, str]): Left as initialized, with the reason.
-        unused (list[str]): Of the source, without a place in the model.
+        source (str): Source of the weights.
+        matched (list[str]): Tensors loaded unchanged.
+        resized (dict[str, str]): Tensors loaded after resizing, with the sizes.
+        new (dict[str, str]): Tensors kept as initialized, with the reason.
+        unused (list[str]): Tensors of the source that the model lacks.
         notes (list[str]): Assumptions.
         sizes (dict[str, int]): Number of elements of each tensor of the model.
     """
@@ -45,7 +45,7 @@ class LoadReport:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def share(self, kind: str) -> float:
-        """Share of the elements of the model that are 'matched', 'resized' or 'new'."""
+        """Compute the share of the model's elements that are 'matched', 'resized' or 'new'."""
         return sum(self.sizes[name] for name in getattr(self, kind)) / sum(self.sizes.values())
 
     def __str__(self) -> str:
@@ -65,19 +65,19 @@ class LoadReport:
 
 def resize_positions(table: Tensor, source: CubeGrid, target: Tensor, grid: CubeGrid,
                      source_cls: bool = False, target_cls: bool = False) -> Tensor:
-    """Bring a position table to another grid of cubes.
+    """Resize a position table to another grid of cubes.
 
     Bicubic with antialiasing, as in timm: it keeps linear tables linear, and averages where the
     new grid is coarser.
 
     Args:
-        table (Tensor): (1, N, D), the class token first if there is one, then the cubes.
+        table (Tensor): (1, N, D), the class token, if any, before the cubes.
         source (CubeGrid): Grid of ``table``.
-        target (Tensor): (1, N', D), gives the rows that ``table`` has not: that of a class token,
-            and those beyond the grid, which are never read.
+        target (Tensor): (1, N', D), source of the rows that ``table`` lacks: that of a class
+            token, and those beyond the grid, which are never read.
         grid (CubeGrid): Grid of ``target``.
         source_cls (bool): Whether ``table`` begins with a class token.
-        target_cls (bool): Whether ``target`` does.
+        target_cls (bool): Whether ``target`` begins with a class token.
 
     Returns:
         Tensor: (1, N', D).
@@ -95,27 +95,26 @@ def resize_positions(table: Tensor, source: CubeGrid, target: Tensor, grid: Cube
 
 def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
                  source_grid: dict | None = None) -> LoadReport:
-    """Load what fits into a model, which keeps its values elsewhere.
+    """Load the weights that fit into a model; others keep their values.
 
-    The position table of a backbone is resized where canvas or patch differ. Its cube embedding
-    reads all frames and pixels of a cube; for another number of frames or another patch there is
-    no meaningful resizing, and it is new.
+    The position table of a backbone is resized if canvas or patch differ. Its cube embedding reads
+    all frames and pixels of a cube, so it is not loaded if frames or patch differ.
 
     Args:
-        model (nn.Module): Receives the weights; initialize it first.
-        source (str or Path): Checkpoint, published folder, id of one on the Hugging Face hub, or
+        model (nn.Module): Initialized model to load into.
+        source (str or Path): Checkpoint, published folder, ID of one on the Hugging Face hub, or
             URL.
-        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
-        source_grid (dict, optional): ``canvas``, ``patch`` and, if it is another, ``num_frames``
-            of the source. A published folder knows them; a plain checkpoint does not.
+        prefix (str): Prefix of the names of a part, e.g. 'backbone.'. Defaults to all.
+        source_grid (dict, optional): ``canvas``, ``patch`` and, if different, ``num_frames`` of
+            the source. A published folder knows them; a plain checkpoint does not.
 
     Returns:
         LoadReport: Load status of every tensor.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not a checkpoint, ``source_grid`` is not its grid, or nothing
-            fits.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not a checkpoint, ``source_grid`` does not fit it, or nothing
+            fits the model.
     """
     file = source if '://' in str(source) else find_checkpoint(source)
     state = load_state(file, prefix)
@@ -148,14 +147,14 @@ def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
 
 
 def _with_positions(model: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Prefix and module of everything with a position table over a grid of cubes."""
+    """Yield prefix and module of all modules with a position table over a grid of cubes."""
     for name, module in model.named_modules():
         if isinstance(getattr(module, 'grid', None), CubeGrid) and hasattr(module, 'pos_embed'):
             yield f'{name}.' if name else '', module
 
 
 def _published_grid(file: str | Path, path: str) -> dict | None:
-    """Geometry of a part of a published model, None for any other checkpoint."""
+    """Read the geometry of a part of a published model, None for other checkpoints."""
     file = Path(file)
     if file.suffix != '.safetensors' or not file.with_name('config.json').is_file():
         return None
@@ -174,11 +173,11 @@ def _fit(report: LoadReport, state: dict, path: str, backbone: Any, grid: dict |
     here, table = backbone.grid, state[name]
     if grid is None:
         if table.shape == backbone.pos_embed.shape:
-            report.notes.append(f'{name}: the grid of the source is not known and taken as '
-                                'equal; else give source_grid=dict(canvas=..., patch=...)')
+            report.notes.append(f'{name}: the grid of the source is unknown and assumed equal; '
+                                'otherwise set source_grid=dict(canvas=..., patch=...)')
         else:
-            report.new[name] = (f'{tuple(table.shape)} in the source, whose grid is not known; '
-                                'source_grid=dict(canvas=..., patch=...) would resize it')
+            report.new[name] = (f'{tuple(table.shape)} in the source, whose grid is unknown; set '
+                                'source_grid=dict(canvas=..., patch=...) to resize it')
         return
     there = CubeGrid(**{'num_frames': here.num_frames, **grid})
     source_cls, target_cls = f'{path}cls_token' in state, backbone.cls_token is not None
@@ -201,14 +200,14 @@ def _fit(report: LoadReport, state: dict, path: str, backbone: Any, grid: dict |
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class PretrainedInit:
-    """Weights of a checkpoint, all of them or an error; ``init_cfg=dict(type='Pretrained', ...)``.
+    """Initialization by a checkpoint that fits completely, ``dict(type='Pretrained', ...)``.
 
     Args:
-        checkpoint (str): File, published folder, id of the Hugging Face hub or URL.
-        prefix (str): Names of the part, e.g. 'backbone.'. Defaults to everything.
-        partial (bool): Load what fits, see :func:`load_partial`; the report goes to the log.
+        checkpoint (str): File, published folder, ID on the Hugging Face hub or URL.
+        prefix (str): Prefix of the names of a part, e.g. 'backbone.'. Defaults to all.
+        partial (bool): Load the weights that fit, see :func:`load_partial`, and log the report.
             Defaults to False.
-        source_grid (dict, optional): As of :func:`load_partial`.
+        source_grid (dict, optional): See :func:`load_partial`.
     """
 
     def __init__(self, checkpoint: str, prefix: str = '', partial: bool = False,

@@ -1,15 +1,15 @@
-"""Published models: a folder of weights and a description, neither of which can run code.
+"""Published models: folders of weights and a description, neither of which can run code.
 
-``tools/publish.py`` writes it, a Hugging Face repository may hold it::
+``tools/publish.py`` writes them, also for a Hugging Face repository::
 
     model-<sha8>.safetensors   weights; the name has the first 8 digits of their SHA-256
-    config.json                the model and what goes into it, see :func:`check_config`
-    labels.txt                 one class name a line, if the model has classes
+    config.json                model and inputs, see :func:`check_config`
+    labels.txt                 one class name per line, if the model has classes
     README.md                  model card
 
 MMEngine runs a config: it may import modules, inherit from other files, and a ``type`` with a dot
-imports whatever it names. A ``config.json`` is never read that way. It is data of a few kinds, and
-each ``type`` in it is a name that is registered in MoFM.
+imports whatever it names. A ``config.json`` is never read that way: it is plain data, and each
+``type`` in it is a name registered in MoFM.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from mmengine.registry import Registry
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
 from mofm.utils.checks import found_expected
 
-#: What is fetched from the hub.
+#: Files to download from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
 #: Settings of a test data set that every inference needs.
 _DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout')
@@ -33,7 +33,7 @@ _DATASET_KEYS = ('type', 'pipeline', 'layout', 'to_layout')
 _HUB_ID = re.compile(r'\w[\w.-]{0,95}/\w[\w.-]{0,95}', re.ASCII)
 _FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors', '.py', '.json', '.yaml', '.yml')
 _WEIGHTS = re.compile(r'model-([0-9a-f]{8})\.safetensors')
-_MAX_BYTES = 2**20  # of config.json and labels.txt, which have a few thousand
+_MAX_BYTES = 2**20  # of config.json and labels.txt, which have a few kB
 _MAX_DEPTH = 20
 _MAX_NUMBER = 10**6
 _MAX_CANVAS = 4096  # the number of cubes grows with its square
@@ -43,11 +43,11 @@ _FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file',
 
 
 class PublishedKeys(NamedTuple):
-    """Settings that a task needs beside the type, pipeline and joint layout of a test.
+    """Settings of a task besides the type, pipeline and joint layout of its test.
 
     Attributes:
         dataset (tuple[str]): Of the test data set.
-        metric (tuple[str]): Of metrics; a ``type`` within is a function of MoFM.
+        metric (tuple[str]): Of metrics; a ``type`` in them is a function of MoFM.
     """
 
     dataset: tuple[str, ...] = ()
@@ -55,45 +55,45 @@ class PublishedKeys(NamedTuple):
 
 
 def is_hub_id(source: str | Path) -> bool:
-    """Whether ``source`` reads as ``user/model`` and not as a file."""
+    """Return whether ``source`` looks like ``user/model`` and not like a file."""
     source = str(source)
     return bool(_HUB_ID.fullmatch(source)) and not source.endswith(_FILE_SUFFIXES)
 
 
 def find_published(source: str | Path, revision: str | None = None) -> Path:
-    """Folder of a published model, downloaded if it is neither local nor in the cache.
+    """Find the folder of a published model; download it if it is neither local nor cached.
 
     Args:
-        source (str or Path): Local folder, or id of a repository of the Hugging Face hub.
+        source (str or Path): Local folder, or ID of a repository on the Hugging Face hub.
         revision (str, optional): Branch, tag or commit of the repository.
 
     Raises:
-        FileNotFoundError: If there is no such folder, and no such repository can be reached.
+        FileNotFoundError: If neither folder nor repository can be found.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     if not is_hub_id(source):
-        raise FileNotFoundError(f'{source}: no such folder, expected one that tools/publish.py '
-                                'wrote, or the id user/model of a Hugging Face repository')
-    from huggingface_hub import constants, snapshot_download  # heavy, and needed here only
+        raise FileNotFoundError(f'{source}: no such folder, expected one of tools/publish.py, or '
+                                'the ID user/model of a Hugging Face repository')
+    from huggingface_hub import constants, snapshot_download  # heavy
     try:
         return Path(snapshot_download(str(source), revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # the network fails in many ways
         reason = (str(error).splitlines() or [''])[0]
         at = f' (revision {revision})' if revision else ''
         raise FileNotFoundError(
-            f'{source}{at}: found neither a local folder nor a model that could be downloaded\n'
+            f'{source}{at}: found neither a local folder nor a model to download\n'
             f'  tried the folder {folder.absolute()}\n'
             f'  tried the cache {constants.HF_HUB_CACHE}\n'
             f'  tried {constants.ENDPOINT}/{source}: {type(error).__name__}: {reason}\n'
-            f'By hand, where there is network: hf download {source}'
-            f'{f" --revision {revision}" if revision else ""} --local-dir FOLDER; then give the '
+            f'By hand, with network access: hf download {source}'
+            f'{f" --revision {revision}" if revision else ""} --local-dir FOLDER; then use the '
             'path of FOLDER') from error
 
 
 def find_weights(folder: Path) -> Path:
-    """The one weights file of a published folder.
+    """Find the weights file of a published folder.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -104,7 +104,7 @@ def find_weights(folder: Path) -> Path:
         names = sorted(path.name for path in folder.iterdir())
         raise FileNotFoundError(
             f'{folder}: found {names[:8] or "nothing"}, expected model-<sha8>.safetensors and '
-            'config.json of tools/publish.py; a checkpoint of a training is given as a file')
+            'config.json of tools/publish.py; for a checkpoint of a training use its file')
     if len(found) > 1:
         raise ValueError(f'{folder}: found {[path.name for path in found]}, expected one model '
                          'per folder')
@@ -112,10 +112,10 @@ def find_weights(folder: Path) -> Path:
 
 
 def read_weights(path: Path) -> dict:
-    """Tensors of a safetensors file.
+    """Read the tensors of a safetensors file.
 
     Raises:
-        ValueError: If the file is damaged, or not the one that its name promises.
+        ValueError: If the file is damaged, or does not match the hash in its name.
     """
     from safetensors.torch import load
     content = path.read_bytes()
@@ -123,43 +123,43 @@ def read_weights(path: Path) -> dict:
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
         raise ValueError(f'{path}: found SHA-256 {digest[:8]}..., expected {promised[1]}... as in '
-                         'the name; the file is damaged or incomplete, fetch it again')
+                         'the name; the file is damaged or incomplete, download it again')
     try:
         return load(content)
     except Exception as error:  # damaged bytes raise nearly anything
         raise ValueError(f'{path}: not a readable safetensors file ({type(error).__name__}: '
-                         f'{error}); it may be truncated, fetch it again') from error
+                         f'{error}); it may be truncated, download it again') from error
 
 
 def read_labels(folder: Path) -> list[str] | None:
-    """Class names of a published folder, None if it has none.
+    """Read the class names of a published folder, None if it has none.
 
     Raises:
-        ValueError: If they are not lines of text.
+        ValueError: If a line is empty or not printable.
     """
     path = folder / 'labels.txt'
     if not path.is_file():
         return None
     labels = _read(path).splitlines()
     if not all(label.strip() and label.isprintable() for label in labels):
-        raise ValueError(f'{path}: found an empty or unprintable line, expected a class name in '
-                         'each')
+        raise ValueError(f'{path}: found an empty or unprintable line, expected one class name '
+                         'per line')
     return labels
 
 
 def read_config(path: Path, keys: PublishedKeys | None = None) -> Config:
-    """A ``config.json``, checked.
+    """Read and check a ``config.json``.
 
     Args:
         path (Path): The file.
-        keys (PublishedKeys, optional): As of :func:`check_config`.
+        keys (PublishedKeys, optional): See :func:`check_config`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not JSON, or holds anything that :func:`check_config` refuses.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not JSON, or contains anything that :func:`check_config` refuses.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file, expected the one tools/publish.py wrote')
+        raise FileNotFoundError(f'{path}: no such file, expected that of tools/publish.py')
     text = _read(path)
     try:
         content = json.loads(text)
@@ -176,7 +176,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8')
     except UnicodeDecodeError:
-        raise ValueError(f'{path}: found other bytes, expected text in UTF-8') from None
+        raise ValueError(f'{path}: found invalid UTF-8, expected text in UTF-8') from None
 
 
 def check_config(content: Any, where: str, keys: PublishedKeys | None = None):
@@ -184,16 +184,16 @@ def check_config(content: Any, where: str, keys: PublishedKeys | None = None):
 
     Allowed are ``default_scope``, ``model``, ``test_dataloader.dataset`` and ``test_evaluator``,
     made of numbers, single words, lists and dicts. Each ``type`` is registered in MoFM itself:
-    no dotted path, no class of MMEngine. Nothing names a file.
+    no dotted path, no class of MMEngine. File names are refused.
 
     Args:
         content: The parsed JSON.
         where (str): The file, for the message.
-        keys (PublishedKeys, optional): Settings of data set and metrics that are allowed. By
-            default all names are, for readers of the model alone.
+        keys (PublishedKeys, optional): Allowed settings of data set and metrics. By default all,
+            for readers of the model only.
 
     Raises:
-        ValueError: If anything else is found.
+        ValueError: If it contains anything else.
     """
     _check_keys(content, where, ('default_scope', 'model', 'test_dataloader', 'test_evaluator'))
     if content.get('default_scope') != 'mofm':
@@ -216,7 +216,7 @@ def check_config(content: Any, where: str, keys: PublishedKeys | None = None):
 
 
 def describe_config(cfg: Config, keys: PublishedKeys) -> dict:
-    """Content of a ``config.json``: the model and how its inputs are made, no file names."""
+    """Return the content of a ``config.json``: model and input pipeline, no file names."""
     cfg = cfg.to_dict()
     dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     metrics = cfg.get('test_evaluator') or []
@@ -229,11 +229,11 @@ def describe_config(cfg: Config, keys: PublishedKeys) -> dict:
                                       if k in dataset}),
         test_evaluator=[{k: metric[k] for k in ('type', *keys.metric) if k in metric}
                         for metric in metrics if metric['type'] in METRICS.module_dict])
-    return json.loads(json.dumps(content))  # tuples become lists here, not at the first reader
+    return json.loads(json.dumps(content))  # tuples to lists, as in the file
 
 
 def _without_training(cfg):
-    """Settings of a model without losses and without the files that it started from."""
+    """Remove losses and initial checkpoints from the settings of a model."""
     if isinstance(cfg, dict):
         return {k: _without_training(v) for k, v in cfg.items() if k not in ('init_cfg', 'loss')}
     return [_without_training(v) for v in cfg] if isinstance(cfg, (list, tuple)) else cfg
@@ -244,7 +244,7 @@ def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
 
 
 def _check_keys(value: Any, where: str, allowed: tuple | None, field: str = ''):
-    """Refuse what is no dict of the allowed keys; None allows all."""
+    """Refuse anything but a dict of the allowed keys; None allows all."""
     if not isinstance(value, dict):
         raise _error(where, field, value, f'a dict with {", ".join(allowed or ("settings", ))}')
     for key in value:
@@ -253,7 +253,7 @@ def _check_keys(value: Any, where: str, allowed: tuple | None, field: str = ''):
 
 
 def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 0):
-    """Refuse what :func:`check_config` does not allow, in a value and all it holds."""
+    """Refuse a value that, at any depth, :func:`check_config` does not allow."""
     if depth > _MAX_DEPTH:
         raise _error(where, field[:80], '...', f'at most {_MAX_DEPTH} levels')
     if isinstance(value, dict):
@@ -269,7 +269,7 @@ def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 
             _check(item, where, f'{field}[{index}]', registry, depth + 1)
     elif isinstance(value, str):
         if not _TEXT.fullmatch(value):
-            raise _error(where, field, value, 'a single word, no file, URL or import')
+            raise _error(where, field, value, 'a single word without file, URL or import')
     elif value is not None:
         limit = _MAX_CANVAS if field.endswith('canvas') else _MAX_NUMBER
         if not math.isfinite(value) or abs(value) > limit:
@@ -279,5 +279,5 @@ def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 
 def _check_type(name: Any, where: str, field: str, registry: Registry):
     registry.import_from_location()
     if not isinstance(name, str) or name not in registry.module_dict:
-        raise _error(where, field, name, f'a {registry.name} that is registered in MoFM; a class '
-                     'of a project is, once the project is imported')
+        raise _error(where, field, name, f'a {registry.name} registered in MoFM; import the '
+                     'project of a class first')

@@ -1,6 +1,6 @@
-"""Weights that other authors have released, to checkpoints of MoFM and back.
+"""Conversion of weights released by other authors to checkpoints of MoFM and back.
 
-A project knows the names: its module ``released`` has the functions of :class:`Names`.
+The module ``released`` of a project maps the names by the functions of :class:`Names`.
 ``tools/convert_checkpoint.py`` is the command.
 """
 
@@ -18,17 +18,17 @@ State = dict[str, Tensor]
 
 
 class Names(Protocol):
-    """Name map of a project; both functions raise ValueError if it does not fit."""
+    """Name map of a project; both functions raise ValueError if the weights do not fit."""
 
     def from_released(self, content: Any) -> State:
-        """Content of a released file, to weights by the names of the project."""
+        """Convert the content of a released file to weights by the names of the project."""
 
     def to_released(self, state: State) -> dict:
-        """Weights by the names of the project, to the content that the authors' code loads."""
+        """Convert weights by the names of the project to what the authors' code loads."""
 
 
 class _Ignored:
-    """Stands for any object beside the weights, e.g. of a learning rate schedule."""
+    """Stand-in for any object besides the weights, e.g. a learning rate schedule."""
 
     def __init__(self, *args):
         pass
@@ -38,7 +38,7 @@ class _Ignored:
 
 
 def named_tensors(content: Any) -> State:
-    """Weights without the ``module.`` that ``nn.DataParallel`` puts before their names.
+    """Strip the prefix ``module.`` of ``nn.DataParallel`` from the names of weights.
 
     Raises:
         ValueError: If it is not a dict of tensors.
@@ -49,15 +49,15 @@ def named_tensors(content: Any) -> State:
 
 
 def check_names(state: State, expected: set[str], model: str):
-    """Refuse weights in which something is missing or unknown.
+    """Refuse weights with missing or unknown names.
 
     Args:
         state (dict): Weights by name.
-        expected (set[str]): All names.
-        model (str): What has these, for the message.
+        expected (set[str]): Expected names.
+        model (str): Name of the model, for the message.
 
     Raises:
-        ValueError: If the names are others.
+        ValueError: If the names differ.
     """
     missing, unknown = sorted(expected - state.keys()), sorted(state.keys() - expected)
     if missing or unknown:
@@ -66,10 +66,10 @@ def check_names(state: State, expected: set[str], model: str):
 
 
 def read_content(path: str | Path) -> Any:
-    """Read a checkpoint without running what it may hold; objects beside the weights are ignored.
+    """Read a checkpoint without running its code; objects besides the weights are ignored.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it is not a checkpoint.
     """
     path = find_checkpoint(path)
@@ -82,7 +82,7 @@ def read_content(path: str | Path) -> Any:
     except Exception as error:  # damaged bytes raise nearly anything
         reason = (str(error).splitlines() or [''])[0]
         raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: {reason}); '
-                         'it may be truncated or hold no weights') from error
+                         'it may be truncated or contain no weights') from error
 
 
 def read_released(path: str | Path, names: Names) -> State:
@@ -90,13 +90,13 @@ def read_released(path: str | Path, names: Names) -> State:
 
     Args:
         path (str or Path): E.g. ``FT_MB_release_MB_ft_h36m/best_epoch.bin``.
-        names (Names): Of the project.
+        names (Names): Name map of the project.
 
     Returns:
         dict: Tensors by the names of the project.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it is not a released checkpoint of the project.
     """
     content = read_content(path)
@@ -110,15 +110,15 @@ def convert_checkpoint(source: str | Path, target: str | Path, names: Names) -> 
     """Convert a released checkpoint, or one of ours for the code of its authors.
 
     Args:
-        source (str or Path): Ours has a ``state_dict``, as what MMEngine writes.
-        target (str or Path): File to write, whose folder is made if needed.
-        names (Names): Of the project.
+        source (str or Path): Checkpoint; ours has a ``state_dict``, as written by MMEngine.
+        target (str or Path): Output file, whose folder is made if needed.
+        names (Names): Name map of the project.
 
     Returns:
         int: Number of tensors.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it is not a checkpoint of the project.
     """
     content = read_content(source)

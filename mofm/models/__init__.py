@@ -1,4 +1,4 @@
-"""Models: tokenizers, backbones, heads, losses and the classes that join them."""
+"""Models: tokenizers, backbones, heads, losses, and motion models that combine them."""
 
 from .backbones import *  # noqa: F401,F403
 from .data_preprocessor import MotionDataPreprocessor, SkeletonDataPreprocessor

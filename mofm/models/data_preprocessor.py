@@ -1,4 +1,4 @@
-"""Data preprocessors: key points to the device, and to thermal cubes."""
+"""Data preprocessors: keypoints to the device, and to thermal cubes."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -8,28 +8,27 @@ from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes, stack_inputs
 
 
 def joints_last(keypoints: torch.Tensor) -> torch.Tensor:
-    """(B, [clips,] M, J, T, C) to (B * clips, M, T, J, C), a view."""
+    """View (B, [clips,] M, J, T, C) as (B * clips, M, T, J, C)."""
     return keypoints.view(-1, *keypoints.shape[-4:]).transpose(2, 3)
 
 
 @MODELS.register_module()
 class SkeletonDataPreprocessor(BaseDataPreprocessor):
-    """Stack the key points of a batch on the device, for models that read coordinates.
+    """Keypoints of a batch on the device, for models that read coordinates.
 
-    Samples with fewer persons are padded with missing ones; the clips of a sample are put behind
-    each other in the batch.
+    Samples with fewer persons are padded with missing ones; the clips of a sample are consecutive
+    in the batch.
     """
 
     def __init__(self):
         super().__init__(non_blocking=True)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
+        """Convert collated samples of :class:`PackMotionInputs` to the arguments of a model.
 
         Args:
-            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, T, C), or a list of the
-                same without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack
-                theirs.
+            data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, T, C), or a list of these
+                without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack theirs.
             training (bool): Unused.
 
         Returns:
@@ -40,7 +39,7 @@ class SkeletonDataPreprocessor(BaseDataPreprocessor):
                     data_samples=data.get('data_samples'))
 
     def _receive(self, data: dict) -> dict:
-        """The batch on the device, its labels in their samples."""
+        """Move a batch to the device and its labels to their samples."""
         if not isinstance(data['inputs']['keypoints'], torch.Tensor):
             data = dict(data, inputs=stack_inputs(data['inputs']))
         data = self.cast_data(data)
@@ -53,10 +52,10 @@ class SkeletonDataPreprocessor(BaseDataPreprocessor):
 
 @MODELS.register_module()
 class MotionDataPreprocessor(SkeletonDataPreprocessor):
-    """Stack the samples of a batch on the device as :class:`ThermalCubes`.
+    """Samples of a batch on the device as :class:`ThermalCubes`.
 
     Samples with fewer persons are padded with missing ones; the clips of a sample (``num_clips``
-    of the sampling) are put behind each other in the batch.
+    of the sampling) are consecutive in the batch.
 
     Args:
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
@@ -76,11 +75,11 @@ class MotionDataPreprocessor(SkeletonDataPreprocessor):
         self.use_score = use_score
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Collated samples of :class:`PackMotionInputs` to the arguments of a model.
+        """Convert collated samples of :class:`PackMotionInputs` to the arguments of a model.
 
         Args:
             data (dict): ``inputs`` with ``keypoints`` (B, [clips,] M, J, F, 3), optionally
-                ``heatmap`` (B, [clips,] J, F, H, W) and ``mask`` (B, K), or lists of the same
+                ``heatmap`` (B, [clips,] J, F, H, W) and ``mask`` (B, K), or lists of these
                 without B; ``data_samples`` (list); ``labels`` (B,) if the samples lack theirs.
             training (bool): Unused.
 

@@ -10,12 +10,12 @@ from .precision import full_precision
 
 @MODELS.register_module()
 class JigsawDetector(BaseModel):
-    """Learns to solve the jigsaw of normal motion; motion that it cannot solve is abnormal.
+    """Anomaly detector by the jigsaw of normal motion; motion it cannot solve is abnormal.
 
     Args:
         backbone (dict): Encoder of thermal cubes.
         head (dict): :class:`JigsawHead` with the canvas and patch of the backbone.
-        data_preprocessor (dict, optional): Renders the clips.
+        data_preprocessor (dict, optional): Renderer of the clips.
     """
 
     def __init__(self, backbone: dict, head: dict, data_preprocessor: dict | None = None):
@@ -30,7 +30,7 @@ class JigsawDetector(BaseModel):
 
     def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
                 mode: str = 'tensor'):
-        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor')."""
+        """Return losses ('loss'), samples ('predict') or :class:`MotionFeatures` ('tensor')."""
         if mode == 'tensor':
             return self.backbone(inputs)
         occupied = self.head.occupied(inputs.peaks())

@@ -1,6 +1,5 @@
 """MotionPretrainer: BERT on motion tokens (MoFM, Sec. 3.3; BEiT, arXiv 2106.08254)."""
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -13,17 +12,16 @@ from .precision import full_precision
 
 @MODELS.register_module()
 class MotionPretrainer(TeacherMixin, BaseModel):
-    """Predict the motion tokens of masked cubes; a frozen tokenizer is the teacher.
+    """Pre-training by prediction of the motion tokens of masked cubes from a frozen tokenizer.
 
     Args:
         backbone (dict): Encoder of thermal cubes.
         tokenizer (dict): Teacher, with ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
         head (dict): T-Head.
-        data_preprocessor (dict, optional): Renders the clips.
+        data_preprocessor (dict, optional): Renderer of the clips.
 
     Raises:
-        ValueError: If teacher and head have different vocabularies, or teacher and backbone
-            different cubes.
+        ValueError: If teacher and head differ in vocabulary, or teacher and backbone in cubes.
     """
 
     def __init__(self,
@@ -49,7 +47,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
         return self.teacher
 
     def init_weights(self):
-        """Initialize backbone and head, load the teacher."""
+        """Initialize backbone and head, and load the teacher."""
         super().init_weights()
         if not self.tokenizer.init_cfg:
             raise ValueError("tokenizer: found no init_cfg, expected init_cfg=dict(type="
@@ -64,7 +62,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
 
     def forward(self, inputs: ThermalCubes, mask: Tensor | None = None,
                 data_samples: list | None = None, mode: str = 'tensor'):
-        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
+        """Return losses ('loss'), samples ('predict') or :class:`MotionFeatures` ('tensor').
 
         Args:
             inputs (ThermalCubes): B clips.
@@ -76,7 +74,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             return self.backbone(inputs, mask)
         if mask is None:
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
-                             'pipeline, between ThermalCubeFormat and PackMotionInputs')
+                             'pipeline between ThermalCubeFormat and PackMotionInputs')
         self._load_teacher()  # a test does not call init_weights
         ids = self.tokenizer.encode(inputs, mask)  # (N,)
         tokens = self.backbone(inputs, mask).tokens[mask]  # (N, D)
@@ -92,8 +90,3 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             sample.set_field(pred, 'pred_tokens')
             sample.set_field(gt, 'gt_tokens')
         return data_samples
-
-    @torch.no_grad()
-    def extract_features(self, inputs: ThermalCubes):
-        """:class:`MotionFeatures` without masking and gradient."""
-        return self.backbone(inputs)

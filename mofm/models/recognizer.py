@@ -1,4 +1,4 @@
-"""MotionRecognizer: backbone and head for clips with labels (DT1, DT2, DT4)."""
+"""MotionRecognizer: backbone and head for labeled clips (DT1, DT2, DT4)."""
 
 import torch
 from mmengine.model import BaseModel
@@ -11,15 +11,15 @@ from .precision import full_precision
 
 @MODELS.register_module()
 class MotionRecognizer(BaseModel):
-    """Pooled features into a head: classification, one-shot embedding, supervised anomalies.
+    """Backbone with a head: classification, one-shot embedding, supervised anomaly detection.
 
     Args:
         backbone (dict): Encoder of thermal cubes. ``frozen=True`` makes it a linear probe,
             ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` fine-tuning,
             neither training from scratch.
-        cls_head (dict): Head with ``loss(features, labels)``, a dict, and ``predict(features,
-            data_samples)``, the data samples with what they were found to be.
-        data_preprocessor (dict, optional): Renders the clips.
+        cls_head (dict): Head with ``loss(features, labels)``, which returns a dict, and
+            ``predict(features, data_samples)``, which adds predictions to the data samples.
+        data_preprocessor (dict, optional): Renderer of the clips.
     """
 
     def __init__(self, backbone: dict, cls_head: dict, data_preprocessor: dict | None = None):
@@ -29,7 +29,7 @@ class MotionRecognizer(BaseModel):
 
     def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
                 mode: str = 'tensor'):
-        """Losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor')."""
+        """Return losses ('loss'), samples ('predict') or :class:`MotionFeatures` ('tensor')."""
         features = self.backbone(inputs)
         if mode == 'tensor':
             return features
@@ -39,8 +39,3 @@ class MotionRecognizer(BaseModel):
             labels = torch.cat([s.gt_label for s in data_samples]).to(inputs.device)
             clips = len(inputs) // len(data_samples)
             return self.cls_head.loss(features, labels.repeat_interleave(clips))
-
-    @torch.no_grad()
-    def extract_features(self, inputs: ThermalCubes):
-        """:class:`MotionFeatures` of the clips, without gradient."""
-        return self.backbone(inputs)

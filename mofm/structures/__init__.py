@@ -1,6 +1,6 @@
 """Neutral data structures: joint layouts, cube grid, thermal cubes, features.
 
-Layouts and the score threshold need NumPy only; what needs torch is imported on first use.
+Layouts and the score threshold only need NumPy; modules that need torch load on first use.
 """
 
 from importlib import import_module
@@ -20,8 +20,7 @@ _TORCH = dict(CubeGrid='cube_grid', MotionFeatures='motion_features',
               stack_inputs='stacking')
 
 __all__ = ['LAYOUTS', 'SCORE_THRESHOLD', 'CubeGrid', 'Layout', 'MotionFeatures', 'RenderedCubes',
-           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs',
-           'visible_joints']
+           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs', 'visible_joints']
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Geometry of the thermal cubes; the only place that knows their order."""
+"""Geometry and order of the thermal cubes."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from torch import Tensor
 class CubeGrid:
     """Grid of the thermal cubes of a clip (MoFM, Sec. 3.1).
 
-    Cube ``k = row * cols + col`` covers the pixels ``patch * row ... patch * (row + 1) - 1`` and
-    the same for columns, over all joints and frames.
+    Cube ``k = row * cols + col`` covers the rows ``patch * row ... patch * (row + 1) - 1`` and
+    the columns alike, over all joints and frames.
 
     Args:
         num_frames (int): F, frames of a clip. Defaults to 48.
@@ -41,7 +41,7 @@ class CubeGrid:
 
     @property
     def rows(self) -> int:
-        """Cubes in a column (= in a row, the canvas is square)."""
+        """Number of cubes in a column (and in a row, as the canvas is square)."""
         return self.canvas // self.patch
 
     cols = rows
@@ -52,14 +52,14 @@ class CubeGrid:
         return self.rows * self.cols
 
     def index(self, x, y):
-        """Find the cube that holds the point (x, y).
+        """Find the cubes of points (x, y).
 
         Args:
             x (np.ndarray | Tensor): Columns on the canvas in pixels, any shape.
             y (np.ndarray | Tensor): Rows on the canvas in pixels, same shape.
 
         Returns:
-            np.ndarray | Tensor: Index of the cube, -1 for points outside the canvas or NaN.
+            np.ndarray | Tensor: Indices of cubes, -1 for points outside of the canvas or NaN.
         """
         inside = (x >= 0) & (x < self.canvas) & (y >= 0) & (y < self.canvas)
         if isinstance(inside, Tensor):
@@ -72,7 +72,7 @@ class CubeGrid:
         """Cut the cubes into P equal pieces, for the token jigsaw.
 
         Args:
-            grid (tuple[int, int] | str): Rows and columns of rectangles, or 'raster': runs of
+            grid (tuple[int, int] | str): Rows and columns of rectangles, or 'raster', runs of
                 cubes in raster order.
             num_pieces (int): P with 'raster'.
 
@@ -104,7 +104,7 @@ class CubeGrid:
         return cut.reshape(shape[0], self.num_cubes, *shape[1:-2], p, p)
 
     def merge(self, cubes: Tensor) -> Tensor:
-        """Inverse of :meth:`split`."""
+        """Invert :meth:`split`."""
         shape = cubes.shape
         cut = cubes.reshape(shape[0], self.rows, self.cols, *shape[2:]).movedim((1, 2), (-4, -2))
         return cut.reshape(shape[0], *shape[2:-2], self.canvas, self.canvas)

@@ -1,7 +1,7 @@
-"""Joint layouts as data, and the conversion between them.
+"""Joint layouts and the conversion between them.
 
-Joints carry the same name in every layout, so the map between two layouts follows from their
-names. Left and right are the person's own. COCO-17 is the layout that everything else works in.
+Joints have the same name in every layout, so names define the map between two layouts. Left and
+right are the person's own. COCO-17 is the default layout.
 """
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Layout:
         name (str): Key in :data:`LAYOUTS`.
         joints (tuple[str]): Joint names in storage order; ``left_x`` has a partner ``right_x``.
         edges (tuple[tuple[int, int]]): Bones as pairs of joint indices.
-        stand_in (Mapping[str, str or tuple[str]]): For joints of other layouts that this one
-            lacks, the joint that takes their place, e.g. ``{'nose': 'head'}``, or up to four
-            whose mean does; a joint may be named twice. ``'unik17.head'`` is for one layout only.
+        stand_in (Mapping[str, str or tuple[str]]): Substitutes of joints of other layouts that
+            this one lacks: a joint, e.g. ``{'nose': 'head'}``, or the mean of up to four, which
+            may be repeated. The key ``'unik17.head'`` is for one layout only.
     """
 
     name: str
@@ -54,18 +54,18 @@ class Layout:
         return index
 
     def gather_index(self, dst: 'Layout') -> np.ndarray:
-        """Joints of this layout behind each joint of another one.
+        """Map each joint of another layout to joints of this one.
 
         Args:
             dst (Layout): The other layout.
 
         Returns:
-            np.ndarray: (J_dst, 4) indices, whose mean is the joint; -1 where there is none.
+            np.ndarray: (J_dst, 4) indices, whose mean is the joint; -1 if there is none.
         """
         return np.array([self._sources(joint, dst.name) for joint in dst.joints])
 
     def _sources(self, joint: str, dst: str) -> tuple[int, ...]:
-        """Four indices of joints."""
+        """Return four indices of joints."""
         default = joint if joint in self.joints else self.stand_in.get(joint, ())
         names = self.stand_in.get(f'{dst}.{joint}', default)
         names = (names, ) if isinstance(names, str) else names
@@ -111,7 +111,7 @@ _LAYOUTS = (
          'left_wrist', 'right_shoulder', 'right_elbow', 'right_wrist'),
         ((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 9), (9, 10),
          (8, 11), (11, 12), (12, 13), (8, 14), (14, 15), (15, 16))),
-    # Kinect v1. One head point says nothing new on the channels of the eyes and ears.
+    # Kinect v1. Eyes and ears would only repeat the head.
     Layout(
         'kinect20',
         _KINECT,
@@ -169,7 +169,7 @@ _LAYOUTS = (
         ((0, 1), (0, 2), (0, 3), (0, 4), *_COCO_EDGES[4:10], (5, 11), (11, 13), (13, 15), (6, 12),
          (12, 14), (14, 16), (11, 12)),
         stand_in={'pelvis': _HIPS, 'spine': (*_HIPS, 'neck', 'neck')}),
-    # LCR-Net++, what Toyota Smarthome is published in.
+    # LCR-Net++, the layout of Toyota Smarthome.
     Layout(
         'lcr13',
         ('right_ankle', 'left_ankle', 'right_knee', 'left_knee', 'right_hip', 'left_hip',
@@ -179,14 +179,14 @@ _LAYOUTS = (
          (4, 10), (5, 11), (10, 12), (11, 12)),
         stand_in={'nose': 'head', 'neck': _SHOULDERS, 'pelvis': _HIPS,
                   'spine': (*_HIPS, *_SHOULDERS), 'mouth': ('head', 'head', *_SHOULDERS)}),
-    # What UNIK makes of LCR-Net++.
+    # UNIK, converted from LCR-Net++.
     Layout(
         'unik17',
         ('head', 'mouth', 'neck', 'spine', 'pelvis', *_COCO[5:]),
         ((4, 3), (3, 2), (2, 1), (1, 0), (5, 2), (7, 5), (9, 7), (6, 2), (8, 6), (10, 8),
          (11, 4), (13, 11), (15, 13), (12, 4), (14, 12), (16, 14)),
         stand_in={'nose': 'head'}),
-    # SMPL and AMASS, the joints that both models of the body and of body and hands have.
+    # SMPL and AMASS: the joints shared by the models with and without hands.
     Layout(
         'smpl24',
         ('pelvis', 'left_hip', 'right_hip', 'lower_spine', 'left_knee', 'right_knee', 'spine',
@@ -197,7 +197,7 @@ _LAYOUTS = (
          (9, 12), (9, 13), (9, 14), (12, 15), (13, 16), (14, 17), (16, 18), (17, 19), (18, 20),
          (19, 21), (20, 22), (21, 23)),
         stand_in={'nose': 'head'}),
-    # HumanEva with the 15 joints of VideoPose3D.
+    # HumanEva, the 15 joints of VideoPose3D.
     Layout(
         'humaneva15',
         ('pelvis', 'neck', 'left_shoulder', 'left_elbow', 'left_wrist', 'right_shoulder',
@@ -206,7 +206,7 @@ _LAYOUTS = (
         ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (0, 8), (8, 9), (9, 10),
          (0, 11), (11, 12), (12, 13), (1, 14)),
         stand_in={'nose': 'head', 'spine': ('pelvis', 'neck')}),
-    # The motion capture of Bandai-Namco Research.
+    # Motion capture of Bandai-Namco Research.
     Layout(
         'bandai22',
         ('root', 'pelvis', 'spine', 'upper_spine', 'neck', 'head', 'left_collar',
@@ -219,7 +219,7 @@ _LAYOUTS = (
         stand_in={'nose': 'head'}),
 )
 
-#: Every layout by name.
+#: All layouts by name.
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _LAYOUTS}
 
 
@@ -227,7 +227,7 @@ def get_layout(name: str) -> Layout:
     """Look up a layout by its name.
 
     Raises:
-        ValueError: If there is none; the message lists the known ones.
+        ValueError: If the layout is unknown; the message lists the known ones.
     """
     if name not in LAYOUTS:
         raise ValueError(f'unknown joint layout {name!r}, expected one of {sorted(LAYOUTS)}')
@@ -243,7 +243,7 @@ def convert(keypoint: np.ndarray, score: Score, src: str,
             dst: str = 'coco17') -> tuple[np.ndarray, Score]:
     """Convert joints from one layout to another; joints without a source become missing.
 
-    The mean of several joints has the lowest of their scores.
+    A mean of joints has the lowest of their scores.
 
     Args:
         keypoint (np.ndarray): (..., J_src, C) coordinates in any unit.
@@ -252,11 +252,11 @@ def convert(keypoint: np.ndarray, score: Score, src: str,
         dst (str): Layout of the output.
 
     Returns:
-        tuple: (..., J_dst, C) coordinates and (..., J_dst) scores (None if there were none), of
-        the input's types; both are 0 where ``src`` has no such joint.
+        tuple: (..., J_dst, C) coordinates and (..., J_dst) scores (None without scores), of the
+        types of the input; both are 0 for joints that ``src`` lacks.
 
     Raises:
-        ValueError: If a layout is unknown or the number of joints is not that of ``src``.
+        ValueError: If a layout is unknown or the number of joints differs from ``src``.
     """
     layout, index = get_layout(src), _gather_index(src, dst)
     if keypoint.shape[-2] != layout.num_joints:
@@ -265,7 +265,7 @@ def convert(keypoint: np.ndarray, score: Score, src: str,
     if src == dst:
         return keypoint, score
     missing = index[:, 0] < 0
-    mean = (index != index[:, :1]).any(1)  # most maps have none
+    mean = (index != index[:, :1]).any(1)
     sources = keypoint[..., index[mean], :]  # (..., means, 4, C)
     keypoint = keypoint[..., index[:, 0], :]
     keypoint[..., mean, :] = sources.mean(-2)

@@ -13,7 +13,7 @@ class MotionFeatures(NamedTuple):
         pooled (Tensor): (B, D), mean over the encoded tokens, or the class token.
         encoded (Tensor): (B, K) bool, cubes that took part in attention.
         frames (Tensor, optional): (B, T, D), evenly spaced over the clip. None if the features
-            have no axis of time, as those of thermal cubes.
+            have no time axis, as those of thermal cubes.
     """
 
     tokens: Tensor

@@ -1,4 +1,4 @@
-"""The score threshold of missing joints."""
+"""Score threshold of missing joints."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ SCORE_THRESHOLD = 1e-4
 
 
 def visible_joints(keypoint: np.ndarray, score: np.ndarray | None = None) -> np.ndarray:
-    """Joints that are not missing.
+    """Find joints that are not missing.
 
     Args:
-        keypoint (np.ndarray): (..., C), all 0 where a joint is missing.
-        score (np.ndarray, optional): (...), below the threshold where a joint is missing.
+        keypoint (np.ndarray): (..., C), 0 for missing joints.
+        score (np.ndarray, optional): (...), below the threshold for missing joints.
 
     Returns:
         np.ndarray: (...) bool.

@@ -1,9 +1,8 @@
-"""Thermal cubes: Gaussian heat of key points, rendered on demand.
+"""Thermal cubes: Gaussian heat of keypoints, rendered on demand.
 
-A heat map holds at most a few pixels per key point, so nothing dense is computed: the window of
-+-3 sigma around every key point (PoseConv3D, arXiv 2104.13586; MoFM eq. 1) is evaluated and
-scattered into whatever is asked for: the volume U, its union over joints U_R, or just the cubes
-that hold heat.
+A keypoint heats only a few pixels, so nothing dense is computed: the window of +-3 sigma around
+every keypoint (PoseConv3D, arXiv 2104.13586; MoFM eq. 1) is evaluated and scattered into the
+requested output: the volume U, its union over joints U_R, or only the occupied cubes.
 """
 
 import math
@@ -17,10 +16,10 @@ from .score import SCORE_THRESHOLD
 
 
 class ThermalCubes:
-    """Batch of clips on the device, as key points that are rendered on demand.
+    """Batch of clips on the device, as keypoints that are rendered on demand.
 
     ``U[j, f, y, x] = max over persons of exp(-((x - x_jf)^2 + (y - y_jf)^2) / (2 sigma^2))``,
-    zero outside +-3 sigma, exactly the support of mmaction2's ``GeneratePoseTarget``.
+    zero outside of +-3 sigma, exactly the support of mmaction2's ``GeneratePoseTarget``.
 
     Args:
         keypoints (Tensor): (B, M, J, F, 3); x and y in canvas pixels, score in [0, 1]. A score
@@ -58,21 +57,21 @@ class ThermalCubes:
 
     @property
     def device(self) -> torch.device:
-        """Device of the key points."""
+        """Device of the keypoints."""
         return self.keypoints.device
 
     @property
     def num_joints(self) -> int:
-        """J."""
+        """Number of joints J."""
         return self.keypoints.shape[2]
 
     def _windows(self):
-        """Heat in the window of every present key point.
+        """Render the window of every present keypoint.
 
         Returns:
-            tuple: The (b, j, f) indices (3, N) of the N present key points, the columns and the
-            rows of their windows (N, S), and the heat (N, S, S) with rows before columns. Pixels
-            of a window that lie outside the support have heat 0.
+            tuple: Indices (b, j, f) of the N present keypoints (3, N), columns and rows of their
+            windows (N, S), and heat (N, S, S) with rows before columns. Pixels of a window outside
+            of the support have heat 0.
         """
         if self._splats is None:
             present = (self.keypoints[..., 2] >= SCORE_THRESHOLD) & (
@@ -81,7 +80,7 @@ class ThermalCubes:
             points = self.keypoints[b, m, j, f]
             reach, size = 3 * self.sigma, self.grid.canvas
             span = torch.arange(math.ceil(2 * reach) + 1, device=self.device)
-            # keeps int() of huge coordinates defined; such points have an empty window
+            # huge coordinates would overflow; their window is empty
             center = points[:, :2].clamp(-2 * reach - 2, size + 2 * reach + 2)
             start = (center - reach).trunc().clamp(min=0)
             end = ((center + reach).trunc() + 1).clamp(max=size)
@@ -97,13 +96,13 @@ class ThermalCubes:
         return self._splats
 
     def _scatter(self, size: int, index: Tensor, heat: Tensor) -> Tensor:
-        # NumPy leaves untouched pages unmapped, and most of them stay untouched
+        # np.zeros does not map pages until they are touched, and few are
         out = torch.from_numpy(np.zeros(size, np.float32)) if heat.device.type == 'cpu' \
             else heat.new_zeros(size)
         return out.scatter_reduce_(0, index.flatten(), heat.flatten(), 'amax')
 
     def _pixels(self, plane: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
-        """Flat index (N, S, S) into planes of the canvas."""
+        """Compute flat indices (N, S, S) into planes of the canvas."""
         size = self.grid.canvas
         return (plane[:, None, None] * size + rows[:, :, None]) * size + columns[:, None, :]
 
@@ -156,7 +155,7 @@ class ThermalCubes:
         return self._peaks
 
     def occupied(self) -> Tensor:
-        """Find the cubes that hold any heat.
+        """Find the cubes with any heat.
 
         Returns:
             Tensor: (B, K) bool.
@@ -164,7 +163,7 @@ class ThermalCubes:
         return self.peaks() > 0
 
     def cubes(self, select: Tensor | None = None) -> Tensor:
-        """Render chosen cubes, without the volume around them.
+        """Render selected cubes without the rest of the volume.
 
         Args:
             select (Tensor, optional): (B, K) bool. Defaults to the occupied cubes.
@@ -188,14 +187,14 @@ class ThermalCubes:
 
 
 class RenderedCubes(ThermalCubes):
-    """Batch of clips whose heat was rendered in the loader (``render='loader'``).
+    """Batch of clips with heat rendered by the loader (``render='loader'``).
 
     Args:
         volume (Tensor): (B, J, F, H, W).
         grid (CubeGrid): Geometry of the cubes.
 
     Raises:
-        ValueError: If the volume does not have the frames and the canvas of the grid.
+        ValueError: If the volume differs from the grid in frames or canvas.
     """
 
     def __init__(self, volume: Tensor, grid: CubeGrid):
@@ -216,7 +215,7 @@ class RenderedCubes(ThermalCubes):
 
     @property
     def num_joints(self) -> int:
-        """J."""
+        """Number of joints J."""
         return self._volume.shape[1]
 
     def volume(self) -> Tensor:

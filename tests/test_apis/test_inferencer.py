@@ -73,7 +73,7 @@ def test_inferencer_refuses_model_without_task(tiny, monkeypatch):
     cfg, _ = tiny('dved')
     monkeypatch.setattr('mofm.models.tokenizers.base.MotionTokenizer.predict',
                         lambda self, inputs, samples: samples)
-    with pytest.raises(ValueError, match='DVEDTokenizer: found a model without output'):
+    with pytest.raises(ValueError, match='DVEDTokenizer: found a model without known output'):
         MotionInferencer(cfg, device='cpu')
 
 
@@ -126,7 +126,7 @@ def test_predict_clips_equals_the_model(inferencer, motion):
 def test_inferencer_names_model_that_gives_nan(inferencer, motion):
     action = inferencer('action')
     action.model.cls_head.fc.weight.data[0] = np.nan
-    with pytest.raises(ValueError, match='scores: the model gives NaN.*check the checkpoint'):
+    with pytest.raises(ValueError, match='scores: found NaN.*check the checkpoint'):
         action(motion[0], **QUIET)
 
 
@@ -492,7 +492,7 @@ BAD = {
     'scores': (array(keypoint_score=np.ones((1, 4, 16))), r'keypoint_score: found shape \(1, 4'),
     'score_list': (array(keypoint_score=[[[1.] * 17] * 4]), 'keypoint_score: found list'),
     'objects': (array(keypoint=np.full((1, 4, 17, 2), None)), 'keypoint: found object'),
-    'name': (array(frame_dir=[1]), r'frame_dir: found \[1\], expected a text'),
+    'name': (array(frame_dir=[1]), r'frame_dir: found \[1\], expected a string'),
     'image': (array(img_shape=(0, 5)), r'img_shape: found \(0, 5\)'),
     'no_keypoint': (dict(label=1), 'keypoint: found NoneType, expected an array'),
     'kind': (17, 'input: found int, expected an annotation, an array or a path'),
@@ -544,7 +544,7 @@ def test_inferencer_does_not_unpickle_arrays_of_objects(inferencer, tmp_path):
 def test_inferencer_names_empty_lists_and_folders(inferencer, tmp_path):
     with pytest.raises(ValueError, match='found no recording'):
         inferencer('action')([], **QUIET)
-    with pytest.raises(ValueError, match='no file that can be read'):
+    with pytest.raises(ValueError, match='no readable file'):
         inferencer('action')(tmp_path, **QUIET)
 
 
@@ -578,7 +578,7 @@ def test_inferencer_refuses_unknown_option(inferencer, motion):
 def test_inferencer_names_stride_that_misses_everybody(inferencer, motion):
     array = np.zeros((60, 17, 3))
     array[5:8] = np.random.default_rng(0).uniform(10, 99, (3, 17, 3))
-    with pytest.raises(ValueError, match='nobody in any of 3.*smaller stride than 30'):
+    with pytest.raises(ValueError, match='no person in any of 3.*smaller stride than 30'):
         inferencer('action')(array, window=4, stride=30, **QUIET)
 
 

@@ -138,8 +138,8 @@ def test_partial_loading_reports_unknown_grid(tmp_path):
     assert 'pos_embed' in report.matched
     assert 'source_grid=dict(' in report.notes[0]
     report = load_partial(make(1, canvas=72, max_tokens=384), path)
-    assert report.new == dict(pos_embed='(1, 96, 8) in the source, whose grid is not known; '
-                              'source_grid=dict(canvas=..., patch=...) would resize it')
+    assert report.new == dict(pos_embed='(1, 96, 8) in the source, whose grid is unknown; set '
+                              'source_grid=dict(canvas=..., patch=...) to resize it')
 
 
 def test_partial_loading_names_bad_arguments(tmp_path):

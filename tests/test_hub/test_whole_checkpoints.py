@@ -159,7 +159,7 @@ def test_find_resumable_names_damaged_checkpoints(tmp_path, damage, monkeypatch)
     assert [text.split(',')[0] for text in warnings] == [f'{paths[2]}: missing or damaged']
     for path in paths:
         path.write_bytes(damage(whole))
-    with pytest.raises(ValueError, match=r'found no whole checkpoint \(epoch_3.pth, epoch_\d.pth'):
+    with pytest.raises(ValueError, match=r'found no intact checkpoint \(epoch_3.pth, epoch_\d'):
         find_resumable(tmp_path)
 
 

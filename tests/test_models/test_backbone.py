@@ -99,7 +99,7 @@ def test_position_table_grows_with_the_canvas():
 def test_backbone_names_bad_sizes(clips):
     with pytest.raises(ValueError, match='canvas: found 70'):
         MODELS.build(dict(type='MoFMBackbone', canvas=70))
-    with pytest.raises(ValueError, match='backbone expects 17 joints on CubeGrid'):
+    with pytest.raises(ValueError, match='expected 17 joints on CubeGrid'):
         build()(ThermalCubes(torch.zeros(1, 1, 17, 48, 3), CubeGrid()))
     with pytest.raises(ValueError, match="tokens: found 'some'"):
         build(tokens='some')

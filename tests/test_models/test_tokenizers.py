@@ -181,5 +181,5 @@ def test_tokenizers_name_bad_settings(clips):
         dved.decode(torch.zeros(1, 35, dtype=torch.long))
     with pytest.raises(ValueError, match=r'ids: found 32...32, expected 0...31'):
         dved.decode(torch.full((1, 36), 32))
-    with pytest.raises(ValueError, match='the tokenizer expects 17 joints on CubeGrid'):
+    with pytest.raises(ValueError, match='expected 17 joints on CubeGrid'):
         dved.encode(ThermalCubes(torch.zeros(1, 1, 13, 8, 3), CubeGrid(**TINY)))

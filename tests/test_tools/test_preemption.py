@@ -148,7 +148,7 @@ def test_resume_skips_damaged_checkpoints(train, tmp_path):
         assert torch.equal(again['state_dict'][name], weight), name
     for path in tmp_path.glob('*.pth'):
         truncate(path)
-    with pytest.raises(SystemExit, match=r'found no whole checkpoint \(epoch_3.pth, epoch_'):
+    with pytest.raises(SystemExit, match=r'found no intact checkpoint \(epoch_3.pth, epoch_'):
         train(tmp_path, '--resume')
 
 

@@ -149,7 +149,7 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
     with pytest.raises(SystemExit, match='does not fit MotionRecognizer'):
         publish(config, checkpoint, '--out', out, '--cfg-options', 'model.cls_head.num_classes=4')
     with pytest.raises(SystemExit, match=r"cls_head.type: found 'torch.nn.Linear', expected a "
-                       'model that is registered in MoFM'):
+                       'model registered in MoFM'):
         publish(config, checkpoint, '--out', out, '--cfg-options',
                 'model.cls_head.type=torch.nn.Linear')
     assert not out.exists()
@@ -167,7 +167,7 @@ def test_publish_does_not_run_config_text(config, checkpoint, publish, tmp_path)
     torch.save(content, checkpoint)
     publish(config, checkpoint, '--out', tmp_path / 'out')
     assert not marker.exists()
-    assert 'Training data: the checkpoint' in (tmp_path / 'out/README.md').read_text()
+    assert 'Training data: not in the checkpoint' in (tmp_path / 'out/README.md').read_text()
 
 
 def test_publish_takes_head_of_a_project(config, publish, tmp_path):
@@ -186,8 +186,8 @@ def test_publish_takes_head_of_a_project(config, publish, tmp_path):
         assert type(init_model(tmp_path / 'out').cls_head) is ProjectHead
     finally:
         MODELS.module_dict.pop('ProjectHead')
-    with pytest.raises(ValueError, match="found 'ProjectHead', expected a model that is "
-                       'registered in MoFM; a class of a project is, once the project is'):
+    with pytest.raises(ValueError, match="found 'ProjectHead', expected a model registered "
+                       'in MoFM; import the project of a class first'):
         init_model(tmp_path / 'out')
 
 

@@ -73,7 +73,7 @@ def test_quickstart_keeps_other_files(tmp_path):
     (tmp_path / 'thesis.md').write_text('five years')
     done = quickstart(tmp_path, '--out', '.')
     assert done.returncode == 1
-    assert 'holds something else than a quickstart' in done.stderr
+    assert 'found other files than those of a quickstart' in done.stderr
     assert os.listdir(tmp_path) == ['thesis.md']
 
 

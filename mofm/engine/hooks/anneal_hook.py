@@ -1,4 +1,4 @@
-"""Schedule of a number of the model, e.g. a temperature or the weight of a loss."""
+"""Schedule of an attribute of the model, e.g. a temperature or a loss weight."""
 
 import math
 
@@ -10,16 +10,16 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class AnnealHook(Hook):
-    """Cosine from one value to another, every iteration.
+    """Cosine schedule of an attribute from one value to another, per iteration.
 
     Args:
-        attribute (str): Dotted path below the model, e.g. 'tau' or 'criterion.beta'.
+        attribute (str): Dotted path in the model, e.g. 'tau' or 'criterion.beta'.
         start, end (float): First and last value.
-        iters (int, optional): Iterations until ``end`` is reached; the value stays there.
-            Defaults to the whole training.
+        iters (int, optional): Iterations until ``end``, which is kept from then on. Defaults to
+            the whole training.
 
     Raises:
-        AttributeError: At the first iteration, if the model has no such attribute.
+        AttributeError: At the first iteration, if the model lacks the attribute.
     """
 
     def __init__(self, attribute: str, start: float, end: float, iters: int | None = None):
@@ -31,7 +31,7 @@ class AnnealHook(Hook):
         self.iters = iters
 
     def value(self, step: int, total: int) -> float:
-        """Value at iteration ``step`` of ``total``."""
+        """Compute the value at iteration ``step`` of ``total``."""
         progress = min(step / max(total - 1, 1), 1.)
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -40,5 +40,5 @@ class AnnealHook(Hook):
         owner = get_model(runner)
         for name in self.path:
             owner = getattr(owner, name)
-        getattr(owner, self.name)  # a misspelled name shall not create a new attribute
+        getattr(owner, self.name)  # fail instead of creating a new attribute
         setattr(owner, self.name, self.value(runner.iter, self.iters or runner.max_iters))

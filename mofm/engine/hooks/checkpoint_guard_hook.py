@@ -10,20 +10,20 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
-    """Compare a checkpoint with the model, before ``load_from`` or ``resume`` use it.
+    """Comparison of a checkpoint with the model before ``load_from`` or ``resume`` load it.
 
-    MMEngine loads what fits and only warns about the rest, so a test with the wrong checkpoint
-    would silently report the accuracy of random weights.
+    MMEngine loads the matching weights and only warns about others, so a test with the wrong
+    checkpoint would report the accuracy of random weights.
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        """Raise ValueError if the checkpoint is not of this model, or cannot be resumed."""
+        """Raise ValueError if the checkpoint does not fit the model, or cannot be resumed."""
         source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
         if is_resumed(runner) and not {'meta', 'message_hub'} <= checkpoint.keys():
             raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
                              'to resume; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):
-            return  # shards have no shapes to compare; ShardedStrategy refuses what does not fit
+            return  # shards have no shapes to compare; ShardedStrategy loads strictly
         state = checkpoint.get('state_dict', checkpoint)
         state = {k.removeprefix('module.'): v for k, v in state.items()}
         check_state(get_model(runner), state, source)

@@ -1,4 +1,4 @@
-"""Fit the k-means tokenizer when its cubes are collected."""
+"""Fitting of the k-means tokenizer."""
 
 from mmengine.hooks import Hook
 
@@ -8,9 +8,9 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class FitKMeansHook(Hook):
-    """Call ``fit`` of a :class:`KMeansTokenizer` at the end of the training epoch."""
+    """Call of :meth:`KMeansTokenizer.fit` at the end of the training epoch."""
 
-    priority = 'NORMAL'  # before the checkpoint is written
+    priority = 'NORMAL'  # before the checkpoint
 
     def after_train_epoch(self, runner):
         """Fit the tokenizer."""

@@ -1,4 +1,4 @@
-"""Checkpoint before the machine is taken away."""
+"""Checkpoint on preemption (SIGTERM)."""
 
 import os
 import signal
@@ -17,23 +17,23 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Save ``preempted.pth`` and end the training after SIGTERM.
+    """Checkpoint ``preempted.pth`` and end of the training after SIGTERM.
 
-    The checkpoint is written after an iteration that updated the weights; with accumulated
-    gradients that is the end of a cycle, as a checkpoint has no gradients. A validation is
-    finished, with one more iteration.
+    The checkpoint is written after an iteration that updates the weights; with accumulated
+    gradients that is the end of a cycle, as a checkpoint has no gradients. A running validation
+    is finished, and one more iteration run.
 
     Args:
-        interval (int): Iterations after which several processes check whether one of them has
-            received the signal, so that all stop at the same iteration; this waits for the GPU.
-            Defaults to 10. A single process checks after each iteration.
+        interval (int): Iterations between checks of several processes whether one of them has
+            received the signal, so that all stop at the same iteration; a check waits for the
+            GPU. Defaults to 10. A single process checks after each iteration.
 
     Raises:
         ValueError: If ``interval`` is not positive.
         TypeError: At the start of a training with another loop than :class:`ResumableTrainLoop`.
     """
 
-    priority = 'VERY_LOW'  # after schedules, averages of the weights and the log
+    priority = 'VERY_LOW'  # after schedules, weight averaging and logging
 
     def __init__(self, interval: int = 10):
         if interval < 1:
@@ -44,7 +44,7 @@ class PreemptionHook(Hook):
         """Listen to SIGTERM."""
         if not isinstance(runner.train_loop, ResumableTrainLoop):
             raise TypeError(f'train_cfg.type: found {type(runner.train_loop).__name__}, expected '
-                            'ResumableTrainLoop; others cannot stop within an epoch. Use it, or '
+                            'ResumableTrainLoop, as others cannot stop within an epoch; use it or '
                             'remove PreemptionHook from custom_hooks')
         self._signaled = False
         self._iters_since_sync = 0
@@ -88,10 +88,10 @@ class PreemptionHook(Hook):
 
 
 def _start_worker(init_fn, worker_id: int):
-    """Start a worker that ignores SIGTERM, unless it comes from the main process.
+    """Start a worker that ignores SIGTERM unless it comes from the main process.
 
-    Slurm and ``timeout`` send the signal to every process of a job; a lost worker would be an
-    error. The main process ends its workers by the same signal, so it cannot just be ignored.
+    Slurm and ``timeout`` send the signal to every process of a job, and a lost worker is an error.
+    The main process ends its workers by the same signal, so they cannot ignore it completely.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_wait_for_main_process, daemon=True).start()

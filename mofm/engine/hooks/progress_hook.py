@@ -10,7 +10,7 @@ class ProgressHook(Hook):
     """Progress bar on the terminal, while MMEngine writes its log to files.
 
     Args:
-        title (str): Written before the bar.
+        title (str): Text before the bar.
         terminal (TextIO): Stream of the bar.
     """
 
@@ -45,11 +45,11 @@ class ProgressHook(Hook):
         self.bar.update()
 
     def before_val(self, runner):
-        """Show that the held-out clips are being evaluated."""
+        """Show that held-out clips are evaluated."""
         self.bar.set_postfix_str('held-out clips')
 
     def after_val(self, runner):
-        """Clear the note about the held-out clips."""
+        """Clear the note about held-out clips."""
         self.bar.set_postfix_str('')
 
     def after_train(self, runner):

@@ -1,4 +1,4 @@
-"""A page about a test: what was run, how good it is, and what went wrong most."""
+"""HTML report of a test run: settings, metrics and worst mistakes."""
 import platform
 import shlex
 import sys
@@ -19,20 +19,20 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class ReportHook(Hook):
-    """Write ``report.html`` into the folder of the test run, see :class:`Report`.
+    """HTML report of a test, ``report.html`` in the folder of the run, see :class:`Report`.
 
-    What the model predicts decides what is in it: ``pred_score`` (classification), ``embedding``
+    Its sections depend on the predictions: ``pred_score`` (classification), ``embedding``
     (one-shot recognition, with :class:`OneShotAccuracy`) or ``normality`` (anomaly detection, with
-    :class:`FrameAUC` or :class:`ClipAUC`). Any other test gets a page with its metrics.
+    :class:`FrameAUC` or :class:`ClipAUC`). Other tests get a report of their metrics.
 
-    Of every sample only a few numbers are kept. The key points of the mistakes are read from the
-    data set again, by ``sample_idx``.
+    Only a few numbers per sample are kept. The keypoints of the mistakes are read from the data
+    set again, by ``sample_idx``.
 
-    Pictures of the metrics that have an ``out_dir`` go there, see :func:`save_pictures`.
+    Pictures of metrics with an ``out_dir`` go there, see :func:`save_pictures`.
 
     Args:
-        num_mistakes (int): How many mistakes are shown as animations. Defaults to 20.
-        page (bool): Write the page; without it the pictures only. Defaults to True.
+        num_mistakes (int): Number of mistakes shown as animations. Defaults to 20.
+        page (bool): Write the report, otherwise only the pictures. Defaults to True.
     """
 
     priority = 'LOWEST'  # after the metrics are logged
@@ -42,12 +42,12 @@ class ReportHook(Hook):
         self.page = page
 
     def before_test_epoch(self, runner):
-        """Start."""
+        """Reset the samples and the clock."""
         self._rows: list[tuple] = []
         self._start = time.time()
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
-        """Keep a few numbers of every sample."""
+        """Keep a few numbers per sample."""
         for name, keep in _KEEP.items():
             if all(name in s and 'sample_idx' in s and 'gt_label' in s for s in outputs):
                 index = [s.sample_idx for s in outputs]
@@ -61,7 +61,7 @@ class ReportHook(Hook):
                 return
 
     def after_test_epoch(self, runner, metrics: dict[str, float]):
-        """Write the page."""
+        """Write the report."""
         seconds = time.time() - self._start
         dataset = runner.test_dataloader.dataset
         rows = collect_results(self._rows, len(dataset), 'cpu')
@@ -83,7 +83,7 @@ class ReportHook(Hook):
         runner.logger.info(f'report: {path}')
 
     def _report(self, report, dataset, rows, metrics):
-        """Sections of the task."""
+        """Add the sections of the task."""
         from mofm.evaluation import ClipAUC, FrameAUC, OneShotAccuracy
         from mofm.visualization.evaluation_report import (
             report_classification,
@@ -103,7 +103,7 @@ class ReportHook(Hook):
 
 
 def _keep_scores(scores: Tensor, label: Tensor, samples: list) -> tuple:
-    """The three best classes, their scores, and the score of the true class."""
+    """Keep the three best classes, their scores, and the score of the true class."""
     top = scores.topk(min(3, scores.shape[1]))
     known = label < scores.shape[1]
     true = scores.gather(1, (label * known)[:, None])[:, 0] * known
@@ -115,7 +115,7 @@ def _keep_normality(normality: Tensor, label: Tensor, samples: list) -> tuple:
             [s.get('frame', 0) for s in samples])
 
 
-# Field of a data sample -> what is kept of it. A classifier of anomalies has scores, too.
+# Field of a data sample -> numbers kept. Classifiers of anomalies also have scores.
 _KEEP = dict(normality=_keep_normality, pred_score=_keep_scores,
              embedding=lambda embedding, label, samples: ())
 
@@ -127,7 +127,7 @@ def _figure(value) -> str:
 
 
 def _facts(runner, dataset, seconds: float) -> dict[str, str]:
-    """What was run, on what and with what."""
+    """Collect the settings of the run."""
     device = next(runner.model.parameters(), torch.empty(0)).device
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else \
         f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
@@ -135,7 +135,7 @@ def _facts(runner, dataset, seconds: float) -> dict[str, str]:
     split = getattr(dataset, 'split', None)
     return {
         'config': str(runner.cfg.filename),
-        'checkpoint': str(loaded_from(runner) or 'none: the weights training would start from'),
+        'checkpoint': str(loaded_from(runner) or 'none: initial weights of the training'),
         'data': (getattr(dataset, 'ann_file', '') or type(dataset).__name__)
         + (f', split {split}' if split else ''),
         'samples': str(len(dataset)),

@@ -8,19 +8,18 @@ from mofm.registry import HOOKS
 
 @HOOKS.register_module()
 class MotionVisualizationHook(Hook):
-    """Show the first samples of validations and tests, by a :class:`MotionVisualizer`.
+    """Pictures of the first samples of validations and tests, by a :class:`MotionVisualizer`.
 
-    Put ``visualizer=dict(type='MotionVisualizer', vis_backends=...)`` into the config as well.
-    The backends get one picture a sample: its key points on the canvas, and what the model makes
-    of them.
+    Also set ``visualizer=dict(type='MotionVisualizer', vis_backends=...)`` in the config. The
+    backends get one picture per sample: its keypoints on the canvas, and the prediction.
 
     Args:
-        num_samples (int): How many samples.
-        interval (int): Every how many validations; a test is always shown.
+        num_samples (int): Number of samples. Defaults to 4.
+        interval (int): Validations between pictures; tests always have them. Defaults to 1.
 
     Raises:
-        ValueError: If one of them is not positive.
-        TypeError: At the start of a run, if its visualizer is another one.
+        ValueError: If an argument is not positive.
+        TypeError: At the start of a run with another visualizer.
     """
 
     priority = 'NORMAL'
@@ -36,19 +35,19 @@ class MotionVisualizationHook(Hook):
 
     def before_run(self, runner):
         """Check the visualizer."""
-        from mofm.visualization import MotionVisualizer  # matplotlib, for runs with pictures only
+        from mofm.visualization import MotionVisualizer  # heavy
         if not isinstance(runner.visualizer, MotionVisualizer):
             raise TypeError(f'visualizer: found {type(runner.visualizer).__name__}, expected '
                             "visualizer=dict(type='MotionVisualizer', ...) in the config")
 
     def before_val_epoch(self, runner):
-        """Start to count, unless this validation is skipped."""
-        left_out = self._validations % self.interval
-        self._shown = self.num_samples if left_out else 0
+        """Reset the counter, unless this validation is skipped."""
+        skipped = self._validations % self.interval
+        self._shown = self.num_samples if skipped else 0
         self._validations += 1
 
     def before_test_epoch(self, runner):
-        """Start to count."""
+        """Reset the counter."""
         self._shown = 0
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):

@@ -14,9 +14,9 @@ from mofm.registry import OPTIM_WRAPPERS
 class BFloat16OptimWrapper(OptimWrapper):
     """Forward pass under autocast; weights, gradients and optimizer stay float32.
 
-    bfloat16 has the range of float32, so that unlike MMEngine's ``AmpOptimWrapper`` it needs no
-    scaling of the loss, and no GPU. Rendering, the softmax over the vocabulary, Gumbel noise and
-    the losses are computed in float32 whatever the optimizer wrapper.
+    bfloat16 has the range of float32, so unlike MMEngine's ``AmpOptimWrapper`` it needs neither
+    loss scaling nor a GPU. Rendering, the softmax over the vocabulary, Gumbel noise and losses are
+    always computed in float32.
     """
 
     @contextmanager

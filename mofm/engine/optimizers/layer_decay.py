@@ -1,4 +1,4 @@
-"""Layer-wise learning-rate decay, as BEiT fine-tunes (arXiv 2106.08254, Sec. 3.2)."""
+"""Layer-wise learning-rate decay, as in BEiT (arXiv 2106.08254, Sec. 3.2)."""
 
 import logging
 
@@ -11,7 +11,7 @@ from mofm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 _OPTIONS = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
             'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
-#: Ends of the names of embeddings that have no weight decay either.
+#: Name endings of embeddings without weight decay.
 _NOT_DECAYED = ('pos_embed', 'temp_embed', 'cls_token')
 
 
@@ -19,18 +19,18 @@ _NOT_DECAYED = ('pos_embed', 'temp_embed', 'cls_token')
 class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """One learning rate per layer: ``lr * layer_decay ** (num_layers - 1 - layer)``.
 
-    The backbone defines the layers, see :class:`BaseBackbone`; everything behind its blocks has
-    the full rate. The options of MMEngine's constructor multiply these rates. Biases, norms and
+    The backbone defines the layers, see :class:`BaseBackbone`; everything after its blocks has the
+    full rate. The options of MMEngine's constructor multiply these rates. Biases, norms and
     learned positions have no weight decay, unless an option sets it.
 
     Args:
-        optim_wrapper_cfg (dict): As for MMEngine.
+        optim_wrapper_cfg (dict): See MMEngine.
         paramwise_cfg (dict, optional): ``layer_decay`` in (0, 1], 1 by default, and the options
             of MMEngine: ``custom_keys``, ``norm_decay_mult`` and so on.
 
     Raises:
         ValueError: If ``layer_decay`` is out of range or an option is unknown; when called, if
-            the backbone of the model does not know its layers.
+            the backbone of the model does not define its layers.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
@@ -41,7 +41,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if unknown or not 0 < self.layer_decay <= 1:
             raise ValueError(f'paramwise_cfg: found {paramwise_cfg}, expected layer_decay in '
                              f'(0, 1] and {", ".join(sorted(_OPTIONS))}')
-        # a key that sets no rate has lr_mult=1, by which its parameters are recognized below
+        # lr_mult marks the parameters of custom keys, see _merge
         cfg['custom_keys'] = {key: {'lr_mult': 1., **options}
                               for key, options in cfg['custom_keys'].items()}
         super().__init__(optim_wrapper_cfg, cfg)
@@ -52,7 +52,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return super().__call__(model)  # shards have one axis
 
     def add_params(self, params: list, module: nn.Module, prefix: str = '', **kwargs):
-        """Append the parameter groups of a module: of a whole model, merged by layer."""
+        """Append the parameter groups of a module; those of a whole model are merged by layer."""
         if prefix:
             super().add_params(params, module, prefix, **kwargs)
             return
@@ -67,7 +67,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         params += self._merge(singles, module)
 
     def _merge(self, singles: list[dict], model: nn.Module) -> list[dict]:
-        """Groups of one parameter each, to groups with the same layer and settings."""
+        """Merge groups of one parameter each by layer and settings."""
         get_layer_depth = getattr(getattr(model, 'backbone', None), 'get_layer_depth', None)
         if get_layer_depth is None and self.layer_decay < 1:
             raise ValueError(f'paramwise_cfg: found layer_decay={self.layer_decay}, but the '

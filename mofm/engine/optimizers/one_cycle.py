@@ -1,4 +1,4 @@
-"""One learning rate cycle whose state can be read back safely."""
+"""One-cycle learning rate whose state loads safely."""
 
 from mmengine.optim.scheduler import OneCycleLR as _OneCycleLR
 
@@ -7,12 +7,11 @@ from mofm.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class OneCycleLR(_OneCycleLR):
-    """MMEngine's ``OneCycleLR`` with numbers only in its state.
+    """MMEngine's ``OneCycleLR`` with only numbers in its state.
 
-    The original saves a function with it, which no checkpoint that is loaded with
-    ``weights_only=True`` may hold.
+    The state of the original contains a function, which ``weights_only=True`` refuses to load.
     """
 
     def state_dict(self) -> dict:
-        """State without the annealing function, which the constructor sets."""
+        """Return the state without the annealing function, which the constructor sets."""
         return {k: v for k, v in super().state_dict().items() if not callable(v)}

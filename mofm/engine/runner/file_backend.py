@@ -1,4 +1,4 @@
-"""File backend with atomic writes: a killed run leaves the last checkpoint intact."""
+"""File backend with atomic writes, so that a killed run leaves the last checkpoint intact."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from mofm.utils.files import atomic_write
 
 
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's backend for local files, for checkpoints among others, with atomic writes."""
+    """MMEngine's backend for local files such as checkpoints, with atomic writes."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to a file, whose folder is made if needed."""
@@ -28,4 +28,4 @@ class AtomicLocalBackend(LocalBackend):
 
 
 register_backend('local', AtomicLocalBackend, force=True, prefixes='')
-backend_instances.clear()  # MMEngine keeps those it has used, the old one maybe
+backend_instances.clear()  # MMEngine caches them

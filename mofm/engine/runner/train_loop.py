@@ -1,7 +1,7 @@
-"""Train loop that resumes at any iteration as if it had never stopped.
+"""Train loop that resumes exactly at any iteration.
 
-Randomness has no state: what is drawn for a sample or for an iteration depends on its place in the
-training only, so there is nothing to save and nothing to replay.
+Random numbers of a sample or iteration only depend on its place in the training, so there is no
+state to save or replay.
 """
 
 import random
@@ -14,29 +14,29 @@ from torch.utils.data import DataLoader
 
 from mofm.registry import LOOPS
 
-#: Settings of a DataLoader that do not concern which samples there are.
+#: Settings of a DataLoader other than data set and sampling.
 _LOADING = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn',
             'multiprocessing_context', 'generator', 'prefetch_factor', 'persistent_workers')
 
 
 def draw_seeds(seed: int, *place: int, count: int = 1) -> list[list[int]]:
-    """Seeds for ``random``, NumPy and PyTorch.
+    """Draw seeds for ``random``, NumPy and PyTorch.
 
     Args:
         seed (int): Seed of the training, at least 0.
         place (int): Rank, then iteration, or epoch and batch; each at least 0.
-        count (int): How many times three seeds. Defaults to 1.
+        count (int): Number of triples of seeds. Defaults to 1.
 
     Returns:
         list[list[int]]: (count, 3), 32 bits each. Hashed by :class:`numpy.random.SeedSequence`,
-        so neighbors have nothing in common.
+        so seeds of neighboring places are independent.
     """
     words = np.random.SeedSequence(seed, spawn_key=place).generate_state(3 * count)
     return words.reshape(count, 3).tolist()
 
 
 class _Wrapper:
-    """Passes on what it does not define itself."""
+    """Wrapper that forwards the attributes it does not define."""
 
     def __init__(self, wrapped):
         self.wrapped = wrapped
@@ -45,33 +45,33 @@ class _Wrapper:
         return len(self.wrapped)
 
     def __getattr__(self, name: str):
-        if name.startswith('__'):  # __getitems__ would go around the seeds
+        if name.startswith('__'):  # __getitems__ would bypass the seeds
             raise AttributeError(name)
         return getattr(self.wrapped, name)
 
 
 class SeededDataset(_Wrapper):
-    """Each sample is made with generators of its own; its key is (index, seeds)."""
+    """Data set with one set of seeds per sample; keys are (index, seeds)."""
 
     def __getitem__(self, key):
         index, (python, numpy, pytorch) = key
         random.seed(python)
         np.random.seed(numpy)
-        torch.default_generator.manual_seed(pytorch)  # the CPU's: no sample is made elsewhere
+        torch.default_generator.manual_seed(pytorch)  # samples are made on the CPU
         return self.wrapped[index]
 
 
 class SeededBatchSampler(_Wrapper):
-    """Batches of keys for :class:`SeededDataset`, from any batch on."""
+    """Sampler of batches of keys for :class:`SeededDataset`, from any batch on."""
 
     def set_place(self, seed: int, epoch: int, start: int, offset: int = 0):
-        """What the next iteration over the batches yields: those of an epoch after ``start``.
+        """Set the place in the training of the next pass over the batches.
 
         Args:
             seed (int): Seed of the training.
             epoch (int): Number of the epoch.
-            start (int): The first batch.
-            offset (int): Batches of other loaders that the epoch has before. Defaults to 0.
+            start (int): First batch of the pass.
+            offset (int): Batches of other loaders earlier in the epoch. Defaults to 0.
         """
         self.seed = seed
         self.epoch = epoch
@@ -92,7 +92,7 @@ class SeededBatchSampler(_Wrapper):
 
 
 def make_resumable(loader: DataLoader) -> DataLoader:
-    """The same loader, whose batches can be made without those before them.
+    """Make a loader whose batches do not depend on the previous ones.
 
     Args:
         loader (DataLoader): Batches of a data set with ``__getitem__``.
@@ -102,7 +102,7 @@ def make_resumable(loader: DataLoader) -> DataLoader:
         before each iteration.
 
     Raises:
-        TypeError: If the data set is an iterable one, or is not read in batches.
+        TypeError: If the data set is iterable, or not read in batches.
     """
     if getattr(loader, 'batch_sampler', None) is None:
         raise TypeError(f'train_dataloader: found {type(loader.dataset).__name__} without '
@@ -115,17 +115,16 @@ def make_resumable(loader: DataLoader) -> DataLoader:
 
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs, which also stops and resumes within one.
+    """MMEngine's loop over epochs that can stop and resume within an epoch.
 
-    - A sample is made with generators seeded by (seed, rank, epoch, batch, place in the batch):
-      the number of workers does not matter, and a batch can be made without those before it.
-    - An iteration starts with generators seeded by (seed, rank, iteration), for dropout and the
-      like.
-    - A checkpoint from the middle of an epoch is resumed there; batches that were trained on are
-      not read again. If epochs have another number of batches now, because of another batch size,
-      number of processes or data set, its epoch is restarted.
-    - ``stop_training``, set in the middle of an epoch, ends the training after the iteration:
-      nothing that belongs to the end of an epoch is run, no validation either.
+    - Samples are seeded by (seed, rank, epoch, batch, place in the batch), so they depend neither
+      on the number of workers nor on previous batches.
+    - Iterations are seeded by (seed, rank, iteration), for dropout and the like.
+    - A checkpoint from the middle of an epoch is resumed there, without reading earlier batches.
+      If the number of batches per epoch has changed, because of another batch size, number of
+      processes or data set, the epoch is restarted.
+    - ``stop_training``, set in the middle of an epoch, ends the training after the iteration,
+      without end-of-epoch hooks and validation.
 
     Args:
         runner (Runner): The runner.
@@ -134,7 +133,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             ``EpochBasedTrainLoop``.
 
     Raises:
-        TypeError: If the data set is an iterable one, or is not read in batches.
+        TypeError: If the data set is iterable, or not read in batches.
     """
 
     def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs):
@@ -142,15 +141,15 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.dataloader = make_resumable(self.dataloader)
 
     def iters_before(self, epoch: int) -> int:
-        """Iterations of the training before an epoch."""
+        """Count the iterations before an epoch."""
         return epoch * len(self.dataloader)
 
     def set_place(self, start: int):
-        """What the next iteration over the loader yields: this epoch's batches after ``start``."""
+        """Set the first batch of the next pass over the loader in this epoch."""
         self.dataloader.batch_sampler.set_place(self.runner.seed, self._epoch, start)
 
     def run(self) -> torch.nn.Module:
-        """Train; returns the model."""
+        """Train and return the model."""
         self._check_epoch_length()
         self.runner.call_hook('before_train')
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -167,7 +166,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def _check_epoch_length(self):
-        """Restart the epoch of a resumed checkpoint if it has another number of batches."""
+        """Restart the epoch of a resumed checkpoint if the number of batches has changed."""
         info = self.runner.message_hub.get_info
         epochs = info('max_epochs', self._max_epochs)
         found, saved = self.iters_before(epochs), info('max_iters', self._max_iters)
@@ -181,7 +180,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 f'first batch, as iteration {self._iter} instead of {resumed}')
 
     def run_epoch(self) -> None:
-        """One epoch, or what is left of it."""
+        """Train for the rest of the epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         start = self._iter - self.iters_before(self._epoch)
@@ -194,7 +193,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
-        """One iteration, with generators of its own."""
+        """Run one iteration with its own seeds."""
         (python, numpy, pytorch), = draw_seeds(self.runner.seed, get_rank(), self._iter)
         random.seed(python)
         np.random.seed(numpy)

@@ -1,4 +1,4 @@
-"""Key points as features: the baseline of learned features."""
+"""Keypoints as features: the baseline of learned features."""
 
 import torch
 from mmengine.model import BaseModule
@@ -11,25 +11,25 @@ from mofm.structures import SCORE_THRESHOLD, MotionFeatures, RenderedCubes, Ther
 class KeypointFeatures(BaseModule):
     """Coordinates of the person with the most visible joints, without place and size.
 
-    The points are centered on the mean over visible joints of the whole clip and divided by their
-    root mean square distance from it. Missing joints are 0. There is nothing to train.
+    Coordinates are centered on the mean over the visible joints of the clip and divided by their
+    root mean square distance from it. Missing joints are 0. There are no parameters.
 
     Raises:
         ValueError: If the clips were rendered by the loader.
     """
 
     def forward(self, inputs: ThermalCubes) -> MotionFeatures:
-        """Features of a batch of clips.
+        """Compute the features of a batch of clips.
 
         Args:
-            inputs (ThermalCubes): B clips of key points.
+            inputs (ThermalCubes): B clips of keypoints.
 
         Returns:
-            MotionFeatures: Pooled (B, J * F * 2), x and y of every joint and frame, and the same
-            as the only token (B, 1, J * F * 2), and frame by frame (B, F, J * 2).
+            MotionFeatures: x and y of every joint and frame: pooled (B, J * F * 2), as the only
+            token (B, 1, J * F * 2), and per frame (B, F, J * 2).
         """
         if isinstance(inputs, RenderedCubes):
-            raise ValueError("clips: found heat maps, expected key points; use render='device' in "
+            raise ValueError("clips: found heat maps, expected keypoints; use render='device' in "
                              'ThermalCubeFormat')
         points = inputs.keypoints  # (B, M, J, F, 3)
         visible = (points[..., 2] >= SCORE_THRESHOLD) & points.isfinite().all(-1)

@@ -1,7 +1,7 @@
 """MoFMBackbone: a ViT over thermal cubes (MoFM, Sec. 3.3; ViT, arXiv 2010.11929).
 
-Every cube is embedded on its own, so a masked cube cannot leak through its neighbors. Most cubes
-are empty and their embedding is one constant: only the occupied ones are computed.
+Cubes are embedded independently, so a masked cube cannot leak through its neighbors. Most cubes
+are empty and their embedding is constant: only occupied ones are computed.
 """
 
 import math
@@ -35,12 +35,12 @@ class LinearCubeEmbed(nn.Linear):
         super().__init__(num_joints * grid.num_frames * grid.patch**2, embed_dims)
 
     def forward(self, cubes: Tensor) -> Tensor:
-        """(N, J, F, p, p) to (N, D)."""
+        """Embed cubes: (N, J, F, p, p) to (N, D)."""
         return super().forward(cubes.flatten(1))
 
 
 class _ResidualBlock3D(nn.Module):
-    """conv-norm-ReLU-conv-norm with a strided 1x1x1 shortcut."""
+    """Residual block: conv-norm-ReLU-conv-norm with a strided 1x1x1 shortcut."""
 
     def __init__(self, in_channels: int, channels: int, stride: tuple):
         super().__init__()
@@ -59,7 +59,7 @@ class _ResidualBlock3D(nn.Module):
 class ConvCubeEmbed(nn.Module):
     """Two 3D residual blocks per cube and a projection (MoFM, Sec. 3.3).
 
-    GroupNorm, because batch statistics would be dominated by empty cubes.
+    Uses GroupNorm, because empty cubes would dominate batch statistics.
 
     Args:
         num_joints (int): J.
@@ -81,7 +81,7 @@ class ConvCubeEmbed(nn.Module):
         self.proj = nn.Linear(channels[1] * frames * math.ceil(grid.patch / 2)**2, embed_dims)
 
     def forward(self, cubes: Tensor) -> Tensor:
-        """(N, J, F, p, p) to (N, D)."""
+        """Embed cubes: (N, J, F, p, p) to (N, D)."""
         return self.proj(self.blocks(cubes).flatten(1))
 
 
@@ -93,19 +93,19 @@ class MoFMBackbone(BaseBackbone):
         num_joints (int): J. Defaults to 17.
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
         embed_dims (int): D. Defaults to 768.
-        depth, num_heads (int): Blocks and attention heads. Default to 12.
+        depth, num_heads (int): Number of blocks and attention heads. Default to 12.
         mlp_ratio (float): Hidden width of the feed-forward network over D. Defaults to 4.
         embed (dict): Cube embedding. Defaults to ``dict(type='ConvCubeEmbed')``.
-        max_tokens (int): Rows of the learned position table, as many as a larger canvas has cubes
-            if these are more. Defaults to 384.
-        tokens (str): 'all' cubes attend, or the 'occupied' (and masked) ones only, about a third
-            of the work. Defaults to 'all'.
+        max_tokens (int): Rows of the learned position table, extended to the number of cubes.
+            Defaults to 384.
+        tokens (str): 'all' cubes attend, or only the 'occupied' (and masked) ones, about a third
+            of the FLOPs. Defaults to 'all'.
         with_cls (bool): Pool by a class token instead of the mean. Defaults to False.
         drop_rate, drop_path_rate (float): Dropout, and stochastic depth of the last block
-            (growing linearly). Default to 0.
-        with_cp (bool): Activation checkpointing: the backward pass computes each block again, for
-            a fraction of the memory. Defaults to False.
-        frozen (bool): No gradient and no dropout, for linear probes. Defaults to False.
+            (increasing linearly). Default to 0.
+        with_cp (bool): Activation checkpointing: the backward pass recomputes each block to save
+            memory. Defaults to False.
+        frozen (bool): No gradients and no dropout, for linear probes. Defaults to False.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
             see :class:`mofm.hub.partial_loading.PretrainedInit`.
     """
@@ -155,7 +155,7 @@ class MoFMBackbone(BaseBackbone):
             self.freeze()
 
     def init_weights(self):
-        """Truncated normal (std 0.02) as BEiT, and the weights of ``init_cfg``."""
+        """Initialize by a truncated normal (std 0.02) as in BEiT, and by ``init_cfg``."""
         if self.init_cfg and not self.init_cfg.get('partial'):
             load_init_cfg(self)
             return
@@ -170,7 +170,7 @@ class MoFMBackbone(BaseBackbone):
             load_init_cfg(self)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """See :class:`BaseBackbone`; layer i is block i."""
+        """See :class:`BaseBackbone`; layer i is the i-th block."""
         last = len(self.blocks) + 1
         if match := re.match(rf'{re.escape(prefix)}blocks\.(\d+)\.', param_name):
             return int(match[1]) + 1, last + 1
@@ -179,15 +179,14 @@ class MoFMBackbone(BaseBackbone):
         return 0 if param_name.startswith(embedding) else last, last + 1
 
     def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
-        """Embeddings of all cubes, computed for the visible ones that hold heat.
+        """Embed all cubes, computing only the visible occupied ones.
 
         Args:
             inputs (ThermalCubes): B clips.
-            visible (Tensor): (B, K) bool, cubes whose content may be read.
+            visible (Tensor): (B, K) bool, cubes that may be read.
 
         Returns:
-            Tensor: (B, K, D); cubes that are empty or not visible get the embedding of an empty
-            cube.
+            Tensor: (B, K, D); cubes that are not visible get the embedding of an empty cube.
         """
         select = inputs.occupied() & visible
         cubes = inputs.cubes(select)
@@ -206,8 +205,8 @@ class MoFMBackbone(BaseBackbone):
         Args:
             inputs (ThermalCubes): B clips with the geometry of the backbone.
             mask (Tensor, optional): (B, K) bool, cubes replaced by the mask embedding.
-            order (Tensor, optional): (B, K) long, cube that is put at every position, before the
-                position is added; a shuffled clip.
+            order (Tensor, optional): (B, K) long, cube at every position, to shuffle a clip before
+                positions are added.
 
         Returns:
             MotionFeatures: Tokens (B, K, D), pooled features (B, D), encoded cubes (B, K).
@@ -216,9 +215,9 @@ class MoFMBackbone(BaseBackbone):
             ValueError: If the clips have another geometry or number of joints.
         """
         if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
-            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
-                             f'backbone expects {self.num_joints} joints on {self.grid}; set the '
-                             'same num_frames, canvas and patch in the data_preprocessor')
+            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, expected '
+                             f'{self.num_joints} joints on {self.grid}; set the same num_frames, '
+                             'canvas and patch in backbone and data_preprocessor')
         if mask is None:
             mask = torch.zeros_like(inputs.occupied())
         x = self.embed_cubes(inputs, ~mask)  # (B, K, D)
@@ -232,11 +231,11 @@ class MoFMBackbone(BaseBackbone):
 
         if self.tokens == 'all':
             return self.attend(x, torch.ones_like(mask), masked=False)
-        shown[:, 0] |= ~shown.any(1)  # a clip without heat still has one token
+        shown[:, 0] |= ~shown.any(1)  # at least one token per clip
         return self._encode(x, shown)
 
     def _encode(self, x: Tensor, keep: Tensor) -> MotionFeatures:
-        """Run the blocks on the kept tokens of x (B, K, D), and only on those."""
+        """Run the blocks only on the kept tokens of x (B, K, D)."""
         longest = int(keep.sum(1).max())
         order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
         index = order[..., None].expand(-1, -1, x.shape[2])
@@ -245,11 +244,11 @@ class MoFMBackbone(BaseBackbone):
         return MotionFeatures(tokens.scatter(1, index, kept.tokens), kept.pooled, keep)
 
     def attend(self, x: Tensor, valid: Tensor, masked: bool = True) -> MotionFeatures:
-        """Run the blocks on L tokens; nothing here depends on what the tensors hold.
+        """Run the blocks on L tokens; no shape depends on the values.
 
         Args:
             x (Tensor): (B, L, D) with positions.
-            valid (Tensor): (B, L) bool, at least one a clip; the others are not attended to.
+            valid (Tensor): (B, L) bool, tokens that can be attended to, at least one per clip.
             masked (bool): False if all are valid, which is faster. Defaults to True.
         """
         if self.cls_token is not None:

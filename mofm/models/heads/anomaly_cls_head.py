@@ -1,4 +1,4 @@
-"""Supervised anomaly detection: is the motion of a window abnormal (DT4)."""
+"""Head for supervised anomaly detection (DT4)."""
 
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
@@ -8,7 +8,7 @@ from .cls_head import ActionClsHead
 
 @MODELS.register_module()
 class AnomalyClsHead(ActionClsHead):
-    """Two classes, 0 normal and 1 abnormal, with weighted cross entropy (MoFM, Sec. 4).
+    """Classifier of normal (0) and abnormal (1) with weighted cross entropy (MoFM, Sec. 4).
 
     Args:
         in_channels (int): D. Defaults to 768.
@@ -25,7 +25,7 @@ class AnomalyClsHead(ActionClsHead):
         super().__init__(2, in_channels, dropout, class_weight=class_weight, **kwargs)
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
-        """Also set ``normality``, the probability of normal, in [0, 1]."""
+        """Add ``normality``, the probability of class 0, in [0, 1]."""
         for sample in super().predict(features, data_samples):
             sample.normality = sample.pred_score[0]
         return data_samples

@@ -22,8 +22,8 @@ class ActionClsHead(BaseModule):
         in_channels (int): D. Defaults to 768.
         dropout (float): Defaults to 0.4.
         label_smooth (float): Label smoothing of the cross entropy. Defaults to 0.
-        probe_norm (bool): Batch norm without affine parameters before the linear layer, the usual
-            linear probe (MAE, arXiv 2111.06377). Defaults to False.
+        probe_norm (bool): Batch norm without affine parameters before the linear layer, as in
+            linear probes (MAE, arXiv 2111.06377). Defaults to False.
         class_weight (tuple[float], optional): Weights of the classes in the cross entropy.
     """
 
@@ -43,19 +43,19 @@ class ActionClsHead(BaseModule):
         self.fc = nn.Linear(in_channels, num_classes)
 
     def init_weights(self):
-        """Truncated normal, std 0.02."""
+        """Initialize by a truncated normal, std 0.02."""
         trunc_normal_(self.fc.weight, std=0.02)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Class scores (B, C)."""
+        """Compute class scores (B, C)."""
         return self.fc(self.dropout(self.norm(features.pooled)))
 
     def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
-        """Cross entropy and training accuracy for labels (B,).
+        """Compute cross entropy and training accuracy for labels (B,).
 
         Raises:
-            ValueError: If a label is not one of the classes.
+            ValueError: If a label is not in [0, C).
         """
         scores = self(features)
         if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
@@ -63,14 +63,14 @@ class ActionClsHead(BaseModule):
                              f'0...{scores.shape[1] - 1}; set num_classes of the head')
         loss = F.cross_entropy(scores, labels, self.class_weight,
                                label_smoothing=self.label_smooth)
-        if self.class_weight is not None:  # the mean is over the weights of the labels
+        if self.class_weight is not None:  # the mean is weighted
             loss = global_mean(loss, self.class_weight[labels].sum())
         return dict(
             loss_cls=loss,
             top1_acc=(scores.argmax(1) == labels).float().mean())
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
-        """Set ``pred_score`` (C,) and ``pred_label``; several clips of a sample are averaged."""
+        """Set ``pred_score`` (C,) and ``pred_label``, averaged over the clips of a sample."""
         scores = self(features).softmax(1)
         scores = scores.view(len(data_samples), -1, scores.shape[1]).mean(1)
         for sample, score in zip(data_samples, scores, strict=True):

@@ -1,4 +1,4 @@
-"""Token jigsaw: which piece of the clip is in which place (DT3).
+"""Token jigsaw: prediction of the pieces of a shuffled clip (DT3).
 
 MoFM, Sec. 4, after the decoupled jigsaw of Wang et al. (arXiv 2207.10172).
 """
@@ -14,27 +14,27 @@ from mofm.structures import CubeGrid, MotionFeatures
 
 from ..losses.global_batch import global_mean
 
-#: A piece with less heat is empty: it looks like every other empty piece.
+#: Pieces with less heat are empty and indistinguishable.
 MIN_HEAT = 1e-3
 
 
 @MODELS.register_module()
 class JigsawHead(BaseModule):
-    """Names the piece in every slot of a shuffled clip.
+    """Classifier of the piece in every slot of a shuffled clip.
 
-    The K cubes are cut into P equal pieces. Slot s of a shuffled clip holds piece ``perm[s]``. The
-    tokens of a slot are averaged, and one linear layer answers with P logits: row = slot, column =
-    piece. In a test nothing is shuffled; normality is the smallest probability on the diagonal.
+    The K cubes are cut into P equal pieces. Slot s of a shuffled clip has piece ``perm[s]``. The
+    tokens of a slot are averaged, and a linear layer predicts P logits: row = slot, column =
+    piece. Test clips are not shuffled; normality is the smallest probability on the diagonal.
 
     Args:
         in_channels (int): D. Defaults to 768.
         canvas, patch (int): Geometry, see :class:`CubeGrid`. Default to 72 and 4.
-        grid (tuple[int, int] | str): Rows and columns of pieces, or 'raster': runs of cubes in
+        grid (tuple[int, int] | str): Rows and columns of pieces, or 'raster', runs of cubes in
             raster order. Defaults to (6, 2).
         num_pieces (int): P with 'raster'. Defaults to 12.
         dropout (float): Defaults to 0.4.
-        ignore_empty (bool): Leave empty pieces out of loss and minimum. All of them look the same,
-            so their probability tends to one over their number and would be the minimum of nearly
+        ignore_empty (bool): Exclude empty pieces from loss and minimum. As they look the same,
+            their probability tends to one over their number and would be the minimum of nearly
             every clip; the paper does not mention them. Defaults to True.
 
     Raises:
@@ -58,42 +58,42 @@ class JigsawHead(BaseModule):
 
     @property
     def num_pieces(self) -> int:
-        """P."""
+        """Number of pieces P."""
         return len(self.cubes)
 
     def init_weights(self):
-        """Truncated normal, std 0.02."""
+        """Initialize by a truncated normal, std 0.02."""
         trunc_normal_(self.fc.weight, std=0.02)
         nn.init.zeros_(self.fc.bias)
 
     def shuffle(self, batch: int) -> Tensor:
-        """Random permutations (B, P): piece that goes into every slot."""
+        """Draw random permutations (B, P), the piece in every slot."""
         return torch.rand(batch, self.num_pieces, device=self.cubes.device).argsort(1)
 
     def order(self, perm: Tensor) -> Tensor:
-        """Permutations of pieces (B, P) as permutations of cubes (B, K)."""
+        """Convert permutations of pieces (B, P) to permutations of cubes (B, K)."""
         order = perm.new_empty(len(perm), self.cubes.numel())
         order[:, self.cubes.flatten()] = self.cubes[perm].flatten(1)
         return order
 
     def occupied(self, peaks: Tensor) -> Tensor:
-        """Pieces (B, P) that count, from the highest heat of every cube (B, K)."""
+        """Find pieces (B, P) that count, from the highest heat of every cube (B, K)."""
         if not self.ignore_empty:
             return peaks.new_ones(len(peaks), self.num_pieces, dtype=torch.bool)
         return peaks[:, self.cubes].amax(2) >= MIN_HEAT
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Logits (B, P, P) of the pieces in every slot."""
+        """Compute logits (B, P, P) of the pieces in every slot."""
         encoded = features.encoded[:, self.cubes]  # (B, P, K / P)
-        pooled = features.tokens[:, self.cubes].sum(2)  # tokens that were not encoded are zero
+        pooled = features.tokens[:, self.cubes].sum(2)  # others are zero
         pooled = pooled / encoded.sum(2, keepdim=True).clamp(min=1)
         return self.fc(self.dropout(pooled))
 
     def loss(self, features: MotionFeatures, perm: Tensor, occupied: Tensor) -> dict:
-        """Cross entropy over the slots that hold an occupied piece.
+        """Compute the cross entropy over slots with occupied pieces.
 
         Args:
-            features (MotionFeatures): Of the shuffled clips.
+            features (MotionFeatures): Features of shuffled clips.
             perm (Tensor): (B, P) piece in every slot, the labels.
             occupied (Tensor): (B, P) bool, pieces that count.
 
@@ -102,7 +102,7 @@ class JigsawHead(BaseModule):
         """
         slots = occupied.gather(1, perm)
         logits, labels = self(features)[slots], perm[slots]
-        if not len(labels):  # no clip of the batch shows a single key point
+        if not len(labels):  # no keypoint in the batch
             return dict(loss_jigsaw=global_mean(logits.sum(), 0))
         return dict(
             loss_jigsaw=global_mean(F.cross_entropy(logits, labels), len(labels)),
@@ -112,9 +112,9 @@ class JigsawHead(BaseModule):
         """Set ``jigsaw``, probabilities (P, P), and ``normality``, the minimum of the diagonal.
 
         Args:
-            features (MotionFeatures): Of clips in order.
+            features (MotionFeatures): Features of clips in order.
             occupied (Tensor): (B, P) bool, pieces that count. A clip without any has normality 1.
-            data_samples (list): B samples, or B / n: n clips of a sample are averaged.
+            data_samples (list): B samples, or B / n with n clips each, which are averaged.
         """
         probability = self(features).softmax(2)
         right = probability.diagonal(dim1=1, dim2=2).masked_fill(~occupied, 1)

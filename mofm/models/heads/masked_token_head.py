@@ -1,4 +1,4 @@
-"""T-Head: which motion token was under the mask (MoFM, Sec. 3.3)."""
+"""T-Head: prediction of masked motion tokens (MoFM, Sec. 3.3)."""
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -25,21 +25,21 @@ class MaskedTokenHead(BaseModule):
         self.fc = nn.Linear(in_channels, vocab_size)
 
     def init_weights(self):
-        """Truncated normal, std 0.02."""
+        """Initialize by a truncated normal, std 0.02."""
         trunc_normal_(self.fc.weight, std=0.02)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, D) to logits (N, V)."""
+        """Compute logits (N, V) of tokens (N, D)."""
         return self.fc(tokens)
 
     def loss(self, tokens: Tensor, ids: Tensor) -> dict:
-        """Cross entropy and accuracy for N masked tokens (N, D) and their ids (N,).
+        """Compute cross entropy and accuracy for N masked tokens (N, D) and their IDs (N,).
 
-        ``majority_acc`` is the accuracy of always answering the most frequent token of the batch.
+        ``majority_acc`` is the accuracy of always predicting the most frequent token of the batch.
         """
         logits = self(tokens)
-        if not len(ids):  # no clip of the batch shows a single key point
+        if not len(ids):  # no keypoint in the batch
             return dict(loss_mask=global_mean(logits.sum(), 0))
         return dict(
             loss_mask=global_mean(F.cross_entropy(logits, ids), len(ids)),

@@ -11,12 +11,12 @@ from mofm.structures import MotionFeatures
 
 @MODELS.register_module()
 class OneShotHead(BaseModule):
-    """Dropout, one linear layer and division by the length (MoFM, Sec. 4).
+    """Dropout, one linear layer and L2 normalization (MoFM, Sec. 4).
 
     Args:
         in_channels (int): D. Defaults to 768.
-        out_channels (int, optional): E. None takes the pooled features themselves, the test of a
-            backbone that was not trained for the task. Defaults to 2048.
+        out_channels (int, optional): E. None uses the pooled features, to test a backbone that was
+            not trained for the task. Defaults to 2048.
         dropout (float): Defaults to 0.4.
         loss (dict, optional): Loss of (embedding, labels). Defaults to :class:`SupConLoss`.
     """
@@ -32,21 +32,21 @@ class OneShotHead(BaseModule):
         self.criterion = MODELS.build(loss or dict(type='SupConLoss'))
 
     def init_weights(self):
-        """Truncated normal, std 0.02."""
+        """Initialize by a truncated normal, std 0.02."""
         if isinstance(self.fc, nn.Linear):
             trunc_normal_(self.fc.weight, std=0.02)
             nn.init.zeros_(self.fc.bias)
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Embeddings (B, E) of length 1."""
+        """Compute embeddings (B, E) of length 1."""
         return F.normalize(self.fc(self.dropout(features.pooled)), dim=1)
 
     def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
-        """``loss_supcon`` for labels (B,)."""
+        """Compute ``loss_supcon`` for labels (B,)."""
         return dict(loss_supcon=self.criterion(self(features), labels))
 
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
-        """Set ``embedding`` (E,); several clips of a sample are averaged and normalized again."""
+        """Set ``embedding`` (E,), averaged over the clips of a sample and normalized again."""
         embedding = self(features)
         embedding = embedding.view(len(data_samples), -1, embedding.shape[1]).mean(1)
         for sample, vector in zip(data_samples, F.normalize(embedding, dim=1), strict=True):

@@ -1,1 +1,1 @@
-"""Blocks that more than one backbone or head uses."""
+"""Layers shared by backbones, heads and losses."""

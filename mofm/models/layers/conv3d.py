@@ -1,4 +1,4 @@
-"""3D convolution that is right in bfloat16 on the CPU."""
+"""3D convolution with correct gradients in bfloat16 on the CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,12 @@ from ..precision import full_precision
 class Conv3d(nn.Conv3d):
     """3D convolution; float32 on the CPU under autocast.
 
-    On CPUs with AVX512-BF16, torch 2.13 computes wrong and infinite bfloat16 gradients of the
+    On CPUs with AVX512-BF16, torch 2.13 computes wrong and infinite bfloat16 gradients for the
     weights of a convolution over two frames.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, H, W) to (N, C', T', H', W')."""
+        """Convolve (N, C, T, H, W) to (N, C', T', H', W')."""
         if x.device.type != 'cpu' or not torch.is_autocast_enabled('cpu'):
             return super().forward(x)
         with full_precision(x):

@@ -7,10 +7,10 @@ from ..losses.global_batch import gather_rows
 
 
 class ProbeBatchNorm(nn.BatchNorm1d):
-    """With the statistics of all processes; torch's SyncBatchNorm refuses the CPU."""
+    """Batch norm over all processes; torch's SyncBatchNorm does not support the CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D) to (B, D)."""
+        """Normalize (B, D)."""
         if not self.training:
             return super().forward(x)
         return super().forward(gather_rows(x)).chunk(get_world_size())[get_rank()]

@@ -1,4 +1,4 @@
-"""Frozen module beside a model."""
+"""Frozen module next to a model."""
 
 from torch import nn
 
@@ -6,9 +6,9 @@ from mofm.registry import MODELS
 
 
 class TeacherMixin:
-    """Keeps a frozen module that is not a submodule, but follows ``.to(device)``.
+    """Mixin with a frozen module that is not a submodule, but follows ``.to(device)``.
 
-    It is in no optimizer, no checkpoint and no DDP bucket.
+    The module is in no optimizer, checkpoint or DDP bucket.
     """
 
     def build_teacher(self, cfg: dict):

@@ -25,7 +25,7 @@ class TransformerBlock(nn.Module):
         self.drop_path = drop_path
 
     def _residual(self, y: Tensor) -> Tensor:
-        """Dropout and stochastic depth (arXiv 1603.09382) on a residual branch."""
+        """Apply dropout and stochastic depth (arXiv 1603.09382) to a residual branch."""
         y = self.drop(y)
         if self.training and self.drop_path:
             keep = 1 - self.drop_path
@@ -33,7 +33,7 @@ class TransformerBlock(nn.Module):
         return y
 
     def forward(self, x: Tensor, attn_mask: Tensor | None) -> Tensor:
-        """(B, N, D) to (B, N, D); the mask is True where a token may be attended to."""
+        """Transform (B, N, D); the mask is True for tokens that can be attended to."""
         if self.with_cp and self.training:
             return checkpoint(self._forward, x, attn_mask, use_reentrant=False)
         return self._forward(x, attn_mask)

@@ -1,4 +1,4 @@
-"""The paper's objective of the dVED: reconstruction and a KL term (MoFM, eq. 7)."""
+"""Objective of the dVED in the paper: reconstruction and a KL term (MoFM, eq. 7)."""
 
 import math
 
@@ -11,7 +11,7 @@ from mofm.structures import ThermalCubes
 
 @MODELS.register_module()
 class DVEDLoss(nn.Module):
-    """``smooth_l1(reconstruction, U_R) + beta * KL(q || uniform)``.
+    """Loss ``smooth_l1(reconstruction, U_R) + beta * KL(q || uniform)``.
 
     The reconstruction is averaged over all elements, the KL over positions.
 
@@ -24,15 +24,15 @@ class DVEDLoss(nn.Module):
         self.beta = beta
 
     def kl(self, logits: Tensor) -> Tensor:
-        """KL divergence of the token distributions (B, V, rows, cols) from uniform."""
+        """Compute the KL divergence of token distributions (B, V, rows, cols) from uniform."""
         log_q = logits.log_softmax(1)
         return (log_q.exp() * (log_q + math.log(logits.shape[1]))).sum(1).mean()
 
     def forward(self, tokenizer: nn.Module, inputs: ThermalCubes, logits: Tensor) -> dict:
-        """Losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
-            tokenizer (DVEDTokenizer): Samples and rebuilds.
+            tokenizer (DVEDTokenizer): Tokenizer to sample and reconstruct.
             inputs (ThermalCubes): B clips.
             logits (Tensor): (B, V, rows, cols).
 

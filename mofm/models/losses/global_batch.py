@@ -1,10 +1,10 @@
-"""Reductions that make the loss of several processes that of one process on all their clips.
+"""Reductions that make the loss of several processes equal that of the global batch.
 
 DDP and FSDP average the gradients of the processes. That is the gradient of the global batch if
-the loss is a mean over equally many items on each process, and if no item is compared with another
-one. Where the items are masked cubes, pieces or weights of classes, their number differs
-(:func:`global_mean`); where they are compared, all processes need all of them
-(:func:`gather_rows`). Both are collective: each process calls them in each iteration.
+the loss is a mean over equally many items per process, and if items are not compared with each
+other. The numbers of masked cubes, pieces or weights of classes differ (:func:`global_mean`);
+items that are compared are needed on all processes (:func:`gather_rows`). Both are collective:
+each process calls them in each iteration.
 """
 
 import torch
@@ -13,14 +13,13 @@ from torch import Tensor
 
 
 def global_mean(mean: Tensor, count: int | Tensor) -> Tensor:
-    """The share of this process in a mean over the items of all processes.
+    """Scale a mean over the items of a process to its share in the global mean.
 
-    Averaged over the W processes it is the mean over all items: ``mean_r W n_r / sum_r n_r``. One
-    process gets its mean back, bit for bit.
+    The average over the W processes is the mean over all items: ``mean_r W n_r / sum_r n_r``. On
+    one process the mean is returned unchanged.
 
     Args:
-        mean (Tensor): Scalar, mean over the items of this process; any finite number if there are
-            none.
+        mean (Tensor): Scalar, mean over the items of this process; finite even without items.
         count (int | Tensor): n_r, number or total weight of these items, at least 0.
 
     Returns:
@@ -31,12 +30,12 @@ def global_mean(mean: Tensor, count: int | Tensor) -> Tensor:
     count = torch.as_tensor(count, dtype=torch.float32, device=mean.device)
     total = count.clone()
     all_reduce(total)
-    # no process has an item: every share is 0
+    # without items on any process every share is 0
     return mean * (get_world_size() * count / total.clamp(min=torch.finfo(total.dtype).tiny))
 
 
 class _GatherRows(torch.autograd.Function):
-    """Every process gets the rows of all; a row gets the gradients of all processes."""
+    """All-gather of rows; a row gets the summed gradients of all processes."""
 
     @staticmethod
     def forward(ctx, x):
@@ -50,10 +49,10 @@ class _GatherRows(torch.autograd.Function):
 
 
 def gather_rows(x: Tensor) -> Tensor:
-    """Rows of all processes, in the order of the ranks, with gradient.
+    """Gather the rows of all processes in the order of the ranks, with gradient.
 
     Args:
-        x (Tensor): (B, ...), with the same B on each process.
+        x (Tensor): (B, ...), same B on each process.
 
     Returns:
         Tensor: (W * B, ...); ``x`` itself on one process.

@@ -1,9 +1,9 @@
-"""An objective under which the dVED uses its whole MotionBook: k-means shows the way.
+"""Objective of the dVED guided by k-means, which uses the whole MotionBook.
 
-With reconstruction alone most tokens stay unused: a blank output is nearly right, and the few
-tokens that move first attract all others (docs/tokenizer.md). Here a k-means tokenizer of the
-same vocabulary names a token for every cube. The encoder learns these names (cross entropy), and
-the decoder starts on them and is handed over to the encoder's own samples.
+With reconstruction alone most tokens stay unused: a blank output is nearly right, and the first
+tokens to change attract all others (docs/tokenizer.md). Here a k-means tokenizer of the same
+vocabulary assigns a token to every cube. The encoder learns these tokens by cross entropy; the
+decoder is trained on them first and gradually on the encoder's own samples.
 """
 
 import torch
@@ -18,18 +18,18 @@ from ..layers.teacher import TeacherMixin
 
 @MODELS.register_module()
 class GuidedDVEDLoss(TeacherMixin, nn.Module):
-    """``rec_weight * smooth_l1(reconstruction, U_R) + cross_entropy(logits, guide)``.
+    """Loss ``rec_weight * smooth_l1(reconstruction, U_R) + cross_entropy(logits, guide)``.
 
     With the default weight both terms are per cube.
 
     Args:
-        guide (dict): A :class:`KMeansTokenizer` with the same cubes and vocabulary, with
+        guide (dict): A :class:`KMeansTokenizer` with the same cubes and vocabulary, and with
             ``init_cfg``.
-        rec_weight (float, optional): Weight of the reconstruction, whose elements are averaged.
-            Defaults to the elements of a cube, F * patch^2.
-        foreground (float): Weight of elements with heat above 0.01 against the others. Defaults
+        rec_weight (float, optional): Weight of the mean reconstruction loss. Defaults to the
+            number of elements of a cube, F * patch^2.
+        foreground (float): Weight of elements with heat above 0.01 relative to others. Defaults
             to 1.
-        forcing (float): Share of clips whose decoder sees the tokens of the guide, driven by
+        forcing (float): Share of clips that are decoded from the tokens of the guide, scheduled by
             :class:`AnnealHook`. Defaults to 0.
     """
 
@@ -44,15 +44,15 @@ class GuidedDVEDLoss(TeacherMixin, nn.Module):
 
     @property
     def guide(self):
-        """The guide."""
+        """K-means tokenizer."""
         return self.teacher
 
     @torch.no_grad()
     def warm_start(self, tokenizer: nn.Module):
-        """Load the guide and start from the principal components P of its centers.
+        """Load the guide and initialize by the principal components P of its centers.
 
-        The MotionBook starts as P, so that similar cubes have similar codes; with a random book
-        the decoder needs thousands of iterations to tell codes apart. The logits start as
+        The MotionBook starts as P, so that similar cubes have similar codes; from a random book
+        the decoder needs thousands of iterations to distinguish codes. The logits start as
         ``-s |f - P|^2`` of the encoder's features f (|f|^2 cancels in the softmax), which is
         a linear layer with weights ``2 s P``.
         """
@@ -79,10 +79,10 @@ class GuidedDVEDLoss(TeacherMixin, nn.Module):
         layer.bias.copy_(-scale * prototypes.square().sum(1))
 
     def forward(self, tokenizer: nn.Module, inputs: ThermalCubes, logits: Tensor) -> dict:
-        """Losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
-            tokenizer (DVEDTokenizer): Samples and rebuilds.
+            tokenizer (DVEDTokenizer): Tokenizer to sample and reconstruct.
             inputs (ThermalCubes): B clips.
             logits (Tensor): (B, V, rows, cols).
 
@@ -90,18 +90,18 @@ class GuidedDVEDLoss(TeacherMixin, nn.Module):
             dict: ``loss_rec``, ``loss_guide`` and ``guide_acc``, agreement on occupied cubes.
 
         Raises:
-            ValueError: If guide and tokenizer have another vocabulary or other cubes.
+            ValueError: If guide and tokenizer differ in vocabulary or cubes.
         """
         if (self.guide.vocab_size, self.guide.grid) != (tokenizer.vocab_size, tokenizer.grid):
             raise ValueError(f'guide: found {self.guide.vocab_size} tokens on {self.guide.grid}, '
                              f'expected {tokenizer.vocab_size} on {tokenizer.grid}')
         ids = self.guide.encode(inputs)  # (B, K)
-        names = ids.view(len(ids), *logits.shape[2:])
+        targets = ids.view(len(ids), *logits.shape[2:])
         weights = tokenizer.sample(logits)
         if self.forcing > 0:
             forced = torch.rand(len(ids), 1, 1, 1, device=ids.device) < self.forcing
-            named = F.one_hot(names, tokenizer.vocab_size).movedim(-1, 1).to(weights)
-            weights = torch.where(forced, named, weights)
+            one_hot = F.one_hot(targets, tokenizer.vocab_size).movedim(-1, 1).to(weights)
+            weights = torch.where(forced, one_hot, weights)
         occupied = inputs.occupied()
         agree = (logits.argmax(1).flatten(1) == ids)[occupied]
         heat = inputs.union()
@@ -109,5 +109,5 @@ class GuidedDVEDLoss(TeacherMixin, nn.Module):
         error = error * torch.where(heat > 0.01, self.foreground, 1.)
         return dict(
             loss_rec=self.rec_weight * error.mean(),
-            loss_guide=F.cross_entropy(logits, names),
+            loss_guide=F.cross_entropy(logits, targets),
             guide_acc=agree.float().mean())

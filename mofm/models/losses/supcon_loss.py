@@ -10,16 +10,15 @@ from .global_batch import gather_rows
 
 @MODELS.register_module()
 class SupConLoss(nn.Module):
-    """Embeddings of a class attract each other, all others repel.
+    """Contrastive loss between embeddings of the same and of other classes.
 
     ``mean_i [-(t / t_base) / |P(i)| sum_{p in P(i)} (s_ip / t - log sum_{a != i} exp(s_ia / t))]``
-    with similarity s and P(i), the other samples with the label of sample i. Samples are those of
-    all processes.
+    with similarity s and P(i), the other samples with the label of sample i, on all processes.
 
     Args:
         temperature (float): t. Defaults to 0.1.
-        base_temperature (float): t_base, a constant factor of the loss. Defaults to 0.07, as
-            published; equal to t leaves the loss unscaled.
+        base_temperature (float): t_base, a constant factor of the loss, unscaled if equal to t.
+            Defaults to 0.07, as published.
 
     Raises:
         ValueError: If a temperature is not positive.
@@ -34,17 +33,17 @@ class SupConLoss(nn.Module):
         self.base_temperature = base_temperature
 
     def forward(self, embedding: Tensor, labels: Tensor) -> Tensor:
-        """Loss of a batch and of those of the other processes.
+        """Compute the loss of the batches of all processes.
 
         Args:
-            embedding (Tensor): (B, E) of length 1, B the same on each process.
+            embedding (Tensor): (B, E) of length 1, same B on each process.
             labels (Tensor): (B,).
 
         Returns:
             Tensor: Scalar.
 
         Raises:
-            ValueError: If a label occurs only once: there is nothing to attract.
+            ValueError: If a label occurs only once.
         """
         embedding, labels = gather_rows(embedding), gather_rows(labels)
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
@@ -52,7 +51,7 @@ class SupConLoss(nn.Module):
         count = positive.sum(1)
         if not count.all():
             raise ValueError(f'labels: found one sample of label {int(labels[count.argmin()])} '
-                             f'in a batch of {len(labels)}, expected at least two of each; use '
+                             f'in a batch of {len(labels)}, expected at least two per label; use '
                              "sampler=dict(type='ClassBalancedSampler', batch_size=..., "
                              'per_class=2) with the batch_size of the dataloader')
         logits = embedding @ embedding.T / self.temperature

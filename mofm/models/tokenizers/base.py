@@ -11,7 +11,7 @@ from ..init_cfg import load_init_cfg
 
 
 class MotionTokenizer(BaseModel):
-    """Base class of tokenizers; a teacher of the pre-training needs ``encode`` only.
+    """Base class of tokenizers; teachers of the pre-training only need :meth:`encode`.
 
     Args:
         grid (CubeGrid): Geometry of the clips.
@@ -38,27 +38,26 @@ class MotionTokenizer(BaseModel):
             load_init_cfg(self)
 
     def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
-        """Motion tokens of a batch of clips, without noise and without gradient.
+        """Encode clips as motion tokens, without noise and gradient.
 
         Args:
             inputs (ThermalCubes): B clips.
-            select (Tensor, optional): (B, K) bool, the cubes whose tokens are asked for. Defaults
-                to all.
+            select (Tensor, optional): (B, K) bool, cubes to encode. Defaults to all.
 
         Returns:
-            Tensor: (B, K) token ids in the order of the cubes, or (N,) in the order of
+            Tensor: (B, K) token IDs in the order of the cubes, or (N,) in the order of
             ``select.nonzero()``.
         """
         raise NotImplementedError
 
     def decode(self, ids: Tensor) -> Tensor:
-        """Rebuild U_R from token ids (B, K).
+        """Reconstruct U_R from token IDs (B, K).
 
         Returns:
             Tensor: (B, F, H, W).
 
         Raises:
-            ValueError: If an id is not in the vocabulary or the number of cubes is another.
+            ValueError: If an ID is not in the vocabulary or the number of cubes is wrong.
         """
         raise NotImplementedError
 
@@ -72,7 +71,7 @@ class MotionTokenizer(BaseModel):
 
     def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
                 mode: str = 'tensor'):
-        """Losses ('loss'), data samples with tokens and heat ('predict'), or ids ('tensor')."""
+        """Return losses ('loss'), samples with tokens and heat ('predict'), or IDs ('tensor')."""
         if mode == 'loss':
             return self.loss(inputs)
         if mode == 'predict':

@@ -1,8 +1,9 @@
 """DVEDTokenizer: the discrete variational encoder-decoder that learns the MotionBook.
 
-MoFM, Sec. 3.2, eq. 3-7; what the paper omits follows the DiscreteVAE it is built on. A 3D encoder
-reads the heat of all joints, a Gumbel-softmax (arXiv 1611.01144) picks one of V motion tokens per
-thermal cube, and a 2D decoder rebuilds the heat of all joints together, frames as channels.
+MoFM, Sec. 3.2, eq. 3-7; details that the paper omits follow the DiscreteVAE it is built on. A 3D
+encoder reads the heat of all joints, a Gumbel-softmax (arXiv 1611.01144) samples one of V motion
+tokens per thermal cube, and a 2D decoder with frames as channels reconstructs the heat of all
+joints together.
 """
 
 import math
@@ -20,7 +21,7 @@ from .base import MotionTokenizer
 
 
 class _ResBlock(nn.Module):
-    """conv3-ReLU-conv3-ReLU-conv1 plus identity, in 2D or 3D, without normalization."""
+    """Residual block: conv3-ReLU-conv3-ReLU-conv1, in 2D or 3D, without normalization."""
 
     def __init__(self, conv: type, channels: int):
         super().__init__()
@@ -40,20 +41,20 @@ class DVEDTokenizer(MotionTokenizer):
     Args:
         num_joints (int): J. Defaults to 17.
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`. The patch is a power of
-            two: every convolution halves the canvas once.
+            two, as each convolution halves the canvas.
         vocab_size (int): V, motion tokens in the MotionBook. Defaults to 8192.
         code_dim (int): Width of a code of the MotionBook. Defaults to 256.
         hidden (int): Channels of encoder and decoder. Defaults to 256.
         num_blocks (int): Residual blocks of encoder and decoder. Defaults to 2.
         temporal_strides (tuple[int]): Temporal kernel and stride of each strided convolution.
             Their product divides F. Defaults to (4, 4).
-        temporal_collapse (str): How the remaining frames become one: 'conv', the projection spans
-            them, or 'mean'. Defaults to 'conv'.
-        hard (bool): Straight-through sampling of one code instead of a mixture, so that the
-            decoder sees in training what it sees later. Defaults to False.
-        tau (float): Temperature of the Gumbel-softmax, driven by :class:`AnnealHook`.
+        temporal_collapse (str): Reduction of the remaining frames: 'conv', in which the projection
+            spans them, or 'mean'. Defaults to 'conv'.
+        hard (bool): Straight-through sampling of one code instead of a mixture, which matches
+            inference. Defaults to False.
+        tau (float): Temperature of the Gumbel-softmax, scheduled by :class:`AnnealHook`.
         noise (float): Scale of the Gumbel noise. Defaults to 1.
-        loss (dict): Objective. Defaults to the paper's ``dict(type='DVEDLoss')``.
+        loss (dict): Objective. Defaults to ``dict(type='DVEDLoss')``, that of the paper.
         data_preprocessor, init_cfg (dict, optional): See :class:`MotionTokenizer`.
 
     Raises:
@@ -118,22 +119,22 @@ class DVEDTokenizer(MotionTokenizer):
         self.decoder = nn.Sequential(*decoder)
 
     def init_weights(self):
-        """Load the guide of the objective, and the weights of ``init_cfg``, if any."""
+        """Load the guide of the objective and the weights of ``init_cfg``, if any."""
         if hasattr(self.criterion, 'warm_start'):
             self.criterion.warm_start(self)
-        super().init_weights()  # last: trained weights win over the warm start
+        super().init_weights()  # last, as it overrides the warm start
 
     def _features(self, inputs: ThermalCubes) -> Tensor:
         """Compute the encoder features of the clips, (B, hidden, F', rows, cols), float32."""
         if inputs.grid != self.grid or inputs.num_joints != self.num_joints:
-            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, the '
-                             f'tokenizer expects {self.num_joints} joints on {self.grid}; use the '
-                             'same num_frames, canvas and patch everywhere')
+            raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, expected '
+                             f'{self.num_joints} joints on {self.grid}; set the same num_frames, '
+                             'canvas and patch everywhere')
         x = self.encoder(inputs.volume())
         return x.mean(2, keepdim=True).float() if self.temporal_collapse == 'mean' else x.float()
 
     def logits(self, inputs: ThermalCubes) -> Tensor:
-        """Scores of the tokens: (B, V, rows, cols), float32."""
+        """Compute token logits (B, V, rows, cols), float32."""
         x = self._features(inputs)
         with full_precision(x):
             return self.to_logits(x).squeeze(2)
@@ -155,8 +156,8 @@ class DVEDTokenizer(MotionTokenizer):
         return self.decoder(codes.movedim(-1, 1))
 
     def sample(self, logits: Tensor) -> Tensor:
-        """Gumbel-softmax over the tokens (MoFM, eq. 6): weights (B, V, rows, cols)."""
-        # -log of an exponential is Gumbel noise that cannot overflow
+        """Sample weights (B, V, rows, cols) of tokens by Gumbel-softmax (MoFM, eq. 6)."""
+        # -log of exponential noise is Gumbel noise that cannot overflow
         gumbel = -torch.empty_like(logits).exponential_().log()
         weights = ((logits + self.noise * gumbel) / self.tau).softmax(1)
         if not self.hard:
@@ -170,7 +171,7 @@ class DVEDTokenizer(MotionTokenizer):
         return self.decoder(codes).float()
 
     def loss(self, inputs: ThermalCubes) -> dict:
-        """Losses of the criterion, and the perplexity of the tokens on occupied cubes."""
+        """Compute the losses, and the perplexity of the tokens on occupied cubes."""
         logits = self.logits(inputs)
         losses = self.criterion(self, inputs, logits)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""KMeansTokenizer: nearest of V cluster centers, the baseline of learned tokenizers."""
+"""KMeansTokenizer: nearest cluster centers, the baseline of learned tokenizers."""
 
 import torch
 from mmengine.dist import broadcast, is_main_process
@@ -14,23 +14,23 @@ from .base import MotionTokenizer
 
 @MODELS.register_module()
 class KMeansTokenizer(MotionTokenizer):
-    """Token 0 is an empty cube, the others are centers of k-means on the occupied cubes.
+    """Tokenizer by k-means: token 0 is an empty cube, others are centers of occupied cubes.
 
-    A cube is described by U_R in it (F * patch^2 numbers) and, with ``trace_weight``, by the
-    trace of every joint in it (J * patch^2 numbers), so that the token also says *what* moves.
+    The descriptor of a cube is its U_R (F * patch^2 values) and, with ``trace_weight``, the trace
+    of every joint in it (J * patch^2 values), so that tokens also encode which joints move.
 
-    ``tools/train.py`` fits it like any model: the training steps collect cubes and
-    :class:`FitKMeansHook` runs scikit-learn's ``KMeans`` at the end of the epoch.
+    ``tools/train.py`` fits it like any model: training steps collect cubes and
+    :class:`FitKMeansHook` runs scikit-learn's k-means at the end of the epoch.
 
     Args:
         num_joints (int): J. Defaults to 17.
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
-        vocab_size (int): V, the empty cube included. Defaults to 8192.
+        vocab_size (int): V, including the empty cube. Defaults to 8192.
         trace_weight (float): Weight of the traces. Defaults to 0, U_R only.
-        max_cubes (int): Cubes to collect. Defaults to 200000.
-        mini_batch (bool): scikit-learn's ``MiniBatchKMeans``, which uses the vocabulary more
-            evenly; False is ``KMeans``, which rebuilds U_R a little better and
-            takes ten times as long (docs/tokenizer.md). Defaults to True.
+        max_cubes (int): Number of cubes to collect. Defaults to 200000.
+        mini_batch (bool): Use scikit-learn's ``MiniBatchKMeans``, which uses the vocabulary more
+            evenly, instead of ``KMeans``, which reconstructs U_R slightly better and takes ten
+            times as long (docs/tokenizer.md). Defaults to True.
         data_preprocessor, init_cfg (dict, optional): See :class:`MotionTokenizer`.
     """
 
@@ -52,12 +52,12 @@ class KMeansTokenizer(MotionTokenizer):
         self.mini_batch = mini_batch
         self.heat_dims = num_frames * patch**2
         dims = self.heat_dims + (num_joints * patch**2 if trace_weight else 0)
-        # a parameter without gradient, so that a Runner finds something to optimize
+        # a parameter, as a Runner needs one to optimize
         self.centers = nn.Parameter(torch.zeros(vocab_size, dims), requires_grad=False)
         self._collected = []
 
     def describe(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
-        """Descriptions (N, dims) of the N cubes of ``select`` (B, K), by default the occupied."""
+        """Compute descriptors (N, dims) of cubes ``select`` (B, K), by default occupied ones."""
         select = inputs.occupied() if select is None else select
         parts = [inputs.grid.split(inputs.union())[select].flatten(1)]
         if self.trace_weight:
@@ -69,14 +69,14 @@ class KMeansTokenizer(MotionTokenizer):
     def encode(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """See :meth:`MotionTokenizer.encode`."""
         if inputs.grid != self.grid:
-            raise ValueError(f'clips: found {inputs.grid}, the tokenizer expects {self.grid}')
-        wanted = inputs.occupied() if select is None else inputs.occupied() & select
-        ids = wanted.long()
+            raise ValueError(f'clips: found {inputs.grid}, expected {self.grid}')
+        selected = inputs.occupied() if select is None else inputs.occupied() & select
+        ids = selected.long()
         with full_precision(self.centers):
             distances = [torch.cdist(part, self.centers)
-                         for part in self.describe(inputs, wanted).split(4096)]
+                         for part in self.describe(inputs, selected).split(4096)]
         if distances:
-            ids[wanted] = torch.cat([d.argmin(1) for d in distances])
+            ids[selected] = torch.cat([d.argmin(1) for d in distances])
         return ids if select is None else ids[select]
 
     def decode(self, ids: Tensor) -> Tensor:
@@ -108,12 +108,12 @@ class KMeansTokenizer(MotionTokenizer):
         Raises:
             ValueError: If fewer cubes than centers were collected.
         """
-        from sklearn.cluster import KMeans, MiniBatchKMeans  # heavy, and needed here only
+        from sklearn.cluster import KMeans, MiniBatchKMeans  # heavy
 
         cubes = torch.cat(self._collected)
         if len(cubes) < self.vocab_size:
-            raise ValueError(f'cubes: found {len(cubes)} occupied ones in training, expected at '
-                             f'least vocab_size={self.vocab_size}; use more clips or a smaller '
+            raise ValueError(f'cubes: found {len(cubes)} occupied in training, expected at least '
+                             f'vocab_size={self.vocab_size}; use more clips or a smaller '
                              'vocabulary')
         if is_main_process():
             print_log(f'k-means: {self.vocab_size - 1} centers on {len(cubes)} cubes', 'current')

@@ -171,11 +171,6 @@ class MotionContrast(BaseModel):
         features = self.backbone(inputs)
         return self.predict(features, data_samples) if mode == 'predict' else features
 
-    @torch.no_grad()
-    def extract_features(self, inputs: Tensor) -> MotionFeatures:
-        """Compute :class:`MotionFeatures` of the clips without gradient."""
-        return self.backbone(inputs)
-
     def predict(self, features: MotionFeatures, data_samples: list) -> list:
         """Set ``embedding``, a unit vector (C,), the mean over the clips of a sample."""
         pooled = F.normalize(features.pooled.float(), dim=1)
