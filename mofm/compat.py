@@ -1,4 +1,4 @@
-"""Make ``import mmaction.models`` work: the wheel of mmaction2 1.2.0 lacks one of its packages.
+"""Workaround for ``import mmaction.models``: the wheel of mmaction2 1.2.0 lacks a package.
 
 Import this module before ``mmaction.models``; a config does so with
 ``custom_imports = dict(imports=['mofm.compat'])`` and can then name e.g. ``mmaction.STGCN``.
@@ -13,7 +13,7 @@ import mmaction  # noqa: F401
 
 
 def _missing_drn():
-    """Stand-ins for ``mmaction.models.localizers.drn.drn``."""
+    """Make stand-ins for ``mmaction.models.localizers.drn.drn``."""
     package, module = (ModuleType(f'mmaction.models.localizers.{name}') for name in
                        ('drn', 'drn.drn'))
 

@@ -1,4 +1,4 @@
-"""Options, config and processes of the tools that run a config."""
+"""Options, config and processes of tools that run a config."""
 
 import argparse
 import ctypes
@@ -14,7 +14,7 @@ from mofm.utils.config import default_work_dir, load_config
 
 
 def add_arguments(parser: argparse.ArgumentParser):
-    """Options of every tool that runs a config."""
+    """Add the options of tools that run a config."""
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints '
                         '[work_dirs/<path of the config below configs>]')
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def config_from_args(args: argparse.Namespace) -> Config:
-    """Config with the overrides of the command line, ready for a Runner."""
+    """Load the config with the overrides of the command line, ready for a Runner."""
     import torch  # not for --help
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -39,7 +39,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if loader and not loader.get('num_workers'):
-            loader.persistent_workers = False  # so that num_workers=0 is one override
+            loader.persistent_workers = False  # invalid with num_workers=0
     if args.launcher == 'pytorch':
         die_with_launcher()
     if args.launcher != 'none' and not torch.cuda.is_available():
@@ -48,7 +48,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
 
 
 def require_checkpoint(path: str):
-    """Stop before anything is built if there is no such checkpoint."""
+    """Exit early if a checkpoint does not exist."""
     from mofm.hub.checkpoint import find_checkpoint
 
     try:
@@ -59,10 +59,10 @@ def require_checkpoint(path: str):
 
 
 def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace):
-    """Run a tool; dist_train.sh ends with the error of the process that failed first.
+    """Run a tool and record the error of a failed process for dist_train.sh.
 
-    Threads of Gloo that still live when the interpreter ends abort it now and then, so the
-    connections are closed before, and before that the model wrapper that holds on to them.
+    Gloo threads that outlive the interpreter sometimes abort it, so the process group is
+    destroyed, and before that the model wrapper that keeps it alive.
     """
     import torch
     from torch.distributed.elastic.multiprocessing.errors import record
@@ -75,14 +75,14 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
 
 
 def die_with_launcher():
-    """End when the launcher does; after a ``kill -9`` of it the processes would train on."""
+    """Exit with the launcher; otherwise processes keep training after its ``kill -9``."""
     if sys.platform == 'linux':
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def use_gloo(cfg: Config):
-    """Run on several processes without a GPU, which MMEngine's own launcher cannot."""
+    """Use Gloo for several processes without a GPU, which MMEngine's launcher lacks."""
     import torch
 
     if cfg.launcher == 'pytorch':

@@ -1,7 +1,7 @@
-"""Every registry of MoFM: scope ``mofm``, children of MMEngine's.
+"""Registries of MoFM in the scope ``mofm``, children of MMEngine's.
 
-A name that is not found here is looked up in MMEngine; names of another project are written with
-their scope, e.g. ``mmaction.AccMetric``.
+Names that are not found here are looked up in MMEngine; names of other projects need their scope,
+e.g. ``mmaction.AccMetric``.
 """
 
 from mmengine import registry as parent
@@ -23,7 +23,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor',
 INFERENCERS = _child('inferencer', parent.INFERENCERS, 'mofm.apis.inferencers')
 VISUALIZERS = _child('visualizer', parent.VISUALIZERS, 'mofm.visualization')
 
-# nothing of our own yet, but MMEngine warns about every registry without a node of the scope
+# MMEngine warns about registries without a child in the scope
 RUNNERS = _child('runner', parent.RUNNERS, 'mofm.engine')
 LOOPS = _child('loop', parent.LOOPS, 'mofm.engine')
 OPTIMIZERS = _child('optimizer', parent.OPTIMIZERS, 'mofm.engine')
@@ -36,5 +36,5 @@ VISBACKENDS = _child('vis_backend', parent.VISBACKENDS, 'mofm.visualization')
 FUNCTIONS = _child('function', parent.FUNCTIONS, 'mofm.datasets')
 WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS, 'mofm.hub')
 
-#: Readers of outside formats, see ``tools/data/prepare.py``.
+#: Readers of external formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])

@@ -1,10 +1,10 @@
-"""Ask a trained model about recordings, and draw the answers.
+"""Run a trained model on recordings and draw the results.
 
 python tools/demo.py walk.mp4 --config CONFIG --checkpoint CHECKPOINT --out demo
 python tools/demo.py poses.json --config PUBLISHED_FOLDER --task features --out demo
 python tools/demo.py data/mine.pkl --config FOLDER --task-options gallery=exemplars.npz --out demo
 
-Tasks are listed in docs/inference.md; one of a project needs a config of the project.
+Tasks are listed in docs/inference.md; those of a project need a config of the project.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from mmengine.config import DictAction
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('input', nargs='+', help='video, poses, annotations, joint arrays, or a '
                         'folder of them')
     parser.add_argument('--config', required=True,
-                        help='config file, or what tools/publish.py wrote: folder or hub id')
+                        help='config file, or published model: folder or hub ID')
     parser.add_argument('--checkpoint', help='weights for a config file')
-    parser.add_argument('--task', help='default: what the model is for')
+    parser.add_argument('--task', help='task [that of the training]')
     parser.add_argument('--task-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='options of the task, e.g. top_k=3')
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
@@ -32,9 +32,9 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='draw the first N recordings [%(default)s]')
     windows = parser.add_argument_group('recordings')
     windows.add_argument('--window', type=int,
-                         help='frames of a window [the whole recording, or as in the config]')
-    windows.add_argument('--stride', type=int, help='frames between two windows')
-    windows.add_argument('--fps', type=float, help='frame rate of the input; videos know theirs')
+                         help='frames per window [whole recording, or that of the config]')
+    windows.add_argument('--stride', type=int, help='frames between the starts of two windows')
+    windows.add_argument('--fps', type=float, help='frame rate of the input [that of a video]')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
     windows.add_argument('--layout', default='coco17', help='joints of the input [%(default)s]')
     windows.add_argument('--split', help='split of annotation files')
@@ -51,7 +51,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def pose_extractor(args: argparse.Namespace):
-    """The network for videos, None for the default one."""
+    """Build the pose network for videos, None for the default one."""
     if not (args.whole_frame or args.pose_model or args.pose_checkpoint):
         return None
     from mofm.pose_estimation import pose_extractor as network
@@ -63,7 +63,7 @@ def pose_extractor(args: argparse.Namespace):
 
 
 def videos_of(inputs: list) -> dict[str, Path]:
-    """Videos among the inputs by the names that their results have."""
+    """Find videos among the inputs, by the names of their results."""
     from mofm.pose_estimation.video import IMAGES, VIDEOS, find_videos
 
     found = {}
@@ -75,7 +75,7 @@ def videos_of(inputs: list) -> dict[str, Path]:
 
 
 def file_stem(name: str, used: set) -> str:
-    """Name of a recording as one of a file that is not used yet."""
+    """Convert the name of a recording to an unused file name."""
     stem = re.sub(r'[^\w.-]', '_', name).lstrip('.')[:100] or '_'
     while stem.lower() in used:
         stem += '_'
@@ -84,7 +84,7 @@ def file_stem(name: str, used: set) -> str:
 
 
 def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
-    """Write the pictures of a result, and its video."""
+    """Write the pictures and the video of a result."""
     from mofm.pose_estimation.video import Video
     from mofm.visualization import save_animation, write_video
 
@@ -104,7 +104,7 @@ def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
 
 
 def main(argv=None):
-    """Run."""
+    """Parse the command line and run."""
     args = parse_args(argv)
     from mofm.apis import MotionInferencer  # heavy
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dist_train.sh CONFIG GPUS [arguments of train.py]; processes on the CPU where there is no GPU.
+# dist_train.sh CONFIG GPUS [arguments of train.py]; uses CPU processes without a GPU.
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT, the same PORT on all of them.
 set -euo pipefail
 TOOL="${TOOL:-train.py}"

@@ -1,6 +1,6 @@
-# Sourced by the other scripts: a Python environment with the pinned set.
-# Uses the active virtual environment, else .venv in the repository, made on first use.
-# PYTHON=/path/to/python3.11 chooses the interpreter of a new one.
+# Python environment with pinned packages, sourced by the other scripts.
+# Uses the active virtual environment, else .venv in the repository, created on first use.
+# PYTHON=/path/to/python3.11 selects the interpreter of a new one.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 if [ -z "${VIRTUAL_ENV:-}" ]; then
@@ -11,15 +11,15 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
             candidate=
         done
         [ -n "$candidate" ] || { echo 'MoFM needs Python 3.10, 3.11 or 3.12; set PYTHON to one.' >&2; exit 1; }
-        echo "Making $ROOT/.venv with $("$candidate" --version)"
+        echo "Creating $ROOT/.venv with $("$candidate" --version)"
         "$candidate" -m venv "$ROOT/.venv" || exit 1
     fi
     VIRTUAL_ENV="$ROOT/.venv"
 fi
 PYTHON="$VIRTUAL_ENV/bin/python"
-# the set is installed once and again when it changes
+# installed once, and again after changes
 if ! cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
-    echo 'Installing the pinned set (about 1.6 GB, 2 to 5 minutes, once)'
+    echo 'Installing pinned packages (about 1.6 GB, 2 to 5 minutes, once)'
     "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on -r "$ROOT/requirements/lock.txt" \
         && "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e "$ROOT" \
         && cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1

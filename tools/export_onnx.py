@@ -1,6 +1,6 @@
 """Export a model to ONNX: ``python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx``.
 
-The file takes keypoints in pixels, see docs/deployment.md. It is compared with the ordinary path
+The model maps keypoints in pixels to results, see docs/deployment.md. It is compared with PyTorch
 before it is written.
 """
 
@@ -11,14 +11,13 @@ from mmengine.config import DictAction
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config file, or what tools/publish.py wrote: folder or '
-                        'hub id')
+    parser.add_argument('config', help='config file, or published model: folder or hub ID')
     parser.add_argument('checkpoint', nargs='?', help='weights for a config file')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE.onnx')
     parser.add_argument('--tolerance', type=float, default=1e-4,
-                        help='largest difference from torch that is allowed [%(default)s]')
+                        help='largest allowed difference from torch [%(default)s]')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of a config file')
     args = parser.parse_args()
@@ -30,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main():
-    """Export, and say what was written."""
+    """Export, and describe the file."""
     args = parse_args()
     from mofm.apis.export import describe_onnx, export_onnx  # heavy
     from mofm.apis.model import init_model

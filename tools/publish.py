@@ -10,15 +10,15 @@ from mmengine.config import DictAction
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='what tools/train.py wrote')
+    parser.add_argument('config', help='config of the training')
+    parser.add_argument('checkpoint', help='checkpoint of tools/train.py')
     parser.add_argument('--out', required=True, type=Path, metavar='FOLDER',
                         help='new folder for the published model')
     parser.add_argument('--name', help='title of the model card [name of the config]')
     parser.add_argument('--metrics', nargs='+', default=[], type=Path, metavar='FILE.json',
-                        help='results that tools/test.py wrote, WORK_DIR/TIME/TIME.json')
+                        help='results of tools/test.py, WORK_DIR/TIME/TIME.json')
     parser.add_argument('--license', metavar='NAME',
                         help='license of the weights, e.g. apache-2.0')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',

@@ -1,7 +1,7 @@
-"""The whole of MoFM at a small size on synthetic motion: ``bash tools/quickstart.sh``.
+"""Run all stages of MoFM at a small size on synthetic motion: ``bash tools/quickstart.sh``.
 
-Runs the configs of ``configs/quickstart/`` one after the other, as ``tools/train.py`` and
-``tools/test.py`` would, and writes one folder with a picture of each stage and a report.
+Runs the configs of ``configs/quickstart/`` in order, like ``tools/train.py`` and
+``tools/test.py``, and writes one folder with a picture of each stage and a report.
 """
 
 import argparse
@@ -13,7 +13,7 @@ def main(argv=None):
     """Run all stages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, default='quickstart', metavar='FOLDER',
-                        help='where pictures, report and checkpoints go [%(default)s]')
+                        help='folder of pictures, report and checkpoints [%(default)s]')
     parser.add_argument('--smoke', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     from mofm.apis.quickstart import run_quickstart

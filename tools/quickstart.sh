@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of MoFM at a small size, without data files: tokenizer, pre-training, fine-tuning, test.
+# All stages of MoFM at a small size, without data files: tokenizer, pre-training, fine-tuning, test.
 # quickstart.sh [--out FOLDER]    pictures and report.md, by default in ./quickstart
 set -euo pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

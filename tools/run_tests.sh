@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint and tests under NumPy 2, those of MMPose under NumPy 1. Arguments go to pytest: run_tests.sh -k render
+# Lint, tests under NumPy 2, and tests of MMPose under NumPy 1. Arguments go to pytest: run_tests.sh -k render
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$ROOT"
@@ -8,7 +8,7 @@ if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
         && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
 fi
 bash tools/lint.sh
-# NumPy 2 lies beside the environment and is found first
+# NumPy 2 is in a folder of its own, which precedes the environment
 NUMPY2="$VIRTUAL_ENV/numpy2"
 if [ ! -d "$NUMPY2/numpy" ]; then
     "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --target "$NUMPY2" 'numpy>=2,<3'

@@ -8,7 +8,7 @@ PARTITION="$1"; JOB_NAME="$2"; CONFIG="$3"; GPUS="$4"; shift 4
 [[ "$GPUS" =~ ^[1-9][0-9]*$ ]] || { echo "GPUS: found $GPUS, expected a number of processes" >&2; exit 2; }
 PER_NODE="${GPUS_PER_NODE:-8}"
 [ "$GPUS" -lt "$PER_NODE" ] && PER_NODE="$GPUS"
-# srun hands the environment to every process
+# srun passes the environment to every process
 export MASTER_PORT="${PORT:-$((20000 + RANDOM % 10000))}"
 # shellcheck disable=SC2086  # SRUN_ARGS holds several words
 exec srun -p "$PARTITION" --job-name="$JOB_NAME" --gres="gpu:$PER_NODE" --ntasks="$GPUS" \

@@ -1,8 +1,8 @@
 """Test a checkpoint: ``python tools/test.py configs/dt1_penn_tiny.py CHECKPOINT``.
 
-Writes ``WORK_DIR/<time>/report.html``, a page that needs no other file: metrics, figures, tables
-and the worst mistakes as animations. Metrics with result files (``out_dir``) write them to
-``WORK_DIR/results`` unless told otherwise.
+Writes ``WORK_DIR/<time>/report.html``, a self-contained report of metrics, figures, tables and
+the worst mistakes as animations. Metrics with result files write to ``WORK_DIR/results`` unless
+``out_dir`` is set.
 """
 
 import argparse
@@ -16,16 +16,15 @@ from mofm.registry import METRICS
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none': the weights that training "
-                        'would start from')
+    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for initial weights")
     parser.add_argument('--dump', metavar='FILE.pkl',
-                        help="all predictions, by MMEngine's DumpResults")
+                        help="write all predictions, by MMEngine's DumpResults")
     parser.add_argument('--out', metavar='FILE.csv',
-                        help='one line per sample: name, label, prediction, score of every class')
-    parser.add_argument('--no-report', action='store_true', help='leave out report.html')
+                        help='write name, label, prediction and class scores per sample')
+    parser.add_argument('--no-report', action='store_true', help='skip report.html')
     return parser.parse_args()
 
 
@@ -52,7 +51,7 @@ def main(args: argparse.Namespace):
 
 
 def test(cfg: Config, args: argparse.Namespace):
-    """Test, and report it."""
+    """Run the test and its report."""
     from mmengine.runner import Runner
 
     from mofm.engine.hooks.report_hook import ReportHook

@@ -8,12 +8,11 @@ from mofm.launch import add_arguments, config_from_args, launch, require_checkpo
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint, the newest whole one in the work dir by '
-                        'default')
+                        help='resume from a checkpoint [newest intact one in the work dir]')
     parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the total batch size over '
@@ -23,22 +22,22 @@ def parse_args() -> argparse.Namespace:
 
 
 def check_lr_scaling(cfg: Config):
-    """Stop if the learning rate cannot be scaled by the batch size, or would be wrong."""
+    """Exit if the learning rate cannot be scaled correctly by the batch size."""
     if 'base_batch_size' not in cfg.auto_scale_lr:
         raise SystemExit('auto_scale_lr: found no base_batch_size in the config, expected the '
                          'batch size that its learning rate is for')
     if cfg.optim_wrapper.get('accumulative_counts', 1) > 1:
-        raise SystemExit('auto_scale_lr: accumulated batches would not be counted; leave it out '
-                         'and set optim_wrapper.optimizer.lr')
+        raise SystemExit('auto_scale_lr: accumulated batches are not counted; disable it and set '
+                         'optim_wrapper.optimizer.lr')
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         if 'eta_max' in scheduler:
             raise SystemExit(f'auto_scale_lr: {scheduler.type} sets the learning rate itself; '
-                             f'leave it out and set its eta_max, now {scheduler.eta_max}')
+                             f'disable it and set its eta_max, now {scheduler.eta_max}')
 
 
 def resume_newest(runner):
-    """Go on from the newest whole checkpoint; without one, start as if not asked to."""
+    """Resume from the newest intact checkpoint, if any."""
     from mofm.engine.runner.access import resume_from
     from mofm.hub.checkpoint import find_resumable
 

@@ -511,7 +511,7 @@ def test_extract_poses_of_the_real_video_gives_annotations(
     command = (sample / 'people_walking.mp4', '--out', out, '--model', small[0], '--checkpoint',
                small[1], '--device', 'cpu', '--boxes', tmp_path / 'boxes.json')
     printed = run_tool(monkeypatch, capsys, *command)
-    assert '1 of 1 videos, 0 of them from before, 0 skipped' in printed
+    assert '1 of 1 videos, 0 of them from an earlier run, 0 skipped' in printed
     assert '1 clips, 5 frames, 0 of 1 files with problems' in printed
     ann, = load_annotations(out)['annotations']
     assert ann['frame_dir'] == 'people_walking.mp4'
@@ -524,7 +524,7 @@ def test_extract_poses_of_the_real_video_gives_annotations(
     np.testing.assert_array_equal(same['keypoint'], ann['keypoint'])
     # again: nothing to do, and nothing is mixed
     monkeypatch.setattr(PoseExtractor, '__init__', None)
-    assert '1 of them from before' in run_tool(monkeypatch, capsys, *command, '--tracks')
+    assert '1 of them from an earlier run' in run_tool(monkeypatch, capsys, *command, '--tracks')
     (tmp_path / 'boxes.json').write_text('{}')
     assert "meta_info.boxes: found 'boxes.json " in run_tool(monkeypatch, capsys, *command)
 
@@ -546,11 +546,11 @@ def test_extract_poses_of_a_folder_reports_bad_videos(small, tmp_path, monkeypat
     command = (videos, '--out', out, '--model', small[0], '--checkpoint', small[1], '--device',
                'cpu', '--boxes', boxes)
     printed = run_tool(monkeypatch, capsys, *command)
-    for words in ('mine_poses: 3 of 5 videos, 0 of them from before, 2 skipped',
+    for words in ('mine_poses: 3 of 5 videos, 0 of them from an earlier run, 2 skipped',
                   'bad.mp4: video: found no frame that can be decoded',
                   'found no unboxed.mp4.json',
-                  'nobody.mp4: nobody in any of its 4 frames',
-                  'long.avi: 7 frames can be decoded, its header says 50'):
+                  'nobody.mp4: no person in any of its 4 frames',
+                  'long.avi: 7 frames can be decoded, 50 are in its header'):
         assert words in printed, words
     empty = json.loads((tmp_path / 'mine_poses/nobody.mp4.json').read_bytes())
     assert [f['instances'] for f in empty['instance_info']] == [[]] * 4
@@ -586,7 +586,7 @@ def test_extract_poses_shards_equal_one_process(small, tmp_path, monkeypatch, ca
                         '--whole-frame', *options)
 
     run('one.pkl')
-    assert '3 videos without poses yet: run the other shards' in run('two.pkl', '--shard', '1/2')
+    assert '3 videos without poses: run the other shards' in run('two.pkl', '--shard', '1/2')
     names = sorted(f.name for f in (tmp_path / 'two_poses').iterdir())
     assert names == ['1.mp4.json', '3.mp4.json']
     assert not (tmp_path / 'two.pkl').exists()

@@ -1,10 +1,10 @@
-"""What the pipeline of a config feeds the model, sample by sample.
+"""Draw the samples that the pipeline of a config feeds to the model.
 
 python tools/analysis/browse_dataset.py configs/dt1_penn_tiny.py --phase train --num 8
 
-Writes a picture a sample: key points as they are stored, key points on the canvas, heat, and the
-cubes, with the masked ones if there are any; and contact_sheet.png with all of them. Another
---seed draws other samples and other augmentations.
+Writes one picture per sample: stored keypoints, keypoints on the canvas, heat, and cubes with
+masked ones marked; and contact_sheet.png with all samples. --seed changes samples and
+augmentations.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from mofm.registry import DATASETS, MODELS
 
-NOT_IN_A_NAME = r'[^\w.-]+'  # names may come from strangers
+UNSAFE = r'[^\w.-]+'  # names are untrusted
 
 
 def load(args: argparse.Namespace) -> tuple:
-    """Data set of a phase, and what renders its samples."""
+    """Build the data set of a phase and the preprocessor that renders its samples."""
     cfg = read_config(args)
     init_default_scope('mofm')
     loader = cfg.get(f'{args.phase}_dataloader')
@@ -41,7 +41,7 @@ def load(args: argparse.Namespace) -> tuple:
 
 
 def stack(*pictures: np.ndarray) -> Image.Image:
-    """Pictures (H, W, 3) of any size, one below the other, as wide as the first."""
+    """Stack pictures (H, W, 3) of any size vertically, resized to the width of the first."""
     width = pictures[0].shape[1]
     parts = [Image.fromarray(p) for p in pictures]
     parts = [p.resize((width, round(p.height * width / p.width)), Image.Resampling.LANCZOS)
@@ -53,10 +53,10 @@ def stack(*pictures: np.ndarray) -> Image.Image:
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__, checkpoint=False)
     parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train',
-                        help='whose data loader [%(default)s]')
+                        help='data loader [%(default)s]')
     add_clips(parser)
     parser.set_defaults(num=8, out=Path('work_dirs/browse'))
     args = parser.parse_args()
@@ -86,13 +86,13 @@ def browse(args):
         clip, sample = dataset.get_data_info(index), dataset[index]
         data = preprocessor(pseudo_collate([sample]))
         keypoints = sample['inputs']['keypoints'].numpy()
-        keypoints = keypoints.reshape(-1, *keypoints.shape[-4:])[0]  # of several clips the first
+        keypoints = keypoints.reshape(-1, *keypoints.shape[-4:])[0]  # first clip
         union, mask = data['inputs'].union()[0].numpy(), data.get('mask')
         mask = None if mask is None else mask[0].numpy()
         label = clip['label']
         title = f'{name}, {classes[label] if label < len(classes) else f"label {label}"}'
         figure = draw_sample(clip, keypoints, union, preprocessor.grid, mask, title)
-        path = args.out / f'{index}_{re.sub(NOT_IN_A_NAME, "_", name)[:100]}.png'
+        path = args.out / f'{index}_{re.sub(UNSAFE, "_", name)[:100]}.png'
         stack(figure_to_image(figure, 100), figure_to_image(draw_heat(union), 100)).save(path)
         tqdm.write(str(path))
         unions.append(union)

@@ -1,12 +1,12 @@
-"""Train models on tasks with several seeds, and put them into one table.
+"""Train models on tasks with several seeds and compare them in one table.
 
 python tools/analysis/compare.py projects/comparison_tiny.py --out work_dirs/comparison
 
-The file has ``pretraining``, ``{model: [config, ...]}``, what is trained once and in this order,
-each into the folder that its config names; ``checkpoints``, ``{model: path}``, what the backbones
-of all its tasks start from; and ``tasks``, ``{title: dict(metric=..., scale=..., configs={model:
-config})}``. What is done already is not done again, and what was interrupted goes on, so the same
-command finishes an interrupted table, or adds seeds to it.
+The file has ``pretraining``, ``{model: [config, ...]}``, configs trained once in this order, each
+in its default work directory; ``checkpoints``, ``{model: path}``, from which the backbones of all
+tasks start; and ``tasks``, ``{title: dict(metric=..., scale=..., configs={model: config})}``.
+Finished trainings are skipped and interrupted ones resumed, so the same command completes an
+interrupted table, or adds seeds to it.
 """
 
 import argparse
@@ -31,17 +31,16 @@ _RECORD = 'comparison.json'
 
 
 def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -> dict:
-    """Train, or go on with it.
+    """Train or resume a training.
 
     Args:
         config (str): Config file.
         seed (int): Random seed.
         folder (Path): Work directory; the output goes to its ``train.log``.
-        checkpoint (str, optional): What the backbone starts from.
+        checkpoint (str, optional): Checkpoint of the backbone.
 
     Returns:
-        dict: ``done``; ``seconds`` of processor time so far; ``metrics``, the last value of all
-        that was logged.
+        dict: ``done``; ``seconds`` of CPU time so far; ``metrics``, the last logged values.
     """
     from mofm.visualization import read_scalars
 
@@ -51,7 +50,7 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
         record = json.loads(path.read_text())
         if record['config'] != config:
             raise SystemExit(f'{path}: config: found {record["config"]}, expected {config}; '
-                             'remove the folder or take another --out')
+                             'remove the folder or use another --out')
     if record['done']:
         return record
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,10 +58,10 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
                '--work-dir', str(folder), '--resume']
     if checkpoint:
         command += ['--cfg-options', f'model.backbone.init_cfg.checkpoint={checkpoint}']
-    before = _children()
+    before = _children_seconds()
     with open(folder / 'train.log', 'a') as log:
         record['done'] = not subprocess.run(command, stdout=log, stderr=log).returncode
-    record['seconds'] += _children() - before
+    record['seconds'] += _children_seconds() - before
     if record['done']:
         record['metrics'] = {name: float(values[-1])
                              for name, (_, values) in read_scalars(folder).items()}
@@ -70,14 +69,14 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
     return record
 
 
-def _children() -> float:
-    """Processor seconds of the processes that have ended."""
+def _children_seconds() -> float:
+    """Return the CPU seconds of finished child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def cost(config: str) -> dict:
-    """Parameters, and FLOPs of the prediction of a clip, see :func:`count_flops`."""
+    """Count parameters, and FLOPs per clip of a prediction, see :func:`count_flops`."""
     from mofm.apis.model import init_model
     from mofm.apis.profiling import count_flops, make_batch
 
@@ -90,7 +89,7 @@ def cost(config: str) -> dict:
 
 
 def cell(records: list, metric: str, scale: float) -> str:
-    """Mean and standard deviation over the seeds that were trained to the end."""
+    """Format mean and standard deviation over the seeds of finished trainings."""
     values = [scale * r['metrics'][metric] for r in records if metric in r['metrics']]
     if not values:
         return 'failed'
@@ -99,18 +98,18 @@ def cell(records: list, metric: str, scale: float) -> str:
 
 
 def minutes(records: list) -> float:
-    """Mean processor time of a training."""
+    """Average the CPU time of trainings."""
     return statistics.mean(r['seconds'] for r in records) / 60
 
 
 def table(head: list, rows: list) -> str:
-    """Markdown."""
+    """Format a Markdown table."""
     lines = [head, ['---'] * len(head), *rows]
     return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
 
 
 def report(cfg: Config, results: dict, seeds: list) -> str:
-    """The figures, and below what they took."""
+    """Format the tables of metrics and costs."""
     models = list(cfg.pretraining)
     rows, costs = [], []
     for title, task in cfg.tasks.items():
@@ -125,16 +124,16 @@ def report(cfg: Config, results: dict, seeds: list) -> str:
     return '\n\n'.join([
         f'Seeds {", ".join(map(str, seeds))}, {date.today()}. Mean ± standard deviation of the '
         'last validation.', table(['task', 'metric', *models], rows),
-        table(['task', 'model', 'M parameters', 'GFLOP a clip', 'processor minutes', 'config'],
+        table(['task', 'model', 'M parameters', 'GFLOP per clip', 'CPU minutes', 'config'],
               costs)]) + '\n'
 
 
 def main():
-    """Train and print."""
+    """Train and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='pre-training and tasks')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/comparison'),
-                        help='folder of the trainings and of table.md, table.json [%(default)s]')
+                        help='folder of trainings, table.md and table.json [%(default)s]')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     args = parser.parse_args()
     cfg = Config.fromfile(args.config)
@@ -163,7 +162,7 @@ def main():
     failed = [str(path.parent) for path in sorted(args.out.rglob(_RECORD))
               if not json.loads(path.read_text())['done']]
     if failed:
-        sys.exit(f'error: not trained to the end, see train.log in {", ".join(failed)}')
+        sys.exit(f'error: unfinished trainings, see train.log in {", ".join(failed)}')
 
 
 if __name__ == '__main__':

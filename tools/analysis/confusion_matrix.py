@@ -1,4 +1,4 @@
-"""Confusion matrix of a test, from the table that ``tools/test.py --out`` has written.
+"""Draw the confusion matrix of a test, from the table of ``tools/test.py --out``.
 
 python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
 """
@@ -7,7 +7,7 @@ from pictures import check_folder, class_names, load_dataset, make_parser, save
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__, checkpoint=False)
     parser.add_argument('scores', help='CSV file with the columns label and prediction')
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Map of the validation clips: t-SNE of the pooled features of a backbone.
+"""Draw a map of the validation clips: t-SNE of the pooled features of a backbone.
 
 python tools/analysis/embedding_map.py configs/dt1_penn_tiny.py CHECKPOINT
 """
@@ -8,11 +8,11 @@ from pictures import Batches, class_names, load, make_parser, positive, save
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__)
     parser.add_argument('--num', type=positive, default=2000,
-                        help='at most so many clips, evenly spaced [%(default)s]')
-    parser.add_argument('--thumbnails', action='store_true', help='a skeleton for each class')
+                        help='maximum number of clips, evenly spaced [%(default)s]')
+    parser.add_argument('--thumbnails', action='store_true', help='draw a skeleton per class')
     args = parser.parse_args()
     import torch
 

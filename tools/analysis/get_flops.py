@@ -1,8 +1,7 @@
-"""Parameters, FLOPs and memory of a config: ``python tools/analysis/get_flops.py CONFIG``.
+"""Count parameters, FLOPs and memory: ``python tools/analysis/get_flops.py CONFIG``.
 
-What counts is in :mod:`mofm.apis.profiling`; the typical clip is synthetic motion of median
-occupancy, through the pipeline of the test. Memory is what is held at most beyond what was held
-before the model was built, weights included.
+See :mod:`mofm.apis.profiling` for the counting rules. The typical clip is synthetic motion of
+median occupancy in the test pipeline. Memory is the peak above that before the model is built.
 """
 
 import argparse
@@ -14,12 +13,12 @@ from mofm.launch import add_arguments, config_from_args
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('--batch-size', type=int, default=1, help='clips at once [1]')
+    parser.add_argument('--batch-size', type=int, default=1, help='clips per batch [1]')
     parser.add_argument('--occupied', type=float, metavar='SHARE',
-                        help='one more clip, with this share of its cubes occupied')
+                        help='also measure a clip with this share of occupied cubes')
     args = parser.parse_args()
     if args.batch_size < 1:
         parser.error(f'--batch-size: found {args.batch_size}, expected at least 1')

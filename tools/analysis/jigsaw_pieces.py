@@ -1,8 +1,8 @@
-"""Which pieces of the token jigsaw decide, and how much that depends on motion.
+"""Analyze the token jigsaw: deciding pieces, and dependence on motion.
 
 python tools/analysis/jigsaw_pieces.py configs/dt3_utkinect_tiny.py CHECKPOINT
 
-AUC over single test windows (or clips, with ClipAUC), without smoothing, against their labels.
+AUC over single test windows (or clips, with ClipAUC) and their labels, without smoothing.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from mofm.launch import add_arguments, config_from_args, require_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint of a JigsawDetector')
@@ -40,7 +40,7 @@ def collect(model, loader) -> tuple:
     """Run the test.
 
     Returns:
-        tuple: (N, P) probabilities of the right piece, (N, P) whether it counts, (N,) labels,
+        tuple: (N, P) probabilities of the correct piece, (N, P) whether it counts, (N,) labels,
         (N,) motion: mean distance of a joint between frames, in canvas pixels.
     """
     parts = []
@@ -83,7 +83,7 @@ def main():
                       f'{alone:.3f}')
     console.print(table)
 
-    table = Table('motion, px a frame', 'windows', 'abnormal', 'pieces', 'median score', 'AUC',
+    table = Table('motion, px per frame', 'windows', 'abnormal', 'pieces', 'median score', 'AUC',
                   title='Quarters of the windows by motion')
     edges = np.quantile(motion, [0, .25, .5, .75, 1])
     for low, high in pairwise(edges):

@@ -1,4 +1,4 @@
-"""Everything that a training has logged, as curves.
+"""Draw the learning curves of a training.
 
 python tools/analysis/learning_curves.py work_dirs/dt1_penn_tiny
 """
@@ -11,7 +11,7 @@ _MACHINE = ('time', 'data_time', 'memory', 'val/time', 'val/data_time')
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('work_dir', help='folder of a run of tools/train.py')
     add_out(parser)

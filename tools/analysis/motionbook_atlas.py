@@ -1,4 +1,4 @@
-"""Atlas of the MotionBook: how the most frequent tokens look, and typical clips with them.
+"""Draw an atlas of the MotionBook: the most frequent tokens, and typical clips with them.
 
 python tools/analysis/motionbook_atlas.py configs/mofm/dved_tiny.py CHECKPOINT --tokens 12
 """
@@ -8,10 +8,10 @@ from pictures import Batches, load, make_parser, positive, save
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__)
     parser.add_argument('--tokens', type=positive, default=12, help='rows [%(default)s]')
-    parser.add_argument('--num', type=positive, help='clips to look at [all of the validation]')
+    parser.add_argument('--num', type=positive, help='number of clips [all of the validation]')
     args = parser.parse_args()
     from mofm.models.tokenizers import MotionTokenizer
     from mofm.visualization import collect_atlas, draw_atlas

@@ -1,9 +1,9 @@
-"""Baseline of an anomaly config: distance to the nearest training window in key point space.
+"""Evaluate the baseline of an anomaly config: distance to the nearest training window.
 
 python tools/analysis/nearest_neighbor.py configs/dt3_utkinect_tiny.py
 
-Normality is minus the distance between the centered and scaled key points of a test window and the
-nearest window of the training set, without augmentation; the metric of the config does the rest.
+Normality is minus the distance between the centered and scaled keypoints of a test window and the
+nearest training window, without augmentation; it is evaluated by the metric of the config.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from mofm.registry import MODELS
 
 
 def set_normality(sample, distance, neighbors):
-    """Minus the distance of the nearest training window."""
+    """Set normality to minus the distance to the nearest training window."""
     import torch
 
     sample.normality = -torch.tensor(distance[0])
 
 
 def main():
-    """Fit on the training windows, score the test windows."""
+    """Fit on the training windows and score the test windows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     cfg = config_from_args(parser.parse_args())

@@ -1,4 +1,4 @@
-"""What the tools that draw pictures share: arguments, model, clips, folder."""
+"""Helpers of tools that draw pictures: arguments, model, clips, folder."""
 
 import argparse
 import difflib
@@ -17,11 +17,11 @@ from mofm.utils.config import load_config
 
 
 def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentParser:
-    """Config, checkpoint, folder and overrides; the folder is called after the tool."""
+    """Make a parser of config, checkpoint, folder and overrides."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument('config', help='config file')
     if checkpoint:
-        parser.add_argument('checkpoint', help='what tools/train.py has written for it')
+        parser.add_argument('checkpoint', help='checkpoint of tools/train.py')
     add_out(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings, e.g. val_dataloader.dataset.split=train')
@@ -29,13 +29,13 @@ def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentP
 
 
 def add_out(parser: argparse.ArgumentParser):
-    """The folder of the pictures."""
+    """Add the folder of the pictures."""
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'), metavar='FOLDER',
                         help='folder of the pictures [%(default)s]')
 
 
 def positive(text: str) -> int:
-    """Type of an argument that counts something."""
+    """Parse a positive integer."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'found {value}, expected at least 1')
@@ -43,15 +43,16 @@ def positive(text: str) -> int:
 
 
 def add_clips(parser: argparse.ArgumentParser):
-    """Arguments of tools that show single clips."""
+    """Add the arguments of tools that show single clips."""
     parser.add_argument('--clips', nargs='+', metavar='NAME',
-                        help='frame_dir of the clips to show [some at random]')
-    parser.add_argument('--num', type=positive, default=3, help='how many at random [%(default)s]')
-    parser.add_argument('--seed', type=int, default=0, help='which ones at random')
+                        help='frame_dir of the clips to show [random clips]')
+    parser.add_argument('--num', type=positive, default=3,
+                        help='number of random clips [%(default)s]')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random clips [%(default)s]')
 
 
 def load_dataset(args: argparse.Namespace) -> tuple:
-    """Config with its overrides, and its validation clips."""
+    """Load a config with its overrides, and its validation clips."""
     cfg = read_config(args)
     init_default_scope('mofm')
     try:
@@ -61,7 +62,7 @@ def load_dataset(args: argparse.Namespace) -> tuple:
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Config with its overrides."""
+    """Load a config with its overrides."""
     try:
         return load_config(args.config, args.cfg_options)
     except (FileNotFoundError, ValueError) as error:
@@ -69,7 +70,7 @@ def read_config(args: argparse.Namespace) -> Config:
 
 
 def load(args: argparse.Namespace) -> tuple:
-    """Model in evaluation mode, and the validation clips of its config."""
+    """Load a model in evaluation mode, and the validation clips of its config."""
     from mofm.apis.model import init_model
 
     check_folder(args.out)
@@ -81,22 +82,22 @@ def load(args: argparse.Namespace) -> tuple:
 
 
 def check_folder(folder: Path):
-    """Stop before the work if there is no writing to the folder."""
+    """Exit early if the folder is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise SystemExit(
-            f'--out: {folder}: {error.strerror}; expected a folder to write to') from error
+            f'--out: {folder}: {error.strerror}; expected a writable folder') from error
 
 
 def class_names(dataset, labels: Sequence[int]) -> list[str]:
-    """Names of the classes; their numbers if the data set does not name them."""
+    """Return the class names, their indices if the data set does not name them."""
     return list(dataset.metainfo.get('classes') or map(str, range(max(labels) + 1)))
 
 
 def choose(dataset, args: argparse.Namespace) -> dict[int, str]:
-    """Index -> name of the clips of :func:`add_clips`; windows of one track get their index."""
+    """Map index to name for the clips of :func:`add_clips`; repeated names get the index."""
     if args.clips is None:
         rng = np.random.default_rng(args.seed)
         indices = np.sort(rng.permutation(len(dataset))[:args.num]).tolist()
@@ -113,12 +114,12 @@ def choose(dataset, args: argparse.Namespace) -> dict[int, str]:
 
 
 class Batches:
-    """A data set in its order, with a progress bar, as often as it is gone through.
+    """Batches of a data set in order, with a progress bar per pass.
 
     Args:
-        dataset (Dataset): Of packed samples.
-        title (str): What the bar says.
-        num (int, optional): That many clips, evenly spaced.
+        dataset (Dataset): Packed samples.
+        title (str): Title of the bar.
+        num (int, optional): Number of clips, evenly spaced. Defaults to all.
     """
 
     def __init__(self, dataset, title: str, num: int | None = None):
@@ -137,7 +138,7 @@ class Batches:
 
 
 def rendered(model, dataset, index: int) -> tuple:
-    """Thermal cubes, data samples and key points (M, J, F, 3) of one clip."""
+    """Render a clip: thermal cubes, data samples and keypoints (M, J, F, 3)."""
     from mmengine.dataset import pseudo_collate
 
     batch = pseudo_collate([dataset[index]])
@@ -146,7 +147,7 @@ def rendered(model, dataset, index: int) -> tuple:
 
 
 def save(figures: dict, folder: Path):
-    """Write pictures and list them; names may come from strangers."""
+    """Write pictures and list them; names are untrusted."""
     for name, figure in figures.items():
         path = folder / (re.sub(r'[^\w.-]+', '_', name) + '.png')
         figure.savefig(path)

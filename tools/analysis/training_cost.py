@@ -1,7 +1,7 @@
-"""Costs of a training: ``python tools/analysis/training_cost.py CONFIG --clips 1e8``.
+"""Estimate training costs: ``python tools/analysis/training_cost.py CONFIG --clips 1e8``.
 
-How they are counted is in :mod:`mofm.apis.training_cost`. Everything about machines is an
-argument: speed, price, bandwidths. They are printed as assumptions.
+See :mod:`mofm.apis.training_cost` for the counting rules. Speed, price and bandwidths of the
+machine are arguments, printed as assumptions.
 """
 
 import argparse
@@ -18,27 +18,27 @@ WAYS = ('DDP', 'ZeRO-1', 'FSDP')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('--clips', type=float, default=1e6, help='in the corpus [1e6]')
-    parser.add_argument('--epochs', type=float, help='[that of the config]')
-    parser.add_argument('--devices', type=int, default=8, help='[8]')
-    parser.add_argument('--batch-size', type=int, help='clips on a device [that of the config]')
+    parser.add_argument('--clips', type=float, default=1e6, help='clips in the corpus [1e6]')
+    parser.add_argument('--epochs', type=float, help='number of epochs [that of the config]')
+    parser.add_argument('--devices', type=int, default=8, help='number of devices [8]')
+    parser.add_argument('--batch-size', type=int, help='clips per device [that of the config]')
     parser.add_argument('--amp', action='store_true', help='activations in bfloat16')
     machine = parser.add_argument_group('assumptions about the machine')
     machine.add_argument('--tflops', default='300', metavar='NUMBER|FILE',
                          help='TFLOP/s that a device achieves, or a JSON file of '
-                         'benchmarks/run.py, whose fastest step is taken [300]')
-    machine.add_argument('--price', type=float, default=3., help='of a device hour [3]')
-    machine.add_argument('--memory', type=float, default=80., help='GiB of a device [80]')
+                         'benchmarks/run.py, for its fastest step [300]')
+    machine.add_argument('--price', type=float, default=3., help='price per device hour [3]')
+    machine.add_argument('--memory', type=float, default=80., help='GiB per device [80]')
     machine.add_argument('--loader', type=float, default=900.,
-                         help='samples/s of a core, see benchmarks/loader.py [900]')
-    machine.add_argument('--cores', type=int, default=12, help='of each device [12]')
+                         help='samples/s per core, see benchmarks/loader.py [900]')
+    machine.add_argument('--cores', type=int, default=12, help='CPU cores per device [12]')
     machine.add_argument('--store', type=float, default=1.,
-                         help='GB/s that the store delivers to all devices [1]')
+                         help='GB/s of the store for all devices together [1]')
     machine.add_argument('--link', type=float, default=50.,
-                         help='GB/s between devices, each way [50]')
+                         help='GB/s between devices in each direction [50]')
     args = parser.parse_args()
     for name in ('clips', 'epochs', 'devices', 'batch_size', 'price', 'memory', 'loader', 'cores',
                  'store', 'link'):
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def achieved(text: str) -> float:
-    """TFLOP/s from a number or from a result of benchmarks/run.py."""
+    """Parse TFLOP/s from a number or a result of benchmarks/run.py."""
     try:
         return float(text)
     except ValueError:
@@ -63,8 +63,8 @@ def achieved(text: str) -> float:
             'JSON file of benchmarks/run.py with the section stages') from None
 
 
-def right(*columns, title: str) -> Table:
-    """A table of numbers with names in the first column."""
+def make_table(*columns, title: str) -> Table:
+    """Make a table of numbers with names in the first column."""
     table = Table(*columns, title=title, title_justify='left')
     for column in table.columns[1:]:
         column.justify = 'right'
@@ -94,7 +94,7 @@ def main():
     checkpointing = cfg.model.get('backbone', {}).get('with_cp', False)
     step = cost['step'] + checkpointing * cost.get('again', 0)
 
-    table = right('part', 'parameters', 'forward, GFLOP a clip', title=str(args.config))
+    table = make_table('part', 'parameters', 'forward, GFLOP per clip', title=str(args.config))
     for name, flops in cost['flops'].items():
         table.add_row(name, f'{cost["parameters"].get(name, 0):,}', f'{flops / 1e9:.4g}')
     table.add_row('forward pass', '', f'{sum(cost["flops"].values()) / 1e9:.4g}')
@@ -105,7 +105,7 @@ def main():
 
     ema = any(hook.type == 'EMAHook' for hook in cfg.get('custom_hooks', ()))
     rows = device_memory(cost, args.devices, ema)
-    table = right('GiB', *WAYS, title=f'Memory of each of {args.devices} devices, '
+    table = make_table('GiB', *WAYS, title=f'Memory of each of {args.devices} devices, '
                   f'{batch_size} clips' + ', bfloat16' * args.amp)
     for name, sizes in rows.items():
         table.add_row(name, *(f'{size / GIB:.2f}' for size in sizes))
@@ -123,9 +123,9 @@ def main():
     needs = needed_and_available(step, sent[2 * sharded], clip_bytes, batch_size, args.devices,
                                  tflops, args.loader, args.cores, args.store, args.link)
     rate = needs.pop('clips')[0]
-    table = right('at full speed', 'needed', 'there is', 'share',
+    table = make_table('at full speed', 'needed', 'available', 'share',
                   title=f'{rate:,.0f} clips/s on {args.devices} devices, '
-                  f'{batch_size * args.devices / rate * 1e3:,.1f} ms a step')
+                  f'{batch_size * args.devices / rate * 1e3:,.1f} ms per step')
     for name, (needed, available, unit) in needs.items():
         table.add_row(name, f'{needed:,.3g} {unit}', f'{available:,.3g} {unit}',
                       f'{needed / available:.1%}')
@@ -135,22 +135,22 @@ def main():
     print('limit: ' + (f'{worst}, {slower:.1f} times too little' if slower > 1 else 'arithmetic'))
 
     hours, total = device_hours(step * max(slower, 1), args.clips, epochs, tflops, args.price)
-    table = right('', '', title=f'{args.clips:,.0f} clips, {epochs:g} epochs')
+    table = make_table('', '', title=f'{args.clips:,.0f} clips, {epochs:g} epochs')
     for name, value in (
             ('steps', f'{args.clips * epochs / (batch_size * args.devices):,.0f}'),
             ('FLOPs', f'{args.clips * epochs * step:.3g}'),
-            ('bytes of a clip', f'{clip_bytes:,.0f}'),
+            ('bytes per clip', f'{clip_bytes:,.0f}'),
             ('storage', f'{args.clips * clip_bytes / 1e9:,.1f} GB'),
             ('device hours', f'{hours:,.1f}'),
             ('days', f'{hours / args.devices / 24:,.2f}'),
             ('price', f'{total:,.0f}'),
-            *((f'{way}: sent by a device', f'{size / 1e9:.3f} GB a step, '
+            *((f'{way}: sent per device', f'{size / 1e9:.3f} GB per step, '
                f'{size / 1e6 / args.link:.1f} ms') for way, size in zip(WAYS, sent, strict=True))):
         table.add_row(name, value)
     console.print(table)
     print(f'bytes measured on {measured_on}\nassumed: {tflops:g} TFLOP/s and {args.memory:g} GiB '
-          f'a device, {args.price:g} a device hour, {args.loader:g} samples/s a core, '
-          f'{args.cores} cores a device, store {args.store:g} GB/s, link {args.link:g} GB/s; '
+          f'per device, {args.price:g} per device hour, {args.loader:g} samples/s per core, '
+          f'{args.cores} cores per device, store {args.store:g} GB/s, link {args.link:g} GB/s; '
           + ('FSDP' if sharded else 'DDP') + ', with checkpointing' * checkpointing)
 
 

@@ -1,4 +1,4 @@
-"""Attention of a backbone over the skeleton: rollout, and the mean of the heads of each block.
+"""Draw the attention of a backbone: rollout, and the mean over heads of each block.
 
 python tools/analysis/visualize_attention.py configs/dt1_penn_tiny.py CHECKPOINT --clips 0738
 """
@@ -7,7 +7,7 @@ from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__)
     add_clips(parser)
     args = parser.parse_args()

@@ -1,16 +1,16 @@
-"""Clips, their heat, their motion tokens, and what the tokenizer rebuilds from these.
+"""Draw clips, their heat, their motion tokens, and the reconstruction from the tokens.
 
 python tools/analysis/visualize_tokens.py configs/mofm/dved_tiny.py CHECKPOINT --clips 0738
 
-Writes four pictures a clip: the key points, the heat of each joint, the tokens (Figure 1 of the
-paper) and the reconstruction (Figure 3).
+Writes four pictures per clip: keypoints, heat of each joint, tokens (Figure 1 of the paper) and
+reconstruction (Figure 3).
 """
 
 from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
 def main():
-    """Draw."""
+    """Parse the command line and draw."""
     parser = make_parser(__doc__)
     add_clips(parser)
     args = parser.parse_args()

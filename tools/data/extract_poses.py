@@ -1,4 +1,4 @@
-"""Turn videos into one annotation file, by way of MMPose.
+"""Extract poses from videos by MMPose and write one annotation file.
 
 python tools/data/extract_poses.py videos --out data/mine.pkl
 python tools/data/extract_poses.py walk.mp4 --out data/walk.pkl --whole-frame
@@ -31,7 +31,7 @@ from mofm.sources.prepare import prepare
 
 
 def shard(text):
-    """I/N as two integers."""
+    """Parse I/N as two integers."""
     match = re.fullmatch(r'(\d{1,6})/(\d{1,6})', text)
     if match is None or int(match[1]) >= int(match[2]):
         raise argparse.ArgumentTypeError(f'found {text!r}, expected I/N with I from 0 to N - 1')
@@ -39,10 +39,10 @@ def shard(text):
 
 
 def parse_args(argv=None):
-    """The command line: the options, and those of the reader of the poses."""
+    """Parse the options of the tool, and those of the reader of the poses."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
-                       help='the input is poses that this program made; no network runs')
+                       help='read poses of this program instead of videos')
     reader = SOURCES.get(first.parse_known_args(argv)[0].reader or 'mmpose')
     second = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     reader.add_options(second.add_argument_group('from poses to annotations'))
@@ -52,7 +52,7 @@ def parse_args(argv=None):
     parser.add_argument('input', type=Path, help='video, image, or folder with videos or with '
                         'folders of images')
     parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
-                        '.npz or .json; the poses go into a folder beside it')
+                        '.npz or .json; the poses go to OUT_poses next to it')
     network = parser.add_argument_group('network')
     network.add_argument('--model', default=MODEL,
                          help='name of a 2D model of MMPose or config file; default: %(default)s')
@@ -60,7 +60,7 @@ def parse_args(argv=None):
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
     network.add_argument('--batch-size', type=int, default=32, help='persons; default: 32')
     network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
-                         help='take every N-th video, from the I-th on (0 to N - 1)')
+                         help='process every N-th video from the I-th on (0 to N - 1)')
     boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
     boxes.add_argument('--det-model', default=DETECTOR,
                        help='name or config file of a model of MMDetection; default: %(default)s')
@@ -73,7 +73,7 @@ def parse_args(argv=None):
 
 
 def boxes_file(boxes, name, several):
-    """The file with the boxes of a video."""
+    """Find the file with the boxes of a video."""
     if not boxes.is_dir():
         if several:
             raise AnnotationError(f'{boxes}: found one file for several videos, expected a folder '
@@ -86,7 +86,7 @@ def boxes_file(boxes, name, several):
 
 
 def settings_of(args, name, video, several):
-    """What the poses of a video depend on, and the boxes given for it."""
+    """Return the settings that the poses of a video depend on, and its given boxes."""
     given, boxes = None, f'mmdet {args.det_model}'
     if args.whole_frame:
         boxes = 'whole frame'
@@ -99,7 +99,7 @@ def settings_of(args, name, video, several):
 
 
 def make_extractor(args):
-    """The network and, unless boxes are given, the detector."""
+    """Build the pose network and, unless boxes are given, the person detector."""
     boxes = whole_frame
     if not args.whole_frame and not args.boxes:
         boxes = PersonDetector(args.det_model, args.det_checkpoint, args.device)
@@ -108,7 +108,7 @@ def make_extractor(args):
 
 @contextmanager
 def task(progress, name, video):
-    """A bar while the block runs; gives the function that is called with the frames done."""
+    """Show a bar while the block runs; yields a function of the number of frames done."""
     bar = progress.add_task(name, total=None)
     try:
         yield lambda done: progress.update(bar, completed=done, total=max(
@@ -121,7 +121,7 @@ def extract_all(args, folder, strict):
     """Write the missing pose files of the shard.
 
     Returns:
-        int: Videos of all shards that have none; those that cannot be read are among them.
+        int: Videos of all shards without poses, including unreadable ones.
     """
     videos = find_videos(args.input)
     index, shards = args.shard
@@ -144,9 +144,9 @@ def extract_all(args, folder, strict):
                         meta = extract_video(extractor, video, output, settings, given, update)
                     if meta['num_frames'] < video.expected_frames:
                         notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
-                                     f'its header says {video.expected_frames}')
+                                     f'{video.expected_frames} are in its header')
                 if not meta['frames_with_persons']:
-                    notes.append(f'{video.path}: nobody in any of its {meta["num_frames"]} '
+                    notes.append(f'{video.path}: no person in any of its {meta["num_frames"]} '
                                  'frames')
             except AnnotationError as error:
                 if strict:
@@ -155,7 +155,7 @@ def extract_all(args, folder, strict):
             progress.advance(all_videos)
     missing = sum(not (folder / f'{name}.json').exists() for name in videos)
     print(f'{folder}: {len(mine) - len(problems)} of {len(mine)} videos, {resumed} of them from '
-          f'before, {len(problems)} skipped')
+          f'an earlier run, {len(problems)} skipped')
     if problems + notes:
         print(summarize(problems + notes, limit=50))
     return missing
@@ -163,7 +163,7 @@ def extract_all(args, folder, strict):
 
 def assemble(source, out, workers):
     """Write the annotation file."""
-    # without a thread that refreshes, which must not be there when processes fork
+    # no refresh thread, as processes fork
     with Progress(auto_refresh=False) as progress:
         task = progress.add_task('annotations', total=len(source.files))
         done = prepare(source, out, workers,
@@ -183,12 +183,12 @@ def main(argv=None):
     folder = args.out.with_name(f'{args.out.stem}_poses')
     missing = extract_all(args, folder, options['strict'])
     if missing and args.shard[1] > 1:
-        print(f'{missing} videos without poses yet: run the other shards; at the end, or if these '
-              f'cannot be read, the same command without --shard writes {args.out}')
+        print(f'{missing} videos without poses: run the other shards; then, or if these cannot be '
+              f'read, run the same command without --shard to write {args.out}')
         return
     if not any(folder.rglob('*.json')):
         raise AnnotationError(f'{args.input}: none of the videos could be read')
-    # this process may hold threads and a GPU, which a fork does not survive
+    # no processes, as threads and the GPU of this one do not survive a fork
     assemble(reader.from_options(folder, **options), args.out, 0)
 
 
@@ -198,4 +198,4 @@ if __name__ == '__main__':
     except (ImportError, OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        sys.exit('stopped; the same command goes on from here')
+        sys.exit('interrupted; run the same command to resume')

@@ -1,4 +1,4 @@
-"""Contents of an annotation file: counts, lengths, joints, scores, problems, and pictures.
+"""Report on an annotation file: counts, lengths, joints, scores, problems, and pictures.
 
 python tools/data/inspect_annotations.py data/penn_action.pkl
 python tools/data/inspect_annotations.py data/penn_action.pkl --sheet work_dirs/penn_action.gif
@@ -18,9 +18,9 @@ from mofm.structures import LAYOUTS
 
 
 def read(path: str, split):
-    """Annotations, splits of each by name, and class names.
+    """Read annotations, splits of each by name, and class names.
 
-    An ``.arrow`` file is not loaded.
+    An ``.arrow`` file stays on the disk.
     """
     if path.endswith('.arrow'):
         data = open_arrow(path)
@@ -50,15 +50,15 @@ def save_sheet(path: Path, clips, classes, layout):
 
 
 def main():
-    """Count, print and draw; the exit status tells whether there were problems."""
+    """Count, print and draw; the exit status is 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('ann_file', help='.pkl, .arrow, .npz or .json')
-    parser.add_argument('--split', help='only this one')
+    parser.add_argument('--split', help='report on this split only')
     parser.add_argument('--layout', default='coco17', choices=sorted(LAYOUTS),
                         help='joint layout of the file')
     parser.add_argument('--sheet', type=Path, help='.png or .gif with random clips')
     parser.add_argument('--clips', type=int, default=8, help='clips on the sheet')
-    parser.add_argument('--seed', type=int, default=0, help='which clips')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random clips')
     args = parser.parse_args()
     try:
         data, splits, names, classes = read(args.ann_file, args.split)
@@ -66,7 +66,7 @@ def main():
         return f'error: {error}'
     names = [args.split] if args.split else names or ['all']
     report, problems, valid = AnnotationStatistics(args.layout), [], []
-    for index in track(range(len(data)), 'Looking at clips'):
+    for index in track(range(len(data)), 'Validating clips'):
         ann = data[index]
         in_splits = splits.get(ann.get('frame_dir'), []) if isinstance(ann, dict) else []
         if args.split and args.split not in in_splits:

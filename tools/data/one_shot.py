@@ -9,7 +9,7 @@ from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 
 
 def parse_args(argv=None):
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('input', help='annotation file of NTU-120, e.g. ntu120_hrnet.pkl')
     parser.add_argument('output', help='annotation file with the splits: .pkl, .npz or .json')
@@ -17,7 +17,7 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Read, split, write and count."""
+    """Add the splits and print their sizes."""
     args = parse_args(argv)
     from mofm.datasets import ntu120_one_shot
 

@@ -1,10 +1,10 @@
-"""Turn the native files of a data set into one annotation file.
+"""Convert the native files of a data set to one annotation file.
 
 python tools/data/prepare.py penn_action Penn_Action.zip data/penn_action.pkl
 python tools/data/prepare.py nw_ucla all_sqe.zip data/nw_ucla.pkl --views 4 --yaw -60 60
 python tools/data/prepare.py alphapose results data/mine.arrow --list train train.txt
 
-After an interruption the same command goes on where it was.
+After an interruption the same command resumes.
 """
 import argparse
 import sys
@@ -20,7 +20,7 @@ _FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 
 
 def parse_args(argv=None):
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     readers = parser.add_subparsers(dest='source', required=True, metavar='source')
     for name, reader in sorted(SOURCES.module_dict.items()):
@@ -28,8 +28,8 @@ def parse_args(argv=None):
         sub.add_argument('input', help='zip file, folder, or one file, as published')
         sub.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
         sub.add_argument('--format', choices=_FORMATS,
-                         help='by default the suffix of the output says it')
-        sub.add_argument('--workers', type=int, help='processes, by default one per core')
+                         help='file format [suffix of the output]')
+        sub.add_argument('--workers', type=int, help='number of processes [one per core]')
         reader.add_options(sub)
     return parser.parse_args(argv)
 
@@ -50,7 +50,7 @@ def main(argv=None):
         raise AnnotationError(error) from None
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())
-    # without a thread that refreshes, which must not be there when processes fork
+    # no refresh thread, as processes fork
     with Progress(*columns, auto_refresh=False) as bar:
         task = bar.add_task(f'Reading {name}', total=len(source.files))
         report = prepare(source, output, workers,
@@ -59,7 +59,7 @@ def main(argv=None):
         show(source, report)
     print(f'{output}: {report.clips} clips, {report.frames} frames, '
           f'{len(report.problems)} of {report.files} files or recordings skipped' +
-          f', {report.resumed} of them read by an earlier call' * bool(report.resumed))
+          f', {report.resumed} of them read by an earlier run' * bool(report.resumed))
     if report.problems:
         print(summarize(report.problems, limit=50))
 
@@ -69,7 +69,7 @@ def show(source, report):
     names = sorted({name for name, _ in report.counts})
     width = max(map(len, source.classes), default=5)
     print(f'{"":{width}}', *(f'{name:>8}' for name in names))
-    if len({label for _, label in report.counts}) > 1:  # whole recordings have none of their own
+    if len({label for _, label in report.counts}) > 1:  # whole recordings have no labels
         for label, title in enumerate(source.classes):
             print(f'{title:{width}}', *(f'{report.counts[name, label]:8}' for name in names))
     totals = (sum(n for (split, _), n in report.counts.items() if split == name) for name in names)
@@ -82,4 +82,4 @@ if __name__ == '__main__':
     except AnnotationError as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        sys.exit('interrupted; the same command goes on where it was')
+        sys.exit('interrupted; run the same command to resume')
