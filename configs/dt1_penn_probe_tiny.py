@@ -1,4 +1,4 @@
-# Linear probe: backbone frozen; batch norm statistics and one linear layer are trained.
+# Linear probe: frozen backbone; batch norm statistics and one linear layer are trained.
 # Random backbone: --cfg-options model.backbone.init_cfg=None
 _base_ = 'dt1_penn_tiny.py'
 model = dict(

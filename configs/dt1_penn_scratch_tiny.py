@@ -1,5 +1,5 @@
-# The same model, data and schedule without pre-training (and without layer-wise decay, which
-# only makes sense for trained layers).
+# dt1_penn_tiny.py without pre-training, and without layer-wise decay, which only makes sense for
+# trained layers.
 _base_ = 'dt1_penn_tiny.py'
 model = dict(backbone=dict(init_cfg=None))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay=1.))

@@ -1,6 +1,6 @@
 # DT2, one-shot NTU-120: 100 auxiliary classes, 20 novel ones with one exemplar each. The recipe of
 # the paper: 5 epochs, batch 16 = 8 classes x 2, AdamW, linear 1e-8 to 1e-5 over 0.3 epochs, cosine
-# back to 1e-8. Paper: 56.6 top-1. The file is made by tools/data/one_shot.py.
+# back to 1e-8. Paper: 56.6 top-1. tools/data/one_shot.py writes the file.
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/base.py', '_base_/models/recognizer_base.py',
     '_base_/datasets/action.py', '_base_/schedules/adamw_cosine.py'
@@ -26,5 +26,4 @@ test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-5, weight_decay=3e-4))
 auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=5)
-# as iterations a warm-up may end within an epoch
 schedule = dict(warmup=0.3, start_factor=1e-8 / 1e-5, eta_min=1e-8)

@@ -1,7 +1,7 @@
-# DT2 on Penn Action at tiny size, a derived protocol: every third class is novel, training sees
-# all clips of the other ten. The backbone comes from a pre-training without the novel classes, see
-# docs/dt2.md. The schedule is the paper's with ten times its peak, as in dt1_penn_tiny.py: at 1e-3
-# novel classes fall onto each other.
+# DT2 on Penn Action at tiny size, a derived protocol: every third class is novel, training uses
+# all clips of the other ten. The backbone is pre-trained without the novel classes, see
+# docs/dt2.md. The schedule is that of the paper with ten times its peak; at the peak of
+# dt1_penn_tiny.py, 1e-3, novel classes collapse.
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/adamw_cosine.py'

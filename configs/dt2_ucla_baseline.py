@@ -1,4 +1,4 @@
-# The baseline of dt2_ucla_tiny.py: key points as features, nothing to train (checkpoint: none).
+# The baseline of dt2_ucla_tiny.py: keypoints as features, without training (checkpoint: none).
 _base_ = 'dt2_ucla_tiny.py'
 model = dict(
     backbone=dict(_delete_=True, type='KeypointFeatures'),

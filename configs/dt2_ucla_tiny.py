@@ -1,6 +1,6 @@
 # DT2 on NW-UCLA at tiny size, a derived protocol: 7 auxiliary classes in 4 views per recording, 3
-# novel ones in one view of the recordings of the third sensor (split test), so that no movement is
-# there twice. The backbone comes from the pre-training on Penn Action.
+# novel classes in one view of the recordings of the third sensor (split test), so that no movement
+# is repeated. The backbone is pre-trained on Penn Action.
 _base_ = 'dt2_penn_tiny.py'
 model = dict(backbone=dict(init_cfg=dict(checkpoint='work_dirs/mofm/pretrain_tiny/epoch_60.pth')))
 train_dataloader = dict(

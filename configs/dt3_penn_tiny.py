@@ -1,6 +1,6 @@
-# DT3 derived on Penn Action at tiny size, one-class: five strength exercises are normal, the other
-# ten actions abnormal; AUC over the test clips. The backbone was pre-trained on the normal clips
-# only: add "train_dataloader.dataset.classes=[2,8,9,10,11]" to the pre-training (docs/dt3.md).
+# DT3 on Penn Action at tiny size, a derived protocol: five strength exercises are normal, the
+# other ten actions abnormal; AUC over the test clips. The backbone is pre-trained on the normal
+# clips only: add train_dataloader.dataset.classes=[2,8,9,10,11] to the pre-training (docs/dt3.md).
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/jigsaw_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/adam_onecycle.py'

@@ -1,6 +1,6 @@
 # DT3, ShanghaiTech: token jigsaw with the recipe of the paper, 1 epoch, batch 16, Adam, one cycle
 # 1e-8 to 6e-4 and back. Paper: 76.56 AUC.
-# Literal mode, empty pieces count: --cfg-options model.head.ignore_empty=False
+# As in the paper, with empty pieces: --cfg-options model.head.ignore_empty=False
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/base.py', '_base_/models/jigsaw_base.py',
     '_base_/datasets/tracks.py', '_base_/schedules/adam_onecycle.py'

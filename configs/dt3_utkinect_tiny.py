@@ -1,5 +1,6 @@
-# DT3 derived on UTKinect at tiny size: throw, push, pull and carry are abnormal, everything else
-# and the time between actions is normal. Normal windows of odd subjects train, even subjects test.
+# DT3 on UTKinect at tiny size, a derived protocol: throw, push, pull and carry are abnormal, other
+# actions and the time between them normal. Odd subjects train, by normal windows only, even
+# subjects test.
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/jigsaw_tiny.py',
     '_base_/datasets/tracks_tiny.py', '_base_/schedules/adam_onecycle.py'
@@ -13,7 +14,7 @@ val_evaluator = dict(
     gt=dict(
         type='annotations', path=data['ann_file'], split='test',
         abnormal_labels=data['abnormal_labels']),
-    smoothing=(1, 2))  # a quarter of the frame rate of the paper's data, a quarter of its sigma
+    smoothing=(1, 2))  # a quarter of the paper's, as is the frame rate
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=6e-4), clip_grad=dict(max_norm=1.))
 train_cfg = dict(max_epochs=10, val_interval=10)

@@ -1,5 +1,5 @@
-# DT4, UBnormal: normal or abnormal, 8 epochs, batch 16, Adam, one cycle 1e-8 to 1e-4 and back.
-# Paper: 69.55 AUC.
+# DT4, UBnormal, supervised: 8 epochs, batch 16, Adam, one cycle 1e-8 to 1e-4 and back. Paper:
+# 69.55 AUC.
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/base.py', '_base_/models/recognizer_base.py',
     '_base_/datasets/tracks.py', '_base_/schedules/adam_onecycle.py'

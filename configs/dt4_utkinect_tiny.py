@@ -1,5 +1,5 @@
-# DT4 derived on UTKinect at tiny size: throw, push, pull and carry are abnormal, everything else
-# and the time between actions is normal. Odd subjects train, even subjects test.
+# DT4 on UTKinect at tiny size, a derived protocol: throw, push, pull and carry are abnormal, other
+# actions and the time between them normal. Trained on odd subjects, tested on even subjects.
 _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/tracks_tiny.py', '_base_/schedules/adam_onecycle.py'
@@ -32,7 +32,7 @@ val_evaluator = dict(
     gt=dict(
         type='annotations', path=data['ann_file'], split='test',
         abnormal_labels=data['abnormal_labels']),
-    smoothing=(1, 2))  # a quarter of the frame rate of the paper's data, a quarter of its sigma
+    smoothing=(1, 2))  # a quarter of the paper's, as is the frame rate
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=1.))
 train_cfg = dict(max_epochs=2, val_interval=2)

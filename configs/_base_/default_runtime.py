@@ -1,4 +1,4 @@
-# What concerns the machine and the log, not the science.
+# Settings of machine and logging.
 default_scope = 'mofm'
 custom_imports = dict(imports=['mofm.engine'], allow_failed_imports=False)
 

@@ -1,4 +1,4 @@
-# dVED with the objective that works (docs/tokenizer.md); size, data and schedule of the paper.
+# dVED guided by k-means (docs/tokenizer.md), with size, data and schedule of the paper.
 # Fit the guide first: python tools/train.py configs/mofm/kmeans.py
 _base_ = [
     '../_base_/default_runtime.py', '../_base_/grids/base.py', '../_base_/models/dved_base.py',

@@ -1,4 +1,4 @@
-# dved.py on the mixture of sets.
+# dved.py on the mixture of data sets.
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus.py
 _base_ = ['dved.py', '../_base_/datasets/motion_corpus.py']
 model = dict(

@@ -1,4 +1,4 @@
-# dved_teacher_tiny.py on the mixture of sets, as many iterations as on Penn Action alone.
+# dved_teacher_tiny.py on the mixture of data sets, with the iterations of Penn Action alone.
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_corpus_tiny.py
 _base_ = ['dved_teacher_tiny.py', '../_base_/datasets/motion_corpus.py']
 model = dict(

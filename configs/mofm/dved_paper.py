@@ -1,5 +1,5 @@
 # dVED with the literal objective of the paper: smooth-L1 and a small KL to a uniform prior.
-# docs/tokenizer.md shows that most of the MotionBook stays unused; dved.py is the one that works.
+# Most of the MotionBook stays unused (docs/tokenizer.md); prefer dved.py.
 _base_ = 'dved.py'
 model = dict(hard=False, noise=1., loss=dict(_delete_=True, type='DVEDLoss'))
 custom_hooks = [

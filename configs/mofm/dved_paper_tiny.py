@@ -1,4 +1,4 @@
-# The literal objective of the paper at tiny size, to be compared with dved_tiny.py.
+# The literal objective of the paper at tiny size, for comparison with dved_tiny.py.
 _base_ = 'dved_tiny.py'
 model = dict(hard=False, noise=1., loss=dict(_delete_=True, type='DVEDLoss'))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -1,5 +1,5 @@
-# dVED whose tokens say which joint moves: teacher of the tiny pre-training. It rebuilds U_R less
-# well than dved_tiny.py and teaches more (docs/pretraining.md).
+# dVED whose tokens encode which joint moves: teacher of the tiny pre-training. It reconstructs U_R
+# less well than dved_tiny.py but is the better teacher (docs/pretraining.md).
 # Fit the guide first: python tools/train.py configs/mofm/kmeans_teacher_tiny.py
 _base_ = 'dved_tiny.py'
 model = dict(

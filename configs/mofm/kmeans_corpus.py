@@ -1,4 +1,4 @@
-# k-means at full size on the mixture of sets: the guide of dved_corpus.py.
+# k-means at full size on the mixture of data sets: the guide of dved_corpus.py.
 _base_ = ['kmeans.py', '../_base_/datasets/motion_corpus.py']
 train_dataloader = dict(
     sampler=dict(_delete_=True, **_base_.corpus_sampler),

@@ -1,3 +1,3 @@
-# k-means whose tokens say which joint moves: the guide and the baseline for the pre-training.
+# k-means whose tokens encode which joint moves: the guide and baseline of the teacher.
 _base_ = 'kmeans_tiny.py'
 model = dict(trace_weight=1.)

@@ -1,8 +1,8 @@
-# The baseline: k-means with 512 centers on the occupied cubes of the training clips.
+# Baseline: k-means with 512 tokens on the occupied cubes of the training clips.
 _base_ = [
     '../_base_/default_runtime.py', '../_base_/grids/tiny.py', '../_base_/models/kmeans.py',
     '../_base_/datasets/motion_tiny.py', '../_base_/schedules/kmeans.py'
 ]
 model = dict(vocab_size=512, trace_weight=0.5)
-# no PreemptionHook: the collected cubes are not in a checkpoint, a killed k-means starts anew
+# no PreemptionHook, as checkpoints lack the collected cubes
 custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitKMeansHook')]

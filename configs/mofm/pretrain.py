@@ -1,6 +1,6 @@
 # Masked pre-training of the ViT-Base on motion tokens (MoFM, Sec. 3.3): 20 epochs, batch 32.
-# The batch size is the total of the paper's six GPUs: with GPUS processes set
-# train_dataloader.batch_size to 32 / GPUS, or scale as you like.
+# The batch size is the total of the paper's six GPUs: with N processes set
+# train_dataloader.batch_size to 32 / N.
 _base_ = [
     '../_base_/default_runtime.py', '../_base_/grids/base.py',
     '../_base_/models/pretrainer_base.py', '../_base_/datasets/masked_motion.py',

@@ -1,5 +1,5 @@
-# pretrain.py on the mixture of sets, with the tokens of dved_corpus.py and attention over occupied
-# cubes only.
+# pretrain.py on the mixture of data sets, with the tokens of dved_corpus.py and attention over
+# occupied cubes only.
 _base_ = ['pretrain.py', '../_base_/datasets/motion_corpus.py']
 model = dict(
     backbone=dict(tokens='occupied'),

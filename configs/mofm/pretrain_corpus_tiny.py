@@ -1,4 +1,4 @@
-# pretrain_tiny.py on the mixture of sets, as many iterations as on Penn Action alone, with the
+# pretrain_tiny.py on the mixture of data sets, with the iterations of Penn Action alone and the
 # tokens of dved_corpus_tiny.py.
 _base_ = ['pretrain_tiny.py', '../_base_/datasets/motion_corpus.py']
 model = dict(

@@ -1,4 +1,4 @@
-# The same pre-training on k-means tokens, the baseline of the learned ones.
+# pretrain_tiny.py on k-means tokens, the baseline of learned tokens.
 _base_ = 'pretrain_tiny.py'
 model = dict(
     tokenizer=dict(

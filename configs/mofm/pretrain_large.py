@@ -1,6 +1,5 @@
-# pretrain.py for ViT-Large (arXiv 2010.11929, Table 1), fully sharded: weights, gradients and
-# states of the optimizer are divided among the processes of tools/dist_train.sh, and blocks
-# compute their activations again.
+# pretrain.py for ViT-Large (arXiv 2010.11929, Table 1), fully sharded over the processes of
+# tools/dist_train.sh, with activation checkpointing.
 _base_ = 'pretrain.py'
 model = dict(
     backbone=dict(embed_dims=1024, depth=24, num_heads=16, tokens='occupied', with_cp=True))

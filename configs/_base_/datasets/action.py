@@ -1,4 +1,4 @@
-# Clips with action labels (DT1). A config sets ann_file and split of the three loaders.
+# Clips with action labels (DT1). Configs set ann_file and split of the three loaders.
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),

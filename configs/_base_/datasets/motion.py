@@ -1,5 +1,5 @@
 # Clips without labels, for the tokenizer.
-# CMU Panoptic is what the paper names; any file of the annotation schema will do.
+# The paper uses CMU Panoptic; any file of the annotation schema works.
 ann_file = 'data/panoptic.pkl'
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),

@@ -1,5 +1,5 @@
-# A mixture of sets for tokenizer and pre-training: name the files, and the share of each.
-# Add your own poses as one more line; no labels are needed. docs/sources.md says how each is made.
+# A mixture of data sets for tokenizer and pre-training: files and weights.
+# Add your own poses as one more line; no labels are needed. See docs/sources.md for the files.
 corpus = [
     dict(type='MotionDataset', ann_file='data/penn_action.pkl', split='train'),
     dict(type='MotionDataset', ann_file='data/nw_ucla.pkl', split='train'),  # views 1 and 2

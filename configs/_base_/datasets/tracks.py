@@ -1,4 +1,4 @@
-# Windows of consecutive frames of one person (DT3, DT4). A config sets ann_file and split of the
+# Windows of consecutive frames of one person (DT3, DT4). Configs set ann_file and split of the
 # loaders.
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),

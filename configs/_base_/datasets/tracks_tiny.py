@@ -1,4 +1,4 @@
-# tracks.py for tiny models: no track shorter than a window.
+# tracks.py for tiny models, without tracks shorter than a window.
 _base_ = 'tracks.py'
 train_dataloader = dict(
     batch_size=32,

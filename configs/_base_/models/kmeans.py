@@ -1,4 +1,4 @@
-# KMeansTokenizer: a token is the nearest of 8192 centers.
+# KMeansTokenizer with 8192 tokens.
 model = dict(
     type='KMeansTokenizer',
     num_frames='${grid.num_frames}',

@@ -1,5 +1,4 @@
-# The backbone of pretrainer_base.py, pre-trained, with a linear layer for classes. A config sets
-# num_classes.
+# The pre-trained backbone of pretrainer_base.py with a linear classifier. Configs set num_classes.
 _base_ = 'pretrainer_base.py'
 model = dict(
     _delete_=True,

@@ -1,4 +1,4 @@
-# One epoch that collects cubes; the hook of the config fits the centers to them.
+# One epoch that collects cubes, to which the hook of the config fits the centers.
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
 val_cfg = dict()
 test_cfg = dict()
