@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
-from mofm.hub.checkpoint import check_state, load_local
+from mofm.hub.checkpoint import check_state, get_state, load_local
 from mofm.hub.published import find_published, is_hub_id, read_config
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
@@ -57,8 +57,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
         model = MODELS.build(config.model)
     else:
         content = load_local(str(checkpoint), map_location='cpu')
-        state = {k.removeprefix('module.'): v
-                 for k, v in content.get('state_dict', content).items()}
+        state = get_state(content)
         meta = content.get('meta', {}).get('dataset_meta') or {}
         model = MODELS.build(config.model) if published is None else _build_published(
             config, state, meta, published)

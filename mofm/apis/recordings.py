@@ -24,6 +24,7 @@ from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
 from mofm.structures import LAYOUTS, convert, get_layout
+from mofm.utils.checks import require
 
 from .windows import visible
 
@@ -101,9 +102,8 @@ class RecordingOptions:
     def __post_init__(self):
         for name in ('fps', 'model_fps'):
             value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:  # NaN fails too
-                raise ValueError(f'{name}: found {value}, expected a positive number of frames '
-                                 'per second')
+            require(value is None or 0 < value < np.inf, self, name, value,
+                    'a positive number of frames per second')
         get_layout(self.layout)
 
 

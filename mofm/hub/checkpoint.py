@@ -213,6 +213,12 @@ def load_url(url: str, map_location=None) -> dict:
     return load_local(str(file), map_location)
 
 
+def get_state(checkpoint: dict) -> dict:
+    """Return the tensors of a checkpoint by name, without the prefix of DDP."""
+    state = checkpoint.get('state_dict', checkpoint)
+    return {k.removeprefix('module.'): v for k, v in state.items()}
+
+
 def load_state(source: str | Path, prefix: str = '') -> dict:
     """Load the tensors of a checkpoint.
 
@@ -223,9 +229,7 @@ def load_state(source: str | Path, prefix: str = '') -> dict:
     Returns:
         dict: Tensors on the CPU by name.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(str(source), map_location='cpu')
-    state = checkpoint.get('state_dict', checkpoint)
-    state = {k.removeprefix('module.'): v for k, v in state.items()}
+    state = get_state(CheckpointLoader.load_checkpoint(str(source), map_location='cpu'))
     return {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
 
 

@@ -8,6 +8,8 @@ AUC over single test windows (or clips, with ClipAUC) and their labels, without 
 import argparse
 from itertools import pairwise
 
+import numpy as np
+
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
 
 
@@ -19,23 +21,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == '__main__':
-    parse_args()  # --help needs none of the imports below
-
-import numpy as np
-import torch
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
-from mofm.evaluation.functional import roc_auc
-from mofm.hub.checkpoint import load_weights
-from mofm.registry import MODELS
-
-
-@torch.no_grad()
 def collect(model, loader) -> tuple:
     """Run the test.
 
@@ -43,6 +28,9 @@ def collect(model, loader) -> tuple:
         tuple: (N, P) probabilities of the correct piece, (N, P) whether it counts, (N,) labels,
         (N,) motion: mean distance of a joint between frames, in canvas pixels.
     """
+    import torch
+    from rich.progress import track
+
     parts = []
     for batch in track(loader, 'Test windows'):
         data = model.data_preprocessor(batch)
@@ -62,13 +50,25 @@ def collect(model, loader) -> tuple:
 def main():
     """Print two tables."""
     args = parse_args()
+    import torch
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+    from rich.console import Console
+    from rich.table import Table
+
+    from mofm.evaluation.functional import roc_auc
+    from mofm.hub.checkpoint import load_weights
+    from mofm.registry import MODELS
+
     require_checkpoint(args.checkpoint)
     cfg = config_from_args(args)
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model).eval()
     load_weights(model, args.checkpoint)
-    right, counts, label, motion = collect(model, Runner.build_dataloader(cfg.test_dataloader))
+    with torch.no_grad():
+        right, counts, label, motion = collect(
+            model, Runner.build_dataloader(cfg.test_dataloader))
     right = np.where(counts, right, np.inf)
     normal = np.isin(label, cfg.test_evaluator.get('normal_labels', [0]))
     decides = right.argmin(1)

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.engine.runner.access import get_model, is_resumed, loaded_from
-from mofm.hub.checkpoint import check_state
+from mofm.hub.checkpoint import check_state, get_state
 from mofm.registry import HOOKS
 
 
@@ -24,6 +24,4 @@ class CheckpointGuardHook(Hook):
                              'to resume; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):
             return  # shards have no shapes to compare; ShardedStrategy loads strictly
-        state = checkpoint.get('state_dict', checkpoint)
-        state = {k.removeprefix('module.'): v for k, v in state.items()}
-        check_state(get_model(runner), state, source)
+        check_state(get_model(runner), get_state(checkpoint), source)
