@@ -130,7 +130,7 @@ def test_analysis_tools_name_missing_files_and_folders(tool, models, tmp_path):
         tool('embedding_map', 'nothing.py', checkpoint)
     with pytest.raises(SystemExit, match='nothing.pth'):
         tool('embedding_map', config, 'nothing.pth')
-    with pytest.raises(SystemExit, match='nothing: no vis_data/scalars.json'):
+    with pytest.raises(SystemExit, match='nothing: found no vis_data/scalars.json'):
         tool('learning_curves', 'nothing')
     with pytest.raises(SystemExit, match='scores.csv: No such file'):
         tool('confusion_matrix', config, 'scores.csv')
@@ -138,7 +138,7 @@ def test_analysis_tools_name_missing_files_and_folders(tool, models, tmp_path):
         tool('confusion_matrix', config, config)
     (tmp_path / 'out/deep').rmdir()
     (tmp_path / 'out/deep').write_text('a file')
-    with pytest.raises(SystemExit, match='--out: out/deep: File exists; expected a folder'):
+    with pytest.raises(SystemExit, match='--out: out/deep: File exists; expected a writable folder'):
         tool('embedding_map', config, checkpoint)
 
 
