@@ -138,7 +138,7 @@ def test_analysis_tools_name_missing_files_and_folders(tool, models, tmp_path):
         tool('confusion_matrix', config, config)
     (tmp_path / 'out/deep').rmdir()
     (tmp_path / 'out/deep').write_text('a file')
-    with pytest.raises(SystemExit, match='--out: out/deep: File exists; expected a writable folder'):
+    with pytest.raises(SystemExit, match='--out: out/deep: File exists; expected a writable'):
         tool('embedding_map', config, checkpoint)
 
 

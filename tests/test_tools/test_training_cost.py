@@ -32,5 +32,5 @@ def test_training_cost_prints_its_tables(config):
     assert float(rows['device hours']) == pytest.approx(hours, rel=0.01)
     assert float(rows['price']) == pytest.approx(10 * hours, rel=0.01)
     assert 'assumed: 0.001 TFLOP/s' in done.stdout
-    assert '10 a device hour' in done.stdout
+    assert '10 per device hour' in done.stdout
     assert 'limit: arithmetic' in done.stdout
