@@ -313,7 +313,7 @@ def test_auto_scale_lr_names_what_cannot_be_scaled(train, tmp_path):
     flag = '--auto-scale-lr'
     with pytest.raises(SystemExit, match='OneCycleLR sets .* set its eta_max, now 0.0006'):
         train(ROOT / 'configs/dt3_penn_tiny.py', flag)
-    with pytest.raises(SystemExit, match='accumulated batches would not be counted'):
+    with pytest.raises(SystemExit, match='accumulated batches are not counted'):
         train(ROOT / 'configs/quickstart/dt1_synthetic.py', flag, '--cfg-options',
               'optim_wrapper.accumulative_counts=2')
     bare = tmp_path / 'bare.py'
