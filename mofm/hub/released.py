@@ -85,27 +85,6 @@ def read_content(path: str | Path) -> Any:
                          'it may be truncated or contain no weights') from error
 
 
-def read_released(path: str | Path, names: Names) -> State:
-    """Read a released checkpoint.
-
-    Args:
-        path (str or Path): E.g. ``FT_MB_release_MB_ft_h36m/best_epoch.bin``.
-        names (Names): Name map of the project.
-
-    Returns:
-        dict: Tensors by the names of the project.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it is not a released checkpoint of the project.
-    """
-    content = read_content(path)
-    try:
-        return names.from_released(content)
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
-
-
 def convert_checkpoint(source: str | Path, target: str | Path, names: Names) -> int:
     """Convert a released checkpoint, or one of ours for the code of its authors.
 

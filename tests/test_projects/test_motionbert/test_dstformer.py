@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import erf
 
-from mofm.hub.released import convert_checkpoint, read_released
+from mofm.hub.released import convert_checkpoint
 from projects.motionbert import dstformer, released
 from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
 from projects.motionbert.released import from_released, to_released
@@ -215,7 +215,8 @@ def test_dstformer_conversion_round_trips_released_layouts(tmp_path, model, kind
     torch.save({'epoch': 60, 'lr': _Schedule(), 'optimizer': optimizer.state_dict(),
                 'min_loss': np.float64(37.2), key: weights}, path)
 
-    state = read_released(path, released)
+    convert_checkpoint(path, tmp_path / 'ours.pth', released)
+    state = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
     ours = DSTformer(**SMALL)
     ours.load_state_dict({name.removeprefix('backbone.'): tensor for name, tensor in
                           state.items() if name.startswith('backbone.')})
@@ -235,11 +236,11 @@ def test_dstformer_conversion_refuses_other_checkpoints(tmp_path, model):
     weights = {f'module.{name}': tensor for name, tensor in model.state_dict().items()}
     torch.save(dict(model_pos=weights, lr=_Hostile(marker)), path)
     with pytest.raises(ValueError, match='best_epoch.bin: not a readable checkpoint'):
-        read_released(path, released)
+        convert_checkpoint(path, tmp_path / 'ours.pth', released)
     assert not marker.exists()
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match='truncated'):
-        read_released(path, released)
+        convert_checkpoint(path, tmp_path / 'ours.pth', released)
     with pytest.raises(ValueError, match=r"found \['state_dict'\], expected .*'model_pos'"):
         from_released(dict(state_dict={}))
     del weights['module.temp_embed']
@@ -249,7 +250,7 @@ def test_dstformer_conversion_refuses_other_checkpoints(tmp_path, model):
     with pytest.raises(ValueError, match=r"1 unknown parameters \['backbone.temporal_embed'\]"):
         from_released(dict(model_pos=weights))
     with pytest.raises(FileNotFoundError, match='no such checkpoint'):
-        read_released(tmp_path / 'none.bin', released)
+        convert_checkpoint(tmp_path / 'none.bin', tmp_path / 'ours.pth', released)
 
 
 def test_dstformer_conversion_round_trips(tmp_path, model):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mofm.hub.released import convert_checkpoint, read_released
+from mofm.hub.released import convert_checkpoint
 from projects.tmor import released
 from projects.tmor.released import from_released, to_released
 from projects.tmor.unik import UNIK, Block, SpatialUnit, TemporalUnit, UNIKBackbone
@@ -307,10 +307,10 @@ def test_unik_conversion_refuses_other_checkpoints(tmp_path):
         to_released({**UNIK().state_dict(), 'head.weight': torch.zeros(1)})
     (tmp_path / 'a.pt').write_bytes(b'no weights')
     with pytest.raises(ValueError, match='a.pt: not a readable checkpoint'):
-        read_released(tmp_path / 'a.pt', released)
+        convert_checkpoint(tmp_path / 'a.pt', tmp_path / 'ours.pth', released)
     torch.save(dict(weight=torch.zeros(1)), tmp_path / 'b.pt')
     with pytest.raises(ValueError, match='b.pt: found 1 unknown'):
-        read_released(tmp_path / 'b.pt', released)
+        convert_checkpoint(tmp_path / 'b.pt', tmp_path / 'ours.pth', released)
 
 
 def test_unik_temporal_unit_keeps_kernel_order():

@@ -36,24 +36,21 @@ train_dataloader = dict(
             dict(type='Human36MDataset', ann_file=_base_.ann_file, split='train', clip_len=243,
                  stride=81, pipeline=h36m_pipeline)
         ]))
+loader_2d = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type='mofm.motion_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True))
 extra_dataloaders = [
     dict(
-        batch_size=64,
-        num_workers=4,
-        persistent_workers=True,
-        pin_memory=True,
-        collate_fn=dict(type='mofm.motion_collate'),
-        sampler=dict(type='DefaultSampler', shuffle=True),
+        **loader_2d,
         dataset=dict(
             type='TrackWindowDataset', ann_file='data/posetrack18.pkl', layout='h36m17',
             to_layout='h36m17', seg_len=30, stride=30, min_len=30, pipeline=posetrack_pipeline)),
     dict(
-        batch_size=64,
-        num_workers=4,
-        persistent_workers=True,
-        pin_memory=True,
-        collate_fn=dict(type='mofm.motion_collate'),
-        sampler=dict(type='DefaultSampler', shuffle=True),
+        **loader_2d,
         dataset=dict(
             type='TrackWindowDataset', ann_file='data/instavariety.pkl', layout='h36m17',
             to_layout='h36m17', seg_len=81, stride=27, min_len=1,
