@@ -9,6 +9,7 @@ the speed of N processes over N times that of one. On the CPU each process needs
 """
 
 import argparse
+import gc
 import json
 import shlex
 import sys
@@ -117,6 +118,8 @@ def work(rank: int, args: argparse.Namespace, folder: Path, barrier):
         results.append(dict(parameters=gradient.numel(), together=times))
     if rank == 0:
         (folder / 'results.json').write_text(json.dumps(results))
+    del trainer  # its DDP wrapper keeps the process group alive
+    gc.collect()
     dist.barrier()
     dist.destroy_process_group()
 
