@@ -1,6 +1,26 @@
 """Checks of arguments, with messages that say what was found and what was expected."""
 
+import reprlib
+
 import numpy as np
+
+_short = reprlib.Repr()
+_short.maxlevel = 3
+_short.maxstring = _short.maxother = 120
+
+
+def show(value: object) -> str:
+    """Format a value of a foreign file for a message, in at most 300 characters.
+
+    Its ``repr`` could take all memory, as nested containers may share their items, or fail.
+    """
+    if isinstance(value, np.ndarray):
+        return f'array of shape {value.shape} and type {value.dtype}'
+    try:
+        text = _short.repr(value)
+    except Exception:  # Python refuses to print integers of thousands of digits
+        return type(value).__name__
+    return text if len(text) <= 300 else f'{text[:297]}...'
 
 
 def found_expected(where: object, field: str, found: object, expected: object) -> str:
