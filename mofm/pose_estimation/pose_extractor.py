@@ -44,6 +44,7 @@ def whole_frame(image: np.ndarray) -> np.ndarray:
 
 def _mmpose():
     """Import MMPose without its warnings about operators that 2D models do not need."""
+    import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -88,8 +89,6 @@ def _load_weights(model: 'nn.Module', checkpoint: str) -> dict:
     """Load all weights of a checkpoint of any MMPose version and return its metadata."""
     import torch
     from mmengine.runner.checkpoint import CheckpointLoader
-
-    import mofm.hub  # noqa: F401  loads checkpoints safely, also from a URL
 
     # dataset_meta of MMPose contains colors
     with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
