@@ -1,7 +1,7 @@
 """Python interface: models, inference and streaming; import publishing and export on their own."""
 
 from .inferencer import MotionInferencer
-from .inferencers import BaseInferencer, Gallery, Result, TaskOptions
+from .inferencers import BaseInferencer, Gallery, Result, Results, TaskOptions
 from .model import init_model
 from .pretrained import from_pretrained
 from .recordings import RecordingOptions
@@ -9,5 +9,5 @@ from .stream import MotionStream, StreamResult
 from .windows import WindowOptions
 
 __all__ = ['BaseInferencer', 'Gallery', 'MotionInferencer', 'MotionStream',
-           'RecordingOptions', 'Result', 'StreamResult', 'TaskOptions', 'WindowOptions',
-           'from_pretrained', 'init_model']
+           'RecordingOptions', 'Result', 'Results', 'StreamResult', 'TaskOptions',
+           'WindowOptions', 'from_pretrained', 'init_model']

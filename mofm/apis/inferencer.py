@@ -1,15 +1,14 @@
 """MotionInferencer: inference with a trained model on recordings of any kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mofm.annotations import Problem
 from mofm.registry import INFERENCERS
 from mofm.utils.checks import is_int, require
 
-from .inferencers import BaseInferencer, Result, find_inferencers
+from .inferencers import BaseInferencer, ResultIterator, Results, find_inferencers
 from .model import init_model
 from .recordings import Inputs
 
@@ -54,9 +53,8 @@ class MotionInferencer:
             raise ValueError(f'{type(self.model).__name__}: found a model without known output, '
                              'expected one that sets the fields of a task on its data samples, '
                              f"{known}, or returns features in mode='tensor'")
-        self._last = self.task()
-        self.classes, self.layout = self._last.classes, self._last.layout
-        self.dataset = self._last.dataset
+        first = self.task()
+        self.classes, self.layout, self.dataset = first.classes, first.layout, first.dataset
 
     def task(self, name: str | None = None) -> BaseInferencer:
         """Return the object of a task, e.g. for its pictures.
@@ -73,11 +71,6 @@ class MotionInferencer:
                              f'heads supports {" and ".join(self.tasks)} only; use a config and '
                              'checkpoint of a model for the task')
         return self._inferencers[name]
-
-    @property
-    def problems(self) -> list[Problem]:
-        """Recordings skipped by the last call, with the reason."""
-        return self._last.problems
 
     def predict_clips(self, clips: Sequence[dict], task: str | None = None) -> list[dict]:
         """Predict the outputs of clips of one window each, the lowest-level call.
@@ -98,19 +91,22 @@ class MotionInferencer:
         """
         return self.task(task).predict_clips(clips)
 
-    def __call__(self, inputs: Inputs, task: str | None = None, **options) -> list[Result]:
+    def __call__(self, inputs: Inputs, task: str | None = None, **options) -> Results:
         """Predict the results of one or more recordings, see :meth:`iter` for the arguments.
 
+        Threads may share an inferencer.
+
         Returns:
-            list[Result]: One per usable recording.
+            Results: A list of one :class:`Result` per usable recording; its ``problems`` are the
+            reasons why the others were skipped.
         """
-        return list(self.iter(inputs, task, **options))
+        return Results(self.iter(inputs, task, **options))
 
     def iter(self, inputs: Inputs, task: str | None = None, progress: bool = True,
-             **options) -> Iterator[Result]:
+             **options) -> ResultIterator:
         """Predict results one by one, for more recordings than fit into memory.
 
-        A recording that cannot be used is skipped and reported in :attr:`problems`.
+        A recording that cannot be used is skipped and reported in ``problems`` of the iterator.
 
         Args:
             inputs: A recording, or a list or an iterator of recordings, each
@@ -129,8 +125,8 @@ class MotionInferencer:
                 ``img_shape``, ``split``, ``pose_extractor``), of :class:`WindowOptions`
                 (``window``, ``stride``) and of the ``options_type`` of the task, e.g. ``top_k``.
 
-        Yields:
-            Result: One per recording, in the order of the inputs.
+        Returns:
+            ResultIterator: Yields one :class:`Result` per recording, in the order of the inputs.
 
         Raises:
             TypeError: If an option is unknown.
@@ -138,5 +134,4 @@ class MotionInferencer:
                 recording can be used.
             ImportError: If a video is given and MMPose or MMDetection is not installed.
         """
-        self._last = self.task(task)
-        return self._last.iter(inputs, progress, **options)
+        return self.task(task).iter(inputs, progress, **options)

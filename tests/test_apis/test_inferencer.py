@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -458,9 +459,9 @@ def test_inferencer_names_bad_videos(inferencer, video, tmp_path):
         action(tmp_path / 'empty.mp4', pose_extractor=Extractor(), **QUIET)
     with pytest.raises(AnnotationError, match='walk.mp4: keypoint: found no person in 20 frames'):
         action(video, pose_extractor=Extractor(0), **QUIET)
-    result, = action(tmp_path, pose_extractor=Extractor(), **QUIET)
-    assert result.name == 'walk.mp4'
-    assert 'empty.mp4' in str(action.problems[0])
+    results = action(tmp_path, pose_extractor=Extractor(), **QUIET)
+    assert [result.name for result in results] == ['walk.mp4']
+    assert 'empty.mp4' in str(results.problems[0])
 
 
 def test_inferencer_names_what_to_install_for_video(inferencer, video, monkeypatch):
@@ -513,12 +514,42 @@ def test_inferencer_keeps_good_inputs_of_a_list(inferencer, motion, caplog):
     with caplog.at_level(logging.WARNING):
         results = action(mixed, **QUIET)
     assert [r.name for r in results] == [motion[0]['frame_dir'], motion[1]['frame_dir']]
-    assert len(action.problems) == len(BAD)
-    assert [p.index for p in action.problems[:-1]] == list(range(1, len(BAD)))
+    assert len(results.problems) == len(BAD)
+    assert [p.index for p in results.problems[:-1]] == list(range(1, len(BAD)))
     with pytest.raises(AnnotationError, match=f'none of {len(BAD)} recordings can be used'):
         action([value for value, _ in BAD.values()], **QUIET)
-    action(motion[0], **QUIET)
-    assert action.problems == []
+    assert action(motion[0], **QUIET).problems == []
+
+
+def test_iter_reports_problems_of_recordings_read_so_far(inferencer, motion):
+    found = inferencer('action', batch_size=1).iter([17, motion[0], 18, motion[1]], **QUIET)
+    assert found.problems == []
+    next(found)
+    assert [p.index for p in found.problems] == [0]
+    next(found)
+    assert [p.index for p in found.problems] == [0, 2]
+
+
+@pytest.mark.parametrize(('kind', 'task'), [('action', 'action'), ('jigsaw', 'anomaly'),
+                                            ('pretrain', 'tokens')])
+def test_threads_that_share_an_inferencer_get_results_and_problems_of_serial_calls(
+        inferencer, motion, kind, task):
+    """Clips of any length, as the sampling of each length takes other random numbers."""
+    model = inferencer(kind)
+    rng = np.random.default_rng(0)
+    calls = [[rng.uniform(1, 99, (int(frames), 17, 3)) for frames in rng.integers(49, 140, 4)]
+             + [17 + i] * i for i in range(12)]
+    for call in calls:
+        rng.shuffle(call)
+
+    def outcome(inputs, model=model):
+        found = model(inputs, task, stride=60, **QUIET)
+        return [result.to_dict() for result in found], [str(p) for p in found.problems]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(outcome, 2 * calls))
+    assert together == 2 * [outcome(call, inferencer(kind)) for call in calls]
+    assert [len(problems) for _, problems in together[:12]] == list(range(12))
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), [

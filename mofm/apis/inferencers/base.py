@@ -18,14 +18,14 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from tqdm import tqdm
 
-from mofm.annotations import AnnotationError, Problem, summarize
+from mofm.annotations import AnnotationError, summarize
 from mofm.hub.published import PublishedKeys
 from mofm.registry import INFERENCERS
 from mofm.structures import get_layout
 
 from ..recordings import Inputs, Recording, RecordingOptions, RecordingReader
 from ..windows import ClipWindows, WindowOptions
-from .result import Result
+from .result import Result, ResultIterator
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ class BaseInferencer:
         dataset (dict): Test data set of the config.
         layout (Layout): Joints of the clips.
         classes (tuple[str]): Class names, from the head or the training data; empty if unknown.
-        problems (list[Problem]): Recordings skipped by the last call, with the reason.
 
     Raises:
         ValueError: If the config has no test pipeline.
@@ -90,7 +89,6 @@ class BaseInferencer:
         self.layout = get_layout(self.dataset.get('to_layout', 'coco17'))
         names = getattr(getattr(model, 'cls_head', None), 'classes', None)
         self.classes = tuple(names or model.dataset_meta.get('classes', ()))
-        self.problems: list[Problem] = []
 
     @property
     def task(self) -> str:
@@ -219,30 +217,27 @@ class BaseInferencer:
         metrics = self.model.cfg.get('test_evaluator') or ()
         return [metrics] if isinstance(metrics, dict) else metrics
 
-    def iter(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[Result]:
+    def iter(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict results one by one, see :meth:`MotionInferencer.iter`."""
-        chosen = self._choose(options)
-        return (self.make_result(group, windows, outputs, chosen[-1])
-                for group, windows, outputs in self._run(inputs, progress, *chosen))
+        found, problems, chosen = self._run(inputs, progress, options)
+        return ResultIterator((self.make_result(*each, chosen) for each in found), problems)
 
-    def outputs(self, inputs: Inputs, progress: bool = True, **options) -> Iterator[dict]:
+    def outputs(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict the outputs of all windows per recording, without making a result."""
-        return (outputs for _, _, outputs in
-                self._run(inputs, progress, *self._choose(options)))
+        found, problems, _ = self._run(inputs, progress, options)
+        return ResultIterator((outputs for _, _, outputs in found), problems)
 
-    def _choose(self, options: dict) -> list:
-        """Sort options into those of recordings, windows and the task."""
-        return sort_options(options, RecordingOptions, WindowOptions, self.options_type)
-
-    def _run(self, inputs: Inputs, progress: bool, recordings: RecordingOptions,
-             windows: WindowOptions, options: TaskOptions) -> Iterator[tuple]:
-        """Yield recordings, windows and outputs per result; batches span recordings."""
+    def _run(self, inputs: Inputs, progress: bool, options: dict) -> tuple:
+        """Return an iterator of recordings, windows and outputs, its problems and task options."""
+        recordings, windows, chosen = sort_options(options, RecordingOptions, WindowOptions,
+                                                   self.options_type)
         device = next(self.model.parameters()).device
         reader = RecordingReader(recordings, self.layout.name, str(device), progress)
-        self.problems = reader.problems
-        return self._results(reader, inputs, progress, windows, self.drop(options))
+        found = self._results(reader, inputs, progress, windows, self.drop(chosen))
+        return found, reader.problems, chosen
 
     def _results(self, reader, inputs, progress, windows, drop) -> Iterator[tuple]:
+        """Yield recordings, windows and outputs per result; batches span recordings."""
         pairs = ((group, cut, i) for group, cut in self._windows(reader, inputs, windows)
                  for i in range(len(cut)))
         total, rows = 0, []

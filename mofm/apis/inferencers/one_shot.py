@@ -214,10 +214,11 @@ class OneShotInferencer(ActionInferencer):
         Raises:
             ValueError: See :meth:`MotionInferencer.iter`; and if any recording cannot be used.
         """
-        found = list(self.outputs(inputs, progress, **options))
-        if self.problems:
-            raise AnnotationError(summarize(self.problems))
-        return np.concatenate([outputs['embedding'] for outputs in found])
+        found = self.outputs(inputs, progress, **options)
+        embedding = [outputs['embedding'] for outputs in found]
+        if found.problems:
+            raise AnnotationError(summarize(found.problems))
+        return np.concatenate(embedding)
 
     def describe(self) -> str:
         """Name the task."""

@@ -1,7 +1,7 @@
 """Base class of results: arrays with their recording and windows."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mofm.annotations import Problem
 from mofm.utils.files import atomic_write
 
 
@@ -94,3 +95,30 @@ class Result:
                 np.savez_compressed(f, task=self.task, **{
                     name: value for name, value in self._values().items() if value is not None})
         return [path]
+
+
+class ResultIterator(Iterator):
+    """Iterator of results, or of outputs, that reports the recordings it skips.
+
+    Attributes:
+        problems (list[Problem]): Reasons of the recordings skipped so far.
+    """
+
+    def __init__(self, results: Iterable, problems: list[Problem]):
+        self._results = iter(results)
+        self.problems = problems
+
+    def __next__(self):
+        return next(self._results)
+
+
+class Results(list[Result]):
+    """List of the results of one call.
+
+    Attributes:
+        problems (list[Problem]): Reasons of the recordings that were skipped.
+    """
+
+    def __init__(self, results: ResultIterator):
+        super().__init__(results)
+        self.problems = results.problems

@@ -1,5 +1,6 @@
 """Motion tokens: the codebook entry of every thermal cube."""
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from mofm.structures import ThermalCubes
 
 from .base import BaseInferencer
 from .result import Result
+
+_LOADING = threading.Lock()  # threads may share an inferencer, but not the loading of its teacher
 
 
 @dataclass
@@ -56,7 +59,7 @@ class TokensInferencer(BaseInferencer):
         return super().offered(model, inputs, sample) or bool(teacher and teacher.init_cfg)
 
     @cached_property
-    def _teacher(self) -> BaseModel | None:
+    def _loaded_teacher(self) -> BaseModel | None:
         """Tokenizer of a pre-training, with weights from its own file."""
         teacher = getattr(self.model, 'tokenizer', None)
         if teacher is not None:
@@ -65,9 +68,11 @@ class TokensInferencer(BaseInferencer):
 
     def predict(self, inputs, samples) -> dict:
         """Use the teacher, if there is one."""
-        if self._teacher is None:
+        with _LOADING:
+            teacher = self._loaded_teacher
+        if teacher is None:
             return super().predict(inputs, samples)
-        return dict(tokens=self._teacher.encode(inputs), occupied=inputs.occupied())
+        return dict(tokens=teacher.encode(inputs), occupied=inputs.occupied())
 
     def draw(self, result) -> dict:
         """Draw frames and tokens of the first window."""

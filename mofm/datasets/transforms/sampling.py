@@ -4,6 +4,8 @@ Uniform sampling is that of PoseConv3D (arXiv 2104.13586, Sec. 3.2), as describe
 frame from each of F equal bins.
 """
 
+import threading
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -11,6 +13,16 @@ from mofm.registry import TRANSFORMS
 from mofm.utils.checks import is_int, is_range, require
 
 from .utils import read_joints
+
+
+class _Generator(threading.local):
+    """Random generator of a thread, which is slower to create than to seed."""
+
+    def __init__(self):
+        self.rng = np.random.RandomState()
+
+
+_PER_THREAD = _Generator()
 
 
 @TRANSFORMS.register_module()
@@ -23,8 +35,8 @@ class UniformSampleFrames(BaseTransform):
     T >= 2n    one random frame from each bin ``i * T // n ... (i + 1) * T // n - 1``
     ========== =====================================================================
 
-    Training uses NumPy's global random state. Test mode uses a local generator that is seeded at
-    every call, so that a recording always has the same clips, and spaces the starts of short
+    Training uses NumPy's global random state. Test mode uses a generator that is seeded at every
+    call, so that a recording always has the same clips, and spaces the starts of short
     recordings evenly. Missing joints become zeros.
 
     Required keys: ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) (optional),
@@ -55,7 +67,6 @@ class UniformSampleFrames(BaseTransform):
         self.num_clips = num_clips
         self.test_mode = test_mode
         self.seed = seed
-        self._rng = np.random.RandomState(seed)  # slower to create than to sample
 
     def _clip(self, total: int, clip: int, rng) -> np.ndarray:
         n = self.clip_len
@@ -79,7 +90,7 @@ class UniformSampleFrames(BaseTransform):
         total = _num_frames(self, results)
         rng = np.random
         if self.test_mode:
-            rng = self._rng
+            rng = _PER_THREAD.rng
             rng.seed(self.seed)
         inds = np.concatenate([self._clip(total, i, rng) for i in range(self.num_clips)])
         _take(results, inds)

@@ -383,8 +383,8 @@ def test_lift_names_bad_recordings():
     with pytest.raises(ValueError, match='17 of layout'):
         model(people(1, 3, joints=26), **QUIET)
     found = model([np.zeros((4, 17, 3)), people(1, 4)], **QUIET)
-    assert len(found) == len(model.problems) == 1
-    assert 'no person in 4 frames' in str(model.problems[0])
+    assert len(found) == len(found.problems) == 1
+    assert 'no person in 4 frames' in str(found.problems[0])
     feet = people(1, 4, joints=26)
     feet[..., :20, :] = 0  # joints unknown to the model
     with pytest.raises(ValueError, match="no person in 4 .* one visible joint of 'h36m17'"):
