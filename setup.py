@@ -25,6 +25,7 @@ CORE = [
     'safetensors>=0.4',  # published weights
     'huggingface_hub>=0.30',  # from_pretrained
     'imageio-ffmpeg>=0.5',  # the ffmpeg that writes MP4
+    'filelock>=4',  # locks of work dirs and outputs; older ones live on in forked workers
 ]
 EXPORT = [
     'onnx>=1.17',
