@@ -12,6 +12,9 @@ import numpy as np
 
 from mofm.structures import visible_joints
 
+from .schema import file_error
+from .values import MAX_COORDINATE, within
+
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
@@ -59,10 +62,14 @@ class ArrowWriter:
         Args:
             ann (dict): The annotation; fields outside the schema are dropped.
             splits (Sequence[str]): Splits of the annotation.
+
+        Raises:
+            AnnotationError: If a number is too large for the type in the file.
         """
         keypoint, score = ann['keypoint'], ann['keypoint_score']
         row = {name: ann.get(name) for name in ('frame_dir', 'clip', 'track_id', 'label',
-                                                'total_frames', *_LISTS)}
+                                                'total_frames')}
+        row.update({name: _to_type(ann, name) for name in _LISTS})
         row.update(split=list(splits), num_person=len(keypoint),
                    num_joints=keypoint.shape[2] if keypoint.ndim == 4 else 0,
                    height=ann['img_shape'][0], width=ann['img_shape'][1],
@@ -77,13 +84,12 @@ class ArrowWriter:
         for field in self._schema:
             values = [row[field.name] for row in self._rows]
             if field.name in _LISTS:
-                kind = np.dtype(_LISTS[field.name])
                 lengths = [0 if v is None else v.size for v in values]
                 missing = np.array([v is None for v in values])
-                parts = [v.astype(kind).ravel() for v in values if v is not None]
+                parts = [v.ravel() for v in values if v is not None]
                 columns.append(pa.ListArray.from_arrays(
                     pa.array(np.cumsum([0, *lengths]), pa.int32()),
-                    pa.array(np.concatenate(parts) if parts else np.zeros(0, kind)),
+                    pa.array(np.concatenate(parts) if parts else np.zeros(0, _LISTS[field.name])),
                     mask=pa.array(missing) if missing.any() else None))
             else:
                 columns.append(pa.array(values, field.type))
@@ -219,6 +225,19 @@ class ArrowFile:
         if 'segments' in ann:
             ann['segments'] = ann['segments'].reshape(-1, 3)
         return ann
+
+
+def _to_type(ann: dict[str, Any], name: str) -> np.ndarray | None:
+    """Convert an array of an annotation to the type in the file, without overflow."""
+    value, kind = ann.get(name), np.dtype(_LISTS[name])
+    if value is None:
+        return None
+    largest = MAX_COORDINATE if kind.kind == 'f' else np.iinfo(kind).max
+    finite = value[np.isfinite(value)] if kind.kind == 'f' else value
+    if not within(finite, largest):
+        raise file_error(f'annotation {ann["frame_dir"]!r}', name, 'numbers that are too large',
+                         f'{kind} numbers within {largest:g}')
+    return value.astype(kind)
 
 
 def _offsets_and_values(column) -> tuple[np.ndarray, np.ndarray]:

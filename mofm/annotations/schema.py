@@ -21,6 +21,9 @@ import numpy as np
 
 from mofm.structures import visible_joints
 from mofm.utils.checks import found_expected, is_int
+from mofm.utils.names import NAME, is_name
+
+from .values import find_fault, within
 
 #: Optional fields with an array of integers.
 TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
@@ -68,12 +71,6 @@ def file_error(file: object, field: str, found: object, expected: object,
     return AnnotationError(Problem(str(file), index, field, str(found), str(expected)))
 
 
-def _all_finite(array: np.ndarray) -> bool:
-    if array.dtype == np.float16:  # checks the exponents, as NumPy is slow at half precision
-        return ((array.view(np.uint16) & 0x7c00) != 0x7c00).all()
-    return np.isfinite(array).all()
-
-
 def _show(value) -> str:
     try:
         return repr(value)[:200]
@@ -104,8 +101,9 @@ def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
 
 def _check_track_fields(ann: dict[str, Any]) -> Wrong:
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
-    if not isinstance(ann.get('clip', ''), str):
-        yield 'clip', _show(ann['clip']), 'a string'
+    for name in ('frame_dir', 'clip'):
+        if not is_name(ann.get(name, '')):
+            yield name, _show(ann[name]), NAME
     if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))):
         yield ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
                'an integer for one person')
@@ -123,6 +121,8 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
                                      or (value[1:] <= value[:-1]).any()):
             yield (name, 'negative, too large or unsorted numbers',
                    'ascending frame numbers of the video')
+        if not within(value, 2**31 - 1):
+            yield name, 'numbers of more than 32 bits', 'integers of 32 bits'
         if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
             yield (name, 'negative numbers or an end before the start',
                    'label, first and last frame of each action')
@@ -139,11 +139,9 @@ def _check_poses(ann: dict[str, Any], num_joints: int, dims: int, allow_empty: b
                f'(persons, {total_frames} frames, {num_joints} joints, {dims})')
     if score.shape != keypoint.shape[:3]:
         yield 'keypoint_score', f'shape {score.shape}', keypoint.shape[:3]
-    for name in ('keypoint', 'keypoint_score'):
-        if not _all_finite(ann[name]):
-            count = np.count_nonzero(~np.isfinite(ann[name]))
-            yield (name, f'{count} values that are NaN or infinite',
-                   'finite numbers; coordinates and score 0 for missing joints')
+    fault = find_fault(keypoint, score, ann['img_shape'])
+    if fault is not None:
+        yield fault
     # The first frame is nearly always sufficient.
     if not (allow_empty or visible_joints(keypoint[:, :1], score[:, :1]).any()
             or visible_joints(keypoint, score).any()):
@@ -166,7 +164,8 @@ def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None 
              index: int | None = None, dims: int = 2) -> Problem | None:
     """Validate one annotation and return its first problem.
 
-    Any number of persons and frames is valid, and so are joints outside the image.
+    Any number of persons and frames is valid, and so are joints outside the image, up to
+    :data:`mofm.annotations.values.MAX_SIZES` image sizes.
 
     Args:
         ann (dict): The annotation, see the docstring of this module.

@@ -1,13 +1,14 @@
 """Recordings read from annotations, pose files, videos and arrays."""
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from mofm.annotations import (
@@ -18,17 +19,19 @@ from mofm.annotations import (
     open_arrow,
     validate,
 )
+from mofm.annotations.values import without_nan
 from mofm.keypoints import resample
 from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
 from mofm.structures import LAYOUTS, convert, get_layout
-from mofm.utils.checks import require
+from mofm.utils.checks import is_number, require
 
+from .arrays import to_floats
 from .windows import visible
 
-Input = dict | np.ndarray | str | Path
+Input = dict | np.ndarray | torch.Tensor | str | Path
 Inputs = Input | Sequence[Input] | Iterator[Input]
 
 # Bytes of a JSON file that reveal its kind, and patterns in them.
@@ -102,7 +105,7 @@ class RecordingOptions:
     def __post_init__(self):
         for name in ('fps', 'model_fps'):
             value = getattr(self, name)
-            require(value is None or 0 < value < np.inf, self, name, value,
+            require(value is None or is_number(value, 0) and value > 0, self, name, value,
                     'a positive number of frames per second')
         get_layout(self.layout)
 
@@ -146,8 +149,9 @@ class RecordingReader:
         Args:
             inputs: An annotation (dict, see :mod:`mofm.annotations.files`; ``frame_dir``,
                 ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` are optional),
-                an array (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the path of a
-                file or folder, or a list or an iterator of these.
+                an array or tensor (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the
+                path of a file or folder, or a list or an iterator of these. Joints with NaN or a
+                masked number are missing.
 
         Yields:
             Recording: With a visible person. Persons of a video are consecutive, in iterators and
@@ -177,20 +181,20 @@ class RecordingReader:
     def _annotation(self, item, layout, file, index, name) -> dict:
         """Make a valid annotation in the layout of the model."""
         problem = partial(file_error, file, index=index)
-        if isinstance(item, np.ndarray):
-            if item.ndim not in (3, 4) or item.shape[-1] != 3 or item.dtype.kind not in 'fiu':
-                raise problem('array', f'{item.dtype} of shape {item.shape}',
-                              'numbers of shape (T, V, 3) or (M, T, V, 3): x, y and score')
+        if isinstance(item, (np.ndarray, torch.Tensor)):
+            item = _floats(problem, 'array', item, lambda shape: len(shape) in (3, 4)
+                           and shape[-1] == 3, '(T, V, 3) or (M, T, V, 3): x, y and score')
             item = item if item.ndim == 4 else item[None]
             item = dict(keypoint=item[..., :2], keypoint_score=item[..., 2])
         if not isinstance(item, dict):
             raise problem('input', type(item).__name__, 'an annotation, an array or a path')
-        keypoint = item.get('keypoint')
-        if not isinstance(keypoint, np.ndarray):
-            raise problem('keypoint', type(keypoint).__name__, 'an array')
-        if keypoint.ndim != 4 or keypoint.shape[-1] != 2 or keypoint.dtype.kind not in 'fiu':
-            raise problem('keypoint', f'{keypoint.dtype} of shape {keypoint.shape}',
-                          'numbers of shape (persons, frames, joints, 2)')
+        keypoint = _floats(problem, 'keypoint', item.get('keypoint'), lambda shape:
+                           len(shape) == 4 and shape[-1] == 2, '(persons, frames, joints, 2)')
+        item = dict(item, keypoint=keypoint)
+        if 'keypoint_score' in item:
+            item['keypoint_score'] = _floats(
+                problem, 'keypoint_score', item['keypoint_score'],
+                lambda shape: shape == keypoint.shape[:3], f'{keypoint.shape[:3]}')
         joints, expected = keypoint.shape[2], LAYOUTS[layout].num_joints
         if joints != expected:
             others = [other.name for other in LAYOUTS.values() if other.num_joints == joints]
@@ -200,8 +204,6 @@ class RecordingReader:
         wrong = validate(ann, expected, None, True, file, index)
         if wrong is not None:
             raise AnnotationError(wrong)
-        if not isinstance(ann['frame_dir'], str):
-            raise problem('frame_dir', repr(ann['frame_dir'])[:80], 'a string')
         ann['keypoint'], ann['keypoint_score'] = convert(
             ann['keypoint'], ann['keypoint_score'], layout, self.to_layout.name)
         if not visible(ann).any():
@@ -212,9 +214,10 @@ class RecordingReader:
     def _complete(self, item, name) -> dict:
         """Add missing fields to an annotation and remove NaN."""
         shape = item['keypoint'].shape
-        ann = _without_nan(dict(
-            dict(frame_dir=item.get('filename', name), label=0, total_frames=shape[1],
-                 keypoint_score=np.ones(shape[:3], np.float32)), **item))
+        ann = dict(dict(frame_dir=item.get('filename', name), label=0, total_frames=shape[1],
+                        keypoint_score=np.ones(shape[:3], np.float32)), **item)
+        ann['keypoint'], ann['keypoint_score'] = without_nan(ann['keypoint'],
+                                                             ann['keypoint_score'])
         if 'img_shape' not in item:
             end = ann['keypoint'].max((0, 1, 2), initial=1)
             ann['img_shape'] = self.img_shape or tuple(
@@ -352,17 +355,16 @@ class RecordingReader:
         return ann, video.fps
 
 
-def _without_nan(ann: dict) -> dict:
-    """Mark joints with NaN or infinite values as missing."""
-    keypoint, score = ann['keypoint'], ann['keypoint_score']
-    if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or (
-            score.shape != keypoint.shape[:-1]):
-        return ann  # validate reports it
-    finite = np.isfinite(keypoint).all(-1) & np.isfinite(score)
-    if finite.all():
-        return ann
-    return dict(ann, keypoint=np.where(finite[..., None], keypoint, 0).astype(keypoint.dtype),
-                keypoint_score=np.where(finite, score, 0).astype(score.dtype))
+def _floats(problem: Callable, field: str, value: Any, fits: Callable, shapes: str) -> np.ndarray:
+    """Convert numbers of the caller to an array of a shape that fits."""
+    expected = f'numbers of shape {shapes}'
+    try:
+        array = to_floats(value)
+    except TypeError as error:
+        raise problem(field, error, expected) from None
+    if not fits(array.shape):
+        raise problem(field, f'{array.dtype} of shape {array.shape}', expected)
+    return array
 
 
 def _by_video(items: Sequence) -> list[tuple[int, object]]:

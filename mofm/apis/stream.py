@@ -1,14 +1,21 @@
 """MotionStream: online results of the persons in front of a camera."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 
+from mofm.annotations.values import find_fault, without_nan
 from mofm.keypoints import PoseTracker, resample
 from mofm.structures import SCORE_THRESHOLD, convert, get_layout
+from mofm.utils.checks import found_expected, is_int, show
 
+from .arrays import to_floats
 from .inferencer import MotionInferencer
 from .recordings import RecordingOptions
+
+# First number of a video, and frames that may be skipped at once: four days at 30 per second.
+_MAX_FRAME, _MAX_GAP = 2**53, 10**7
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class MotionStream:
     def reset(self):
         """Reset all tracks, e.g. when the camera is moved."""
         self._frame = -1
+        self._named: bool | None = None  # whether the caller tracks persons, None if unknown
         self._tracker = PoseTracker(max_lost=self.max_lost)
         self._person = np.zeros(0, np.int64)  # (P,)
         self._count = np.zeros(0, np.int64)  # rows so far
@@ -111,59 +119,100 @@ class MotionStream:
 
         Args:
             keypoint (np.ndarray): (N, V, 2) pixels of the N persons in the frame, N may be 0.
-                Joints with NaN or at (0, 0) are missing.
+                Joints with NaN, masked or at (0, 0) are missing. Tensors and nested lists are
+                accepted, too.
             keypoint_score (np.ndarray, optional): (N, V) in [0, 1]; by default 1.
             frame (int, optional): Frame number, ascending; frames may be skipped. By default
                 the next.
             person (Sequence[int], optional): (N,) track IDs. By default :class:`PoseTracker`
-                assigns them; do not mix both.
+                assigns them; both cannot be mixed until :meth:`reset`.
 
         Returns:
             list[StreamResult]: One per window that this frame fills.
 
         Raises:
-            ValueError: If shapes are wrong, frames are not in order, or a track ID is repeated.
+            ValueError: If a shape, a type or a number is wrong, frames are not in order, or a
+                track ID is repeated. After any error the stream is as it was before the call.
         """
         points = self._points(keypoint, keypoint_score)
-        frame = self._frame + 1 if frame is None else int(frame)
-        if frame <= self._frame:
-            raise ValueError(f'frame: found {frame} after {self._frame}, expected ascending '
-                             'numbers; call reset() for another video')
+        frame = self._frame + 1 if frame is None else self._check_frame(frame)
         here = (points[..., 2] > 0).any(1)
-        given = None if person is None else np.asarray(person, np.int64)
-        if given is not None and (given.shape != here.shape
-                                  or len(np.unique(given)) != len(given)):
-            raise ValueError(f'person: found {given.tolist()}, expected {len(here)} different '
-                             'numbers')
-        points = points[here]
-        self._frame = frame
-        if given is None:
-            coco = convert(points[..., :2], points[..., 2], self.inferencer.layout.name)
-            numbers = self._tracker.update(*coco, frame)
-        else:
-            numbers = given[here]
-        slots = self._store(numbers, points, frame)
-        return self._predict(slots[self._full(slots)])
+        given = None if person is None else self._check_person(person, len(here))
+        if len(here):
+            self._check(self._named in (None, given is not None), 'person',
+                        'nothing' if given is None else show(given.tolist()), 'IDs with every '
+                        'frame or with none; call reset() to change that')
+        before = dict(vars(self), _tracker=copy(self._tracker))
+        try:
+            self._named = given is not None if len(here) else self._named
+            self._frame = frame
+            points = points[here]
+            if given is None:
+                coco = convert(points[..., :2], points[..., 2], self.inferencer.layout.name)
+                numbers = self._tracker.update(*coco, frame)
+            else:
+                numbers = given[here]
+            slots = self._store(numbers, points, frame)
+            return self._predict(slots[self._full(slots)])
+        except BaseException:  # both create new arrays instead of writing to the old ones
+            vars(self).update(before)
+            raise
+
+    def _check(self, condition: bool, field: str, found: object, expected: str):
+        if not condition:
+            raise ValueError(found_expected(type(self).__name__, field, found, expected))
+
+    def _check_frame(self, frame: object) -> int:
+        """Check the number of a frame."""
+        self._check(is_int(frame, 0), 'frame', show(frame), 'an integer of at least 0')
+        self._check(frame > self._frame, 'frame', f'{frame} after {self._frame}', 'ascending '
+                    'numbers; call reset() for another video')
+        most = _MAX_FRAME if self._frame < 0 else self._frame + _MAX_GAP
+        self._check(frame <= most, 'frame', f'{frame} after {self._frame}',
+                    f'at most {most}, as numbers of frames and no time stamps; call reset() for '
+                    'another video')
+        return int(frame)
+
+    def _check_person(self, person: object, count: int) -> np.ndarray:
+        """Check the track IDs of a frame."""
+        values = person.tolist() if hasattr(person, 'tolist') else person
+        self._check(isinstance(values, Sequence) and not isinstance(values, (str, bytes))
+                    and len(values) == count
+                    and all(is_int(value, -2**63) for value in values)
+                    and len(set(values)) == count, 'person', show(values),
+                    f'{count} different integers of 64 bits, one per person')
+        return np.array(values, np.int64)
 
     def _points(self, keypoint, score) -> np.ndarray:
         """Return (N, J, 3) x, y and score, 0 for missing joints, in the layout of the model."""
-        keypoint = np.asarray(keypoint, np.float32)
-        if not keypoint.size:
-            return np.zeros((0, self.inferencer.layout.num_joints, 3), np.float32)
         joints = self.layout.num_joints
-        if keypoint.ndim != 3 or keypoint.shape[1:] != (joints, 2):
-            raise ValueError(f'keypoint: found shape {keypoint.shape}, expected (N, {joints}, 2) '
-                             f'for layout {self.layout.name!r}')
-        score = np.ones(keypoint.shape[:2], np.float32) if score is None else \
-            np.asarray(score, np.float32)
-        if score.shape != keypoint.shape[:2]:
-            raise ValueError(f'keypoint_score: found shape {score.shape}, expected '
-                             f'{keypoint.shape[:2]}')
-        there = np.isfinite(keypoint).all(-1) & keypoint.any(-1) & (score >= SCORE_THRESHOLD)
-        keypoint = np.where(there[..., None], keypoint, 0)
+        keypoint = self._floats('keypoint', keypoint, f'(N, {joints}, 2) for layout '
+                                f'{self.layout.name!r}', lambda shape: shape[1:] == (joints, 2)
+                                or shape[:1] == (0, ))
+        keypoint = keypoint.reshape(-1, joints, 2)
+        shape = keypoint.shape[:2]
+        score = np.ones(shape, np.float32) if score is None else self._floats(
+            'keypoint_score', score, shape, lambda found: found == shape
+            or shape[0] == 0 and found[:1] == (0, )).reshape(shape)
+        keypoint, score = without_nan(keypoint, score)
+        fault = find_fault(keypoint, score, self.img_shape)
+        self._check(fault is None, *fault or ('', '', ''))
+        there = keypoint.any(-1) & (score >= SCORE_THRESHOLD)
+        keypoint = np.where(there[..., None], keypoint, 0).astype(np.float32)
+        score = score.astype(np.float32)
         keypoint, score = convert(keypoint, np.where(there, score, 0), self.layout.name,
                                   self.inferencer.layout.name)
         return np.concatenate([keypoint, np.clip(score, 0, 1)[..., None]], -1)
+
+    def _floats(self, field: str, value, shape: object, fits: Callable) -> np.ndarray:
+        """Convert numbers of the caller to an array of a shape that fits."""
+        try:
+            array = to_floats(value)
+        except TypeError as error:
+            raise ValueError(found_expected(type(self).__name__, field, error,
+                                            f'numbers of shape {shape}')) from None
+        self._check(fits(array.shape), field, f'shape {array.shape}', str(shape))
+        return array
 
     def _store(self, person, points, frame) -> np.ndarray:
         """Add a row to the windows of the persons; returns their slots (N,)."""

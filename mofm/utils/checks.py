@@ -33,8 +33,9 @@ def found_expected(where: object, field: str, found: object, expected: object) -
         expected (object): Valid values, and how to fix it.
     """
     found = str(found)
-    return (f'{where}: {field}: found {found[:300]}{"..." if len(found) > 300 else ""}, expected '
+    text = (f'{where}: {field}: found {found[:300]}{"..." if len(found) > 300 else ""}, expected '
             f'{expected}')
+    return text.encode(errors='backslashreplace').decode()  # lone surrogates cannot be printed
 
 
 def require(condition: bool, owner, field: str, found, expected: str):

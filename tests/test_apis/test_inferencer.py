@@ -479,6 +479,12 @@ def array(**changes):
     return dict(dict(keypoint=np.full((1, 4, 17, 2), 5.)), **changes)
 
 
+def far(value):
+    keypoint = np.full((1, 4, 17, 2), 5.)
+    keypoint[0, 2, 3, 0] = value
+    return array(keypoint=keypoint, img_shape=(50, 100))
+
+
 BAD = {
     'no_person': (array(keypoint=np.zeros((1, 4, 17, 2))), 'found no person in 4 frames'),
     'nobody': (array(keypoint=np.zeros((0, 4, 17, 2))), 'found no person in 4 frames'),
@@ -490,12 +496,23 @@ BAD = {
     'coordinates': (np.ones((4, 17, 2)), r'array: found float64 of shape \(4, 17, 2\)'),
     'texts': (np.full((4, 17, 3), 'a'), 'array: found <U1'),
     'joints': (np.ones((4, 18, 3)), "18 joints.*of layout 'coco17'.*coco18"),
-    'scores': (array(keypoint_score=np.ones((1, 4, 16))), r'keypoint_score: found shape \(1, 4'),
-    'score_list': (array(keypoint_score=[[[1.] * 17] * 4]), 'keypoint_score: found list'),
+    'scores': (array(keypoint_score=np.ones((1, 4, 16))),
+               r'keypoint_score: found float64 of shape \(1, 4, 16\), .* \(1, 4, 17\)'),
+    'score_list': (array(keypoint_score=[[[1.] * 17] * 4, [1]]),
+                   'keypoint_score: found list .ValueError'),
     'objects': (array(keypoint=np.full((1, 4, 17, 2), None)), 'keypoint: found object'),
+    'complex': (array(keypoint=np.ones((1, 4, 17, 2), complex)), 'keypoint: found complex128'),
+    'meta_tensor': (torch.ones(4, 17, 3, device='meta'), 'array: found Tensor .NotImplemented'),
+    'complex_tensor': (torch.ones(4, 17, 3) * 1j, 'array: found complex64'),
+    'far': (far(1e30), r'keypoint: found 1e\+30 at person 0, frame 2, joint 3 .*within 1000, 10'),
+    'far_without_size': (far(1e30)['keypoint'][0, ..., [0, 1, 1]].transpose(1, 2, 0),
+                         r'keypoint: found 1e\+30 at person 0, frame 2, joint 3 .*65504'),
+    'infinite': (far(np.inf), 'keypoint: found inf at person 0, frame 2, joint 3'),
+    'infinite_score': (array(keypoint_score=np.full((1, 4, 17), np.inf)), 'score: found inf at'),
     'name': (array(frame_dir=[1]), r'frame_dir: found \[1\], expected a string'),
+    'name_surrogate': (array(frame_dir='\udcff'), r"frame_dir: found '\\udcff', expected"),
     'image': (array(img_shape=(0, 5)), r'img_shape: found \(0, 5\)'),
-    'no_keypoint': (dict(label=1), 'keypoint: found NoneType, expected an array'),
+    'no_keypoint': (dict(label=1), 'keypoint: found NoneType, expected numbers of'),
     'kind': (17, 'input: found int, expected an annotation, an array or a path'),
     'no_file': ('nowhere.pkl', 'nowhere.pkl: file: found no such file or folder'),
 }
@@ -586,8 +603,45 @@ def test_inferencer_takes_nan_as_missing(inferencer, motion):
     missing['keypoint_score'][:, 3:9, 4] = 0
     nan = {k: v.copy() if k != 'img_shape' else v for k, v in nan.items()}
     nan['keypoint'][:, 3:6, 4, 1] = np.nan
-    nan['keypoint_score'][:, 6:9, 4] = np.inf
+    nan['keypoint_score'][:, 6:9, 4] = np.nan
     first, second = action([missing, nan], **QUIET)
+    np.testing.assert_array_equal(first.scores, second.scores)
+
+
+def frozen(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize('kind', [
+    np.ndarray.tolist, frozen, lambda a: a.astype('>f4'), lambda a: a.astype(np.longdouble),
+    lambda a: np.repeat(a, 2, -1)[..., ::2], lambda a: a.astype(np.uint16), np.asfortranarray,
+    lambda a: a.astype(int), torch.from_numpy, lambda a: torch.tensor(a, requires_grad=True),
+    lambda a: torch.tensor(a, dtype=torch.bfloat16), lambda a: np.ma.masked_array(a, False),
+    lambda a: a.astype(np.float16)])
+def test_inferencer_takes_arrays_of_any_kind(inferencer, kind):
+    """Whole numbers below 256, which all kinds represent."""
+    action = inferencer('action')
+    points = np.random.default_rng(0).integers(1, 256, (1, 60, 17, 2)).astype(np.float32)
+    score = np.ones(points.shape[:3], np.float32)
+    expected, = action(dict(keypoint=points, keypoint_score=score), **QUIET)
+    for ann in (dict(keypoint=kind(points.copy()), keypoint_score=kind(score.copy())),
+                kind(np.concatenate([points, score[..., None]], -1))):
+        if not isinstance(ann, list):  # a list is one of recordings
+            result, = action(ann, **QUIET)
+            np.testing.assert_allclose(result.scores, expected.scores, atol=1e-6)
+
+
+def test_inferencer_takes_masked_joints_as_missing(inferencer, motion):
+    action = inferencer('action')
+    keypoint, score = motion[0]['keypoint'].copy(), motion[0]['keypoint_score'].copy()
+    mask = np.zeros(keypoint.shape, bool)
+    mask[:, 3:9, 4, 1] = True
+    score[:, 3:9, 4] = 0
+    masked = np.ma.masked_array(np.where(mask, 7e9, keypoint), mask)
+    first, second = action([dict(keypoint=keypoint, keypoint_score=score, img_shape=(1080, 1920)),
+                            dict(keypoint=masked, img_shape=(1080, 1920),
+                                 keypoint_score=motion[0]['keypoint_score'])], **QUIET)
     np.testing.assert_array_equal(first.scores, second.scores)
 
 

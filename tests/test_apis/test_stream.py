@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mofm.apis.inferencer import MotionInferencer
@@ -148,3 +150,128 @@ def test_stream_goes_on_after_bad_frames(inferencer, arguments, message):
     with pytest.raises(ValueError, match=message):
         stream.push(*arguments)
     assert sum(len(stream.push(person, frame=f)) for f in range(6, WINDOW)) == 1
+
+
+PERSONS = np.random.default_rng(0).uniform(1, 99, (3, 17, 2)).astype(np.float32)
+ONE = PERSONS[:1]
+
+
+def one(value, dtype=np.float64):
+    points = ONE.astype(dtype)
+    points[0, 3, 1] = value
+    return points
+
+
+BAD = {
+    'keypoint': [
+        None, 'abc', 5., {}, [[1, 2]], [[[1., 2]] * 16], np.ones((1, 16, 2)), np.ones((17, 2)),
+        np.ones((1, 17, 3)), ONE.astype(object), ONE.astype(complex), ONE.astype(str),
+        ONE.astype('M8[s]'), one(np.inf), one(-np.inf), one(1e30), one(1e300), one(-1e5),
+        one(1200), one(2**62, int), one(np.inf, np.float16), torch.from_numpy(one(1e30)),
+        torch.ones(1, 17, 2, device='meta'), torch.ones(1, 17, 2).to_sparse(),
+        np.zeros((1, 0, 2)), np.ma.masked_array(one(1e30), False)],
+    'keypoint_score': [
+        'abc', 5., {}, np.ones(17), np.ones((2, 17)), np.ones((1, 17), complex), [['a'] * 17],
+        np.full((1, 17), np.inf), np.full((1, 17), 1e30), np.full((1, 17), -1e30), [[1] * 16],
+        np.zeros((0, 17))],
+    'frame': [
+        -1, -2**63, 2**63, 2**64, 10**400, 10**9, 2.5, 5., np.nan, np.inf, True, 'x', [1], (),
+        np.float32(100), np.int64(-5), np.uint64(2**63), np.array([100]), np.bool_(True)],
+    'person': [
+        5, 'a', '1', b'1', [1.5], [np.nan], [True], [2**63], [-2**63 - 1], [None], [[1]], {1: 1},
+        [1, 2], [], np.array(['1']), np.array([1.]), np.ma.masked_array([1], [True]), {1}],
+}
+BAD_PUSHES = [(name, i) for name, values in BAD.items() for i in range(len(values))]
+
+
+def bad_push(stream, name, i, named):
+    """Push something bad; it must be refused by its name."""
+    arguments = dict(keypoint=ONE, person=[3] if named else None) | {name: BAD[name][i]}
+    with pytest.raises(ValueError, match=f'^MotionStream: {name}: found .*, expected'):
+        stream.push(**arguments)
+
+
+@pytest.mark.parametrize(('name', 'i'), BAD_PUSHES)
+def test_stream_refuses_a_bad_first_push(inferencer, name, i):
+    if (name, BAD[name][i]) != ('frame', 10**9):  # any may be the first
+        bad_push(MotionStream(inferencer, (100, 100)), name, i, named=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.booleans(), st.lists(st.one_of(
+    st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(0, 2**32 - 1)),
+    st.sampled_from(BAD_PUSHES)), min_size=20, max_size=40))
+def test_stream_after_bad_pushes_equals_good_pushes_alone(inferencer, named, pushes):
+    """A good push is the number of persons, the frames since the last one and a seed."""
+    options = dict(img_shape=(100, 100), window=4, max_missing=1)
+    both, alone = (MotionStream(inferencer, **options) for _ in range(2))
+    frame = -1
+    for push in [(1, 1, 0), *pushes, *[(2, 1, 1)] * 4]:
+        if isinstance(push[0], str):
+            if named or push[0] != 'person':
+                bad_push(both, *push, named)
+            continue
+        count, step, seed = push
+        frame += step
+        rng = np.random.default_rng(seed)
+        keypoint = PERSONS[:count] + rng.uniform(0, 5, (count, 17, 2))
+        keypoint[rng.random(keypoint.shape) < .1] = np.nan
+        person = rng.permutation(4)[:count] if named else None
+        found, expected = (stream.push(keypoint, rng_score(seed, count), frame, person)
+                           for stream in (both, alone))
+        assert [(r.person, r.frames, r.frame) for r in found] == [
+            (r.person, r.frames, r.frame) for r in expected]
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a.output['normality'], b.output['normality'])
+    assert expected
+
+
+def rng_score(seed, count):
+    return np.random.default_rng(seed).random((count, 17))
+
+
+def test_stream_repeats_a_push_whose_prediction_failed(inferencer, monkeypatch):
+    both, alone = (MotionStream(inferencer, (100, 100), window=4) for _ in range(2))
+    predict = both.inferencer.predict_clips
+
+    def fail(clips):
+        raise KeyboardInterrupt
+
+    for frame in range(8):
+        keypoint = PERSONS[:2] + frame
+        monkeypatch.setattr(both.inferencer, 'predict_clips', fail)
+        if frame > 2:
+            with pytest.raises(KeyboardInterrupt):
+                both.push(keypoint)
+        monkeypatch.setattr(both.inferencer, 'predict_clips', predict)
+        found, expected = both.push(keypoint), alone.push(keypoint)
+        assert [(r.person, r.frames) for r in found] == [(r.person, r.frames) for r in expected]
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a.output['normality'], b.output['normality'])
+
+
+def test_stream_refuses_to_mix_trackers(inferencer):
+    stream = MotionStream(inferencer, (100, 100))
+    stream.push(ONE)
+    stream.push(ONE[:0], person=[])  # nobody
+    with pytest.raises(ValueError, match=r'person: found \[3\], expected IDs with every frame'):
+        stream.push(ONE, person=[3])
+    stream.reset()
+    stream.push(ONE, person=[3])
+    with pytest.raises(ValueError, match='person: found nothing, expected IDs with every frame'):
+        stream.push(ONE)
+
+
+@pytest.mark.parametrize('kind', [
+    lambda a: a.tolist(), lambda a: a.astype('>f4'), torch.from_numpy,
+    lambda a: torch.tensor(a, requires_grad=True), lambda a: np.repeat(a, 2, -1)[..., ::2],
+    lambda a: np.ma.masked_array(a, False), lambda a: np.ma.masked_array(a, a == a[0, 0, 0])])
+def test_stream_takes_arrays_of_any_kind(inferencer, kind):
+    """The last kind masks a coordinate, so a joint is missing."""
+    array = kind(ONE.copy())
+    plain = array.astype(np.float32).filled(np.nan) if isinstance(
+        array, np.ma.MaskedArray) else ONE
+    found, expected = (MotionStream(inferencer, (100, 100), window=2) for _ in range(2))
+    assert not found.push(array) + expected.push(plain)
+    np.testing.assert_array_equal(found.push(array)[0].output['normality'],
+                                  expected.push(plain)[0].output['normality'])

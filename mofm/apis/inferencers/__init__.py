@@ -12,5 +12,5 @@ from .tokens import TokensInferencer, TokensResult
 __all__ = ['ActionInferencer', 'ActionResult', 'AnomalyInferencer', 'AnomalyResult',
            'BaseInferencer', 'FeaturesInferencer', 'FeaturesResult', 'Gallery',
            'OneShotInferencer', 'OneShotResult', 'ReconstructInferencer', 'ReconstructResult',
-           'Result', 'ResultIterator', 'Results', 'TaskOptions', 'TokensInferencer', 'TokensResult', 'find_inferencers',
-           'published_keys']
+           'Result', 'ResultIterator', 'Results', 'TaskOptions', 'TokensInferencer',
+           'TokensResult', 'find_inferencers', 'published_keys']

@@ -19,9 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mofm.annotations import AnnotationError, summarize
+from mofm.annotations.values import find_fault, without_nan
 from mofm.hub.published import PublishedKeys
 from mofm.registry import INFERENCERS
 from mofm.structures import get_layout
+from mofm.utils.checks import found_expected
 
 from ..recordings import Inputs, Recording, RecordingOptions, RecordingReader
 from ..windows import ClipWindows, WindowOptions
@@ -141,8 +143,14 @@ class BaseInferencer:
             list[dict]: NumPy arrays per clip.
 
         Raises:
-            ValueError: If a clip has other shapes, or an output is NaN.
+            ValueError: If a clip has other shapes, a joint is out of any sensible range, or an
+                output is NaN.
         """
+        for i, clip in enumerate(clips):
+            joints = without_nan(clip['keypoint'], clip['keypoint_score'])
+            fault = find_fault(*joints, clip['img_shape'])
+            if fault is not None:
+                raise ValueError(found_expected(f'clip {i}', *fault))
         outputs: list[dict] = []
         for batch in self._batches(clips):
             inputs, samples = self.prepare(batch)
