@@ -1,7 +1,7 @@
 """Checkpoints and published folders, read safely. Importing it makes ``resume=True`` work."""
 
-from .checkpoint import allow_mmengine_checkpoints, check_state, find_resumable, load_weights
+from .checkpoint import check_state, find_resumable, load_weights
 from .partial_loading import LoadReport, load_partial
 
-__all__ = ['LoadReport', 'allow_mmengine_checkpoints', 'check_state', 'find_resumable',
+__all__ = ['LoadReport', 'check_state', 'find_resumable',
            'load_partial', 'load_weights']

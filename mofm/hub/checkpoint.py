@@ -1,49 +1,29 @@
-"""Safe loading of checkpoints: no arbitrary objects, no silent mismatch.
-
-MMEngine stores its message hub in a checkpoint. ``torch.load(weights_only=True)`` rejects the
-classes in it, so ``resume=True`` fails with torch >= 2.6; exactly these are allowed here.
-"""
+"""Safe loading of checkpoints: no arbitrary objects, no damage, no silent mismatch."""
 
 import hashlib
+import http.client
 import logging
-import pickle
 import re
-import zipfile
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urldefrag, urlsplit
 
-import numpy as np
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from mofm.utils.checks import found_expected, show
+from mofm.utils.files import atomic_write
+
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
+from .torch_file import is_intact, read_torch_file
 
-# functions by which NumPy pickles arrays and scalars
-_RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
-_SCALAR: Any = np.float64(1).__reduce__()[0]
-
-
-def _statistic(owner: type, name: str):
-    """Return one of the four statistics of a HistoryBuffer, the only allowed ``getattr``."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise pickle.UnpicklingError(f'getattr({owner}, {name!r}) is not allowed')
-    return getattr(owner, name)
-
-
-def allow_mmengine_checkpoints():
-    """Allow ``torch.load(weights_only=True)`` to read checkpoints of an MMEngine runner."""
-    torch.serialization.add_safe_globals([
-        HistoryBuffer, (_statistic, 'builtins.getattr'), np.ndarray, np.dtype,
-        type(np.dtype('float64')), type(np.dtype('int64')), type(np.dtype('float32')),
-        # written by NumPy 1 and by NumPy 2
-        (_RECONSTRUCT, 'numpy.core.multiarray._reconstruct'),
-        (_RECONSTRUCT, 'numpy._core.multiarray._reconstruct'),
-        (_SCALAR, 'numpy.core.multiarray.scalar'),
-        (_SCALAR, 'numpy._core.multiarray.scalar'),
-    ])
+_URL = re.compile('https?://', re.IGNORECASE)
+_CHUNK = 2**20
 
 
 def check_state(model: nn.Module, state: dict, source: str):
@@ -55,13 +35,15 @@ def check_state(model: nn.Module, state: dict, source: str):
         source (str): File of the state, for the message.
 
     Raises:
-        ValueError: If a tensor is missing or has another shape.
+        ValueError: If a tensor is missing, has another shape or no numbers of its kind, or a
+            parameter is NaN or infinite.
     """
     expected = model.state_dict()
     problems = [
-        f'  {name}: found {tuple(state[name].shape) if name in state else "nothing"}, expected '
-        f'{tuple(tensor.shape)}' for name, tensor in expected.items()
+        f'  {name}: found {_describe(state.get(name), tensor)}, expected '
+        f'{_describe(tensor, state.get(name, tensor))}' for name, tensor in expected.items()
         if name not in state or state[name].shape != tensor.shape
+        or state[name].is_floating_point() != tensor.is_floating_point()
     ]
     if problems:
         shown = '\n'.join(problems[:5] + ([f'  ... and {len(problems) - 5} more']
@@ -70,6 +52,20 @@ def check_state(model: nn.Module, state: dict, source: str):
             f'{source} does not fit {type(model).__name__}: {len(problems)} of {len(expected)} '
             f'tensors differ\n{shown}\nUse the config the checkpoint was trained with (same '
             'num_frames, canvas, patch, width, depth, vocabulary and classes).')
+    wrong = [name for name, _ in model.named_parameters()
+             if name in expected and not state[name].isfinite().all()]
+    if wrong:
+        raise ValueError(f'{source}: {wrong[0]}: found NaN or infinite weights, expected finite '
+                         f'ones ({len(wrong)} tensors); the training diverged, use an earlier '
+                         'checkpoint')
+
+
+def _describe(tensor: Any, other: Any) -> str:
+    """Describe the shape of a tensor, and its type if the shape is that of the other one."""
+    if tensor is None:
+        return 'nothing'
+    same = other is not None and tensor.shape == other.shape
+    return f'{tuple(tensor.shape)}{f" of {tensor.dtype}" if same else ""}'
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -82,11 +78,14 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """Find the file of a checkpoint, of a published folder or of its ID on the hub.
+    """Find the file of a checkpoint, URL, published folder or its ID on the hub.
 
     Raises:
         FileNotFoundError: If the file does not exist, and no such model can be downloaded.
+        ValueError: If the URL cannot be downloaded.
     """
+    if _URL.match(str(source)):
+        return _download(str(source))
     path = Path(source).expanduser()
     if path.is_dir() or not path.exists() and is_hub_id(source):
         return find_weights(find_published(source))
@@ -150,67 +149,108 @@ def _newest_intact(paths: list[Path]) -> str | None:
 
 
 def _is_intact(path: Path) -> bool:
-    """Return whether all checksums of a checkpoint hold, which PyTorch does not check."""
+    """Return whether all checksums of a checkpoint, or of a folder with one per rank, hold."""
     if path.is_dir():
-        return any(path.iterdir()) and all(map(_is_intact, path.glob('rank*.pth')))
-    try:
-        with zipfile.ZipFile(path) as file:
-            return file.testzip() is None
-    except Exception:  # damaged bytes raise nearly anything
-        return False
+        return any(path.iterdir()) and all(map(is_intact, path.glob('rank*.pth')))
+    return is_intact(path)
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_local(filename: str, map_location=None) -> dict:
     """Read a checkpoint; also used by MMEngine's ``load_from`` and ``resume``.
 
     Args:
         filename (str): Checkpoint of an MMEngine runner, a plain state dict, a ``.safetensors``
-            file, a published folder, or the ID of one on the Hugging Face hub.
-        map_location: See ``torch.load``.
+            file, a published folder, the ID of one on the Hugging Face hub, or a URL.
+        map_location (str or torch.device, optional): Device of the tensors, by default the CPU.
 
     Returns:
         dict: Content of the file: tensors and metadata of MMEngine.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not a checkpoint.
+        ValueError: If the file is damaged or not a checkpoint.
     """
     path = find_checkpoint(filename)
     if path.suffix == '.safetensors':
         labels = read_labels(path.parent)
         return dict(state_dict=read_weights(path),
                     meta=dict(dataset_meta=dict(classes=labels)) if labels else {})
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # damaged bytes raise nearly anything
-        reason = (str(error).splitlines() or [''])[0]
-        raise ValueError(f'{filename}: not a readable checkpoint ({type(error).__name__}: '
-                         f'{reason}); it may be truncated, or contain objects other than '
-                         'weights') from error
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ValueError(f'{filename}: found {type(checkpoint).__name__} without tensors, '
-                         'expected a checkpoint with a state_dict')
+    checkpoint = read_torch_file(path, map_location)
+    _check_content(checkpoint, str(filename))
     return checkpoint
 
 
-@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
-def load_url(url: str, map_location=None) -> dict:
-    """Download a checkpoint and read it safely; MMEngine would unpickle it.
+for _prefix in ('', 'http://', 'https://'):
+    CheckpointLoader.register_scheme(prefixes=_prefix, loader=load_local, force=True)
+
+
+def _check_content(checkpoint: Any, where: str):
+    """Raise a ValueError that names the first odd entry of a checkpoint."""
+    def check(value: Any, field: str, valid: Callable | type, expected: str):
+        if not (isinstance(value, valid) if isinstance(valid, type) else valid(value)):
+            raise ValueError(found_expected(where, field, show(value), expected))
+
+    check(checkpoint, 'content', dict, 'a checkpoint with a state_dict')
+    states = {name: checkpoint[name] for name in ('state_dict', 'ema_state_dict')
+              if name in checkpoint} if 'state_dict' in checkpoint else {'content': checkpoint}
+    for field, state in states.items():
+        check(state, field, dict, 'a dict of tensors, as a checkpoint has in state_dict')
+        for name, tensor in state.items():
+            check(name, f'{field}, key', str, 'the name of a tensor')
+            check(tensor, f'{field}.{name[:200]}', torch.is_tensor,
+                  'a tensor, as a checkpoint has in state_dict')
+            check(tensor.dtype, f'{field}.{name[:200]}', lambda dtype: not dtype.is_complex,
+                  'real numbers')
+    if 'state_dict' not in checkpoint:
+        return
+    meta = checkpoint.get('meta', {})
+    check(meta, 'meta', dict, 'a dict')
+    for name in ('epoch', 'iter'):
+        check(meta.get(name, 0), f'meta.{name}', lambda n: type(n) is int and 0 <= n < 2**62,
+              'a number of epochs or iterations')
+    check(meta.get('cfg', ''), 'meta.cfg', str, 'the text of a config')
+    data = {} if meta.get('dataset_meta') is None else meta['dataset_meta']
+    check(data, 'meta.dataset_meta', dict, 'a dict')
+    check(data.get('classes', ()), 'meta.dataset_meta.classes', lambda names: names is None or (
+        isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)),
+        'class names')
+    hub = checkpoint.get('message_hub', {})
+    check(hub, 'message_hub', dict, 'a dict')
+    for name in ('log_scalars', 'runtime_info', 'resumed_keys'):
+        check(hub.get(name, {}), f'message_hub.{name}', dict, 'a dict')
+    check(checkpoint.get('optimizer', {}), 'optimizer', dict, 'the state of an optimizer')
+    check(checkpoint.get('param_schedulers', []), 'param_schedulers', lambda states: isinstance(
+        states, (list, dict)), 'the states of schedulers')
+
+
+def _download(url: str) -> Path:
+    """Download a file into the cache of torch, unless it is there, and return its path.
 
     Raises:
-        ValueError: If it cannot be downloaded, or is not a checkpoint.
+        ValueError: If it cannot be downloaded as a whole.
     """
-    file = Path(torch.hub.get_dir()) / 'checkpoints' / url.rpartition('/')[2]
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(file))
-        except OSError as error:
-            raise ValueError(f'{url}: cannot be downloaded ({error}); download it by hand and use '
-                             'its path') from error
-    return load_local(str(file), map_location)
+    url = urldefrag(url).url
+    parts = urlsplit(url)
+    url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
+    name = re.sub(r'[^\w.-]', '_', parts.path.rpartition('/')[2], flags=re.ASCII)[-100:]
+    folder = hashlib.sha256(url.encode()).hexdigest()[:16]  # of equal names in different places
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / folder / (name.lstrip('.') or 'file')
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print_log(f'{url}: downloading to {path}', 'current')
+    try:
+        request = urllib.request.Request(url, headers={'User-Agent': 'mofm'})
+        with urllib.request.urlopen(request, timeout=60) as source, atomic_write(path) as file:
+            while chunk := source.read(_CHUNK):
+                file.write(chunk)
+            promised = source.headers.get('Content-Length')
+            if promised is not None and file.tell() != int(promised):
+                raise OSError(f'found {file.tell()} of {promised} bytes')
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ValueError(f'{url}: cannot be downloaded ({str(error)[:200]}); download it by hand '
+                         'and use its path') from error
+    return path
 
 
 def get_state(checkpoint: dict) -> dict:
@@ -223,13 +263,13 @@ def load_state(source: str | Path, prefix: str = '') -> dict:
     """Load the tensors of a checkpoint.
 
     Args:
-        source (str or Path): See :func:`load_local`, or a URL.
+        source (str or Path): See :func:`load_local`.
         prefix (str): Prefix of the names of a part, e.g. 'backbone.', which is removed.
 
     Returns:
         dict: Tensors on the CPU by name.
     """
-    state = get_state(CheckpointLoader.load_checkpoint(str(source), map_location='cpu'))
+    state = get_state(load_local(str(source)))
     return {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
 
 
@@ -248,6 +288,3 @@ def load_weights(model: nn.Module, path: str, prefix: str = ''):
     state = load_state(path, prefix)
     check_state(model, state, path)
     model.load_state_dict({k: state[k] for k in model.state_dict()})
-
-
-allow_mmengine_checkpoints()

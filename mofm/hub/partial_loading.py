@@ -116,7 +116,7 @@ def load_partial(model: nn.Module, source: str | Path, prefix: str = '',
         ValueError: If the file is not a checkpoint, ``source_grid`` does not fit it, or nothing
             fits the model.
     """
-    file = source if '://' in str(source) else find_checkpoint(source)
+    file = find_checkpoint(source)
     state = load_state(file, prefix)
     if not state:
         names = sorted({name.partition('.')[0] for name in load_state(file)})

@@ -13,6 +13,7 @@ from torch import Tensor
 from mofm.utils.files import atomic_write
 
 from .checkpoint import find_checkpoint, load_local
+from .torch_file import read_torch_file
 
 State = dict[str, Tensor]
 
@@ -25,16 +26,6 @@ class Names(Protocol):
 
     def to_released(self, state: State) -> dict:
         """Convert weights by the names of the project to what the authors' code loads."""
-
-
-class _Ignored:
-    """Stand-in for any object besides the weights, e.g. a learning rate schedule."""
-
-    def __init__(self, *args):
-        pass
-
-    def __setstate__(self, state):
-        pass
 
 
 def named_tensors(content: Any) -> State:
@@ -75,14 +66,7 @@ def read_content(path: str | Path) -> Any:
     path = find_checkpoint(path)
     if path.suffix == '.safetensors':
         return load_local(str(path))
-    try:
-        others = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        with torch.serialization.safe_globals([(_Ignored, name) for name in others]):
-            return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # damaged bytes raise nearly anything
-        reason = (str(error).splitlines() or [''])[0]
-        raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: {reason}); '
-                         'it may be truncated or contain no weights') from error
+    return read_torch_file(path, ignore=True)
 
 
 def convert_checkpoint(source: str | Path, target: str | Path, names: Names) -> int:

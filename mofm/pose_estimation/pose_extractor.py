@@ -87,12 +87,9 @@ def _config(package, model: str, checkpoint: str | None) -> tuple[str, str]:
 
 def _load_weights(model: 'nn.Module', checkpoint: str) -> dict:
     """Load all weights of a checkpoint of any MMPose version and return its metadata."""
-    import torch
-    from mmengine.runner.checkpoint import CheckpointLoader
+    from mofm.hub.checkpoint import load_local
 
-    # dataset_meta of MMPose contains colors
-    with torch.serialization.safe_globals([type(np.dtype('uint8'))]):
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    content = load_local(checkpoint)
     try:
         missing = model.load_state_dict(content.get('state_dict', content), strict=False)[0]
     except RuntimeError as error:

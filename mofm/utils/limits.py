@@ -18,12 +18,14 @@ class Limits:
         members (int): Files in an archive.
         expansion (int): Bytes that one byte of a compressed file becomes.
         small (int): Bytes that any compressed file may become.
+        steps (int): Operations of the pickle of a checkpoint.
     """
 
     depth: int = 64
     members: int = 10**6
     expansion: int = 100
     small: int = 2**26
+    steps: int = 2 * 10**6
 
     def expanded(self, size: int) -> int:
         """Return the bytes that a compressed file of ``size`` bytes may become."""

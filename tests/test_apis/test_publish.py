@@ -8,6 +8,7 @@ import torch
 
 from mofm.apis import MotionInferencer
 from mofm.apis.publish import publish
+from mofm.hub.checkpoint import load_local
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +17,7 @@ def publish_tiny(tiny, kind, tmp_path, **meta):
     """Publish a kind of model; returns the folder."""
     cfg, checkpoint = tiny(kind)
     cfg.dump(tmp_path / 'config.py')
-    content = torch.load(checkpoint)
+    content = load_local(checkpoint)
     content['meta'].update(meta)
     torch.save(content, tmp_path / 'model.pth')
     publish(tmp_path / 'config.py', tmp_path / 'model.pth', tmp_path / 'out')

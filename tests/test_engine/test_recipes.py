@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-import mofm.engine  # noqa: F401  checkpoints load safely
 from mofm.apis.model import init_model
+from mofm.hub.checkpoint import load_local
 from mofm.registry import HOOKS
 from mofm.utils.config import load_config
 
@@ -96,7 +96,7 @@ def same(one, other, tolerance=0.):
 
 
 def load(path):
-    return torch.load(path, weights_only=True)
+    return load_local(path)
 
 
 def test_recipe_snippets_are_configs(recipe):

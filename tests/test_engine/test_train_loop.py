@@ -22,6 +22,7 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 from mofm.datasets import SyntheticMotion
 from mofm.engine import PreemptionHook, ResumableTrainLoop
 from mofm.engine.runner.train_loop import SeededBatchSampler, SeededDataset, draw_seeds
+from mofm.hub.checkpoint import load_local
 from mofm.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mofm.utils.config import load_config
 
@@ -106,7 +107,7 @@ def train(tmp_path, tokenizer, monkeypatch):
 
 
 def load(path):
-    return torch.load(path, weights_only=True)
+    return load_local(path)
 
 
 def same_training(one, other):

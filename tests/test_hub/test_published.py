@@ -406,11 +406,7 @@ def test_safetensors_of_any_name_is_loaded(tmp_path, folder):
 
 def test_checkpoint_url_is_not_unpickled(tmp_path, monkeypatch, trap):
     """MMEngine would; the same restrictions as for a file hold."""
-    def download(url, file):
-        shutil.copy(trap.parent / 'marker.pth', file)
-
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    monkeypatch.setattr('mofm.hub.checkpoint._download', lambda url: trap.parent / 'marker.pth')
     with pytest.raises(ValueError, match='not a readable checkpoint'):
         load_weights(torch.nn.Linear(1, 1), 'https://example.com/a.pth')
     assert not trap.exists()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-import mofm.engine  # noqa: F401  allows the classes in a checkpoint of MMEngine
+from mofm.hub.checkpoint import load_local
 from tests.test_tools.tool_runner import ROOT, bash, environment
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def losses(work_dir):
 
 
 def load(path):
-    return torch.load(path, weights_only=True)
+    return load_local(path)
 
 
 def check_same_end(work_dir, unbroken):

@@ -17,6 +17,7 @@ from mmengine.visualization import Visualizer
 from safetensors.torch import load_file
 
 from mofm.apis.model import init_model
+from mofm.hub.checkpoint import load_local
 from mofm.models import ActionClsHead
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
@@ -76,7 +77,7 @@ def test_publish_writes_weights_labels_and_card(config, checkpoint, publish, tmp
     printed = publish(config, checkpoint, '--out', out)
     assert sorted(path.name for path in out.iterdir()) == sorted(
         ['README.md', 'config.json', 'labels.txt', weights_of(out).name])
-    state, expected = load_file(weights_of(out)), torch.load(checkpoint)['state_dict']
+    state, expected = load_file(weights_of(out)), load_local(checkpoint)['state_dict']
     assert state.keys() == expected.keys()
     assert all(torch.equal(v, state[k]) for k, v in expected.items())
     assert (out / 'labels.txt').read_text().splitlines() == ACTIONS
@@ -104,7 +105,7 @@ def test_model_card_says_what_is_known(config, checkpoint, publish, tmp_path):
     assert card.data.license == 'apache-2.0'
     assert card.data.library_name == 'mofm'
     origin = '`data/a.pkl`, split test | `20261121_050000.json`, test of `run/epoch_2.pth`'
-    number = sum(v.numel() for v in torch.load(checkpoint)['state_dict'].values())
+    number = sum(v.numel() for v in load_local(checkpoint)['state_dict'].values())
     for line in ('# Tiny', 'Action classification, 3 classes (DT1). A model of ',
                  f'| acc/top1 | 0.9672 | {origin} |', f'| acc/top5 | 1.0000 | {origin} |',
                  f'| parameters | {number:,} |', '| license | apache-2.0 |',
@@ -120,7 +121,7 @@ def test_model_card_says_what_is_known(config, checkpoint, publish, tmp_path):
 
 
 def test_model_card_says_what_is_missing(config, checkpoint, publish, tmp_path):
-    content = torch.load(checkpoint)
+    content = load_local(checkpoint)
     torch.save(content['state_dict'], checkpoint)
     out = tmp_path / 'out'
     publish(config, checkpoint, '--out', out)
@@ -161,7 +162,7 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
 
 def test_publish_does_not_run_config_text(config, checkpoint, publish, tmp_path):
     """The config text in a checkpoint is untrusted."""
-    content = torch.load(checkpoint)
+    content = load_local(checkpoint)
     marker = tmp_path / 'marker'
     content['meta']['cfg'] = f'x = open({str(marker)!r}, "w")'
     torch.save(content, checkpoint)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-import mofm.engine  # noqa: F401  checkpoints load safely
+from mofm.hub.checkpoint import load_local
 from mofm.models import DVEDTokenizer, MoFMBackbone
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
@@ -46,7 +46,7 @@ optim_wrapper = dict(
 
 
 def load(path):
-    return torch.load(path, weights_only=True)
+    return load_local(path)
 
 
 @pytest.fixture(scope='module')

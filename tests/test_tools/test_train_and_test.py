@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import mofm.engine  # noqa: F401  allows the classes in a checkpoint of MMEngine
+from mofm.hub.checkpoint import load_local
 from tests.test_tools.tool_runner import ROOT, bash, environment, metrics, python
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def tested(config, trained):
 
 
 def load(path):
-    return torch.load(path, weights_only=True)
+    return load_local(path)
 
 
 def test_resumed_training_equals_unbroken_one(config, trained, tmp_path):

@@ -19,7 +19,10 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Raise ValueError if the checkpoint does not fit the model, or cannot be resumed."""
         source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
-        if is_resumed(runner) and not {'meta', 'message_hub'} <= checkpoint.keys():
+        if is_resumed(runner) and not (
+                {'epoch', 'iter'} <= checkpoint.get('meta', {}).keys()
+                and {'log_scalars', 'runtime_info', 'resumed_keys'}
+                <= checkpoint.get('message_hub', {}).keys()):
             raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
                              'to resume; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mofm.hub.torch_file import read_torch_file
 from mofm.models.data_preprocessor import SkeletonDataPreprocessor, joints_last
 from mofm.registry import MODELS
 
@@ -141,7 +142,7 @@ def _read_params(path: str) -> dict:
         raise ValueError(f'params_file: found no file {path}, expected synthetic_noise.pth of '
                          'MotionBERT; omit params_file for the substitute')
     try:
-        params = torch.load(path, map_location='cpu', weights_only=True)
+        params = read_torch_file(Path(path))
         shapes = {name: tuple(params[name].shape) for name in ('mean', 'std', 'weight')}
     except Exception as error:  # damaged bytes raise nearly anything
         raise ValueError(f'{path}: no tensors called mean, std and weight to be read '

@@ -15,6 +15,7 @@ import projects.motionbert.dstformer  # noqa: F401
 import projects.motionbert.lifting.curriculum  # noqa: F401
 import projects.motionbert.mesh  # noqa: F401
 from mofm.annotations import AnnotationError
+from mofm.hub.checkpoint import load_local
 from mofm.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from mofm.utils.config import load_config
 from projects.motionbert.mesh import Mesh
@@ -319,7 +320,7 @@ def test_mesh_training_through_config_reduces_error(tmp_path, files, monkeypatch
     # one batch of Human3.6M (first two epochs), three of images, one of 3DPW, all complete
     assert len(losses) == 2 * 1 + 12 * (3 + 1)
     assert sum(losses[-4:]) < 0.5 * sum(losses[:4])
-    state = torch.load(tmp_path / 'work/epoch_12.pth', weights_only=True)['state_dict']
+    state = load_local(tmp_path / 'work/epoch_12.pth')['state_dict']
     assert not any(name.startswith('body_model') for name in state)
 
     batch = next(iter(runner.val_dataloader))
