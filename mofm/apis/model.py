@@ -1,21 +1,31 @@
 """Models for inference, from a config and a checkpoint, or published."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
 from mofm.hub.checkpoint import check_state, get_state, load_local
 from mofm.hub.published import find_published, is_hub_id, read_config
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
+from mofm.utils.checks import found_expected, show
 from mofm.utils.config import load_config
 
 from .inferencers import published_keys
+
+_MAX_BUFFERS = 2**20  # values that a published model computes, e.g. the order of its cubes
+_MAX_MODULES = 1000  # of a published model without weights
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -68,35 +78,79 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
 
 def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> BaseModel:
-    """Build a model from an untrusted config, no larger than its weights."""
-    left = sum(tensor.numel() for tensor in state.values())
+    """Build a model from an untrusted config, no larger than its weights.
 
-    def count(module: nn.Module, name: str, parameter: nn.Parameter):
-        nonlocal left
-        left -= parameter.numel()
-        if left < 0:
-            raise ValueError('it is larger than its weights')
-
+    It is first built without memory, on the meta device, and compared with the weights.
+    """
     where = folder / 'config.json'
-    handle = register_module_parameter_registration_hook(count)
-    try:
-        model = MODELS.build(config.model)
-    except Exception as error:  # wrong values raise nearly anything
-        raise ValueError(f'{where}: the model cannot be built ({type(error).__name__}: '
-                         f'{str(error)[:300]})') from error
-    finally:
-        handle.remove()
+    with _no_larger_than(state), torch.device('meta'):
+        model = _build(config, where)
+    _check_published(model, state, folder)
     head = config.model.get('cls_head') or config.model.get('head') or {}
     classes = head.get('num_classes')
     names = meta.get('classes')
     if classes is not None and names is not None and len(names) != classes:
         raise ValueError(f'{folder / "labels.txt"}: found {len(names)} names, expected {classes}, '
                          f'the num_classes of {where.name}')
-    if isinstance(model, MotionPretrainer):  # its teacher is no submodule
-        teacher = {k.removeprefix('tokenizer.'): v for k, v in state.items()
-                   if k.startswith('tokenizer.')}
-        check_state(model.tokenizer, teacher, str(folder))
-        model.tokenizer.load_state_dict(teacher)
+    model = _build(config, where)
+    if isinstance(model, MotionPretrainer):
+        model.tokenizer.load_state_dict(_teacher(state))
         model.tokenizer.init_cfg = dict(
             type='Pretrained', checkpoint=str(folder), prefix='tokenizer.')
     return model
+
+
+def _build(config: Config, where: Path) -> BaseModel:
+    try:
+        return MODELS.build(config.model)
+    except Exception as error:  # wrong values raise nearly anything
+        raise ValueError(f'{where}: model: cannot be built ({type(error).__name__}: '
+                         f'{show(str(error))})') from error
+
+
+def _teacher(state: dict) -> dict:
+    """Return the weights of the teacher of a pre-training, which is no submodule."""
+    return {k.removeprefix('tokenizer.'): v for k, v in state.items()
+            if k.startswith('tokenizer.')}
+
+
+def _check_published(model: BaseModel, state: dict, folder: Path):
+    """Compare a model on the meta device with its weights."""
+    check_state(model, state, str(folder))
+    if isinstance(model, MotionPretrainer):
+        check_state(model.tokenizer, _teacher(state), str(folder))
+    saved = model.state_dict().keys()
+    size = sum(buffer.numel() for name, buffer in model.named_buffers() if name not in saved)
+    if size > _MAX_BUFFERS:
+        raise ValueError(found_expected(folder / 'config.json', 'model', f'{size} values that are '
+                                        'not in the weights', f'at most {_MAX_BUFFERS}'))
+
+
+@contextmanager
+def _no_larger_than(state: dict) -> Iterator[None]:
+    """Refuse modules of this thread with more parameters than the weights."""
+    thread = get_ident()
+    left = dict(elements=sum(tensor.numel() for tensor in state.values()), tensors=len(state),
+                modules=_MAX_MODULES + 10 * len(state))
+
+    def take(**used: int):
+        for name, count in used.items():
+            left[name] -= count
+            if left[name] < 0:
+                raise ValueError(f'it has more {name} than its weights')
+
+    def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter):
+        if parameter is not None and get_ident() == thread:
+            take(elements=parameter.numel(), tensors=1)
+
+    def count_module(module: nn.Module, name: str, child: nn.Module):
+        if get_ident() == thread:
+            take(modules=1)
+
+    handles = [register_module_parameter_registration_hook(count_parameter),
+               register_module_module_registration_hook(count_module)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel, BaseModule
 
 from mofm.hub.card import ModelCard, describe_data, read_dump, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
-from mofm.hub.published import check_config, describe_config
+from mofm.hub.published import check_config, check_labels, describe_config
 from mofm.models import MotionPretrainer, MotionTokenizer
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
@@ -79,6 +79,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         raise ValueError(f'--out: found {others} in {out}, expected a new folder')
     task = _default_task(model)
     labels = (task and task.names_classes and model.dataset_meta.get('classes')) or ()
+    check_labels(labels, checkpoint)
     facts = {
         'model': ', '.join(type(m).__name__ for m in (model, *model.children())
                            if isinstance(m, BaseModule)),

@@ -14,8 +14,10 @@ imports whatever it names. A ``config.json`` is never read that way: it is plain
 
 import hashlib
 import json
-import math
+import os
 import re
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
-from mofm.utils.checks import found_expected
+from mofm.utils.checks import found_expected, show
 
 #: Files to download from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
@@ -35,8 +37,10 @@ _FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors', '.py', '.json'
 _WEIGHTS = re.compile(r'model-([0-9a-f]{8})\.safetensors')
 _MAX_BYTES = 2**20  # of config.json and labels.txt, which have a few kB
 _MAX_DEPTH = 20
+_MAX_VALUES = 10_000  # of config.json; a large pipeline has 100
 _MAX_NUMBER = 10**6
-_MAX_CANVAS = 4096  # the number of cubes grows with its square
+_MAX_HEADER = 2**24  # bytes of the names of the weights, 100 per tensor
+_DTYPES = ('BF16', 'BOOL', 'F16', 'F32', 'F64', 'I16', 'I32', 'I64', 'I8', 'U8')
 _KEY = re.compile(r'[a-z][a-z0-9_]*')
 _TEXT = re.compile(r'[\w-]{0,64}', re.ASCII)
 _FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file', 'url')
@@ -97,7 +101,7 @@ def find_weights(folder: Path) -> Path:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If there are several.
+        ValueError: If there are several, or it is no regular file of the folder.
     """
     found = [path for path in sorted(folder.iterdir()) if _WEIGHTS.fullmatch(path.name)]
     if not found:
@@ -108,6 +112,7 @@ def find_weights(folder: Path) -> Path:
     if len(found) > 1:
         raise ValueError(f'{folder}: found {[path.name for path in found]}, expected one model '
                          'per folder')
+    _open(found[0])
     return found[0]
 
 
@@ -124,27 +129,50 @@ def read_weights(path: Path) -> dict:
     if promised and not digest.startswith(promised[1]):
         raise ValueError(f'{path}: found SHA-256 {digest[:8]}..., expected {promised[1]}... as in '
                          'the name; the file is damaged or incomplete, download it again')
+    size = int.from_bytes(content[:8], 'little')
+    if size > _MAX_HEADER:
+        raise ValueError(found_expected(path, 'header', f'{size} bytes', f'at most {_MAX_HEADER}; '
+                                        'it may be damaged, download it again'))
     try:
-        return load(content)
+        state = load(content)
+        header = json.loads(content[8:8 + size])
     except Exception as error:  # damaged bytes raise nearly anything
         raise ValueError(f'{path}: not a readable safetensors file ({type(error).__name__}: '
-                         f'{error}); it may be truncated, download it again') from error
+                         f'{show(str(error))}); it may be truncated, download it again') from error
+    for name in state:
+        if header[name]['dtype'] not in _DTYPES:
+            raise ValueError(found_expected(path, show(name), header[name]['dtype'],
+                                            f'one of {", ".join(_DTYPES)}'))
+    return state
 
 
 def read_labels(folder: Path) -> list[str] | None:
     """Read the class names of a published folder, None if it has none.
 
     Raises:
-        ValueError: If a line is empty or not printable.
+        ValueError: If a line is empty, not printable or not the first of its name.
     """
     path = folder / 'labels.txt'
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         return None
-    labels = _read(path).splitlines()
-    if not all(label.strip() and label.isprintable() for label in labels):
-        raise ValueError(f'{path}: found an empty or unprintable line, expected one class name '
-                         'per line')
+    labels = _read(path).replace('\r\n', '\n').removesuffix('\n').split('\n')
+    check_labels(labels, path)
     return labels
+
+
+def check_labels(labels: Sequence[str], where: str | Path):
+    """Check class names, one per line.
+
+    Raises:
+        ValueError: If a name is empty, not printable or there twice.
+    """
+    lines: dict[str, int] = {}
+    for line, label in enumerate(labels, 1):
+        if not label.strip() or not label.isprintable():
+            raise _error(where, f'line {line}', label, 'a class name, not empty and printable')
+        if lines.setdefault(label, line) != line:
+            raise _error(where, f'line {line}', label,
+                         f'a name other than that of line {lines[label]}')
 
 
 def read_config(path: Path, keys: PublishedKeys | None = None) -> Config:
@@ -158,23 +186,46 @@ def read_config(path: Path, keys: PublishedKeys | None = None) -> Config:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not JSON, or contains anything that :func:`check_config` refuses.
     """
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         raise FileNotFoundError(f'{path}: no such file, expected that of tools/publish.py')
     text = _read(path)
+
+    def unique(pairs: list[tuple]) -> dict:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f'{show(twice)} is there twice')
+        return found
+
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: not JSON ({str(error)[:200]})') from None
     check_config(content, str(path), keys)
-    return Config(content)
+    return Config(content, filename=str(path))
+
+
+def _open(path: Path) -> Path:
+    """Resolve the path of a file of a folder; the hub's cache links to its blobs.
+
+    Raises:
+        ValueError: If it is a link to another place, or no regular file.
+    """
+    folder, target = path.parent.resolve(), Path(os.path.realpath(path))  # also of a circle
+    if target.parent not in (folder, folder.parent.parent / 'blobs'):
+        raise _error(path, 'link', str(target), f'a file of {folder}')
+    if not target.exists() or not stat.S_ISREG(target.stat().st_mode):
+        raise _error(path, 'kind of file', 'no regular file', 'a file with content')
+    return target
 
 
 def _read(path: Path) -> str:
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f'{path}: found {path.stat().st_size} bytes, expected at most '
-                         f'{_MAX_BYTES}')
+    size = _open(path).stat().st_size
+    if size > _MAX_BYTES:
+        raise ValueError(f'{path}: found {size} bytes, expected at most {_MAX_BYTES}')
     try:
-        return path.read_text(encoding='utf-8')
+        return path.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError:
         raise ValueError(f'{path}: found invalid UTF-8, expected text in UTF-8') from None
 
@@ -195,6 +246,7 @@ def check_config(content: Any, where: str, keys: PublishedKeys | None = None):
     Raises:
         ValueError: If it contains anything else.
     """
+    _check_size(content, where)
     _check_keys(content, where, ('default_scope', 'model', 'test_dataloader', 'test_evaluator'))
     if content.get('default_scope') != 'mofm':
         raise _error(where, 'default_scope', content.get('default_scope'), "'mofm'")
@@ -239,8 +291,19 @@ def _without_training(cfg):
     return [_without_training(v) for v in cfg] if isinstance(cfg, (list, tuple)) else cfg
 
 
-def _error(where: str, field: str, found: Any, expected: str) -> ValueError:
-    return ValueError(found_expected(where, field or 'the top', repr(found)[:80], expected))
+def _error(where: str | Path, field: str, found: Any, expected: str) -> ValueError:
+    return ValueError(found_expected(where, field or 'the top', show(found), expected))
+
+
+def _check_size(content: Any, where: str):
+    """Refuse a config of too many values."""
+    values, count = [content], 0
+    while values:
+        count += len(values)
+        if count > _MAX_VALUES:
+            raise _error(where, '', f'over {_MAX_VALUES} values', f'at most {_MAX_VALUES}')
+        values = [item for value in values if isinstance(value, (dict, list))
+                  for item in (value.values() if isinstance(value, dict) else value)]
 
 
 def _check_keys(value: Any, where: str, allowed: tuple | None, field: str = ''):
@@ -270,10 +333,8 @@ def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 
     elif isinstance(value, str):
         if not _TEXT.fullmatch(value):
             raise _error(where, field, value, 'a single word without file, URL or import')
-    elif value is not None:
-        limit = _MAX_CANVAS if field.endswith('canvas') else _MAX_NUMBER
-        if not math.isfinite(value) or abs(value) > limit:
-            raise _error(where, field, value, f'a number of at most {limit}')
+    elif value is not None and not abs(value) <= _MAX_NUMBER:  # NaN is in no order
+        raise _error(where, field, value, f'a number of at most {_MAX_NUMBER}')
 
 
 def _check_type(name: Any, where: str, field: str, registry: Registry):

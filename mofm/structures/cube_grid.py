@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mofm.utils.checks import is_int, require
+from mofm.utils.limits import get_limits
+
 
 @dataclass(frozen=True)
 class CubeGrid:
@@ -20,7 +23,8 @@ class CubeGrid:
         patch (int): Side of a cube in pixels. Defaults to 4.
 
     Raises:
-        ValueError: If the canvas is not a positive multiple of the patch.
+        ValueError: If the canvas is not a positive multiple of the patch, or the clip is larger
+            than the limits of :mod:`mofm.utils.limits`.
     """
 
     num_frames: int = 48
@@ -32,12 +36,15 @@ class CubeGrid:
             if isinstance(getattr(self, name), str):
                 raise ValueError(f'{name}: found {getattr(self, name)!r}, expected a number; '
                                  'mofm.utils.config.load_config resolves references')
-        if self.num_frames < 1:
-            raise ValueError(f'num_frames: found {self.num_frames}, expected at least 1')
+            require(is_int(getattr(self, name), 1), self, name, getattr(self, name),
+                    'an integer of at least 1')
         if self.patch < 1 or self.canvas < self.patch or self.canvas % self.patch:
             raise ValueError(
                 f'canvas: found {self.canvas}, expected a positive multiple of patch='
                 f'{self.patch}, e.g. canvas=72 with patch=4')
+        size, most = self.num_frames * self.canvas**2, get_limits().pixels
+        require(size <= most, self, 'canvas', f'{size} pixels in {self.num_frames} frames',
+                f'at most {most}; MOFM_LIMITS=pixels={size} allows it')
 
     @property
     def rows(self) -> int:

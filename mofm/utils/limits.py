@@ -19,6 +19,7 @@ class Limits:
         expansion (int): Bytes that one byte of a compressed file becomes.
         small (int): Bytes that any compressed file may become.
         steps (int): Operations of the pickle of a checkpoint.
+        pixels (int): Frames times height times width of the heat map of a clip.
     """
 
     depth: int = 64
@@ -26,6 +27,7 @@ class Limits:
     expansion: int = 100
     small: int = 2**26
     steps: int = 2 * 10**6
+    pixels: int = 2**21
 
     def expanded(self, size: int) -> int:
         """Return the bytes that a compressed file of ``size`` bytes may become."""
