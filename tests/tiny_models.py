@@ -11,6 +11,7 @@ import mofm.datasets  # noqa: F401
 import mofm.models  # noqa: F401
 from mofm.annotations import dump_annotations
 from mofm.apis.inferencer import MotionInferencer
+from mofm.apis.publish import publish
 from mofm.datasets import SyntheticMotion
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
@@ -19,6 +20,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ACTIONS = ('walk', 'wave', 'squat')
 _BACKBONE = dict(embed_dims=32, depth=1, num_heads=2, init_cfg=None)
 _DVED = dict(vocab_size=16, code_dim=8, hidden=8, num_blocks=1)
+_DSTFORMER = dict(embed_dims=16, rep_dims=16, depth=1, num_heads=2)
 _KINDS = dict(
     action=('dt1_penn_tiny', dict(backbone=_BACKBONE, cls_head=dict(num_classes=3,
                                                                     in_channels=32))),
@@ -30,7 +32,18 @@ _KINDS = dict(
     dved=('mofm/dved_tiny', _DVED),
     kmeans=('mofm/kmeans_tiny', dict(vocab_size=16)),
     pretrain=('mofm/pretrain_tiny', dict(backbone=_BACKBONE, tokenizer=_DVED,
-                                         head=dict(in_channels=32, vocab_size=16))))
+                                         head=dict(in_channels=32, vocab_size=16))),
+    keypoints=('dt2_penn_baseline', {}),
+    attention=('example_head/attention_pool_penn_tiny', dict(
+        backbone=_BACKBONE, cls_head=dict(num_classes=3, in_channels=32))),
+    lift=('motionbert/lift_wild_tiny', dict(backbone=_DSTFORMER)),
+    dstformer=('motionbert/action_penn_tiny', dict(
+        backbone=dict(_DSTFORMER, init_cfg=None),
+        cls_head=dict(num_classes=3, in_channels=16, hidden_channels=8))),
+    unik=('tmor/action_penn_tiny', dict(backbone=dict(init_cfg=None),
+                                        cls_head=dict(num_classes=3))),
+    localize=('tmor/localize_utkinect', dict(backbone=dict(init_cfg=None))),
+    sdtcn=('tmor/localize_utkinect_sdtcn', dict(backbone=dict(init_cfg=None))))
 
 
 @pytest.fixture(scope='session')
@@ -40,7 +53,11 @@ def tiny(tmp_path_factory):
 
     def tiny(kind, seed=0):
         name, changes = _KINDS[kind]
-        cfg = load_config(CONFIGS / f'{name}.py')
+        path = CONFIGS / f'{name}.py'
+        if not path.exists():
+            project, name = name.split('/')
+            path = CONFIGS.parent / f'projects/{project}/configs/{name}.py'
+        cfg = load_config(path)
         if kind == 'pretrain':
             checkpoint = tiny('dved')[1]
             changes = dict(changes, tokenizer=dict(
@@ -58,6 +75,21 @@ def tiny(tmp_path_factory):
         return cfg, str(path)
 
     return tiny
+
+
+@pytest.fixture(scope='session')
+def published(tiny, tmp_path_factory):
+    """Folder that tools/publish.py makes of a kind of model, by ``published(kind)``."""
+    root = tmp_path_factory.mktemp('published')
+
+    def published(kind):
+        if not (root / kind).exists():
+            cfg, checkpoint = tiny(kind)
+            cfg.dump(root / f'{kind}.py')
+            publish(root / f'{kind}.py', checkpoint, root / kind)
+        return root / kind
+
+    return published
 
 
 @pytest.fixture

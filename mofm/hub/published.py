@@ -130,10 +130,9 @@ def read_weights(path: Path) -> dict:
         raise ValueError(f'{path}: found SHA-256 {digest[:8]}..., expected {promised[1]}... as in '
                          'the name; the file is damaged or incomplete, download it again')
     size = int.from_bytes(content[:8], 'little')
-    if size > _MAX_HEADER:
-        raise ValueError(found_expected(path, 'header', f'{size} bytes', f'at most {_MAX_HEADER}; '
-                                        'it may be damaged, download it again'))
     try:
+        if size > _MAX_HEADER:
+            raise ValueError(f'a header of {size} bytes, expected at most {_MAX_HEADER}')
         state = load(content)
         header = json.loads(content[8:8 + size])
     except Exception as error:  # damaged bytes raise nearly anything
@@ -169,7 +168,8 @@ def check_labels(labels: Sequence[str], where: str | Path):
     lines: dict[str, int] = {}
     for line, label in enumerate(labels, 1):
         if not label.strip() or not label.isprintable():
-            raise _error(where, f'line {line}', label, 'a class name, not empty and printable')
+            raise _error(where, f'line {line}', label, 'no empty or unprintable line, one class '
+                         'name per line')
         if lines.setdefault(label, line) != line:
             raise _error(where, f'line {line}', label,
                          f'a name other than that of line {lines[label]}')

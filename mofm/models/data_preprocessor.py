@@ -5,6 +5,7 @@ from mmengine.model import BaseDataPreprocessor
 
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes, stack_inputs
+from mofm.structures.thermal_cubes import check_sigma
 
 
 def joints_last(keypoints: torch.Tensor) -> torch.Tensor:
@@ -71,7 +72,7 @@ class MotionDataPreprocessor(SkeletonDataPreprocessor):
                  use_score: bool = False):
         super().__init__()
         self.grid = CubeGrid(num_frames, canvas, patch)
-        self.sigma = sigma
+        self.sigma = check_sigma(self, sigma)
         self.use_score = use_score
 
     def forward(self, data: dict, training: bool = False) -> dict:

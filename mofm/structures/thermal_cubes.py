@@ -11,8 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mofm.utils.checks import is_number, require
+
 from .cube_grid import CubeGrid
 from .score import SCORE_THRESHOLD
+
+_MAX_SIGMA = 8  # the windows of the joints grow with its square
+
+
+def check_sigma(owner, sigma: float) -> float:
+    """Return the standard deviation of a Gaussian in pixels, or raise a ValueError."""
+    require(is_number(sigma, 1e-6, _MAX_SIGMA), owner, 'sigma', sigma,
+            f'a positive number of pixels, at most {_MAX_SIGMA}')
+    return sigma
 
 
 class ThermalCubes:
@@ -29,7 +40,7 @@ class ThermalCubes:
         use_score (bool): Multiply the heat by the score. Defaults to False.
 
     Raises:
-        ValueError: If the shape of ``keypoints`` does not fit, or sigma is not positive.
+        ValueError: If the shape of ``keypoints`` does not fit, or sigma is out of range.
     """
 
     def __init__(self,
@@ -43,11 +54,9 @@ class ThermalCubes:
         if keypoints.shape[3] != grid.num_frames:
             raise ValueError(f'keypoints: found {keypoints.shape[3]} frames, expected '
                              f'{grid.num_frames} (num_frames of the grid)')
-        if sigma <= 0:
-            raise ValueError(f'sigma: found {sigma}, expected a positive number of pixels')
         self.keypoints = keypoints.float()
         self.grid = grid
-        self.sigma = sigma
+        self.sigma = check_sigma(self, sigma)
         self.use_score = use_score
         self._splats: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._peaks: Tensor | None = None
@@ -79,7 +88,7 @@ class ThermalCubes:
             b, m, j, f = present.nonzero().unbind(1)
             points = self.keypoints[b, m, j, f]
             reach, size = 3 * self.sigma, self.grid.canvas
-            span = torch.arange(math.ceil(2 * reach) + 1, device=self.device)
+            span = torch.arange(min(math.ceil(2 * reach) + 1, size), device=self.device)
             # huge coordinates would overflow; their window is empty
             center = points[:, :2].clamp(-2 * reach - 2, size + 2 * reach + 2)
             start = (center - reach).trunc().clamp(min=0)

@@ -4,6 +4,8 @@ import reprlib
 
 import numpy as np
 
+from .limits import get_limits
+
 _short = reprlib.Repr()
 _short.maxlevel = 3
 _short.maxstring = _short.maxother = 120
@@ -52,22 +54,35 @@ def require(condition: bool, owner, field: str, found, expected: str):
         ValueError: If the condition is false.
     """
     if not condition:
-        raise ValueError(found_expected(type(owner).__name__, field, repr(found), expected))
+        raise ValueError(found_expected(type(owner).__name__, field, show(found), expected))
 
 
-def is_int(value, low: int) -> bool:
-    """Return whether a parameter is an integer of at least ``low`` that fits into 64 bits."""
+def is_int(value, low: int, high: int = 2**63 - 1) -> bool:
+    """Return whether a parameter is an integer in [low, high], by default of 64 bits."""
     return (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            and low <= value < 2**63)
+            and low <= value <= high)
 
 
-def is_number(value, low: float, high: float = np.inf) -> bool:
-    """Return whether a parameter is a finite number in [low, high]."""
-    return isinstance(value, (int, float, np.number)) and np.isfinite(value) and (
-        low <= value <= high)
+def require_count(owner, field: str, found, kind: str):
+    """Raise a ValueError unless a parameter is an integer from 1 to a limit.
+
+    Args:
+        owner (object): Object that checks.
+        field (str): Name of the parameter.
+        found (object): Its value.
+        kind (str): Name of the limit, see :class:`mofm.utils.limits.Limits`.
+    """
+    most = getattr(get_limits(), kind)
+    require(is_int(found, 1, most), owner, field, found,
+            f'an integer of at least 1 and at most {most}, which MOFM_LIMITS={kind}=N changes')
 
 
-def is_range(value, low: float, high: float = np.inf) -> bool:
+def is_number(value, low: float, high: float = 1e18) -> bool:
+    """Return whether a parameter is a number in [low, high], which NaN is not."""
+    return isinstance(value, (int, float, np.number)) and bool(low <= value <= high)
+
+
+def is_range(value, low: float, high: float = 1e18) -> bool:
     """Return whether a parameter is a pair of numbers with low <= first <= second <= high."""
     return isinstance(value, (tuple, list)) and len(value) == 2 and is_number(
         value[0], low, high) and is_number(value[1], value[0], high)

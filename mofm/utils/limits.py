@@ -1,4 +1,4 @@
-"""Limits of what a file from outside may ask for, the same for all readers."""
+"""Limits of what a file from outside may ask for, the same for all readers and models."""
 
 import os
 from dataclasses import dataclass, fields
@@ -18,16 +18,22 @@ class Limits:
         members (int): Files in an archive.
         expansion (int): Bytes that one byte of a compressed file becomes.
         small (int): Bytes that any compressed file may become.
-        steps (int): Operations of the pickle of a checkpoint.
+        frames (int): Frames of a clip or window of a model.
+        persons (int): Persons of a clip of a model.
+        clips (int): Clips that a model sees of one recording.
         pixels (int): Frames times height times width of the heat map of a clip.
+        steps (int): Operations of the pickle of a checkpoint.
     """
 
     depth: int = 64
     members: int = 10**6
     expansion: int = 100
     small: int = 2**26
-    steps: int = 2 * 10**6
+    frames: int = 2**14
+    persons: int = 2**8
+    clips: int = 2**6
     pixels: int = 2**21
+    steps: int = 2 * 10**6
 
     def expanded(self, size: int) -> int:
         """Return the bytes that a compressed file of ``size`` bytes may become."""

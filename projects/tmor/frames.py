@@ -4,15 +4,14 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
-from mofm.utils.checks import is_int, is_range, require
+from mofm.utils.checks import is_range, require, require_count
 
 
 class _Frames(BaseTransform):
     """Base class of crop and padding."""
 
     def __init__(self, num_frames: int, random: bool = True):
-        require(is_int(num_frames, 1), self, 'num_frames', num_frames,
-                'an integer of at least 1')
+        require_count(self, 'num_frames', num_frames, 'frames')
         self.num_frames = num_frames
         self.random = random
 
@@ -114,8 +113,7 @@ class ResampleCrop(BaseTransform):
     """
 
     def __init__(self, num_frames: int = 150, ratio: tuple = (0.5, 1.)):
-        require(is_int(num_frames, 1), self, 'num_frames', num_frames,
-                'an integer of at least 1')
+        require_count(self, 'num_frames', num_frames, 'frames')
         require(is_range(ratio, 1e-6, 1), self, 'ratio', ratio,
                 'a pair (low, high) with 0 < low <= high <= 1')
         self.num_frames = num_frames

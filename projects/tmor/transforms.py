@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from mofm.datasets.transforms import PackMotionInputs
 from mofm.registry import TRANSFORMS
 from mofm.structures import LAYOUTS, SCORE_THRESHOLD
-from mofm.utils.checks import is_int, is_number, require
+from mofm.utils.checks import is_number, require, require_count
 
 
 @TRANSFORMS.register_module()
@@ -91,8 +91,7 @@ class SelectPersons(BaseTransform):
     """
 
     def __init__(self, num_persons: int = 2):
-        require(is_int(num_persons, 1), self, 'num_persons', num_persons,
-                'an integer of at least 1')
+        require_count(self, 'num_persons', num_persons, 'persons')
         self.num_persons = num_persons
 
     def transform(self, results: dict) -> dict:

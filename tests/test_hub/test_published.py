@@ -3,7 +3,6 @@
 import hashlib
 import json
 import pickle
-import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -26,26 +25,7 @@ from mofm.hub.partial_loading import load_partial
 from mofm.hub.published import find_published, is_hub_id
 from mofm.registry import MODELS
 
-PUBLISH = str(Path(__file__).resolve().parents[2] / 'tools/publish.py')
 KINDS = ('action', 'one_shot', 'jigsaw', 'anomaly', 'dved', 'kmeans', 'pretrain')
-
-
-@pytest.fixture(scope='session')
-def published(tiny, tmp_path_factory):
-    """Folder that tools/publish.py makes of a kind of model, by ``published(kind)``."""
-    root = tmp_path_factory.mktemp('published')
-
-    def published(kind):
-        if not (root / kind).exists():
-            cfg, checkpoint = tiny(kind)
-            cfg.dump(root / f'{kind}.py')
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, 'argv', ['publish.py', str(root / f'{kind}.py'), checkpoint,
-                                            '--out', str(root / kind)])
-                runpy.run_path(PUBLISH, run_name='__main__')
-        return root / kind
-
-    return published
 
 
 @pytest.fixture

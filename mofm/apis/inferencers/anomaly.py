@@ -12,9 +12,12 @@ from mmengine.model import BaseModel
 from mofm.hub.published import PublishedKeys
 from mofm.models import AnomalyClsHead, JigsawDetector
 from mofm.registry import DATASETS, INFERENCERS, METRICS
+from mofm.utils.checks import is_number, require
 
 from .base import BaseInferencer
 from .result import Result
+
+_MAX_SIGMA, _MAX_SIGMAS = 100, 20  # of the smoothing, in frames
 
 
 @dataclass
@@ -96,6 +99,12 @@ class AnomalyInferencer(BaseInferencer):
         super().__init__(*args)
         # a classifier has the classes normal and abnormal
         self.names_classes = isinstance(getattr(self.model, 'cls_head', None), AnomalyClsHead)
+        for name in ('seg_len', 'stride', 'min_len'):
+            require(self.dataset.get(name, 1) != 0, self, name, 0, 'at least 1')
+        sigmas = self._smoothing
+        require(isinstance(sigmas, (list, tuple)) and len(sigmas) <= _MAX_SIGMAS
+                and all(is_number(sigma, 0, _MAX_SIGMA) for sigma in sigmas), self, 'smoothing',
+                sigmas, f'at most {_MAX_SIGMAS} numbers from 0 to {_MAX_SIGMA}')
 
     def group(self, recordings):
         """Group the persons of a video."""

@@ -23,7 +23,8 @@ from mofm.annotations.values import find_fault, without_nan
 from mofm.hub.published import PublishedKeys
 from mofm.registry import INFERENCERS
 from mofm.structures import get_layout
-from mofm.utils.checks import found_expected
+from mofm.utils.checks import found_expected, is_int, require, show
+from mofm.utils.limits import get_limits
 
 from ..recordings import Inputs, Recording, RecordingOptions, RecordingReader
 from ..windows import ClipWindows, WindowOptions
@@ -87,6 +88,11 @@ class BaseInferencer:
         if 'pipeline' not in self.dataset:
             raise ValueError('config: found no test_dataloader.dataset.pipeline, expected the '
                              'transforms of a test')
+        most = get_limits().frames
+        for name in self.published.dataset:
+            value = self.dataset.get(name)
+            require(value is None or is_int(value, 0, most), self, name, value,
+                    f'an integer of at most {most}')
         self.pipeline = Compose(self.dataset.pipeline)
         self.layout = get_layout(self.dataset.get('to_layout', 'coco17'))
         names = getattr(getattr(model, 'cls_head', None), 'classes', None)
@@ -239,7 +245,7 @@ class BaseInferencer:
         """Return an iterator of recordings, windows and outputs, its problems and task options."""
         recordings, windows, chosen = sort_options(options, RecordingOptions, WindowOptions,
                                                    self.options_type)
-        device = next(self.model.parameters()).device
+        device = self.model.data_preprocessor.device
         reader = RecordingReader(recordings, self.layout.name, str(device), progress)
         found = self._results(reader, inputs, progress, windows, self.drop(chosen))
         return found, reader.problems, chosen
@@ -342,8 +348,19 @@ def find_inferencers(model: BaseModel, batch_size: int = 32) -> dict[str, BaseIn
     """Find the tasks that a model supports by running it on one clip; the default comes first.
 
     Raises:
-        ValueError: If the config has no test pipeline.
+        ValueError: If the config has no test pipeline, or is published and cannot be used.
     """
+    path = getattr(model.cfg, 'filename', None)
+    if not str(path).endswith('.json'):
+        return _find_inferencers(model, batch_size)
+    try:
+        return _find_inferencers(model, batch_size)
+    except Exception as error:  # wrong values raise nearly anything
+        raise ValueError(f'{path}: test_dataloader: cannot be used ({type(error).__name__}: '
+                         f'{show(str(error))})') from error
+
+
+def _find_inferencers(model: BaseModel, batch_size: int) -> dict[str, BaseInferencer]:
     probe = BaseInferencer(model)
     joints = probe.layout.num_joints
     points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)

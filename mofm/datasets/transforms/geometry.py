@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
 from mofm.structures import LAYOUTS
-from mofm.utils.checks import is_int, is_number, is_range, require
+from mofm.utils.checks import is_number, is_range, require, require_count
 
 from .utils import read_joints
 
@@ -224,8 +224,7 @@ class PadPersons(BaseTransform):
     """
 
     def __init__(self, num_persons: int = 2):
-        require(is_int(num_persons, 1), self, 'num_persons', num_persons,
-                'an integer of at least 1')
+        require_count(self, 'num_persons', num_persons, 'persons')
         self.num_persons = num_persons
 
     def transform(self, results: dict) -> dict:

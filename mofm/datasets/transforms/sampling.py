@@ -10,7 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
-from mofm.utils.checks import is_int, is_range, require
+from mofm.utils.checks import is_int, is_range, require, require_count
 
 from .utils import read_joints
 
@@ -60,9 +60,11 @@ class UniformSampleFrames(BaseTransform):
                  num_clips: int = 1,
                  test_mode: bool = False,
                  seed: int = 255):
-        require(is_int(clip_len, 1), self, 'clip_len', clip_len, 'an integer of at least 1')
-        require(is_int(num_clips, 1), self, 'num_clips', num_clips, 'an integer of at least 1')
-        require(is_int(seed, 0), self, 'seed', seed, 'an integer of at least 0')
+        require_count(self, 'clip_len', clip_len, 'frames')
+        require_count(self, 'num_clips', num_clips, 'clips')
+        require_count(self, 'num_clips * clip_len', num_clips * clip_len, 'frames')
+        require(is_int(seed, 0, 2**32 - 1), self, 'seed', seed,
+                'an integer of at least 0 and 32 bits')
         self.clip_len = clip_len
         self.num_clips = num_clips
         self.test_mode = test_mode

@@ -6,7 +6,8 @@ from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
 from mofm.structures import CubeGrid, ThermalCubes
-from mofm.utils.checks import is_number, require
+from mofm.structures.thermal_cubes import check_sigma
+from mofm.utils.checks import require
 
 from .utils import read_joints
 
@@ -64,9 +65,8 @@ class ThermalCubeFormat(BaseTransform):
                  use_score: bool = False,
                  render: str = 'device'):
         self.grid = CubeGrid(num_frames, canvas, patch)
-        require(is_number(sigma, 1e-6), self, 'sigma', sigma, 'a positive number of pixels')
         require(render in ('device', 'loader'), self, 'render', render, "'device' or 'loader'")
-        self.sigma = sigma
+        self.sigma = check_sigma(self, sigma)
         self.use_score = use_score
         self.render = render
 

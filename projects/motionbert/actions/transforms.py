@@ -13,7 +13,7 @@ from mmcv.transforms import BaseTransform
 from mofm.datasets.transforms.utils import read_joints
 from mofm.registry import TRANSFORMS
 from mofm.structures import convert
-from mofm.utils.checks import is_int, is_number, is_range, require
+from mofm.utils.checks import is_int, is_number, is_range, require, require_count
 
 from ..lifting.datasets import resample
 
@@ -71,8 +71,9 @@ class ResampleFrames(BaseTransform):
 
     def __init__(self, num_frames: int = 243, random: bool = False,
                  resample_every_epoch: bool = False, seed: int = 0):
-        require(is_int(num_frames, 1), self, 'num_frames', num_frames, 'an integer of at least 1')
-        require(is_int(seed, 0), self, 'seed', seed, 'an integer of at least 0')
+        require_count(self, 'num_frames', num_frames, 'frames')
+        require(is_int(seed, 0, 2**32 - 1), self, 'seed', seed,
+                'an integer of at least 0 and 32 bits')
         self.num_frames = num_frames
         self.random = random
         self.resample_every_epoch = resample_every_epoch

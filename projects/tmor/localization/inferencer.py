@@ -96,6 +96,14 @@ class LocalizeInferencer(BaseInferencer):
     names_classes = True
     published = PublishedKeys(dataset=('window', 'stride'), metric=('segments', ))
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        window, stride = self.dataset.get('window'), self.dataset.get('stride')
+        if window is not None and stride is not None:
+            window_starts(window, window, stride)
+        if self._to_segments:
+            self._to_segments(np.eye(2))
+
     def make_windows(self, group, options) -> FrameWindows:
         """Cut windows as in the test set of the config."""
         return FrameWindows(group[0].ann, options.window or self.dataset.get('window'),

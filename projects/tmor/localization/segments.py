@@ -4,8 +4,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from mofm.registry import FUNCTIONS
+from mofm.utils.checks import is_number, show
 
 from .datasets import runs
+
+_MAX_SIGMA = 100
 
 
 @FUNCTIONS.register_module()
@@ -48,6 +51,8 @@ def threshold_segments(scores: np.ndarray, threshold: float = 0.5, sigma: float 
 
 
 def _smooth(scores, sigma):
+    if not is_number(sigma, 0, _MAX_SIGMA):
+        raise ValueError(f'sigma: found {show(sigma)}, expected a number from 0 to {_MAX_SIGMA}')
     scores = np.asarray(scores, np.float64)
     return gaussian_filter1d(scores, sigma, axis=0, mode='nearest') if sigma else scores
 
