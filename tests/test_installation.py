@@ -1,10 +1,13 @@
 """The plug-ins in projects/ are importable from the checkout and after installation."""
 
+import importlib.metadata
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import cv2
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,3 +40,10 @@ def test_package_data_with_marker_of_types_exists():
     for package, patterns in data.items():
         for pattern in patterns:
             assert any(ROOT.joinpath(*package.split('.')).glob(pattern)), (package, pattern)
+
+
+def test_installed_opencv_is_whole_and_of_one_version():
+    versions = {found.version for found in importlib.metadata.distributions()
+                if found.metadata['Name'].startswith('opencv')}
+    assert versions == {cv2.version.opencv_version}
+    assert cv2.resize(cv2.UMat(4, 4, cv2.CV_8U), (2, 2)).get().shape == (2, 2)

@@ -1,8 +1,12 @@
 """Workflow, templates, pins, versions, and names in texts."""
 
+import ast
+import importlib.metadata
+import json
 import pkgutil
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,16 +39,84 @@ def test_issue_form_has_name_description_and_unique_ids(path):
     assert len(set(ids)) == len(ids)
 
 
-def test_requirements_of_setup_are_pinned_in_the_lock():
-    def names(text: str) -> set[str]:
-        return set(re.findall(r'^\s*\'?([A-Za-z0-9_.-]+)[\[\w\]]*[=<>\']', text, re.MULTILINE))
+def pins(name: str) -> list[str]:
+    """Lines of a file of pinned versions, without comments, continued lines joined."""
+    text = (ROOT / 'requirements' / name).read_text().replace('\\\n', ' ')
+    return [' '.join(line.split()) for line in text.splitlines() if line.strip()[:1] not in '#']
 
-    lists = (ROOT / 'setup.py').read_text().split('setup(\n')[0]
-    wanted = names(lists[lists.index('CORE = ['):lists.index('LANGUAGE = [')]
-                   + lists[lists.index('TESTS = ['):])
-    pinned = names((ROOT / 'requirements/lock.txt').read_text())
 
-    assert wanted <= pinned
+def plain(requirement: str) -> str:
+    """Name of a requirement as package indices compare it."""
+    return re.sub(r'[-_.]+', '-', re.match(r'[\w.-]+', requirement)[0]).lower()
+
+
+@pytest.fixture(scope='module')
+def declared() -> dict[str, set[str]]:
+    """Names of the packages that setup.py asks for, by extra; '' for all users."""
+    code = ('import json, setuptools; from distutils.core import run_setup; '
+            'd = run_setup("setup.py", stop_after="init"); '
+            'print(json.dumps({"": d.install_requires, **d.extras_require}))')
+    found = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout
+    return {extra: set(map(plain, lines)) for extra, lines in json.loads(found).items()}
+
+
+LOCKS = ['lock.txt', 'torch.txt', 'torch_cpu.txt', 'numpy2.txt', 'pose.txt']
+
+
+def test_packages_of_setup_are_in_the_pinned_set(declared):
+    pinned = {plain(line) for name in ('lock.txt', 'torch.txt', 'pose.txt') for line in pins(name)}
+    wanted = set().union(*declared.values()) - declared['language']
+    assert wanted - pinned == {'opencv-contrib-python'}  # writes the files of opencv-python
+
+
+def test_opencv_is_one_version_in_one_wheel():
+    setup = re.findall(r"'opencv-(?:contrib-)?python==(.+?)'", (ROOT / 'setup.py').read_text())
+    locked = [line.split()[0] for line in pins('lock.txt') if line.startswith('opencv')]
+    assert len(setup) == 2
+    assert locked == [f'opencv-python=={version}' for version in set(setup)]
+
+
+@pytest.mark.parametrize('name', LOCKS)
+def test_pinned_set_has_hashes_of_every_line(name):
+    line = re.compile(r'[\w.-]+==[\w.+]+( ; [\w .\'"()=<>!*]+?)?( --hash=sha256:[0-9a-f]{64})+')
+    assert pins(name)
+    assert not [text[:80] for text in pins(name) if not line.fullmatch(text)]
+
+
+def test_scripts_install_only_with_hashes():
+    assert set(LOCKS) == {path.name for path in (ROOT / 'requirements').glob('*.txt')}
+    text = ''.join((ROOT / 'tools' / name).read_text() for name in ('env.sh', 'run_tests.sh'))
+    calls = re.findall(r'install [^|&]*? -r ', text.replace('\\\n', ' '))
+    assert len(calls) == 5
+    assert not [call for call in calls if '--require-hashes' not in call]
+
+
+def test_imported_packages_are_declared(declared):
+    tests = declared['tests']
+    optional = {'mmpose', 'mmdet'}  # requirements/pose.txt and docs/video.md say how to get them
+    users = declared[''].union(*(declared[e] for e in ('pose', 'export', 'mesh', 'language')))
+    folders = ('mofm', 'projects', 'tools', 'examples', 'benchmarks', 'docs', 'tests')
+    files = {folder: sorted((ROOT / folder).rglob('*.py')) for folder in folders}
+    known = {'mofm', 'projects', 'tests', *sys.stdlib_module_names}
+    scripts = {path.stem for folder in folders[1:-1] for path in files[folder]}
+    owners, undeclared = importlib.metadata.packages_distributions(), []
+    for folder in folders:
+        allowed = optional | users | (set() if folder in ('mofm', 'projects', 'tools') else tests)
+        for path in files[folder]:
+            for name in imported(path) - known - (set() if folder == 'mofm' else scripts):
+                if not {plain(owner) for owner in owners.get(name, [name])} & allowed:
+                    undeclared.append(f'{path.relative_to(ROOT)}: {name}')
+    assert not undeclared
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a file imports, also inside functions."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes
+              if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition('.')[0] for name in names}
 
 
 def test_version_is_the_newest_of_the_changelog_and_of_the_citation():

@@ -18,10 +18,17 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
 fi
 PYTHON="$VIRTUAL_ENV/bin/python"
 # installed once, and again after changes
-if ! cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
+LOCKS="$ROOT/requirements"
+locks() { cat "$LOCKS"/{lock,torch,torch_cpu}.txt "$ROOT/setup.py"; }
+if ! locks | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
     echo 'Installing pinned packages (about 1.6 GB, 2 to 5 minutes, once)'
-    "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on -r "$ROOT/requirements/lock.txt" \
-        && "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e "$ROOT" \
-        && cat "$ROOT/requirements/lock.txt" "$ROOT/setup.py" > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
+    install() { "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on --no-deps "$@"; }
+    # of two wheels of OpenCV in one folder the removal of one breaks the other
+    "$PYTHON" -m pip uninstall -qqy opencv-python opencv-contrib-python \
+        && install --require-hashes -r "$LOCKS/lock.txt" \
+        && { install -q --require-hashes -r "$LOCKS/torch_cpu.txt" 2> /dev/null \
+             || install --require-hashes -r "$LOCKS/torch.txt"; } \
+        && install -q --no-build-isolation -e "$ROOT" \
+        && locks > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
 fi
 export PATH="$VIRTUAL_ENV/bin:$PATH" VIRTUAL_ENV

@@ -4,14 +4,16 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$ROOT"
 if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
-    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps -r requirements/pose.txt \
+    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --require-hashes -r requirements/pose.txt \
         && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
 fi
 bash tools/lint.sh
 # NumPy 2 is in a folder of its own, which precedes the environment
 NUMPY2="$VIRTUAL_ENV/numpy2"
-if [ ! -d "$NUMPY2/numpy" ]; then
-    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --target "$NUMPY2" 'numpy>=2,<3'
+if ! cmp -s requirements/numpy2.txt "$NUMPY2/mofm-numpy2.txt"; then
+    rm -rf "$NUMPY2"
+    "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --require-hashes \
+        --target "$NUMPY2" -r requirements/numpy2.txt && cp requirements/numpy2.txt "$NUMPY2/mofm-numpy2.txt"
 fi
 # one process per core, one thread per process
 export OMP_NUM_THREADS=1
