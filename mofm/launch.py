@@ -74,6 +74,16 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
         torch.distributed.destroy_process_group()
 
 
+def join_processes(cfg: Config):
+    """Initialize the process group, as a Runner does, which makes the work dir before it."""
+    from mmengine.dist import init_dist, is_distributed
+    from mmengine.utils.dl_utils import set_multi_processing
+
+    if cfg.launcher != 'none' and not is_distributed():
+        set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
+        init_dist(cfg.launcher, **cfg.env_cfg.get('dist_cfg', {}))
+
+
 def die_with_launcher():
     """Exit with the launcher; otherwise processes keep training after its ``kill -9``."""
     if sys.platform == 'linux':

@@ -17,12 +17,13 @@ def main(argv=None):
     parser.add_argument('--smoke', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     from mofm.apis.quickstart import run_quickstart
+    from mofm.utils.locks import LockedError
 
     start = time.time()
     configs = Path(__file__).resolve().parents[1] / 'configs/quickstart'
     try:
         files = run_quickstart(configs, args.out, args.smoke)
-    except FileExistsError as error:
+    except (FileExistsError, LockedError) as error:
         raise SystemExit(f'--out: {error}') from error
     print(f'\nDone in {(time.time() - start) / 60:.1f} min. Open:')
     for name, text in files.items():

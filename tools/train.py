@@ -1,10 +1,17 @@
 """Train a config: ``python tools/train.py configs/mofm/dved_tiny.py``."""
 
 import argparse
+from contextlib import ExitStack
 
 from mmengine.config import Config
 
-from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
+from mofm.launch import (
+    add_arguments,
+    config_from_args,
+    join_processes,
+    launch,
+    require_checkpoint,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -13,6 +20,8 @@ def parse_args() -> argparse.Namespace:
     add_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='resume from a checkpoint [newest intact one in the work dir]')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='delete the checkpoints and logs of another training in the work dir')
     parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the total batch size over '
@@ -36,23 +45,27 @@ def check_lr_scaling(cfg: Config):
                              f'disable it and set its eta_max, now {scheduler.eta_max}')
 
 
-def resume_newest(runner):
-    """Resume from the newest intact checkpoint, if any."""
+def resume_newest(runner, run: dict):
+    """Resume from the newest intact checkpoint of the run, or from where the run started."""
     from mofm.engine.runner.access import resume_from
-    from mofm.hub.checkpoint import find_resumable
+    from mofm.engine.runner.work_dir import on_main_process
+    from mofm.hub.resumable import find_resumable
 
     try:
-        checkpoint = find_resumable(runner.work_dir)
+        checkpoint = on_main_process(find_resumable, runner.work_dir, run['id'])
     except ValueError as error:
         raise SystemExit(str(error)) from error
-    if checkpoint:
-        resume_from(runner, checkpoint)
+    if checkpoint or run['resumed_from']:
+        resume_from(runner, checkpoint or run['resumed_from'])
 
 
 def main(args: argparse.Namespace):
     """Train."""
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+
+    from mofm.engine.hooks import RunIdHook
+    from mofm.engine.runner.work_dir import own_work_dir
 
     cfg = config_from_args(args)
     if args.amp:
@@ -63,14 +76,24 @@ def main(args: argparse.Namespace):
         check_lr_scaling(cfg)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
+    if cfg.get('resume') and not args.resume:
+        args.resume = cfg.get('load_from') or 'auto'
+    cfg.resume = False
     if args.resume and args.resume != 'auto':
         require_checkpoint(args.resume)
         cfg.resume = True
         cfg.load_from = args.resume
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    if args.resume == 'auto':
-        resume_newest(runner)
-    runner.train()
+    join_processes(cfg)
+    with ExitStack() as stack:
+        try:
+            run = stack.enter_context(own_work_dir(cfg.work_dir, args.resume, args.overwrite))
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner.register_hook(RunIdHook(run['id']))
+        if args.resume == 'auto':
+            resume_newest(runner, run)
+        runner.train()
 
 
 if __name__ == '__main__':

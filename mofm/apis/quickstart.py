@@ -19,6 +19,7 @@ import mofm
 from mofm.engine.hooks import ProgressHook
 from mofm.evaluation.metrics.score_table import read_predictions
 from mofm.utils.config import load_config
+from mofm.utils.locks import hold_lock
 from mofm.visualization import (
     draw_confusion,
     draw_curves,
@@ -101,7 +102,7 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
         cfg.load_from = checkpoint
         cfg.test_evaluator = [cfg.test_evaluator, dict(type='ScoreTable', out_file=str(scores))]
     else:
-        words = ['python', 'tools/train.py', path]
+        words = ['python', 'tools/train.py', path, '--overwrite']
     if str(work_dir) != default.get('work_dir'):
         words += ['--work-dir', work_dir]
     changed = [f'{key}={value}' for key, value in options.items()
@@ -235,17 +236,15 @@ def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
     return '\n'.join(lines)
 
 
-def _prepare(out: Path):
-    """Make the folder, or clear the results of an earlier quickstart.
-
-    Raises:
-        FileExistsError: If it contains anything else.
-    """
+def _check(out: Path):
+    """Raise a FileExistsError if a folder contains other files than those of a quickstart."""
     if out.exists() and not (out / _MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f'{out}: found other files than those of a quickstart, expected a '
                               'new or empty folder')
-    out.mkdir(parents=True, exist_ok=True)
-    (out / _MARKER).touch()
+
+
+def _clear(out: Path):
+    """Delete the results of an earlier quickstart."""
     shutil.rmtree(out / 'work_dirs', ignore_errors=True)
     for pattern in ('*.png', 'report.md', 'scores.csv'):
         for path in out.glob(pattern):
@@ -265,11 +264,14 @@ def run_quickstart(configs: Path, out: Path, smoke: bool = False) -> dict[str, s
 
     Raises:
         FileExistsError: If the folder contains anything but an earlier quickstart.
+        LockedError: If another quickstart writes to the folder.
     """
     start = time.time()
-    _prepare(out)
-    runs = {stage.name: _run_stage(i, configs, out, smoke) for i, stage in enumerate(STAGES)}
-    pictures = _draw(runs, out)
-    text = _report(runs, pictures, out, time.time() - start)
-    (out / 'report.md').write_text(text, encoding='utf-8')
+    _check(out)
+    with hold_lock(out / _MARKER):
+        _clear(out)
+        runs = {stage.name: _run_stage(i, configs, out, smoke) for i, stage in enumerate(STAGES)}
+        pictures = _draw(runs, out)
+        text = _report(runs, pictures, out, time.time() - start)
+        (out / 'report.md').write_text(text, encoding='utf-8')
     return {'report.md': 'all figures', **pictures}

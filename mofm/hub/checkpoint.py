@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import logging
 import re
 import urllib.request
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 import torch
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -20,7 +18,7 @@ from mofm.utils.checks import found_expected, show
 from mofm.utils.files import atomic_write
 
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
-from .torch_file import is_intact, read_torch_file
+from .torch_file import read_torch_file
 
 _URL = re.compile('https?://', re.IGNORECASE)
 _CHUNK = 2**20
@@ -93,66 +91,6 @@ def find_checkpoint(source: str | Path) -> Path:
         raise FileNotFoundError(f'{source}: no such checkpoint; train it first or set the path, '
                                 'e.g. with --cfg-options (docs/training.md lists the steps)')
     return path
-
-
-def find_resumable(work_dir: str | Path) -> str | None:
-    """Find the newest intact checkpoint of a training.
-
-    The one named by ``last_checkpoint`` comes first, then the others by modification time. Damaged
-    ones are skipped with a warning. The main process searches for all processes, and deletes the
-    unfinished files of killed ones.
-
-    Args:
-        work_dir (str or Path): Folder of the training.
-
-    Returns:
-        str or None: Path of a file, or of a folder with a file per rank; None if there is no
-        checkpoint.
-
-    Raises:
-        ValueError: If there are checkpoints, but none is intact.
-    """
-    found: list[str | None] = [None]
-    if is_main_process():
-        for unfinished in Path(work_dir).glob('*.pth.*.tmp'):
-            unfinished.unlink()
-        found = [_newest_intact(_list_resumable(Path(work_dir)))]
-    broadcast_object_list(found)
-    return found[0]
-
-
-def _list_resumable(work_dir: Path) -> list[Path]:
-    """List checkpoints that can be resumed, newest first; the best and published ones cannot."""
-    saved = [path for path in work_dir.glob('*.pth')
-             if re.fullmatch(r'(epoch|iter)_\d+\.pth|preempted\.pth', path.name)]
-    saved.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    pointer = work_dir / 'last_checkpoint'
-    name = pointer.read_text(encoding='utf-8').strip() if pointer.exists() else ''
-    if name:
-        last = Path(name) if Path(name).exists() else work_dir / Path(name).name  # a moved folder
-        saved = [last] + [path for path in saved if path.resolve() != last.resolve()]
-    return saved
-
-
-def _newest_intact(paths: list[Path]) -> str | None:
-    """Return the first intact checkpoint."""
-    for path in paths:
-        if _is_intact(path):
-            return str(path)
-        print_log(f'{path}: missing or damaged, e.g. truncated; trying the previous checkpoint',
-                  'current', logging.WARNING)
-    if paths:
-        names = ', '.join(path.name for path in paths)
-        raise ValueError(f'{paths[0].parent}: found no intact checkpoint ({names}); name another '
-                         'one by --resume CHECKPOINT, or omit --resume to start a new training')
-    return None
-
-
-def _is_intact(path: Path) -> bool:
-    """Return whether all checksums of a checkpoint, or of a folder with one per rank, hold."""
-    if path.is_dir():
-        return any(path.iterdir()) and all(map(is_intact, path.glob('rank*.pth')))
-    return is_intact(path)
 
 
 def load_local(filename: str, map_location=None) -> dict:

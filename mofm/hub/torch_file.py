@@ -478,6 +478,8 @@ def _read_zip(path: Path, device: torch.device, ignore: bool) -> Any:
             _require(info is not None and info.file_size == numel * dtype.itemsize,
                      'a storage of {} values of type {} with {} bytes', numel, dtype,
                      info and info.file_size)
+            if device.type == 'meta':
+                return torch.empty(numel, dtype=dtype, device=device)
             values = torch.empty(numel, dtype=dtype)
             target = memoryview(_as_bytes(values))
             with archive.open(info) as file:  # compares the checksum at the end
@@ -527,7 +529,8 @@ def read_torch_file(path: Path, device: str | torch.device | None = None,
 
     Args:
         path (Path): The file.
-        device (str or torch.device, optional): Device of the tensors, by default the CPU.
+        device (str or torch.device, optional): Device of the tensors, by default the CPU; with
+            'meta' their values are not read.
         ignore (bool): Replace objects of unknown classes, e.g. a learning rate schedule, instead
             of refusing them. Defaults to False.
 

@@ -1,6 +1,7 @@
 """Checkpoints are written as a whole, and the newest whole one is found."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,12 @@ from mmengine.fileio import get_file_backend
 from mmengine.runner.checkpoint import save_checkpoint
 
 from mofm.engine import AtomicLocalBackend
-from mofm.hub import checkpoint
-from mofm.hub.checkpoint import find_resumable
+from mofm.hub import find_resumable, resumable
 
 
-def save(path, value=0):
-    save_checkpoint(dict(state_dict=dict(weight=torch.full((1000, ), float(value)))), str(path))
+def save(path, value=0, iteration=0, epoch=0):
+    save_checkpoint(dict(meta=dict(iter=iteration, epoch=epoch),
+                         state_dict=dict(weight=torch.full((1000, ), float(value)))), str(path))
     return str(path)
 
 
@@ -117,26 +118,61 @@ def test_atomic_write_follows_links_and_pipes(tmp_path):
     assert not pipe.is_file()
 
 
-def test_find_resumable_takes_the_newest(tmp_path):
-    """What last_checkpoint names, then by time; never the best, published or foreign ones."""
+def test_find_resumable_takes_the_last_iteration(tmp_path):
+    """By what is inside, not by time or name; never the best, published or foreign ones."""
     assert find_resumable(tmp_path) is None
     assert find_resumable(tmp_path / 'none') is None
-    for seconds, name in enumerate(('epoch_1', 'iter_5', 'epoch_2', 'best_acc_top1_epoch_2',
-                                    'epoch_2-0a1b2c3d', 'weights'), start=1000):
-        at(save(tmp_path / f'{name}.pth'), seconds)
+    for seconds, (name, iteration) in enumerate((
+            ('preempted', 29), ('epoch_10', 20), ('iter_25', 25), ('epoch_9', 18),
+            ('best_acc_top1_epoch_2', 40), ('epoch_2-0a1b2c3d', 50), ('weights', 60))):
+        at(save(tmp_path / f'{name}.pth', iteration=iteration), 5000 - seconds)
+    for name in ('preempted', 'iter_25', 'epoch_10', 'epoch_9'):
+        assert find_resumable(tmp_path) == str(tmp_path / f'{name}.pth')
+        (tmp_path / f'{name}.pth').unlink()
+    assert find_resumable(tmp_path) is None
+
+
+def test_find_resumable_prefers_the_end_of_an_epoch_to_its_last_iteration(tmp_path):
+    """Preempted at the last iteration, resumed, and killed: the epoch is done."""
+    for name, epoch, seconds in (('preempted', 1, 2000), ('epoch_2', 2, 1000)):
+        at(save(tmp_path / f'{name}.pth', iteration=8, epoch=epoch), seconds)
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
-    at(tmp_path / 'iter_5.pth', 2000)
-    assert find_resumable(tmp_path) == str(tmp_path / 'iter_5.pth')
+
+
+def test_find_resumable_of_a_copied_work_dir_stays_within_it(tmp_path):
+    """last_checkpoint has an absolute path, which may exist."""
+    original, copied = tmp_path / 'original', tmp_path / 'copied'
+    save(original / 'epoch_2.pth', iteration=2)
+    save(original / 'step_7.pth', iteration=7)
+    save(copied / 'epoch_1.pth', iteration=1)
+    for name in ('step_7.pth', 'epoch_2.pth'):
+        for pointer in (str(original / name), f'/gone/{name}\n', f'C:\\runs\\{name}', name,
+                        f'../original/{name}'):
+            (copied / 'last_checkpoint').write_text(pointer)
+            assert find_resumable(copied) == str(copied / 'epoch_1.pth')
+    shutil.copy(original / 'step_7.pth', copied)  # another name, which only last_checkpoint tells
+    (copied / 'last_checkpoint').write_text(str(original / 'step_7.pth'))
+    assert find_resumable(copied) == str(copied / 'step_7.pth')
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'\n', b'\xff\xfe\x00\x80', bytes(100), b'x' * 5000, b'..', b'.', b'/', b'a\0b',
+    b'line\nanother', 'ünï.pth'.encode('utf-16'), b'epoch_9.pth', b'notes.txt', b'logs', None])
+def test_find_resumable_ignores_garbage_in_last_checkpoint(tmp_path, content):
+    """None: a folder. The whole checkpoints beside it are found."""
+    save(tmp_path / 'epoch_1.pth')
+    (tmp_path / 'notes.txt').write_text('mine')
+    (tmp_path / 'logs').mkdir()
     pointer = tmp_path / 'last_checkpoint'
-    pointer.write_text(str(tmp_path / 'epoch_1.pth'))
+    pointer.mkdir() if content is None else pointer.write_bytes(content)
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
-    pointer.write_text('')  # killed while it was written
-    assert find_resumable(tmp_path) == str(tmp_path / 'iter_5.pth')
-    elsewhere = save(tmp_path / 'other/step_7.pth')
-    pointer.write_text(elsewhere)
-    assert find_resumable(tmp_path) == elsewhere
-    pointer.write_text('/before/the/move/epoch_2.pth\n')
-    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
+
+
+@pytest.mark.parametrize('meta', [None, 'text', 7, dict(), dict(iter='8'), dict(iter=[])])
+def test_find_resumable_puts_checkpoints_without_iteration_last(tmp_path, meta):
+    torch.save(dict(meta=meta, state_dict={}), tmp_path / 'epoch_9.pth')
+    save(tmp_path / 'epoch_1.pth', iteration=1)
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
 
 
 @pytest.mark.parametrize('damage', [
@@ -145,36 +181,34 @@ def test_find_resumable_takes_the_newest(tmp_path):
     lambda data: data[:-500] + bytes(500), lambda data: bytes(len(data))])
 def test_find_resumable_names_damaged_checkpoints(tmp_path, damage, monkeypatch):
     warnings = []
-    monkeypatch.setattr(checkpoint, 'print_log', lambda text, *_: warnings.append(text))
+    monkeypatch.setattr(resumable, 'print_log', lambda text, *_: warnings.append(text))
     paths = [tmp_path / f'epoch_{epoch}.pth' for epoch in (1, 2, 3)]
-    for path in paths:
-        save(path, 1)
-        at(path, 1000 + len(path.name))
+    for epoch, path in enumerate(paths, start=1):
+        save(path, 1, iteration=8 * epoch)
     whole = paths[2].read_bytes()
     assert damage(whole) != whole
     paths[2].write_bytes(damage(whole))
     (tmp_path / 'last_checkpoint').write_text(str(paths[2]))
-    at(paths[1], 3000)
     assert find_resumable(tmp_path) == str(paths[1])
     assert [text.split(',')[0] for text in warnings] == [f'{paths[2]}: missing or damaged']
     for path in paths:
         path.write_bytes(damage(whole))
-    with pytest.raises(ValueError, match=r'found no intact checkpoint \(epoch_3.pth, epoch_\d'):
+    with pytest.raises(ValueError, match=r'no intact checkpoint of the run \(epoch_3.pth, e'):
         find_resumable(tmp_path)
 
 
 def test_find_resumable_refuses_deleted_checkpoints(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
-    with pytest.raises(ValueError, match='omit --resume to start a new training'):
+    with pytest.raises(ValueError, match='start a new training with --overwrite or another'):
         find_resumable(tmp_path)
 
 
 def test_find_resumable_needs_all_shards(tmp_path):
     """A folder with a file for each rank, of which all must be whole."""
     older, folder = tmp_path / 'epoch_1.pth', tmp_path / 'epoch_2.pth'
-    at(save(older), 1000)
+    save(older, iteration=8)
     for rank in range(2):
-        save(folder / f'rank{rank}.pth')
+        save(folder / f'rank{rank}.pth', iteration=16)
     assert find_resumable(tmp_path) == str(folder)
     (folder / 'rank1.pth').write_bytes((folder / 'rank1.pth').read_bytes()[:-9])
     assert find_resumable(tmp_path) == str(older)

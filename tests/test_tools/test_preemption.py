@@ -62,10 +62,10 @@ custom_hooks = [*_base_.custom_hooks, dict(type='PauseHook', after={after})]
     command = [str(waits if part == config else part) for part in command]
     command += ['--work-dir', str(work_dir), *OPTIONS]
     out, err = (work_dir.with_suffix(suffix) for suffix in ('.out', '.err'))
+    path = f'{ROOT}{os.pathsep}{Path(__file__).parent}'
     with open(out, 'w') as stdout, open(err, 'w') as stderr:
-        process = subprocess.Popen(
-            command, env=environment(PYTHONPATH=str(Path(__file__).parent)), stdout=stdout,
-            stderr=stderr, start_new_session=True)
+        process = subprocess.Popen(command, env=environment(PYTHONPATH=path), stdout=stdout,
+                                   stderr=stderr, start_new_session=True)
     end = time.monotonic() + 200
     while after not in losses(work_dir):
         if process.poll() is not None or time.monotonic() > end:
@@ -148,7 +148,7 @@ def test_resume_skips_damaged_checkpoints(train, tmp_path):
         assert torch.equal(again['state_dict'][name], weight), name
     for path in tmp_path.glob('*.pth'):
         truncate(path)
-    with pytest.raises(SystemExit, match=r'found no intact checkpoint \(epoch_3.pth, epoch_'):
+    with pytest.raises(SystemExit, match=r'no intact checkpoint of the run \(epoch_3.pth, e'):
         train(tmp_path, '--resume')
 
 

@@ -1,9 +1,11 @@
 """train.py and test.py, alone and in two processes; resume after a kill; bad input."""
 
 import csv
+import json
 import pickle
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 import torch
 
 from mofm.hub.checkpoint import load_local
-from tests.test_tools.tool_runner import ROOT, bash, environment, metrics, python
+from tests.test_tools.tool_runner import ROOT, bash, environment, here, metrics, python
 
 pytestmark = pytest.mark.slow
 OPTIONS = '--cfg-options'
@@ -223,3 +225,41 @@ def test_dist_test_ends_when_a_process_fails(config, truncated, tmp_path):
     done = bash('dist_test.sh', config, truncated, 2, '--work-dir', tmp_path, check=False)
     assert any('truncated.pth: not a readable checkpoint' in line
                for line in last_lines(done)[-5:])
+
+
+def test_second_training_in_a_work_dir_is_refused_until_overwrite(config, trained, tmp_path):
+    """Also with two processes, which both stop; tests do not count as runs."""
+    work_dir = shutil.copytree(trained, tmp_path / 'work')
+    before = {path: path.read_bytes() for path in work_dir.rglob('*') if path.is_file()}
+    command = config, '--seed', 1, '--work-dir', work_dir
+    tail = OPTIONS, 'train_cfg.max_epochs=1'
+    alone = here('train.py', *command, *tail, check=False)
+    both = bash('dist_train.sh', config, 2, *command[1:], *tail, check=False)
+    words = f'{work_dir}: belongs to another training (epoch_1.pth, epoch_2.pth); add --resume'
+    assert words in alone.stderr
+    assert words in both.stderr
+    assert alone.returncode == both.returncode == 1
+    assert {path: path.read_bytes() for path in work_dir.rglob('*') if path.is_file()
+            and path.name != 'run.lock'} == {p: b for p, b in before.items()
+                                             if p.name != 'run.lock'}
+    here('test.py', config, work_dir / 'epoch_2.pth', '--work-dir', work_dir)
+    here('train.py', *command, '--overwrite', *tail)
+    assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
+    run = json.loads((work_dir / 'run.json').read_text())['id']
+    meta = load(work_dir / 'epoch_1.pth')['meta']
+    assert (meta['run_id'], meta['seed']) == (run, 1)
+    assert len(list(work_dir.glob('*/report.html'))) == 1  # of the test
+    here('test.py', config, work_dir / 'epoch_1.pth', '--work-dir', tmp_path / 'tested')
+    here('train.py', config, '--work-dir', tmp_path / 'tested', *tail)
+
+
+def test_copied_work_dir_resumes_from_its_own_checkpoints(config, trained, tmp_path):
+    """The original is complete, and last_checkpoint names it."""
+    work_dir = shutil.copytree(trained, tmp_path / 'work')
+    (work_dir / 'epoch_2.pth').unlink()
+    before = {path: path.read_bytes() for path in trained.rglob('*') if path.is_file()}
+    done = here('train.py', config, '--work-dir', work_dir, '--resume')
+    assert 'resumed epoch: 1, iter: 8' in done.stdout
+    for name, weight in load(trained / 'epoch_2.pth')['state_dict'].items():
+        assert torch.equal(load(work_dir / 'epoch_2.pth')['state_dict'][name], weight), name
+    assert {path: path.read_bytes() for path in trained.rglob('*') if path.is_file()} == before

@@ -6,7 +6,8 @@ from .fit_kmeans_hook import FitKMeansHook
 from .preemption_hook import PreemptionHook
 from .progress_hook import ProgressHook
 from .report_hook import ReportHook
+from .run_id_hook import RunIdHook
 from .visualization_hook import MotionVisualizationHook
 
 __all__ = ['AnnealHook', 'CheckpointGuardHook', 'FitKMeansHook', 'MotionVisualizationHook',
-           'PreemptionHook', 'ProgressHook', 'ReportHook']
+           'PreemptionHook', 'ProgressHook', 'ReportHook', 'RunIdHook']

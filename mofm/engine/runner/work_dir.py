@@ -1,0 +1,174 @@
+"""Owner of a work dir: one run, whose ID is in ``run.json`` and in the checkpoints."""
+
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.fileio import put_text
+from mmengine.logging import print_log
+
+from mofm.hub.resumable import list_checkpoints, place
+from mofm.utils.locks import LockedError, hold_lock
+
+_NAMES_SHOWN = 4
+
+
+def on_main_process(function: Callable, *args) -> Any:
+    """Call a function on the main process; all processes get its result or its error.
+
+    Raises:
+        ValueError: If the function raises it or an OSError.
+    """
+    results = [None, None]
+    if is_main_process():
+        try:
+            results[0] = function(*args)
+        except (OSError, ValueError) as error:
+            results[1] = str(error)
+    broadcast_object_list(results)
+    if results[1] is not None:
+        raise ValueError(results[1])
+    return results[0]
+
+
+@contextmanager
+def own_work_dir(work_dir: str | Path, resume: str | None = None,
+                 overwrite: bool = False) -> Iterator[dict]:
+    """Own a work dir during a training, alone.
+
+    A work dir without checkpoints is free. Results of tests and other files do not matter.
+
+    Args:
+        work_dir (str or Path): Folder, made if needed.
+        resume (str, optional): ``'auto'`` to continue the run of the folder, or a checkpoint.
+        overwrite (bool): Delete the checkpoints and logs of the run before; with a checkpoint of
+            the same folder only the later ones. Defaults to False.
+
+    Yields:
+        dict: ``id`` of the run, None for one of version 0.2; ``resumed_from``, a checkpoint of
+        another folder that the run starts from, or None.
+
+    Raises:
+        ValueError: If another process trains in the folder, or another run has checkpoints there.
+    """
+    work_dir = Path(work_dir)
+    with ExitStack() as stack:
+
+        def claim() -> dict:
+            try:
+                stack.enter_context(hold_lock(work_dir / 'run.lock'))
+            except LockedError as error:
+                raise ValueError(f'{work_dir}: another training writes here ({error}); wait for '
+                                 'its end, or set another --work-dir') from None
+            return _claim(work_dir, resume, overwrite)
+
+        yield on_main_process(claim)
+
+
+def _claim(work_dir: Path, resume: str | None, overwrite: bool) -> dict:
+    """Find or start the run of a locked work dir, see :func:`own_work_dir`."""
+    if resume == 'auto' and overwrite:
+        raise ValueError('found --resume and --overwrite, expected one of them: the first '
+                         'continues a training, the second deletes it')
+    run, saved = _read_run(work_dir), _existing(work_dir)
+    if run is None:
+        ids = [meta.get('run_id') for meta in saved.values() if meta is not None]
+        run = _run(*(ids or [uuid.uuid4().hex])[:1])
+    elif run['overwrites']:  # deletion that was killed
+        _delete(work_dir, saved, run['overwrites'])
+        saved = _existing(work_dir)
+    own = _of_runs(saved, [run['id']])
+    source = work_dir.resolve() / Path(resume or '').name
+    if resume == 'auto':
+        run['overwrites'] = []
+    elif source in own and source == Path(resume).resolve():
+        later = [path for path, meta in own.items() if place(meta) > place(own[source])]
+        if later and not overwrite:
+            raise ValueError(f'{work_dir}: found later checkpoints than {source.name} '
+                             f'({_names(later)}); add --overwrite to delete them, or set another '
+                             '--work-dir')
+        for path in later:
+            _remove(path)
+    else:
+        if saved and not overwrite:
+            raise ValueError(f'{work_dir}: belongs to another training ({_names(saved)}); add '
+                             '--resume to continue that one, --overwrite to delete what it wrote, '
+                             'or set another --work-dir')
+        foreign = saved.keys() - own.keys()
+        if foreign:
+            raise ValueError(f'{work_dir}: found checkpoints of several trainings '
+                             f'({_names(foreign)}); move those to keep elsewhere')
+        old, run = run['id'], _run(uuid.uuid4().hex, resume and os.path.abspath(resume))
+        _write(work_dir, dict(run, overwrites=[old]))
+        _delete(work_dir, own, [old], logs=overwrite)
+    _write(work_dir, run)
+    return run
+
+
+def _run(run_id: str | None, resumed_from: str | None = None) -> dict:
+    return dict(id=run_id, resumed_from=resumed_from, overwrites=[])
+
+
+def _read_run(work_dir: Path) -> dict | None:
+    """Read the run of a work dir, None if there is none."""
+    path = work_dir / 'run.json'
+    try:
+        run = {**_run(None), **json.loads(path.read_text(encoding='utf-8'))}
+        if not isinstance(run['id'], str | None) or not isinstance(run['overwrites'], list):
+            raise ValueError('unexpected content')
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        print_log(f'{path}: ignored, not readable ({error}); the newest checkpoint names the run',
+                  'current', logging.WARNING)
+        return None
+    return run
+
+
+def _write(work_dir: Path, run: dict):
+    """Write the run of a work dir."""
+    put_text(json.dumps(run, indent=1), work_dir / 'run.json')
+
+
+def _existing(work_dir: Path) -> dict[Path, dict | None]:
+    """List the checkpoints in a work dir without those that only ``last_checkpoint`` names."""
+    listed = list_checkpoints(work_dir.resolve())
+    return {path: meta for path, meta in listed.items() if path.exists()}
+
+
+def _of_runs(checkpoints: dict, ids: list) -> dict[Path, dict | None]:
+    """Select the checkpoints of some runs, and the unreadable ones."""
+    return {path: meta for path, meta in checkpoints.items()
+            if meta is None or meta.get('run_id') in ids}
+
+
+def _delete(work_dir: Path, checkpoints: dict, ids: list, logs: bool = True):
+    """Delete checkpoints of some runs, and the files of their logs; no others."""
+    (work_dir / 'last_checkpoint').unlink(missing_ok=True)
+    for path in _of_runs(checkpoints, ids):
+        _remove(path)
+    for scalars in work_dir.glob('*_*/vis_data/scalars.json') if logs else ():
+        folder = scalars.parents[1]
+        for path in (scalars, scalars.with_name('config.py'), folder / f'{folder.name}.log'):
+            path.unlink(missing_ok=True)
+        for empty in (scalars.parent, folder):
+            with suppress(OSError):  # has files of others
+                empty.rmdir()
+
+
+def _remove(path: Path):
+    """Remove a checkpoint, a file or a folder with a file per rank."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _names(paths: Iterable[Path]) -> str:
+    """Format the names of some files."""
+    names = sorted(path.name for path in paths)
+    return ', '.join(names[:_NAMES_SHOWN]) + (', ...' if len(names) > _NAMES_SHOWN else '')
