@@ -1,28 +1,119 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and locks of files that one process writes."""
 
+import contextlib
+import errno
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a binary file that appears complete, when the block ends, or not at all.
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path whose file becomes ``path`` when the block ends, or is removed.
 
-    It is written as ``NAME.<random>.tmp`` in the same folder and renamed after a flush to the
-    disk. A symbolic link stays one.
+    The name keeps the suffix, from which writers such as Matplotlib choose a format. An
+    ``OSError`` names ``path``, e.g. that of a full disk. A symbolic link stays one.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp')
+    temporary = path.with_name(f'{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}')
     try:
-        with temporary.open('xb') as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        error.filename2 = None
         raise
+    finally:
+        with contextlib.suppress(OSError):  # a removed or read-only folder
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = 'wb', newline: str | None = None) -> Iterator[IO]:
+    """Open a file that appears complete, when the block ends, or not at all.
+
+    It is flushed to the disk before it is renamed, see :func:`atomic_path`.
+
+    Args:
+        path (str or Path): The file.
+        mode (str): ``'wb'``, or ``'w'`` for text in UTF-8.
+        newline (str, optional): See ``open``.
+    """
+    with atomic_path(path) as temporary, temporary.open(
+            mode.replace('w', 'x'), encoding=None if 'b' in mode else 'utf-8',
+            newline=newline) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove_unfinished(path: Path):
+    """Remove the temporary files that killed processes left of a file that is locked."""
+    for file in path.parent.glob(f'{path.stem}.*.tmp{path.suffix}'):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, seconds: float = 1) -> Iterator[None]:
+    """Hold the lock of a file or folder, which only one process writes.
+
+    The lock ends with the process, whatever ends it. Its file ``.NAME.lock`` is removed with the
+    lock; one that a killed process left is used again.
+
+    Args:
+        path (str or Path): What is written; its folder is made if needed.
+        seconds (float): How long to wait, e.g. for the processes of a killed one to end.
+
+    Raises:
+        OSError: If another process holds the lock, or the folder is not writable.
+    """
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f'.{path.name}.lock'))
+    try:
+        lock.acquire(timeout=seconds)
+        while not os.path.exists(lock.lock_file):  # its last holder has just removed it
+            lock.release()
+            lock.acquire(timeout=seconds)
+    except Timeout:
+        raise BlockingIOError(errno.EAGAIN, 'another process writes it; wait until it ends, or '
+                              'use another path', str(path)) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+def check_space(folder: str | Path, size: int):
+    """Check that a folder can be written and has space for a file.
+
+    Args:
+        folder (str or Path): Made if needed.
+        size (int): Bytes of the file.
+
+    Raises:
+        OSError: If it is not writable, or the disk or the quota is full.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        error.filename = str(folder)
+        raise
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(errno.ENOSPC, f'found {free / 1e6:,.0f} MB free, expected {size / 1e6:,.0f} '
+                      'MB for the next checkpoint; make room and start again', str(folder))

@@ -1,0 +1,125 @@
+"""Processes that end with their parent, whatever ends it."""
+
+import ctypes
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+
+def end_with_parent(parent: int | None = None):
+    """End this process with its parent, also after ``kill -9``; only Linux offers this.
+
+    Args:
+        parent (int, optional): Process ID of the parent, which may have ended before the call.
+    """
+    if sys.platform == 'linux':
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if parent not in (None, os.getppid()):
+            os._exit(1)
+
+
+@contextmanager
+def blocked(*signals: signal.Signals) -> Iterator[None]:
+    """Block signals in this thread; processes that start in the block are born with the mask."""
+    if not hasattr(signal, 'pthread_sigmask'):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run_parallel(function: Callable[[Any], Any], items: Iterable,
+                 workers: int) -> Iterator[tuple[Any, Any]]:
+    """Call a function for each item in several processes.
+
+    The processes end with this one, when the iterator is closed, and at the first error; Ctrl-C is
+    for this process alone.
+
+    Args:
+        function (Callable): Picklable, sent to each process once.
+        items (Iterable): Its arguments.
+        workers (int): Number of processes.
+
+    Yields:
+        tuple: Item and result, in the order of completion.
+
+    Raises:
+        RuntimeError: If a process is killed, e.g. for its memory.
+    """
+    context = multiprocessing.get_context()
+    # the parent of a process of a fork server is the server
+    parent = None if context.get_start_method() == 'forkserver' else os.getpid()
+    todo, running, current = iter(items), {}, {}
+
+    def send_next(pipe):
+        for item in todo:
+            current[pipe] = item
+            with suppress(BrokenPipeError):  # the process is dead, see below
+                pipe.send(item)
+            return
+
+    try:
+        with blocked(signal.SIGINT):  # until the process ignores it
+            for _ in range(workers):
+                ours, theirs = context.Pipe()
+                running[ours] = context.Process(target=_work, args=(theirs, parent), daemon=True)
+                running[ours].start()
+                theirs.close()  # a dead process is the end of the file
+        for pipe in running:
+            with suppress(BrokenPipeError):
+                pipe.send(function)
+            send_next(pipe)
+        while current:
+            for pipe in wait(list(current)):
+                try:
+                    error, value = pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    running[pipe].join()
+                    raise RuntimeError(
+                        f'a process ended with exit code {running[pipe].exitcode} at '
+                        f'{str(current[pipe])[:100]}; if memory is short, use fewer '
+                        'processes') from None
+                if error:
+                    raise value from RuntimeError(error)
+                item = current.pop(pipe)
+                send_next(pipe)
+                yield item, value
+    finally:
+        for process in running.values():
+            process.kill()
+        for pipe, process in running.items():
+            process.join()
+            pipe.close()
+
+
+def _work(pipe: Connection, parent: int | None):
+    """Call the function for the received items until the pipe or the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, 'pthread_sigmask'):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    end_with_parent(parent)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        function = pipe.recv()
+        while True:
+            item = pipe.recv()
+            try:
+                answer = '', function(item)
+            except BaseException as error:
+                answer = traceback.format_exc(), error
+                try:
+                    pickle.loads(pickle.dumps(answer))
+                except Exception:
+                    answer = answer[0], RuntimeError(f'{type(error).__name__}: {error}')
+            pipe.send(answer)
