@@ -4,9 +4,10 @@ python tools/convert_checkpoint.py projects.motionbert best_epoch.bin work_dirs/
 python tools/convert_checkpoint.py projects.tmor work_dirs/mine/epoch_65.pth mine.pt
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import importlib
-import sys
 
 
 def main(argv=None):
@@ -17,13 +18,10 @@ def main(argv=None):
     parser.add_argument('target', help='output file of the other kind')
     args = parser.parse_args(argv)
     from mofm.hub.released import convert_checkpoint  # loads torch
-    try:
-        names = importlib.import_module(f'{args.project}.released')
-        count = convert_checkpoint(args.source, args.target, names)
-    except (OSError, ValueError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    names = importlib.import_module(f'{args.project}.released')
+    count = convert_checkpoint(args.source, args.target, names)
     print(f'{args.target}: {count} tensors')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, ImportError, OSError, ValueError)

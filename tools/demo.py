@@ -7,10 +7,11 @@ python tools/demo.py data/mine.pkl --config FOLDER --task-options gallery=exempl
 Tasks are listed in docs/inference.md; those of a project need a config of the project.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import csv
 import re
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -139,7 +140,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, ImportError, OSError, TypeError, ValueError)

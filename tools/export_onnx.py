@@ -4,6 +4,8 @@ The model maps keypoints in pixels to results, see docs/deployment.md. It is com
 before it is written.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 from pathlib import Path
 
@@ -34,14 +36,11 @@ def main():
     from mofm.apis.export import describe_onnx, export_onnx  # heavy
     from mofm.apis.model import init_model
 
-    try:
-        model = init_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
-        difference = export_onnx(model, args.out, args.tolerance)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    model = init_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
+    difference = export_onnx(model, args.out, args.tolerance)
     print('\n'.join(describe_onnx(args.out)))
     print('difference from torch: ' + ', '.join(f'{k} {v:.1e}' for k, v in difference.items()))
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, ImportError, OSError, RuntimeError, ValueError)

@@ -5,6 +5,8 @@ The output is a config without bases:
 python tools/print_config.py configs/dt1_penn_tiny.py > mine.py
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 
 from mofm.launch import add_arguments, config_from_args
@@ -18,4 +20,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

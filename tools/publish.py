@@ -3,6 +3,8 @@
 Writes weights (safetensors), config, class names and a model card, see docs/models.md.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 from pathlib import Path
 
@@ -31,14 +33,11 @@ def main():
     args = parse_args()
     from mofm.apis.publish import publish  # heavy
 
-    try:
-        weights, dropped = publish(**vars(args))
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    weights, dropped = publish(**vars(args))
     before, after = (Path(p).stat().st_size / 2**20 for p in (args.checkpoint, weights))
     print(f'{args.checkpoint} {before:.1f} MiB -> {weights} {after:.1f} MiB, '
           f'without {", ".join(dropped) or "anything dropped"}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, OSError, ValueError)

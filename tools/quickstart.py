@@ -4,6 +4,8 @@ Runs the configs of ``configs/quickstart/`` in order, like ``tools/train.py`` an
 ``tools/test.py``, and writes one folder with a picture of each stage and a report.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import time
 from pathlib import Path
@@ -17,18 +19,14 @@ def main(argv=None):
     parser.add_argument('--smoke', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     from mofm.apis.quickstart import run_quickstart
-    from mofm.utils.locks import LockedError
 
     start = time.time()
     configs = Path(__file__).resolve().parents[1] / 'configs/quickstart'
-    try:
-        files = run_quickstart(configs, args.out, args.smoke)
-    except (FileExistsError, LockedError) as error:
-        raise SystemExit(f'--out: {error}') from error
+    files = run_quickstart(configs, args.out, args.smoke)
     print(f'\nDone in {(time.time() - start) / 60:.1f} min. Open:')
     for name, text in files.items():
         print(f'  {args.out / name}: {text}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, OSError)

@@ -5,6 +5,8 @@ the worst mistakes as animations. Metrics with result files write to ``WORK_DIR/
 ``out_dir`` is set.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import inspect
 from pathlib import Path
@@ -65,4 +67,4 @@ def test(cfg: Config, args: argparse.Namespace):
 
 
 if __name__ == '__main__':
-    launch(main, parse_args())
+    run_tool(lambda: launch(main, parse_args()))

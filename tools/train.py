@@ -1,5 +1,7 @@
 """Train a config: ``python tools/train.py configs/mofm/dved_tiny.py``."""
 
+from mofm.utils.tool import run_tool
+
 import argparse
 from contextlib import ExitStack
 
@@ -97,4 +99,4 @@ def main(args: argparse.Namespace):
 
 
 if __name__ == '__main__':
-    launch(main, parse_args())
+    run_tool(lambda: launch(main, parse_args()), hint='the same command with --resume continues')

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and locks of files that one process writes."""
+"""Files that appear complete or not at all, and space for them."""
 
 import contextlib
 import errno
@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
-
-from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -59,39 +57,6 @@ def remove_unfinished(path: Path):
     """Remove the temporary files that killed processes left of a file that is locked."""
     for file in path.parent.glob(f'{path.stem}.*.tmp{path.suffix}'):
         file.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(path: str | Path, seconds: float = 1) -> Iterator[None]:
-    """Hold the lock of a file or folder, which only one process writes.
-
-    The lock ends with the process, whatever ends it. Its file ``.NAME.lock`` is removed with the
-    lock; one that a killed process left is used again.
-
-    Args:
-        path (str or Path): What is written; its folder is made if needed.
-        seconds (float): How long to wait, e.g. for the processes of a killed one to end.
-
-    Raises:
-        OSError: If another process holds the lock, or the folder is not writable.
-    """
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f'.{path.name}.lock'))
-    try:
-        lock.acquire(timeout=seconds)
-        while not os.path.exists(lock.lock_file):  # its last holder has just removed it
-            lock.release()
-            lock.acquire(timeout=seconds)
-    except Timeout:
-        raise BlockingIOError(errno.EAGAIN, 'another process writes it; wait until it ends, or '
-                              'use another path', str(path)) from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows removes no open file
-            os.unlink(lock.lock_file)
-        lock.release()
 
 
 def check_space(folder: str | Path, size: int):

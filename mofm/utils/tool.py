@@ -103,7 +103,7 @@ if _imported_by_script() and threading.current_thread() is threading.main_thread
 
 
 def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = ''):
-    """Run a tool and exit.
+    """Run a tool, and exit unless it succeeds.
 
     Exit codes are 130 after Ctrl-C, 143 after SIGTERM, 1 after an error. Errors of files, e.g. of
     a full disk, are one line; a closed pipe as in ``| head`` is quiet.
@@ -114,7 +114,8 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
         hint (str): What to do after an interruption, e.g. 'the same command resumes'.
     """
     if threading.current_thread() is not threading.main_thread():
-        sys.exit(main())
+        main()
+        return
     _Ending.process, _Ending.signum = os.getpid(), None
     _Ending.hint = f'; {hint}' if hint else ''
     hook, sys.unraisablehook = sys.unraisablehook, _Ending.swallowed
@@ -126,7 +127,8 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
             if handler is not None:
                 signal.signal(signum, handler)
         sys.unraisablehook = hook
-    sys.exit(code)
+    if code:
+        sys.exit(code)
 
 
 def _run(main: Callable[[], object], errors: tuple) -> object:

@@ -7,6 +7,8 @@ masked ones marked; and contact_sheet.png with all samples. --seed changes sampl
 augmentations.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import random
 import re
@@ -61,10 +63,7 @@ def main():
     parser.set_defaults(num=8, out=Path('work_dirs/browse'))
     args = parser.parse_args()
     check_folder(args.out)
-    try:
-        browse(args)
-    except ValueError as error:
-        raise SystemExit(f'error: {error}') from error
+    browse(args)
 
 
 def browse(args):
@@ -102,4 +101,4 @@ def browse(args):
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, ValueError)

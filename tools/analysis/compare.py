@@ -9,6 +9,8 @@ Finished trainings are skipped and interrupted ones resumed, so the same command
 interrupted table, or adds seeds to it.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import json
 import resource
@@ -166,4 +168,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, hint='the same command resumes')

@@ -3,6 +3,8 @@
 python tools/analysis/confusion_matrix.py configs/dt1_penn_tiny.py scores.csv
 """
 
+from mofm.utils.tool import run_tool
+
 from pictures import check_folder, class_names, load_dataset, make_parser, save
 
 
@@ -30,4 +32,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -3,6 +3,8 @@
 python tools/analysis/embedding_map.py configs/dt1_penn_tiny.py CHECKPOINT
 """
 
+from mofm.utils.tool import run_tool
+
 import numpy as np
 from pictures import Batches, class_names, load, make_parser, positive, save
 
@@ -48,4 +50,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -4,6 +4,8 @@ See :mod:`mofm.apis.profiling` for the counting rules. The typical clip is synth
 median occupancy in the test pipeline. Memory is the peak above that before the model is built.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 
 from rich.console import Console
@@ -58,4 +60,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -5,6 +5,8 @@ python tools/analysis/jigsaw_pieces.py configs/dt3_utkinect_tiny.py CHECKPOINT
 AUC over single test windows (or clips, with ClipAUC) and their labels, without smoothing.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 from itertools import pairwise
 
@@ -95,4 +97,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

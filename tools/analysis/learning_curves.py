@@ -3,6 +3,8 @@
 python tools/analysis/learning_curves.py work_dirs/dt1_penn_tiny
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 
 from pictures import add_out, check_folder, save
@@ -28,4 +30,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -3,6 +3,8 @@
 python tools/analysis/motionbook_atlas.py configs/mofm/dved_tiny.py CHECKPOINT --tokens 12
 """
 
+from mofm.utils.tool import run_tool
+
 import numpy as np
 from pictures import Batches, load, make_parser, positive, save
 
@@ -30,4 +32,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

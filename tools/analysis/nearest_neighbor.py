@@ -6,6 +6,8 @@ Normality is minus the distance between the centered and scaled keypoints of a t
 nearest training window, without augmentation; it is evaluated by the metric of the config.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 
 from mmengine.registry import init_default_scope
@@ -38,4 +40,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -4,6 +4,8 @@ See :mod:`mofm.apis.training_cost` for the counting rules. Speed, price and band
 machine are arguments, printed as assumptions.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import json
 from pathlib import Path
@@ -155,4 +157,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -3,6 +3,8 @@
 python tools/analysis/visualize_attention.py configs/dt1_penn_tiny.py CHECKPOINT --clips 0738
 """
 
+from mofm.utils.tool import run_tool
+
 from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
@@ -27,4 +29,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -6,6 +6,8 @@ Writes four pictures per clip: keypoints, heat of each joint, tokens (Figure 1 o
 reconstruction (Figure 3).
 """
 
+from mofm.utils.tool import run_tool
+
 from pictures import add_clips, choose, load, make_parser, rendered, save
 
 
@@ -40,4 +42,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

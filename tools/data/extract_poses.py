@@ -4,10 +4,12 @@ python tools/data/extract_poses.py videos --out data/mine.pkl
 python tools/data/extract_poses.py walk.mp4 --out data/walk.pkl --whole-frame
 python tools/data/extract_poses.py --from alphapose alphapose-results.json --out data/mine.pkl
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
 import hashlib
 import re
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -193,9 +195,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit('interrupted; run the same command to resume')
+    run_tool(main, ImportError, OSError, ValueError, hint='the same command resumes')

@@ -4,8 +4,9 @@ python tools/data/inspect_annotations.py data/penn_action.pkl
 python tools/data/inspect_annotations.py data/penn_action.pkl --sheet work_dirs/penn_action.gif
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,7 @@ def main():
     parser.add_argument('--clips', type=int, default=8, help='clips on the sheet')
     parser.add_argument('--seed', type=int, default=0, help='seed of random clips')
     args = parser.parse_args()
-    try:
-        data, splits, names, classes = read(args.ann_file, args.split)
-    except AnnotationError as error:
-        return f'error: {error}'
+    data, splits, names, classes = read(args.ann_file, args.split)
     names = [args.split] if args.split else names or ['all']
     report, problems, valid = AnnotationStatistics(args.layout), [], []
     for index in track(range(len(data)), 'Validating clips'):
@@ -92,4 +90,4 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main, AnnotationError)

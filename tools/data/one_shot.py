@@ -2,8 +2,10 @@
 
 python tools/data/one_shot.py data/ntu120_hrnet.pkl data/ntu120_oneshot.pkl
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
-import sys
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 
@@ -34,7 +36,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except AnnotationError as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, AnnotationError)

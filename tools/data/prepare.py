@@ -6,8 +6,10 @@ python tools/data/prepare.py alphapose results data/mine.arrow --list train trai
 
 After an interruption the same command resumes.
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
-import sys
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -77,9 +79,4 @@ def show(source, report):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except AnnotationError as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit('interrupted; run the same command to resume')
+    run_tool(main, AnnotationError, hint='the same command resumes')

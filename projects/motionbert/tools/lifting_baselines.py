@@ -5,8 +5,10 @@ python projects/motionbert/tools/lifting_baselines.py data/bandai_h36m.pkl
 Input, windows and metric are those of the configs. The penalty of a linear map is selected on a
 part of the training split or, in favor of the baseline, on the test split itself.
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 
 
@@ -151,7 +153,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except AnnotationError as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, AnnotationError)

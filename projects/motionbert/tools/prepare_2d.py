@@ -3,8 +3,10 @@
 python projects/motionbert/tools/prepare_2d.py posetrack18 posetrack18/train data/posetrack18.pkl
 python projects/motionbert/tools/prepare_2d.py instavariety InstaVariety data/instavariety.pkl
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
-import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,7 +36,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except AnnotationError as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, AnnotationError)

@@ -4,9 +4,11 @@ python projects/motionbert/tools/prepare_mocap.py bandai bandai_namco_15fps.npz 
 python projects/motionbert/tools/prepare_mocap.py amass AMASS data/amass_clips.npz \
     --body-models body_models --joint-regressor J_regressor_h36m_correct.npy
 """
+
+from mofm.utils.tool import run_tool
+
 import argparse
 import pickle
-import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import replace
@@ -253,7 +255,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (AnnotationError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, AnnotationError, ImportError)

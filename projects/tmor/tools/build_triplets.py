@@ -17,9 +17,10 @@ resumes; --shard I/N distributes poses and videos over processes, and the same c
 completes the files.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import runpy
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -143,9 +144,4 @@ def add_videos(args, annotations: list, videos: Path, counts: Counter):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit('interrupted; the same command resumes')
+    run_tool(main, ImportError, OSError, ValueError, hint='the same command resumes')

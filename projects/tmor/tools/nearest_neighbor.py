@@ -7,6 +7,8 @@ windows. The scores are the annotated actions of the nearest training windows, f
 averaged over overlapping test windows. Nothing is trained; the metrics are those of the config.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 
 from mmengine.registry import init_default_scope
@@ -53,4 +55,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

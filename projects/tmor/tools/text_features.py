@@ -10,10 +10,11 @@ python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_acti
     --annotations data/penn_action.pkl data/nw_ucla.pkl  # one row per clip, the texts of its class
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -110,7 +111,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, ImportError, OSError, ValueError)

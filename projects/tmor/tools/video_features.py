@@ -8,9 +8,10 @@ annotations that of a video, keyed by its name. After an interruption the same c
 --shard I/N distributes the work over several processes.
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, ImportError, OSError, ValueError, hint='the same command resumes')

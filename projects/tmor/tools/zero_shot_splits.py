@@ -8,9 +8,10 @@ the mean and standard deviation over the splits: zero-shot (clips of unseen clas
 and generalized zero-shot (among all classes).
 """
 
+from mofm.utils.tool import run_tool
+
 import argparse
 import csv
-import sys
 from pathlib import Path
 
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
@@ -116,7 +117,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main, OSError, ValueError)
