@@ -3,7 +3,6 @@
 The reader ``mmpose`` converts them to annotations with track IDs. Frames are written immediately,
 so that an interrupted extraction resumes.
 """
-import fcntl
 import itertools
 import json
 import re
@@ -13,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import file_error
-from mofm.utils.files import atomic_write
+from mofm.utils.files import atomic_write, named, remove_unfinished
+from mofm.utils.locks import hold_output
 
 from .pose_extractor import PoseExtractor
 from .video import Video
@@ -128,7 +128,12 @@ def extracted(output: str | Path, settings: dict) -> dict | None:
     except (ValueError, KeyError, TypeError):
         meta = None
     _check_settings(output, meta, settings)
+    _partial(output).unlink(missing_ok=True)  # of a process that was killed at its end
     return meta
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(output.name + 'l.part')
 
 
 def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
@@ -153,21 +158,17 @@ def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
         dict: The ``meta_info`` of the file with ``num_frames`` and ``frames_with_persons``.
 
     Raises:
-        AnnotationError: If the video cannot be read, the boxes do not match it, or another process
-            writes the file.
+        AnnotationError: If the video cannot be read, or the boxes do not match it.
+        LockedError: If another process writes the file.
+        OSError: If the disk is full or not writable; complete frames are kept.
     """
     output = Path(output)
     video.open()
     if boxes is not None:
         _check_boxes(boxes, video)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + 'l.part')
-    with open(partial, 'a+b') as part:
-        try:
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise file_error(partial, 'file', 'another process that writes it',
-                             'one process per video') from None
+    partial = _partial(output)
+    with hold_output(output), named(partial), open(partial, 'a+b') as part:
+        remove_unfinished(output)
         start = _done_frames(part, partial, settings)
         if start < 0:
             part.write(_line(dict(meta_info=dict(
@@ -187,7 +188,7 @@ def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
             raise file_error(video.path, 'boxes', f'frame {max(boxes)}',
                              f'frames 0 to {frames - 1} of the video')
         meta = _complete(part, output, frames)
-    partial.unlink()
+    partial.unlink(missing_ok=True)
     return meta
 
 

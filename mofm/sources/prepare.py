@@ -4,16 +4,18 @@ import io
 import json
 import os
 import pickle
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mofm.annotations import AnnotationError, Problem, dump_annotations, summarize
 from mofm.annotations.arrow import ArrowFile, ArrowWriter
-from mofm.utils.files import atomic_write
+from mofm.utils.files import atomic_write, remove_unfinished
+from mofm.utils.locks import hold_output
+from mofm.utils.processes import run_parallel
 
 from .base import Source
 
@@ -63,11 +65,21 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
     Raises:
         AnnotationError: If no file could be read, the suffix is unknown, or at the first invalid
             file of a strict source.
+        LockedError: If another process writes the file.
+        OSError: If the disk is full or not writable; what is converted is kept.
     """
     path = Path(path)
     if path.suffix not in _MERGE:
         raise AnnotationError(f'{path}: found suffix {path.suffix!r}, expected one of '
                               f'{sorted(_MERGE)}')
+    with hold_output(path):
+        remove_unfinished(path)
+        return _prepare(source, path, workers, progress)
+
+
+def _prepare(source: Source, path: Path, workers: int | None,
+             progress: Callable[[int], None]) -> Prepared:
+    """Convert and merge, see :func:`prepare`."""
     size = max(1, -(-len(source.files) // _PARTS))
     parts = [source.files[i:i + size] for i in range(0, len(source.files), size)]
     folder = _parts_folder(source, path)
@@ -76,30 +88,31 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
     report.resumed = len(source.files) - sum(len(parts[i]) for i in todo)
     progress(report.resumed)
     workers = min(os.cpu_count() if workers is None else workers, len(todo))
-    if workers > 1:
-        with ProcessPoolExecutor(workers, initializer=_start, initargs=(source, folder)) as pool:
-            try:
-                for done in as_completed([pool.submit(_convert, i, parts[i]) for i in todo]):
-                    progress(done.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    else:
-        _start(source, folder)
-        for i in todo:
-            progress(_convert(i, parts[i]))
+    convert = partial(_convert, source, folder)
+    jobs = [(i, parts[i]) for i in todo]
+    try:
+        if workers > 1:
+            with closing(run_parallel(convert, jobs, workers)) as done:
+                for _, files in done:
+                    progress(files)
+        else:
+            for job in jobs:
+                progress(convert(job))
+    finally:
+        for file in folder.glob('*.tmp*'):  # of ended processes
+            file.unlink()
     metainfo = dict(classes=list(source.classes), layout=source.out_layout)
     if not source.classes:
         del metainfo['classes']
     problems = [json.loads((folder / f'{i}.json').read_text()) for i in range(len(parts))]
     report.problems = [line for part in problems for line in part]
     if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
-        shutil.rmtree(folder)
+        _remove_parts(folder)
         raise AnnotationError(f'{source.path}: no file could be read\n' + (
             summarize(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
             f'{source.stem(source.files[0])!r}, is in the lists'))
     _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
-    shutil.rmtree(folder)
+    _remove_parts(folder)
     return report
 
 
@@ -109,34 +122,38 @@ def _parts_folder(source: Source, path: Path) -> Path:
     key = hashlib.sha256(pickle.dumps((source, stat.st_size, stat.st_mtime_ns))).hexdigest()
     folder = path.with_name(path.name + '.parts')
     mark = folder / 'source'
+    remove_unfinished(mark)
     if folder.exists() and any(folder.iterdir()):
         if not mark.exists():
             raise AnnotationError(f'{folder}: found other files, expected an empty folder for '
                                   'parts; move it')
         if mark.read_text() != key:
-            shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(key)
+            _remove_parts(folder)
+    folder.mkdir(exist_ok=True)
+    with atomic_write(mark, 'w') as file:
+        file.write(key)
     return folder
 
 
-_worker: tuple[Source, Path] = ()
+def _remove_parts(folder: Path):
+    """Remove the folder of parts, the mark last, as this may be interrupted, too."""
+    mark = folder / 'source'
+    for file in {*folder.iterdir()} - {mark}:
+        file.unlink()
+    mark.unlink()
+    folder.rmdir()
 
 
-def _start(source: Source, folder: Path):
-    global _worker
-    _worker = source, folder
-
-
-def _convert(index: int, names: list[str]) -> int:
+def _convert(source: Source, folder: Path, job: tuple[int, list[str]]) -> int:
     """Convert one part; its problems are written first, so that a part is complete or absent."""
-    source, folder = _worker
+    index, names = job
     file = folder / f'{index}.arrow'
     with atomic_write(file) as f:
         with ArrowWriter(f, {}) as writer:
             for ann, splits in source.convert(names):
                 writer.write(ann, splits)
-        file.with_suffix('.json').write_text(json.dumps([str(p) for p in source.problems]))
+        with atomic_write(file.with_suffix('.json'), 'w') as problems:
+            json.dump([str(p) for p in source.problems], problems)
     return len(names)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -13,22 +14,34 @@ from typing import IO
 
 
 @contextmanager
+def named(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
+    """Name a file in the ``OSError`` of the block, e.g. that of a full disk, which names none.
+
+    Args:
+        path (str or Path): The file.
+        temporary (Path, optional): Another name of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path whose file becomes ``path`` when the block ends, or is removed.
 
-    The name keeps the suffix, from which writers such as Matplotlib choose a format. An
-    ``OSError`` names ``path``, e.g. that of a full disk. A symbolic link stays one.
+    The name keeps the suffix, from which writers such as Matplotlib choose a format. A symbolic
+    link stays one.
     """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f'{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}')
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename in (None, str(temporary)):
-            error.filename = str(path)
-        error.filename2 = None
-        raise
+        with named(path, temporary):
+            yield temporary
+            temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):  # a removed or read-only folder
             temporary.unlink(missing_ok=True)
@@ -55,7 +68,7 @@ def atomic_write(path: str | Path, mode: str = 'wb', newline: str | None = None)
 
 def remove_unfinished(path: Path):
     """Remove the temporary files that killed processes left of a file that is locked."""
-    for file in path.parent.glob(f'{path.stem}.*.tmp{path.suffix}'):
+    for file in path.parent.glob(f'{glob.escape(path.stem)}.????????.tmp{path.suffix}'):
         file.unlink(missing_ok=True)
 
 

@@ -1,16 +1,17 @@
 """Locks of files and folders that only one process may write."""
 
+import errno
 import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 
-class LockedError(RuntimeError):
+class LockedError(OSError):
     """Another process holds a lock."""
 
 
@@ -43,6 +44,38 @@ def hold_lock(path: str | Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def hold_output(path: str | Path) -> Iterator[None]:
+    """Hold the lock of a file or folder while it is written.
+
+    The lock file, ``.NAME.lock`` beside it, is removed at the end; that of a killed process by the
+    next one.
+
+    Args:
+        path (str or Path): The output; its folder is made.
+
+    Raises:
+        LockedError: If another process holds the lock; the message names the output.
+        OSError: If the folder is not writable.
+    """
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f'.{path.name}.lock')
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(lock))
+        except LockedError:
+            raise LockedError(errno.EAGAIN, f'being written by {_holder(lock)}; wait for it, or '
+                              'choose another output', str(path)) from None
+        stack.callback(_remove, lock)  # while it is held
+        yield
+
+
+def _remove(path: Path):
+    with suppress(OSError):  # Windows removes no open file
+        path.unlink()
 
 
 def _holder(path: Path) -> str:

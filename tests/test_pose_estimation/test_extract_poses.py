@@ -1,7 +1,6 @@
 """Pose estimation from videos to annotations, on real images with random weights."""
 
 import contextlib
-import fcntl
 import http.server
 import importlib.util
 import json
@@ -25,6 +24,7 @@ from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import Video, find_videos
 from mofm.sources.mmpose import MMPoseJSON
+from mofm.utils.locks import LockedError, hold_output
 from tests.test_tools.tool_runner import ROOT
 
 SMALL = 'td-hm_shufflenetv2_8xb64-210e_coco-256x192'
@@ -275,10 +275,8 @@ def test_extract_video_cuts_damaged_end_of_a_part(tmp_path, tail, kept):
 def test_extract_video_takes_one_process_per_video(small, tmp_path):
     video = write_video(tmp_path / 'a.mp4', 2)
     extractor = PoseExtractor(*small, 'cpu')
-    with open(tmp_path / 'a.jsonl.part', 'wb') as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        with pytest.raises(AnnotationError, match='another process'):
-            extract_video(extractor, Video(video), tmp_path / 'a.json', {})
+    with hold_output(tmp_path / 'a.json'), pytest.raises(LockedError, match='being written by'):
+        extract_video(extractor, Video(video), tmp_path / 'a.json', {})
     assert extract_video(extractor, Video(video), tmp_path / 'a.json', {})['num_frames'] == 2
 
 
