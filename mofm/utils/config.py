@@ -1,5 +1,6 @@
 """Configs of trainings and tests: overrides, references, work directories."""
 
+import ast
 import copy
 import math
 import re
@@ -85,6 +86,54 @@ def _resolve_references(config: Config) -> set[str]:
 
     for key, value in list(config.items()):
         config[key] = resolve(value)
+    return found
+
+
+def compare_settings(old: str, new: str) -> dict[str, tuple[str, str]]:
+    """Compare the settings of two configs, without running them.
+
+    Args:
+        old (str): Text of a whole config, as :attr:`Config.pretty_text`. Nothing is compared if
+            one is empty or not a config.
+        new (str): Text of the other config.
+
+    Returns:
+        dict[str, tuple[str, str]]: Dotted name to the text of both values; without the names of
+        folders and checkpoints of a run.
+    """
+    try:
+        before, after = map(_read_settings, (old, new))
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError):
+        return {}
+    if not before or not after:
+        return {}
+    return {name: (before.get(name, 'not set'), after.get(name, 'not set'))
+            for name in {**before, **after} if before.get(name) != after.get(name)
+            and name not in ('work_dir', 'load_from', 'resume', 'experiment_name')}
+
+
+def _read_settings(text: str) -> dict[str, str]:
+    """Read the text of a config into dotted names and texts of values."""
+    found = {}
+
+    def visit(name: str, node: ast.expr):
+        items = []
+        if isinstance(node, ast.Call):  # dict(name=value)
+            items = [(keyword.arg, keyword.value) for keyword in node.keywords]
+        elif isinstance(node, ast.Dict):
+            items = [(ast.literal_eval(key), value)
+                     for key, value in zip(node.keys, node.values, strict=True)]
+        elif isinstance(node, (ast.List, ast.Tuple)) and any(
+                isinstance(item, (ast.Call, ast.Dict)) for item in node.elts):
+            items = list(enumerate(node.elts))
+        for key, value in items:
+            visit(f'{name}.{key}', value)
+        if not items:
+            found[name] = ast.unparse(node)
+
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign):
+            visit(ast.unparse(statement.targets[0]), statement.value)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .early_stopping_hook import EarlyStoppingHook
 from .fit_kmeans_hook import FitKMeansHook
 from .preemption_hook import PreemptionHook
 from .progress_hook import ProgressHook
@@ -9,5 +10,5 @@ from .report_hook import ReportHook
 from .run_id_hook import RunIdHook
 from .visualization_hook import MotionVisualizationHook
 
-__all__ = ['AnnealHook', 'CheckpointGuardHook', 'FitKMeansHook', 'MotionVisualizationHook',
-           'PreemptionHook', 'ProgressHook', 'ReportHook', 'RunIdHook']
+__all__ = ['AnnealHook', 'CheckpointGuardHook', 'EarlyStoppingHook', 'FitKMeansHook',
+           'MotionVisualizationHook', 'PreemptionHook', 'ProgressHook', 'ReportHook', 'RunIdHook']

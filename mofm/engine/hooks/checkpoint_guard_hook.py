@@ -3,7 +3,7 @@
 from mmengine.hooks import Hook
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mofm.engine.runner.access import get_model, is_resumed, loaded_from
+from mofm.engine.runner.access import get_model, loaded_from
 from mofm.hub.checkpoint import check_state, get_state
 from mofm.registry import HOOKS
 
@@ -17,14 +17,8 @@ class CheckpointGuardHook(Hook):
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        """Raise ValueError if the checkpoint does not fit the model, or cannot be resumed."""
+        """Raise ValueError if the checkpoint does not fit the model."""
         source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
-        if is_resumed(runner) and not (
-                {'epoch', 'iter'} <= checkpoint.get('meta', {}).keys()
-                and {'log_scalars', 'runtime_info', 'resumed_keys'}
-                <= checkpoint.get('message_hub', {}).keys()):
-            raise ValueError(f'{source}: found weights only, expected a checkpoint of a training '
-                             'to resume; to start from weights use --cfg-options load_from=')
         if isinstance(runner.model, FullyShardedDataParallel):
             return  # shards have no shapes to compare; ShardedStrategy loads strictly
         check_state(get_model(runner), get_state(checkpoint), source)

@@ -33,6 +33,14 @@ class MotionVisualizationHook(Hook):
         self._validations = 0
         self._shown = 0
 
+    def state_dict(self) -> dict:
+        """Return the number of validations."""
+        return dict(validations=self._validations)
+
+    def load_state_dict(self, state: dict):
+        """Restore the number of validations."""
+        self._validations = state['validations']
+
     def before_run(self, runner):
         """Check the visualizer."""
         from mofm.visualization import MotionVisualizer  # heavy

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 
 from mofm.registry import LOOPS
 
+from .resume import ResumeHook
+
 #: Settings of a DataLoader other than data set and sampling.
 _LOADING = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn',
             'multiprocessing_context', 'generator', 'prefetch_factor', 'persistent_workers')
@@ -139,6 +141,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs):
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.dataloader = make_resumable(self.dataloader)
+        runner.register_hook(ResumeHook())
 
     def iters_before(self, epoch: int) -> int:
         """Count the iterations before an epoch."""
@@ -150,26 +153,37 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> torch.nn.Module:
         """Train and return the model."""
-        self._check_epoch_length()
+        validated = self._check_epoch_length()
         self.runner.call_hook('before_train')
+        if not validated:
+            self._validate()
         while self._epoch < self._max_epochs and not self.stop_training:
             epoch = self._epoch
             self.run_epoch()
             if self._epoch == epoch:
                 break
-            self._decide_current_val_interval()
-            if (self.runner.val_loop is not None and self._epoch >= self.val_begin
-                    and (self._epoch % self.val_interval == 0
-                         or self._epoch == self._max_epochs)):
-                self.runner.val_loop.run()
+            self._validate()
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _check_epoch_length(self):
-        """Restart the epoch of a resumed checkpoint if the number of batches has changed."""
+    def _validate(self):
+        """Validate after an epoch, if it is due."""
+        self._decide_current_val_interval()
+        if (self.runner.val_loop is not None and self._epoch >= self.val_begin
+                and (self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs)):
+            self.runner.val_loop.run()
+
+    def _check_epoch_length(self) -> bool:
+        """Restart the epoch of a resumed checkpoint if the number of batches has changed.
+
+        Returns:
+            bool: Whether the checkpoint is younger than the validation of its last epoch. One
+            from the end of an epoch is older.
+        """
         info = self.runner.message_hub.get_info
         epochs = info('max_epochs', self._max_epochs)
         found, saved = self.iters_before(epochs), info('max_iters', self._max_iters)
+        validated = not self._epoch or self._iter * epochs > self._epoch * saved
         if self._iter and found != saved:
             resumed, self._iter = self._iter, self.iters_before(self._epoch)
             self.runner.optim_wrapper.initialize_count_status(
@@ -178,6 +192,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 f'train_dataloader: found {found / epochs:g} batches in an epoch, '
                 f'{saved / epochs:g} in the checkpoint; epoch {self._epoch + 1} starts with its '
                 f'first batch, as iteration {self._iter} instead of {resumed}')
+        return validated
 
     def run_epoch(self) -> None:
         """Train for the rest of the epoch."""
