@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from mofm.utils.files import atomic_write
+from mofm.utils.limits import LimitError
 
 from .arrow import ArrowFile, ArrowWriter
 from .schema import TRACK_ARRAYS, AnnotationError
-from .unpickling import RefusedPickle, RestrictedUnpickler, UnpickledArray
+from .unpickling import RestrictedUnpickler
 
 _COLUMNS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'num_person')
 
@@ -131,18 +132,13 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
                               f'{sorted(_READERS)}')
     _existing(path)
     try:
-        data = _normalize(_READERS[suffix](path))
-    except (AnnotationError, RefusedPickle) as error:
+        return _normalize(_READERS[suffix](path))
+    except (AnnotationError, LimitError) as error:
         raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
     except ModuleNotFoundError:
         raise
     except Exception as error:  # the parsers raise many kinds for damaged bytes
         raise _unreadable(path, error) from error
-    for ann in data['annotations']:
-        if isinstance(ann, dict):
-            ann.update({name: value.view(np.ndarray) for name, value in ann.items()
-                        if isinstance(value, UnpickledArray)})
-    return data
 
 
 def _normalize(data) -> dict[str, Any]:

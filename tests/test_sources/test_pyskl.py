@@ -168,7 +168,7 @@ def bomb(depth=40):
 
 
 FILES = [
-    (b'', 'file', 'EOFError'), (b'no pickle', 'file', 'UnpicklingError'),
+    (b'', 'file', 'UnpicklingError: the end'), (b'no pickle', 'file', 'UnpicklingError'),
     (pyskl([GOOD])[:-300], 'file', 'truncated|Error'), (pickle.dumps(Run()), 'file', 'refused'),
     (pickle.dumps(3), 'annotations', 'int'), (pickle.dumps({}), 'annotations', 'dict'),
     (pickle.dumps(dict(annotations='ab')), 'annotations', 'dict'),
@@ -176,7 +176,8 @@ FILES = [
     (pickle.dumps(dict(annotations=[GOOD], split=dict(val=3))), 'split', 'lists of ids'),
     (pickle.dumps(dict(annotations=[GOOD], split=dict(val=[3]))), 'split', 'lists of ids'),
     (pickle.dumps(dict(annotations=[GOOD], split={3: ['a']})), 'split', 'lists of ids'),
-    (pickle.dumps(dict(annotations=[GOOD], split=dict(val=bomb()))), 'split', 'lists of ids'),
+    (pickle.dumps(dict(annotations=[GOOD], split=dict(val=bomb()))), 'file',
+     'more than the limit expansion'),
 ]
 
 
@@ -371,7 +372,7 @@ def dumped(shape=(4, 17, 3), fill=.5):
 
 
 KINETICS_BAD = [
-    (kinetics_bad(b''), 'file', 'EOFError'),
+    (kinetics_bad(b''), 'file', 'UnpicklingError: the end'),
     (kinetics_bad(pickle.dumps(Run())), 'file', 'refused'),
     (kinetics_bad(pickle.dumps([])), 'annotation', 'list'),
     (kinetics_bad(pickle.dumps({})), 'keypoint', 'this field'),

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import AnnotationError, file_error
-from mofm.annotations.unpickling import RefusedPickle, RestrictedUnpickler
+from mofm.annotations.unpickling import RestrictedUnpickler
+from mofm.utils.limits import LimitError
 
 #: Image width and height of the cameras of Human3.6M.
 H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
@@ -31,7 +32,7 @@ def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]
     try:
         with open(path, 'rb') as f:
             data = RestrictedUnpickler(f).load()
-    except RefusedPickle as error:
+    except LimitError as error:
         raise AnnotationError(f'{path}: {error}') from None
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise AnnotationError(f'{path}: cannot be read, it may be truncated or no pickle '

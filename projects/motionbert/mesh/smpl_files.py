@@ -6,7 +6,15 @@ import numpy as np
 from scipy import sparse
 
 from mofm.annotations import AnnotationError, file_error
-from mofm.annotations.unpickling import RefusedPickle, RestrictedUnpickler, UnpickledArray
+from mofm.annotations.unpickling import (
+    Constructor,
+    RefusedPickle,
+    RestrictedUnpickler,
+    new_array,
+    set_array,
+)
+from mofm.utils.checks import show
+from mofm.utils.limits import LimitError, exceeds, get_limits
 
 #: Description and origin of the files by field of the config.
 _ORIGIN = dict(
@@ -36,28 +44,32 @@ def find_smpl_file(path: str, field: str) -> Path:
     return path
 
 
-class _Array(UnpickledArray):
-    """Array that may have been pickled by Python 2, with its data as text."""
-
-    def __setstate__(self, state):
-        *rest, raw = state
-        super().__setstate__((*rest, raw.encode('latin1') if isinstance(raw, str) else raw))
+def _set_array(array, state):
+    """Set the state of an array that Python 2 may have pickled, with its data as text."""
+    *rest, raw = state
+    set_array(array, (*rest, raw.encode('latin1') if isinstance(raw, str) else raw))
 
 
-class _Object:
+class _Object(dict):
     """Placeholder for an object of another library, with its state but no behavior."""
 
-    def __setstate__(self, state):
-        self.state = state
+    __slots__ = ()
+
+    def set_state(self, state):
+        if type(state) is not dict:
+            raise RefusedPickle(f'refused the state {show(state)} of an object')
+        self.update(state)
 
 
 class _Sparse(_Object):
     """``scipy.sparse.csc_matrix``."""
 
     def array(self):
-        state = self.state
-        parts = tuple(np.asarray(state[name]) for name in ('data', 'indices', 'indptr'))
-        matrix = sparse.csc_matrix(parts, state['_shape'])
+        rows, columns = self['_shape']
+        if 8 * rows * columns > get_limits().small:
+            raise exceeds(f'a sparse matrix of shape ({rows}, {columns})', 'small')
+        parts = tuple(np.asarray(self[name]) for name in ('data', 'indices', 'indptr'))
+        matrix = sparse.csc_matrix(parts, (rows, columns))
         matrix.check_format(full_check=True)  # else SciPy may read out of bounds
         return matrix.toarray()
 
@@ -66,39 +78,40 @@ class _Chumpy(_Object):
     """``chumpy.ch.Ch``, an array."""
 
     def array(self):
-        return _dense(self.state['x'])
+        return _dense(self['x'])
 
 
 class _ChumpySelection(_Object):
     """``chumpy.reordering.Select``, a selection from an array."""
 
     def array(self):
-        picked = _dense(self.state['a']).ravel()[_dense(self.state['idxs'])]
-        return picked.reshape(self.state['preferred_shape'])
+        picked = _dense(self['a']).ravel()[_dense(self['idxs'])]
+        return picked.reshape(self['preferred_shape'])
 
 
 def _dense(value):
     return value.array() if isinstance(value, _Object) else np.asarray(value)
 
 
-def _reconstruct_array(*_):
-    return np.ndarray.__new__(_Array, (0, ), 'b')
-
-
 def _reconstruct_object(kind, *_):
-    if not (isinstance(kind, type) and issubclass(kind, _Object)):
-        raise RefusedPickle(f'refused to create an object of {kind!r}')
-    return kind()
+    if kind not in _OBJECTS.values():
+        raise RefusedPickle(f'refused to create an object of {show(kind)}')
+    return kind.build()
 
 
+_SPARSE, _CH, _SELECT = (Constructor(kind, _Object.set_state, is_class=True)
+                         for kind in (_Sparse, _Chumpy, _ChumpySelection))
+_OBJECTS = {
+    **{(f'scipy.sparse{module}', 'csc_matrix'): _SPARSE for module in ('', '.csc', '._csc')},
+    ('chumpy.ch', 'Ch'): _CH,
+    ('chumpy.reordering', 'Select'): _SELECT,
+}
 _ALLOWED = {
-    **{(f'numpy.{core}.multiarray', '_reconstruct'): _reconstruct_array
+    **_OBJECTS,
+    **{(f'numpy.{core}.multiarray', '_reconstruct'): Constructor(new_array, _set_array)
        for core in ('core', '_core')},
-    **{(f'scipy.sparse{module}', 'csc_matrix'): _Sparse for module in ('', '.csc', '._csc')},
-    ('chumpy.ch', 'Ch'): _Chumpy,
-    ('chumpy.reordering', 'Select'): _ChumpySelection,
-    ('copyreg', '_reconstructor'): _reconstruct_object,
-    ('builtins', 'object'): object(),  # argument of _reconstructor, never called
+    ('copyreg', '_reconstructor'): Constructor(_reconstruct_object, _Object.set_state),
+    ('builtins', 'object'): Constructor(_reconstruct_object),  # argument of _reconstructor
 }
 
 
@@ -129,7 +142,7 @@ class ArrayFile:
             else:
                 with open(path, 'rb') as f:
                     self.content = dict(SMPLUnpickler(f, encoding='latin1').load())
-        except RefusedPickle as error:
+        except LimitError as error:
             raise AnnotationError(f'{path}: {error}') from None
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise AnnotationError(
