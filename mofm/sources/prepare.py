@@ -99,7 +99,7 @@ def _prepare(source: Source, path: Path, workers: int | None,
             for job in jobs:
                 progress(convert(job))
     finally:
-        for file in folder.glob('*.tmp*'):  # of ended processes
+        for file in folder.glob('*.tmp'):  # of ended processes
             file.unlink()
     metainfo = dict(classes=list(source.classes), layout=source.out_layout)
     if not source.classes:

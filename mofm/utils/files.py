@@ -30,14 +30,17 @@ def named(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, suffix: str = '') -> Iterator[Path]:
     """Yield a temporary path whose file becomes ``path`` when the block ends, or is removed.
 
-    The name keeps the suffix, from which writers such as Matplotlib choose a format. A symbolic
-    link stays one.
+    It is ``NAME.<random>.tmp`` in the same folder. A symbolic link stays one.
+
+    Args:
+        path (str or Path): The file.
+        suffix (str): Suffix after ``.tmp``, from which a writer chooses the format.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f'{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}')
+    temporary = path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp{suffix}')
     try:
         with named(path, temporary):
             yield temporary
@@ -68,7 +71,7 @@ def atomic_write(path: str | Path, mode: str = 'wb', newline: str | None = None)
 
 def remove_unfinished(path: Path):
     """Remove the temporary files that killed processes left of a file that is locked."""
-    for file in path.parent.glob(f'{glob.escape(path.stem)}.????????.tmp{path.suffix}'):
+    for file in path.parent.glob(f'{glob.escape(path.name)}.????????.tmp'):
         file.unlink(missing_ok=True)
 
 
