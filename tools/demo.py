@@ -10,11 +10,12 @@ Tasks are listed in docs/inference.md; those of a project need a config of the p
 from mofm.utils.tool import run_tool
 
 import argparse
-import csv
-import re
 from pathlib import Path
 
 from mmengine.config import DictAction
+
+from mofm.utils.names import file_stem
+from mofm.utils.tables import write_csv
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -75,15 +76,6 @@ def videos_of(inputs: list) -> dict[str, Path]:
     return found
 
 
-def file_stem(name: str, used: set) -> str:
-    """Convert the name of a recording to an unused file name."""
-    stem = re.sub(r'[^\w.-]', '_', name).lstrip('.')[:100] or '_'
-    while stem.lower() in used:
-        stem += '_'
-    used.add(stem.lower())
-    return stem
-
-
 def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
     """Write the pictures and the video of a result."""
     from mofm.pose_estimation.video import Video
@@ -113,7 +105,7 @@ def main(argv=None):
                                   args.cfg_options)
     task = inferencer.task(args.task)
     args.out.mkdir(parents=True, exist_ok=True)
-    videos, used, written, rows = videos_of(args.input), set(), [], []
+    videos, used, written, rows = videos_of(args.input), {}, [], []
     results = task.iter(
         args.input, window=args.window, stride=args.stride, fps=args.fps,
         model_fps=args.model_fps, layout=args.layout, split=args.split,
@@ -128,10 +120,7 @@ def main(argv=None):
             written += draw(task, result, stem, videos.get(result.name))
     if rows:
         written.append(args.out / 'table.csv')
-        with open(written[-1], 'w', newline='', encoding='utf-8') as f:
-            writer = csv.DictWriter(f, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(written[-1], list(rows[0]), (row.values() for row in rows))
     print(f'\n{len(written)} files:')
     for path in written[:30]:
         print(f'  {path}')

@@ -59,7 +59,8 @@ def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32,
     head = .19 * (title.count('\n') + 1) + .03 if title else 0
     figure = Figure(figsize=(_SIZE, _SIZE + head), dpi=80)
     panel = ClipPanel(figure.add_axes((.01, .01, .98, .98 * _SIZE / (_SIZE + head))), clip, layout)
-    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top')
+    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top',
+                parse_math=False)
     return FuncAnimation(figure, lambda frame: panel.show(frame / max(num - 1, 1)), num)
 
 

@@ -66,7 +66,7 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
         figure.add_artist(ConnectionPatch(
             (.5, 0), point, 'axes fraction', 'data', axesA=panel, axesB=axis, shrinkB=4,
             color=MIDDLE, linewidth=.8, alpha=.6))
-    figure.text(.06, 1 - .12 / inches, title, fontsize=11, va='top')
+    figure.text(.06, 1 - .12 / inches, title, fontsize=11, va='top', parse_math=False)
     figure.legend(loc='upper right', bbox_to_anchor=(.99, 1 - .06 / inches), ncols=3, fontsize=9,
                   frameon=False, handlelength=1.5, borderaxespad=.3)
     return figure

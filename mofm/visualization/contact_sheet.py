@@ -38,7 +38,7 @@ def draw_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
         for axis, time in zip(row, np.linspace(0, 1, _NUM_COLUMNS), strict=True):
             ClipPanel(axis, clip, layout).show(time)
         row[0].set_ylabel(_title(clip, classes), fontsize=7, color=MIDDLE, rotation=0, ha='right',
-                          va='center')
+                          va='center', parse_math=False)
     return figure
 
 
@@ -62,7 +62,7 @@ def animate_contact_sheet(clips: Sequence[dict], classes: Sequence[str] = (),
         axis.set_axis_off()
     panels = [ClipPanel(axis, clip, layout) for axis, clip in zip(axes, clips, strict=True)]
     for axis, clip in zip(axes, clips, strict=True):
-        axis.set_title(_title(clip, classes), fontsize=7, color=MIDDLE)
+        axis.set_title(_title(clip, classes), fontsize=7, color=MIDDLE, parse_math=False)
 
     def show(frame):
         for panel in panels:

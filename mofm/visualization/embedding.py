@@ -78,7 +78,7 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
     halo = [withStroke(linewidth=3, foreground='white')]
     for label, name, (x, y, _, _) in zip(labeled, names, boxes, strict=True):
         axis.text(x, y, name, fontsize=11, ha='center', va='center', fontweight='bold',
-                  color=styles[label]['color'], path_effects=halo, zorder=6)
+                  color=styles[label]['color'], path_effects=halo, zorder=6, parse_math=False)
     for label, (x, y, _, _) in zip(labeled, list(boxes), strict=True):
         box = np.array([x, y + .55 * inch, .8 * inch, .8 * inch])
         if label in (thumbnails or {}) and not any(_overlap(box, other) for other in boxes):

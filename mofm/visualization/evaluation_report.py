@@ -30,7 +30,7 @@ def save_pictures(metric):
     if isinstance(metric, FrameAUC):
         for clip, arrays in metric.scores.items():
             draw_anomaly_curve(**arrays, thumbnails=metric.thumbnails[clip],
-                               title=_drawable([clip])[0]).savefig(
+                               title=_short(clip)).savefig(
                                    metric.out_dir / f'{metric.file_names[clip]}.png')
     elif isinstance(metric, OneShotAccuracy):
         metric.out_dir.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,11 @@ def _names(dataset, num: int) -> list[str]:
 
 def _drawable(names: Sequence[str]) -> list[str]:
     """Shorten names for a figure and escape matplotlib's math mode."""
-    return [(n if len(n) <= 32 else n[:31] + '…').replace('$', r'\$') for n in names]
+    return [_short(name).replace('$', r'\$') for name in names]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 32 else name[:31] + '…'
 
 
 def _add_confusion(report, matrix, names, figures, unit, note=''):

@@ -162,7 +162,8 @@ def draw_scores(scores: np.ndarray, class_names: Sequence[str],
     axis.spines[:].set_visible(False)
     title = '' if label is None else f'true class: {class_names[label]}'
     wrong = label is not None and label != best[0]
-    axis.set_title(title, fontsize=11, loc='left', color=RIGHT if wrong else 'black')
+    axis.set_title(title, fontsize=11, loc='left', color=RIGHT if wrong else 'black',
+                   parse_math=False)
     return figure
 
 

@@ -77,6 +77,25 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
         assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
 
 
+@pytest.mark.parametrize(('kind', 'picture'), [('action', '.gif'), ('clip_jigsaw', '.png')])
+def test_demo_files_of_odd_names_stay_in_the_folder(run, motion, tmp_path, kind, picture):
+    """Paths, formulas, mathematics that matplotlib cannot parse, and names that differ in case."""
+    names = ['../../=escaped', '/etc/x', '$\\frac$', '=1+1', 'walk', 'WALK', 'nul', '歩' * 90]
+    dump_annotations(dict(annotations=[dict(motion[0], frame_dir=name) for name in names],
+                          split={}), tmp_path / 'odd.pkl')
+    before = set(tmp_path.rglob('*'))
+    out, _ = run(kind, '--pictures', 3, inputs=[tmp_path / 'odd.pkl'])
+    files = set(tmp_path.rglob('*')) - before - {out, tmp_path / f'{kind}.py'}
+    assert {file.parent for file in files} == {out}
+    assert len({file.name.lower() for file in files}) == len(names) + 4
+    found = [json.loads(f.read_text(encoding='utf-8'))['name'] for f in out.glob('*.json')]
+    assert sorted(found) == sorted(names)
+    with open(out / 'table.csv', newline='', encoding='utf-8') as file:
+        table = {row['name'] for row in csv.DictReader(file)}
+    assert table == {"'=1+1" if name == '=1+1' else name for name in names}
+    assert len(list(out.glob(f'*{picture}'))) == 3
+
+
 def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):
     gallery = Gallery(inferencer('one_shot'))
     gallery.add('mine', motion[0])

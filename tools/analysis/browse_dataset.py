@@ -11,7 +11,6 @@ from mofm.utils.tool import run_tool
 
 import argparse
 import random
-import re
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mofm.registry import DATASETS, MODELS
-
-UNSAFE = r'[^\w.-]+'  # names are untrusted
+from mofm.utils.names import file_stem
 
 
 def load(args: argparse.Namespace) -> tuple:
@@ -80,7 +78,7 @@ def browse(args):
     random.seed(args.seed)
     np.random.seed(args.seed)
     torch.manual_seed(args.seed)
-    unions, masks, titles = [], [], []
+    unions, masks, titles, used = [], [], [], {}
     for index, name in tqdm(choose(dataset, args).items(), 'Samples'):
         clip, sample = dataset.get_data_info(index), dataset[index]
         data = preprocessor(pseudo_collate([sample]))
@@ -91,7 +89,7 @@ def browse(args):
         label = clip['label']
         title = f'{name}, {classes[label] if label < len(classes) else f"label {label}"}'
         figure = draw_sample(clip, keypoints, union, preprocessor.grid, mask, title)
-        path = args.out / f'{index}_{re.sub(UNSAFE, "_", name)[:100]}.png'
+        path = args.out / f'{file_stem(f"{index}_{name}", used)}.png'
         stack(figure_to_image(figure, 100), figure_to_image(draw_heat(union), 100)).save(path)
         tqdm.write(str(path))
         unions.append(union)

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from mofm.registry import DATASETS
 from mofm.utils.config import load_config
+from mofm.utils.names import file_stem
 
 
 def make_parser(description: str, checkpoint: bool = True) -> argparse.ArgumentParser:
@@ -148,7 +148,8 @@ def rendered(model, dataset, index: int) -> tuple:
 
 def save(figures: dict, folder: Path):
     """Write pictures and list them; names are untrusted."""
+    used: dict[str, int] = {}
     for name, figure in figures.items():
-        path = folder / (re.sub(r'[^\w.-]+', '_', name) + '.png')
+        path = folder / f'{file_stem(name, used)}.png'
         figure.savefig(path)
         print(path)

@@ -1,6 +1,5 @@
 """Clip-level AUC of anomaly detection, for data sets of trimmed clips."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 
 from mofm.evaluation.functional import roc_auc
 from mofm.registry import METRICS
+from mofm.utils.tables import write_csv
 
 
 @METRICS.register_module()
@@ -39,8 +39,6 @@ class ClipAUC(BaseMetric):
     def compute_metrics(self, results: list) -> dict:
         """Compute the AUC over clips and write the scores to ``out_dir``."""
         if self.out_dir:
-            self.out_dir.mkdir(parents=True, exist_ok=True)
-            with (self.out_dir / 'scores.csv').open('w', newline='') as file:
-                csv.writer(file).writerows([('name', 'label', 'normality'), *results])
+            write_csv(self.out_dir / 'scores.csv', ('name', 'label', 'normality'), results)
         _, label, normality = map(np.array, zip(*results, strict=True))
         return dict(clip_auc=roc_auc(np.isin(label, self.normal_labels), normality))

@@ -1,7 +1,6 @@
 """Frame-level AUC of anomaly detection from scores of per-person windows."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mmengine.logging import print_log
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 from mofm.evaluation.functional import lowest_per_frame, roc_auc, smooth
 from mofm.registry import METRICS
+from mofm.utils.names import file_stem
 
 _NUM_THUMBNAILS = 5
 
@@ -155,7 +155,8 @@ class FrameAUC(BaseMetric):
     def _write(self, scores: dict[str, dict], results: list):
         """Write the scores of all clips and select the poses of their figures."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        self.file_names = names = _file_names(scores)
+        used: dict[str, int] = {}
+        self.file_names = names = {clip: file_stem(clip, used) for clip in scores}
         np.savez_compressed(
             self.out_dir / 'scores.npz',
             **{f'{names[clip]}/{kind}': array for clip, arrays in scores.items()
@@ -165,18 +166,6 @@ class FrameAUC(BaseMetric):
             windows[clip].append((score, frame, points))
         self.thumbnails = {clip: _thumbnails(arrays['smoothed'], windows[clip])
                            for clip, arrays in scores.items()}
-
-
-def _file_names(clips) -> dict[str, str]:
-    """Return a valid and unique file name per clip."""
-    names, used = {}, set()
-    for clip in clips:
-        name = re.sub(r'[^\w.-]', '_', clip).lstrip('.')[:100] or '_'
-        while name.lower() in used:  # some file systems ignore case
-            name += '_'
-        used.add(name.lower())
-        names[clip] = name
-    return names
 
 
 def _thumbnails(smoothed: np.ndarray, windows: list) -> dict[int, np.ndarray]:

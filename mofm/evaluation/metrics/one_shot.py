@@ -1,6 +1,5 @@
 """Accuracy of one-shot recognition (DT2)."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from mmengine.evaluator import BaseMetric
 
 from mofm.evaluation.functional import draw_accuracy, nearest_class
 from mofm.registry import METRICS
+from mofm.utils.tables import write_csv
 
 
 @METRICS.register_module()
@@ -98,14 +98,12 @@ class OneShotAccuracy(BaseMetric):
         np.add.at(confusion, (target, predicted), 1)
         self.confusion = confusion
         if self.out_dir is not None:
-            self.out_dir.mkdir(parents=True, exist_ok=True)
-            with (self.out_dir / 'predictions.csv').open('w', newline='') as file:
-                writer = csv.writer(file)
-                writer.writerow(['name', 'label', 'prediction',
-                                 *(f'similarity_{label}' for label in self.labels)])
-                for *row, values in zip(names, self.labels[target], self.labels[predicted],
-                                        similarity.T, strict=True):
-                    writer.writerow([*row, *(f'{s:.6g}' for s in values)])
+            head = ['name', 'label', 'prediction',
+                    *(f'similarity_{label}' for label in self.labels)]
+            columns = zip(names.tolist(), self.labels[target], self.labels[predicted],
+                          similarity.T, strict=True)
+            write_csv(self.out_dir / 'predictions.csv', head,
+                      ([*row, *(f'{s:.6g}' for s in values)] for *row, values in columns))
         return _accuracies(np.diag(confusion), confusion.sum(1))
 
     def _drawn(self, embedding, target) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from mofm.registry import METRICS
+from mofm.utils.tables import write_csv
 
 
 @METRICS.register_module()
@@ -37,12 +38,9 @@ class ScoreTable(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Write the table and return no metric."""
-        self.out_file.parent.mkdir(parents=True, exist_ok=True)
         classes = range(len(results[0]) - 3)
-        with self.out_file.open('w', newline='') as file:
-            writer = csv.writer(file)
-            writer.writerow(['name', 'label', 'prediction', *(f'score_{c}' for c in classes)])
-            writer.writerows(results)
+        write_csv(self.out_file, ['name', 'label', 'prediction', *(f'score_{c}' for c in classes)],
+                  results)
         return {}
 
 
@@ -53,7 +51,7 @@ def read_predictions(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         OSError: If the file cannot be opened.
         ValueError: If it is no such table.
     """
-    with open(path, newline='') as file:
+    with open(path, newline='', encoding='utf-8') as file:
         try:
             rows = [(int(row['label']), int(row['prediction'])) for row in csv.DictReader(file)]
         except (KeyError, TypeError, ValueError):

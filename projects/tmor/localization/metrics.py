@@ -1,7 +1,6 @@
 """Per-frame and per-event average precision of temporal localization."""
 
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from mofm.datasets.frame_windows import join_windows
 from mofm.registry import FUNCTIONS, METRICS
+from mofm.utils.names import file_stem
 from mofm.visualization import draw_timeline
 
 from .events import event_ap
@@ -162,9 +162,10 @@ class FrameMAP(_RecordingMetric):
     def _write(self, recordings: dict[str, Recording]):
         """Write the scores of all recordings and pictures of the first ones."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
+        used: dict[str, int] = {}
         for i, (name, recording) in enumerate(recordings.items()):
-            file = f'{i:04d}_' + re.sub(r'[^\w.-]', '_', name)[:100]
+            file = file_stem(f'{i:04d}_{name}', used)
             arrays[f'{file}/score'] = recording.scores.astype(np.float16)
             arrays[f'{file}/target'] = recording.targets
             if i < self.num_pictures:

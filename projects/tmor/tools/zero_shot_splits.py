@@ -11,7 +11,6 @@ and generalized zero-shot (among all classes).
 from mofm.utils.tool import run_tool
 
 import argparse
-import csv
 from pathlib import Path
 
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
@@ -44,6 +43,7 @@ from mmengine.runner import Runner
 from tqdm import tqdm
 
 from mofm.registry import MODELS
+from mofm.utils.tables import write_csv
 from projects.tmor.language.splits import SplitTrainer, draw_splits, evaluate_splits
 
 _COLUMNS = ('unseen_top1', 'unseen_mean_class', 'seen', 'unseen', 'harmonic')
@@ -106,14 +106,9 @@ def main(argv=None):
                            lambda splits: tqdm(splits, 'splits'))
     show(rows, len(splits))
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open('w', newline='') as file:
-            writer = csv.writer(file)
-            writer.writerow(['seen', 'row', *_COLUMNS])
-            for name in ('nearest seen class', 'phi_m, phi_t'):
-                for i, seen in enumerate(splits):
-                    writer.writerow([' '.join(map(str, seen)), name,
-                                     *(f'{rows[name][c][i]:.4f}' for c in _COLUMNS)])
+        write_csv(args.out, ['seen', 'row', *_COLUMNS], (
+            [' '.join(map(str, seen)), name, *(f'{rows[name][c][i]:.4f}' for c in _COLUMNS)]
+            for name in ('nearest seen class', 'phi_m, phi_t') for i, seen in enumerate(splits)))
 
 
 if __name__ == '__main__':

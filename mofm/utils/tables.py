@@ -1,0 +1,42 @@
+"""CSV files that spreadsheets open as text and numbers only."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from .files import atomic_write
+
+# Beginnings of a formula, in their usual and full widths, and characters that may hide them.
+_FORMULA = tuple('=+-@\t\r\n＝＋－＠')
+
+
+def _safe(cell: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would run as a formula."""
+    if not isinstance(cell, str) or not cell.lstrip(' ').startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def write_csv(path: str | PathLike, head: Sequence[str], rows: Iterable[Sequence]):
+    """Write a table atomically, in UTF-8.
+
+    Text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break would be a formula in
+    a spreadsheet, unless it is a number; it gets an apostrophe in front.
+
+    Args:
+        path (str or Path): The file; its folder is created.
+        head (Sequence[str]): Names of the columns.
+        rows (Iterable[Sequence]): Cells.
+    """
+    path = Path(path)
+    text = io.StringIO(newline='')
+    csv.writer(text).writerows([_safe(cell) for cell in row] for row in (head, *rows))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
