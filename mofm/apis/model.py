@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 
 import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
 from mofm.hub.checkpoint import check_state, get_state, load_local
-from mofm.hub.published import find_published, is_hub_id, read_config
+from mofm.hub.published import check_digests, find_published, is_hub_id, read_config
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 from mofm.utils.checks import found_expected, show
@@ -25,7 +25,7 @@ from mofm.utils.config import load_config
 from .inferencers import published_keys
 
 _MAX_BUFFERS = 2**20  # values that a published model computes, e.g. the order of its cubes
-_MAX_MODULES = 1000  # of a published model without weights
+_MAX_MODULES = 1000  # and parameters, of a published model without weights
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -72,6 +72,8 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
         model = MODELS.build(config.model) if published is None else _build_published(
             config, state, meta, published)
         check_state(model, state, str(checkpoint))
+        if checkpoint == published:
+            check_digests(published)
         model.load_state_dict({k: state[k] for k in model.state_dict()})
     model.cfg, model.dataset_meta = config, meta
     return model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
@@ -83,7 +85,7 @@ def _build_published(config: Config, state: dict, meta: dict, folder: Path) -> B
     It is first built without memory, on the meta device, and compared with the weights.
     """
     where = folder / 'config.json'
-    with _no_larger_than(state), torch.device('meta'):
+    with _at_most(_MAX_MODULES + 10 * len(state)), torch.device('meta'):
         model = _build(config, where)
     _check_published(model, state, folder)
     head = config.model.get('cls_head') or config.model.get('head') or {}
@@ -127,28 +129,18 @@ def _check_published(model: BaseModel, state: dict, folder: Path):
 
 
 @contextmanager
-def _no_larger_than(state: dict) -> Iterator[None]:
-    """Refuse modules of this thread with more parameters than the weights."""
-    thread = get_ident()
-    left = dict(elements=sum(tensor.numel() for tensor in state.values()), tensors=len(state),
-                modules=_MAX_MODULES + 10 * len(state))
+def _at_most(count: int) -> Iterator[None]:
+    """Refuse to register more modules and parameters in this thread."""
+    thread, left = get_ident(), count
 
-    def take(**used: int):
-        for name, count in used.items():
-            left[name] -= count
-            if left[name] < 0:
-                raise ValueError(f'it has more {name} than its weights')
+    def take(module: nn.Module, name: str, item: nn.Module | nn.Parameter):
+        nonlocal left
+        left -= get_ident() == thread
+        if left < 0:
+            raise ValueError(f'it has over {count} modules and parameters, more than its weights')
 
-    def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter):
-        if parameter is not None and get_ident() == thread:
-            take(elements=parameter.numel(), tensors=1)
-
-    def count_module(module: nn.Module, name: str, child: nn.Module):
-        if get_ident() == thread:
-            take(modules=1)
-
-    handles = [register_module_parameter_registration_hook(count_parameter),
-               register_module_module_registration_hook(count_module)]
+    handles = [register_module_parameter_registration_hook(take),
+               register_module_module_registration_hook(take)]
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel, BaseModule
 
 from mofm.hub.card import ModelCard, describe_data, read_dump, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
-from mofm.hub.published import check_config, check_labels, describe_config
+from mofm.hub.published import check_config, check_labels, describe_config, pack_weights
 from mofm.models import MotionPretrainer, MotionTokenizer
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
@@ -55,8 +55,6 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         ValueError: If they do not fit, a result file has no metric, the config is more than the
             description of a model, or the folder contains other weights.
     """
-    from safetensors.torch import save
-
     out = Path(out)
     cfg = load_config(config, cfg_options)
     rows = [row for file in metrics for row in read_metrics(Path(file))]
@@ -71,15 +69,15 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         teacher = MODELS.build(cfg.model.tokenizer)
         teacher.init_weights()
         state.update({f'tokenizer.{k}': v for k, v in teacher.state_dict().items()})
-    blob = save({k: v.contiguous() for k, v in state.items()}, metadata=dict(format='pt'))
+    task = _default_task(model)
+    labels = (task and task.names_classes and model.dataset_meta.get('classes')) or ()
+    check_labels(labels, checkpoint)
+    blob = pack_weights(state, described, labels)
     digest = hashlib.sha256(blob).hexdigest()
     weights = out / f'model-{digest[:8]}.safetensors'
     others = [path.name for path in out.glob('*.safetensors') if path.name != weights.name]
     if others:
         raise ValueError(f'--out: found {others} in {out}, expected a new folder')
-    task = _default_task(model)
-    labels = (task and task.names_classes and model.dataset_meta.get('classes')) or ()
-    check_labels(labels, checkpoint)
     facts = {
         'model': ', '.join(type(m).__name__ for m in (model, *model.children())
                            if isinstance(m, BaseModule)),

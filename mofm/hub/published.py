@@ -2,7 +2,8 @@
 
 ``tools/publish.py`` writes them, also for a Hugging Face repository::
 
-    model-<sha8>.safetensors   weights; the name has the first 8 digits of their SHA-256
+    model-<sha8>.safetensors   weights and the SHA-256 of config and class names; the name has
+                               the first 8 digits of that of the file
     config.json                model and inputs, see :func:`check_config`
     labels.txt                 one class name per line, if the model has classes
     README.md                  model card
@@ -143,6 +144,51 @@ def read_weights(path: Path) -> dict:
             raise ValueError(found_expected(path, show(name), header[name]['dtype'],
                                             f'one of {", ".join(_DTYPES)}'))
     return state
+
+
+def pack_weights(state: dict, config: dict, labels: Sequence[str]) -> bytes:
+    """Pack tensors as safetensors, the same bytes for the same content.
+
+    Args:
+        state (dict): Tensors by name.
+        config (dict): Content of ``config.json``, whose SHA-256 is added.
+        labels (Sequence[str]): Class names, likewise.
+    """
+    from safetensors.torch import save
+
+    blob = save({name: tensor.contiguous() for name, tensor in state.items()},
+                metadata=dict(format='pt', **digests(config, labels)))
+    end = 8 + int.from_bytes(blob[:8], 'little')
+    header = json.loads(blob[8:end])  # its metadata has a random order
+    header = dict(header, __metadata__=dict(sorted(header['__metadata__'].items())))
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)
+    return len(text).to_bytes(8, 'little') + text + blob[end:]
+
+
+def digests(config: dict, labels: Sequence[str]) -> dict[str, str]:
+    """Compute the SHA-256 of config and class names, which the weights file has as metadata."""
+    return {name: hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+            for name, content in (('config.json', config), ('labels.txt', list(labels)))}
+
+
+def check_digests(folder: Path):
+    """Compare config and class names with the weights file, if it has their digests.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    from safetensors import safe_open
+
+    with safe_open(find_weights(folder), 'pt') as file:
+        promised = file.metadata() or {}
+    found = digests(json.loads(_read(folder / 'config.json')), read_labels(folder) or ())
+    for name, digest in found.items():
+        if promised.get(name, digest) != digest:
+            raise ValueError(found_expected(
+                folder / name, 'content', f'SHA-256 {digest[:8]}...', f'{promised[name][:8]}... as '
+                'in the weights file; it is damaged or was changed, download it or publish the '
+                'model again'))
 
 
 def read_labels(folder: Path) -> list[str] | None:

@@ -1,5 +1,6 @@
 """Values that a published config should not have, for every parameter of its classes."""
 
+import hashlib
 import inspect
 import json
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from mmengine.registry import Registry
+from safetensors.torch import load, save
 
 from mofm.apis.inferencer import MotionInferencer
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
@@ -25,15 +28,35 @@ def attacks(config: dict) -> Iterator[tuple[tuple, object]]:
         yield from ((place, value) for value in VALUES)
 
 
+def class_attacks(config: dict) -> Iterator[tuple[tuple, object]]:
+    """Yield place and value: each registered class, with each value of each parameter."""
+    pipeline = config['test_dataloader']['dataset']['pipeline']
+    for name in sorted(MODELS.module_dict):
+        for parameter in _parameters(name, MODELS):
+            for value in VALUES:
+                item = {'type': name, parameter: value}
+                for part in ((), ('data_preprocessor', ), ('backbone', ), ('cls_head', )):
+                    yield ('model', *part), item
+    for name in sorted(TRANSFORMS.module_dict):
+        for parameter in _parameters(name, TRANSFORMS):
+            for value in VALUES:
+                yield ('test_dataloader', 'dataset', 'pipeline'), [
+                    {'type': name, parameter: value}, *pipeline]
+
+
+def _parameters(name: str, registry: Registry) -> list[str]:
+    """Return the names of the parameters of a registered class."""
+    kind = registry.module_dict.get(name)
+    return [] if kind is None else [
+        name for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+
+
 def _places(value: object, path: tuple) -> Iterator[tuple]:
     if isinstance(value, dict):
         names = dict.fromkeys(value)
         for registry in _REGISTRIES if isinstance(value.get('type'), str) else ():
-            if kind := registry.module_dict.get(value['type']):
-                names.update(dict.fromkeys(
-                    name for name, parameter in inspect.signature(kind).parameters.items()
-                    if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD,
-                                          parameter.KEYWORD_ONLY)))
+            names.update(dict.fromkeys(_parameters(value['type'], registry)))
         for name in names:
             yield (*path, name)
             if name in value:
@@ -45,9 +68,12 @@ def _places(value: object, path: tuple) -> Iterator[tuple]:
 
 
 def attack(source: Path, folder: Path, place: tuple, value: object) -> Path:
-    """Copy a published folder with one other value."""
-    shutil.copytree(source, folder)
-    content = json.loads((folder / 'config.json').read_text())
+    """Copy a published folder with one other value, without digests of the description."""
+    content = json.loads((source / 'config.json').read_text())
+    weights, = source.glob('*.safetensors')
+    blob = save(load(weights.read_bytes()))
+    folder.mkdir()
+    (folder / f'model-{hashlib.sha256(blob).hexdigest()[:8]}.safetensors').write_bytes(blob)
     inner = content
     for key in place[:-1]:
         inner = inner[key]
@@ -75,9 +101,10 @@ def use(folder: Path) -> str:
 def is_refusal(outcome: Outcome) -> bool:
     """Whether the outcome is a ValueError that names the file, and no lack of memory."""
     text = str(outcome.error)
-    return isinstance(outcome.error, ValueError) and len(text) < 2000 and (
-        'config.json' in text or 'does not fit' in text) and not any(
-        word in text for word in ('MemoryError', 'OverflowError', 'allocate'))
+    names = ('config.json', 'does not fit', 'in the test pipeline')
+    return isinstance(outcome.error, ValueError) and len(text) < 2000 and any(
+        name in text for name in names) and not any(
+            word in text for word in ('MemoryError', 'OverflowError', 'allocate'))
 
 
 def try_attack(source: Path, folder: Path, place: tuple, value: object) -> Outcome:

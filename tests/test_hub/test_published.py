@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ from mofm.hub.checkpoint import load_state, load_weights
 from mofm.hub.partial_loading import load_partial
 from mofm.hub.published import find_published, is_hub_id
 from mofm.registry import MODELS
+from tests.limited import run_limited
 
 KINDS = ('action', 'one_shot', 'jigsaw', 'anomaly', 'dved', 'kmeans', 'pretrain')
 
@@ -410,3 +413,121 @@ def test_init_model_overrides_python_config_only(tmp_path):
     assert init_model(path, cfg_options={'x': 2}, device='cpu').cfg.x == 2
     with pytest.raises(ValueError, match='cfg_options: found .*, expected a .py config'):
         init_model(tmp_path, cfg_options={'x': 2})
+
+
+def test_published_changed_description_is_named(folder):
+    """One digit of a setting, or one letter of a name, which alone would be valid."""
+    path = folder / 'labels.txt'
+    path.write_text(path.read_text().replace('walk', 'talk'))
+    with pytest.raises(ValueError, match=r'labels.txt: content: found SHA-256 .* damaged or was'):
+        init_model(folder)
+    path.write_bytes('\ufeffwalk\r\nwave\r\nsquat\r\n'.encode())  # of another editor
+    assert init_model(folder).dataset_meta['classes'] == ['walk', 'wave', 'squat']
+    edit(folder, lambda c: c['model']['data_preprocessor'].update(sigma=.7))
+    with pytest.raises(ValueError, match=r'config.json: content: found SHA-256 .*damaged or was'):
+        init_model(folder)
+    state = load_file(next(folder.glob('*.safetensors')))
+    publish_bytes(folder, save(state))  # of version 0.2
+    assert init_model(folder).data_preprocessor.sigma == .7
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    ('walk\nwave\nwalk\n', r"line 3: found 'walk', expected a name other than that of line 1"),
+    ('walk\nw\u202eave\nsquat\n', 'line 2: found .* unprintable'),
+    ('walk\nw\x00ave\nsquat\n', 'line 2: found .* unprintable'),
+    ('walk\nwave\x85squat\nx\n', 'line 2: found .* unprintable'),
+    ('\n', 'line 1: found .* unprintable'), ('', 'line 1: found .* unprintable')])
+def test_published_odd_labels_are_named(folder, text, words):
+    (folder / 'labels.txt').write_text(text, encoding='utf-8')
+    with pytest.raises(ValueError, match=f'labels.txt: {words}'):
+        init_model(folder)
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    ('{"default_scope": "mofm", "model": {}, "model": {}}', "'model' is there twice"),
+    ('{"default_scope": "mofm", "model": {"x": -Infinity}}', 'model.x: found -inf'),
+    ('{"default_scope": "mofm", "model": {"x": 1' + '0' * 4000 + '}}', 'model.x: found'),
+    ('{"default_scope": "mofm", "model": [' + '{},' * 20000 + '{}]}', 'over 10000 values'),
+    ('{"default_scope": "mofm", "model": ' + '{"x":' * 900 + '1' + '}' * 901, 'levels')])
+def test_published_odd_json_is_named(folder, text, words):
+    (folder / 'config.json').write_text(text)
+    outcome = run_limited(init_model, folder)
+    assert isinstance(outcome.error, ValueError)
+    assert re.search(f'config.json: .*{words}', str(outcome.error))
+
+
+@pytest.mark.parametrize('name', ['config.json', 'labels.txt', 'model'])
+@pytest.mark.parametrize('kind', ['link', 'device', 'pipe', 'folder', 'circle', 'nothing'])
+def test_published_file_of_another_kind_is_refused(folder, tmp_path, name, kind):
+    """Nothing outside of the folder is read, and nothing is waited for."""
+    path = next(folder.glob(f'{name}*'))
+    content = path.read_bytes()
+    path.unlink()
+    (tmp_path / 'secret').write_bytes(content)
+    target = dict(link=tmp_path / 'secret', device='/dev/zero', circle=path, nothing='none')
+    if kind in target:
+        path.symlink_to(target[kind])
+    else:
+        os.mkfifo(path) if kind == 'pipe' else path.mkdir()
+    outcome = run_limited(init_model, folder, seconds=5)
+    assert isinstance(outcome.error, ValueError)
+    assert re.search(f'{path.name}: (link|kind of file): found', str(outcome.error))
+
+
+def test_published_cache_of_the_hub_links_to_its_blobs(hub, tmp_path):
+    snapshot = find_published(hub)
+    (snapshot.parents[1] / 'blobs').mkdir()
+    for number, path in enumerate(sorted(snapshot.iterdir())):
+        blob = snapshot.parents[1] / 'blobs' / str(number)
+        path.rename(blob)
+        path.symlink_to(os.path.relpath(blob, path.parent))
+    assert init_model(hub).dataset_meta['classes']
+
+
+def safetensors(header, data=b''):
+    """The bytes of a safetensors file with any header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, 'little') + text + data
+
+
+def entry(dtype, shape, *offsets):
+    return dict(dtype=dtype, shape=shape, data_offsets=offsets)
+
+
+@pytest.mark.parametrize('content', [
+    safetensors(dict(a=entry('F32', [1], 0, 4), b=entry('F32', [1], 0, 4)), bytes(4)),
+    safetensors(dict(a=entry('F32', [1], 0, 4), b=entry('F32', [2], 2, 10)), bytes(10)),
+    safetensors(dict(a=entry('F32', [1], 4, 8)), bytes(8)),
+    safetensors(dict(a=entry('F32', [1], 4, 0)), bytes(8)),
+    safetensors(dict(a=entry('F32', [-1], 0, 4)), bytes(4)),
+    safetensors(dict(a=entry('F32', [2**62, 8], 0, 4)), bytes(4)),
+    safetensors(dict(a=entry('F32', [2**63, 0], 0, 0))),
+    safetensors(dict(a=entry('F32', [10**30], 0, 4)), bytes(4)),
+    safetensors(dict(a=entry('X', [1], 0, 4)), bytes(4)),
+    safetensors(dict(a=dict(entry('F32', [1], 0, 4), more=1), b=1), bytes(4)),
+    safetensors(b'{"a":' + b'[' * 10**6), safetensors(b'[]'), safetensors(b'\xff' * 64),
+    (2**63).to_bytes(8, 'little'), (2**64 - 1).to_bytes(8, 'little') + bytes(8),
+    safetensors(b'{' + b' ' * 2**24 + b'}')], ids=map(str, range(16)))
+def test_published_tricks_of_safetensors_are_refused(folder, content):
+    publish_bytes(folder, content)
+    outcome = run_limited(init_model, folder, memory=2**28, seconds=10)
+    assert isinstance(outcome.error, ValueError)
+    assert re.search('safetensors: (not a readable|.* expected)', str(outcome.error))
+
+
+@pytest.mark.parametrize('dtype', [
+    torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.int32, torch.bool])
+def test_published_weights_of_an_odd_type_are_named(folder, dtype):
+    state = load_file(next(folder.glob('*.safetensors')))
+    state['cls_head.fc.bias'] = torch.zeros(3).to(dtype)
+    publish_bytes(folder, save(state))
+    with pytest.raises(ValueError, match=r"(?s)folder.*cls_head.fc.bias'?: found .*, expected"):
+        init_model(folder)
+
+
+def test_published_huge_shape_without_elements_is_refused(folder):
+    state = load_file(next(folder.glob('*.safetensors')))
+    state['cls_head.fc.bias'] = torch.zeros(2**40, 0)
+    publish_bytes(folder, save(state))
+    with pytest.raises(ValueError, match=r'cls_head.fc.bias: found \(1099511627776, 0\)'):
+        init_model(folder)

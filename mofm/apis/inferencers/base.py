@@ -366,7 +366,7 @@ def _find_inferencers(model: BaseModel, batch_size: int) -> dict[str, BaseInfere
     points = np.linspace(0, 99, 2 * joints, dtype=np.float32).reshape(1, 1, joints, 2)
     inputs, (sample, ) = probe.prepare([dict(
         keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
-        img_shape=(100, 100))])
+        img_shape=(100, 100), total_frames=1)])
     if not hasattr(model, 'tokenizer'):  # a pre-training predicts masked tokens only
         sample, = model(inputs, data_samples=[sample], mode='predict')
     found = [kind for kind in INFERENCERS.module_dict.values()
