@@ -135,10 +135,9 @@ def _check_content(checkpoint: Any, where: str):
         check(state, field, dict, 'a dict of tensors, as a checkpoint has in state_dict')
         for name, tensor in state.items():
             check(name, f'{field}, key', str, 'the name of a tensor')
-            check(tensor, f'{field}.{name[:200]}', torch.is_tensor,
-                  'a tensor, as a checkpoint has in state_dict')
-            check(tensor.dtype, f'{field}.{name[:200]}', lambda dtype: not dtype.is_complex,
-                  'real numbers')
+            entry = f'{field}.{ascii(name[:200])[1:-1]}'
+            check(tensor, entry, torch.is_tensor, 'a tensor, as a checkpoint has in state_dict')
+            check(tensor.dtype, entry, lambda dtype: not dtype.is_complex, 'real numbers')
     if 'state_dict' not in checkpoint:
         return
     meta = checkpoint.get('meta', {})

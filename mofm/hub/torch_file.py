@@ -28,7 +28,8 @@ from mofm.utils.checks import show
 from mofm.utils.limits import get_limits
 
 _ZIP = b'PK\x03\x04'
-_LEGACY_MAGIC, _LEGACY_VERSION = 0x1950a86a20f9469cfc6c, 1001
+_LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # pickle of the magic number
+_LEGACY_VERSION = 1001
 _STORAGES = dict(Double=torch.float64, Float=torch.float32, Half=torch.float16,
                  BFloat16=torch.bfloat16, Long=torch.int64, Int=torch.int32, Short=torch.int16,
                  Char=torch.int8, Byte=torch.uint8, Bool=torch.bool,
@@ -36,6 +37,7 @@ _STORAGES = dict(Double=torch.float64, Float=torch.float32, Half=torch.float16,
 _ATOMS = (str, bytes, int, float, bool, type(None))  # keys, whose hashes cannot be made to collide
 _MAX_BITS = 128  # of an integer
 _MAX_DIMS = 32
+_ZIP_END = 98  # bytes after the list of records, at most
 _CHUNK = 2**18  # bytes that are still in the cache when their checksum is computed
 
 LoadStorage = Callable[[str, torch.dtype, int], Tensor]
@@ -78,6 +80,12 @@ def _require(condition: bool, what: str, *values: Any):
     """Raise a ValueError with a text and the values for its braces if the condition is false."""
     if not condition:
         raise ValueError(f'refused {what.format(*map(show, values))}')
+
+
+def _reason(error: Exception) -> str:
+    """Return the text of an error in one short line."""
+    kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
+    return kind + (str(error).splitlines() or [''])[0][:300]
 
 
 def _is_size(value: Any) -> bool:
@@ -272,15 +280,21 @@ class _Machine:
                 _require(step.name in _STEPS, 'the operation {}', step.name)
                 _STEPS[step.name](self, arg)
         except Exception as error:  # e.g. an empty stack
-            text = str(error) if isinstance(error, ValueError) else repr(error)
-            raise ValueError(f'{self.field()}{text}') from error
+            raise ValueError(f'{self.field()}{_reason(error)}') from error
         raise ValueError('found no end')
 
     def field(self) -> str:
         """Return where in the content an object under construction belongs."""
-        keys = [next((item for item in reversed(frame) if type(item) is str), None)
-                for frame in (*self.outer, self.stack)]
-        return ''.join(f'{key[:80]}: ' for key in keys if key is not None)
+        keys: list[str] = []
+        for frame in (*self.outer, self.stack):
+            at = max((i for i, item in enumerate(frame) if type(item) is str), default=-1)
+            nested = [at] if at >= 0 else []
+            while (at > 1 and type(frame[at - 1]) in (dict, OrderedDict) and not frame[at - 1]
+                   and type(frame[at - 2]) is str):
+                at -= 2  # a dict of one entry is in the same frame
+                nested.append(at)
+            keys += (frame[i] for i in reversed(nested))
+        return ''.join(f'{ascii(key[:80])[1:-1]}: ' for key in keys)
 
     def pop(self) -> Any:
         return self.value(self.stack.pop())
@@ -413,6 +427,10 @@ def _check_size(content: Any, file_size: int):
     budget = limits.expanded(file_size)
     known: dict[int, tuple[int, int]] = {}  # bytes and levels of containers by identity
 
+    def check(size: int, where: tuple):
+        _require(size <= budget, 'more than {} bytes in {}; MOFM_LIMITS=expansion=N allows N '
+                 'times the bytes of the file', budget, where[:3])
+
     def measure(value: Any, depth: int, where: tuple) -> tuple[int, int]:
         kind = type(value)
         if kind in (str, bytes):
@@ -435,18 +453,31 @@ def _check_size(content: Any, file_size: int):
                 item_size, below = measure(item, depth - 1, (*where, key))
                 size += 8 + item_size + (len(key) if type(key) in (str, bytes) else 0)
                 levels = max(levels, below + 1)
-                _require(size <= budget, 'more than {} bytes in {}; MOFM_LIMITS=expansion=N '
-                         'allows N times the bytes of the file', budget, (*where, key)[:3])
+                check(size, (*where, key))
             known[id(value)] = size, levels
         return size, levels
 
-    measure(content, limits.depth, ())
+    check(measure(content, limits.depth, ())[0], ())
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    """Open an archive whose list of records fits into memory."""
+    with path.open('rb') as file:
+        file.seek(-min(_ZIP_END, path.stat().st_size), 2)
+        end = file.read()
+    # the length of the list is in the last record, or in that of an archive above 4 GiB
+    size = int.from_bytes(end[-10:-6], 'little')
+    if size == 2**32 - 1 or end[-42:-38] == b'PK\x06\x07':
+        size = int.from_bytes(end[40:48], 'little')
+    members = get_limits().members
+    _require(end[-22:-18] == b'PK\x05\x06' and size <= 200 * members,
+             'an archive without an end, or with more than {} records', members)
+    return zipfile.ZipFile(path)
 
 
 def _records(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """Return the records of an archive of ``torch.save`` by name, without its root folder."""
     infos = archive.infolist()
-    _require(len(infos) <= get_limits().members, '{} records', len(infos))
     roots = {info.filename.partition('/')[0] for info in infos}
     records = {info.filename.partition('/')[2]: info for info in infos}
     _require(len(roots) == 1 and len(records) == len(infos) and 'data.pkl' in records
@@ -470,7 +501,7 @@ def _normalized(values: Tensor) -> Tensor:
 
 
 def _read_zip(path: Path, device: torch.device, ignore: bool) -> Any:
-    with zipfile.ZipFile(path) as archive:
+    with _open_zip(path) as archive:
         records = _records(archive, path.stat().st_size)
 
         def load(key: str, dtype: torch.dtype, numel: int) -> Tensor:
@@ -503,8 +534,8 @@ def _read_legacy(path: Path, device: torch.device, ignore: bool) -> Any:
                  'bytes', numel, dtype, len(content))
         return torch.empty(numel, dtype=dtype)
 
-    for expected in (_LEGACY_MAGIC, _LEGACY_VERSION):
-        _require(_Machine(allocate).run(file) == expected, 'a file that is not of torch.save')
+    file.seek(len(_LEGACY))
+    _require(_Machine(allocate).run(file) == _LEGACY_VERSION, 'an unknown version of torch.save')
     _Machine(allocate).run(file)  # sizes of numbers where it was written
     start = file.tell()
     machine = _Machine(allocate, ignore)
@@ -543,16 +574,17 @@ def read_torch_file(path: Path, device: str | torch.device | None = None,
     device = torch.device(device or 'cpu')
     try:
         with path.open('rb') as file:
-            start = file.read(len(_ZIP))
+            start = file.read(len(_LEGACY))
+        is_zip = start.startswith(_ZIP)
         _require(bool(start), 'an empty file')
-        content = (_read_zip if start == _ZIP else _read_legacy)(path, device, ignore)
+        _require(is_zip or start == _LEGACY, 'a file that is not of torch.save')
+        content = (_read_zip if is_zip else _read_legacy)(path, device, ignore)
         _check_size(content, path.stat().st_size)
     except Exception as error:  # damaged bytes raise nearly anything
-        reason = (str(error).splitlines() or [''])[0][:300]
-        raise ValueError(f'{path}: not a readable checkpoint ({type(error).__name__}: {reason}); '
-                         'it may be truncated, or contain objects other than weights') from error
-    if start != _ZIP:
-        print_log(f'{path}: a file of torch < 1.6 without checksums, so that damage of its '
+        raise ValueError(f'{path}: not a readable checkpoint ({_reason(error)}); it may be '
+                         'truncated, or contain objects other than weights') from error
+    if not is_zip:
+        print_log(f'{path}: the format before torch 1.6, without checksums: damage of its '
                   'weights cannot be noticed', 'current', logging.WARNING)
     return content
 
@@ -560,7 +592,7 @@ def read_torch_file(path: Path, device: str | torch.device | None = None,
 def is_intact(path: Path) -> bool:
     """Return whether all checksums of a file of ``torch.save`` hold; old formats have none."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _open_zip(path) as archive:
             _records(archive, path.stat().st_size)
             return archive.testzip() is None
     except Exception:  # damaged bytes raise nearly anything
