@@ -73,6 +73,14 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Operating System :: Microsoft :: Windows',  # inference, see docs/inference.md
+        'Operating System :: MacOS',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
     # plug-ins; without projects/__init__.py others may have projects of the same name
     packages=[*find_packages(include=['mofm', 'mofm.*']), 'projects',
               *(f'projects.{name}' for name in find_packages('projects'))],

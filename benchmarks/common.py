@@ -163,7 +163,8 @@ def machine(device: torch.device) -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path('/proc/cpuinfo')
     if cpuinfo.exists():
-        name = next((line.split(':')[1].strip() for line in cpuinfo.read_text().splitlines()
+        lines = cpuinfo.read_text(encoding='utf-8').splitlines()
+        name = next((line.split(':')[1].strip() for line in lines
                      if line.startswith('model name')), name)
     if device.type == 'cuda':
         name = f'{torch.cuda.get_device_name(device)}, {name}'

@@ -25,21 +25,21 @@ MIB = 2**20
 
 def memory(pid='self'):
     """Return RSS and PSS of a process in MiB."""
-    with open(f'/proc/{pid}/smaps_rollup') as f:
+    with open(f'/proc/{pid}/smaps_rollup', encoding='utf-8') as f:
         values = dict(line.split(':') for line in f.readlines()[1:])
     return tuple(int(values[key].split()[0]) / 1024 for key in ('Rss', 'Pss'))
 
 
 def private(pid='self'):
     """Return the memory of a process that is neither shared nor a mapped file, in MiB."""
-    with open(f'/proc/{pid}/smaps_rollup') as f:
+    with open(f'/proc/{pid}/smaps_rollup', encoding='utf-8') as f:
         values = dict(line.split(':') for line in f.readlines()[1:])
     return int(values['Anonymous'].split()[0]) / 1024
 
 
 def peak():
     """Return the peak RSS of this process in MiB."""
-    with open('/proc/self/status') as f:
+    with open('/proc/self/status', encoding='utf-8') as f:
         return next(int(line.split()[1]) / 1024 for line in f if line.startswith('VmHWM'))
 
 

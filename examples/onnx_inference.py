@@ -23,7 +23,7 @@ if args.clip is None:  # joints that swing sideways
     points = np.random.default_rng(0).uniform(400, 600, (1, joints, 3)).repeat(90, 0)  # (T, J, 3)
     points[..., 0] += 50 * np.sin(np.arange(90) / 10)[:, None]
 elif args.clip.endswith('.json'):
-    with open(args.clip) as file:
+    with open(args.clip, encoding='utf-8') as file:
         clip = json.load(file)['annotations'][0]
     points = np.concatenate((clip['keypoint'], np.array(clip['keypoint_score'])[..., None]), -1)
     img_shape = clip['img_shape']

@@ -23,20 +23,21 @@ def within(array: np.ndarray, limit: float) -> bool:
 
 
 def find_fault(keypoint: np.ndarray, score: np.ndarray,
-               img_shape: Sequence[int]) -> tuple[str, str, str] | None:
+               img_shape: Sequence[int] | None = None) -> tuple[str, str, str] | None:
     """Find a coordinate or score that is NaN, infinite or out of any sensible range.
 
     Args:
         keypoint (np.ndarray): (M, T, V, C) or (N, V, C), 2 pixels or 3 coordinates in meters.
         score (np.ndarray): The same without the last axis.
-        img_shape (Sequence[int]): Height and width of the image.
+        img_shape (Sequence[int], optional): Height and width of the image, None if unknown.
 
     Returns:
         tuple[str, str, str] or None: Field, found and expected value.
     """
     limit, of = MAX_COORDINATE, 'the largest float16'
-    if keypoint.shape[-1] == 2 and MAX_SIZES * int(max(img_shape)) < limit:
-        limit, of = float(MAX_SIZES * int(max(img_shape))), f'{MAX_SIZES} image sizes'
+    far = limit if img_shape is None else MAX_SIZES * int(max(img_shape))
+    if keypoint.shape[-1] == 2 and far < limit:
+        limit, of = float(far), f'{MAX_SIZES} image sizes'
     for name, array, most, what in (('keypoint', keypoint, limit, f', {of}'),
                                     ('keypoint_score', score, MAX_SCORE, '')):
         if within(array, most):

@@ -189,7 +189,8 @@ class Memory:
             torch.cuda.reset_peak_memory_stats()
             return
         release_freed_memory()
-        Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew: man proc
+        # the peak starts anew: man proc
+        Path('/proc/self/clear_refs').write_text('5', encoding='utf-8')
 
     def peak(self) -> int:
         """Return the peak in bytes."""
@@ -198,7 +199,7 @@ class Memory:
         return now - self.start
 
     def _status(self, field: str) -> int:
-        text = Path('/proc/self/status').read_text()
+        text = Path('/proc/self/status').read_text(encoding='utf-8')
         return 1024 * int(re.findall(rf'{field}:\s+(\d+) kB', text)[0])
 
 

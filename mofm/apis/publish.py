@@ -98,7 +98,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         has_classes=bool(task and task.names_classes))
     out.mkdir(parents=True, exist_ok=True)
     weights.write_bytes(blob)
-    (out / 'config.json').write_text(json.dumps(described, indent=2) + '\n')
+    (out / 'config.json').write_text(json.dumps(described, indent=2) + '\n', encoding='utf-8')
     if labels:
         (out / 'labels.txt').write_text('\n'.join(labels) + '\n', encoding='utf-8')
     (out / 'README.md').write_text(str(card), encoding='utf-8')

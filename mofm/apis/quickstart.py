@@ -112,7 +112,8 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
 
     start, terminal, log = time.time(), sys.stderr, work_dir / 'terminal.log'
     try:
-        with log.open('w') as file, redirect_stdout(file), redirect_stderr(file):
+        with log.open('w', encoding='utf-8') as file, redirect_stdout(file), \
+                redirect_stderr(file):
             runner = Runner.from_cfg(cfg)
             title = f'{index + 1}/{len(STAGES)} {stage.title:20}'
             runner.register_hook(ProgressHook(title, terminal))

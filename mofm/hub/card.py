@@ -156,7 +156,7 @@ def read_metrics(file: Path) -> list[MetricRow]:
     """
     expected = 'expected a file WORK_DIR/TIME/TIME.json of tools/test.py'
     try:
-        table = json.loads(file.read_text())
+        table = json.loads(file.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise ValueError(f'{file}: cannot be read ({error}), {expected}') from None
     found = [(k, v) for k, v in table.items()
@@ -166,7 +166,7 @@ def read_metrics(file: Path) -> list[MetricRow]:
         raise ValueError(f'{file}: found no metric, {expected}')
     data, origin = 'not stated', f'`{file.name}`'
     config = file.parent / 'vis_data/config.py'
-    cfg = read_dump(config.read_text()) if config.is_file() else {}
+    cfg = read_dump(config.read_text(encoding='utf-8')) if config.is_file() else {}
     if cfg.get('load_from'):
         data = describe_data(cfg['test_dataloader']['dataset'])
         origin += f', test of {short_path(cfg["load_from"])}'

@@ -104,7 +104,8 @@ def _prepare(source: Source, path: Path, workers: int | None,
     metainfo = dict(classes=list(source.classes), layout=source.out_layout)
     if not source.classes:
         del metainfo['classes']
-    problems = [json.loads((folder / f'{i}.json').read_text()) for i in range(len(parts))]
+    problems = [json.loads((folder / f'{i}.json').read_text(encoding='utf-8'))
+                for i in range(len(parts))]
     report.problems = [line for part in problems for line in part]
     if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
         _remove_parts(folder)
@@ -127,7 +128,7 @@ def _parts_folder(source: Source, path: Path) -> Path:
         if not mark.exists():
             raise AnnotationError(f'{folder}: found other files, expected an empty folder for '
                                   'parts; move it')
-        if mark.read_text() != key:
+        if mark.read_text(encoding='utf-8') != key:
             _remove_parts(folder)
     folder.mkdir(exist_ok=True)
     with atomic_write(mark, 'w') as file:

@@ -1,7 +1,6 @@
 """CSV files that spreadsheets open as text and numbers only."""
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -35,8 +34,6 @@ def write_csv(path: str | PathLike, head: Sequence[str], rows: Iterable[Sequence
         rows (Iterable[Sequence]): Cells.
     """
     path = Path(path)
-    text = io.StringIO(newline='')
-    csv.writer(text).writerows([_safe(cell) for cell in row] for row in (head, *rows))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+    with atomic_write(path, 'w', newline='') as file:
+        csv.writer(file).writerows([_safe(cell) for cell in row] for row in (head, *rows))

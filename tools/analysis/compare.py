@@ -13,7 +13,7 @@ from mofm.utils.tool import run_tool
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
     record = dict(config=config, seed=seed, done=False, seconds=0, metrics={})
     path = folder / _RECORD
     if path.is_file():
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding='utf-8'))
         if record['config'] != config:
             raise SystemExit(f'{path}: config: found {record["config"]}, expected {config}; '
                              'remove the folder or use another --out')
@@ -61,7 +61,7 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
     if checkpoint:
         command += ['--cfg-options', f'model.backbone.init_cfg.checkpoint={checkpoint}']
     before = _children_seconds()
-    with open(folder / 'train.log', 'a') as log:
+    with open(folder / 'train.log', 'a', encoding='utf-8') as log:
         record['done'] = not subprocess.run(command, stdout=log, stderr=log).returncode
     record['seconds'] += _children_seconds() - before
     if record['done']:
@@ -73,8 +73,8 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
 
 def _children_seconds() -> float:
     """Return the CPU seconds of finished child processes."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def cost(config: str) -> dict:
@@ -162,7 +162,7 @@ def main():
     put_text(json.dumps(results, indent=1), args.out / 'table.json')
     print(text)
     failed = [str(path.parent) for path in sorted(args.out.rglob(_RECORD))
-              if not json.loads(path.read_text())['done']]
+              if not json.loads(path.read_text(encoding='utf-8'))['done']]
     if failed:
         sys.exit(f'error: unfinished trainings, see train.log in {", ".join(failed)}')
 

@@ -57,7 +57,7 @@ def achieved(text: str) -> float:
     except ValueError:
         pass
     try:
-        rows = json.loads(Path(text).read_text())['tables']['stages']
+        rows = json.loads(Path(text).read_text(encoding='utf-8'))['tables']['stages']
         return max(row['GFLOP/s'] for row in rows if row['stage'] == 'step') / 1e3
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SystemExit(

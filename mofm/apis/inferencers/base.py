@@ -149,12 +149,11 @@ class BaseInferencer:
             list[dict]: NumPy arrays per clip.
 
         Raises:
-            ValueError: If a clip has other shapes, a joint is out of any sensible range, or an
-                output is NaN.
+            ValueError: If a clip has other shapes, a coordinate is infinite or beyond 65504, or
+                an output is NaN.
         """
         for i, clip in enumerate(clips):
-            joints = without_nan(clip['keypoint'], clip['keypoint_score'])
-            fault = find_fault(*joints, clip['img_shape'])
+            fault = find_fault(*without_nan(clip['keypoint'], clip['keypoint_score']))
             if fault is not None:
                 raise ValueError(found_expected(f'clip {i}', *fault))
         outputs: list[dict] = []
