@@ -1,6 +1,6 @@
 """Annotation schema: validation, safe reading and atomic writing of files."""
 
-from .files import dump_annotations, load_annotations, open_arrow
+from .files import check_names, dump_annotations, load_annotations, open_arrow
 from .label_names import LABEL_NAMES
 from .schema import (
     TRACK_ARRAYS,
@@ -12,6 +12,6 @@ from .schema import (
     validate,
 )
 
-__all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'complete_3d',
-           'dump_annotations', 'file_error', 'load_annotations', 'open_arrow', 'summarize',
-           'validate']
+__all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'check_names',
+           'complete_3d', 'dump_annotations', 'file_error', 'load_annotations', 'open_arrow',
+           'summarize', 'validate']

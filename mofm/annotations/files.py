@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from mofm.utils.checks import show
 from mofm.utils.files import atomic_write
 from mofm.utils.limits import LimitError
+from mofm.utils.names import NAME, is_name
 
 from .arrow import ArrowFile, ArrowWriter
 from .schema import TRACK_ARRAYS, AnnotationError
@@ -160,11 +162,25 @@ def _normalize(data) -> dict[str, Any]:
         if not isinstance(data[key], dict):
             raise AnnotationError(f'{key}: found {type(data[key]).__name__}, expected a dict')
     names = data['metainfo'].get('classes', [])
-    for field, value in (('metainfo.classes', names), *data['split'].items()):
-        if isinstance(value, str) or not isinstance(value, Collection) or not all(
-                isinstance(item, str) for item in value):
-            raise AnnotationError(f'{field}: expected a list of strings')
+    check_names('metainfo.classes', names)
+    check_names('split', data['split'])
+    for name, ids in data['split'].items():
+        check_names(name, ids)
     return data
+
+
+def check_names(field: str, names: object):
+    """Check names of classes, splits or annotations.
+
+    Raises:
+        AnnotationError: If these are no list of names.
+    """
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise AnnotationError(f'{field}: expected a list of strings')
+    for name in names:
+        if not is_name(name):
+            raise AnnotationError(f'{field}: found {show(name)}, expected a list of strings, each '
+                                  f'{NAME}')
 
 
 def _write_pkl(data, f):
@@ -172,7 +188,8 @@ def _write_pkl(data, f):
 
 
 def _write_json(data, f):
-    f.write(json.dumps(data, default=lambda value: value.tolist()).encode())  # NumPy
+    f.write(json.dumps(data, default=lambda value: value.tolist(),  # NumPy
+                       allow_nan=False).encode())
 
 
 def _write_npz(data, f):

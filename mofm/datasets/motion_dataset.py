@@ -11,6 +11,7 @@ from mofm.annotations import (
     LABEL_NAMES,
     AnnotationError,
     Problem,
+    check_names,
     complete_3d,
     file_error,
     load_annotations,
@@ -158,6 +159,7 @@ class MotionDataset(BaseDataset):
     def _name_classes(self, metainfo: dict):
         """Set number and names of the classes from the file or ``class_names``."""
         names = metainfo.get('classes', ())
+        check_names(f'{self.ann_file}: metainfo.classes', names)
         names = names if len(names) else self.class_names
         if len(names):
             self.num_classes = self.num_classes or len(names)

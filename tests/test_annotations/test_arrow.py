@@ -191,3 +191,23 @@ def test_arrow_damaged_file_is_named_or_gives_valid_clips(tmp_path):
 def test_arrow_dataset_pickles_without_its_store(file):
     dataset = MotionDataset(str(file))
     assert len(pickle.dumps(dataset)) < 5000
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('keypoint', 65505.), ('keypoint', -1e30), ('keypoint_score', 1e5), ('frame_label', 2**31),
+    ('segments', -2**40)])
+def test_arrow_numbers_that_overflow_are_refused(data, tmp_path, field, value):
+    ann = data['annotations'][0]
+    shape = dict(frame_label=(ann['total_frames'], ), segments=(1, 3)).get(field)
+    ann[field] = np.zeros(shape, np.int64) if shape else ann[field].astype(np.float64)
+    ann[field].flat[0] = value
+    with pytest.raises(AnnotationError, match=f"'clip0': {field}: found numbers that are too"):
+        dump_annotations(data, tmp_path / 'a.arrow')
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrow_class_names_are_checked_when_opened(data, tmp_path):
+    data['metainfo'] = dict(classes=['a', 'b\udcff', 'c'])
+    dump_annotations(data, tmp_path / 'a.arrow')
+    with pytest.raises(AnnotationError, match=r"a.arrow: metainfo.classes: found 'b\\udcff'"):
+        MotionDataset(str(tmp_path / 'a.arrow'))

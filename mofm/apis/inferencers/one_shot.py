@@ -11,7 +11,9 @@ from mofm.annotations import AnnotationError, summarize
 from mofm.hub.checkpoint import fingerprint
 from mofm.models import OneShotHead
 from mofm.registry import INFERENCERS
+from mofm.utils.checks import show
 from mofm.utils.files import atomic_write
+from mofm.utils.names import NAME, is_name
 
 from .action import ActionInferencer, ActionOptions, ActionResult
 from .base import BaseInferencer
@@ -55,11 +57,11 @@ class Gallery:
             int: Number of exemplars added.
 
         Raises:
-            ValueError: If the name is not a nonempty string, or a recording cannot be used;
+            ValueError: If the name is empty or not valid, or a recording cannot be used;
                 nothing is added then.
         """
-        if not isinstance(name, str) or not name:
-            raise ValueError(f'name: found {name!r}, expected a nonempty string')
+        if not is_name(name) or not name:
+            raise ValueError(f'name: found {show(name)}, expected {NAME}, not empty')
         new = self._inferencer.embed(inputs, **options)
         self._embedding = np.concatenate([self._embedding, new]) if self._names else new
         self._names += [name] * len(new)

@@ -4,6 +4,7 @@ from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .early_stopping_hook import EarlyStoppingHook
 from .fit_kmeans_hook import FitKMeansHook
+from .metric_logger_hook import MetricLoggerHook
 from .preemption_hook import PreemptionHook
 from .progress_hook import ProgressHook
 from .report_hook import ReportHook
@@ -11,4 +12,5 @@ from .run_id_hook import RunIdHook
 from .visualization_hook import MotionVisualizationHook
 
 __all__ = ['AnnealHook', 'CheckpointGuardHook', 'EarlyStoppingHook', 'FitKMeansHook',
-           'MotionVisualizationHook', 'PreemptionHook', 'ProgressHook', 'ReportHook', 'RunIdHook']
+           'MetricLoggerHook', 'MotionVisualizationHook', 'PreemptionHook', 'ProgressHook',
+           'ReportHook', 'RunIdHook']
