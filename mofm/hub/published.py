@@ -186,9 +186,9 @@ def check_digests(folder: Path):
     for name, digest in found.items():
         if promised.get(name, digest) != digest:
             raise ValueError(found_expected(
-                folder / name, 'content', f'SHA-256 {digest[:8]}...', f'{promised[name][:8]}... as '
-                'in the weights file; it is damaged or was changed, download it or publish the '
-                'model again'))
+                folder / name, 'content', f'SHA-256 {digest[:8]}...', f'{promised[name][:8]}... '
+                'as in the weights file; it is damaged or was changed, download it or publish '
+                'the model again'))
 
 
 def read_labels(folder: Path) -> list[str] | None:

@@ -16,7 +16,7 @@ from mofm.utils.checks import is_number, require
 from .cube_grid import CubeGrid
 from .score import SCORE_THRESHOLD
 
-_MAX_SIGMA = 8  # the windows of the joints grow with its square
+_MAX_SIGMA = 4  # the windows of the joints grow with its square
 
 
 def check_sigma(owner, sigma: float) -> float:

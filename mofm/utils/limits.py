@@ -39,9 +39,9 @@ class Limits:
     members: int = 10**6
     expansion: int = 100
     small: int = 2**26
-    frames: int = 2**14
+    frames: int = 2**11
     persons: int = 2**8
-    clips: int = 2**6
+    clips: int = 2**5
     pixels: int = 2**21
     steps: int = 2 * 10**6
 

@@ -111,3 +111,21 @@ def test_thermal_cubes_name_bad_shapes_and_sizes():
         ThermalCubes(torch.zeros(1, 17, 48, 3), CubeGrid())
     with pytest.raises(ValueError, match='sigma: found 0'):
         ThermalCubes(torch.zeros(1, 1, 17, 48, 3), CubeGrid(), sigma=0)
+
+
+def test_thermal_cubes_windows_larger_than_the_canvas_equal_gaussian():
+    """Windows of 3 sigma are cut to the canvas, also of a joint beside it."""
+    points = torch.tensor([[5., 2, 1], [-3, 9, 1]])[None, None, :, None]  # (1, 1, 2, 1, 3)
+    volume = ThermalCubes(points, CubeGrid(1, 8), sigma=4).volume()[0, :, 0]
+    y, x = np.mgrid[:8, :8]
+    for heat, (a, b) in zip(volume, ((5, 2), (-3, 9)), strict=True):
+        expected = np.exp(-((x - a)**2 + (y - b)**2) / 32)
+        np.testing.assert_allclose(heat, expected, atol=1e-6)
+
+
+def test_cube_grid_of_too_many_pixels_names_the_limit(monkeypatch):
+    with pytest.raises(ValueError, match='canvas: found .*2560000 pixels in 16 frames.*, expected '
+                       'at most 2097152; MOFM_LIMITS=pixels=2560000 allows it'):
+        CubeGrid(16, 400)
+    monkeypatch.setenv('MOFM_LIMITS', 'pixels=2560000')
+    assert CubeGrid(16, 400).num_cubes == 10_000

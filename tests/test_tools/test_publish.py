@@ -160,6 +160,25 @@ def test_publish_names_what_cannot_be_published(config, checkpoint, publish, tmp
         publish(config, checkpoint, '--out', out)
 
 
+def test_publish_of_a_damaged_checkpoint_writes_nothing(config, checkpoint, publish, tmp_path):
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(SystemExit, match='epoch_2.pth'):
+        publish(config, checkpoint, '--out', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_publish_of_class_names_that_cannot_be_read_writes_nothing(config, checkpoint, publish,
+                                                                   tmp_path):
+    content = torch.load(checkpoint)
+    content['meta']['dataset_meta']['classes'] = ['walk', 'wa\nve', 'squat']
+    torch.save(content, checkpoint)
+    with pytest.raises(SystemExit, match='epoch_2.pth: line 2: found .* unprintable line'):
+        publish(config, checkpoint, '--out', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_publish_does_not_run_config_text(config, checkpoint, publish, tmp_path):
     """The config text in a checkpoint is untrusted."""
     content = load_local(checkpoint)

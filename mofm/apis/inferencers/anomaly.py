@@ -103,8 +103,8 @@ class AnomalyInferencer(BaseInferencer):
             require(self.dataset.get(name, 1) != 0, self, name, 0, 'at least 1')
         sigmas = self._smoothing
         require(isinstance(sigmas, (list, tuple)) and len(sigmas) <= _MAX_SIGMAS
-                and all(is_number(sigma, 0, _MAX_SIGMA) for sigma in sigmas), self, 'smoothing',
-                sigmas, f'at most {_MAX_SIGMAS} numbers from 0 to {_MAX_SIGMA}')
+                and all(is_number(sigma, .01, _MAX_SIGMA) for sigma in sigmas), self, 'smoothing',
+                sigmas, f'at most {_MAX_SIGMAS} numbers from 0.01 to {_MAX_SIGMA}')
 
     def group(self, recordings):
         """Group the persons of a video."""
@@ -117,7 +117,7 @@ class AnomalyInferencer(BaseInferencer):
         longest = max(recording.ann['total_frames'] for recording in group)
         if issubclass(DATASETS.get(self.dataset.type), TrackWindowDataset):
             rules = {name: self.dataset[name] for name in self.published.dataset
-                     if name in self.dataset}
+                     if self.dataset.get(name) is not None}
         else:  # trained with whole recordings
             rules = dict(seg_len=longest, min_len=1, max_missing=longest)
         if options.window is not None:

@@ -30,6 +30,8 @@ from ..recordings import Inputs, Recording, RecordingOptions, RecordingReader
 from ..windows import ClipWindows, WindowOptions
 from .result import Result, ResultIterator
 
+_MAX_FRAMES = 10**6  # of a stride or gap
+
 
 @dataclass(frozen=True)
 class TaskOptions:
@@ -88,9 +90,9 @@ class BaseInferencer:
         if 'pipeline' not in self.dataset:
             raise ValueError('config: found no test_dataloader.dataset.pipeline, expected the '
                              'transforms of a test')
-        most = get_limits().frames
         for name in self.published.dataset:
             value = self.dataset.get(name)
+            most = get_limits().frames if name in ('seg_len', 'window') else _MAX_FRAMES
             require(value is None or is_int(value, 0, most), self, name, value,
                     f'an integer of at most {most}')
         self.pipeline = Compose(self.dataset.pipeline)

@@ -51,8 +51,9 @@ def threshold_segments(scores: np.ndarray, threshold: float = 0.5, sigma: float 
 
 
 def _smooth(scores, sigma):
-    if not is_number(sigma, 0, _MAX_SIGMA):
-        raise ValueError(f'sigma: found {show(sigma)}, expected a number from 0 to {_MAX_SIGMA}')
+    if sigma != 0 and not is_number(sigma, .01, _MAX_SIGMA):
+        raise ValueError(f'sigma: found {show(sigma)}, expected 0 or a number from 0.01 to '
+                         f'{_MAX_SIGMA}')
     scores = np.asarray(scores, np.float64)
     return gaussian_filter1d(scores, sigma, axis=0, mode='nearest') if sigma else scores
 
