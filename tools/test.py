@@ -56,11 +56,12 @@ def test(cfg: Config, args: argparse.Namespace):
     """Run the test and its report."""
     from mmengine.runner import Runner
 
-    from mofm.engine.hooks.report_hook import ReportHook
+    from mofm.engine.hooks import DataCheckHook, ReportHook
     from mofm.engine.runner.access import get_model
 
     runner = Runner.from_cfg(cfg)
     runner.register_hook(ReportHook(page=not args.no_report))
+    runner.register_hook(DataCheckHook())
     if args.checkpoint == 'none':
         get_model(runner).init_weights()
     runner.test()

@@ -66,7 +66,7 @@ def main(args: argparse.Namespace):
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from mofm.engine.hooks import RunIdHook
+    from mofm.engine.hooks import DataCheckHook, RunIdHook
     from mofm.engine.runner.work_dir import own_work_dir
 
     cfg = config_from_args(args)
@@ -93,6 +93,7 @@ def main(args: argparse.Namespace):
             raise SystemExit(str(error)) from error
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         runner.register_hook(RunIdHook(run['id']))
+        runner.register_hook(DataCheckHook())
         if args.resume == 'auto':
             resume_newest(runner, run)
         runner.train()

@@ -1,7 +1,8 @@
 """Labeled clips of keypoints for MMEngine's runner."""
 import logging
 import pickle
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -22,6 +23,7 @@ from mofm.annotations import (
 from mofm.annotations.arrow import ArrowFile
 from mofm.registry import DATASETS
 from mofm.structures import convert, get_layout
+from mofm.utils.checks import is_int
 from mofm.utils.memory import release_freed_memory
 
 
@@ -56,16 +58,22 @@ class MotionDataset(BaseDataset):
             that names the labels of a file without names, e.g. ``'ntu60'``.
         repeat (int): Number of repetitions of the clips per epoch.
         on_error (str): Handling of invalid annotations: ``'skip'`` and report, or ``'raise'``.
+        skip_labels (bool): Skip and report annotations whose label is out of range, which is an
+            error otherwise, as it is one of the settings. Defaults to False.
         **kwargs: Arguments of MMEngine's ``BaseDataset``, e.g. ``test_mode``, ``data_root``,
             ``metainfo``, ``indices``, ``lazy_init``, ``serialize_data``. The last (default True)
             keeps all clips in one block of memory shared by DataLoader workers.
 
     Attributes:
         problems (list[Problem]): Problems of invalid annotations.
+        skipped (str): Summary of these in one line; empty if there are none.
+        label_counts (Counter): Number of clips per label; empty where a clip has none of its own.
+        name_hashes (np.ndarray): (N,) hashes of the ``frame_dir`` of the clips.
 
     Raises:
-        AnnotationError: If the file is invalid, the split is unknown, no clip is left, or an
-            annotation is invalid and ``on_error='raise'``.
+        AnnotationError: If the file is invalid, the split is unknown, no clip is left, a label is
+            out of range, the number of class names is not ``num_classes``, or an annotation is
+            invalid and ``on_error='raise'``.
     """
 
     def __init__(self,
@@ -81,6 +89,7 @@ class MotionDataset(BaseDataset):
                  class_names: str | None = None,
                  repeat: int = 1,
                  on_error: str = 'skip',
+                 skip_labels: bool = False,
                  **kwargs):
         if on_error not in ('skip', 'raise'):
             raise ValueError(f"on_error: found {on_error!r}, expected 'skip' or 'raise'")
@@ -110,7 +119,11 @@ class MotionDataset(BaseDataset):
         self.class_names = names
         self.repeat = repeat
         self.on_error = on_error
+        self.skip_labels = skip_labels
         self.problems: list[Problem] = []
+        self.skipped = ''
+        self.label_counts: Counter[int] = Counter()
+        self.name_hashes = np.zeros(0, np.int64)
         self._store: ArrowFile | None = None
         super().__init__(ann_file, pipeline=pipeline, data_prefix={}, **kwargs)
         self._metainfo = {**dict(layout=to_layout, left_kp=list(self.to_layout.left),
@@ -124,8 +137,20 @@ class MotionDataset(BaseDataset):
             rows (N,) in an ``.arrow`` file.
         """
         if self.ann_file.endswith('.arrow'):
-            return self._load_rows()
-        return self._load_annotations()
+            rows = self._load_rows()
+            labels, names = self._store.column('label')[rows].tolist(), self._store.ids()
+            if self._new_labels is not None:
+                labels = [self._new_labels[label] for label in labels]
+            self.count(labels, (names[row] for row in rows))
+            return rows
+        clips = self._load_annotations()
+        self.count([clip['label'] for clip in clips], (clip['frame_dir'] for clip in clips))
+        return clips
+
+    def count(self, labels: Sequence[int], names: Iterable[str]):
+        """Keep the labels and names of all clips for checks of a run."""
+        self.label_counts = Counter(labels)
+        self.name_hashes = np.fromiter(map(hash, names), np.int64)
 
     def read_annotations(self) -> list[dict]:
         """Read all valid annotations of the split in file order, also of an ``.arrow`` file."""
@@ -141,10 +166,13 @@ class MotionDataset(BaseDataset):
         total = len(selected) + self._num_bad()
         data.clear()  # frees the annotations of other splits
         data_list = []
+        unknown: Counter[int] = Counter()
         for index, ann in selected:
             ann = complete_3d(ann) if self.dims == 3 else ann
             problem = validate(ann, self.layout.num_joints, self.num_classes, self.test_mode,
                                self.ann_file, index, self.dims)
+            if problem is not None and self._is_out_of_range(problem, ann):
+                unknown[ann['label']] += 1
             if problem is not None:
                 if self.exemplar_split is not None and ann['exemplar']:
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
@@ -153,14 +181,38 @@ class MotionDataset(BaseDataset):
             elif self._new_labels is None or ann['label'] in self._new_labels:
                 self._prepare(ann)
                 data_list.append(ann)
+        self.check_labels(unknown)
         self._summarize(total, len(data_list))
         return data_list
+
+    def _is_out_of_range(self, problem: Problem, ann: dict) -> bool:
+        """Return whether the problem of an annotation is a label, which is an integer."""
+        return problem.field == 'label' and is_int(ann.get('label'), -2**63)
+
+    def check_labels(self, unknown: Counter):
+        """Raise an AnnotationError about labels out of range and their numbers of annotations."""
+        if not unknown or self.skip_labels:
+            return
+        counts = _shorten([f'{label} ({count} annotations)'
+                           for label, count in sorted(unknown.items())])
+        expected = 'at least 0' if self.num_classes is None else \
+            f'0 to {self.num_classes - 1}, as num_classes={self.num_classes}'
+        first = ' (do they start at 1?)' if [*unknown] == [self.num_classes] else ''
+        raise AnnotationError(f'{self._where()}: label: found {counts}, expected {expected}; '
+                              f'correct the labels{first} or num_classes, or skip these '
+                              'annotations by skip_labels=True of the data set')
+
+    def _where(self) -> str:
+        return f'{self.ann_file}, split {self.split!r}'
 
     def _name_classes(self, metainfo: dict):
         """Set number and names of the classes from the file or ``class_names``."""
         names = metainfo.get('classes', ())
         check_names(f'{self.ann_file}: metainfo.classes', names)
         names = names if len(names) else self.class_names
+        if len(names) and self.num_classes not in (None, len(names)):
+            raise file_error(self.ann_file, 'metainfo.classes', f'{len(names)} names',
+                             f'{self.num_classes}, as num_classes={self.num_classes}')
         if len(names):
             self.num_classes = self.num_classes or len(names)
             chosen = range(len(names)) if self.classes is None else self.classes
@@ -169,9 +221,9 @@ class MotionDataset(BaseDataset):
     def _summarize(self, total: int, usable: int):
         """Print the problems, and raise an error if no annotation is left."""
         if self.problems:
-            print_log(f'{self.ann_file}, split {self.split!r}: skipped {self._num_bad()} of '
-                      f'{total} annotations, {len(self.problems) - self._num_bad()} ids without '
-                      f'one:\n{summarize(self.problems)}', 'current', logging.WARNING)
+            self.skipped = (f'{self._where()}: skipped {self._num_bad()} of {total} annotations, '
+                            f'{len(self.problems) - self._num_bad()} ids without one')
+            print_log(f'{self.skipped}:\n{summarize(self.problems)}', 'current', logging.WARNING)
         if not usable:
             raise AnnotationError(f'{self.ann_file}: none of {total} annotations can be used, '
                                   f'with split={self.split!r} and classes={self.classes}\n'
@@ -187,6 +239,7 @@ class MotionDataset(BaseDataset):
             self._exemplars = self._rows_of(self.exemplar_split)
             keep |= self._exemplars
         total = keep.sum()
+        unknown: Counter[int] = Counter()
         label, joints = self._store.column('label'), self._store.column('num_joints')
         for field, bad, found, expected in (
                 ('label', (label < 0) | (label >= (self.num_classes or np.inf)), label,
@@ -203,6 +256,8 @@ class MotionDataset(BaseDataset):
                 problem = Problem(self.ann_file, row, field,
                                   'all joints missing' if found is None else str(found[row]),
                                   expected)
+                if field == 'label':
+                    unknown[int(label[row])] += 1
                 if self._exemplars[row]:
                     raise AnnotationError(f'{problem}; it is an exemplar of split '
                                           f'{self.exemplar_split!r}, which cannot be skipped')
@@ -210,6 +265,7 @@ class MotionDataset(BaseDataset):
             keep &= ~bad
         if self.classes is not None:
             keep &= np.isin(label, self.classes)
+        self.check_labels(unknown)
         self._summarize(total, keep.sum())
         self.serialize_data = False  # nothing is kept in memory
         return np.flatnonzero(keep)
@@ -344,3 +400,9 @@ class MotionDataset(BaseDataset):
     def __len__(self) -> int:
         """Return the number of clips times ``repeat``."""
         return super().__len__() * self.repeat
+
+
+def _shorten(values: Sequence, limit: int = 10) -> str:
+    """Format the first values and the number of others."""
+    text = ', '.join(map(str, values[:limit]))
+    return text + (f' and {len(values) - limit} more' if len(values) > limit else '')

@@ -542,4 +542,5 @@ class SyntheticMotion(MotionDataset):
             clip.update(label=label,
                         frame_dir=f'synthetic_{self.actions[label]}_s{self.seed}_{i:06d}')
             clips.append(clip)
+        self.count([clip['label'] for clip in clips], (clip['frame_dir'] for clip in clips))
         return clips

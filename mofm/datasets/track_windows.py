@@ -3,6 +3,7 @@
 The protocol is that of STG-NF (Hirschorn and Avidan, ICCV 2023) and its predecessors.
 """
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -128,6 +129,7 @@ class TrackWindowDataset(WindowDataset):
                     f'{self.abnormal_labels}')
             times = np.ceil(self.balance * (~abnormal).sum() / abnormal.sum())
             windows = windows.repeat(np.where(abnormal, max(int(times), 1), 1), axis=0)
+        self.label_counts = Counter(self._labels(windows).astype(int).tolist())
         return windows
 
     def _join(self, annotations: list[dict]) -> Tracks:

@@ -7,7 +7,7 @@ import pytest
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
-from mofm.annotations import AnnotationError, dump_annotations
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.datasets import MotionDataset, motion_dataset
 from mofm.registry import DATASETS
 from mofm.structures import convert, get_layout
@@ -57,7 +57,6 @@ def test_dataset_items_are_copies(ann_file):
 
 @pytest.mark.parametrize('suffix', ['.npz', '.json'])
 def test_dataset_of_every_format_is_the_same(ann_file, tmp_path, suffix):
-    from mofm.annotations import load_annotations
     other = tmp_path / f'set{suffix}'
     dump_annotations(load_annotations(ann_file), other)
     for a, b in zip(MotionDataset(ann_file, split='train'),
@@ -98,7 +97,7 @@ def test_dataset_skips_and_counts_bad_annotations(tmp_path, name, monkeypatch):
     monkeypatch.setattr(motion_dataset, 'print_log', lambda text, *_: printed.append(text))
     bad = BAD[name][0]
     path = spoil(tmp_path, bad)
-    dataset = MotionDataset(path, num_classes=5)
+    dataset = MotionDataset(path, num_classes=5, skip_labels=True)
     assert len(dataset) == 2
     assert [p.index for p in dataset.problems] == [2]
     assert len(printed) == 1
@@ -130,10 +129,52 @@ def test_dataset_class_names_limit_labels(tmp_path):
     path = tmp_path / 'a.pkl'
     dump_annotations(dict(split={}, annotations=[clip(label=1), clip(label=2)],
                           metainfo=dict(classes=['walk', 'run'])), path)
-    dataset = MotionDataset(str(path))
+    with pytest.raises(AnnotationError, match=r'found 2 \(1 annotations\), expected 0 to 1'):
+        MotionDataset(str(path))
+    dataset = MotionDataset(str(path), skip_labels=True)
     assert len(dataset) == 1
     assert dataset.problems[0].found == '2'
     assert dataset.metainfo['classes'] == ['walk', 'run']
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
+@pytest.mark.parametrize(('labels', 'words'), [
+    ([1, 2, 3, 3], r'label: found 3 \(2 annotations\), expected 0 to 2, as num_classes=3; correc'
+     r't the labels \(do they start at 1\?\) or num_classes'),
+    ([0, 1, 2, 7, -1, 7], r'found -1 \(1 annotations\), 7 \(2 annotations\), expected 0 to 2, as n'
+     'um_classes=3; correct the labels or num_classes, or skip these annotations by skip_labels='),
+    ([5] * 4, r'found 5 \(4 annotations\)')])
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_dataset_with_labels_out_of_range_is_an_error(tmp_path, suffix, labels, words, test_mode):
+    """They would be left out of the training, or of the accuracy, by a line of the log."""
+    path = str(tmp_path / f'a{suffix}')
+    dump_annotations(dict(split={}, annotations=[
+        clip(label=label, name=f'clip{i}') for i, label in enumerate(labels)]), path)
+    with pytest.raises(AnnotationError, match=words):
+        MotionDataset(path, num_classes=3, test_mode=test_mode)
+    if len({*labels} & {0, 1, 2}):
+        dataset = MotionDataset(path, num_classes=3, skip_labels=True)
+        assert len(dataset) == sum(0 <= label < 3 for label in labels)
+        assert f'skipped {len(labels) - len(dataset)} of {len(labels)} ann' in dataset.skipped
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
+def test_dataset_counts_labels_and_names(ann_file, tmp_path, suffix):
+    path = str(tmp_path / f'b{suffix}')
+    dump_annotations(load_annotations(ann_file), path)
+    train, test = (MotionDataset(path, split=split) for split in ('train', 'test'))
+    assert train.label_counts == {0: 2, 1: 2}
+    assert MotionDataset(path, classes=[2, 0]).label_counts == {0: 2, 1: 2}
+    assert not np.isin(train.name_hashes, test.name_hashes).any()
+    assert np.isin(test.name_hashes, MotionDataset(path).name_hashes).all()
+
+
+def test_dataset_with_another_number_of_class_names_is_an_error(tmp_path):
+    path = str(tmp_path / 'a.pkl')
+    dump_annotations(dict(split={}, annotations=[clip()],
+                          metainfo=dict(classes=['walk', 'run'])), path)
+    with pytest.raises(AnnotationError, match='a.pkl: metainfo.classes: found 2 names, expec'):
+        MotionDataset(path, num_classes=3)
 
 
 def test_dataset_selects_and_renumbers_classes(ann_file):

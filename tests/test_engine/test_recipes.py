@@ -303,7 +303,7 @@ def test_auto_scale_lr_scales_all_rates(recipe, train, tmp_path):
     recipe()
     options = ('--cfg-options', 'train_dataloader.batch_size=8', 'train_cfg.max_epochs=1',
                'train_cfg.val_interval=9', 'optim_wrapper.paramwise_cfg.layer_decay=1.')
-    for factor, flags in ((1, ()), (0.5, ('--auto-scale-lr', ))):
+    for factor, flags in ((1, ()), (0.5, ('--auto-scale-lr', '--overwrite'))):
         train(tmp_path / 'mine.py', *flags, *options)
         groups = load(tmp_path / 'epoch_1.pth')['optimizer']['param_groups']
         assert [g['lr'] for g in groups] == pytest.approx([1e-3 * factor] * len(groups))

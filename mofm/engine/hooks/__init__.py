@@ -2,6 +2,7 @@
 
 from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .data_check_hook import DataCheckHook
 from .early_stopping_hook import EarlyStoppingHook
 from .fit_kmeans_hook import FitKMeansHook
 from .metric_logger_hook import MetricLoggerHook
@@ -11,6 +12,6 @@ from .report_hook import ReportHook
 from .run_id_hook import RunIdHook
 from .visualization_hook import MotionVisualizationHook
 
-__all__ = ['AnnealHook', 'CheckpointGuardHook', 'EarlyStoppingHook', 'FitKMeansHook',
-           'MetricLoggerHook', 'MotionVisualizationHook', 'PreemptionHook', 'ProgressHook',
-           'ReportHook', 'RunIdHook']
+__all__ = ['AnnealHook', 'CheckpointGuardHook', 'DataCheckHook', 'EarlyStoppingHook',
+           'FitKMeansHook', 'MetricLoggerHook', 'MotionVisualizationHook', 'PreemptionHook',
+           'ProgressHook', 'ReportHook', 'RunIdHook']

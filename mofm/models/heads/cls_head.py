@@ -25,6 +25,9 @@ class ActionClsHead(BaseModule):
         probe_norm (bool): Batch norm without affine parameters before the linear layer, as in
             linear probes (MAE, arXiv 2111.06377). Defaults to False.
         class_weight (tuple[float], optional): Weights of the classes in the cross entropy.
+
+    Raises:
+        ValueError: If there is one class only, which is always right.
     """
 
     def __init__(self,
@@ -35,6 +38,9 @@ class ActionClsHead(BaseModule):
                  probe_norm: bool = False,
                  class_weight: tuple | None = None):
         super().__init__()
+        if num_classes < 2:
+            raise ValueError(f'num_classes: found {num_classes}, expected at least 2')
+        self.num_classes = num_classes
         self.label_smooth = label_smooth
         self.register_buffer('class_weight', class_weight and torch.tensor(class_weight),
                              persistent=False)

@@ -1,6 +1,7 @@
 """Windows of untrimmed recordings with the actions of every frame."""
 
 import logging
+from collections import Counter
 
 import numpy as np
 from mmengine.logging import print_log
@@ -46,7 +47,8 @@ class UntrimmedDataset(WindowDataset):
     windows without a visible joint.
 
     Actions are read from ``segments`` or, without these, from ``frame_label`` (-1 is no action); a
-    recording with neither has none. Recordings with unknown labels are reported and skipped.
+    recording with neither has none. Unknown labels are an error, see ``skip_labels`` of
+    :class:`MotionDataset`.
 
     The pipeline gets ``keypoint`` (M, S, V, C) and ``keypoint_score`` (M, S, V) float32,
     ``total_frames`` S, ``img_shape``, ``frame_dir``, ``sample_idx`` and
@@ -105,7 +107,9 @@ class UntrimmedDataset(WindowDataset):
             raise AnnotationError(f'{where}: none of {len(annotations)} annotations has segments '
                                   'or frame_label, expected the actions of untrimmed recordings')
         before = len(self.problems)
-        self.recordings = [ann for ann in annotations if self._name_actions(ann)]
+        unknown: Counter[int] = Counter()
+        self.recordings = [ann for ann in annotations if self._name_actions(ann, unknown)]
+        self.check_labels(unknown)
         bad = self.problems[before:]
         if bad:
             print_log(f'{where}: skipped {len(bad)} of {len(annotations)} recordings:\n'
@@ -116,13 +120,14 @@ class UntrimmedDataset(WindowDataset):
                                   f'with a person\n{summarize(bad)}')
         return np.concatenate(windows)
 
-    def _name_actions(self, ann: dict) -> bool:
-        """Set frame numbers and segments of a recording; return False if a label is unknown."""
+    def _name_actions(self, ann: dict, unknown: Counter) -> bool:
+        """Set frame numbers and segments of a recording; count an unknown label, return False."""
         field = 'segments' if 'segments' in ann else 'frame_label'
         label = ann[field][:, 0] if 'segments' in ann else ann.get(field, np.array([-1]))
         low = 0 if 'segments' in ann else -1
         wrong = label[(label < low) | (label >= self.num_classes)]
         if len(wrong):
+            unknown[int(wrong[0])] += 1
             self.report(Problem(self.ann_file, None, f'{field} of {ann["frame_dir"]!r}',
                                 f'label {wrong[0]}', f'labels in [{low}, {self.num_classes})'))
             return False
