@@ -1,16 +1,14 @@
 """Options, config and processes of tools that run a config."""
 
 import argparse
-import ctypes
 import gc
 import os
-import signal
-import sys
 from collections.abc import Callable
 
 from mmengine.config import Config, ConfigDict, DictAction
 
 from mofm.utils.config import default_work_dir, load_config
+from mofm.utils.processes import end_with_parent
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -41,7 +39,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
         if loader and not loader.get('num_workers'):
             loader.persistent_workers = False  # invalid with num_workers=0
     if args.launcher == 'pytorch':
-        die_with_launcher()
+        end_with_parent(int(os.environ.get('MOFM_LAUNCHER', os.getppid())))
     if args.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     return cfg
@@ -82,13 +80,6 @@ def join_processes(cfg: Config):
     if cfg.launcher != 'none' and not is_distributed():
         set_multi_processing(**cfg.env_cfg.get('mp_cfg', {}), distributed=True)
         init_dist(cfg.launcher, **cfg.env_cfg.get('dist_cfg', {}))
-
-
-def die_with_launcher():
-    """Exit with the launcher; otherwise processes keep training after its ``kill -9``."""
-    if sys.platform == 'linux':
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def use_gloo(cfg: Config):

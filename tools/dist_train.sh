@@ -17,6 +17,7 @@ if [ -z "${PORT:-}" ]; then
 fi
 # one thread per core, shared by the processes of this machine
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(( $(nproc) / GPUS > 0 ? $(nproc) / GPUS : 1 ))}"
+export MOFM_LAUNCHER=$$  # the processes end with it
 exec "$PYTHON" -m torch.distributed.run --nnodes="$NNODES" --node_rank="$NODE_RANK" \
     --master_addr="$MASTER_ADDR" --master_port="$PORT" --nproc_per_node="$GPUS" \
     "$HERE/$TOOL" "$CONFIG" "$@" --launcher pytorch

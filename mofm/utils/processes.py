@@ -8,7 +8,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -26,17 +27,21 @@ def end_with_parent(parent: int | None = None):
             os._exit(1)
 
 
-@contextmanager
-def blocked(*signals: signal.Signals) -> Iterator[None]:
-    """Block signals in this thread; processes that start in the block are born with the mask."""
-    if not hasattr(signal, 'pthread_sigmask'):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def block(signals: Iterable[signal.Signals]):
+    """Block signals in this thread, also for the processes that it starts until they unblock them.
+
+    Windows has no such mask.
+    """
+    if hasattr(signal, 'pthread_sigmask'):
+        if multiprocessing.get_start_method() != 'fork':
+            resource_tracker.ensure_running()  # its start unblocks them
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+
+def unblock(signals: Iterable[signal.Signals]):
+    """Unblock signals; those that came in between are handled now."""
+    if hasattr(signal, 'pthread_sigmask'):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def run_parallel(function: Callable[[Any], Any], items: Iterable,
@@ -70,12 +75,15 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
             return
 
     try:
-        with blocked(signal.SIGINT):  # until the process ignores it
+        block([signal.SIGINT])  # until the process ignores it
+        try:
             for _ in range(workers):
                 ours, theirs = context.Pipe()
                 running[ours] = context.Process(target=_work, args=(theirs, parent), daemon=True)
                 running[ours].start()
                 theirs.close()  # a dead process is the end of the file
+        finally:
+            unblock([signal.SIGINT])
         for pipe in running:
             with suppress(BrokenPipeError):
                 pipe.send(function)
@@ -107,8 +115,7 @@ def _work(pipe: Connection, parent: int | None):
     """Call the function for the received items until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, 'pthread_sigmask'):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    unblock([signal.SIGINT])
     end_with_parent(parent)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         function = pipe.recv()

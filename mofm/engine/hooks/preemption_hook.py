@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mmengine.hooks import Hook
 
 from mofm.engine.runner.train_loop import ResumableTrainLoop
 from mofm.registry import HOOKS
+from mofm.utils.processes import block, end_with_parent, unblock
 
 
 @HOOKS.register_module()
@@ -35,6 +37,8 @@ class PreemptionHook(Hook):
 
     priority = 'VERY_LOW'  # after schedules, weight averaging and logging
 
+    _protects = False  # the start of workers, while training
+
     def __init__(self, interval: int = 10):
         if interval < 1:
             raise ValueError(f'interval: found {interval}, expected at least 1')
@@ -51,13 +55,38 @@ class PreemptionHook(Hook):
         self._listens = threading.current_thread() is threading.main_thread()
         if self._listens:
             self._handler = signal.signal(signal.SIGTERM, self._set_signaled)
-        if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+        self._protects = self._listens and hasattr(signal, 'sigwaitinfo')  # not on macOS
+        if self._protects:
             for loop in filter(None, (runner.train_loop, runner.val_loop)):
                 loader = loop.dataloader
                 loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
 
     def _set_signaled(self, signum, frame):
         self._signaled = True
+
+    def before_train_epoch(self, runner):
+        """Block SIGTERM while workers start.
+
+        A process of the start method ``spawn`` that ends before it has read its data set leaves
+        the main process waiting in the pipe for ever.
+        """
+        self._mask(block)
+
+    def before_val_epoch(self, runner):
+        """See :meth:`before_train_epoch`."""
+        self._mask(block)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None):
+        """Unblock SIGTERM, as the workers have started."""
+        self._mask(unblock)
+
+    def before_val_iter(self, runner, batch_idx: int, data_batch=None):
+        """See :meth:`before_train_iter`."""
+        self._mask(unblock)
+
+    def _mask(self, change: Callable):
+        if self._protects:
+            change([signal.SIGTERM])
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None):
         """Save and stop if a process has received the signal."""
@@ -83,17 +112,20 @@ class PreemptionHook(Hook):
 
     def after_train(self, runner):
         """Restore the previous handler."""
+        self._mask(unblock)
+        self._protects = False
         if self._listens:
             signal.signal(signal.SIGTERM, self._handler or signal.SIG_DFL)
 
 
 def _start_worker(init_fn, worker_id: int):
-    """Start a worker that ignores SIGTERM unless it comes from the main process.
+    """Start a worker that ends with the main process, and ignores the SIGTERM of others.
 
     Slurm and ``timeout`` send the signal to every process of a job, and a lost worker is an error.
     The main process ends its workers by the same signal, so they cannot ignore it completely.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    end_with_parent()
+    block([signal.SIGTERM])
     threading.Thread(target=_wait_for_main_process, daemon=True).start()
     if init_fn is not None:
         init_fn(worker_id)
