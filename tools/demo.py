@@ -79,13 +79,12 @@ def videos_of(inputs: list) -> dict[str, Path]:
 def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
     """Write the pictures and the video of a result."""
     from mofm.pose_estimation.video import Video
-    from mofm.visualization import save_animation, write_video
+    from mofm.visualization import save_animation, save_figure, write_video
 
     written = []
     for suffix, picture in task.draw(result).items():
         written.append(stem.with_name(stem.name + suffix))
-        save_animation(picture, written[-1]) if suffix == '.gif' \
-            else picture.savefig(written[-1])
+        (save_animation if suffix == '.gif' else save_figure)(picture, written[-1])
     if video is not None:
         video = Video(video)
         video.open()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from mofm.hub.published import check_config, check_labels, describe_config, pack
 from mofm.models import MotionPretrainer, MotionTokenizer
 from mofm.registry import MODELS
 from mofm.utils.config import load_config
+from mofm.utils.files import named, remove_unfinished, temporary_folder
+from mofm.utils.locks import hold_output
 from mofm.version import __version__
 
 from .inferencers import BaseInferencer, find_inferencers, published_keys
@@ -96,14 +99,25 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         training=training, train=train, license=license, metrics=rows,
         tags=[task.task.replace('_', '-')] if task else [],
         has_classes=bool(task and task.names_classes))
-    out.mkdir(parents=True, exist_ok=True)
-    weights.write_bytes(blob)
-    (out / 'config.json').write_text(json.dumps(described, indent=2) + '\n', encoding='utf-8')
-    if labels:
-        (out / 'labels.txt').write_text('\n'.join(labels) + '\n', encoding='utf-8')
-    (out / 'README.md').write_text(str(card), encoding='utf-8')
-    init_model(out, device='cpu')  # check that the folder can be read
+    files = {weights.name: blob, 'config.json': json.dumps(described, indent=2) + '\n',
+             'labels.txt': labels and '\n'.join(labels) + '\n', 'README.md': str(card)}
+    _write(out, {name: content for name, content in files.items() if content})
     return Published(weights, [part for part in TRAINING if part in content])
+
+
+def _write(out: Path, files: dict[str, bytes | str]):
+    """Write a folder that can be read, or nothing."""
+    with hold_output(out):
+        remove_unfinished(out)
+        with temporary_folder(out) as folder:
+            for name, content in files.items():
+                content = content if isinstance(content, bytes) else content.encode()
+                with named(out / name, folder / name):
+                    (folder / name).write_bytes(content)
+            init_model(folder, device='cpu')  # check that the folder can be read
+            out.mkdir(exist_ok=True)
+            for name in files:
+                os.replace(folder / name, out / name)
 
 
 def _default_task(model: BaseModel) -> BaseInferencer | None:

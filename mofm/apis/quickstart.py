@@ -19,6 +19,7 @@ import mofm
 from mofm.engine.hooks import ProgressHook
 from mofm.evaluation.metrics.score_table import read_predictions
 from mofm.utils.config import load_config
+from mofm.utils.files import atomic_write
 from mofm.utils.locks import hold_lock
 from mofm.visualization import (
     draw_confusion,
@@ -27,6 +28,7 @@ from mofm.visualization import (
     draw_pose_clip,
     draw_tokens,
     read_scalars,
+    save_figure,
     stack_pictures,
 )
 
@@ -174,7 +176,7 @@ def _draw(runs: dict, out: Path) -> dict:
         'confusion.png': (draw_confusion(matrix, names), 'actions of the held-out clips'),
     }
     for name, (figure, _) in figures.items():
-        figure.savefig(out / name)
+        save_figure(figure, out / name)
     stack_pictures([out / name for name in ('pose.png', 'heat.png', 'tokens.png')],
                    out / 'overview.png')
     return {'overview.png': 'one clip from keypoints to tokens',
@@ -274,5 +276,6 @@ def run_quickstart(configs: Path, out: Path, smoke: bool = False) -> dict[str, s
         runs = {stage.name: _run_stage(i, configs, out, smoke) for i, stage in enumerate(STAGES)}
         pictures = _draw(runs, out)
         text = _report(runs, pictures, out, time.time() - start)
-        (out / 'report.md').write_text(text, encoding='utf-8')
+        with atomic_write(out / 'report.md', 'w') as file:
+            file.write(text)
     return {'report.md': 'all figures', **pictures}

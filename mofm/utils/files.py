@@ -29,50 +29,67 @@ def named(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def atomic_path(path: str | Path, suffix: str = '') -> Iterator[Path]:
-    """Yield a temporary path whose file becomes ``path`` when the block ends, or is removed.
-
-    It is ``NAME.<random>.tmp`` in the same folder. A symbolic link stays one.
-
-    Args:
-        path (str or Path): The file.
-        suffix (str): Suffix after ``.tmp``, from which a writer chooses the format.
-    """
+def _temporary(path: str | Path) -> tuple[Path, Path]:
+    """Return a path without symbolic links, which stay, and a temporary one beside it."""
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp{suffix}')
+    return path, path.with_name(f'{path.name}.{uuid.uuid4().hex[:8]}.tmp')
+
+
+@contextmanager
+def temporary_folder(path: str | Path) -> Iterator[Path]:
+    """Make a folder ``NAME.<random>.tmp`` beside a file or folder to write, for its parts."""
+    path, folder = _temporary(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with named(path, temporary):
-            yield temporary
-            temporary.replace(path)
+        with named(path, folder):
+            folder.mkdir()
+            yield folder
     finally:
-        with contextlib.suppress(OSError):  # a removed or read-only folder
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a path of the same suffix whose file becomes ``path`` when the block ends.
+
+    It is for writers that choose the format by the suffix; see also :func:`atomic_write`.
+    """
+    with temporary_folder(path) as folder, named(path, folder / Path(path).name):
+        yield folder / Path(path).name
+        os.replace(folder / Path(path).name, os.path.realpath(path))
 
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = 'wb', newline: str | None = None) -> Iterator[IO]:
     """Open a file that appears complete, when the block ends, or not at all.
 
-    It is flushed to the disk before it is renamed, see :func:`atomic_path`.
+    It is written as ``NAME.<random>.tmp`` in the same folder, flushed to the disk and renamed. A
+    symbolic link stays one. An ``OSError`` names the file.
 
     Args:
         path (str or Path): The file.
         mode (str): ``'wb'``, or ``'w'`` for text in UTF-8.
         newline (str, optional): See ``open``.
     """
-    with atomic_path(path) as temporary, temporary.open(
-            mode.replace('w', 'x'), encoding=None if 'b' in mode else 'utf-8',
-            newline=newline) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    path, temporary = _temporary(path)
+    try:
+        with named(path, temporary):
+            with temporary.open(mode.replace('w', 'x'), encoding=None if 'b' in mode else 'utf-8',
+                                newline=newline) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a removed or read-only folder
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove_unfinished(path: Path):
-    """Remove the temporary files that killed processes left of a file that is locked."""
+    """Remove what killed processes left of a file or folder that is locked."""
     for file in path.parent.glob(f'{glob.escape(path.name)}.????????.tmp'):
-        file.unlink(missing_ok=True)
+        shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
 
 
 def check_space(folder: str | Path, size: int):

@@ -32,7 +32,6 @@ def hold_lock(path: str | Path) -> Iterator[None]:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
-        path.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
     except Timeout:
         raise LockedError(f'{path}: held by {_holder(path)}') from None
     except PermissionError:
@@ -41,6 +40,8 @@ def hold_lock(path: str | Path) -> Iterator[None]:
         warnings.warn(f'{path}: cannot be locked ({error}); make sure that no other process '
                       f'writes to {path.parent}', stacklevel=3)
     try:
+        with suppress(OSError):  # the disk is full
+            path.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
         yield
     finally:
         lock.release()

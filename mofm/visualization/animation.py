@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mofm.structures import get_layout
+from mofm.utils.files import atomic_path
 
 from .pose import MIDDLE, Skeletons, bounds, show_window
 
@@ -86,6 +87,12 @@ class _GifWriter(AbstractMovieWriter):
                    duration=round(1000 / self.fps))
 
 
+def save_figure(figure: Figure, path: str | PathLike) -> None:
+    """Save a figure in the format of the suffix, complete or not at all."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
+
+
 def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 12) -> None:
     """Save an animation as GIF, or as MP4 with the ffmpeg of imageio-ffmpeg.
 
@@ -99,10 +106,12 @@ def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 
     """
     suffix = Path(path).suffix
     if suffix == '.gif':
-        animation.save(path, _GifWriter(fps))
+        with atomic_path(path) as temporary:
+            animation.save(temporary, _GifWriter(fps))
     elif suffix == '.mp4':
         from imageio_ffmpeg import get_ffmpeg_exe
-        with rc_context({'animation.ffmpeg_path': get_ffmpeg_exe()}):
-            animation.save(path, FFMpegWriter(fps))
+        with (rc_context({'animation.ffmpeg_path': get_ffmpeg_exe()}),
+              atomic_path(path) as temporary):
+            animation.save(temporary, FFMpegWriter(fps))
     else:
         raise ValueError(f'{path}: found suffix {suffix!r}, expected .gif or .mp4')

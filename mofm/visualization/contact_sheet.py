@@ -7,6 +7,8 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mofm.utils.files import atomic_path
+
 from .animation import ClipPanel
 from .pose import MIDDLE
 
@@ -87,4 +89,5 @@ def stack_pictures(paths: Sequence[str | Path], path: str | Path):
     for im in images:
         sheet.paste(im, ((1000 - im.width) // 2, top))
         top += im.height
-    sheet.save(path, optimize=True)
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, optimize=True)

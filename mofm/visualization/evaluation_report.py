@@ -10,6 +10,7 @@ from mofm.evaluation.metrics.clip_auc import ClipAUC
 from mofm.evaluation.metrics.frame_auc import FrameAUC
 from mofm.evaluation.metrics.one_shot import OneShotAccuracy
 
+from .animation import save_figure
 from .anomaly import draw_anomaly_curve
 from .report import Report
 from .results import draw_confusion
@@ -29,13 +30,13 @@ def save_pictures(metric):
         return
     if isinstance(metric, FrameAUC):
         for clip, arrays in metric.scores.items():
-            draw_anomaly_curve(**arrays, thumbnails=metric.thumbnails[clip],
-                               title=_short(clip)).savefig(
-                                   metric.out_dir / f'{metric.file_names[clip]}.png')
+            save_figure(draw_anomaly_curve(**arrays, thumbnails=metric.thumbnails[clip],
+                                           title=_short(clip)),
+                        metric.out_dir / f'{metric.file_names[clip]}.png')
     elif isinstance(metric, OneShotAccuracy):
         metric.out_dir.mkdir(parents=True, exist_ok=True)
         names = _drawable([metric.class_name(c) for c in range(len(metric.confusion))])
-        draw_confusion(metric.confusion, names).savefig(metric.out_dir / 'confusion.png')
+        save_figure(draw_confusion(metric.confusion, names), metric.out_dir / 'confusion.png')
 
 
 def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mistakes: int):

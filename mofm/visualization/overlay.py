@@ -1,6 +1,8 @@
 """Overlay of skeletons on video frames."""
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ from imageio_ffmpeg import write_frames
 from matplotlib import colormaps
 
 from mofm.structures import get_layout
+from mofm.utils.files import atomic_path
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -120,12 +123,21 @@ def write_video(frames: Iterable[np.ndarray], path: str | PathLike,
         path (str or Path): The file.
         fps (float, optional): Frames per second. Defaults to 25.
     """
+    frames = iter(frames)
+    for frame in frames:  # none, no file
+        with atomic_path(path) as temporary:
+            _encode(itertools.chain([frame], frames), temporary, fps or 25)
+
+
+def _encode(frames: Iterable[np.ndarray], path: Path, fps: float):
     writer = None
-    for frame in frames:
-        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # even for the codec
-        if writer is None:
-            writer = write_frames(str(path), (width, height), fps=fps or 25, macro_block_size=2)
-            writer.send(None)
-        writer.send(np.ascontiguousarray(frame[:height, :width, ::-1]))
-    if writer is not None:
-        writer.close()
+    try:
+        for frame in frames:
+            height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # even for the codec
+            if writer is None:
+                writer = write_frames(str(path), (width, height), fps=fps, macro_block_size=2)
+                writer.send(None)
+            writer.send(np.ascontiguousarray(frame[:height, :width, ::-1]))
+    finally:
+        if writer is not None:
+            writer.close()

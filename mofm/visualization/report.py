@@ -9,6 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mofm.utils.files import atomic_write
+
 from .animation import animate_clip, save_animation
 
 _TEMPLATE = Path(__file__).with_name('report.html')
@@ -97,4 +99,5 @@ class Report:
         from jinja2 import Environment  # comes with torch
         template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding='utf-8'))
         page = template.render(sections=self._sections, **self._content)
-        Path(path).write_text(page, encoding='utf-8', errors='replace')
+        with atomic_write(path) as file:
+            file.write(page.encode(errors='replace'))

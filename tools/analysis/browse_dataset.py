@@ -20,6 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mofm.registry import DATASETS, MODELS
+from mofm.utils.files import atomic_path
 from mofm.utils.names import file_stem
 
 
@@ -90,7 +91,9 @@ def browse(args):
         title = f'{name}, {classes[label] if label < len(classes) else f"label {label}"}'
         figure = draw_sample(clip, keypoints, union, preprocessor.grid, mask, title)
         path = args.out / f'{file_stem(f"{index}_{name}", used)}.png'
-        stack(figure_to_image(figure, 100), figure_to_image(draw_heat(union), 100)).save(path)
+        with atomic_path(path) as temporary:
+            stack(figure_to_image(figure, 100),
+                  figure_to_image(draw_heat(union), 100)).save(temporary)
         tqdm.write(str(path))
         unions.append(union)
         masks.append(mask)

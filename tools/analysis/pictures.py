@@ -148,8 +148,10 @@ def rendered(model, dataset, index: int) -> tuple:
 
 def save(figures: dict, folder: Path):
     """Write pictures and list them; names are untrusted."""
+    from mofm.visualization import save_figure
+
     used: dict[str, int] = {}
     for name, figure in figures.items():
         path = folder / f'{file_stem(name, used)}.png'
-        figure.savefig(path)
+        save_figure(figure, path)
         print(path)

@@ -41,13 +41,18 @@ def read(path: str, split):
 
 def save_sheet(path: Path, clips, classes, layout):
     """Write a picture, or an animation if the file is a GIF."""
-    from mofm.visualization import animate_contact_sheet, draw_contact_sheet, save_animation
+    from mofm.visualization import (
+        animate_contact_sheet,
+        draw_contact_sheet,
+        save_animation,
+        save_figure,
+    )
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == '.gif':
         save_animation(animate_contact_sheet(clips, classes, layout), path)
     else:
-        draw_contact_sheet(clips, classes, layout).savefig(path)
+        save_figure(draw_contact_sheet(clips, classes, layout), path)
 
 
 def main():

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
 from mofm.evaluation.functional import lowest_per_frame, roc_auc, smooth
 from mofm.registry import METRICS
+from mofm.utils.files import atomic_write
 from mofm.utils.names import file_stem
 
 _NUM_THUMBNAILS = 5
@@ -157,10 +158,10 @@ class FrameAUC(BaseMetric):
         self.out_dir.mkdir(parents=True, exist_ok=True)
         used: dict[str, int] = {}
         self.file_names = names = {clip: file_stem(clip, used) for clip in scores}
-        np.savez_compressed(
-            self.out_dir / 'scores.npz',
-            **{f'{names[clip]}/{kind}': array for clip, arrays in scores.items()
-               for kind, array in arrays.items()})
+        with atomic_write(self.out_dir / 'scores.npz') as file:
+            np.savez_compressed(file, **{
+                f'{names[clip]}/{kind}': array for clip, arrays in scores.items()
+                for kind, array in arrays.items()})
         windows = {clip: [] for clip in scores}
         for clip, frame, score, points in results:
             windows[clip].append((score, frame, points))

@@ -14,8 +14,9 @@ from sklearn.metrics import average_precision_score
 
 from mofm.datasets.frame_windows import join_windows
 from mofm.registry import FUNCTIONS, METRICS
+from mofm.utils.files import atomic_write
 from mofm.utils.names import file_stem
-from mofm.visualization import draw_timeline
+from mofm.visualization import draw_timeline, save_figure
 
 from .events import event_ap
 
@@ -171,8 +172,9 @@ class FrameMAP(_RecordingMetric):
             if i < self.num_pictures:
                 figure = draw_timeline(recording.scores, recording.targets, self.class_names(
                     recording.scores.shape[1]), title=name)
-                figure.savefig(self.out_dir / f'{file}.png')
-        np.savez_compressed(self.out_dir / 'scores.npz', **arrays)
+                save_figure(figure, self.out_dir / f'{file}.png')
+        with atomic_write(self.out_dir / 'scores.npz') as file:
+            np.savez_compressed(file, **arrays)
 
 
 @METRICS.register_module()
