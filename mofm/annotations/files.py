@@ -9,21 +9,23 @@ clips with P = sum(M * T) concatenated person-frames: ``keypoint`` (P, V, 2), ``
 import json
 import os
 import pickle
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mofm.utils.checks import show
+from mofm.utils.checks import describe, show
 from mofm.utils.files import atomic_write
-from mofm.utils.limits import LimitError
+from mofm.utils.limits import LimitError, exceeds, get_limits
 from mofm.utils.names import NAME, is_name
+from mofm.utils.untrusted import parse_json, read_npz
 
 from .arrow import ArrowFile, ArrowWriter
 from .schema import TRACK_ARRAYS, AnnotationError
 from .unpickling import RestrictedUnpickler
 
+_ROW = 1000  # bytes of an annotation without its arrays, roughly
 _COLUMNS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'num_person')
 
 
@@ -33,7 +35,7 @@ def _read_pkl(path):
 
 
 def _read_json(path):
-    data = json.loads(Path(path).read_text(encoding='utf-8'))
+    data = parse_json(Path(path).read_text(encoding='utf-8'))
     annotations = data['annotations'] if isinstance(data, dict) else data
     dtypes = dict(keypoint=np.float32, keypoint_score=np.float32,
                   **dict.fromkeys(TRACK_ARRAYS))
@@ -50,9 +52,11 @@ def _read_json(path):
 
 
 def _read_npz(path):
-    with np.load(path, allow_pickle=False) as columns:
-        data = {name: columns[name] for name in columns.files}
+    data = read_npz(path)
     keypoint, score = data['keypoint'], data['keypoint_score']
+    count, size = len(data['label']), os.path.getsize(path)
+    if _ROW * count > get_limits().expanded(size):
+        raise exceeds(f'{count} annotations in {size} bytes', 'expansion')
     rows = [data[name].tolist() for name in _COLUMNS]
     annotations, start = [], 0
     for frame_dir, label, img_shape, total_frames, num_person in zip(*rows, strict=True):
@@ -67,7 +71,7 @@ def _read_npz(path):
         raise AnnotationError(f'keypoint has {len(keypoint)} and keypoint_score {len(score)} '
                               f'person-frames, num_person * total_frames sums to {start}')
     split = {name[6:]: ids.tolist() for name, ids in data.items() if name.startswith('split.')}
-    return dict(split=split, annotations=annotations, metainfo=json.loads(str(data['metainfo'])))
+    return dict(split=split, annotations=annotations, metainfo=parse_json(str(data['metainfo'])))
 
 
 def open_arrow(path: str | os.PathLike) -> ArrowFile:
@@ -99,7 +103,7 @@ def _existing(path):
 def _unreadable(path, error):
     return AnnotationError(
         f'{path}: cannot be read, it may be truncated or not be a {os.path.splitext(path)[1]} '
-        f'file ({type(error).__name__}: {error}); download or create it again')
+        f'file ({describe(error)}); download or create it again')
 
 
 def _read_arrow(path):
@@ -152,7 +156,7 @@ def _normalize(data) -> dict[str, Any]:
     if isinstance(data, list):
         data = dict(annotations=data)
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
-        found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        found = show(list(data)) if isinstance(data, dict) else type(data).__name__
         raise AnnotationError(f"found {found} at the top level, expected a dict with 'split' and "
                               "'annotations', or a list of annotations")
     if not data['annotations']:
@@ -162,6 +166,8 @@ def _normalize(data) -> dict[str, Any]:
         if not isinstance(data[key], dict):
             raise AnnotationError(f'{key}: found {type(data[key]).__name__}, expected a dict')
     names = data['metainfo'].get('classes', [])
+    if isinstance(names, (Set, Mapping)):
+        raise AnnotationError(f'metainfo.classes: found {show(names)}, expected a list of strings')
     check_names('metainfo.classes', names)
     check_names('split', data['split'])
     for name, ids in data['split'].items():

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from mofm.structures import visible_joints
-from mofm.utils.checks import found_expected, is_int
+from mofm.utils.checks import found_expected, is_int, show
+from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
 
 from .values import find_fault, within
@@ -68,14 +69,8 @@ def file_error(file: object, field: str, found: object, expected: object,
         expected (object): Value expected.
         index (int, optional): Index of the annotation.
     """
-    return AnnotationError(Problem(str(file), index, field, str(found), str(expected)))
-
-
-def _show(value) -> str:
-    try:
-        return repr(value)[:200]
-    except Exception:  # Python refuses to print integers of thousands of digits
-        return type(value).__name__
+    found = found if isinstance(found, str) else show(found)
+    return AnnotationError(Problem(str(file), index, field, found, str(expected)))
 
 
 # Generators of field, found and expected value of problems. Only the first one is used, so that
@@ -86,13 +81,15 @@ Wrong = Iterator[tuple[str, object, object]]
 def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
     label, total_frames, img_shape = ann['label'], ann['total_frames'], ann['img_shape']
     if not is_int(label, 0) or (num_classes is not None and label >= num_classes):
-        yield 'label', _show(label), 'an integer >= 0' if num_classes is None else \
+        yield 'label', show(label), 'an integer >= 0' if num_classes is None else \
             f'an integer in [0, {num_classes - 1}]'
     if not (isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
             and all(is_int(s, 1) for s in img_shape)):
-        yield 'img_shape', _show(img_shape), 'two positive integers (h, w)'
-    if not is_int(total_frames, 1):
-        yield 'total_frames', _show(total_frames), 'at least one frame'
+        yield 'img_shape', show(img_shape), 'two positive integers (h, w)'
+    most = get_limits().recording
+    if not is_int(total_frames, 1, most):
+        yield 'total_frames', show(total_frames), (
+            f'at least one frame and at most {most} (MOFM_LIMITS=recording=N)')
     for name in ('keypoint', 'keypoint_score'):
         value = ann[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
@@ -103,9 +100,9 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
     for name in ('frame_dir', 'clip'):
         if not is_name(ann.get(name, '')):
-            yield name, _show(ann[name]), NAME
+            yield name, show(ann[name]), NAME
     if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))):
-        yield ('track_id', f'{_show(ann["track_id"])} for {persons} persons',
+        yield ('track_id', f'{show(ann["track_id"])} for {persons} persons',
                'an integer for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
@@ -117,7 +114,7 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
             yield name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
         if value.shape not in shapes:
             yield name, f'shape {value.shape}', ' or '.join(map(str, shapes))
-        if name == 'frame_inds' and (value[0] < 0 or value[-1] >= 2**31
+        if name == 'frame_inds' and (value[0] < 0 or value[-1] >= get_limits().recording
                                      or (value[1:] <= value[:-1]).any()):
             yield (name, 'negative, too large or unsorted numbers',
                    'ascending frame numbers of the video')

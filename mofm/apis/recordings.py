@@ -26,7 +26,8 @@ from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
 from mofm.structures import LAYOUTS, convert, get_layout
-from mofm.utils.checks import is_number, require
+from mofm.utils.checks import describe, is_number, require, show
+from mofm.utils.untrusted import open_zip, read_arrays
 
 from .arrays import to_floats
 from .windows import visible
@@ -291,7 +292,7 @@ class RecordingReader:
                 items = [(i, ann) for i, ann in items if isinstance(ann, dict)
                          and str(ann.get('frame_dir', ann.get('filename'))) in names]
         if self.split is not None and self.split not in splits:
-            raise file_error(path, 'split', repr(self.split), f'one of {sorted(splits)}')
+            raise file_error(path, 'split', repr(self.split), f'one of {show(sorted(splits))}')
         for i, ann in items:
             yield from self._one(ann, self.layout.name, str(path), int(i), f'{path.stem}_{i}',
                                  self.fps, index)
@@ -299,13 +300,9 @@ class RecordingReader:
     def _arrays(self, path, index):
         """Read joint arrays."""
         try:
-            loaded = np.load(path, allow_pickle=False)
-            arrays = {'': loaded}
-            if not isinstance(loaded, np.ndarray):
-                with loaded:
-                    arrays = dict(loaded)
+            arrays = read_arrays(path)
         except Exception as error:  # damaged bytes make NumPy raise nearly anything
-            raise file_error(path, 'file', f'{type(error).__name__}: {error}',
+            raise file_error(path, 'file', describe(error),
                              'arrays in the .npy or .npz format, without objects') from None
         for key, array in arrays.items():
             name = path.stem if len(arrays) == 1 else f'{path.stem}/{key}'
@@ -388,8 +385,8 @@ def _holds(path: Path, pattern: bytes) -> bool:
 def _is_schema(path: Path) -> bool:
     """Return whether an ``.npz`` file has the columns of annotations."""
     try:
-        with np.load(path, allow_pickle=False) as columns:
-            return 'keypoint_score' in columns.files
+        with open_zip(path) as archive:
+            return 'keypoint_score.npy' in archive.namelist()
     except Exception:  # damaged; the reader of arrays reports it
         return False
 

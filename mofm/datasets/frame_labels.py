@@ -1,6 +1,5 @@
 """Frame-level ground truth of anomaly detection."""
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -8,6 +7,8 @@ import numpy as np
 
 from mofm.annotations import AnnotationError
 from mofm.sources.base import Source
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import open_zip, read_npy
 
 from .motion_dataset import MotionDataset
 
@@ -29,16 +30,16 @@ class _LabelFiles(Source):
     def arrays(self, ending, magic=b''):
         """Read arrays (T,) bool by clip from the files that start with ``magic``."""
         labels = {}
-        archive = None if self.path.is_dir() else zipfile.ZipFile(self.path)
+        archive = None if self.path.is_dir() else open_zip(self.path)
         try:
             for name in self.files:
                 content = self.file_content(name, archive)
                 if not content.startswith(magic):
                     continue
                 try:
-                    array = np.load(io.BytesIO(content), allow_pickle=False)
+                    array = read_npy(io.BytesIO(content))
                 except Exception as error:  # NumPy raises many kinds for damaged bytes
-                    raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+                    raise self.error(name, 'file', describe(error),
                                      'an array in the .npy format') from error
                 clip = PurePosixPath(name).name.removesuffix(ending)
                 if clip in labels:

@@ -23,7 +23,7 @@ from mofm.annotations import (
 from mofm.annotations.arrow import ArrowFile
 from mofm.registry import DATASETS
 from mofm.structures import convert, get_layout
-from mofm.utils.checks import is_int
+from mofm.utils.checks import is_int, show
 from mofm.utils.memory import release_freed_memory
 
 
@@ -304,7 +304,7 @@ class MotionDataset(BaseDataset):
         for index, ann in enumerate(annotations):
             name = ann.get(key) if isinstance(ann, dict) else None
             if not isinstance(name, str):
-                self.report(Problem(self.ann_file, index, key, repr(name), 'a string'))
+                self.report(Problem(self.ann_file, index, key, show(name), 'a string'))
             elif ids is None or name in ids or name in exemplars:
                 ann['frame_dir'] = name
                 if self.exemplar_split is not None:
@@ -327,7 +327,7 @@ class MotionDataset(BaseDataset):
         if split not in splits:
             raise AnnotationError(
                 f'{self.ann_file}: no split {split!r}, ' +
-                (f'expected one of {sorted(splits)}' if splits else
+                (f'expected one of {show(sorted(splits))}' if splits else
                  'the file has no splits, use split=None'))
         return dict.fromkeys(splits[split])
 

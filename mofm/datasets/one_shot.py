@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mofm.annotations import AnnotationError
+from mofm.utils.checks import show
 
 #: Labels of the 20 novel classes: every sixth of 120.
 NTU120_NOVEL = tuple(range(0, 120, 6))
@@ -32,7 +33,8 @@ def ntu120_one_shot(annotations: Sequence[dict]) -> dict[str, list[str]]:
         name, label = (ann.get('frame_dir'), ann.get('label')) if isinstance(ann, dict) else (0, 0)
         match = _NAME.fullmatch(name) if isinstance(name, str) else None
         if match is None or not isinstance(label, int) or label + 1 != int(match[1]):
-            raise AnnotationError(f'annotation {index}: found name {name!r} with label {label!r}, '
+            raise AnnotationError(f'annotation {index}: found name {show(name)} with label '
+                                  f'{show(label)}, '
                                   "expected those of NTU-120, e.g. 'S001C003P008R001A007' with 6")
         (novel if label in NTU120_NOVEL else train).append(name)
     missing = sorted(set(NTU120_EXEMPLARS) - set(novel))

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import file_error
+from mofm.utils.checks import describe, show
 from mofm.utils.files import atomic_write, named, remove_unfinished
 from mofm.utils.locks import hold_output
+from mofm.utils.untrusted import parse_json
 
 from .pose_extractor import PoseExtractor
 from .video import Video
@@ -33,9 +35,9 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
         AnnotationError: If the file is invalid.
     """
     try:
-        data = json.loads(Path(path).read_bytes())
+        data = parse_json(Path(path).read_bytes())
     except Exception as error:  # malformed text: also recursion and encoding errors
-        raise file_error(path, 'file', f'{type(error).__name__}: {error}',
+        raise file_error(path, 'file', describe(error),
                          'a readable JSON file') from None
     if not isinstance(data, dict):
         raise file_error(path, 'file', type(data).__name__,
@@ -81,7 +83,7 @@ def _check_settings(file: Path, meta: object, settings: dict):
     meta = meta if isinstance(meta, dict) else {}
     for name, expected in settings.items():
         if meta.get(name) != expected:
-            raise file_error(file, f'meta_info.{name}', repr(meta.get(name)),
+            raise file_error(file, f'meta_info.{name}', show(meta.get(name)),
                              f'{expected!r}; delete the file or choose another output')
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
+from mofm.utils.checks import show
 
 from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
@@ -64,7 +65,7 @@ class AlphaPose(FramePoseSource):
                 path = PurePosixPath(image)
                 if not path.name or path.is_absolute() or '..' in path.parts or (
                         re.search(r'[\ud800-\udfff]', image)):  # cannot be written
-                    raise self.error(file, 'image_id', repr(image), 'an image name')
+                    raise self.error(file, 'image_id', show(image), 'an image name')
                 folder = images.setdefault(path.parent.as_posix(), {})
                 folder.setdefault(path.name, []).extend(persons)
         if not images:
@@ -114,7 +115,7 @@ class AlphaPose(FramePoseSource):
         if idx is None:
             return None
         if not all(type(v) in (int, float) and 0 <= v < 2**31 and v == int(v) for v in values):
-            raise self.error(file, 'idx', repr(idx)[:80], 'a whole number from 0, or a list')
+            raise self.error(file, 'idx', show(idx), 'a whole number from 0, or a list')
         # Without tracking all are 0; several numbers are merged poses.
         return None if listed and (len(set(values)) != 1 or values[0] == 0) else int(values[0])
 

@@ -1,19 +1,19 @@
 """Base classes of readers."""
 import glob
 import io
-import json
 import re
 import zipfile
 from argparse import ArgumentParser
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 import numpy as np
 
 from mofm.annotations import AnnotationError, Problem, file_error, validate
 from mofm.structures import LAYOUTS
+from mofm.utils.checks import describe
+from mofm.utils.limits import get_limits
+from mofm.utils.untrusted import open_zip, parse_json, read_npz, unique
 
 Item = tuple[dict, tuple[str, ...]]
 
@@ -39,7 +39,7 @@ class Source:
     #: Prefix and suffix of native files; other files, e.g. lists of labels, are ignored.
     prefix: str = ''
     suffix: str = ''
-    #: Maximum size of a file in bytes.
+    #: Maximum size of a file in bytes, see :attr:`largest`.
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
     classes: tuple[str, ...] = ()
@@ -78,6 +78,11 @@ class Source:
         """
         return cls(path, **options)
 
+    @property
+    def largest(self) -> int:
+        """Maximum size of a file in bytes, times the limit ``scale`` of ``MOFM_LIMITS``."""
+        return self.max_size * get_limits().scale
+
     def find(self) -> list[str]:
         """List the native files in the folder or zip file, sorted.
 
@@ -88,7 +93,7 @@ class Source:
             if self.path.is_dir():
                 files = [f.relative_to(self.path) for f in self.path.rglob('*' + self.suffix)]
             elif zipfile.is_zipfile(self.path) and self.path.suffix != self.suffix:
-                with zipfile.ZipFile(self.path) as archive:
+                with open_zip(self.path) as archive:
                     files = [PurePosixPath(f) for f in archive.namelist()]
             elif self.path.is_file() and self.path.suffix == self.suffix:
                 return ['']
@@ -97,7 +102,7 @@ class Source:
                               f'found suffix {self.path.suffix!r}, not {self.suffix!r}')
         except Exception as error:  # zipfile raises many kinds for damaged directories
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
-                                  f'({error})') from None
+                                  f'({describe(error)})') from None
         # A zip file may contain a name twice; the last one counts.
         return sorted({f.as_posix() for f in files
                        if f.suffix == self.suffix and f.name.startswith(self.prefix)
@@ -158,7 +163,7 @@ class Source:
         if self.path.is_dir():
             files = [*sorted(self.path.absolute().rglob(glob.escape(filename))), *files]
         elif self.files != ['']:
-            with zipfile.ZipFile(self.path) as archive:
+            with open_zip(self.path) as archive:
                 for name in archive.namelist():
                     if PurePosixPath(name).name == filename:
                         return self.file_content(name, archive)
@@ -195,10 +200,9 @@ class Source:
             AnnotationError: If the content is no JSON or has a duplicate key.
         """
         try:
-            return json.loads(content, object_pairs_hook=unique)
+            return parse_json(content, unique)
         except Exception as error:  # malformed text: also recursion and encoding errors
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
-                             'a readable JSON file') from None
+            raise self.error(name, 'file', describe(error), 'a readable JSON file') from None
 
     def array(self, name: str, field: str, values: object,
               shape: tuple[int | None, ...]) -> np.ndarray:
@@ -222,7 +226,7 @@ class Source:
                 raise ValueError(f'{array.dtype}, not numbers')
             array = array.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
-            raise self.error(name, field, error, f'numbers of shape {shape}') from None
+            raise self.error(name, field, describe(error), f'numbers of shape {shape}') from None
         if array.ndim != len(shape) or any(n not in (None, m)
                                            for n, m in zip(shape, array.shape, strict=True)):
             raise self.error(name, field, f'shape {array.shape}', f'shape {shape}')
@@ -257,26 +261,12 @@ class Source:
         """Read the arrays of an ``.npz`` file.
 
         Raises:
-            AnnotationError: If the file is invalid, contains objects, or unpacks to more than
-                :attr:`max_size` bytes.
+            AnnotationError: If the file is invalid, contains objects, or unpacks to too much.
         """
         try:
-            arrays = []
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                size = sum(info.file_size for info in archive.infolist())
-                if size > self.max_size:
-                    raise ValueError(f'unpacks to {size} bytes')
-                for info in archive.infolist():
-                    with archive.open(info) as f:  # a read without a size may unpack more
-                        member = io.BytesIO(f.read(info.file_size))
-                    array = np.lib.format.read_array(member, allow_pickle=False)
-                    if array.size > self.max_size:  # zero-sized items
-                        raise ValueError(f'{array.dtype} of shape {array.shape}')
-                    arrays.append((info.filename.removesuffix('.npy'), array))
-            return unique(arrays)
+            return read_npz(io.BytesIO(content))
         except Exception as error:  # the parsers raise many kinds for damaged bytes
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
-                             f'a readable .npz file of numbers, at most {self.max_size} bytes'
+            raise self.error(name, 'file', describe(error), 'a readable .npz file of numbers'
                              ) from None
 
     def check(self, ann: dict, file: str, index: int | None = None) -> Problem | None:
@@ -292,19 +282,19 @@ class Source:
             archive (ZipFile, optional): The open zip file, None for a regular file.
 
         Raises:
-            AnnotationError: If the file cannot be read or is larger than :attr:`max_size`.
+            AnnotationError: If the file cannot be read or is larger than :attr:`largest`.
         """
         file = self.path / name if name else self.path
         try:
             size = archive.getinfo(name).file_size if archive else file.stat().st_size
             with (archive.open(name) if archive else open(file, 'rb')) as f:
-                content = f.read(min(size, self.max_size) + 1)  # allocates as much
+                content = f.read(min(size, self.largest) + 1)  # allocates as much
         except Exception as error:  # zipfile raises many kinds for damaged members
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
-                             'a readable file') from error
-        if max(size, len(content)) > self.max_size:
-            raise self.error(name, 'file', f'more than {self.max_size} bytes',
-                             f'a {self.suffix} file of usual size')
+            raise self.error(name, 'file', describe(error), 'a readable file') from error
+        if max(size, len(content)) > self.largest:
+            raise self.error(name, 'file', f'more than {self.largest} bytes',
+                             f'a {self.suffix} file of usual size; MOFM_LIMITS=scale=N accepts '
+                             'larger ones')
         return content
 
     def load(self, name: str, archive) -> bytes:
@@ -319,7 +309,7 @@ class Source:
         """
         self.problems.clear()
         packed = self.path.is_file() and self.files != ['']
-        archive = zipfile.ZipFile(self.path) if packed else None
+        archive = open_zip(self.path) if packed else None
         try:
             for name in names:
                 try:
@@ -386,15 +376,6 @@ def is_inside(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return not path.anchor and '..' not in path.parts
-
-
-def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
-    """Build a dict; raise ``ValueError`` at duplicate names."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        (name, _), = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f'{name[:80]!r} twice')
-    return out
 
 
 def holds_bool(values) -> bool:

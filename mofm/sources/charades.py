@@ -63,7 +63,7 @@ class Charades(UntrimmedVideos):
 
     def _read_table(self, split: str, file: str, content: bytes):
         """Add the videos of a table."""
-        csv.field_size_limit(self.max_size)
+        csv.field_size_limit(self.largest)
         rows = csv.DictReader(io.StringIO(content.decode(errors='replace'), newline=''))
         try:
             missing = {'id', 'actions', 'length'} - set(rows.fieldnames or ())

@@ -1,6 +1,5 @@
 """Predictions of MMPose's inferencer and demo for videos and images."""
 import re
-import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -9,6 +8,8 @@ import numpy as np
 
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
+from mofm.utils.checks import show
+from mofm.utils.untrusted import open_zip
 
 from .base import Source
 from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
@@ -59,7 +60,7 @@ class MMPoseJSON(FramePoseSource):
         """List videos, and folders with images."""
         files = Source.find(self)
         self.members = {}
-        archive = zipfile.ZipFile(self.path) if files != [''] and self.path.is_file() else None
+        archive = open_zip(self.path) if files != [''] and self.path.is_file() else None
         folders = {}
         for file in files:
             folders.setdefault(PurePosixPath(file).parent.as_posix(), []).append(file)
@@ -125,7 +126,7 @@ class MMPoseJSON(FramePoseSource):
                 raise self.error(name, 'meta_info', type(info).__name__, 'a dict')
             first = info.get('frame_offset', 1)
             if type(first) is not int or not 0 <= first < 2**31:
-                raise self.error(name, 'meta_info.frame_offset', repr(first)[:80], 'a number')
+                raise self.error(name, 'meta_info.frame_offset', show(first), 'a number')
         if not isinstance(data, list) or not data or not all(isinstance(d, dict) for d in data):
             raise self.error(name, 'frames', 'none or other values', 'a list of dicts')
         if not any('frame_id' in item for item in data):
@@ -173,5 +174,5 @@ class MMPoseJSON(FramePoseSource):
         if size == (None, None):
             return None
         if not all(type(s) is int and 0 < s < 2**31 for s in size):
-            raise self.error(name, 'meta_info.height and width', repr(size)[:80], 'pixels')
+            raise self.error(name, 'meta_info.height and width', show(size), 'pixels')
         return size

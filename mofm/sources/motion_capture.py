@@ -1,5 +1,4 @@
 """Base class of motion capture readers: units, axes and joint names."""
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,6 +6,8 @@ import numpy as np
 
 from mofm.annotations import AnnotationError
 from mofm.structures import LAYOUTS
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import parse_json
 
 from .source_3d import Source3D
 
@@ -50,9 +51,9 @@ def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
     try:
         with open(file, 'rb') as f:
             content = f.read(_MAX_MAP)
-        data = json.loads(content)
+        data = parse_json(content)
     except Exception as error:  # malformed text: also recursion and encoding errors
-        raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected a JSON '
+        raise AnnotationError(f'{path}: found {describe(error)}, expected a JSON '
                               f'file with a map or one of {shipped_maps()}') from None
     if not isinstance(data, dict) or not data or not data.keys() <= set(_COCO):
         found = sorted(data) if isinstance(data, dict) else type(data).__name__

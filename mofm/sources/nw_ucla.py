@@ -1,5 +1,4 @@
 """NW-UCLA: 1484 sequences of 10 actions seen by three Kinects (Wang et al., CVPR 2014)."""
-import json
 import re
 from pathlib import PurePosixPath
 
@@ -9,8 +8,10 @@ from mofm.annotations import LABEL_NAMES
 from mofm.keypoints import level
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import parse_json, unique
 
-from .base import Item, holds_bool, unique
+from .base import Item, holds_bool
 from .source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
@@ -44,9 +45,9 @@ class NWUCLA(Source3D):
                              f'aXX_sXX_eXX_v0X with an action of {_ACTIONS} and view 1, 2 or 3')
         action, view = match.groups()
         try:
-            skeletons = json.loads(content, object_pairs_hook=unique)['skeletons']
+            skeletons = parse_json(content, unique)['skeletons']
         except Exception as error:  # the parser raises many kinds for damaged bytes
-            raise self.error(name, 'skeletons', f'{type(error).__name__}: {error}',
+            raise self.error(name, 'skeletons', describe(error),
                              'a JSON file with this field') from None
         try:
             joints = np.array(skeletons)

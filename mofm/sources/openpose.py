@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
+from mofm.utils.checks import show
 
 from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
@@ -79,5 +80,5 @@ class OpenPose(FramePoseSource):
         value = person.get('person_id', [-1])
         if not (isinstance(value, list) and len(value) == 1 and type(value[0]) is int
                 and -1 <= value[0] < 2**31):
-            raise self.error(file, 'person_id', repr(value)[:80], 'a list of one number from -1')
+            raise self.error(file, 'person_id', show(value), 'a list of one number from -1')
         return value[0]

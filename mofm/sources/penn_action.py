@@ -8,6 +8,7 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
+from mofm.utils.checks import describe
 
 from .base import Source
 
@@ -75,7 +76,7 @@ class PennAction(Source):
                        and (kind not in _KINDS or math.prod(shape) > _MAX_VALUES)]
             mat = {} if refused else loadmat(io.BytesIO(content), variable_names=_FIELDS)
         except Exception as error:  # the parser raises many kinds for damaged bytes
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+            raise self.error(name, 'file', describe(error),
                              'a readable MATLAB 5 file') from error
         for field, shape, kind in refused:
             raise self.error(name, field, f'{kind} of shape {shape}',

@@ -19,6 +19,7 @@ from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
+from mofm.utils.checks import describe
 
 from .base import Item, Source, is_inside
 from .source_3d import FARTHEST, Source3D
@@ -156,7 +157,7 @@ def _load(file: _Fields, content: bytes):
     try:
         return RestrictedUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # the parser raises many kinds for damaged bytes
-        raise file.error('file', f'{type(error).__name__}: {error}'[:300],
+        raise file.error('file', describe(error),
                          'a pickle of NumPy arrays and plain containers') from None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
+from mofm.utils.checks import describe
 
 from .base import Item, Source, holds_bool
 from .per_frame_poses import MAX_SCORE
@@ -116,7 +117,7 @@ class TrackedPersons(Source):
             if not np.isfinite(values).all():
                 raise ValueError('NaN or infinite values')
         except (KeyError, TypeError, ValueError) as error:
-            raise self.error(name, f'person {person}', f'{type(error).__name__}: {error}',
+            raise self.error(name, f'person {person}', describe(error),
                              f"'keypoints' of {_NUM_JOINTS} joints per frame") from None
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
             raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',

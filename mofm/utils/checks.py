@@ -8,7 +8,10 @@ from .limits import get_limits
 
 _short = reprlib.Repr()
 _short.maxlevel = 3
+_short.maxlist = _short.maxtuple = _short.maxdict = 10
 _short.maxstring = _short.maxother = 120
+# arguments of an error whose message is short and has no containers
+_FLAT = {str, bytes, int, float, bool, type(None)}
 
 
 def show(value: object) -> str:
@@ -19,10 +22,20 @@ def show(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f'array of shape {value.shape} and type {value.dtype}'
     try:
-        text = _short.repr(value)
+        if isinstance(value, Exception) and all(type(arg) in _FLAT for arg in value.args):
+            text = str(value)
+        elif isinstance(value, Exception):
+            text = _short.repr(value.args)
+        else:
+            text = str(value) if isinstance(value, (np.dtype, np.generic)) else _short.repr(value)
     except Exception:  # Python refuses to print integers of thousands of digits
         return type(value).__name__
     return text if len(text) <= 300 else f'{text[:297]}...'
+
+
+def describe(error: Exception) -> str:
+    """Format kind and message of an error for another message."""
+    return f'{type(error).__name__}: {show(error)}'
 
 
 def found_expected(where: object, field: str, found: object, expected: object) -> str:
@@ -34,7 +47,7 @@ def found_expected(where: object, field: str, found: object, expected: object) -
         found (object): Its value, truncated to 300 characters.
         expected (object): Valid values, and how to fix it.
     """
-    found = str(found)
+    found = found if isinstance(found, str) else show(found)
     text = (f'{where}: {field}: found {found[:300]}{"..." if len(found) > 300 else ""}, expected '
             f'{expected}')
     return text.encode(errors='backslashreplace').decode()  # lone surrogates cannot be printed

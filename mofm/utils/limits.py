@@ -33,6 +33,8 @@ class Limits:
         clips (int): Clips that a model sees of one recording.
         pixels (int): Frames times height times width of the heat map of a clip.
         steps (int): Operations of the pickle of a checkpoint.
+        recording (int): Frames of a recording.
+        scale (int): Factor of the largest native file (:class:`mofm.sources.base.Source`).
     """
 
     depth: int = 64
@@ -44,6 +46,8 @@ class Limits:
     clips: int = 2**5
     pixels: int = 2**21
     steps: int = 2 * 10**6
+    recording: int = 10**7
+    scale: int = 1
 
     def expanded(self, size: int) -> int:
         """Return the bytes that a compressed file of ``size`` bytes may become."""

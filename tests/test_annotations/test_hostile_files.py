@@ -4,12 +4,15 @@ import io
 import pickle
 import struct
 import time
+import zipfile
 
 import numpy as np
 import pytest
 
-from mofm.annotations import AnnotationError, load_annotations
+from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.annotations.unpickling import CONSTRUCTORS, RestrictedUnpickler
+from mofm.datasets import MotionDataset
+from mofm.utils.untrusted import open_zip, parse_json, read_npy, read_npz
 from tests.limited import run_limited
 from tests.test_annotations.samples import clip
 
@@ -164,3 +167,145 @@ def test_pickle_is_read_from_its_position_only():
     file = io.BytesIO(b'head' + pickle.dumps(3) + b'tail')
     file.seek(4)
     assert RestrictedUnpickler(file).load() == 3
+
+
+def packed(members, level=9):
+    """A compressed zip file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def npy(shape, descr='<f8', data=b''):
+    head = repr(dict(descr=descr, fortran_order=False, shape=shape)).encode() + b'\n'
+    return b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head + data
+
+
+def overlapping():
+    """Many members that are the same bytes of the archive."""
+    content = packed([('a', bytes(10**7))])
+    start = content.index(b'PK\1\2')
+    end = content.index(b'PK\5\6')
+    entry = content[start:end]
+    tail = struct.pack('<4s4H2LH', b'PK\5\6', 0, 0, 3000, 3000, 3000 * len(entry), start, 0)
+    return content[:start] + entry * 3000 + tail
+
+
+def columns(count):
+    """Columns of clips without frames."""
+    out = io.BytesIO()
+    zeros = np.zeros(count, np.int8)
+    np.savez_compressed(
+        out, frame_dir=zeros.astype('U1'), label=zeros, img_shape=np.zeros((count, 2), np.int8),
+        total_frames=zeros, num_person=zeros, keypoint=np.zeros((0, 17, 2)),
+        keypoint_score=np.zeros((0, 17)), metainfo='{}')
+    return out.getvalue()
+
+
+#: Files by suffix, and words of their error.
+FILES = {
+    'npz of empty members': ('.npz', lambda: packed((f'{i}.npy', b'') for i in range(20_000)), ''),
+    'npz of many empty arrays': ('.npz', lambda: packed((f'{i}.npy', npy((0, )))
+                                                        for i in range(5000)), ''),
+    'npz that unpacks': ('.npz', lambda: packed([('keypoint.npy', npy((2**27, ), '|i1', bytes(
+        2**27)))]), 'expansion'),
+    'npz of clips without frames': ('.npz', lambda: columns(10**6), 'expansion'),
+    'npz of a huge shape': ('.npz', lambda: packed([('label.npy', npy((2**40, )))]), 'shape'),
+    'npz of a huge empty shape': ('.npz', lambda: packed([('label.npy', npy((2**40, 0)))]),
+                                  'shape'),
+    'npz of items without size': ('.npz', lambda: packed([('label.npy', npy((2**30, ), '<U0'))]),
+                                  'shape'),
+    'npz with a name twice': ('.npz', lambda: packed([('a.npy', npy((0, )))] * 2), 'twice'),
+    'npz whose members overlap': ('.npz', overlapping, 'expansion'),
+    'deep json': ('.json', lambda: b'[' * 10**6 + b']' * 10**6, 'Recursion'),
+    'deeper json than the limit': ('.json', lambda: b'[' * 100 + b']' * 100, 'depth'),
+    'json of deep objects': ('.json', lambda: b'{"a":' * 200 + b'1' + b'}' * 200, 'depth'),
+    'json of digits': ('.json', lambda: b'[{"label": ' + b'1' * 10**6 + b'}]', 'digits'),
+}
+
+
+@pytest.mark.filterwarnings('ignore:Duplicate name')
+@pytest.mark.parametrize('name', sorted(FILES))
+def test_annotation_file_with_an_attack_is_refused(tmp_path, name):
+    suffix, content, words = FILES[name]
+    path = tmp_path / f'a{suffix}'
+    path.write_bytes(content())
+    outcome = run_limited(load_annotations, path, memory=2**29, seconds=10)
+    assert isinstance(outcome.error, AnnotationError), outcome
+    assert str(path) in str(outcome.error)
+    assert words in str(outcome.error)
+    assert len(str(outcome.error)) < 600
+
+
+def test_limits_variable_accepts_larger_files(monkeypatch):
+    deep, wide = '[' * 100 + ']' * 100, packed([('a.npy', npy((2**27, ), '|i1', bytes(2**27)))])
+    monkeypatch.setenv('MOFM_LIMITS', 'depth=100 expansion=2000')
+    assert len(parse_json(deep)) == 1
+    assert read_npz(io.BytesIO(wide))['a'].shape == (2**27, )
+    monkeypatch.setenv('MOFM_LIMITS', 'members=1')
+    with pytest.raises(ValueError, match='2 files in an archive, more than the limit members=1'):
+        open_zip(io.BytesIO(packed([('a', b''), ('b', b'')])))
+
+
+def test_array_file_is_that_of_numpy():
+    for array in (np.arange(6.).reshape(2, 3), np.asfortranarray(np.ones((2, 3), 'f2')),
+                  np.array('text'), np.zeros((0, 3)), np.zeros((), '>i4')):
+        file = io.BytesIO()
+        np.save(file, array)
+        found = read_npy(file)
+        assert found.dtype == array.dtype
+        np.testing.assert_array_equal(found, array)
+        assert found.flags.f_contiguous == array.flags.f_contiguous
+        assert found.flags.writeable
+
+
+def test_npz_of_many_small_clips_is_read(tmp_path):
+    anns = [clip(1, 2, name=f'clip{i}') for i in range(3000)]
+    dump_annotations(dict(split={}, annotations=anns), tmp_path / 'a.npz')
+    assert len(load_annotations(tmp_path / 'a.npz')['annotations']) == 3000
+
+
+def doubled(levels=18):
+    """A value that is printed in megabytes, within the limits."""
+    value = ('x', )
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+PLACES = {
+    **{f'annotation.{name}': {'annotations': [clip(), {**clip(1, 2, name='b'), name: doubled()}]}
+       for name in (*clip(), 'clip', 'track_id', 'frame_inds', 'frame_label', 'segments')},
+    'annotation': {'annotations': [clip(), doubled()]},
+    'annotations': {'annotations': doubled()},
+    'file': doubled(), 'file key': {'a': doubled()},
+    'split': {'annotations': [clip()], 'split': doubled()},
+    'ids': {'annotations': [clip()], 'split': {'train': doubled()}},
+    'id': {'annotations': [clip()], 'split': {'train': [doubled()]}},
+    'name of a split': {'annotations': [clip()], 'split': {('a', ) * 10**5: ['a']}},
+    'metainfo': {'annotations': [clip()], 'metainfo': doubled()},
+    'classes': {'annotations': [clip()], 'metainfo': {'classes': doubled()}},
+    'class': {'annotations': [clip()], 'metainfo': {'classes': [doubled()]}},
+    'classes by number': {'annotations': [clip()], 'metainfo': {'classes': {0: 'a'}}},
+}
+
+
+def problems_of(path):
+    """Texts about a file, from a data set and from an error."""
+    try:
+        return list(map(str, MotionDataset(str(path)).problems))
+    except AnnotationError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize('place', sorted(PLACES))
+def test_message_about_a_value_that_prints_in_megabytes_is_short(tmp_path, place):
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(pickle.dumps(PLACES[place], 4))
+    outcome = run_limited(problems_of, path, memory=2**28, seconds=10)
+    assert outcome.value, outcome
+    for text in outcome.value:
+        assert str(path) in text
+        assert len(text) < 1000

@@ -254,8 +254,8 @@ def test_joints_npz_bad_file_is_skipped_with_its_reason(tmp_path):
 
 
 def test_joints_npz_refuses_large_unpacked_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(JointsNPZ, 'max_size', 10**5)
-    with pytest.raises(AnnotationError, match='unpacks to'):
+    monkeypatch.setenv('MOFM_LIMITS', 'small=100000 expansion=0')
+    with pytest.raises(AnnotationError, match='unpacks to .* bytes, more than the limit expans'):
         read(tmp_path, npz(a=np.zeros((10**4, 22, 3))))
 
 

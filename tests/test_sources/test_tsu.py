@@ -246,7 +246,7 @@ def labels(**changes):
 CS = 'smarthome_CS_51.json'
 BAD_VIDEOS = [
     (VIDEO, b'', 'file', 'npz'), (VIDEO, TSU_FILES[VIDEO][:-40], 'file', 'npz'),
-    (VIDEO, kpts(np.array([{}])), 'file', 'Object arrays'),
+    (VIDEO, kpts(np.array([{}])), 'file', 'array of objects'),
     (VIDEO, kpts(tsu_keypoints()[:, :13]), 'kpts', r'\(1, 6, 13, 2\)'),
     (VIDEO, kpts(tsu_keypoints() * np.nan), 'kpts', 'NaN'),
     (VIDEO, kpts(tsu_keypoints() * 1e9), 'keypoint', 'infinite'),

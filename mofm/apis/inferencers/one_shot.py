@@ -11,9 +11,10 @@ from mofm.annotations import AnnotationError, summarize
 from mofm.hub.checkpoint import fingerprint
 from mofm.models import OneShotHead
 from mofm.registry import INFERENCERS
-from mofm.utils.checks import show
+from mofm.utils.checks import describe, show
 from mofm.utils.files import atomic_write
 from mofm.utils.names import NAME, is_name
+from mofm.utils.untrusted import read_npz
 
 from .action import ActionInferencer, ActionOptions, ActionResult
 from .base import BaseInferencer
@@ -132,11 +133,11 @@ class Gallery:
             ValueError: If the file is not a gallery of this model.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
-                name, embedding = content['name'], content['embedding']
-                model = str(content['model'])
+            content = read_npz(path)
+            name, embedding = content['name'], content['embedding']
+            model = str(content['model'])
         except Exception as error:  # damaged bytes make NumPy raise nearly anything
-            raise ValueError(f'{path}: not a gallery ({type(error).__name__}: {error}); expected '
+            raise ValueError(f'{path}: not a gallery ({describe(error)}); expected '
                              'a file of Gallery.save') from None
         own = fingerprint(self._inferencer.model)
         if model != own:

@@ -12,6 +12,8 @@ from mmengine.dataset import BaseDataset, force_full_init
 from mofm.annotations import AnnotationError, file_error
 from mofm.registry import DATASETS
 from mofm.structures import get_layout
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import read_npz
 
 from .files import (
     KeypointSplit,
@@ -195,13 +197,12 @@ class MotionCaptureDataset(ArrayWindowDataset):
     def load_arrays(self) -> np.ndarray:
         """See the base class."""
         try:
-            with np.load(self.ann_file, allow_pickle=False) as file:
-                data = {name: file[name] for name in file.files}
+            data = read_npz(self.ann_file)
         except FileNotFoundError:
             raise missing_file(self.ann_file) from None
         except Exception as error:  # damaged bytes make the parser raise nearly anything
             raise AnnotationError(f'{self.ann_file}: cannot be read as .npz '
-                                  f'({type(error).__name__}: {error}); make it again') from None
+                                  f'({describe(error)}); make it again') from None
         count = count_frames(data, self.ann_file, 'keypoint_3d')
         self.arrays = dict(keypoint_3d=read_numbers(
             data, 'keypoint_3d', self.ann_file, [(count, 17, 3)]))

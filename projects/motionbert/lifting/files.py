@@ -12,6 +12,7 @@ import numpy as np
 
 from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
+from mofm.utils.checks import describe, show
 from mofm.utils.limits import LimitError
 
 #: Image width and height of the cameras of Human3.6M.
@@ -36,17 +37,17 @@ def load_split(path: str, split: str) -> tuple[dict, dict[str, tuple[int, int]]]
         raise AnnotationError(f'{path}: {error}') from None
     except Exception as error:  # damaged bytes make the parser raise nearly anything
         raise AnnotationError(f'{path}: cannot be read, it may be truncated or no pickle '
-                              f'({type(error).__name__}: {error}); fetch or make it again'
+                              f'({describe(error)}); fetch or make it again'
                               ) from None
-    splits = sorted(set(map(str, data)) - {'cameras'}) if isinstance(data, dict) else []
+    splits = [name for name in data if name != 'cameras'] if isinstance(data, dict) else []
     if split not in splits or not isinstance(data[split], dict):
         raise file_error(path, 'splits', splits or type(data).__name__, f'a dict with {split!r}')
     cameras = data.get('cameras', {})
     if not isinstance(cameras, dict) or not all(
-            isinstance(size, (tuple, list)) and len(size) == 2
+            isinstance(name, str) and isinstance(size, (tuple, list)) and len(size) == 2
             and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
-            for size in cameras.values()):
-        raise file_error(path, 'cameras', repr(cameras)[:200], '{name: (width, height)}')
+            for name, size in cameras.items()):
+        raise file_error(path, 'cameras', show(cameras), '{name: (width, height)}')
     return data[split], {**H36M_CAMERAS, **cameras}
 
 

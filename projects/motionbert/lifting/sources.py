@@ -13,6 +13,8 @@ from mofm.registry import SOURCES
 from mofm.sources import Source
 from mofm.sources.base import Item
 from mofm.structures import convert
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import read_npy
 
 _CANVAS = 1000  # pixels, image size of normalized keypoints
 
@@ -109,10 +111,10 @@ class InstaVariety(Source):
 
     def _load(self, name, content):
         try:
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-            if not isinstance(array, np.ndarray) or not array.ndim:
+            array = read_npy(io.BytesIO(content))
+            if not array.ndim:
                 raise ValueError('not an array with axes')
             return array
         except Exception as error:  # damaged bytes make the parser raise nearly anything
-            raise self.error(name, 'file', f'{type(error).__name__}: {error}',
+            raise self.error(name, 'file', describe(error),
                              'a readable .npy file') from None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mofm.annotations import file_error
+from mofm.utils.checks import describe
 
 from .body_model import import_lbs
 from .smpl_files import ArrayFile
@@ -91,7 +92,7 @@ def read_amass(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     try:
         gender = np.asarray(file.content['gender'], str).item()  # bytes in some files
     except Exception as error:  # damaged bytes make the parser raise nearly anything
-        raise file_error(path, 'gender', f'{type(error).__name__}: {error}', 'a text') from None
+        raise file_error(path, 'gender', describe(error), 'a text') from None
     params = dict(
         poses=poses[::step], trans=file.read('trans', len(poses), 3)[::step],
         dmpls=file.read('dmpls', len(poses), _DMPLS)[::step], betas=file.read('betas', _BETAS))

@@ -13,8 +13,9 @@ from mofm.annotations.unpickling import (
     new_array,
     set_array,
 )
-from mofm.utils.checks import show
+from mofm.utils.checks import describe, show
 from mofm.utils.limits import LimitError, exceeds, get_limits
+from mofm.utils.untrusted import read_arrays
 
 #: Description and origin of the files by field of the config.
 _ORIGIN = dict(
@@ -138,7 +139,7 @@ class ArrayFile:
         self.path = path
         try:
             if path.suffix in ('.npz', '.npy'):
-                self.content = np.load(path, allow_pickle=False)
+                self.content = read_arrays(path)
             else:
                 with open(path, 'rb') as f:
                     self.content = dict(SMPLUnpickler(f, encoding='latin1').load())
@@ -147,18 +148,18 @@ class ArrayFile:
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise AnnotationError(
                 f'{path}: cannot be read, it may be truncated or no {path.suffix} file '
-                f'({type(error).__name__}: {error}); download it again') from error
+                f'({describe(error)}); download it again') from error
 
     def read(self, name: str, *shape: int | None, dtype: type = np.float32) -> np.ndarray:
         """Read an array of finite numbers; None in ``shape`` is any length."""
-        content = {name: self.content} if isinstance(self.content, np.ndarray) else self.content
+        content = {name: self.content['']} if self.path.suffix == '.npy' else self.content
         if name not in content:
             raise file_error(self.path, name, 'none among the fields '
                              f'{sorted(map(str, content))[:30]}', 'an array')
         try:
             array = np.asarray(_dense(content[name]), dtype)
         except Exception as error:  # malicious states make placeholders raise nearly anything
-            raise file_error(self.path, name, f'{type(error).__name__}: {error}',
+            raise file_error(self.path, name, describe(error),
                              'an array of numbers') from error
         expected = f'({", ".join("any" if n is None else str(n) for n in shape)})'
         if array.ndim != len(shape) or any(

@@ -21,7 +21,9 @@ from tqdm import tqdm
 from mofm.annotations import AnnotationError, summarize
 from mofm.keypoints import Camera, CameraRange
 from mofm.structures import convert, get_layout
+from mofm.utils.checks import describe
 from mofm.utils.files import atomic_write
+from mofm.utils.untrusted import read_npz
 
 # Like the cameras of Human3.6M: 1.15 image widths of focal length, 4 to 6 m away, at eye level.
 CAMERAS = CameraRange(distance=(4, 6), height=(0, 1), yaw=(-180, 180), pitch=(-3, 3),
@@ -135,8 +137,8 @@ def read_bandai(path: Path) -> list[tuple[str, np.ndarray]]:
         AnnotationError: If the file is invalid.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            xyz, length, names = file['xyz'], file['length'], file['name'].tolist()
+        file = read_npz(path)
+        xyz, length, names = file['xyz'], file['length'], file['name'].tolist()
         joints = add_head(convert(xyz.astype(np.float32), None, 'bandai22', 'h36m17')[0])
         if length.sum() != len(xyz) or len(names) != len(length):
             raise ValueError(f'{len(xyz)} frames, {len(names)} names, lengths of {length.sum()}')
@@ -145,7 +147,7 @@ def read_bandai(path: Path) -> list[tuple[str, np.ndarray]]:
         if any(len(name.split('_')) != 4 for name in names):
             raise ValueError('names other than dataset_content_style_number')
     except Exception as error:  # damaged bytes make the parser raise nearly anything
-        raise AnnotationError(f'{path}: found {type(error).__name__}: {error}, expected the '
+        raise AnnotationError(f'{path}: found {describe(error)}, expected the '
                               'arrays xyz (N, 22, 3), length (S,) and name (S,)') from None
     return list(zip(names, np.split(joints, np.cumsum(length)[:-1]), strict=True))
 

@@ -5,7 +5,6 @@ T-MOR uses "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. 
 """
 
 import csv
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import AnnotationError, file_error
+from mofm.utils.checks import describe, show
+from mofm.utils.untrusted import parse_json
 
 from .encoders import encode_texts
 from .tables import unit_rows
@@ -66,7 +67,7 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
     except AnnotationError:
         raise
     except Exception as problem:  # damaged or hostile text
-        raise file_error(path, 'file', f'{type(problem).__name__}: {problem}',
+        raise file_error(path, 'file', describe(problem),
                          f'a readable {path.suffix} file') from None
     if not isinstance(table, dict):
         raise file_error(path, 'file', type(table).__name__, '{id: text or [text, ...]}')
@@ -75,7 +76,8 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(name, str) or not isinstance(texts, list) or not all(
                 isinstance(text, str) for text in texts):
-            raise file_error(path, f'texts of {name!r}', repr(texts), 'a text or a list of texts')
+            raise file_error(path, f'texts of {show(name)}', show(texts),
+                             'a text or a list of texts')
         texts = [' '.join(text.split()) for text in texts]
         if any(texts):
             out[name] = [text for text in texts if text]
@@ -85,7 +87,7 @@ def read_texts(path: str | Path) -> dict[str, list[str]]:
 
 
 def _read_json(path):
-    return json.loads(path.read_text(encoding='utf-8'))
+    return parse_json(path.read_text(encoding='utf-8'))
 
 
 def _read_csv(path):

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import AnnotationError, file_error, summarize
+from mofm.utils.checks import describe
 from mofm.utils.files import atomic_write
+from mofm.utils.untrusted import parse_json, read_npz
 
 
 class FeatureTable:
@@ -72,11 +74,11 @@ class FeatureTable:
             raise file_error(path, 'file', 'nothing', 'a table; make it with text_features.py or '
                              'video_features.py of projects/tmor/tools')
         try:
-            with np.load(path, allow_pickle=False) as file:
-                ids, features, meta = (file[name] for name in ('ids', 'features', 'meta'))
-            meta = json.loads(str(meta))
+            file = read_npz(path)
+            ids, features, meta = (file[name] for name in ('ids', 'features', 'meta'))
+            meta = parse_json(str(meta))
         except Exception as error:  # damaged bytes can raise nearly anything
-            raise file_error(path, 'file', f'{type(error).__name__}: {error}',
+            raise file_error(path, 'file', describe(error),
                              'a readable .npz with ids, features and meta; make it again'
                              ) from None
         if ids.dtype.kind != 'U' or ids.ndim != 1 or not isinstance(meta, dict):

@@ -1,0 +1,129 @@
+"""Reading of archives, arrays and JSON from outside, within :mod:`mofm.utils.limits`.
+
+Sizes are compared with what the file says before memory is taken, and what the file says with
+what it holds.
+"""
+
+import io
+import json
+import math
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .limits import check_nesting, exceeds, get_limits
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
+    """Build a dict; raise ``ValueError`` at duplicate names."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        (name, _), = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f'{name[:80]!r} twice')
+    return out
+
+
+def parse_json(content: bytes | str, pairs_hook=None) -> Any:
+    """Parse JSON.
+
+    Args:
+        content (bytes or str): The text.
+        pairs_hook (Callable, optional): Builds objects, e.g. :func:`unique`.
+
+    Raises:
+        LimitError: If it is too deep.
+        Exception: Of other kinds, if it is no JSON.
+    """
+    data = json.loads(content, object_pairs_hook=pairs_hook)
+    check_nesting(data)
+    return data
+
+
+def open_zip(file: str | os.PathLike | BinaryIO) -> zipfile.ZipFile:
+    """Open a zip file.
+
+    Raises:
+        LimitError: If it has too many members or they unpack to too much.
+        Exception: Of other kinds, if it is damaged or members overlap.
+    """
+    archive = zipfile.ZipFile(file)
+    try:
+        _check_zip(archive)
+    except Exception:
+        archive.close()
+        raise
+    return archive
+
+
+def _check_zip(archive):
+    size, limits, members = archive.fp.seek(0, io.SEEK_END), get_limits(), archive.infolist()
+    total = sum(member.file_size for member in members)
+    if len(members) > limits.members:
+        raise exceeds(f'{len(members)} files in an archive', 'members')
+    if total > limits.expanded(size):
+        raise exceeds(f'an archive of {size} bytes unpacks to {total} bytes', 'expansion')
+    if sum(member.compress_size for member in members) > size:
+        raise zipfile.BadZipFile('members overlap')
+
+
+def read_npy(file: str | os.PathLike | BinaryIO) -> np.ndarray:
+    """Read an ``.npy`` file without objects.
+
+    Raises:
+        Exception: Of any kind, if it is damaged or its header asks for more than it has.
+    """
+    if isinstance(file, (str, os.PathLike)):
+        with open(file, 'rb') as opened:
+            return read_npy(opened)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return _read_array(file, size)
+
+
+def _read_array(file, size):
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f'array of version {version}')
+    shape, _, dtype = _HEADERS[version](file)
+    if dtype.hasobject:
+        raise ValueError('array of objects, which are not read (allow_pickle=False)')
+    # the second sum is that of an array without elements, which is large as lists
+    if not dtype.itemsize or min(shape, default=0) < 0 or (
+            file.tell() + math.prod(shape) * dtype.itemsize > size
+            or math.prod(length or 1 for length in shape) > get_limits().expanded(size)):
+        raise ValueError(f'{dtype} of shape {shape} in {size} bytes')
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
+    """Read an ``.npz`` file without objects.
+
+    Raises:
+        LimitError: If it has too many arrays or they unpack to too much.
+        Exception: Of any kind, if it is damaged.
+    """
+    arrays = []
+    with open_zip(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as opened:
+                arrays.append((member.filename.removesuffix('.npy'),
+                               _read_array(opened, member.file_size)))
+    return unique(arrays)
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file, or that of an ``.npy`` file by the name ''.
+
+    Raises:
+        Exception: See :func:`read_npz` and :func:`read_npy`.
+    """
+    return {'': read_npy(path)} if Path(path).suffix == '.npy' else read_npz(path)
