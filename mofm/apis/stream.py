@@ -8,7 +8,7 @@ import numpy as np
 from mofm.annotations.values import find_fault, without_nan
 from mofm.keypoints import PoseTracker, resample
 from mofm.structures import SCORE_THRESHOLD, convert, get_layout
-from mofm.utils.checks import found_expected, is_int, show
+from mofm.utils.checks import found_expected, is_int, is_number, show
 
 from .arrays import to_floats
 from .inferencer import MotionInferencer
@@ -16,6 +16,7 @@ from .recordings import RecordingOptions
 
 # First number of a video, and frames that may be skipped at once: four days at 30 per second.
 _MAX_FRAME, _MAX_GAP = 2**53, 10**7
+_MAX_WINDOW = 10**6
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,25 @@ class MotionStream:
             if window is None:
                 raise ValueError('window: found nothing, expected the frames of a window, which a '
                                  f'config of {type(model.backbone).__name__} does not define')
-        for name, value, low in (
-                ('window', window, 1), ('stride', stride, 1), ('max_missing', max_missing, 0),
-                ('max_lost', max_lost, 0), ('height', img_shape[0], 1),
-                ('width', img_shape[1], 1)):
-            if value != int(value) or value < low:
-                raise ValueError(f'{name}: found {value}, expected an integer of at least {low}')
+        size = img_shape if isinstance(img_shape, (tuple, list, np.ndarray)) else ()
+        size = [int(s) if is_number(s, 1) and s == int(s) else None for s in size]  # OpenCV: float
+        self._check(len(size) == 2 and None not in size, 'img_shape', show(img_shape),
+                    'height and width in pixels')
+        for name, value, low in (('window', window, 1), ('stride', stride, 1),
+                                 ('max_missing', max_missing, 0), ('max_lost', max_lost, 0)):
+            self._check(is_int(value, low) and value <= _MAX_WINDOW, name, show(value),
+                        f'an integer of at least {low}, at most {_MAX_WINDOW}')
         RecordingOptions(fps, model_fps, layout)  # checks them
         if model_fps is not None and fps is None:
             raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
                              'model_fps is set')
         self.inferencer = inferencer.task(task)
-        self.img_shape = tuple(map(int, img_shape))
+        self.img_shape = tuple(size)
         self.ratio = model_fps / fps if model_fps and fps else 1.
         self.size = window
         self.window = max(round(window / self.ratio), 1)  # camera frames
+        self._check(self.window <= _MAX_WINDOW, 'window', f'{self.window} frames of the camera',
+                    f'at most {_MAX_WINDOW}; correct fps={fps} or model_fps={model_fps}')
         self.stride = stride
         self.max_missing = round(max_missing / self.ratio)
         self.layout = get_layout(layout)

@@ -229,7 +229,7 @@ def get_layout(name: str) -> Layout:
     Raises:
         ValueError: If the layout is unknown; the message lists the known ones.
     """
-    if name not in LAYOUTS:
+    if not isinstance(name, str) or name not in LAYOUTS:
         raise ValueError(f'unknown joint layout {name!r}, expected one of {sorted(LAYOUTS)}')
     return LAYOUTS[name]
 

@@ -129,10 +129,16 @@ def test_stream_takes_empty_frames_and_reset(inferencer):
     (dict(fps=0, model_fps=30), 'fps: found 0'),
     (dict(model_fps=30), 'fps: found nothing'),
     (dict(layout='nobody'), 'nobody'),
+    (dict(layout=['coco17']), 'unknown joint layout'),
+    *((dict(window=value), 'window: found') for value in ('a', 1.5, np.nan, 10**400, True, 2**40)),
+    *((dict(max_missing=value), 'max_missing: found') for value in (-1, .5, 10**400)),
+    (dict(max_lost=-1), 'max_lost: found'), (dict(fps=30, model_fps=1e-9), 'window: found'),
+    *((dict(img_shape=value), 'img_shape: found') for value in (
+        (0, 5), (5, ), 5, None, 'ab', (1.5, 2), (np.nan, 3), (10**400, 3), ('a', 'b'))),
 ])
 def test_stream_names_bad_settings(inferencer, arguments, message):
     with pytest.raises(ValueError, match=message):
-        MotionStream(inferencer, (100, 100), **arguments)
+        MotionStream(inferencer, **{'img_shape': (100, 100), **arguments})
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

@@ -12,6 +12,7 @@ import numpy as np
 
 from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
+from mofm.annotations.values import MAX_COORDINATE, within
 from mofm.utils.checks import describe, show
 from mofm.utils.limits import LimitError
 
@@ -72,16 +73,16 @@ def count_frames(data: dict, file: str, field: str = 'joint_2d') -> int:
 
 
 def read_numbers(data: dict, field: str, file: str, shapes: list[tuple]) -> np.ndarray:
-    """Read a field of finite numbers as float32."""
+    """Read a field of finite numbers within :data:`MAX_COORDINATE` as float32."""
     value = read_field(data, field, file)
     if value.dtype.kind not in 'fiu' or value.shape not in shapes:
         raise file_error(file, field, f'{value.dtype} of shape {value.shape}',
                      'numbers of shape ' + ' or '.join(map(str, shapes)))
     value = np.ascontiguousarray(value, np.float32)
-    finite = np.isfinite(value)
-    if not finite.all():
-        raise file_error(file, field, f'{value.size - finite.sum()} values that are NaN or '
-                         'infinite', 'finite numbers')
+    if not within(value, MAX_COORDINATE):
+        bad = value.size - np.count_nonzero(np.abs(value) <= MAX_COORDINATE)
+        raise file_error(file, field, f'{bad} values that are NaN, infinite or too large',
+                         f'finite numbers within {MAX_COORDINATE:g}')
     return value
 
 

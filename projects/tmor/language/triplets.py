@@ -59,10 +59,9 @@ def join_captions(annotations: Sequence[dict], captions: dict[str, str], counts:
     captions = {_stem(name): text for name, text in captions.items()} | captions
     for ann in annotations:
         problem = validate(ann, num_joints)
-        if problem is not None or not isinstance(ann['frame_dir'], str):
-            field, found = (problem.field, problem.found) if problem else ('frame_dir', '')
-            empty = found in ('no person', 'all joints missing in all frames')
-            counts['without a person' if empty else f'with a bad {field}'] += 1
+        if problem is not None:
+            empty = problem.found in ('no person', 'all joints missing in all frames')
+            counts['without a person' if empty else f'with a bad {problem.field}'] += 1
             continue
         names = (ann['frame_dir'], ann.get('clip', ''))
         text = next((captions[key] for name in names for key in (name, _stem(name))
