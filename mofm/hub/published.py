@@ -44,7 +44,9 @@ _MAX_HEADER = 2**24  # bytes of the names of the weights, 100 per tensor
 _DTYPES = ('BF16', 'BOOL', 'F16', 'F32', 'F64', 'I16', 'I32', 'I64', 'I8', 'U8')
 _KEY = re.compile(r'[a-z][a-z0-9_]*')
 _TEXT = re.compile(r'[\w-]{0,64}', re.ASCII)
-_FORBIDDEN = ('init_cfg', 'checkpoint', 'ann_file', 'data_root', 'path', 'file', 'url')
+# settings of registered classes that name files
+_FORBIDDEN = re.compile(
+    '(.*_)?(checkpoint|dir|file|init_cfg|params|path|regressor|root|tables?|url)')
 
 
 class PublishedKeys(NamedTuple):
@@ -367,7 +369,7 @@ def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 
         raise _error(where, field[:80], '...', f'at most {_MAX_DEPTH} levels')
     if isinstance(value, dict):
         for key, item in value.items():
-            if not _KEY.fullmatch(key) or key in _FORBIDDEN:
+            if not _KEY.fullmatch(key) or _FORBIDDEN.fullmatch(key):
                 raise _error(where, field, key, 'names of settings without files and imports')
             if key == 'type':
                 _check_type(item, where, f'{field}.type', registry)

@@ -235,6 +235,10 @@ def hostile_configs(marker, module):
     yield 'init_cfg', lambda c: c['model']['backbone'].update(
         init_cfg=dict(type='Pretrained', checkpoint=f'{marker}.pth'))
     yield 'url', lambda c: c['model']['backbone'].update(tokens='http://127.0.0.1/x')
+    for name in ('class_table', 'mean_params', 'model_path', 'joint_regressor', 'out_dir'):
+        yield name, model(cls_head={'type': 'ActionClsHead', name: 'marker'})
+    yield 'file of noise', lambda c: c['model']['data_preprocessor'].update(
+        noise=dict(params_file='marker'))
     yield 'file of metric', lambda c: c.update(test_evaluator=dict(
         type='FrameAUC', gt=dict(type='annotations', path='x')))
     yield 'file of data', lambda c: c['test_dataloader']['dataset'].update(ann_file='x')
