@@ -2,9 +2,12 @@
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
+from mofm.apis.model import _at_most
 from tests.limited import run_limited
 from tests.test_hub.published_attacks import KINDS, attacks, is_refusal, try_attack, use
 
@@ -46,3 +49,14 @@ def test_published_config_with_hostile_values_is_used_or_refused(kind, published
     for place, value in itertools.islice(cases, 7, None, len(cases) // 4):
         outcome = try_attack(published(kind), tmp_path / 'folder', place, value)
         assert outcome.value == 'used' or is_refusal(outcome), (place, value, outcome)
+
+
+def test_published_model_is_counted_in_its_own_thread():
+    """A training in another thread may build what it likes."""
+    with _at_most(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.nn.Linear, 2, 3).result().weight.shape == (3, 2)
+        torch.nn.Linear(2, 3)
+        with pytest.raises(ValueError, match='over 2 modules and parameters'):
+            torch.nn.Linear(2, 3)
+    torch.nn.Linear(2, 3)
