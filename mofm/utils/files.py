@@ -23,10 +23,12 @@ def named(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno is not None and error.filename in (None, str(temporary)):
-            error.filename, error.filename2 = str(path), None
-        raise
+    except (OSError, RuntimeError) as error:
+        cause = error.__context__ if isinstance(error, RuntimeError) else error  # torch.save
+        if not isinstance(cause, OSError) or cause.errno is None or cause.filename not in (
+                None, str(temporary)):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from error
 
 
 def _temporary(path: str | Path) -> tuple[Path, Path]:

@@ -21,11 +21,13 @@ class _Ending:
         process (int): The tool; processes that it forks have the handlers, too.
         signum (int or None): The signal.
         hint (str): What the user may do.
+        explained (bool): An error has been explained; those of destructors follow from it.
     """
 
     process = os.getpid()
     signum = None
     hint = ''
+    explained = False
 
     @classmethod
     def now(cls, signum: int):
@@ -59,7 +61,8 @@ class _Ending:
     def swallowed(cls, unraisable):
         """Raise again what was raised in a destructor or a callback, where exceptions end."""
         if cls.signum is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            sys.__unraisablehook__(unraisable)
+            if not cls.explained:
+                sys.__unraisablehook__(unraisable)
             return
         signum, cls.signum = cls.signum, None
         threading.Timer(.05, _repeat, [signum]).start()
@@ -116,7 +119,7 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
     if threading.current_thread() is not threading.main_thread():
         main()
         return
-    _Ending.process, _Ending.signum = os.getpid(), None
+    _Ending.process, _Ending.signum, _Ending.explained = os.getpid(), None, False
     _Ending.hint = f'; {hint}' if hint else ''
     hook, sys.unraisablehook = sys.unraisablehook, _Ending.swallowed
     _handle(_Ending.unwind)
@@ -151,12 +154,14 @@ def _run(main: Callable[[], object], errors: tuple) -> object:
 
 def _explain(error: Exception, errors: tuple) -> object:
     """Return the exit code or the message of an error, or raise it."""
+    _Ending.explained = True
     if isinstance(error, BrokenPipeError) and _stdout_is_closed():
         return 128 + getattr(signal, 'SIGPIPE', 13)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f'error: {error.filename}: {error.strerror}'
     if isinstance(error, errors):
         return f'error: {error}'
+    _Ending.explained = False
     raise error
 
 

@@ -1,7 +1,9 @@
 """Animated skeletons, as GIF or MP4."""
+import errno
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import numpy as np
 from matplotlib import rc_context
@@ -87,6 +89,11 @@ class _GifWriter(AbstractMovieWriter):
                    duration=round(1000 / self.fps))
 
 
+def not_encoded(path: str | PathLike) -> OSError:
+    """Make the error of a video that ffmpeg cannot write."""
+    return OSError(errno.EIO, 'ffmpeg could not write it; is the disk full?', str(path))
+
+
 def save_figure(figure: Figure, path: str | PathLike) -> None:
     """Save a figure in the format of the suffix, complete or not at all."""
     with atomic_path(path) as temporary:
@@ -103,6 +110,7 @@ def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 
 
     Raises:
         ValueError: If the path has another suffix.
+        OSError: If the disk is full.
     """
     suffix = Path(path).suffix
     if suffix == '.gif':
@@ -112,6 +120,9 @@ def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 
         from imageio_ffmpeg import get_ffmpeg_exe
         with (rc_context({'animation.ffmpeg_path': get_ffmpeg_exe()}),
               atomic_path(path) as temporary):
-            animation.save(temporary, FFMpegWriter(fps))
+            try:
+                animation.save(temporary, FFMpegWriter(fps))
+            except (OSError, CalledProcessError):
+                raise not_encoded(path) from None
     else:
         raise ValueError(f'{path}: found suffix {suffix!r}, expected .gif or .mp4')

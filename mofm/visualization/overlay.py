@@ -12,6 +12,8 @@ from matplotlib import colormaps
 from mofm.structures import get_layout
 from mofm.utils.files import atomic_path
 
+from .animation import not_encoded
+
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -122,11 +124,19 @@ def write_video(frames: Iterable[np.ndarray], path: str | PathLike,
         frames (Iterable[np.ndarray]): (H, W, 3) uint8 BGR, all of one size.
         path (str or Path): The file.
         fps (float, optional): Frames per second. Defaults to 25.
+
+    Raises:
+        OSError: If the disk is full.
     """
     frames = iter(frames)
     for frame in frames:  # none, no file
         with atomic_path(path) as temporary:
-            _encode(itertools.chain([frame], frames), temporary, fps or 25)
+            try:
+                _encode(itertools.chain([frame], frames), temporary, fps or 25)
+            except OSError:
+                raise not_encoded(path) from None
+            if not _has_index(temporary):  # which ffmpeg writes last
+                raise not_encoded(path)
 
 
 def _encode(frames: Iterable[np.ndarray], path: Path, fps: float):
@@ -135,9 +145,25 @@ def _encode(frames: Iterable[np.ndarray], path: Path, fps: float):
         for frame in frames:
             height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # even for the codec
             if writer is None:
-                writer = write_frames(str(path), (width, height), fps=fps, macro_block_size=2)
+                writer = write_frames(str(path), (width, height), fps=fps, macro_block_size=2,
+                                      ffmpeg_log_level='quiet')
                 writer.send(None)
             writer.send(np.ascontiguousarray(frame[:height, :width, ::-1]))
     finally:
         if writer is not None:
             writer.close()
+
+
+def _has_index(path: Path) -> bool:
+    """Return whether an MP4 file has the box ``moov``."""
+    with path.open('rb') as file:
+        while len(head := file.read(16)) >= 8:
+            size, kind = int.from_bytes(head[:4], 'big'), head[4:8]
+            if kind == b'moov':
+                return True
+            if size == 1:  # 64 bits
+                size = int.from_bytes(head[8:], 'big')
+            if size < 8:
+                break
+            file.seek(size - len(head), 1)
+    return False
