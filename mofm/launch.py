@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import logging
 import os
 from collections.abc import Callable
 
@@ -59,12 +60,14 @@ def require_checkpoint(path: str):
 def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace):
     """Run a tool and record the error of a failed process for dist_train.sh.
 
+    A full disk ends it in one line, not in a traceback for each line of the log.
     Gloo threads that outlive the interpreter sometimes abort it, so the process group is
     destroyed, and before that the model wrapper that keeps it alive.
     """
     import torch
     from torch.distributed.elastic.multiprocessing.errors import record
 
+    logging.raiseExceptions = False
     record(main)(args)
     if torch.distributed.is_initialized():
         gc.collect()

@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
 from mofm.registry import METRICS
+from mofm.utils.files import check_space, named
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +37,8 @@ def main(args: argparse.Namespace):
         path = getattr(args, name)
         if path and Path(path).suffix != suffix:
             raise SystemExit(f'--{name}: found {path}, expected a file that ends in {suffix}')
+        if path:
+            check_space(Path(path).parent, 0)
     if args.checkpoint != 'none':
         require_checkpoint(args.checkpoint)
     cfg = config_from_args(args)
@@ -64,7 +67,8 @@ def test(cfg: Config, args: argparse.Namespace):
     runner.register_hook(DataCheckHook())
     if args.checkpoint == 'none':
         get_model(runner).init_weights()
-    runner.test()
+    with named(cfg.work_dir):
+        runner.test()
 
 
 if __name__ == '__main__':

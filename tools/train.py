@@ -14,6 +14,7 @@ from mofm.launch import (
     launch,
     require_checkpoint,
 )
+from mofm.utils.files import named
 
 
 def parse_args() -> argparse.Namespace:
@@ -96,7 +97,8 @@ def main(args: argparse.Namespace):
         runner.register_hook(DataCheckHook())
         if args.resume == 'auto':
             resume_newest(runner, run)
-        runner.train()
+        with named(cfg.work_dir):
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ from mmengine.fileio import put_text
 from mmengine.logging import print_log
 
 from mofm.hub.resumable import list_checkpoints, place
+from mofm.utils.files import check_space
 from mofm.utils.locks import LockedError, hold_lock
 
 _NAMES_SHOWN = 4
@@ -31,7 +32,8 @@ def on_main_process(function: Callable, *args) -> Any:
         try:
             results[0] = function(*args)
         except (OSError, ValueError) as error:
-            results[1] = str(error)
+            file = getattr(error, 'filename', None)
+            results[1] = f'{file}: {error.strerror}' if file else str(error)
     broadcast_object_list(results)
     if results[1] is not None:
         raise ValueError(results[1])
@@ -56,12 +58,15 @@ def own_work_dir(work_dir: str | Path, resume: str | None = None,
         another folder that the run starts from, or None.
 
     Raises:
-        ValueError: If another process trains in the folder, or another run has checkpoints there.
+        ValueError: If another process trains in the folder, another run has checkpoints there, or
+            the disk has no space for one more checkpoint.
     """
     work_dir = Path(work_dir)
     with ExitStack() as stack:
 
         def claim() -> dict:
+            saved = (*work_dir.glob('*.pth'), Path(resume or ''))
+            check_space(work_dir, max(p.stat().st_size if p.is_file() else 0 for p in saved))
             try:
                 stack.enter_context(hold_lock(work_dir / 'run.lock'))
             except LockedError as error:
