@@ -1,5 +1,7 @@
 """Gallery of exemplars: scores, files, and galleries of other models."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -135,3 +137,30 @@ def test_gallery_damaged_files_are_named(one_shot, gallery, tmp_path, change):
         gallery.load(tmp_path / 'b.npz')
     with pytest.raises(ValueError, match='not a gallery'):
         gallery.load(tmp_path / 'none.npz')
+
+
+def test_gallery_that_threads_change_and_use_loses_nothing(one_shot, gallery, motion):
+    gallery.add('first', motion[0])
+
+    def change(i):
+        gallery.add(f'class {i}', motion[i % len(motion)])
+        if i % 3 == 0:
+            gallery.remove(f'class {i}')
+        result, = one_shot(motion[0], gallery=gallery, **QUIET)
+        return result.scores.shape[1] == len(result.classes)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(change, range(24)))
+    assert set(gallery.classes) == {'first', *(f'class {i}' for i in range(24) if i % 3)}
+    assert len(gallery) == 17
+
+
+def test_gallery_file_with_a_name_of_lines_is_refused(gallery, motion, tmp_path):
+    gallery.add('a', motion[0])
+    gallery.save(tmp_path / 'a.npz')
+    with np.load(tmp_path / 'a.npz') as content:
+        fields = dict(content, name=np.array(['a\nb']))
+    np.savez(tmp_path / 'a.npz', **fields)
+    with pytest.raises(ValueError, match=r"a.npz: name: found 'a\\nb', expected a list of string"):
+        gallery.load(tmp_path / 'a.npz')
+    assert gallery.classes == ('a', )

@@ -491,7 +491,7 @@ BAD = {
     'all_nan': (np.full((4, 17, 3), np.nan), 'found no person'),
     'no_frames': (np.zeros((0, 17, 3)), 'total_frames: found 0, expected at least one'),
     'order': (array(frame_inds=np.array([0, 2, 1, 3])), 'frame_inds: found .*unsorted'),
-    'time_stamps': (array(frame_inds=np.arange(4) + 10**8), 'frame_inds: found frame 100000003'),
+    'time_stamps': (array(frame_inds=np.arange(4) + 10**8), 'frame_inds: found .*too large'),
     'two_axes': (np.ones((4, 17)), r'array: found float64 of shape \(4, 17\).*\(T, V, 3\)'),
     'coordinates': (np.ones((4, 17, 2)), r'array: found float64 of shape \(4, 17, 2\)'),
     'texts': (np.full((4, 17, 3), 'a'), 'array: found <U1'),

@@ -1,5 +1,6 @@
 """One-shot action recognition: the class of the nearest exemplar."""
 
+import threading
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.model import BaseModel
 
-from mofm.annotations import AnnotationError, summarize
+from mofm.annotations import AnnotationError, check_names, summarize
 from mofm.hub.checkpoint import fingerprint
 from mofm.models import OneShotHead
 from mofm.registry import INFERENCERS
@@ -19,9 +20,13 @@ from mofm.utils.untrusted import read_npz
 from .action import ActionInferencer, ActionOptions, ActionResult
 from .base import BaseInferencer
 
+_CHANGING = threading.Lock()  # of a gallery
+
 
 class Gallery:
     """Embeddings of exemplars with class names, matched by the nearest exemplar.
+
+    Threads may share a gallery.
 
     Args:
         inferencer (MotionInferencer): Model for one-shot recognition.
@@ -33,17 +38,17 @@ class Gallery:
     def __init__(self, inferencer):
         self._inferencer = inferencer if isinstance(inferencer, OneShotInferencer) else \
             inferencer.task(OneShotResult.task)
-        self._names: list[str] = []
-        self._embedding = np.zeros((0, 0), np.float32)
+        # names and embeddings (N, E), replaced as one, so that no thread sees half of a change
+        self._exemplars: tuple[list[str], np.ndarray] = ([], np.zeros((0, 0), np.float32))
 
     def __len__(self) -> int:
         """Return the number of exemplars."""
-        return len(self._names)
+        return len(self._exemplars[0])
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the C classes, in the order they were added."""
-        return tuple(dict.fromkeys(self._names))
+        return tuple(dict.fromkeys(self._exemplars[0]))
 
     def add(self, name: str, inputs, **options) -> int:
         """Add exemplars of a new or known class.
@@ -64,8 +69,10 @@ class Gallery:
         if not is_name(name) or not name:
             raise ValueError(f'name: found {show(name)}, expected {NAME}, not empty')
         new = self._inferencer.embed(inputs, **options)
-        self._embedding = np.concatenate([self._embedding, new]) if self._names else new
-        self._names += [name] * len(new)
+        with _CHANGING:
+            names, embedding = self._exemplars
+            self._exemplars = (names + [name] * len(new),
+                               np.concatenate([embedding, new]) if names else new)
         return len(new)
 
     def remove(self, name: str):
@@ -74,11 +81,12 @@ class Gallery:
         Raises:
             ValueError: If the class has no exemplar.
         """
-        if name not in self._names:
-            raise ValueError(f'name: found {name!r}, expected one of {list(self.classes)}')
-        keep = np.array([other != name for other in self._names])
-        self._embedding = self._embedding[keep]
-        self._names = [other for other in self._names if other != name]
+        with _CHANGING:
+            names, embedding = self._exemplars
+            if name not in names:
+                raise ValueError(f'name: found {name!r}, expected one of {list(self.classes)}')
+            keep = [i for i, other in enumerate(names) if other != name]
+            self._exemplars = [names[i] for i in keep], embedding[keep]
 
     def similarity(self, embedding: np.ndarray) -> np.ndarray:
         """Compute the cosine of embeddings with the nearest exemplar of every class.
@@ -92,16 +100,21 @@ class Gallery:
         Raises:
             ValueError: If the gallery is empty.
         """
+        return self.match(embedding)[1]
+
+    def match(self, embedding: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the classes and the similarity to them, see :meth:`similarity`."""
         self.require_exemplars()
-        cosine = self._embedding @ np.transpose(embedding)  # (exemplars, N)
-        classes = {name: c for c, name in enumerate(self.classes)}
+        names, exemplars = self._exemplars
+        cosine = exemplars @ np.transpose(embedding)  # (exemplars, N)
+        classes = {name: c for c, name in enumerate(dict.fromkeys(names))}
         out = np.full((len(classes), len(embedding)), -np.inf, np.float32)
-        np.maximum.at(out, [classes[name] for name in self._names], cosine)
-        return out.T
+        np.maximum.at(out, [classes[name] for name in names], cosine)
+        return tuple(classes), out.T
 
     def require_exemplars(self):
         """Raise a ValueError if the gallery is empty."""
-        if not self._names:
+        if not len(self):
             raise ValueError('gallery: found no exemplar, expected at least one; add some with '
                              'gallery.add(NAME, INPUTS) or gallery.load(FILE)')
 
@@ -118,9 +131,10 @@ class Gallery:
         if path.suffix != '.npz':
             raise ValueError(f"{path}: found suffix {path.suffix!r}, expected '.npz'")
         self.require_exemplars()
+        names, embedding = self._exemplars
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as f:
-            np.savez_compressed(f, name=np.array(self._names), embedding=self._embedding,
+            np.savez_compressed(f, name=np.array(names), embedding=embedding,
                                 model=fingerprint(self._inferencer.model))
 
     def load(self, path: str | PathLike):
@@ -150,7 +164,9 @@ class Gallery:
             raise ValueError(f'{path}: found name {name.dtype} of shape {name.shape} and embedding'
                              f' {embedding.dtype} of shape {embedding.shape}, expected N strings '
                              'and (N, E) finite float32')
-        self._names, self._embedding = name.tolist(), embedding
+        check_names(f'{path}: name', name.tolist())
+        with _CHANGING:
+            self._exemplars = name.tolist(), embedding
 
 
 @dataclass(frozen=True)
@@ -199,9 +215,9 @@ class OneShotInferencer(ActionInferencer):
 
     def make_result(self, group, windows, outputs, options) -> OneShotResult:
         """Compare with the gallery."""
-        gallery = options.gallery
-        return OneShotResult(**self.common(group, windows), **outputs, classes=gallery.classes,
-                             top_k=options.top_k, scores=gallery.similarity(outputs['embedding']))
+        classes, scores = options.gallery.match(outputs['embedding'])
+        return OneShotResult(**self.common(group, windows), **outputs, classes=classes,
+                             top_k=options.top_k, scores=scores)
 
     def embed(self, inputs, progress: bool = False, **options) -> np.ndarray:
         """Embed all windows of all recordings.
