@@ -18,7 +18,7 @@ from mofm.utils.checks import found_expected, show
 from mofm.utils.files import atomic_write
 
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
-from .torch_file import read_torch_file
+from .torch_file import is_intact, read_torch_file
 
 _URL = re.compile('https?://', re.IGNORECASE)
 _CHUNK = 2**20
@@ -184,6 +184,9 @@ def _download(url: str) -> Path:
             promised = source.headers.get('Content-Length')
             if promised is not None and file.tell() != int(promised):
                 raise OSError(f'found {file.tell()} of {promised} bytes')
+            file.flush()
+            if not is_intact(Path(file.name), no_checksums=True):
+                raise OSError('damaged or incomplete')
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ValueError(f'{url}: cannot be downloaded ({str(error)[:200]}); download it by hand '
                          'and use its path') from error

@@ -589,9 +589,17 @@ def read_torch_file(path: Path, device: str | torch.device | None = None,
     return content
 
 
-def is_intact(path: Path) -> bool:
-    """Return whether all checksums of a file of ``torch.save`` hold; old formats have none."""
+def is_intact(path: Path, no_checksums: bool = False) -> bool:
+    """Return whether all checksums of a file of ``torch.save`` hold.
+
+    Args:
+        path (Path): The file.
+        no_checksums (bool): The result for a file of another format. Defaults to False.
+    """
     try:
+        with path.open('rb') as file:
+            if file.read(len(_ZIP)) != _ZIP:
+                return no_checksums
         with _open_zip(path) as archive:
             _records(archive, path.stat().st_size)
             return archive.testzip() is None
