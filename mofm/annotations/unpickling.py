@@ -60,9 +60,11 @@ class _DType:
         self.dtype = np.dtype(code)
 
     def set_state(self, state):
-        """Set the byte order."""
-        if isinstance(state, tuple) and state[1:2] in (('<', ), ('>', )):
-            self.dtype = self.dtype.newbyteorder(state[1])
+        """Set the byte order; fields, subarrays and metadata are refused."""
+        if type(state) is not tuple or len(state) != 8 or state[2:5] != (None, None, None) or (
+                state[1] not in ('<', '>', '|', '=')):
+            raise RefusedPickle(f'refused the state {show(state)} of an array type')
+        self.dtype = self.dtype.newbyteorder(state[1])
 
 
 def _check_array(raw, dtype, shape):
@@ -72,11 +74,14 @@ def _check_array(raw, dtype, shape):
         RefusedPickle: If not, or if the values are of other kinds.
     """
     if not (type(shape) is tuple and len(shape) <= _DIMENSIONS and type(dtype) is _DType
-            and all(type(size) is int and 0 <= size < 2**62 for size in shape)):
+            and all(type(size) is int and size >= 0 for size in shape)
+            and math.prod(max(size, 1) for size in shape) < 2**48):
         raise RefusedPickle(f'refused an array of shape {show(shape)} and type {show(dtype)}')
     if type(raw) not in (bytes, bytearray) or (
             math.prod(shape) * dtype.dtype.itemsize != len(raw)):
         raise RefusedPickle(f'array of shape {shape} does not match its data')
+    if dtype.dtype == np.bool_ and raw.strip(b'\0\1'):
+        raise RefusedPickle('refused booleans that are neither 0 nor 1')
 
 
 def new_array(*_) -> np.ndarray:
@@ -223,6 +228,14 @@ class RestrictedUnpickler:
                 'only NumPy arrays and plain containers are read. Do not open the file with '
                 'pickle.load unless you trust its origin')
         return CONSTRUCTORS[module, name]
+
+    def persistent_load(self, key: object) -> object:
+        """Return an object outside of the pickle.
+
+        Raises:
+            RefusedPickle: Always; for the unpicklers of formats that have such objects.
+        """
+        raise RefusedPickle(f'refused the object {show(key)} outside of the pickle')
 
     def load(self) -> Any:
         """Read the object.
@@ -473,6 +486,7 @@ _VALUES = {
     pickle.GLOBAL: lambda self: self._global(self._text(self._line()), self._text(self._line())),
     pickle.STACK_GLOBAL: lambda self: self._global(self._stack.pop(-2), self._stack.pop()),
     pickle.REDUCE: lambda self: self._call(),
+    pickle.BINPERSID: lambda self: self.persistent_load(self._stack.pop()),
     pickle.NEWOBJ: lambda self: self._call(is_new=True),
 }
 #: Instructions that change the stack, its last items or the memo.
@@ -494,5 +508,5 @@ _CHANGES = {
     pickle.BUILD: lambda self: self._build(),
 }
 _REFUSED = {getattr(pickle, name): name for name in (
-    'OBJ', 'INST', 'NEWOBJ_EX', 'PERSID', 'BINPERSID', 'EXT1', 'EXT2', 'EXT4', 'NEXT_BUFFER',
+    'OBJ', 'INST', 'NEWOBJ_EX', 'PERSID', 'EXT1', 'EXT2', 'EXT4', 'NEXT_BUFFER',
     'READONLY_BUFFER')}

@@ -1,18 +1,16 @@
 """Reader of the files of ``torch.save`` that only builds tensors, arrays and plain containers.
 
-A file of ``torch.save`` is a program of a stack machine (pickle) besides the bytes of its tensors.
-``torch.load(weights_only=True)`` restricts what the program may call, but trusts the arguments: a
-file can ask for any amount of memory, or for tensors beyond their data. Here the program runs on a
-machine that calls nothing of the file's choice: each class or function it names is an entry of a
-table of builders, which check their arguments. The checksums of a zip archive, which PyTorch does
-not verify, are compared while the tensors are read.
+A file of ``torch.save`` is a pickle besides the bytes of its tensors.
+``torch.load(weights_only=True)`` restricts what the pickle may call, but trusts the arguments: a
+file can ask for any amount of memory, or for tensors beyond their data. Here it is read by
+:class:`~mofm.annotations.unpickling.RestrictedUnpickler` with constructors of tensors that check
+their arguments. The checksums of a zip archive, which PyTorch does not verify, are compared while
+the tensors are read.
 """
 
 import io
 import logging
 import math
-import pickletools
-import re
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -24,6 +22,7 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor
 
+from mofm.annotations.unpickling import CONSTRUCTORS, Constructor, RestrictedUnpickler
 from mofm.utils.checks import show
 from mofm.utils.limits import get_limits
 
@@ -34,8 +33,6 @@ _STORAGES = dict(Double=torch.float64, Float=torch.float32, Half=torch.float16,
                  BFloat16=torch.bfloat16, Long=torch.int64, Int=torch.int32, Short=torch.int16,
                  Char=torch.int8, Byte=torch.uint8, Bool=torch.bool,
                  ComplexFloat=torch.complex64, ComplexDouble=torch.complex128)
-_ATOMS = (str, bytes, int, float, bool, type(None))  # keys, whose hashes cannot be made to collide
-_MAX_BITS = 128  # of an integer
 _MAX_DIMS = 32
 _ZIP_END = 98  # bytes after the list of records, at most
 _CHUNK = 2**18  # bytes that are still in the cache when their checksum is computed
@@ -43,10 +40,10 @@ _CHUNK = 2**18  # bytes that are still in the cache when their checksum is compu
 LoadStorage = Callable[[str, torch.dtype, int], Tensor]
 
 
-class _Name(NamedTuple):
-    """Class or function that a file names; nothing is imported."""
+class _StorageType(NamedTuple):
+    """Class of storages."""
 
-    name: str
+    dtype: torch.dtype
 
 
 class _Storage(NamedTuple):
@@ -59,21 +56,8 @@ class _Ignored:
     """Stand-in of an object of an unknown class."""
 
 
-_LEAVES = (*_ATOMS, torch.dtype, torch.device, _Ignored)
-
-
-class _Pending:
-    """Object that is complete after its state has been set, once."""
-
-    def __init__(self, build: Callable, value: Any = None):
-        self.build = build
-        self.value = value
-        self.done = False
-
-    def set(self, state: Any):
-        _require(not self.done, 'a second state of an object')
-        self.value = self.build(self.value, state)
-        self.done = True
+_LEAVES = {str, bytes, int, float, bool, type(None), torch.dtype, torch.device, Tensor, np.ndarray,
+           HistoryBuffer, _Ignored}
 
 
 def _require(condition: bool, what: str, *values: Any):
@@ -84,7 +68,7 @@ def _require(condition: bool, what: str, *values: Any):
 
 def _reason(error: Exception) -> str:
     """Return the text of an error in one short line."""
-    kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
+    kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
     return kind + (str(error).splitlines() or [''])[0][:300]
 
 
@@ -95,88 +79,37 @@ def _is_size(value: Any) -> bool:
             and math.prod(max(n, 1) for n in value) < 2**48)
 
 
-def _key(value: Any) -> Any:
-    _require(type(value) in _ATOMS and (type(value) is not int or value.bit_length() < 61),
-             'the key {}', value)
-    return value
-
-
-def _build_array(_: None, state: Any) -> np.ndarray:
-    """Build an array of its pickled state."""
-    _require(type(state) is tuple and len(state) == 5, 'the state {} of an array', state)
-    _, shape, dtype, fortran, raw = state
-    _require(isinstance(dtype, np.dtype), 'the array type {}', dtype)
-    _require(_is_size(shape) and type(raw) is bytes
-             and math.prod(shape) * dtype.itemsize == len(raw),
-             'an array of shape {} and type {} of other data', shape, dtype)
-    array = np.frombuffer(raw, dtype).reshape(shape, order='F' if fortran else 'C')
-    return array.view('u1') != 0 if dtype.kind == 'b' else array.copy('K')
-
-
-def _build_dtype(dtype: np.dtype, state: Any) -> np.dtype:
-    """Set the byte order of a type; fields, subarrays and metadata are refused."""
-    _require(type(state) is tuple and len(state) == 8 and state[0] == 3
-             and state[1] in ('<', '>', '|', '=') and state[2:5] == (None, None, None),
-             'the state {} of an array type', state)
-    return dtype.newbyteorder(state[1])
-
-
-def _build_history(_: None, state: Any) -> HistoryBuffer:
-    """Build a history of MMEngine; its statistics are MMEngine's own."""
+def _set_history(history: HistoryBuffer, state: Any):
+    """Set the values of a history of MMEngine; its statistics are MMEngine's own."""
     _require(type(state) is dict, 'a HistoryBuffer of {}', state)
     log, count, length = map(state.get, ('_log_history', '_count_history', 'max_length'))
-    _require(all(type(values) is np.ndarray and values.ndim == 1 for values in (log, count))
+    _require(all(type(values) is np.ndarray and values.ndim == 1 and values.dtype.kind in 'iuf'
+                 for values in (log, count))
              and type(length) is int and len(log) == len(count) <= length < 2**62,
              'a HistoryBuffer of {}, {} and length {}', log, count, length)
-    return HistoryBuffer(log, count, length)
+    vars(history).update(_log_history=log, _count_history=count, max_length=length)
 
 
-def _dtype(code: Any, *_: Any) -> _Pending:
-    _require(type(code) is str and bool(re.fullmatch('b1|[iu][1248]|f[248]', code)),
-             'the array type {}', code)
-    return _Pending(_build_dtype, np.dtype(code))
+def _statistic(owner: Any, name: Any):
+    """Accept the statistics of a HistoryBuffer, the only allowed ``getattr``."""
+    _require(owner is _HISTORY and name in ('min', 'max', 'current', 'mean'),
+             'getattr({}, {})', owner, name)
 
 
-def _scalar(dtype: Any, raw: Any) -> Any:
-    return _build_array(None, (1, (1, ), dtype, False, raw))[0]
-
-
-def _reconstruct(kind: Any, *_: Any) -> _Pending:
-    _require(kind == _Name('numpy.ndarray'), 'an array of class {}', kind)
-    return _Pending(_build_array)
-
-
-def _encode(text: Any, encoding: Any = 'latin1') -> bytes:
-    _require(type(text) is str and encoding in ('latin1', 'latin-1'), 'the encoding {}', encoding)
-    return text.encode('latin1')
-
-
-def _bytes(*args: Any) -> bytes:
-    _require(not args, 'bytes of {}', args)
-    return b''
-
-
-def _set(values: Any) -> set:
-    _require(type(values) is list, 'a set of {}', values)
-    return set(map(_key, values))
+def _set_versions(target: OrderedDict, state: Any):
+    """Set the versions of the modules of a state dict."""
+    metadata = state.get('_metadata') if type(state) is dict else None
+    _require(isinstance(metadata, dict) and all(
+        type(key) is str and isinstance(item, dict)
+        and type(item.get('version')) in (int, type(None)) for key, item in metadata.items()),
+        'the state {} of an OrderedDict', state)
+    vars(target)['_metadata'] = OrderedDict(
+        (key, dict(version=item.get('version'))) for key, item in metadata.items())
 
 
 def _counter(values: Any = None) -> Counter:
     _require(values is None or type(values) is dict, 'a Counter of {}', values)
     return Counter(values)
-
-
-def _ordered_dict(pairs: Any = ()) -> OrderedDict:
-    _require(type(pairs) in (list, tuple)
-             and all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs),
-             'an OrderedDict of {}', pairs)
-    return OrderedDict((_key(key), value) for key, value in pairs)
-
-
-def _statistic(owner: Any, name: Any):
-    """Accept the statistics of a HistoryBuffer, the only allowed ``getattr``."""
-    _require(owner == _Name(_HISTORY) and name in ('min', 'max', 'current', 'mean'),
-             'getattr({}, {})', owner, name)
 
 
 def _shape(values: Any) -> torch.Size:
@@ -204,6 +137,9 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, requires_grad: An
     _require(offset + (last + 1 if math.prod(size) else 0) <= values.numel(),
              'a tensor of size {}, offset {} and strides {} in a storage of {} values', size,
              offset, stride, values.numel())
+    _require(math.prod(size) * values.itemsize <= get_limits().expanded(values.nbytes),
+             'a tensor of size {} of {} values; MOFM_LIMITS=expansion=N allows N times as many',
+             size, values.numel())
     tensor = values.new_empty(0).set_(values.untyped_storage(), offset, size, stride)
     return tensor.requires_grad_(requires_grad and tensor.is_floating_point())
 
@@ -215,78 +151,104 @@ def _parameter(tensor: Any, requires_grad: Any = True, hooks: Any = None) -> Ten
 
 def _with_attributes(rebuild: Any, kind: Any, args: Any, _: Any) -> Tensor:
     """Build a tensor that had attributes in Python, as those of sharded training; omit these."""
-    _require(rebuild in (_Name('torch._utils._rebuild_tensor_v2'),
-                         _Name('torch._utils._rebuild_parameter'))
-             and kind in (_Name('torch.Tensor'), _Name('torch.nn.parameter.Parameter'))
+    _require(rebuild in (_TENSOR, _PARAMETER) and kind in (_TENSOR_CLASS, _PARAMETER_CLASS)
              and type(args) is tuple, 'a tensor of class {}', kind)
-    return _BUILDERS[rebuild.name](*args)
+    return rebuild.build(*args)
 
 
-_HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
-_BUILDERS: dict[str, Callable] = {
-    _HISTORY: lambda *args: _Pending(_build_history), 'builtins.getattr': _statistic,
-    'builtins.bytes': _bytes, 'builtins.set': _set, '_codecs.encode': _encode,
-    'collections.OrderedDict': _ordered_dict, 'collections.Counter': _counter,
-    'numpy.dtype': _dtype,
-    **{f'numpy.{core}.multiarray.{name}': builder for core in ('core', '_core')  # NumPy 1 and 2
-       for name, builder in (('_reconstruct', _reconstruct), ('scalar', _scalar))},
-    'torch.Size': _shape, 'torch.device': _device, 'torch._utils._rebuild_tensor': _tensor,
-    'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
-    'torch._tensor._rebuild_from_type_v2': _with_attributes,
+def _refuse_call(*_: Any):
+    raise ValueError('refused a call of a class of tensors')
+
+
+_HISTORY = Constructor(HistoryBuffer, _set_history, is_class=True)
+_TENSOR, _PARAMETER = Constructor(_tensor), Constructor(_parameter)
+_TENSOR_CLASS, _PARAMETER_CLASS = Constructor(_refuse_call), Constructor(_refuse_call)
+_CONSTRUCTORS: dict[tuple[str, str], Any] = {
+    **CONSTRUCTORS,
+    ('mmengine.logging.history_buffer', 'HistoryBuffer'): _HISTORY,
+    **{(module, 'getattr'): Constructor(_statistic) for module in ('builtins', '__builtin__')},
+    ('collections', 'OrderedDict'): Constructor(CONSTRUCTORS['collections', 'OrderedDict'].build,
+                                                _set_versions),
+    ('collections', 'Counter'): Constructor(_counter),
+    ('torch', 'Size'): Constructor(_shape),
+    ('torch', 'device'): Constructor(_device),
+    ('torch', 'Tensor'): _TENSOR_CLASS,
+    ('torch.nn.parameter', 'Parameter'): _PARAMETER_CLASS,
+    ('torch._utils', '_rebuild_tensor'): _TENSOR,
+    ('torch._utils', '_rebuild_tensor_v2'): _TENSOR,
+    ('torch._utils', '_rebuild_parameter'): _PARAMETER,
+    ('torch._tensor', '_rebuild_from_type_v2'): Constructor(_with_attributes),
+    **{('torch', f'{name}Storage'): _StorageType(dtype) for name, dtype in _STORAGES.items()},
+    **{('torch', str(dtype).removeprefix('torch.')): dtype for dtype in _STORAGES.values()},
 }
-_CONSTANTS = {
-    **{name: _Name(name) for name in ('numpy.ndarray', 'torch.Tensor',
-                                      'torch.nn.parameter.Parameter')},
-    **{f'torch.{name}Storage': _Name(name) for name in _STORAGES},
-    **{str(dtype): dtype for dtype in _STORAGES.values()},
-}
+_UNKNOWN = Constructor(lambda *_: _Ignored(), lambda *_: None, is_class=True)
 
 
-def _is_versions(value: Any) -> bool:
-    """Return whether a value has the versions of the modules of a state dict."""
-    return isinstance(value, dict) and all(
-        isinstance(item, dict) and type(item.get('version')) in (int, type(None))
-        for item in value.values())
-
-
-class _Machine:
-    """Stack machine for the pickles of ``torch.save`` (protocol 2).
+class _Unpickler(RestrictedUnpickler):
+    """Unpickler of tensors, NumPy arrays, histories of MMEngine and plain containers.
 
     Args:
+        file (BytesIO): The pickle, and maybe more.
         load_storage (Callable): Maps key, type and number of values to the values (N,).
         ignore (bool): Replace objects of unknown classes instead of refusing them.
     """
 
-    def __init__(self, load_storage: LoadStorage, ignore: bool = False):
+    def __init__(self, file: io.BytesIO, load_storage: LoadStorage, ignore: bool = False):
+        super().__init__(file)
         self.load_storage = load_storage
         self.ignore = ignore
         self.storages: dict[str, Tensor] = {}
-        self.memo: dict[int, Any] = {}
-        self.stack: list = []
-        self.outer: list[list] = []
 
-    def run(self, file: io.BytesIO) -> Any:
-        """Run one program and return the object that it builds.
+    def load(self) -> Any:
+        """Read the object.
 
         Raises:
-            ValueError: If the program does anything else than build allowed objects.
+            ValueError: If the pickle does anything else than build allowed objects.
         """
-        limit = get_limits().steps
         try:
-            for count, (step, arg, _) in enumerate(pickletools.genops(file)):
-                _require(count < limit, 'more than {} steps; MOFM_LIMITS=steps=N allows N', limit)
-                if step.name == 'STOP':
-                    return self.pop()
-                _require(step.name in _STEPS, 'the operation {}', step.name)
-                _STEPS[step.name](self, arg)
+            content = super().load()
+            _check_leaves(content)
         except Exception as error:  # e.g. an empty stack
-            raise ValueError(f'{self.field()}{_reason(error)}') from error
-        raise ValueError('found no end')
+            raise ValueError(f'{self._field()}{_reason(error)}') from error
+        return content
 
-    def field(self) -> str:
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the constructor of a class or function."""
+        found = _CONSTRUCTORS.get((module, name))
+        if found is None and self.ignore:
+            return _UNKNOWN
+        _require(found is not None, 'the class or function {}: only tensors, NumPy arrays and '
+                 'plain containers are read', f'{module}.{name}')
+        return found
+
+    def persistent_load(self, key: Any) -> _Storage:
+        """Load the values of ('storage', type, key, device, number[, view])."""
+        _require(type(key) is tuple and len(key) in (5, 6), 'the storage {}', key)
+        word, kind, key, _, numel, *view = key
+        _require(word == 'storage' and type(kind) is _StorageType and type(key) is str
+                 and type(numel) is int and 0 <= numel < 2**48 and view in ([], [None]),
+                 'the storage {} of {} values', key, numel)
+        if key not in self.storages:
+            self.storages[key] = self.load_storage(key, kind.dtype, numel)
+        values = self.storages[key]
+        _require(values.dtype == kind.dtype and values.numel() == numel,
+                 'two types or sizes of the storage {}', key)
+        return _Storage(values)
+
+    def _update(self, items: list, target: object):
+        if type(target) is not _Ignored:
+            super()._update(items, target)
+
+    def _extend(self, items: list, target: object):
+        if type(target) is not _Ignored:
+            super()._extend(items, target)
+
+    def _field(self) -> str:
         """Return where in the content an object under construction belongs."""
         keys: list[str] = []
-        for frame in (*self.outer, self.stack):
+        ends = [*self._marks, len(self._stack)]
+        for start, end in zip([0, *self._marks], ends, strict=True):
+            frame = self._stack[start:end]
             at = max((i for i, item in enumerate(frame) if type(item) is str), default=-1)
             nested = [at] if at >= 0 else []
             while (at > 1 and type(frame[at - 1]) in (dict, OrderedDict) and not frame[at - 1]
@@ -296,168 +258,23 @@ class _Machine:
             keys += (frame[i] for i in reversed(nested))
         return ''.join(f'{ascii(key[:80])[1:-1]}: ' for key in keys)
 
-    def pop(self) -> Any:
-        return self.value(self.stack.pop())
 
-    def pop_frame(self) -> list:
-        frame = [self.value(item) for item in self.stack]
-        self.stack = self.outer.pop()
-        return frame
-
-    @staticmethod
-    def value(item: Any) -> Any:
-        """Return a complete object."""
-        if type(item) is _Pending:
-            _require(item.done, 'an incomplete object')
-            return item.value
-        return item
-
-    def push(self, value: Any):
-        if type(value) is int:
-            _require(value.bit_length() <= _MAX_BITS, 'an integer of {} bits', value.bit_length())
-        self.stack.append(value)
-
-    def push_mark(self, _: None):
-        self.outer.append(self.stack)
-        self.stack = []
-
-    def push_tuple(self, count: int):
-        items = [self.pop() for _ in range(count)]
-        self.stack.append(tuple(reversed(items)))
-
-    def push_global(self, arg: str):
-        module, _, name = arg.partition(' ')
-        name = f'{module.replace("__builtin__", "builtins")}.{name}'
-        if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _BUILDERS:
-            self.stack.append(_Name(name))
+def _check_leaves(content: Any):
+    """Refuse parts that are no values, e.g. a class."""
+    todo, seen = [content], set()
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, dict):
+            todo += node.values()
+        elif isinstance(node, (list, tuple, set, frozenset)) and not isinstance(
+                node, (_Storage, _StorageType)):
+            todo += node
         else:
-            _require(self.ignore, 'the class or function {}: only tensors, NumPy arrays and '
-                     'plain containers are read', name)
-            self.stack.append(_Ignored())
-
-    def call(self, _: None):
-        args, function = self.pop(), self.pop()
-        if type(function) is not _Ignored:
-            _require(type(function) is _Name and function.name in _BUILDERS
-                     and type(args) is tuple, 'a call of {}', function)
-            self.stack.append(_BUILDERS[function.name](*args))
-        else:
-            self.stack.append(_Ignored())
-
-    def set_state(self, _: None):
-        state, owner = self.pop(), self.stack[-1]
-        if type(owner) is _Pending:
-            owner.set(state)
-        elif type(owner) is OrderedDict:  # versions of the modules of a state dict
-            _require(type(state) is dict and state.keys() <= {'_metadata'}
-                     and all(map(_is_versions, state.values())),
-                     'the state {} of an OrderedDict', state)
-            vars(owner).update(state)
-        else:
-            _require(type(owner) is _Ignored, 'a state of {}', owner)
-
-    def add_items(self, items: list):
-        owner = self.stack[-1]
-        if type(owner) is not _Ignored:
-            _require(type(owner) in (dict, OrderedDict, Counter) and len(items) % 2 == 0,
-                     'items of {}', owner)
-            for key, value in zip(items[::2], items[1::2], strict=True):
-                owner[_key(key)] = value
-
-    def append(self, items: list):
-        owner = self.stack[-1]
-        if type(owner) is not _Ignored:
-            _require(type(owner) is list, 'items of {}', owner)
-            owner.extend(items)
-
-    def put(self, index: int):
-        self.memo[index] = self.stack[-1]
-
-    def push_storage(self, _: None):
-        """Load the values of a persistent ID ('storage', type, key, device, number[, view])."""
-        name, kind, key, _, numel, *view = (*self.pop(), )
-        _require(name == 'storage' and type(kind) is _Name and kind.name in _STORAGES
-                 and type(key) is str and type(numel) is int and 0 <= numel < 2**48
-                 and view in ([], [None]), 'the storage {} of {} values', key, numel)
-        dtype = _STORAGES[kind.name]
-        if key not in self.storages:
-            self.storages[key] = self.load_storage(key, dtype, numel)
-        values = self.storages[key]
-        _require(values.dtype == dtype and values.numel() == numel,
-                 'two types or sizes of the storage {}', key)
-        self.stack.append(_Storage(values))
-
-
-_STEPS: dict[str, Callable] = {
-    'PROTO': lambda machine, arg: None,
-    'NONE': _Machine.push,
-    'NEWTRUE': lambda machine, _: machine.push(True),
-    'NEWFALSE': lambda machine, _: machine.push(False),
-    **dict.fromkeys(('BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE',
-                     'SHORT_BINSTRING'), _Machine.push),
-    'EMPTY_DICT': lambda machine, _: machine.push({}),
-    'EMPTY_LIST': lambda machine, _: machine.push([]),
-    'EMPTY_TUPLE': lambda machine, _: machine.push(()),
-    'MARK': _Machine.push_mark,
-    'TUPLE': lambda machine, _: machine.push(tuple(machine.pop_frame())),
-    'TUPLE1': lambda machine, _: machine.push_tuple(1),
-    'TUPLE2': lambda machine, _: machine.push_tuple(2),
-    'TUPLE3': lambda machine, _: machine.push_tuple(3),
-    'GLOBAL': _Machine.push_global,
-    'REDUCE': _Machine.call,
-    'NEWOBJ': _Machine.call,
-    'BUILD': _Machine.set_state,
-    'SETITEM': lambda machine, _: machine.add_items([machine.pop(), machine.pop()][::-1]),
-    'SETITEMS': lambda machine, _: machine.add_items(machine.pop_frame()),
-    'APPEND': lambda machine, _: machine.append([machine.pop()]),
-    'APPENDS': lambda machine, _: machine.append(machine.pop_frame()),
-    'BINPUT': _Machine.put,
-    'LONG_BINPUT': _Machine.put,
-    'BINGET': lambda machine, index: machine.push(machine.memo[index]),
-    'LONG_BINGET': lambda machine, index: machine.push(machine.memo[index]),
-    'BINPERSID': _Machine.push_storage,
-}
-
-
-def _check_size(content: Any, file_size: int):
-    """Refuse content far larger than its file, with what is shared counted at each use."""
-    limits = get_limits()
-    budget = limits.expanded(file_size)
-    known: dict[int, tuple[int, int]] = {}  # bytes and levels of containers by identity
-
-    def check(size: int, where: tuple):
-        _require(size <= budget, 'more than {} bytes in {}; MOFM_LIMITS=expansion=N allows N '
-                 'times the bytes of the file', budget, where[:3])
-
-    def measure(value: Any, depth: int, where: tuple) -> tuple[int, int]:
-        kind = type(value)
-        if kind in (str, bytes):
-            return 8 + len(value), 0
-        if kind in (Tensor, np.ndarray):
-            return 8 + value.nbytes, 0
-        if kind is HistoryBuffer:
-            return 8 + sum(values.nbytes for values in value.data), 0
-        if kind in _LEAVES or isinstance(value, np.generic):
-            return 8, 0
-        _require(kind in (dict, OrderedDict, Counter, list, tuple, set, torch.Size),
-                 f'{kind.__name__} in {{}}', where)
-        size, levels = known.get(id(value), (8, 0))
-        _require(levels <= depth, 'more than {} levels in {}; MOFM_LIMITS=depth=N allows N',
-                 limits.depth, where[:3])
-        if id(value) not in known:
-            items = list(value.items() if isinstance(value, dict) else enumerate(value))
-            items += vars(value).items() if kind is OrderedDict else ()
-            for key, item in items:
-                item_size, below = measure(item, depth - 1, (*where, key))
-                size += 8 + item_size + (len(key) if type(key) in (str, bytes) else 0)
-                levels = max(levels, below + 1)
-                check(size, (*where, key))
-            known[id(value)] = size, levels
-        return size, levels
-
-    check(measure(content, limits.depth, ())[0], ())
+            _require(type(node) in _LEAVES or isinstance(node, np.generic),
+                     f'a {type(node).__name__} as a value')
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -495,9 +312,11 @@ def _as_bytes(values: Tensor) -> np.ndarray:
     return values.view(torch.uint8).numpy()
 
 
-def _normalized(values: Tensor) -> Tensor:
-    """Replace bytes of booleans that are neither 0 nor 1."""
-    return values.view(torch.uint8) != 0 if values.dtype == torch.bool else values
+def _on_device(values: Tensor, device: torch.device) -> Tensor:
+    """Move the values of a storage to a device; other bytes than 0 and 1 are no booleans."""
+    _require(values.dtype != torch.bool or not (values.view(torch.uint8) > 1).any(),
+             'booleans that are neither 0 nor 1')
+    return values.to(device)
 
 
 def _read_zip(path: Path, device: torch.device, ignore: bool) -> Any:
@@ -516,9 +335,9 @@ def _read_zip(path: Path, device: torch.device, ignore: bool) -> Any:
             with archive.open(info) as file:  # compares the checksum at the end
                 for start in range(0, len(target), _CHUNK):
                     file.readinto(target[start:start + _CHUNK])
-            return _normalized(values).to(device)
+            return _on_device(values, device)
 
-        return _Machine(load, ignore).run(io.BytesIO(archive.read(records['data.pkl'])))
+        return _Unpickler(io.BytesIO(archive.read(records['data.pkl'])), load, ignore).load()
 
 
 def _read_legacy(path: Path, device: torch.device, ignore: bool) -> Any:
@@ -535,13 +354,13 @@ def _read_legacy(path: Path, device: torch.device, ignore: bool) -> Any:
         return torch.empty(numel, dtype=dtype)
 
     file.seek(len(_LEGACY))
-    _require(_Machine(allocate).run(file) == _LEGACY_VERSION, 'an unknown version of torch.save')
-    _Machine(allocate).run(file)  # sizes of numbers where it was written
+    _require(_Unpickler(file, allocate).load() == _LEGACY_VERSION, 'an unknown version')
+    _Unpickler(file, allocate).load()  # sizes of numbers where it was written
     start = file.tell()
-    machine = _Machine(allocate, ignore)
-    machine.run(file)
-    storages = machine.storages
-    keys = _Machine(allocate).run(file)
+    unpickler = _Unpickler(file, allocate, ignore)
+    unpickler.load()
+    storages = unpickler.storages
+    keys = _Unpickler(file, allocate).load()
     _require(type(keys) is list and all(type(key) is str for key in keys)
              and sorted(keys) == sorted(storages), 'the storages {}', keys)
     for key in keys:
@@ -549,9 +368,9 @@ def _read_legacy(path: Path, device: torch.device, ignore: bool) -> Any:
         numel = int.from_bytes(file.read(8), 'little')
         _require(numel == values.numel() and file.readinto(_as_bytes(values)) == values.nbytes,
                  'the storage {} of {} values', key, numel)
-    storages = {key: _normalized(values).to(device) for key, values in storages.items()}
+    storages = {key: _on_device(values, device) for key, values in storages.items()}
     file.seek(start)
-    return _Machine(lambda key, *_: storages[key], ignore).run(file)
+    return _Unpickler(file, lambda key, *_: storages[key], ignore).load()
 
 
 def read_torch_file(path: Path, device: str | torch.device | None = None,
@@ -579,7 +398,6 @@ def read_torch_file(path: Path, device: str | torch.device | None = None,
         _require(bool(start), 'an empty file')
         _require(is_zip or start == _LEGACY, 'a file that is not of torch.save')
         content = (_read_zip if is_zip else _read_legacy)(path, device, ignore)
-        _check_size(content, path.stat().st_size)
     except Exception as error:  # damaged bytes raise nearly anything
         raise ValueError(f'{path}: not a readable checkpoint ({_reason(error)}); it may be '
                          'truncated, or contain objects other than weights') from error

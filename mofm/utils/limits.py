@@ -1,7 +1,6 @@
 """Limits of what a file from outside may ask for, the same for all readers and models."""
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -32,7 +31,6 @@ class Limits:
         persons (int): Persons of a clip of a model.
         clips (int): Clips that a model sees of one recording.
         pixels (int): Frames times height times width of the heat map of a clip.
-        steps (int): Operations of the pickle of a checkpoint.
         recording (int): Frames of a recording.
         scale (int): Factor of the largest native file (:class:`mofm.sources.base.Source`).
     """
@@ -45,7 +43,6 @@ class Limits:
     persons: int = 2**8
     clips: int = 2**5
     pixels: int = 2**21
-    steps: int = 2 * 10**6
     recording: int = 10**7
     scale: int = 1
 
@@ -138,4 +135,4 @@ def _num_bytes(value: object) -> int:
     """Return the approximate memory of a value without the items of a container."""
     if isinstance(value, np.ndarray):
         return value.nbytes
-    return 8 + 8 * len(value) if isinstance(value, Collection) else 8
+    return 8 + 8 * len(value) if isinstance(value, (*_CONTAINERS, str, bytes, bytearray)) else 8

@@ -79,8 +79,6 @@ ATTACKS = {
     'array type with metadata': array((1, ), dtype('f8', tuple_of(
         number(4), text('<'), NONE, NONE, NONE, number(-1), number(-1), number(0), DICT))),
     'array type of any name': array((1, ), dtype('object')),
-    'array of another class': new_array(HISTORY) + array_state(
-        ints(1), dtype('f8'), raw(bytes(8))) + BUILD,
     'array of an array': array((1, ), None, array()),
     'array of too few bytes': array((2, )),
     'array of a negative size': array((-1, ), None, raw(b'')),
@@ -89,6 +87,7 @@ ATTACKS = {
     'array without a state': new_array(),
     'array in its own state': new_array() + b'q\x01' + array_state(
         ints(1), dtype('f8'), b'h\x01') + BUILD,
+    'array of other booleans': array((3, ), dtype('b1'), raw(b'\x00\x02\xff')),
     'scalar of objects': call('numpy.core.multiarray scalar', OBJECTS, raw(bytes(8))),
     'scalar of too few bytes': call('numpy.core.multiarray scalar', dtype('f8'), raw(bytes(7))),
     'history of text': history(_log_history=text('a'), _count_history=text('a'),
@@ -108,6 +107,7 @@ ATTACKS = {
     'storage of two types': tuple_of(tensor(), tensor(values=storage(
         3, kind='torch IntStorage'))),
     'storage of a number as key': tensor(values=storage(3, number(0))),
+    'storage of other booleans': tensor(values=storage(12, kind='torch BoolStorage')),
     'storage that is no tensor': storage(),
     'storage called': call('torch FloatStorage', number(2**40)),
     'storage without type': call('torch.storage UntypedStorage', number(2**40)),
@@ -186,12 +186,9 @@ ATTACKS = {
     b'h\x01' * 1000 + b'e',
     'integers of one hash': DICT + b''.join(number(n * (2**61 - 1)) + NONE + b's'
                                             for n in range(1, 1000)),
-    'tuples of one hash': entry(ints(1, 2), NONE),
-    'huge integer': number(2**2000),
     'four-byte integer': b'\x8b\xff\xff\xff\x7f',
     'text longer than the file': b'X\xff\xff\xff\xff',
     'bytes longer than the file': b'\x8e' + b'\xff' * 7 + b'\x7f',
-    'too many steps': LIST + (NONE + b'a') * 1_000_001,
     'size of many dimensions': call('torch Size', ints(*range(100))),
     'device of any number': call('torch device', text('cuda'), number(2**62)),
     'bytes of a number': call('builtins bytes', number(2**40)),
@@ -199,13 +196,14 @@ ATTACKS = {
     'counter of text': call('collections Counter', text('a' * 9)),
     'ordered dict of text': call('collections OrderedDict', text('ab')),
     'text encoded otherwise': call('_codecs encode', text('a'), text('punycode')),
+    'memo of a huge index': DICT + b'r\xff\xff\xff\x7f',
     # other programs
     'empty program': b'',
     'empty stack': REDUCE,
     'frame without mark': b't',
     'memo without entry': b'h\x07',
     'odd items': DICT + MARK + text('a') + b'u',
-    'duplicate of the top': DICT + b'2',
+    'duplicate of the top': DICT + b'22',
     'name from the stack': text('os') + text('system') + b'\x93',
     'class of Python 1': MARK + b'ios\nsystem\n',
     'object of Python 1': MARK + name('os system') + b'o',
@@ -261,24 +259,10 @@ def test_released_reader_is_no_way_around(tmp_path):
                                    if attack(path, ignore=True) is None}).value
     unknown = {kind for kind in ATTACKS if kind.startswith('tensor by _rebuild')} | {
         'os.system', 'posix.system', 'eval', 'eval of Python 2', 'name with dots',
-        'history with a foreign statistic', 'storage without type', 'bytearray of a number'}
+        'history with a foreign statistic', 'storage without type'}
     assert ignored == unknown
     found = read_content(write(tmp_path / 'a.pth', entry('a', call('os system', text('exit 1')))))
     assert type(found['a']).__name__ == '_Ignored'
-
-
-def test_memo_of_any_index_costs_no_memory(tmp_path):
-    path = write(tmp_path / 'a.pth', DICT + b'r\xff\xff\xff\x7f' + text('a') + NONE + b's')
-    assert run_limited(read_torch_file, path, memory=2**28).value == {'a': None}
-
-
-def test_booleans_are_zero_or_one(tmp_path):
-    """Other bytes in their place are undefined behavior in C++."""
-    path = write(tmp_path / 'a.pth', tuple_of(
-        tensor(values=storage(3, kind='torch BoolStorage')),
-        array((3, ), dtype('b1'), raw(b'\x00\x02\xff'))), **{'0': b'\x00\x02\xff'})
-    values, copied = read_torch_file(path)
-    assert values.view(torch.uint8).tolist() == copied.view('u1').tolist() == [0, 1, 1]
 
 
 @pytest.mark.filterwarnings('ignore:Duplicate name')
