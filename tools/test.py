@@ -57,12 +57,11 @@ def main(args: argparse.Namespace):
 
 def test(cfg: Config, args: argparse.Namespace):
     """Run the test and its report."""
-    from mmengine.runner import Runner
-
     from mofm.engine.hooks import DataCheckHook, ReportHook
     from mofm.engine.runner.access import get_model
+    from mofm.engine.runner.test_runner import TestRunner
 
-    runner = Runner.from_cfg(cfg)
+    runner = TestRunner.from_cfg(cfg)
     runner.register_hook(ReportHook(page=not args.no_report))
     runner.register_hook(DataCheckHook())
     if args.checkpoint == 'none':

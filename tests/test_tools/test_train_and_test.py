@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mofm.hub.checkpoint import load_local
 from tests.test_tools.tool_runner import ROOT, bash, environment, here, metrics, python
@@ -242,7 +243,12 @@ def test_second_training_in_a_work_dir_is_refused_until_overwrite(config, traine
     assert {path: path.read_bytes() for path in work_dir.rglob('*') if path.is_file()
             and path.name != 'run.lock'} == {p: b for p, b in before.items()
                                              if p.name != 'run.lock'}
-    here('test.py', config, work_dir / 'epoch_2.pth', '--work-dir', work_dir)
+    here('test.py', config, work_dir / 'epoch_2.pth', '--work-dir', work_dir, OPTIONS,
+         'test_dataloader.batch_size=3')
+    written = work_dir / config.name
+    assert written.read_bytes() == before[written]  # the config of the training
+    log = max(work_dir.glob('*/report.html')).parent / 'vis_data/config.py'
+    assert Config.fromfile(log).test_dataloader.batch_size == 3
     here('train.py', *command, '--overwrite', *tail)
     assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
     run = json.loads((work_dir / 'run.json').read_text())['id']
@@ -251,6 +257,8 @@ def test_second_training_in_a_work_dir_is_refused_until_overwrite(config, traine
     assert len(list(work_dir.glob('*/report.html'))) == 1  # of the test
     here('test.py', config, work_dir / 'epoch_1.pth', '--work-dir', tmp_path / 'tested')
     here('train.py', config, '--work-dir', tmp_path / 'tested', *tail)
+    again = here('train.py', config, '--work-dir', tmp_path / 'tested', *tail, 'resume=True')
+    assert 'resumed epoch: 1, iter: 8' in again.stdout
 
 
 def test_copied_work_dir_resumes_from_its_own_checkpoints(config, trained, tmp_path):
