@@ -28,5 +28,5 @@ def to_floats(value: Any) -> np.ndarray:
     kind = array.dtype.newbyteorder('=') if array.dtype.kind == 'f' else np.dtype(np.float32)
     kind = np.dtype(np.float64) if kind.itemsize > 8 else kind
     if isinstance(array, np.ma.MaskedArray):
-        return array.astype(kind).filled(np.nan)
+        return np.ma.filled(array.astype(kind), np.nan)
     return np.asarray(array, kind).view(np.ndarray)

@@ -2,6 +2,7 @@
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,10 +82,9 @@ class MotionStream:
             if window is None:
                 raise ValueError('window: found nothing, expected the frames of a window, which a '
                                  f'config of {type(model.backbone).__name__} does not define')
-        size = img_shape if isinstance(img_shape, (tuple, list, np.ndarray)) else ()
-        size = [int(s) if is_number(s, 1) and s == int(s) else None for s in size]  # OpenCV: float
-        self._check(len(size) == 2 and None not in size, 'img_shape', show(img_shape),
-                    'height and width in pixels')
+        self._check(isinstance(img_shape, (tuple, list, np.ndarray)) and len(img_shape) == 2
+                    and all(is_number(s, 1) and s == int(s) for s in img_shape),  # OpenCV: floats
+                    'img_shape', show(img_shape), 'height and width in pixels')
         for name, value, low in (('window', window, 1), ('stride', stride, 1),
                                  ('max_missing', max_missing, 0), ('max_lost', max_lost, 0)):
             self._check(is_int(value, low) and value <= _MAX_WINDOW, name, show(value),
@@ -94,7 +94,7 @@ class MotionStream:
             raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
                              'model_fps is set')
         self.inferencer = inferencer.task(task)
-        self.img_shape = tuple(size)
+        self.img_shape = tuple(map(int, img_shape))
         self.ratio = model_fps / fps if model_fps and fps else 1.
         self.size = window
         self.window = max(round(window / self.ratio), 1)  # camera frames
@@ -167,7 +167,7 @@ class MotionStream:
         if not condition:
             raise ValueError(found_expected(type(self).__name__, field, found, expected))
 
-    def _check_frame(self, frame: object) -> int:
+    def _check_frame(self, frame: Any) -> int:
         """Check the number of a frame."""
         self._check(is_int(frame, 0), 'frame', show(frame), 'an integer of at least 0')
         self._check(frame > self._frame, 'frame', f'{frame} after {self._frame}', 'ascending '
@@ -178,7 +178,7 @@ class MotionStream:
                     'another video')
         return int(frame)
 
-    def _check_person(self, person: object, count: int) -> np.ndarray:
+    def _check_person(self, person: Any, count: int) -> np.ndarray:
         """Check the track IDs of a frame."""
         values = person.tolist() if hasattr(person, 'tolist') else person
         self._check(isinstance(values, Sequence) and not isinstance(values, (str, bytes))

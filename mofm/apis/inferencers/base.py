@@ -235,7 +235,8 @@ class BaseInferencer:
     def iter(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict results one by one, see :meth:`MotionInferencer.iter`."""
         found, problems, chosen = self._run(inputs, progress, options)
-        return ResultIterator((self.make_result(*each, chosen) for each in found), problems)
+        return ResultIterator((self.make_result(group, windows, outputs, chosen)
+                               for group, windows, outputs in found), problems)
 
     def outputs(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict the outputs of all windows per recording, without making a result."""
