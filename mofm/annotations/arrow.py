@@ -4,16 +4,22 @@ One row per annotation in the IPC file format (Feather version 2), with a column
 arrays as flat lists. Coordinates and scores are float16, as in published files.
 """
 import json
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from mofm.structures import visible_joints
+from mofm.utils.checks import show
+from mofm.utils.limits import get_limits
+from mofm.utils.names import is_name
+from mofm.utils.untrusted import parse_json
 
 from .schema import file_error
-from .values import MAX_COORDINATE, within
+from .values import MAX_COORDINATE, MAX_SCORE, MAX_SIZES, within
 
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
@@ -115,6 +121,8 @@ class ArrowFile:
     Attributes:
         metainfo (dict): Metadata such as class names.
         dims (np.ndarray): (N,) number of coordinates per joint, 2 or 3.
+        problems (dict[int, tuple[str, str, str]]): Field, found and expected value of annotations
+            by row that lack a field or have an array of another length.
 
     Raises:
         ValueError: If the file has another structure or is damaged.
@@ -122,26 +130,30 @@ class ArrowFile:
     """
 
     def __init__(self, path: str | Path):
-        pa = _pyarrow()
         self.path = str(path)
-        self._file = pa.ipc.open_file(pa.memory_map(self.path))
-        expected = _schema({})
-        if not self._file.schema.equals(expected):
-            raise ValueError(f'found columns {self._file.schema.names}, expected '
-                             f'{expected.names} with their types')
-        self.metainfo = json.loads((self._file.schema.metadata or {}).get(b'mofm', b'{}'))
-        self._batches = [self._file.get_batch(i) for i in range(self._file.num_record_batches)]
-        for batch in self._batches:
-            batch.validate(full=True)
+        self.metainfo, self._batches = _read_batches(self.path)
         self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+        self.problems = {}
         # cached, as a batch creates a new object at every access to a column
-        self._lists = [{name: _offsets_and_values(batch.column(name)) for name in _LISTS}
-                       for batch in self._batches]
+        self._lists = [{name: self._offsets_and_values(batch, name, first) for name in _LISTS}
+                       for batch, first in zip(self._batches, self._first, strict=False)]
         self._optional = [{name: batch.column(name) for name in _OPTIONAL
                            if batch.column(name).null_count < batch.num_rows}
                           for batch in self._batches]
         self._ids = [batch.column('frame_dir') for batch in self._batches]
         self._check()
+
+    def _offsets_and_values(self, batch, name: str, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return offsets of the rows (N + 1,) and values of a list column."""
+        column = batch.column(name)
+        offsets, values = column.offsets.to_numpy(), column.values
+        if values.null_count:
+            where = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+            for row in np.unique(np.searchsorted(offsets, where, 'right') - 1).tolist():
+                self.problems[int(first) + row] = name, 'a null among the numbers', 'numbers'
+            if not name.startswith('keypoint'):  # else NaN
+                values = values.fill_null(0)
+        return offsets, values.to_numpy(zero_copy_only=False)
 
     def __reduce__(self):
         return type(self), (self.path, )
@@ -154,30 +166,89 @@ class ArrowFile:
         return int(self._first[-1])
 
     def column(self, name: str) -> np.ndarray:
-        """Return a scalar of every annotation, (N,).
+        """Return a scalar of every annotation, (N,), 0 where it is missing.
 
         Args:
             name (str): ``label``, ``height``, ``width``, ``num_person``, ``total_frames``,
                 ``num_joints`` or ``visible`` (whether any joint is).
         """
-        parts = [batch.column(name).to_numpy(zero_copy_only=False) for batch in self._batches]
+        missing = False if name == 'visible' else 0
+        parts = [batch.column(name).fill_null(missing).to_numpy(zero_copy_only=False)
+                 for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     def _check(self):
-        """Check the lengths of all lists, but not their values."""
-        rows = {name: np.concatenate([np.diff(lists[name][0]) for lists in self._lists] or [[]])
-                for name in _LISTS}
+        """Find missing scalars and lists of another length, but not invalid values."""
         columns = {name: self.column(name) for name in _SCALARS}
-        if any(column.dtype.kind not in 'ib' for column in columns.values()):
-            raise ValueError('found rows without a label, a size or a length')
         # stacked for a single access per row
         self._numbers = np.stack(list(columns.values()), 1).astype(np.int64)  # (N, 7)
-        poses = self._numbers[:, 3] * columns['total_frames'] * columns['num_joints']
-        self.dims = np.where(rows['keypoint'] > 2 * poses, 3, 2)
-        if (poses < 0).any() or (rows['keypoint'] != self.dims * poses).any() or (
-                rows['keypoint_score'] != poses).any():
-            raise ValueError('length of keypoint or keypoint_score does not match num_person, '
-                             'total_frames and num_joints')
+        self._lengths = {name: np.concatenate(
+            [np.diff(lists[name][0]) for lists in self._lists] or [np.zeros(0, int)])
+            for name in _LISTS}
+        shape = self._numbers[:, [3, 4, 6]]  # persons, frames, joints
+        poses = shape.astype(np.float64).prod(1)  # which cannot overflow
+        lengths = self._lengths['keypoint']
+        self.dims = np.where(lengths > 2 * poses, 3, 2)
+        negative = (shape < 0).any(1)
+        for name, wrong in (('keypoint_score', self._lengths['keypoint_score'] != poses),
+                            ('keypoint', negative | (lengths != self.dims * poses))):
+            for row in np.flatnonzero(wrong).tolist():
+                self.problems[row] = (
+                    name, f'{self._lengths[name][row]} numbers',
+                    'those of {} persons, {} frames and {} joints'.format(*shape[row]))
+        for batch, first in zip(self._batches, self._first.tolist(), strict=False):
+            for name in ('frame_dir', *_SCALARS, 'keypoint', 'keypoint_score'):
+                if batch.column(name).null_count:
+                    missing = batch.column(name).is_null().to_numpy(zero_copy_only=False)
+                    for row in np.flatnonzero(missing).tolist():
+                        self.problems[first + row] = name, 'nothing', 'this field'
+
+    def suspects(self) -> np.ndarray:
+        """Return the mask (N,) of annotations that may be invalid, after a look at all values.
+
+        The others are valid, except for their label, layout and visibility.
+        """
+        _, height, width, persons, frames, _, _ = self._numbers.T
+        limit = np.minimum(MAX_SIZES * np.maximum(height, width).astype(np.float64),
+                           MAX_COORDINATE)
+        limit[self.dims == 3] = MAX_COORDINATE
+        most = get_limits().recording
+        mask = (np.minimum(height, width) < 1) | (frames < 1) | (frames > most)
+        mask |= self._largest('keypoint') > limit.astype(np.float16).view(np.int16)
+        mask |= self._largest('keypoint_score') > np.float16(MAX_SCORE).view(np.int16)
+        mask |= self._lengths['segments'] > 0
+        inds, labels = self._lengths['frame_inds'], self._lengths['frame_label']
+        mask |= (inds > 0) & (inds != frames)
+        mask |= (labels > 0) & (labels != frames) & (labels != persons * frames)
+        mask[list(self.problems)] = True
+        for first, lists, optional, ids in zip(self._first.tolist(), self._lists, self._optional,
+                                               self._ids, strict=False):
+            part = mask[first:first + len(ids)]
+            offsets, values = lists['frame_inds']
+            wrong = np.flatnonzero(values[1:] <= values[:-1]) + 1
+            wrong = np.r_[np.setdiff1d(wrong, offsets),
+                          np.flatnonzero((values < 0) | (values >= most))]
+            part[np.searchsorted(offsets, wrong, 'right') - 1] = True
+            if 'track_id' in optional:
+                part |= optional['track_id'].is_valid().to_numpy(zero_copy_only=False) & (
+                    persons[first:first + len(ids)] > 1)
+            for names in filter(None, (ids, optional.get('clip'))):
+                part |= [name is not None and not is_name(name) for name in names.to_pylist()]
+        return mask
+
+    def _largest(self, name: str) -> np.ndarray:
+        """Return the bits of the largest magnitude of a float16 list of every row, (N,) int16."""
+        out = []
+        for lists in self._lists:
+            offsets, values = lists[name]
+            filled, values = offsets[1:] > offsets[:-1], values[:offsets[-1]]
+            largest = np.zeros(len(filled), np.int16)
+            if filled.any():  # ordered by magnitude, negative numbers after the others if unsigned
+                parts = [np.maximum.reduceat(values.view(kind), offsets[:-1][filled])
+                         for kind in (np.int16, np.uint16)]
+                largest[filled] = np.maximum(parts[0], (parts[1] & 0x7fff).astype(np.int16))
+            out.append(largest)
+        return np.concatenate(out) if out else np.zeros(0, np.int16)
 
     def splits(self) -> dict[str, np.ndarray]:
         """Return the ascending rows of every split."""
@@ -196,7 +267,7 @@ class ArrowFile:
         return [name for names in self._ids for name in names.to_pylist()]
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        """Read one annotation without validation of its values.
+        """Read one annotation without validation of its values; some are None if invalid.
 
         Args:
             row (int): Index in [0, len(self)).
@@ -209,22 +280,69 @@ class ArrowFile:
         lists = self._lists[index]
         label, height, width, persons, frames, _, joints = self._numbers[row].tolist()
         poses = (persons, frames, joints)
-        ann = dict(
-            frame_dir=self._ids[index][i].as_py(),
-            label=label,
-            img_shape=(height, width),
-            total_frames=frames,
-            keypoint=_cut(lists['keypoint'], i).reshape(*poses, self.dims[row]),
-            keypoint_score=_cut(lists['keypoint_score'], i).reshape(poses))
+        keypoint, score = _cut(lists['keypoint'], i), _cut(lists['keypoint_score'], i)
+        if row in self.problems:
+            keypoint = score = None
+        else:
+            keypoint = keypoint.reshape(*poses, self.dims[row])
+            score = score.reshape(poses)
+        ann = dict(frame_dir=self._ids[index][i].as_py(), label=label, img_shape=(height, width),
+                   total_frames=frames, keypoint=keypoint, keypoint_score=score)
         for name, column in self._optional[index].items():
             value = column[i]
             if value.is_valid:
                 ann[name] = _cut(lists[name], i) if name in lists else value.as_py()
-        if 'frame_label' in ann and len(ann['frame_label']) != frames:
-            ann['frame_label'] = ann['frame_label'].reshape(persons, -1)
-        if 'segments' in ann:
-            ann['segments'] = ann['segments'].reshape(-1, 3)
+        for name, shape in (('frame_label', (persons, frames)), ('segments', (-1, 3))):
+            if name in ann and (name == 'segments' or len(ann[name]) != frames):
+                with suppress(ValueError):  # of another length
+                    ann[name] = ann[name].reshape(shape)
         return ann
+
+
+def _read_batches(path):
+    """Read metadata and record batches of a file, without compressed or dictionary-encoded ones.
+
+    Raises:
+        ValueError: If the file has another structure or is damaged.
+    """
+    pa = _pyarrow()
+    file = pa.memory_map(path)
+    count = pa.ipc.open_file(file).num_record_batches
+    file.seek(len('ARROW1\0\0'))  # a stream of messages, which are looked at before they are read
+    messages = pa.ipc.MessageReader.open_stream(file.read_buffer())
+    schema, expected = pa.ipc.read_schema(messages.read_next_message()), _schema({})
+    if not schema.equals(expected):
+        raise ValueError(f'found columns {show(schema.names)}, expected {expected.names} with '
+                         'their types')
+    batches = []
+    for message in messages:
+        if message.type != 'record batch' or _is_compressed(bytes(message.metadata)):
+            raise ValueError(f'found a compressed {message.type}, expected plain record batches')
+        batches.append(pa.ipc.read_record_batch(message, schema))
+        batches[-1].validate(full=True)
+    if len(batches) != count:
+        raise ValueError(f'found {len(batches)} record batches, expected {count}')
+    metainfo = parse_json((schema.metadata or {}).get(b'mofm', b'{}'))
+    if not isinstance(metainfo, dict):
+        raise ValueError(f'found metainfo of type {type(metainfo).__name__}, expected a dict')
+    return metainfo, batches
+
+
+def _is_compressed(message: bytes) -> bool:
+    """Return whether a record batch has the field ``compression`` in its Flatbuffers header."""
+
+    def field(table, index):
+        start = table - struct.unpack_from('<i', message, table)[0]
+        size, = struct.unpack_from('<H', message, start)
+        at = 4 + 2 * index
+        offset = struct.unpack_from('<H', message, start + at)[0] if at < size else 0
+        return offset and table + offset
+
+    def pointer(at):
+        return at + struct.unpack_from('<I', message, at)[0]
+
+    header, compression = 2, 3  # of Message and RecordBatch in Apache Arrow's format/*.fbs
+    return bool(field(pointer(field(pointer(0), header)), compression))
 
 
 def _to_type(ann: dict[str, Any], name: str) -> np.ndarray | None:
@@ -238,11 +356,6 @@ def _to_type(ann: dict[str, Any], name: str) -> np.ndarray | None:
         raise file_error(f'annotation {ann["frame_dir"]!r}', name, 'numbers that are too large',
                          f'{kind} numbers within {largest:g}')
     return value.astype(kind)
-
-
-def _offsets_and_values(column) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets of the rows (N + 1,) and values of a list column."""
-    return column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
 
 
 def _cut(column: tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:

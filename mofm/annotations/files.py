@@ -9,7 +9,7 @@ clips with P = sum(M * T) concatenated person-frames: ``keypoint`` (P, V, 2), ``
 import json
 import os
 import pickle
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +166,10 @@ def _normalize(data) -> dict[str, Any]:
         if not isinstance(data[key], dict):
             raise AnnotationError(f'{key}: found {type(data[key]).__name__}, expected a dict')
     names = data['metainfo'].get('classes', [])
-    if isinstance(names, (Set, Mapping)):
-        raise AnnotationError(f'metainfo.classes: found {show(names)}, expected a list of strings')
     check_names('metainfo.classes', names)
-    check_names('split', data['split'])
+    check_names('split', list(data['split']))
     for name, ids in data['split'].items():
-        check_names(name, ids)
+        check_names(name, list(ids) if isinstance(ids, Set) else ids)
     return data
 
 
@@ -181,8 +179,8 @@ def check_names(field: str, names: object):
     Raises:
         AnnotationError: If these are no list of names.
     """
-    if isinstance(names, str) or not isinstance(names, Collection):
-        raise AnnotationError(f'{field}: expected a list of strings')
+    if not isinstance(names, (list, tuple, np.ndarray)):
+        raise AnnotationError(f'{field}: found {show(names)}, expected a list of strings')
     for name in names:
         if not is_name(name):
             raise AnnotationError(f'{field}: found {show(name)}, expected a list of strings, each '

@@ -239,6 +239,10 @@ class MotionDataset(BaseDataset):
             self._exemplars = self._rows_of(self.exemplar_split)
             keep |= self._exemplars
         total = keep.sum()
+        for row in sorted(self._store.problems):
+            if keep[row]:
+                self._report_row(Problem(self.ann_file, row, *self._store.problems[row]))
+                keep[row] = False
         unknown: Counter[int] = Counter()
         label, joints = self._store.column('label'), self._store.column('num_joints')
         for field, bad, found, expected in (
@@ -258,17 +262,31 @@ class MotionDataset(BaseDataset):
                                   expected)
                 if field == 'label':
                     unknown[int(label[row])] += 1
-                if self._exemplars[row]:
-                    raise AnnotationError(f'{problem}; it is an exemplar of split '
-                                          f'{self.exemplar_split!r}, which cannot be skipped')
-                self.report(problem)
+                self._report_row(problem)
             keep &= ~bad
+        for row in np.flatnonzero(keep & self._store.suspects()).tolist():
+            problem = self._validate_row(row)
+            if problem is not None:
+                self._report_row(problem)
+                keep[row] = False
         if self.classes is not None:
             keep &= np.isin(label, self.classes)
         self.check_labels(unknown)
         self._summarize(total, keep.sum())
         self.serialize_data = False  # nothing is kept in memory
         return np.flatnonzero(keep)
+
+    def _report_row(self, problem: Problem):
+        """Report the problem of an annotation in an ``.arrow`` file."""
+        if self._exemplars[problem.index]:
+            raise AnnotationError(f'{problem}; it is an exemplar of split '
+                                  f'{self.exemplar_split!r}, which cannot be skipped')
+        self.report(problem)
+
+    def _validate_row(self, row: int, ann: dict | None = None) -> Problem | None:
+        """Validate an annotation of an ``.arrow`` file, which may have no visible joint."""
+        return validate(self._store[row] if ann is None else ann, self.layout.num_joints,
+                        self.num_classes, True, self.ann_file, row, self.dims)
 
     def _rows_of(self, split: str | None) -> np.ndarray:
         """Return the mask (N,) of rows of a split, all for None."""
@@ -284,8 +302,7 @@ class MotionDataset(BaseDataset):
             AnnotationError: If it is invalid.
         """
         ann = self._store[row]
-        problem = validate(ann, self.layout.num_joints, self.num_classes, True, self.ann_file,
-                           int(row), self.dims)
+        problem = self._validate_row(int(row), ann)
         if problem is not None:
             raise AnnotationError(problem)
         if self.exemplar_split is not None:

@@ -1,8 +1,10 @@
 """Annotations in a memory-mapped Arrow file."""
 import pickle
+import re
 import resource
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from torch.utils.data import DataLoader
 
@@ -130,15 +132,99 @@ def test_arrow_bad_annotations_are_reported_at_opening(file, layout, num_classes
         MotionDataset(str(file), num_classes=num_classes, layout=layout, on_error='raise')
 
 
-def test_arrow_nan_is_found_when_clip_is_read(data, tmp_path):
-    data['annotations'][0]['keypoint'][0, 0, 0, 0] = np.nan
-    dump_annotations(data, tmp_path / 'a.arrow')
-    dataset = MotionDataset(str(tmp_path / 'a.arrow'), split='test')
-    assert dataset[0]['sample_idx'] != 0  # another one
-    for options in (dict(on_error='raise'), dict(test_mode=True)):
-        dataset = MotionDataset(str(tmp_path / 'a.arrow'), split='test', **options)
-        with pytest.raises(AnnotationError, match='annotation 0: keypoint: found nan at'):
-            dataset[0]
+def change_rows(file, **columns):
+    """Write other values to columns of an ``.arrow`` file, by row; null for None."""
+    table = pa.ipc.open_file(file).read_all()
+    for name, rows in columns.items():
+        values = table.column(name).to_pylist()
+        for row, value in rows.items():
+            values[row] = value
+        i = table.schema.get_field_index(name)
+        table = table.set_column(i, table.schema.field(i), pa.array(values, table.schema.types[i]))
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+F2 = np.float16
+#: Values of row 4, which has 7 frames of 2 persons, and the field of the problem.
+BAD_ROWS = {
+    'null id': (dict(frame_dir=None), 'frame_dir: found nothing'),
+    'name': (dict(frame_dir='a\nb'), 'frame_dir: found'),
+    'clip': (dict(clip='a\0'), 'clip: found'),
+    **{f'null {name}': ({name: None}, f'{name}: found nothing')
+       for name in ('label', 'height', 'width', 'num_person', 'total_frames', 'num_joints',
+                    'keypoint', 'keypoint_score')},
+    'persons': (dict(num_person=1), 'keypoint: found 476 numbers'),
+    'negative persons': (dict(num_person=-2), 'keypoint: found 476 numbers'),
+    'negative persons and frames': (dict(num_person=-2, total_frames=-7), 'keypoint: found 476'),
+    'huge frames': (dict(total_frames=2**31 - 1, num_person=2**31 - 1), 'keypoint: found 476'),
+    'huge frames without persons': (dict(total_frames=2**31 - 1, num_person=0, keypoint=[],
+                                         keypoint_score=[]), 'total_frames: found 2147483647'),
+    'joints': (dict(num_joints=16), 'keypoint: found 476 numbers'),
+    'short': (dict(keypoint=[F2(1)]), 'keypoint: found 1 numbers'),
+    'empty': (dict(keypoint=[]), 'keypoint: found 0 numbers'),
+    'score': (dict(keypoint_score=[F2(1)] * 237), 'keypoint_score: found 237 numbers'),
+    'nan': (dict(keypoint=[F2(1)] * 475 + [F2('nan')]), 'keypoint: found nan'),
+    'infinite': (dict(keypoint=[F2('-inf')] + [F2(1)] * 475), 'keypoint: found -inf'),
+    'far': (dict(keypoint=[F2(-2001)] + [F2(1)] * 475), 'keypoint: found -20'),
+    'nan score': (dict(keypoint_score=[F2('nan')] * 238), 'keypoint_score: found nan'),
+    'large score': (dict(keypoint_score=[F2(101)] * 238), 'keypoint_score: found 101'),
+    'null number': (dict(keypoint=[None] + [F2(1)] * 475), 'keypoint: found a null'),
+    'image': (dict(height=0), 'img_shape: found'),
+    'track': (dict(track_id=3), 'track_id: found 3 for'),
+    'frames': (dict(frame_inds=[0, 1, 2, 3, 4, 5, 5]), 'frame_inds: found negative'),
+    'few frames': (dict(frame_inds=[0]), r'frame_inds: found shape \(1,\)'),
+    'late frames': (dict(frame_inds=[0, 1, 2, 3, 4, 5, 2**31 - 1]), 'frame_inds: found negative'),
+    'negative frames': (dict(frame_inds=[-1, 1, 2, 3, 4, 5, 6]), 'frame_inds: found negative'),
+    'null frame': (dict(frame_inds=[0, 1, 2, 3, 4, 5, None]), 'frame_inds: found a null'),
+    'labels': (dict(frame_label=[1] * 5), r'frame_label: found shape \(5,\)'),
+    'segments': (dict(segments=[1, 2]), r'segments: found shape \(2,\)'),
+    'segment': (dict(segments=[1, 5, 2]), 'segments: found negative'),
+}
+
+
+@pytest.mark.parametrize('name', sorted(BAD_ROWS))
+def test_arrow_bad_row_is_skipped_and_counted(data, tmp_path, name):
+    values, words = BAD_ROWS[name]
+    path = tmp_path / 'a.arrow'
+    dump_annotations(data, path)
+    change_rows(path, **{column: {4: value} for column, value in values.items()})
+    for test_mode in (False, True):
+        dataset = MotionDataset(str(path), test_mode=test_mode)
+        (problem, ) = [p for p in dataset.problems if 'all joints missing' not in str(p)]
+        assert problem.index == 4
+        assert re.search(rf'a\.arrow: annotation 4: {words}', str(problem)), problem
+        names = [item['frame_dir'] for item in dataset]
+        assert names == [f'clip{i}' for i in range(9) if i != 4 and (test_mode or i != 8)]
+    with pytest.raises(AnnotationError, match=rf'annotation 4: {words}'):
+        MotionDataset(str(path), on_error='raise', test_mode=True)
+    read = load_annotations(path)['annotations']
+    assert [validate(ann, allow_empty=True) is None for ann in read] == [i != 4 for i in range(9)]
+
+
+def test_arrow_valid_rows_are_not_suspects(data, file):
+    suspects = ArrowFile(file).suspects()
+    assert np.flatnonzero(suspects).tolist() == [7]  # has segments, which are always looked at
+
+
+@pytest.mark.parametrize('compression', ['lz4', 'zstd'])
+def test_arrow_compressed_batch_is_refused_unread(file, compression):
+    table = pa.ipc.open_file(file).read_all()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(file, table.schema, options=options) as writer:
+        writer.write_table(table)
+    with pytest.raises(AnnotationError, match=r'a\.arrow: .*found a compressed record batch'):
+        MotionDataset(str(file))
+
+
+@pytest.mark.parametrize('metainfo', ['[1]', 'null', '{', '[' * 10**5, '{"classes": 3}',
+                                      '{"classes": {"0": "a"}}', '{"a":' * 80 + '1' + '}' * 80])
+def test_arrow_metainfo_of_another_form_is_named(file, metainfo):
+    table = pa.ipc.open_file(file).read_all().replace_schema_metadata({'mofm': metainfo})
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(AnnotationError, match=r'a\.arrow: '):
+        MotionDataset(str(file))
 
 
 @pytest.mark.parametrize(('score', 'visible'), [(5e-5, False), (2e-4, True)])

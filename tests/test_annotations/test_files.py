@@ -188,13 +188,13 @@ def test_damaged_pickle_is_named_or_valid(tmp_path):
     ({'a': 1}, r"found \['a'\] at the top"),
     ([], 'found no annotations'),
     ({'split': [], 'annotations': [1]}, 'split: found list, expected a dict'),
-    ({'split': {'val': 3}, 'annotations': [1]}, 'val: expected a list of strings'),
+    ({'split': {'val': 3}, 'annotations': [1]}, 'val: found 3, expected a list of strings'),
     ({'split': {'val': [[1]]}, 'annotations': [1]}, r'val: found \[1\], expected a list of str'),
     ({'split': {'val': ['a\n']}, 'annotations': [1]}, r"val: found 'a\\n', expected a list"),
     ({'split': {7: []}, 'annotations': [1]}, 'split: found 7, expected a list of strings'),
     ({'split': {'\ud800': []}, 'annotations': [1]}, r"split: found '\\ud800', expected a list"),
     ({'metainfo': {'classes': ['a', 'b\0']}, 'annotations': [1]}, r"classes: found 'b\\x00'"),
-    ({'metainfo': {'classes': 'walk'}, 'annotations': [1]}, 'classes: expected a list of strings'),
+    ({'metainfo': {'classes': 'walk'}, 'annotations': [1]}, "classes: found 'walk', expected a"),
 ])
 def test_annotations_wrong_structure_is_described(tmp_path, content, words):
     with pytest.raises(AnnotationError, match=rf'a\.pkl: .*{words}'):
