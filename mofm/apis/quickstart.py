@@ -91,13 +91,15 @@ def _run_stage(index: int, configs: Path, out: Path, smoke: bool) -> Run:
     path = configs / f'{"dt1" if testing else stage.name}_synthetic.py'
     work_dir = out / 'work_dirs' / stage.name
     work_dir.mkdir(parents=True)
-    options: dict[str, Any] = dict(_SMOKE) if smoke else {}
+    default = load_config(path)
+    options: dict[str, Any] = {name: value for name, value in _SMOKE.items()
+                               if smoke and name.partition('.')[0] in default}
     if stage.needs:
         source = out / 'work_dirs' / stage.needs
         options[stage.setting] = str(source / Path(find_latest_checkpoint(str(source))).name)
 
     checkpoint = options.pop('load_from', None)
-    default, cfg = load_config(path), load_config(path, options)
+    cfg = load_config(path, options)
     scores = out / 'scores.csv'
     if testing:
         words = ['python', 'tools/test.py', path, checkpoint, '--out', scores]

@@ -15,7 +15,8 @@ def list_checkpoints(work_dir: Path) -> dict[Path, dict | None]:
     """List the checkpoints that trainings wrote to a work dir, by the names MMEngine gives them.
 
     Returns:
-        dict: Path to metadata, None if unreadable; these first, then by iteration, the last first.
+        dict: Path to metadata, None if unreadable; these first, then by epoch and iteration, the
+        last first.
     """
     paths = {path for path in work_dir.glob('*.pth') if _SAVED.fullmatch(path.name)}
     found = {path: read_meta(path) for path in paths | set(_named(work_dir))}
@@ -43,10 +44,13 @@ def read_meta(path: Path) -> dict | None:
 
 
 def place(meta: dict | None) -> tuple[int, int]:
-    """Return iteration and epoch of a checkpoint, (-1, -1) if unknown."""
-    values = [(meta or {}).get(key) for key in ('iter', 'epoch')]
-    iteration, epoch = (value if isinstance(value, int) else -1 for value in values)
-    return iteration, epoch
+    """Return epoch and iteration of a checkpoint, (-1, -1) if unknown.
+
+    With a larger batch a later epoch may have a smaller number of iterations.
+    """
+    values = [(meta or {}).get(key) for key in ('epoch', 'iter')]
+    epoch, iteration = (value if isinstance(value, int) else -1 for value in values)
+    return epoch, iteration
 
 
 def _named(work_dir: Path) -> list[Path]:
@@ -71,9 +75,9 @@ def _named(work_dir: Path) -> list[Path]:
 def find_resumable(work_dir: str | Path, run_id: str | None = None) -> str | None:
     """Find the newest intact checkpoint of a training.
 
-    That is the one with the last iteration, among those that a training writes and the one that
-    ``last_checkpoint`` names. Damaged ones and those of other runs are skipped with a warning.
-    Unfinished files of killed processes are deleted.
+    That is the one of the last epoch and iteration, among those that a training writes and the
+    one that ``last_checkpoint`` names. Damaged ones and those of other runs are skipped with a
+    warning. Unfinished files of killed processes are deleted.
 
     Args:
         work_dir (str or Path): Folder of the training.

@@ -2,6 +2,8 @@
 
 import ast
 import copy
+import difflib
+import inspect
 import math
 import re
 from pathlib import Path
@@ -10,6 +12,13 @@ from typing import Any
 from mmengine.config import Config
 
 _REFERENCE = re.compile(r'\$\{([\w.]+)\}')
+#: Settings that MMEngine or tools read, besides the arguments of a runner.
+_READ = {'runner_type', 'custom_imports', 'model_wrapper_cfg', 'sync_bn', 'compile',
+         'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval',
+         'init_weights_for_test_or_val', 'env_cfg'}
+#: Parts that MMEngine reads by name, ignoring other names.
+_PARTS = {'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+          'auto_scale_lr': {'enable', 'base_batch_size'}}
 
 
 def load_config(source: str | Path | Config, cfg_options: dict | None = None) -> Config:
@@ -26,8 +35,8 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is not Python, as other formats could name modules to import; if a
-            referenced setting does not exist; or if nothing refers to a setting of ``grid`` to
-            override.
+            referenced setting does not exist; or if nothing reads a setting, e.g. because of a
+            typo.
     """
     if isinstance(source, Config):
         config, path = copy.deepcopy(source), source.filename or 'config'
@@ -38,14 +47,18 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
         if path.suffix != '.py':
             raise ValueError(f'{path}: expected a .py config')
         config = Config.fromfile(path)
-    config.merge_from_dict(cfg_options or {})
+    options = cfg_options or {}
+    names = set(config)
+    try:
+        config.merge_from_dict(options)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: cannot set {", ".join(options)}: {error}') from None
     try:
         found = _resolve_references(config)
+        _check_names(config, names, found, options,
+                     None if isinstance(source, Config) else path)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-    for name in cfg_options or {}:
-        if name.startswith('grid.') and name not in found:
-            raise ValueError(f'{path}: {name}: no setting refers to it')
     schedulers = config.get('param_scheduler')
     if isinstance(schedulers, list):  # no cosine if the training ends with the warm-up
         config.param_scheduler = [scheduler for scheduler in schedulers
@@ -87,6 +100,88 @@ def _resolve_references(config: Config) -> set[str]:
     for key, value in list(config.items()):
         config[key] = resolve(value)
     return found
+
+
+def _check_names(config: Config, names: set[str], references: set[str], options: dict,
+                 path: Path | None):
+    """Raise ValueError if nothing reads a setting of the file or an option."""
+    from mmengine.hooks import CheckpointHook  # heavy
+    from mmengine.runner import FlexibleRunner, Runner
+    read = _READ.union(*(inspect.signature(runner).parameters
+                         for runner in (Runner, FlexibleRunner))) - {'self', 'cfg'}
+    roots = {name.partition('.')[0] for name in references}
+    unread = [] if path is None else _unread_variables(path, read | roots)
+    for name in options:
+        root = name.partition('.')[0]
+        if root not in read and not any(f'{name}.'.startswith(f'{reference}.')
+                                        or f'{reference}.'.startswith(f'{name}.')
+                                        for reference in references):
+            unread.append(name if root in names else root)
+    if unread:
+        raise ValueError(f'{unread[0]}: nothing reads this setting'
+                         + _nearest(unread[0], {*names, *read, *references} - {unread[0]}))
+    for part, known in _PARTS.items():
+        _check_part(part, config.get(part), known)
+    hooks = config.get('default_hooks') or {}
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and 'type' not in hook:
+            raise ValueError(f'default_hooks.{name}: found no type, expected that of a hook'
+                             + _nearest(name, set(hooks) - {name}))
+    checkpoint = hooks.get('checkpoint') or {}
+    if checkpoint.get('type') == 'CheckpointHook':  # keeps unknown names until it saves
+        _check_part('default_hooks.checkpoint', checkpoint,
+                    {'type', 'priority', *inspect.signature(CheckpointHook).parameters})
+
+
+def _check_part(name: str, part: dict | None, names: set[str]):
+    for key in part or ():
+        if key not in names:
+            raise ValueError(f'{name}.{key}: nothing reads this setting' + _nearest(key, names))
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), 1)
+    return f'; did you mean {near[0]}?' if near else ''
+
+
+def _unread_variables(path: Path, read: set[str], inherited: frozenset | None = None) -> list[str]:
+    """List the names that a config file sets and nothing reads.
+
+    A variable is read if a setting refers to it, in its file or as ``_base_.name`` in one that
+    inherits from it. A base may have variables for other files, and a config that a tool has
+    written has all of them, so only names that resemble a setting are listed of these.
+
+    Args:
+        path (Path): The file.
+        read (set[str]): Names of settings that are read anyway.
+        inherited (frozenset, optional): Names that files which inherit from this one read; None
+            if there are none.
+    """
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    nodes = list(ast.walk(tree))
+    loaded = {node.id for node in nodes
+              if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    of_bases = (inherited or frozenset()) | {
+        node.attr for node in nodes if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name) and node.value.id == '_base_'}
+    strict = inherited is None and any(
+        isinstance(node, ast.Name) and node.id == '_base_' for node in nodes)
+    unread, bases = [], []
+    for statement in tree.body:
+        if not isinstance(statement, ast.Assign):
+            continue
+        for node in (node for target in statement.targets for node in ast.walk(target)):
+            if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Store):
+                continue
+            if node.id == '_base_':
+                bases = ast.literal_eval(statement.value)
+            elif node.id not in read | loaded | (inherited or set()) and (
+                    strict or difflib.get_close_matches(node.id, read, 1, 0.85)):
+                unread.append(node.id)
+    for base in [bases] if isinstance(bases, str) else bases:
+        if '::' not in base:  # of another package
+            unread += _unread_variables(path.parent / base, read, of_bases)
+    return unread
 
 
 def compare_settings(old: str, new: str) -> dict[str, tuple[str, str]]:

@@ -192,6 +192,13 @@ def test_resume_keeps_a_schedule_of_validations(train, text):
         train(resume='epoch_3.pth', hooks=[scores], **options, **{EPOCHS: 4, LR: 0.01})
 
 
+def test_resume_with_nothing_left_to_train_says_so(train, log):
+    train(**{EPOCHS: 2})
+    resumed = train(resume='epoch_2.pth', **{EPOCHS: 1})
+    assert not resumed.losses
+    assert 'found 1, expected more than the 2 epochs of the checkpoint' in log(resumed)
+
+
 def test_resume_logs_no_difference_for_the_same_settings(train, text, log):
     train(stop=2, **{EPOCHS: 1})
     resumed = train(resume='preempted.pth', **{EPOCHS: 1})
@@ -229,6 +236,28 @@ def test_resume_keeps_the_best_score(train):
     assert (train.folder / 'run/best_score_epoch_2.pth').exists()
     train(resume='epoch_2.pth', hooks=[Scores(.5, .9, .6)], **options)
     assert [p.name for p in (train.folder / 'run').glob('best*')] == ['best_score_epoch_2.pth']
+
+
+def test_resume_validates_with_the_same_random_numbers(train):
+    """Masks of the validation are random, and early stopping and the best score depend on them."""
+    class Masks(Hook):
+        def __init__(self):
+            self.masks = {}
+
+        def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            masks = torch.stack(list(data_batch['inputs']['mask']))
+            self.masks[runner.epoch, batch_idx] = masks.tolist()
+
+    options = {EPOCHS: 2, 'val_dataloader.dataset.num_clips': 12}
+    unbroken, resumed = Masks(), Masks()
+    train('unbroken', hooks=[unbroken], **options)
+    assert unbroken.masks[1, 0] != unbroken.masks[2, 0]
+    train(stop=4, **options)
+    train(resume='preempted.pth', hooks=[resumed], **options, **{'val_dataloader.num_workers': 1})
+    assert resumed.masks == unbroken.masks
+    resumed = Masks()
+    train(resume='epoch_1.pth', hooks=[resumed], **options)
+    assert resumed.masks == unbroken.masks
 
 
 def test_resume_without_averaging_trains_the_weights(train):

@@ -18,6 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from mofm.datasets import SyntheticMotion
 from mofm.engine import PreemptionHook, ResumableTrainLoop
+from mofm.engine.runner import train_loop
 from mofm.engine.runner.train_loop import SeededBatchSampler, SeededDataset, draw_seeds
 from mofm.registry import DATA_SAMPLERS, DATASETS
 from mofm.utils.config import load_config
@@ -299,3 +300,27 @@ def test_preemption_sigterm_to_all_processes_loses_no_worker(train):
     record = train(hooks=[Kill()], **options)
     assert alive == [True, True, False]
     assert max(record.losses) == 7
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    ({}, 'INFO - 1 processes x 4 samples x 1 accumulated batches = 4 samples per step; learning '
+     'rate 0.001, for 4 samples'),
+    ({'optim_wrapper.accumulative_counts': 2}, 'WARNING - 1 processes x 4 samples x 2 accumulated '
+     'batches = 8 samples per step; learning rate 0.001, for 4 samples (auto_scale_lr.base_batch_'
+     'size). Use --auto-scale-lr, which multiplies the rate by 2, or train_dataloader.batch_size=2'
+     ' for 4 samples. If the rate is chosen for 8 samples, set auto_scale_lr.base_batch_size=8'),
+    ({'train_dataloader.batch_size': 8, 'auto_scale_lr.enable': True},
+     '= 8 samples per step; learning rate 0.002, for 8 samples')])
+def test_training_says_what_a_step_amounts_to(train, options, words):
+    record = train(**{'train_cfg.max_epochs': 1, 'auto_scale_lr.base_batch_size': 4}, **options)
+    log, = Path(record.runner.log_dir).glob('*.log')
+    assert words in log.read_text()
+
+
+def test_training_says_that_six_processes_need_another_rate(train, monkeypatch):
+    """As in ``dist_train.sh CONFIG 6``."""
+    monkeypatch.setattr(train_loop, 'get_world_size', lambda: 6)
+    record = train(**{'train_cfg.max_epochs': 1, 'auto_scale_lr.base_batch_size': 4})
+    log, = Path(record.runner.log_dir).glob('*.log')
+    assert 'WARNING - 6 processes x 4 samples x 1 accumulated batches = 24' in log.read_text()
+    assert 'multiplies the rate by 6. If' in log.read_text()  # 4 clips cannot be shared by 6

@@ -413,10 +413,10 @@ def test_init_model_refuses_json_config(tmp_path):
 
 def test_init_model_overrides_python_config_only(tmp_path):
     path = tmp_path / 'mine.py'
-    path.write_text("model = dict(type='KeypointFeatures')\nx = 1\n")
-    assert init_model(path, cfg_options={'x': 2}, device='cpu').cfg.x == 2
+    path.write_text("model = dict(type='KeypointFeatures')\n")
+    assert init_model(path, cfg_options={'load_from': 2}, device='cpu').cfg.load_from == 2
     with pytest.raises(ValueError, match='cfg_options: found .*, expected a .py config'):
-        init_model(tmp_path, cfg_options={'x': 2})
+        init_model(tmp_path, cfg_options={'load_from': 2})
 
 
 def test_published_changed_description_is_named(folder):

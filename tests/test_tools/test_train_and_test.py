@@ -188,6 +188,22 @@ def test_train_and_test_name_missing_files(config, tmp_path, fails):
         'train.py', pretrained)
 
 
+@pytest.mark.parametrize(('option', 'words'), [
+    ('train_dataloder.batch_size=4', 'mean train_dataloader?'),
+    ('optim_wrapper.optimzer.lr=1', "'optimzer'"), ('train_cfg.max_epoch=3', "'max_epoch'"),
+    ('model.backbone.dept=3', "'dept'"), ('train_dataloader.batchsize=3', "'batchsize'"),
+    ('optim_wrapper.optimizer.weight_deacy=3', "'weight_deacy'"),
+    ('default_hooks.logger.intervall=3', "'intervall'"), ('randomness.sead=3', "'sead'"),
+    ('optim_wrapper.paramwise_cfg.layer_decai=3', "'layer_decai'")])
+def test_train_names_option_that_nothing_reads(config, fails, option, words):
+    assert words in fails('train.py', config, OPTIONS, option)
+
+
+def test_testing_names_option_that_nothing_reads(config, trained, fails):
+    assert 'mean test_dataloader?' in fails('test.py', config, trained / 'epoch_1.pth', OPTIONS,
+                                            'test_dataloder.batch_size=4')
+
+
 def test_train_and_test_name_unreadable_checkpoint(config, truncated, fails):
     words = 'truncated.pth: not a readable checkpoint'
     assert words in fails('test.py', config, truncated)

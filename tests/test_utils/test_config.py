@@ -61,10 +61,10 @@ def test_references_follow_overrides(tmp_path):
     path = config(tmp_path, '''
 grid = dict(canvas=36)
 model = dict(canvas='${grid.canvas}', parts=[dict(canvas='${model.canvas}')], text='${x} y')
-pair = ('${model.parts.0}', 1)
+val_cfg = ('${model.parts.0}', 1)
 ''')
     cfg = load_config(path, {'grid.canvas': 48})
-    assert cfg.model.canvas == cfg.model.parts[0].canvas == cfg.pair[0].canvas == 48
+    assert cfg.model.canvas == cfg.model.parts[0].canvas == cfg.val_cfg[0].canvas == 48
     assert cfg.model.text == '${x} y'
     assert load_config(path).model.canvas == 36
     assert load_config(path, {'model.canvas': 9}).model.parts[0].canvas == 9
@@ -74,7 +74,69 @@ pair = ('${model.parts.0}', 1)
     ("a = '${b.c}'\nb = dict(d=1)", {}, r'config.py: \$\{b.c\}: found no such setting'),
     ("a = '${b.0}'\nb = []", {}, 'found no such setting'),
     ("a = '${b}'\nb = '${a}'", {}, 'found a circle, b -> a -> b'),
-    ('grid = dict(canvas=1)', {'grid.canvas': 2}, 'grid.canvas: no setting refers to it')])
+    ('grid = dict(canvas=1)\nmodel = grid', {'grid.canvas': 2}, 'grid.canvas: nothing reads')])
 def test_bad_references_are_reported(text, options, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         load_config(config(tmp_path, text), options)
+
+
+def tiny(tmp_path, text=''):
+    return config(tmp_path, f"_base_ = {str(ROOT / 'configs/dt1_penn_tiny.py')!r}\n{text}")
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    ({'train_dataloder.batch_size': 4}, 'train_dataloder: nothing .*mean train_dataloader'),
+    ({'optim_wraper.optimizer.lr': 1}, 'optim_wraper: nothing .*mean optim_wrapper'),
+    ({'seed': 1}, 'seed: nothing reads this setting'),
+    ({'schedule.warmpu': 1}, 'schedule.warmpu: nothing .*mean schedule.warmup'),
+    ({'grid.canvsa': 48}, 'grid.canvsa: nothing .*mean grid.canvas'),
+    ({'data.num_clips': 8}, 'data.num_clips: nothing reads'),  # copied when the file is read
+    ({'env_cfg.cudnn_bencmark': True}, 'env_cfg.cudnn_bencmark: .*mean cudnn_benchmark'),
+    ({'auto_scale_lr.enabled': True}, 'auto_scale_lr.enabled: .*mean enable'),
+    ({'default_hooks.chekpoint.interval': 2}, 'chekpoint: found no type.*mean checkpoint'),
+    ({'default_hooks.checkpoint.intervall': 2}, 'checkpoint.intervall: .*mean interval'),
+    ({'custom_hooks.7.interval': 2}, 'cannot set custom_hooks.7.interval'),
+    ({'log_level.x.y': 2}, 'cannot set log_level.x.y')])
+def test_option_that_nothing_reads_is_refused(options, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        load_config(tiny(tmp_path, 'data = dict(num_clips=4)\ndump = data\nval_cfg = dump'),
+                    options)
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    ('train_dataloder = dict(batch_size=4)', 'train_dataloder: nothing .*mean train_dataloader'),
+    ('num_clips = 4', 'num_clips: nothing reads this setting'),
+    ("data = dict(ann_file='x.pkl')", 'data: nothing reads'),  # the base has used its own
+    ('randomnes, load_from = dict(seed=1), None', 'randomnes: .*mean randomness')])
+def test_config_with_setting_that_nothing_reads_is_refused(text, words, tmp_path):
+    with pytest.raises(ValueError, match=f'config.py: {words}'):
+        load_config(tiny(tmp_path, text))
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = 'config.py'\n")
+    if 'mean' in words:  # a base may have variables for other files
+        with pytest.raises(ValueError, match=f'child.py: {words}'):
+            load_config(child)
+    else:
+        load_config(child)
+
+
+def test_config_may_have_variables_of_its_own(tmp_path):
+    tiny(tmp_path, "clips = 4\nframes = 8\nval_cfg = dict(a=clips)\nx = dict(y=1)\n"
+         "test_cfg = dict(b='${x.y}')")
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = 'config.py'\nval_cfg = dict(c=_base_.frames)\n"
+                     "for z in (1, 2):\n    w = z\ntest_cfg = dict(d=w)\n")
+    cfg = load_config(child, {'x': dict(y=3), 'val_cfg.e': 5, 'compile': True})
+    assert cfg.val_cfg == dict(a=4, c=8, e=5)
+    assert cfg.test_cfg == dict(b=3, d=2)
+    with pytest.raises(ValueError, match='clips: nothing reads'):
+        load_config(child, {'clips': 5})
+
+
+def test_config_that_a_training_has_written_loads(tmp_path):
+    """With all its variables, which nothing refers to."""
+    cfg = load_config(ROOT / 'configs/dt1_penn_tiny.py')
+    cfg.dump(tmp_path / 'dumped.py')
+    assert load_config(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+    with pytest.raises(ValueError, match='grid.canvas: nothing reads'):
+        load_config(tmp_path / 'dumped.py', {'grid.canvas': 48})

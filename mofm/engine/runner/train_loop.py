@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
@@ -121,7 +121,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     - Samples are seeded by (seed, rank, epoch, batch, place in the batch), so they depend neither
       on the number of workers nor on previous batches.
-    - Iterations are seeded by (seed, rank, iteration), for dropout and the like.
+    - Iterations are seeded by (seed, rank, iteration), for dropout and the like. Validations are
+      seeded in the same way, for random masks.
     - A checkpoint from the middle of an epoch is resumed there, without reading earlier batches.
       If the number of batches per epoch has changed, because of another batch size, number of
       processes or data set, the epoch is restarted.
@@ -154,7 +155,15 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def run(self) -> torch.nn.Module:
         """Train and return the model."""
         validated = self._check_epoch_length()
+        val_loop = self.runner.val_loop
+        if val_loop is not None and getattr(val_loop.dataloader, 'batch_sampler', None):
+            val_loop.dataloader = make_resumable(val_loop.dataloader)
         self.runner.call_hook('before_train')
+        self._log_batch()
+        if self._epoch >= self._max_epochs:
+            self.runner.logger.warning(
+                f'train_cfg.max_epochs: found {self._max_epochs}, expected more than the '
+                f'{self._epoch} epochs of the checkpoint; nothing is left to train')
         if not validated:
             self._validate()
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -166,12 +175,49 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
+    def _log_batch(self):
+        """Log the samples of a step and the learning rate; warn if it is for another number."""
+        cfg, wrapper = self.runner.cfg, self.runner.optim_wrapper
+        batch = (cfg.get('train_dataloader') or {}).get('batch_size')
+        if not batch:
+            return
+        processes = get_world_size()
+        accumulated = getattr(wrapper, '_accumulative_counts', 1)
+        total = processes * batch * accumulated
+        rate = max(group.get('initial_lr', group['lr'])
+                   for group in wrapper.optimizer.param_groups)
+        scaling = cfg.get('auto_scale_lr') or {}
+        base = scaling.get('base_batch_size', total)
+        text = (f'{processes} processes x {batch} samples x {accumulated} accumulated batches = '
+                f'{total} samples per step; learning rate {rate:.4g}')
+        if total == base or scaling.get('enable'):
+            self.runner.logger.info(f'{text}, for {total} samples')
+            return
+        share, rest = divmod(base, processes * accumulated)
+        keep = f', or train_dataloader.batch_size={share} for {base} samples' if not rest else ''
+        self.runner.logger.warning(
+            f'{text}, for {base} samples (auto_scale_lr.base_batch_size). Use --auto-scale-lr, '
+            f'which multiplies the rate by {total / base:.4g}{keep}. If the rate is chosen for '
+            f'{total} samples, set auto_scale_lr.base_batch_size={total}')
+
     def _validate(self):
-        """Validate after an epoch, if it is due."""
+        """Validate after an epoch, if it is due, with seeds of its own."""
         self._decide_current_val_interval()
-        if (self.runner.val_loop is not None and self._epoch >= self.val_begin
+        val_loop = self.runner.val_loop
+        if (val_loop is not None and self._epoch >= self.val_begin
                 and (self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs)):
-            self.runner.val_loop.run()
+            batches = getattr(val_loop.dataloader, 'batch_sampler', None)
+            if isinstance(batches, SeededBatchSampler):
+                batches.set_place(self.runner.seed, self._epoch, 0)
+            self._seed()
+            val_loop.run()
+
+    def _seed(self):
+        """Seed the random numbers of the model for this iteration."""
+        (python, numpy, pytorch), = draw_seeds(self.runner.seed, get_rank(), self._iter)
+        random.seed(python)
+        np.random.seed(numpy)
+        torch.manual_seed(pytorch)
 
     def _check_epoch_length(self) -> bool:
         """Restart the epoch of a resumed checkpoint if the number of batches has changed.
@@ -209,8 +255,5 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Run one iteration with its own seeds."""
-        (python, numpy, pytorch), = draw_seeds(self.runner.seed, get_rank(), self._iter)
-        random.seed(python)
-        np.random.seed(numpy)
-        torch.manual_seed(pytorch)
+        self._seed()
         super().run_iter(idx, data_batch)
