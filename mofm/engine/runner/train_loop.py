@@ -53,9 +53,11 @@ class _Wrapper:
 
 
 class SeededDataset(_Wrapper):
-    """Data set with one set of seeds per sample; keys are (index, seeds)."""
+    """Data set with one set of seeds per sample; keys are (index, seeds), or an index alone."""
 
     def __getitem__(self, key):
+        if not isinstance(key, tuple):
+            return self.wrapped[key]
         index, (python, numpy, pytorch) = key
         random.seed(python)
         np.random.seed(numpy)
