@@ -102,6 +102,9 @@ def test_sharded_training_resumes_exactly(folder):
     torch.testing.assert_close(one['state_dict'], other['state_dict'], rtol=0, atol=0)
     torch.testing.assert_close(one['optimizer']['state'], other['optimizer']['state'], rtol=0,
                                atol=0)
+    ids = [load(folder / name)['meta']['run_id'] for name in (
+        'large/epoch_1.pth', 'large/epoch_2.pth', 'resumed/epoch_2.pth')]
+    assert ids[0] == ids[1] != ids[2]
 
 
 @pytest.mark.parametrize('checkpoint', ['large/epoch_2.pth', 'huge/epoch_1.pth'])

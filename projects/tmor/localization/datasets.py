@@ -112,8 +112,8 @@ class UntrimmedDataset(WindowDataset):
         self.check_labels(unknown)
         bad = self.problems[before:]
         if bad:
-            print_log(f'{where}: skipped {len(bad)} of {len(annotations)} recordings:\n'
-                      f'{summarize(bad)}', 'current', logging.WARNING)
+            self.skipped = f'{where}: skipped {len(bad)} of {len(annotations)} recordings'
+            print_log(f'{self.skipped}:\n{summarize(bad)}', 'current', logging.WARNING)
         windows = [self._cut(i, ann) for i, ann in enumerate(self.recordings)]
         if not sum(map(len, windows)):
             raise AnnotationError(f'{where}: none of {len(annotations)} recordings has a window '

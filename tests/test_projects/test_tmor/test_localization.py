@@ -98,6 +98,7 @@ def test_untrimmed_reports_labels_outside_the_list(write, capsys):
             write(good, recording('bad', 5, **field))
         dataset = write(good, recording('bad', 5, **field), skip_labels=True)
         problem, = dataset.problems
+        assert dataset.skipped.endswith('skipped 1 of 2 recordings')
         assert {dataset[i]['frame_dir'] for i in range(len(dataset))} == {'good'}
         name, = field
         assert f"{name} of 'bad'" in str(problem)
