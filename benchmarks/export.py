@@ -1,4 +1,4 @@
-"""Latency of an exported model: PyTorch as in tests, the graph in PyTorch, ONNX Runtime.
+"""Latency of an exported model: PyTorch as in tests, the graph in PyTorch, ONNX Runtime, 8 bits.
 
 python benchmarks/export.py
 python benchmarks/export.py --compile   # also torch.compile, which takes minutes
@@ -20,7 +20,7 @@ import torch
 from common import ROOT, machine
 from mmengine.dataset import Compose
 
-from mofm.apis.export import ExportableModel, export_onnx, to_inputs
+from mofm.apis.export import ExportableModel, export_onnx, quantize_onnx, to_inputs
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
 
@@ -39,10 +39,10 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f'{machine(torch.device("cpu"))}, ONNX Runtime {onnxruntime.__version__}\n')
-    names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime']
-    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | runs | occupied '
-          'cubes | largest difference |')
-    print('|---' * (len(names) + 6) + '|')
+    names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime', 'int8']
+    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | int8 / ONNX '
+          'Runtime | runs | occupied cubes | largest difference |')
+    print('|---' * (len(names) + 7) + '|')
     for size in args.sizes:
         model = init_model(ROOT / CONFIGS[size], device='cpu')
         with tempfile.TemporaryDirectory() as folder:
@@ -51,13 +51,15 @@ def main():
             options.intra_op_num_threads = args.threads
             # spinning threads would slow down the runs of PyTorch
             options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-            session = onnxruntime.InferenceSession(Path(folder, 'model.onnx'), options)
+            quantize_onnx(Path(folder, 'model.onnx'), Path(folder, 'int8.onnx'))
+            sessions = [onnxruntime.InferenceSession(Path(folder, name), options)
+                        for name in ('model.onnx', 'int8.onnx')]
         for batch in args.batches:
-            measure(model, session, size, batch, names, args.seconds)
+            measure(model, sessions, size, batch, names, args.seconds)
 
 
 @torch.no_grad()
-def measure(model, session, size: str, batch: int, names: list, seconds: float):
+def measure(model, sessions, size: str, batch: int, names: list, seconds: float):
     """Measure and print a line of the table."""
     graph = ExportableModel(model)
     frames = graph.render.grid.num_frames
@@ -74,7 +76,8 @@ def measure(model, session, size: str, batch: int, names: list, seconds: float):
     compiled = torch.compile(graph)
     calls = {'torch': regular, 'graph in torch': lambda: in_torch(graph),
              'torch.compile': lambda: in_torch(compiled),
-             'ONNX Runtime': lambda: session.run(None, to_inputs(clips))[0]}
+             'ONNX Runtime': lambda: sessions[0].run(None, to_inputs(clips))[0],
+             'int8': lambda: sessions[1].run(None, to_inputs(clips))[0]}
     results = {name: calls[name]() for name in names}  # warms up
     times, start = {name: [] for name in names}, time.perf_counter()
     while time.perf_counter() - start < seconds or len(times['torch']) < 2:
@@ -83,11 +86,12 @@ def measure(model, session, size: str, batch: int, names: list, seconds: float):
             calls[name]()
             times[name].append((time.perf_counter() - before) * 1e3)
     share = graph.render(*map(torch.from_numpy, to_inputs(clips).values())).occupied()
-    difference = max(np.abs(results[name] - results['torch']).max() for name in names)
+    difference = max(np.abs(results[name] - results['torch']).max() for name in names[:-1])
     median = {name: np.median(values) for name, values in times.items()}
     cells = [f'{median[name]:.0f} ({np.quantile(times[name], 0.9):.0f}) ms' for name in names]
     print(f'| {size} | {batch} | ' + ' | '.join(cells) +
-          f' | {median["torch"] / median["ONNX Runtime"]:.2f} | {len(times["torch"])} | '
+          f' | {median["torch"] / median["ONNX Runtime"]:.2f} '
+          f'| {median["int8"] / median["ONNX Runtime"]:.2f} | {len(times["torch"])} | '
           f'{share.float().mean():.0%} | {difference:.0e} |', flush=True)
 
 

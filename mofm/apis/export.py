@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.evaluator import Evaluator
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ from mofm.datasets.transforms import (
 )
 from mofm.datasets.transforms.thermal_cube import fit_canvas
 from mofm.models import MoFMBackbone
-from mofm.registry import INFERENCERS, TRANSFORMS
+from mofm.registry import DATASETS, INFERENCERS, TRANSFORMS
 from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
 from mofm.version import __version__
 
@@ -258,6 +260,7 @@ def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         written = Path(folder, path.name)
         program.save(written, external_data=weights > 1.9e9)  # protobuf ends at 2 GiB
+        _forget_shapes(written)
         difference = _compare(written, exportable, model)
         if not all(value <= tolerance for value in difference.values()):  # nor NaN
             raise RuntimeError(f'{path}: found a difference of {difference} between ONNX Runtime '
@@ -267,18 +270,110 @@ def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> 
     return difference
 
 
+def _forget_shapes(path: Path):
+    """Remove inferred shapes, which go stale when a tool such as a quantizer edits the graph."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False)
+    del graph.graph.value_info[:]
+    onnx.save(graph, path)
+    onnx.checker.check_model(path, full_check=True)
+
+
+def quantize_onnx(path: str | Path, quantized: str | Path):
+    """Write a copy of a file of :func:`export_onnx` that computes with 8 bits, by ONNX Runtime.
+
+    Quantization is dynamic: the range of weights is stored, that of features is found at every
+    call. Everything but matrix products with weights and convolutions is computed as before.
+
+    Args:
+        path (str | Path): File of :func:`export_onnx`.
+        quantized (str | Path): File to write.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is not installed.
+    """
+    _require_onnx()
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    path, quantized = Path(path), Path(quantized)
+    large = Path(f'{path}.data').exists()
+    with tempfile.TemporaryDirectory(dir=quantized.parent) as folder, _quiet():
+        prepared, written = Path(folder, 'prepared.onnx'), Path(folder, quantized.name)
+        # computes what is constant, such as transposed weights
+        quant_pre_process(path, prepared, skip_symbolic_shape=True, save_as_external_data=large)
+        # of convolutions the CPU has no kernel with signed weights
+        quantize_dynamic(prepared, written, op_types_to_quantize=['MatMul', 'Conv'],
+                         weight_type=QuantType.QUInt8,
+                         use_external_data_format=large)
+        _forget_shapes(written)
+        for file in Path(folder).glob(f'{quantized.name}*'):
+            os.replace(file, quantized.with_name(file.name))
+
+
+def evaluate_onnx(model: BaseModel, *paths: str | Path) -> list[dict]:
+    """Test files of a model on the test data of its config, with the metrics of its config.
+
+    Every clip goes through all files in turn, on one thread, so that their latencies compare.
+
+    Args:
+        model (BaseModel): From :func:`mofm.apis.init_model`.
+        *paths (str | Path): Files of :func:`export_onnx` or :func:`quantize_onnx`.
+
+    Returns:
+        list[dict]: Per file ``metrics`` (none for a tokenizer), ``latency`` of a clip in seconds
+        (median), ``size`` in bytes, and ``equal``, the share of classes or tokens as from the
+        first file; None for other outputs.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    sessions = [onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+                for path in paths]
+    task, dataset = _find_task(model), DATASETS.build(model.cfg.test_dataloader.dataset)
+    # metrics of tokenizers need the reconstruction, which is not in the graph
+    metrics = model.cfg.test_evaluator if hasattr(model, 'backbone') else []
+    evaluators = [Evaluator(copy.deepcopy(metrics)) for _ in paths]
+    for evaluator in evaluators:
+        evaluator.dataset_meta = dataset.metainfo
+    sample_frames, *others = dataset.pipeline.transforms
+    times: list = [[] for _ in paths]
+    choices: list = [[] for _ in paths]
+    for index in range(len(dataset)):
+        clip = sample_frames(dataset.get_data_info(index))
+        inputs, packed = to_inputs([clip]), Compose(others)(dict(clip))
+        for number, (session, evaluator) in enumerate(zip(sessions, evaluators, strict=True)):
+            start = time.perf_counter()
+            outputs = session.run(list(task.predicted), inputs)
+            times[number].append(time.perf_counter() - start)
+            sample = packed['data_samples'].clone()
+            for field, output in zip(task.predicted.values(), outputs, strict=True):
+                sample.set_field(torch.from_numpy(output)[0], field)
+            evaluator.process([sample], pseudo_collate([packed]))
+            choices[number].append(
+                outputs[0].argmax(1) if 'scores' in task.predicted else outputs[0])
+    discrete = choices[0][0].dtype.kind == 'i'
+    return [dict(metrics=evaluator.evaluate(len(dataset)), latency=float(np.median(seconds)),
+                 size=_size(path), equal=np.equal(chosen, choices[0]).mean() if discrete else None)
+            for path, evaluator, seconds, chosen in zip(
+                paths, evaluators, times, choices, strict=True)]
+
+
 @contextmanager
 def _quiet():
     """Silence the exporter, e.g. about a missing torchvision."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = {logger: logger.level for logger in (logging.getLogger('torch.onnx'), logging.root)}
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in loggers.items():
+                logger.setLevel(level)
 
 
 def _require_onnx():
@@ -318,8 +413,12 @@ def describe_onnx(path: str | Path) -> list[str]:
                                    ('output', session.get_outputs())) for tensor in tensors]
     metadata = session.get_modelmeta().custom_metadata_map
     lines += [f'{name}: {value}' for name, value in sorted(metadata.items())]
-    size = sum(f.stat().st_size for f in (Path(path), Path(f'{path}.data')) if f.exists())
-    return [*lines, f'{path}: {size / 1e6:.1f} MB']
+    return [*lines, f'{path}: {_size(path) / 1e6:.1f} MB']
+
+
+def _size(path: str | Path) -> int:
+    """Return the bytes of an ONNX file and of its weights."""
+    return sum(f.stat().st_size for f in (Path(path), Path(f'{path}.data')) if f.exists())
 
 
 def to_inputs(clips: Sequence[dict]) -> dict:

@@ -13,10 +13,19 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from mofm.apis.export import DenseRenderer, ExportableModel, export_onnx, to_inputs
+from mofm.apis.export import (
+    DenseRenderer,
+    ExportableModel,
+    evaluate_onnx,
+    export_onnx,
+    quantize_onnx,
+    to_inputs,
+)
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from mofm.evaluation.functional import roc_auc
 from mofm.models import MotionDataPreprocessor
+from mofm.registry import DATASETS
 from mofm.version import __version__
 
 GRID = dict(num_frames=16, canvas=36, patch=4)
@@ -139,6 +148,73 @@ def test_export_onnx_equals_pytorch(exported, name):
     session = onnxruntime.InferenceSession(path)
     for batch in batches():
         assert_ordinary(name, model, batch, session.run(None, to_inputs(batch)))
+
+
+def weights(path):
+    """Bytes of the weights of a file."""
+    return sum(len(tensor.raw_data) for tensor in onnx.load(path).graph.initializer)
+
+
+@pytest.mark.parametrize('name', [
+    'jigsaw', 'dved', *(pytest.param(name, marks=pytest.mark.slow)
+                        for name in ('anomaly', 'one_shot', 'kmeans'))])
+def test_quantized_file_is_smaller_and_agrees(exported, tmp_path, name):
+    path, quantized = exported(name)[1], tmp_path / 'int8.onnx'
+    quantize_onnx(path, quantized)
+    assert [file.name for file in tmp_path.iterdir()] == ['int8.onnx']
+    kinds = {node.op_type for node in onnx.load(quantized).graph.node}
+    assert kinds & {'MatMulInteger', 'ConvInteger'}
+    # of a model this small most bytes describe the graph
+    assert weights(quantized) < 0.4 * weights(path)
+    inputs = to_inputs(clips(8))
+    expected, found = (onnxruntime.InferenceSession(file).run(None, inputs)
+                       for file in (path, quantized))
+    for a, b in zip(expected, found, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9
+    float_meta, meta = (onnx.load(file).metadata_props for file in (path, quantized))
+    assert {(m.key, m.value) for m in float_meta} <= {(m.key, m.value) for m in meta}
+
+
+@pytest.mark.parametrize('name', [
+    'jigsaw', 'dved', pytest.param('one_shot', marks=pytest.mark.slow)])
+def test_export_onnx_file_has_no_inferred_shapes(exported, name):
+    path = exported(name)[1]
+    model = onnx.load(path)
+    assert not model.graph.value_info
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+
+
+def test_evaluation_of_files_has_metrics_of_a_test(exported, tmp_path):
+    """The second file is of a model that always says normal."""
+    model, path, _ = exported('jigsaw')
+    constant = onnx.load(path)
+    constant.graph.node.append(onnx.helper.make_node('Mul', ['raw', 'zero'], ['normality']))
+    constant.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), 'zero'))
+    for node in constant.graph.node[:-1]:
+        node.output[:] = ['raw' if name == 'normality' else name for name in node.output]
+    onnx.save(constant, tmp_path / 'constant.onnx')
+    model.cfg.test_dataloader.dataset.update(
+        type='SyntheticMotion', num_clips=12, num_frames=(16, 20), test_mode=True)
+    model.cfg.test_evaluator = dict(type='ClipAUC', normal_labels=(0, 1, 2))
+    dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
+    data = motion_collate([dataset[i] for i in range(12)])
+    with torch.no_grad():
+        samples = model(**model.data_preprocessor(data), mode='predict')
+    normal = np.array([int(s.gt_label) in (0, 1, 2) for s in samples])
+    scores = np.array([s.normality.item() for s in samples])
+
+    found, other = evaluate_onnx(model, path, tmp_path / 'constant.onnx')
+
+    assert 0 < normal.sum() < 12
+    assert found['metrics'] == {
+        'anomaly/clip_auc': pytest.approx(roc_auc(normal, scores))}
+    assert other['metrics'] == {'anomaly/clip_auc': 0.5}
+    assert found['size'] == path.stat().st_size
+    assert found['latency'] > 0
+    assert found['equal'] is None
 
 
 def test_export_onnx_file_describes_itself(exported):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import runpy
 import sys
 from contextlib import redirect_stdout
@@ -13,6 +14,7 @@ import torch
 from mofm.annotations import dump_annotations
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
+from mofm.registry import DATASETS
 from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, run
 
@@ -51,7 +53,7 @@ def exported(config, model, tmp_path_factory):
     """Output of the tool, and its file."""
     path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
     with redirect_stdout(io.StringIO()) as printed:
-        tool(config, model[1], '--out', path)
+        tool(config, model[1], '--out', path, '--int8')
     return printed.getvalue(), path
 
 
@@ -63,8 +65,25 @@ def test_export_tool_prints_what_it_wrote(exported):
     assert f'classes: {json.dumps(NAMES)}' in printed
     assert 'task: action' in printed
     assert f'{path}: {path.stat().st_size / 1e6:.1f} MB' in printed
-    difference = float(printed.split('difference from torch: scores ')[1])
+    difference = float(printed.split('difference from torch: scores ')[1].split()[0])
     assert difference <= 1e-4
+
+
+def test_export_tool_compares_int8_on_the_test_data(model, exported):
+    printed, path = exported
+    *_, wide, small, ratio = printed.splitlines()
+    dataset = DATASETS.build(model[0].cfg.test_dataloader.dataset)
+    with torch.no_grad():
+        samples = model[0](**model[0].data_preprocessor(motion_collate(list(dataset))),
+                           mode='predict')
+    accuracy = np.mean([int(s.pred_score.argmax() == s.gt_label) for s in samples])
+    for line, file in ((wide, path), (small, path.with_suffix('.int8.onnx'))):
+        assert line.startswith(f'{file}: {file.stat().st_size / 1e6:.2f} MB, ')
+        assert ' ms per clip on one thread, acc/top1 ' in line
+    assert f'acc/top1 {accuracy:.4f}' in wide
+    assert re.fullmatch(r'int8 / float: size 0\.\d\d, latency \d+\.\d\d, '
+                        r'\d+\.\d% of the classes or tokens are equal', ratio)
+    assert sorted(file.name for file in path.parent.iterdir()) == ['model.int8.onnx', 'model.onnx']
 
 
 def test_export_tool_names_bad_arguments(config, model, tmp_path, capsys):
