@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mofm.utils.locks import hold_lock
+
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ('overview.png', 'pose.png', 'heat.png', 'tokens.png', 'curves.png', 'confusion.png')
 
@@ -82,3 +84,13 @@ def test_quickstart_help_needs_no_installation(tmp_path):
                           text=True, capture_output=True, env=dict(PATH=os.environ['PATH']))
     assert done.returncode == 0
     assert '--out FOLDER' in done.stdout
+
+
+def test_second_quickstart_at_the_same_time_is_refused(tmp_path):
+    """It would delete what the first one writes."""
+    (tmp_path / 'quickstart/work_dirs').mkdir(parents=True)
+    with hold_lock(tmp_path / 'quickstart/.mofm_quickstart'):
+        done = quickstart(tmp_path, '--smoke')
+    assert done.returncode == 1
+    assert f'.mofm_quickstart: held by process {os.getpid()} on' in done.stderr
+    assert (tmp_path / 'quickstart/work_dirs').exists()
