@@ -166,19 +166,17 @@ def _unread_variables(path: Path, read: set[str], inherited: frozenset | None = 
         and isinstance(node.value, ast.Name) and node.value.id == '_base_'}
     strict = inherited is None and any(
         isinstance(node, ast.Name) and node.id == '_base_' for node in nodes)
-    unread, bases = [], []
+    unread = []
     for statement in tree.body:
         if not isinstance(statement, ast.Assign):
             continue
         for node in (node for target in statement.targets for node in ast.walk(target)):
             if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Store):
                 continue
-            if node.id == '_base_':
-                bases = ast.literal_eval(statement.value)
-            elif node.id not in read | loaded | (inherited or set()) and (
+            if node.id not in read | loaded | (inherited or set()) | {'_base_'} and (
                     strict or difflib.get_close_matches(node.id, read, 1, 0.85)):
                 unread.append(node.id)
-    for base in [bases] if isinstance(bases, str) else bases:
+    for base in Config._get_base_files(str(path)):  # noqa: SLF001  has no other name
         if '::' not in base:  # of another package
             unread += _unread_variables(path.parent / base, read, of_bases)
     return unread

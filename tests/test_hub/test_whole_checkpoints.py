@@ -139,6 +139,13 @@ def test_find_resumable_prefers_the_end_of_an_epoch_to_its_last_iteration(tmp_pa
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
 
 
+def test_find_resumable_takes_the_last_epoch_of_larger_batches(tmp_path):
+    """Resumed with a larger batch, later epochs have fewer iterations behind them."""
+    for name, epoch, iteration in (('preempted', 1, 9), ('epoch_2', 2, 6)):
+        save(tmp_path / f'{name}.pth', iteration=iteration, epoch=epoch)
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
+
+
 def test_find_resumable_of_a_copied_work_dir_stays_within_it(tmp_path):
     """last_checkpoint has an absolute path, which may exist."""
     original, copied = tmp_path / 'original', tmp_path / 'copied'

@@ -124,7 +124,7 @@ def test_config_may_have_variables_of_its_own(tmp_path):
     tiny(tmp_path, "clips = 4\nframes = 8\nval_cfg = dict(a=clips)\nx = dict(y=1)\n"
          "test_cfg = dict(b='${x.y}')")
     child = tmp_path / 'child.py'
-    child.write_text("_base_ = 'config.py'\nval_cfg = dict(c=_base_.frames)\n"
+    child.write_text("_base_ = 'config' + '.py'\nval_cfg = dict(c=_base_.frames)\n"
                      "for z in (1, 2):\n    w = z\ntest_cfg = dict(d=w)\n")
     cfg = load_config(child, {'x': dict(y=3), 'val_cfg.e': 5, 'compile': True})
     assert cfg.val_cfg == dict(a=4, c=8, e=5)
