@@ -135,4 +135,6 @@ def _num_bytes(value: object) -> int:
     """Return the approximate memory of a value without the items of a container."""
     if isinstance(value, np.ndarray):
         return value.nbytes
-    return 8 + 8 * len(value) if isinstance(value, (*_CONTAINERS, str, bytes, bytearray)) else 8
+    if isinstance(value, (str, bytes, bytearray)):
+        return len(value)
+    return 8 + 8 * len(value) if isinstance(value, _CONTAINERS) else 8

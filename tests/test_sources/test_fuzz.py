@@ -628,6 +628,15 @@ def npz_header(*args):
     return out.getvalue()
 
 
+def overlapping(name):
+    """A zip file of 3000 members that are the same bytes."""
+    content = packed(name, content=bytes(10**4))
+    start, end = content.index(b'PK\1\2'), content.index(b'PK\5\6')
+    size = 3000 * (end - start)
+    return content[:start] + 3000 * content[start:end] + struct.pack(
+        '<4s4H2LH', b'PK\5\6', 0, 0, 3000, 3000, size, start, 0)
+
+
 _LONG = b'\x93NUMPY\2\0' + struct.pack('<I', ZEROS) + bytes(ZEROS)  # a header of 64 MiB
 _PNG = stg_nf.png(np.zeros((1, 1), np.uint8))
 # Sample, file (None: the zip file itself), and what is in it.
@@ -639,6 +648,7 @@ BOMBS = {
     'zip lies json': ('nw_ucla', None, lambda: packed('a03_s01_e01_v03.json', 1000)),
     'zip lies pkl': ('pyskl', None, lambda: packed('a.pkl', 1000)),
     'zip lies npz': ('joints_npz', None, lambda: packed('a.npz', 1000)),
+    'zip overlaps': ('nw_ucla', None, lambda: overlapping('a03_s01_e01_v03.json')),
     'npz': ('joints_npz_z', 'smpl.npz', lambda: packed('joints.npy', 2**30)),
     'npz lies': ('joints_npz_z', 'smpl.npz', lambda: packed('joints.npy', 1000, _LONG)),
     'npz long header': ('tsu', 'P02T01C06_LCRNet2d.npz', lambda: packed('kpts.npy', None, _LONG)),

@@ -1,7 +1,7 @@
 import pytest
 
 from mofm.utils.checks import show
-from mofm.utils.limits import Limits, get_limits
+from mofm.utils.limits import LimitError, Limits, check_nesting, get_limits
 
 
 def test_limits_variable_changes_named_limits_only(monkeypatch):
@@ -33,3 +33,26 @@ def test_show_of_shared_nested_tuples_is_short():
                          ids=type)
 def test_show_of_large_values_is_short(value):
     assert len(show(value)) <= 300
+
+
+def test_nesting_of_shared_texts_is_that_of_their_characters():
+    check_nesting(['x' * 100] * 10**6, 5 * 10**6)
+    with pytest.raises(LimitError, match='more than the limit expansion=100'):
+        check_nesting([bytes(1000)] * 10**5, 1000)
+
+
+def test_nesting_counts_the_longest_path():
+    value = inner = [1]
+    for _ in range(62):
+        value = [inner, value]
+    check_nesting(value)
+    for deep in ([value, [[value]]], [[[value]], value]):
+        with pytest.raises(LimitError, match='more than the limit depth=64'):
+            check_nesting(deep)
+
+
+def test_nesting_refuses_a_container_inside_of_itself():
+    value = {'a': [1]}
+    value['a'].append((value, ))
+    with pytest.raises(LimitError, match='depth'):
+        check_nesting(value)

@@ -14,6 +14,7 @@ from mofm.annotations import AnnotationError
 from projects.motionbert.mesh.body_model import SMPL
 from projects.motionbert.mesh.rotations import flip_axis_angle
 from projects.motionbert.mesh.smpl_files import read_joint_regressor, read_mean_params, read_smpl
+from tests.limited import run_limited
 from tests.test_projects.test_motionbert.smpl_stand_in import (
     PARENTS,
     PARTNER,
@@ -143,6 +144,30 @@ def test_smpl_refuses_hostile_pickles(tmp_path):
     with pytest.raises(AnnotationError, match='refused to create an object'):
         read_smpl(path)
     assert not marker.exists()
+
+
+def chumpy_pickle(levels):
+    """Selections from selections, each of which is used twice."""
+    ch, select = b'cchumpy.ch\nCh\n)\x81', b'cchumpy.reordering\nSelect\n)\x81'
+    value = ch + b'}X\1\0\0\0xK\1sb'
+    for i in range(levels):
+        value = (value + b'r' + i.to_bytes(4, 'little') + b'0' + select + b'}(X\1\0\0\0a'
+                 + b'j' + i.to_bytes(4, 'little') + b'X\4\0\0\0idxs' + b'j'
+                 + i.to_bytes(4, 'little') + b'X\x0f\0\0\0preferred_shapeK\1ub')
+    return b'\x80\2}X\x0a\0\0\0v_template' + value + b's.'
+
+
+@pytest.mark.parametrize('content', [
+    chumpy_pickle(60), chumpy_pickle(2000),
+    # a sparse matrix of 8 TB
+    pickle.dumps(dict(v_template=sparse.csc_matrix((10**6, 10**6))), 2),
+], ids=['shared', 'deep', 'large'])
+def test_smpl_refuses_small_files_that_fill_memory(tmp_path, content):
+    path = tmp_path / 'SMPL_NEUTRAL.pkl'
+    path.write_bytes(content)
+    outcome = run_limited(read_smpl, str(path), memory=2**28, seconds=10)
+    assert isinstance(outcome.error, AnnotationError), outcome
+    assert 'more than the limit' in str(outcome.error)
 
 
 def test_smpl_refuses_sparse_matrix_with_bad_indices(tmp_path):
