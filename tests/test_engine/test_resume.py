@@ -238,6 +238,14 @@ def test_resume_keeps_the_best_score(train):
     assert [p.name for p in (train.folder / 'run').glob('best*')] == ['best_score_epoch_2.pth']
 
 
+def test_resume_with_another_metric_forgets_the_best_score(train, text):
+    best = 'default_hooks.checkpoint.save_best'
+    rule = {'default_hooks.checkpoint.rule': 'greater'}
+    train(hooks=[Scores(1.5, 1.9)], **rule, **{EPOCHS: 2, best: 'score'})
+    train(resume='epoch_2.pth', **rule, **{best: 'masked/acc'})  # at most 1
+    assert list((train.folder / 'run').glob('best_masked_acc_epoch_*.pth'))
+
+
 def test_resume_validates_with_the_same_random_numbers(train):
     """Masks of the validation are random, and early stopping and the best score depend on them."""
     class Masks(Hook):

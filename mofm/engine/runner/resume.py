@@ -69,6 +69,11 @@ class ResumeHook(Hook):
                 raise ValueError(f'{error}{self._advice()}') from None
         self._source = source
         _restore_trained_weights(runner, checkpoint)
+        if any(name.startswith(('default_hooks.checkpoint.save_best',
+                                'default_hooks.checkpoint.rule')) for name in self._changes):
+            for values in map(checkpoint['message_hub'].get, ('runtime_info', 'resumed_keys')):
+                for name in [name for name in values if name.startswith('best_')]:
+                    del values[name]  # of another metric
         seed = runner.cfg.get('randomness', {}).get('seed')
         if seed is not None:
             checkpoint['meta']['seed'] = seed  # MMEngine would take that of the checkpoint
