@@ -122,6 +122,10 @@ for _prefix in ('', 'http://', 'https://'):
     CheckpointLoader.register_scheme(prefixes=_prefix, loader=load_local, force=True)
 
 
+def _are_dicts(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(item, dict) for item in values.values())
+
+
 def _check_content(checkpoint: Any, where: str):
     """Raise a ValueError that names the first odd entry of a checkpoint."""
     def check(value: Any, field: str, valid: Callable | type, expected: str):
@@ -155,9 +159,21 @@ def _check_content(checkpoint: Any, where: str):
     check(hub, 'message_hub', dict, 'a dict')
     for name in ('log_scalars', 'runtime_info', 'resumed_keys'):
         check(hub.get(name, {}), f'message_hub.{name}', dict, 'a dict')
-    check(checkpoint.get('optimizer', {}), 'optimizer', dict, 'the state of an optimizer')
-    check(checkpoint.get('param_schedulers', []), 'param_schedulers', lambda states: isinstance(
-        states, (list, dict)), 'the states of schedulers')
+    optimizer = checkpoint.get('optimizer', {})
+    check(optimizer, 'optimizer', dict, 'the state of an optimizer')
+    if 'state' in optimizer or 'param_groups' in optimizer:  # several have names
+        check(optimizer.get('state'), 'optimizer.state', _are_dicts, 'a dict per parameter')
+        check(optimizer.get('param_groups'), 'optimizer.param_groups', lambda groups: isinstance(
+            groups, list) and all(isinstance(group, dict) and isinstance(
+                group.get('params'), list) for group in groups), 'a dict with params per group')
+    schedulers = checkpoint.get('param_schedulers', [])
+    for name, states in schedulers.items() if isinstance(schedulers, dict) else (
+            ('', schedulers), ):
+        check(states, f'param_schedulers{name and f".{ascii(name)}"}', lambda states: isinstance(
+            states, list) and all(isinstance(state, dict) and type(state.get(
+                '_global_step')) is int for state in states), 'a dict per schedule')
+    check(checkpoint.get('resume', {}), 'resume', lambda resume: isinstance(
+        resume, dict) and _are_dicts(resume.get('hooks', {})), 'the states of hooks')
 
 
 def _download(url: str) -> Path:

@@ -176,6 +176,18 @@ def test_resume_that_is_impossible_names_the_settings(train, text, options, mess
         train(resume='preempted.pth', **{EPOCHS: 1}, **options)
 
 
+def test_resume_names_a_state_of_another_shape(train, text):
+    """The optimizer would fail in the first iteration, without the name."""
+    train(stop=2, **{EPOCHS: 1})
+    path = train.folder / 'run/preempted.pth'
+    checkpoint = load(path)
+    checkpoint['optimizer']['state'][0]['exp_avg'] = torch.zeros(3)
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=r'preempted.pth: optimizer.state.\S+.exp_avg: found the '
+                       r'shape torch.Size\(\[3\]\), expected'):
+        train(resume='preempted.pth', **{EPOCHS: 1})
+
+
 PLATEAU = dict(type='ReduceOnPlateauLR', monitor='score', rule='greater', patience=0, factor=0.5)
 
 

@@ -139,7 +139,7 @@ def real_checkpoint(legacy: bool = False) -> bytes:
         state_dict=linear.state_dict(), optimizer=optimizer.state_dict(),
         message_hub=dict(log_scalars=dict(loss=history), runtime_info=dict(n=np.float64(3)),
                          resumed_keys={}),
-        param_schedulers=[dict(milestones=Counter({3: 1}), last=torch.Size([1]))]),
+        param_schedulers=[dict(_global_step=1, milestones=Counter({3: 1}), last=torch.Size([1]))]),
         file, _use_new_zipfile_serialization=not legacy)
     return file.getvalue()
 

@@ -419,7 +419,12 @@ WEIGHT = torch.ones(1, 2)
     (dict(state_dict={}, message_hub=None), 'message_hub: found None'),
     (dict(state_dict={}, message_hub=dict(log_scalars=[])), 'message_hub.log_scalars: found'),
     (dict(state_dict={}, optimizer=[]), 'optimizer: found'),
+    (dict(state_dict={}, optimizer=dict(state={0: 3}, param_groups=[])), 'optimizer.state: fou'),
+    (dict(state_dict={}, optimizer=dict(state={})), 'optimizer.param_groups: found None'),
+    (dict(state_dict={}, optimizer=dict(state={}, param_groups=[{}])), 'param_groups: found ..{}'),
     (dict(state_dict={}, param_schedulers='a'), "param_schedulers: found 'a'"),
+    (dict(state_dict={}, param_schedulers=[{}]), 'param_schedulers: found ..{}., expected a dict'),
+    (dict(state_dict={}, resume=dict(hooks=[])), 'resume: found'),
 ])
 def test_odd_checkpoint_names_file_and_field(tmp_path, content, message):
     torch.save(content, tmp_path / 'a.pth')

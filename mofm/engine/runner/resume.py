@@ -15,6 +15,8 @@ from .access import get_model, is_resumed, loaded_from
 #: What a schedule remembers; everything else in its state is a setting.
 _PROGRESS = {'last_step', '_global_step', '_last_value', 'best', 'num_bad_epochs',
              'cooldown_counter'}
+#: States of an optimizer that have the shape of the parameter.
+_SHAPED = {'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer'}
 
 
 class ResumeHook(Hook):
@@ -113,6 +115,13 @@ class ResumeHook(Hook):
         elif sizes != saved_sizes:
             self._refuse(f'{self._source}: found groups of {saved_sizes} parameters in the '
                          f'optimizer, expected {sizes}')
+        for index, parameter in enumerate(p for group in wrapper.optimizer.param_groups
+                                          for p in group['params']):
+            for name in _SHAPED & saved['state'].get(index, {}).keys() if names else ():
+                shape = getattr(saved['state'][index][name], 'shape', None)
+                if shape != parameter.shape:
+                    self._refuse(f'{self._source}: optimizer.state.{names[index]}.{name}: found '
+                                 f'the shape {shape}, expected {parameter.shape}')
         if sizes != saved_sizes:
             saved['param_groups'] = wrapper.optimizer.state_dict()['param_groups']
 
