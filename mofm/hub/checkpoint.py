@@ -118,8 +118,10 @@ def load_local(filename: str, map_location=None) -> dict:
     return checkpoint
 
 
-for _prefix in ('', 'http://', 'https://'):
-    CheckpointLoader.register_scheme(prefixes=_prefix, loader=load_local, force=True)
+# all of MMEngine, which would read those of other prefixes by itself
+CheckpointLoader.register_scheme(prefixes=(
+    '', 'http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://', 'modelzoo://',
+    'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://'), loader=load_local, force=True)
 
 
 def _are_dicts(values: Any) -> bool:
