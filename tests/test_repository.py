@@ -88,8 +88,9 @@ def test_scripts_install_only_with_hashes():
     assert set(LOCKS) == {path.name for path in (ROOT / 'requirements').glob('*.txt')}
     text = ''.join((ROOT / 'tools' / name).read_text() for name in ('env.sh', 'run_tests.sh'))
     calls = re.findall(r'install [^|&]*? -r ', text.replace('\\\n', ' '))
-    assert len(calls) == 5
+    assert len(calls) == 3
     assert not [call for call in calls if '--require-hashes' not in call]
+    assert len(re.findall(r'locked "\$LOCKS/\w+.txt"', text)) == 3
 
 
 def test_imported_packages_are_declared(declared):

@@ -23,11 +23,13 @@ locks() { cat "$LOCKS"/{lock,torch,torch_cpu}.txt "$ROOT/setup.py"; }
 if ! locks | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
     echo 'Installing pinned packages (about 1.6 GB, 2 to 5 minutes, once)'
     install() { "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on --no-deps "$@"; }
+    # wheels only: a build would fetch tools of its own without hashes
+    locked() { install --only-binary :all: --require-hashes -r "$@"; }
     # of two wheels of OpenCV in one folder the removal of one breaks the other
     "$PYTHON" -m pip uninstall -qqy opencv-python opencv-contrib-python \
-        && install --require-hashes -r "$LOCKS/lock.txt" \
-        && { install -q --require-hashes -r "$LOCKS/torch_cpu.txt" 2> /dev/null \
-             || install --require-hashes -r "$LOCKS/torch.txt"; } \
+        && locked "$LOCKS/lock.txt" \
+        && { locked "$LOCKS/torch_cpu.txt" -q 2> /dev/null \
+             || locked "$LOCKS/torch.txt"; } \
         && install -q --no-build-isolation -e "$ROOT" \
         && locks > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
 fi
