@@ -14,6 +14,7 @@ from mmengine.runner.checkpoint import save_checkpoint
 
 from mofm.engine import AtomicLocalBackend
 from mofm.hub import find_resumable, resumable
+from mofm.hub.torch_file import is_intact, read_torch_file
 
 
 def save(path, value=0, iteration=0, epoch=0):
@@ -180,6 +181,18 @@ def test_find_resumable_puts_checkpoints_without_iteration_last(tmp_path, meta):
     torch.save(dict(meta=meta, state_dict={}), tmp_path / 'epoch_9.pth')
     save(tmp_path / 'epoch_1.pth', iteration=1)
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
+
+
+def test_metadata_is_read_without_the_weights(tmp_path):
+    """So that many large checkpoints cost little; damaged weights show that they are not read."""
+    path = tmp_path / 'epoch_1.pth'
+    save(path, 1, iteration=8)
+    data = path.read_bytes()
+    path.write_bytes(data[:2000] + bytes(8) + data[2008:])
+    assert resumable.read_meta(path)['iter'] == 8
+    assert not is_intact(path)
+    with pytest.raises(ValueError, match='not a readable checkpoint'):
+        read_torch_file(path)
 
 
 @pytest.mark.parametrize('damage', [
