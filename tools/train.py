@@ -93,8 +93,8 @@ def main(args: argparse.Namespace):
         except ValueError as error:
             raise SystemExit(str(error)) from error
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        runner.register_hook(RunIdHook(run['id']))
         runner.register_hook(DataCheckHook())
+        runner.register_hook(RunIdHook(run))
         if args.resume == 'auto':
             resume_newest(runner, run)
         with named(cfg.work_dir):

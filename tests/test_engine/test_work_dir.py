@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mofm.engine.hooks import RunIdHook
-from mofm.engine.runner.work_dir import on_main_process, own_work_dir
+from mofm.engine.runner.work_dir import begin_run, on_main_process, own_work_dir
 from mofm.hub.resumable import find_resumable
 
 
@@ -22,7 +23,8 @@ def save(path, run_id='old', iteration=1, **meta):
 
 def claim(work_dir, *args):
     with own_work_dir(work_dir, *args) as run:
-        return run
+        begin_run(work_dir, run)
+        return dict(run, overwrites=[])
 
 
 def log_of_training(work_dir, time='20260101_000000'):
@@ -71,6 +73,40 @@ def test_overwrite_deletes_files_of_the_run_and_no_others(used):
     assert not (used / '20260101_000000').exists()
 
 
+def test_overwrite_by_a_command_that_fails_at_its_start_deletes_nothing(used):
+    before, old = names(used), json.loads((used / 'run.json').read_text())
+    with suppress(KeyError), own_work_dir(used, None, True) as run:
+        assert run['overwrites']
+        raise KeyError('no data')
+    assert names(used) == before
+    assert claim(used, 'auto') == old
+
+
+def test_overwrite_that_is_killed_at_its_start_is_not_resumed_as_the_run_before(used):
+    child = os.fork()
+    if not child:
+        with own_work_dir(used, None, True):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert {'epoch_1.pth', 'epoch_2.pth'} <= names(used)
+    run = claim(used, 'auto')
+    assert find_resumable(used, run['id']) is None
+    assert not {'epoch_1.pth', 'epoch_2.pth'} & names(used)
+
+
+def test_overwrite_of_a_foreign_run_file_deletes_no_other_files(tmp_path):
+    """A work dir from elsewhere that names files to delete."""
+    work_dir = tmp_path / 'work'
+    save(work_dir / 'epoch_1.pth', 'id')
+    for name in ('mine.txt', 'work/mine.txt', 'epoch_2.pth'):
+        (tmp_path / name).write_text('mine')
+    (work_dir / 'run.json').write_text(json.dumps(dict(id='id', overwrites=[
+        '../mine.txt', 'mine.txt', str(tmp_path / 'mine.txt'), '../epoch_2.pth', {}, 7])))
+    claim(work_dir, 'auto')
+    assert names(tmp_path) == {'mine.txt', 'epoch_2.pth', 'work/mine.txt', 'work/epoch_1.pth',
+                               'work/run.json', 'work/run.lock'}
+
+
 def test_overwrite_keeps_files_of_others_in_the_folder_of_a_log(used):
     (used / '20260101_000000/notes.txt').write_text('mine')
     claim(used, None, True)
@@ -97,8 +133,8 @@ def test_overwrite_that_is_killed_is_finished_before_the_new_run_resumes(used, m
     """Otherwise weights of the old run pass for those of the new one."""
     child = os.fork()
     if not child:
-        monkeypatch.setattr('mofm.engine.runner.work_dir._remove',
-                            lambda path: os.kill(os.getpid(), signal.SIGKILL))
+        monkeypatch.setattr('mofm.engine.runner.work_dir._delete',
+                            lambda *args: os.kill(os.getpid(), signal.SIGKILL))
         claim(used, None, True)
     os.waitpid(child, 0)
     assert {'epoch_1.pth', 'epoch_2.pth'} <= names(used)
@@ -201,7 +237,7 @@ def test_best_checkpoint_of_a_copied_work_dir_is_its_own(used, tmp_path_factory)
     copy = tmp_path_factory.mktemp('copy')
     checkpoint = dict(message_hub=dict(runtime_info=dict(
         best_ckpt=str(used / 'best_acc_top1_epoch_2.pth'), best_ckpt_acc=None, iter=3)))
-    RunIdHook('id').after_load_checkpoint(
+    RunIdHook(dict(id='id')).after_load_checkpoint(
         SimpleNamespace(_resume=True, work_dir=str(copy)), checkpoint)
     assert checkpoint['message_hub']['runtime_info'] == dict(
         best_ckpt=str(copy / 'best_acc_top1_epoch_2.pth'), best_ckpt_acc=None, iter=3)

@@ -265,6 +265,9 @@ def test_second_training_in_a_work_dir_is_refused_until_overwrite(config, traine
     assert written.read_bytes() == before[written]  # the config of the training
     log = max(work_dir.glob('*/report.html')).parent / 'vis_data/config.py'
     assert Config.fromfile(log).test_dataloader.batch_size == 3
+    with pytest.raises(ValueError, match='found label 0 only'):
+        here('train.py', *command, '--overwrite', *tail, 'train_dataloader.dataset.num_clips=1')
+    assert len(list(work_dir.glob('*.pth'))) == 2
     here('train.py', *command, '--overwrite', *tail)
     assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
     run = json.loads((work_dir / 'run.json').read_text())['id']

@@ -2,26 +2,35 @@
 
 from pathlib import Path
 
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 
 from mofm.engine.runner.access import is_resumed
+from mofm.engine.runner.work_dir import begin_run
 
 
 class RunIdHook(Hook):
-    """ID of the run in ``meta.run_id`` of its checkpoints, see :func:`own_work_dir`.
+    """ID of the run in ``meta.run_id`` of its checkpoints.
 
     ``tools/train.py`` registers it.
 
     Args:
-        run_id (str, optional): ID, None for a run of version 0.2.
+        run (dict): The run, see :func:`own_work_dir`.
     """
 
-    def __init__(self, run_id: str | None):
-        self.run_id = run_id
+    priority = 'LOWEST'  # begins after the checks of other hooks
+
+    def __init__(self, run: dict):
+        self.run = run
+
+    @master_only
+    def before_train(self, runner):
+        """Begin the run in its work dir."""
+        begin_run(runner.work_dir, self.run)
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         """Add the ID."""
-        checkpoint['meta']['run_id'] = self.run_id
+        checkpoint['meta']['run_id'] = self.run['id']
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Look for the best checkpoints, which later ones replace, in this work dir.

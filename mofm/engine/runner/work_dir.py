@@ -45,7 +45,9 @@ def own_work_dir(work_dir: str | Path, resume: str | None = None,
                  overwrite: bool = False) -> Iterator[dict]:
     """Own a work dir during a training, alone.
 
-    A work dir without checkpoints is free. Results of tests and other files do not matter.
+    A work dir without checkpoints is free. Results of tests and other files do not matter. Nothing
+    is deleted before :func:`begin_run`: a command that fails at its start leaves the run before as
+    it was. If it is killed, the next one finishes the deletion and never resumes that run.
 
     Args:
         work_dir (str or Path): Folder, made if needed.
@@ -55,7 +57,7 @@ def own_work_dir(work_dir: str | Path, resume: str | None = None,
 
     Yields:
         dict: ``id`` of the run, None for one of version 0.2; ``resumed_from``, a checkpoint of
-        another folder that the run starts from, or None.
+        another folder that the run starts from, or None; ``overwrites``, the files to delete.
 
     Raises:
         ValueError: If another process trains in the folder, another run has checkpoints there, or
@@ -72,9 +74,21 @@ def own_work_dir(work_dir: str | Path, resume: str | None = None,
             except LockedError as error:
                 raise ValueError(f'{work_dir}: another training writes here ({error}); wait for '
                                  'its end, or set another --work-dir') from None
-            return _claim(work_dir, resume, overwrite)
+            path = work_dir / 'run.json'
+            before = path.read_bytes() if path.is_file() else None
+            run = _claim(work_dir, resume, overwrite)
+            _write(work_dir, run)
+            stack.callback(_restore, work_dir, run, before)
+            return run
 
         yield on_main_process(claim)
+
+
+def _restore(work_dir: Path, run: dict, before: bytes | None):
+    """Write back the run before, if its files were not deleted."""
+    if run['overwrites'] and _read_run(work_dir) == run:
+        path = work_dir / 'run.json'
+        path.unlink() if before is None else path.write_bytes(before)
 
 
 def _claim(work_dir: Path, resume: str | None, overwrite: bool) -> dict:
@@ -87,9 +101,10 @@ def _claim(work_dir: Path, resume: str | None, overwrite: bool) -> dict:
         ids = [meta.get('run_id') for meta in saved.values() if meta is not None]
         run = _run(*(ids or [uuid.uuid4().hex])[:1])
     elif run['overwrites']:  # deletion that was killed
-        _delete(work_dir, saved, run['overwrites'])
+        _delete(work_dir, run['overwrites'])
         saved = _existing(work_dir)
-    own = _of_runs(saved, [run['id']])
+    own = {path: meta for path, meta in saved.items()
+           if meta is None or meta.get('run_id') == run['id']}
     source = work_dir.resolve() / Path(resume or '').name
     if resume == 'auto':
         run['overwrites'] = []
@@ -99,8 +114,7 @@ def _claim(work_dir: Path, resume: str | None, overwrite: bool) -> dict:
             raise ValueError(f'{work_dir}: found later checkpoints than {source.name} '
                              f'({_names(later)}); add --overwrite to delete them, or set another '
                              '--work-dir')
-        for path in later:
-            _remove(path)
+        run['overwrites'] = [path.name for path in later]
     else:
         if saved and not overwrite:
             raise ValueError(f'{work_dir}: belongs to another training ({_names(saved)}); add '
@@ -110,11 +124,16 @@ def _claim(work_dir: Path, resume: str | None, overwrite: bool) -> dict:
         if foreign:
             raise ValueError(f'{work_dir}: found checkpoints of several trainings '
                              f'({_names(foreign)}); move those to keep elsewhere')
-        old, run = run['id'], _run(uuid.uuid4().hex, resume and os.path.abspath(resume))
-        _write(work_dir, dict(run, overwrites=[old]))
-        _delete(work_dir, own, [old], logs=overwrite)
-    _write(work_dir, run)
+        run = _run(uuid.uuid4().hex, resume and os.path.abspath(resume))
+        run['overwrites'] = ['last_checkpoint', *(path.name for path in own)]
+        run['overwrites'] += _logs(work_dir) if overwrite else []
     return run
+
+
+def begin_run(work_dir: str | Path, run: dict):
+    """Delete what the run of an owned work dir overwrites."""
+    _delete(Path(work_dir), run['overwrites'])
+    _write(work_dir, dict(run, overwrites=[]))
 
 
 def _run(run_id: str | None, resumed_from: str | None = None) -> dict:
@@ -137,9 +156,9 @@ def _read_run(work_dir: Path) -> dict | None:
     return run
 
 
-def _write(work_dir: Path, run: dict):
+def _write(work_dir: str | Path, run: dict):
     """Write the run of a work dir."""
-    put_text(json.dumps(run, indent=1), work_dir / 'run.json')
+    put_text(json.dumps(run, indent=1), Path(work_dir) / 'run.json')
 
 
 def _existing(work_dir: Path) -> dict[Path, dict | None]:
@@ -148,29 +167,26 @@ def _existing(work_dir: Path) -> dict[Path, dict | None]:
     return {path: meta for path, meta in listed.items() if path.exists()}
 
 
-def _of_runs(checkpoints: dict, ids: list) -> dict[Path, dict | None]:
-    """Select the checkpoints of some runs, and the unreadable ones."""
-    return {path: meta for path, meta in checkpoints.items()
-            if meta is None or meta.get('run_id') in ids}
-
-
-def _delete(work_dir: Path, checkpoints: dict, ids: list, logs: bool = True):
-    """Delete checkpoints of some runs, and the files of their logs; no others."""
-    (work_dir / 'last_checkpoint').unlink(missing_ok=True)
-    for path in _of_runs(checkpoints, ids):
-        _remove(path)
-    for scalars in work_dir.glob('*_*/vis_data/scalars.json') if logs else ():
+def _logs(work_dir: Path) -> list[str]:
+    """List the files of the logs of trainings."""
+    found = []
+    for scalars in work_dir.glob('*_*/vis_data/scalars.json'):
         folder = scalars.parents[1]
-        for path in (scalars, scalars.with_name('config.py'), folder / f'{folder.name}.log'):
+        found += [scalars, scalars.with_name('config.py'), folder / f'{folder.name}.log']
+    return [path.relative_to(work_dir).as_posix() for path in found]
+
+
+def _delete(work_dir: Path, names: list):
+    """Delete files of a training; names of others are ignored, as ``run.json`` may be foreign."""
+    deletable = [path.name for path in _existing(work_dir)] + ['last_checkpoint', *_logs(work_dir)]
+    for path in (work_dir / name for name in deletable if name in names):
+        if path.is_dir():
+            shutil.rmtree(path)  # a file per rank
+        else:
             path.unlink(missing_ok=True)
-        for empty in (scalars.parent, folder):
+        for folder in path.relative_to(work_dir).parents[:-1]:
             with suppress(OSError):  # has files of others
-                empty.rmdir()
-
-
-def _remove(path: Path):
-    """Remove a checkpoint, a file or a folder with a file per rank."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                (work_dir / folder).rmdir()
 
 
 def _names(paths: Iterable[Path]) -> str:
