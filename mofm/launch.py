@@ -27,8 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def config_from_args(args: argparse.Namespace) -> Config:
     """Load the config with the overrides of the command line, ready for a Runner."""
-    import torch  # not for --help
-
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
         cfg = load_config(args.config, args.cfg_options)
@@ -41,8 +39,8 @@ def config_from_args(args: argparse.Namespace) -> Config:
             loader.persistent_workers = False  # invalid with num_workers=0
     if args.launcher == 'pytorch':
         end_with_parent(int(os.environ.get('MOFM_LAUNCHER', os.getppid())))
-    if args.launcher != 'none' and not torch.cuda.is_available():
-        use_gloo(cfg)
+    if args.launcher != 'none':
+        use_gloo_on_cpu(cfg)
     return cfg
 
 
@@ -85,10 +83,12 @@ def join_processes(cfg: Config):
         init_dist(cfg.launcher, **cfg.env_cfg.get('dist_cfg', {}))
 
 
-def use_gloo(cfg: Config):
+def use_gloo_on_cpu(cfg: Config):
     """Use Gloo for several processes without a GPU, which MMEngine's launcher lacks."""
-    import torch
+    import torch  # not for --help and print_config.py
 
+    if torch.cuda.is_available():
+        return
     if cfg.launcher == 'pytorch':
         torch.distributed.init_process_group('gloo')
     cfg.env_cfg.dist_cfg = ConfigDict(backend='gloo')

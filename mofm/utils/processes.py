@@ -6,12 +6,15 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def end_with_parent(parent: int | None = None):
@@ -75,7 +78,7 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
             return
 
     try:
-        block([signal.SIGINT])  # until the process ignores it
+        block(_SIGNALS)  # until the process has handlers of its own
         try:
             for _ in range(workers):
                 ours, theirs = context.Pipe()
@@ -83,7 +86,7 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
                 running[ours].start()
                 theirs.close()  # a dead process is the end of the file
         finally:
-            unblock([signal.SIGINT])
+            unblock(_SIGNALS)
         for pipe in running:
             with suppress(BrokenPipeError):
                 pipe.send(function)
@@ -115,8 +118,11 @@ def _work(pipe: Connection, parent: int | None):
     """Call the function for the received items until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    unblock([signal.SIGINT])
-    end_with_parent(parent)
+    unblock(_SIGNALS)
+    if parent is not None and sys.platform == 'linux':
+        end_with_parent(parent)
+    else:
+        threading.Thread(target=_watch_parent, daemon=True).start()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         function = pipe.recv()
         while True:
@@ -130,3 +136,9 @@ def _work(pipe: Connection, parent: int | None):
                 except Exception:
                     answer = answer[0], RuntimeError(f'{type(error).__name__}: {error}')
             pipe.send(answer)
+
+
+def _watch_parent():
+    """End this process with its parent."""
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

@@ -61,7 +61,7 @@ class _Ending:
     def swallowed(cls, unraisable):
         """Raise again what was raised in a destructor or a callback, where exceptions end."""
         if cls.signum is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            if not cls.explained:
+            if cls.signum is None and not cls.explained:  # no consequence of the end
                 sys.__unraisablehook__(unraisable)
             return
         signum, cls.signum = cls.signum, None

@@ -12,6 +12,7 @@ from mofm.registry import SOURCES
 from mofm.sources import prepare as module
 from mofm.sources.base import FolderSource
 from mofm.sources.prepare import prepare
+from tests.test_sources.kill_prepare import check_kills
 from tests.test_sources.numbers_source import Numbers
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/data/prepare.py'
@@ -139,6 +140,7 @@ def test_prepare_needs_memory_of_one_part(tmp_path):
     code = f'''
 import resource, sys
 from mofm.sources.prepare import prepare
+from tests.test_sources.kill_prepare import check_kills
 from tests.test_sources.numbers_source import Numbers
 source = Numbers({str(folder(tmp_path / 'in', 40, **{f'{i:02}': '24000' for i in range(40)}))!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -224,3 +226,9 @@ def test_prepare_tool_reports_problems_and_formats(tool, tmp_path):
         tool('numbers', path, tmp_path / 'out.pkl', '--format', 'arrow')
     with pytest.raises(SystemExit, match='04.txt: frames'):
         tool('numbers', path, tmp_path / 'out.pkl', '--strict')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['prepare', 'extract'])
+def test_killed_work_ends_with_the_bytes_of_an_unbroken_one(tmp_path, kind):
+    assert sum(check_kills(tmp_path / kind, kind, 3, seed=1).values()) == 3

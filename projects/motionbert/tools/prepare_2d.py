@@ -22,6 +22,8 @@ def main(argv=None):
     parser.add_argument('input', type=Path, help='folder or zip file of the native files')
     parser.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
     args = parser.parse_args(argv)
+    import projects.motionbert.lifting.sources  # noqa: F401  registers the readers
+
     source = SOURCES.get(args.source)(args.input)
     annotations = [ann for ann, _ in tqdm(iter(source), 'Tracks', mininterval=1)]
     if source.problems:

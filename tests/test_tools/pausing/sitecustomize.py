@@ -1,0 +1,20 @@
+"""Python that pauses at an event, for tests of interruptions; see ``interrupted.py``."""
+
+import os
+import sys
+import time
+
+_EVENT, _WORD, _MARK = os.environ['PAUSE'].split(' ')
+_paused = False
+
+
+def _pause(event: str, arguments: tuple):
+    global _paused
+    if event == _EVENT and not _paused and any(_WORD in str(v) for v in arguments[:2]):
+        _paused = True
+        with open(_MARK, 'a') as file:
+            file.write(str(os.getpid()))
+        time.sleep(60)
+
+
+sys.addaudithook(_pause)
