@@ -120,5 +120,6 @@ def test_second_prepare_on_one_output_is_refused(files):
         done = run(sys.executable, ROOT / 'tools/data/prepare.py', 'mmpose', files / 'poses',
                    files / 'out.pkl', check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f'error: {files}/out.pkl: being written by process {os.getpid()}')
+    assert done.stderr.startswith(
+        f'error: {files}/out.pkl: being written by process {os.getpid()}')
     assert not (files / 'out.pkl.parts').exists()

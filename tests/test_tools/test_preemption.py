@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
 
+from mofm.engine.hooks import PreemptionHook
+from mofm.engine.runner.train_loop import ResumableTrainLoop
 from mofm.hub.checkpoint import load_local
 from tests.test_tools.tool_runner import ROOT, bash, environment
 
@@ -169,3 +172,18 @@ def test_preempted_processes_stop_at_the_same_iteration(random_config, tmp_path)
     done = bash('dist_train.sh', random_config, 2, '--resume', '--work-dir', work_dir, *OPTIONS)
     assert f'resumed epoch: {meta["epoch"]}, iter: {meta["iter"]}' in done.stdout
     check_same_end(work_dir, unbroken)
+
+
+def test_sigterm_is_blocked_while_workers_start():
+    """Until the first batch has arrived; a worker that ends before it reads would hang Python."""
+    runner = SimpleNamespace(train_loop=ResumableTrainLoop.__new__(ResumableTrainLoop),
+                             val_loop=None)
+    runner.train_loop.dataloader = SimpleNamespace(worker_init_fn=None)
+    hook, blocked = PreemptionHook(), []
+    steps = (hook.before_train, hook.before_train_epoch, lambda r: hook.before_train_iter(r, 0),
+             hook.before_val_epoch, lambda r: hook.before_val_iter(r, 0), hook.before_val_epoch,
+             hook.after_train)
+    for step in steps:
+        step(runner)
+        blocked.append(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    assert blocked == [False, True, False, True, False, True, False]

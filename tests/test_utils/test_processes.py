@@ -62,3 +62,29 @@ def test_workers_end_with_their_killed_parent(tmp_path, method):
     while session(parent.pid) and time.monotonic() < end:
         time.sleep(.05)
     assert not session(parent.pid)
+
+
+BORN = """
+import multiprocessing, signal
+from mofm.utils.processes import block, unblock
+def masked(*_):
+    print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []), flush=True)
+if __name__ == '__main__':
+    multiprocessing.set_start_method('spawn')
+    block([signal.SIGTERM])
+    process = multiprocessing.Process(target=masked)
+    process.start()
+    process.join()
+    masked()
+    unblock([signal.SIGTERM])
+    masked()
+"""
+
+
+@pytest.mark.slow
+def test_spawned_process_is_born_with_blocked_signals(tmp_path):
+    """The first one starts Python's tracker of resources, which unblocks them."""
+    (tmp_path / 'born.py').write_text(BORN)
+    done = subprocess.run([sys.executable, tmp_path / 'born.py'], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout.split() == ['True', 'True', 'False']
