@@ -83,7 +83,8 @@ def _prepare(source: Source, path: Path, workers: int | None,
     size = max(1, -(-len(source.files) // _PARTS))
     parts = [source.files[i:i + size] for i in range(0, len(source.files), size)]
     folder = _parts_folder(source, path)
-    todo = [i for i in range(len(parts)) if not (folder / f'{i}.arrow').exists()]
+    todo = [i for i in range(len(parts))  # the removal of both files may be interrupted
+            if not all((folder / f'{i}{suffix}').exists() for suffix in ('.arrow', '.json'))]
     report = Prepared(len(source.files))
     report.resumed = len(source.files) - sum(len(parts[i]) for i in todo)
     progress(report.resumed)

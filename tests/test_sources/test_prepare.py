@@ -78,6 +78,17 @@ def test_prepare_resumes_after_interruption(tmp_path, workers):
     assert [ann['total_frames'] for ann in data['annotations']] == list(range(1, 21))
 
 
+@pytest.mark.parametrize('gone', ['2.json', '2.arrow'])
+def test_prepare_converts_a_part_with_one_file_again(tmp_path, monkeypatch, gone):
+    """A process that is killed while it removes the parts leaves one."""
+    monkeypatch.setattr(module, '_remove_parts', lambda folder: (folder / gone).unlink())
+    source = Numbers(folder(tmp_path / 'in', 20))
+    prepare(source, tmp_path / 'out.pkl', 0)
+    expected = (tmp_path / 'out.pkl').read_bytes()
+    assert prepare(source, tmp_path / 'out.pkl', 0).resumed == 16
+    assert (tmp_path / 'out.pkl').read_bytes() == expected
+
+
 def test_prepare_ignores_parts_of_another_source(tmp_path):
     first = Numbers(folder(tmp_path / 'in', 20, **{'19': 'stop'}))
     with pytest.raises(KeyboardInterrupt):
