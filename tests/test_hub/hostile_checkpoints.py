@@ -118,6 +118,7 @@ def write(path: Path, program: bytes, protocol: bytes = b'\x80\x02', compression
     with zipfile.ZipFile(path, 'w', compression) as archive:
         archive.writestr('a/data.pkl', protocol + program + STOP)
         archive.writestr('a/byteorder', b'little')
+        archive.writestr('a/version', b'3\n')
         for key, content in (records or {'0': np.float32([1, 2, 3]).tobytes()}).items():
             archive.writestr(f'a/data/{key}', content)
     return path

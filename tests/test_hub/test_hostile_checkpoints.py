@@ -65,6 +65,8 @@ def shared(levels: int, first: bytes, last: bytes = b'') -> bytes:
 ATTACKS = {
     # other memory
     'call of ndarray': call('numpy ndarray', ints(1), OBJECTS, raw(bytes(8))),
+    'call of ndarray with pointers': entry('state_dict', call('numpy ndarray', ints(1), call(
+        'numpy dtype', text('O8')), raw(b'A' * 8))),
     'array of objects': array((1, ), OBJECTS),
     'huge array of objects': call('numpy ndarray', ints(2**29), text('O8')),
     'array type with fields': array((1, ), call('numpy dtype', text('V8')) + tuple_of(
