@@ -431,7 +431,7 @@ WEIGHT = torch.ones(1, 2)
     (dict(state_dict={}, optimizer=[]), 'optimizer: found'),
     (dict(state_dict={}, optimizer=dict(state={0: 3}, param_groups=[])), 'optimizer.state: fou'),
     (dict(state_dict={}, optimizer=dict(state={})), 'optimizer.param_groups: found None'),
-    (dict(state_dict={}, optimizer=dict(state={}, param_groups=[{}])), 'groups: found .{}..*params'),
+    (dict(state_dict={}, optimizer=dict(state={}, param_groups=[{}])), 'groups: found .{}..*par'),
     (dict(state_dict={}, param_schedulers='a'), "param_schedulers: found 'a'"),
     (dict(state_dict={}, param_schedulers=[{}]), r'param_schedulers: found \[{}\], expected'),
     (dict(state_dict={}, resume=dict(hooks=[])), 'resume: found'),
