@@ -9,10 +9,9 @@ import copy
 import json
 import logging
 import os
-import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ from mofm.datasets.transforms.thermal_cube import fit_canvas
 from mofm.models import MoFMBackbone
 from mofm.registry import DATASETS, INFERENCERS, TRANSFORMS
 from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
+from mofm.utils.files import remove_unfinished, temporary_folder
+from mofm.utils.locks import hold_output
 from mofm.version import __version__
 
 from .inferencers import BaseInferencer
@@ -255,9 +256,8 @@ def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> 
     program.model.metadata_props.update({name: str(value) for name, value in metadata.items()})
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with _parts(path) as folder:
         written = Path(folder, path.name)
         program.save(written, external_data=weights > 1.9e9)  # protobuf ends at 2 GiB
         _forget_shapes(written)
@@ -268,6 +268,15 @@ def export_onnx(model: BaseModel, path: str | Path, tolerance: float = 1e-4) -> 
         for file in Path(folder).iterdir():
             os.replace(file, path.with_name(file.name))
     return difference
+
+
+@contextmanager
+def _parts(path: Path) -> Iterator[Path]:
+    """Make a folder for a file that this process alone writes, and its weights."""
+    with hold_output(path):
+        remove_unfinished(path)
+        with temporary_folder(path) as folder:
+            yield folder
 
 
 def _forget_shapes(path: Path):
@@ -299,7 +308,7 @@ def quantize_onnx(path: str | Path, quantized: str | Path):
 
     path, quantized = Path(path), Path(quantized)
     large = Path(f'{path}.data').exists()
-    with tempfile.TemporaryDirectory(dir=quantized.parent) as folder, _quiet():
+    with _parts(quantized) as folder, _quiet():
         prepared, written = Path(folder, 'prepared.onnx'), Path(folder, quantized.name)
         # computes what is constant, such as transposed weights
         quant_pre_process(path, prepared, skip_symbolic_shape=True, save_as_external_data=large)
