@@ -208,6 +208,13 @@ def test_resume_from_another_folder_starts_a_run_that_remembers_it(used, tmp_pat
         claim(work_dir, str(used / 'epoch_1.pth'))
 
 
+def test_unfinished_files_of_killed_processes_are_removed(tmp_path):
+    for name in ('run.json.01234567.tmp', 'epoch_3.pth.01234567.tmp', 'mine.tmp'):
+        (tmp_path / name).write_text('half')
+    claim(tmp_path)
+    assert names(tmp_path) == {'run.json', 'run.lock', 'mine.tmp'}
+
+
 def test_two_runs_at_the_same_time_are_refused_by_the_process(tmp_path):
     with own_work_dir(tmp_path), pytest.raises(
             ValueError, match=f'another training writes here .*process {os.getpid()} on'):

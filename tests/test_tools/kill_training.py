@@ -71,7 +71,10 @@ class Training:
 
     def __init__(self, config: Path, work_dir: Path, processes: int, at_write: int = 0):
         options = ['--work-dir', str(work_dir), '--resume']
+        self.code: int | None = None
         self.log = work_dir.with_suffix('.log')
+        self.log.touch()
+        self.start = len(self.log.read_text())
         if processes > 1:
             env = dict(os.environ, PYTHON=sys.executable, OMP_NUM_THREADS='1',
                        PYTHONPATH=str(ROOT), **({_WRITE: str(at_write)} if at_write else {}))
@@ -111,12 +114,12 @@ class Training:
 
     def ended(self) -> bool:
         """Return whether the process has ended, with its ``code``."""
-        if self.process is not None:
+        if self.code is None and self.process is not None:
             self.code = self.process.poll()
-            return self.code is not None
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        self.code = os.waitstatus_to_exitcode(status) if pid else None
-        return bool(pid)
+        elif self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code is not None
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; return whether it came."""
@@ -224,20 +227,25 @@ def kill_trainings(config: Path, folder: Path, kills: int, processes: int, seed:
             kind = 'none'
         at_write = rng.randint(1, 3) if kind == 'SIGKILL at write' else 0
         training = Training(config, work_dir, processes, at_write)
-        if kind.startswith('SIG') and not at_write \
-                and not training.wait(rng.uniform(0.2, 1.1) * seconds):
+        killed = False
+        if kind in ('SIGKILL', 'SIGTERM') and not training.wait(rng.uniform(0.2, 1.1) * seconds):
+            killed = True
             training.kill(getattr(signal, kind), rng.randint(0, processes if processes > 1 else 0))
         if not training.wait(TIMEOUT):
             raise SystemExit(f'{training.log}: did not end')
         started.append(training)
+        # torchrun names the signal that ended a process
+        killed |= bool(at_write) and (training.code == -signal.SIGKILL or 'Signal 9 (SIGKILL)'
+                                      in training.log.read_text()[training.start:])
         ended = training.code == 0 and (work_dir / f'epoch_{EPOCHS}.pth').exists()
         if ended:
             check_same_end(work_dir, unbroken)
             done += 1
             while started:
                 started.pop().require_no_orphans()
-        elif kind == 'none':
-            raise SystemExit(f'{training.log}: failed after {sum(counts.values())} kills')
+        elif not killed:
+            raise SystemExit(f'{training.log}: failed after {sum(counts.values())} kills:\n'
+                             + training.log.read_text()[-2000:])
         else:
             counts[kind] = counts.get(kind, 0) + 1
     return dict(kills=counts, trainings=done)

@@ -74,6 +74,9 @@ def own_work_dir(work_dir: str | Path, resume: str | None = None,
             except LockedError as error:
                 raise ValueError(f'{work_dir}: another training writes here ({error}); wait for '
                                  'its end, or set another --work-dir') from None
+            for name in ('run.json', 'last_checkpoint', '*.pth'):
+                for unfinished in work_dir.glob(f'{name}.????????.tmp'):  # of killed processes
+                    unfinished.unlink()
             path = work_dir / 'run.json'
             before = path.read_bytes() if path.is_file() else None
             run = _claim(work_dir, resume, overwrite)
