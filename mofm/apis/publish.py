@@ -99,9 +99,12 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         training=training, train=train, license=license, metrics=rows,
         tags=[task.task.replace('_', '-')] if task else [],
         has_classes=bool(task and task.names_classes))
-    files = {weights.name: blob, 'config.json': json.dumps(described, indent=2) + '\n',
-             'labels.txt': labels and '\n'.join(labels) + '\n', 'README.md': str(card)}
-    _write(out, {name: content for name, content in files.items() if content})
+    files: dict[str, bytes | str] = {
+        weights.name: blob, 'config.json': json.dumps(described, indent=2) + '\n',
+        'README.md': str(card)}
+    if labels:
+        files['labels.txt'] = '\n'.join(labels) + '\n'
+    _write(out, files)
     return Published(weights, [part for part in TRAINING if part in content])
 
 

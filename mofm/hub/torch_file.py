@@ -15,7 +15,7 @@ import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -98,7 +98,7 @@ def _statistic(owner: Any, name: Any):
 
 def _set_versions(target: OrderedDict, state: Any):
     """Set the versions of the modules of a state dict."""
-    metadata = state.get('_metadata') if type(state) is dict else None
+    metadata: Any = state.get('_metadata') if type(state) is dict else None
     _require(isinstance(metadata, dict) and all(
         type(key) is str and isinstance(item, dict)
         and type(item.get('version')) in (int, type(None)) for key, item in metadata.items()),
@@ -308,7 +308,7 @@ def _records(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     return records
 
 
-def _as_bytes(values: Tensor) -> np.ndarray:
+def _as_bytes(values: Tensor) -> Any:
     return values.view(torch.uint8).numpy()
 
 
@@ -324,15 +324,15 @@ def _read_zip(path: Path, device: torch.device, ignore: bool) -> Any:
         records = _records(archive, path.stat().st_size)
 
         def load(key: str, dtype: torch.dtype, numel: int) -> Tensor:
-            info = records.get(f'data/{key}')
+            info: Any = records.get(f'data/{key}')
             _require(info is not None and info.file_size == numel * dtype.itemsize,
                      'a storage of {} values of type {} with {} bytes', numel, dtype,
                      info and info.file_size)
             if device.type == 'meta':
                 return torch.empty(numel, dtype=dtype, device=device)
             values = torch.empty(numel, dtype=dtype)
-            target = memoryview(_as_bytes(values))
-            with archive.open(info) as file:  # compares the checksum at the end
+            target = _as_bytes(values)
+            with cast(Any, archive.open(info)) as file:  # compares the checksum at the end
                 for start in range(0, len(target), _CHUNK):
                     file.readinto(target[start:start + _CHUNK])
             return _on_device(values, device)
