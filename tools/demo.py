@@ -64,14 +64,18 @@ def pose_extractor(args: argparse.Namespace):
     return network.PoseExtractor(**{k: v for k, v in names.items() if v}, boxes=boxes)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files of an input."""
+    return [*path.rglob('*')] if path.is_dir() else [path]
+
+
 def videos_of(inputs: list) -> dict[str, Path]:
     """Find videos among the inputs, by the names of their results."""
     from mofm.pose_estimation.video import IMAGES, VIDEOS, find_videos
 
     found = {}
     for path in map(Path, inputs):
-        files = path.rglob('*') if path.is_dir() else [path]
-        if any(file.suffix.lower() in VIDEOS | IMAGES for file in files):
+        if any(file.suffix.lower() in VIDEOS | IMAGES for file in files_of(path)):
             found.update(find_videos(path))
     return found
 
@@ -104,7 +108,9 @@ def main(argv=None):
                                   args.cfg_options)
     task = inferencer.task(args.task)
     args.out.mkdir(parents=True, exist_ok=True)
-    videos, used, written, rows = videos_of(args.input), {}, [], []
+    videos, written, rows = videos_of(args.input), [], []
+    used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
+            if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
     results = task.iter(
         args.input, window=args.window, stride=args.stride, fps=args.fps,
         model_fps=args.model_fps, layout=args.layout, split=args.split,

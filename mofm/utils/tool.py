@@ -1,8 +1,9 @@
 """Tools end in one line: after an interruption, an error of the user, a full disk.
 
-A tool imports this module first: until :func:`run_tool` an interruption ends the process at once.
+A tool imports this module first: before and after :func:`run_tool` an interruption ends it.
 """
 
+import atexit
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 _SIGNALS = {signal.SIGINT: 'Interrupted', signal.SIGTERM: 'Terminated'}
 
@@ -22,18 +24,26 @@ class _Ending:
         signum (int or None): The signal.
         hint (str): What the user may do.
         explained (bool): An error has been explained; those of destructors follow from it.
+        said (bool): The line has been printed.
     """
 
     process = os.getpid()
     signum = None
     hint = ''
-    explained = False
+    explained = said = False
+
+    @classmethod
+    def say(cls, signum: int):
+        """Print the line, once."""
+        if not cls.said and os.environ.get('RANK', '0') == '0':
+            cls.said = True
+            print(f'{_SIGNALS[signal.Signals(signum)]}{cls.hint}', file=sys.stderr, flush=True)
 
     @classmethod
     def now(cls, signum: int):
         """End the process with a line."""
-        if os.environ.get('RANK', '0') == '0':
-            os.write(2, f'{_SIGNALS[signal.Signals(signum)]}{cls.hint}\n'.encode())
+        with suppress(OSError, RuntimeError):  # closed, or interrupted while it is written
+            cls.say(signum)
         os._exit(128 + signum)
 
     @classmethod
@@ -100,9 +110,10 @@ def _imported_by_script() -> bool:
     return frame is not None and frame.f_globals.get('__name__') == '__main__'
 
 
-_before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
 if _imported_by_script() and threading.current_thread() is threading.main_thread():
     _handle(_Ending.leave)
+    # the last of all, as it is the first: then Python would restore the default, an exit by signal
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = ''):
@@ -119,14 +130,17 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
     if threading.current_thread() is not threading.main_thread():
         main()
         return
-    _Ending.process, _Ending.signum, _Ending.explained = os.getpid(), None, False
+    _Ending.process, _Ending.signum = os.getpid(), None
+    _Ending.explained = _Ending.said = False
     _Ending.hint = f'; {hint}' if hint else ''
     hook, sys.unraisablehook = sys.unraisablehook, _Ending.swallowed
+    before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
     _handle(_Ending.unwind)
     try:
         code = _run(main, errors)
     finally:
-        for signum, handler in _before.items():
+        _Ending.hint = ''
+        for signum, handler in before.items():
             if handler is not None:
                 signal.signal(signum, handler)
         sys.unraisablehook = hook
@@ -147,8 +161,7 @@ def _run(main: Callable[[], object], errors: tuple) -> object:
         if _Ending.signum is None:
             return _explain(error, errors)
     signum = _Ending.signum or signal.SIGINT
-    if os.environ.get('RANK', '0') == '0':
-        print(f'{_SIGNALS[signum]}{_Ending.hint}', file=sys.stderr)
+    _Ending.say(signum)
     return 128 + signum
 
 

@@ -96,6 +96,16 @@ def test_demo_files_of_odd_names_stay_in_the_folder(run, motion, tmp_path, kind,
     assert len(list(out.glob(f'*{picture}'))) == 3
 
 
+def test_demo_into_the_folder_of_its_input_leaves_the_input(run, motion, tmp_path):
+    (tmp_path / 'out').mkdir()
+    path = tmp_path / 'out/walk.json'
+    dump_annotations(dict(annotations=[dict(motion[0], frame_dir='walk')], split={}), path)
+    before = path.read_bytes()
+    out, lines = run('action', '--pictures', 0, inputs=[path])
+    assert path.read_bytes() == before
+    assert listed(lines) == sorted({*out.iterdir()} - {path})
+
+
 def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):
     gallery = Gallery(inferencer('one_shot'))
     gallery.add('mine', motion[0])

@@ -39,7 +39,8 @@ class LiftResult(PersonResult):
                 software (:func:`mofm.sources.write_bvh`): one person, in pixels, y up, z towards
                 the camera, from the first to the last frame with the person, gaps interpolated
                 linearly, at 30 frames per second if :attr:`fps` is None. For several persons,
-                ``walk.bvh`` becomes ``walk_0.bvh``, ``walk_1.bvh``, ... by index.
+                ``walk.bvh`` becomes ``walk+0.bvh``, ``walk+1.bvh``, ... by index; no name of
+                :func:`mofm.utils.names.file_stem` has a ``+``.
 
         Returns:
             list[Path]: Files written.
@@ -57,7 +58,7 @@ class LiftResult(PersonResult):
             frames, joints = self.frame[seen[person]], self.joints[person, seen[person]]
             even = np.arange(frames[0], frames[-1] + step / 2, step).clip(max=frames[-1])
             joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), frames, even)
-            written.append(path.with_stem(f'{path.stem}_{person}') if len(seen) > 1 else path)
+            written.append(path.with_stem(f'{path.stem}+{person}') if len(seen) > 1 else path)
             write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
         return written
 

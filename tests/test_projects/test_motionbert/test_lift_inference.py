@@ -347,7 +347,7 @@ def test_lift_bvh_fills_gaps_and_has_a_file_per_person(tmp_path):
     joints[1] = np.nan
     inds = np.r_[:8, 10:14]
     written = result_of(joints, inds).save(tmp_path / 'a.bvh')
-    assert [path.name for path in written] == ['a_0.bvh', 'a_2.bvh']
+    assert [path.name for path in written] == ['a+0.bvh', 'a+2.bvh']
     first, _ = read_bvh(written[0])
     root = first[:, 0] * (1, -1, -1)  # frames 2 to 12
     assert len(first) == 11
@@ -398,7 +398,8 @@ def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     demo = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(demo)
     lifter().model.cfg.dump(tmp_path / 'lift.py')
-    np.savez(tmp_path / 'clips.npz', walk=people(1, 3), run=people(2, 3))
+    # files of the second person of 'run' and of 'run_1' are two
+    np.savez(tmp_path / 'clips.npz', walk=people(1, 3), run=people(2, 3), run_1=people(1, 3))
     out = tmp_path / 'out'
     demo.main([str(tmp_path / 'clips.npz'), '--config', str(tmp_path / 'lift.py'),
                '--task', 'lift', '--layout', 'h36m17', '--out', str(out), '--device', 'cpu',
@@ -406,7 +407,8 @@ def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     files = sorted(out.iterdir())
     assert [f.name for f in files] == [
-        'clips_run.json', 'clips_run_0.bvh', 'clips_run_1.bvh', 'clips_walk.bvh',
-        'clips_walk.gif', 'clips_walk.json', 'clips_walk.png', 'table.csv']
+        'clips_run+0.bvh', 'clips_run+1.bvh', 'clips_run.json', 'clips_run_1.bvh',
+        'clips_run_1.json', 'clips_walk.bvh', 'clips_walk.gif', 'clips_walk.json',
+        'clips_walk.png', 'table.csv']
     assert sorted(Path(line.strip()) for line in lines if line.startswith('  ')) == files
     assert 'clips/run: 2 persons, 3 frames, 17 joints' in lines
