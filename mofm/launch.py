@@ -1,23 +1,52 @@
 """Options, config and processes of tools that run a config."""
 
 import argparse
+import ast
 import gc
 import logging
 import os
+import re
 from collections.abc import Callable
 
 from mmengine.config import Config, ConfigDict, DictAction
 
 from mofm.utils.config import default_work_dir, load_config
+from mofm.utils.config_errors import explain_config_error
 from mofm.utils.processes import end_with_parent
+
+
+class _OverrideAction(DictAction):
+    """``KEY=VALUE``, where a value may be a dict, or a list of dicts, as Python writes it."""
+
+    @staticmethod
+    def _parse_iterable(text: str):
+        is_dict = re.match(r'[\s(\[]*{', text)
+        return ast.literal_eval(text) if is_dict else \
+            DictAction._parse_iterable(text)  # noqa: SLF001  what is overridden
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for value in values:
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (AssertionError, SyntaxError, TypeError, ValueError):
+                parser.error(f'{option_string}: found {value}, expected KEY=VALUE, e.g. '
+                             'train_cfg.max_epochs=8, or a dict as Python writes it')
+
+
+def path_argument(text: str) -> str:
+    """Read an argument that is a path; one of an unset variable of the shell is empty."""
+    if not text:
+        raise argparse.ArgumentTypeError('found an empty text, expected a path')
+    return text
 
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of tools that run a config."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints '
+    parser.add_argument('config', type=path_argument, help='config file')
+    parser.add_argument('--work-dir', type=path_argument, help='folder for logs and checkpoints '
                         '[work_dirs/<path of the config below configs>]')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=_OverrideAction,
+                        metavar='KEY=VALUE',
                         help='override settings, e.g. train_dataloader.batch_size=8')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='set by dist_train.sh, slurm_train.sh')
@@ -58,7 +87,8 @@ def require_checkpoint(path: str):
 def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace):
     """Run a tool and record the error of a failed process for dist_train.sh.
 
-    A full disk ends it in one line, not in a traceback for each line of the log.
+    A mistake in the config ends it in one line, a full disk too, not in a traceback for each
+    line of the log.
     Gloo threads that outlive the interpreter sometimes abort it, so the process group is
     destroyed, and before that the model wrapper that keeps it alive.
     """
@@ -66,7 +96,14 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
     from torch.distributed.elastic.multiprocessing.errors import record
 
     logging.raiseExceptions = False
-    record(main)(args)
+    try:
+        record(main)(args)
+    except (AssertionError, FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        message = explain_config_error(
+            error, load_config(args.config, args.cfg_options).to_dict())
+        if message is None:
+            raise
+        raise SystemExit(message) from None
     if torch.distributed.is_initialized():
         gc.collect()
         torch.distributed.barrier()

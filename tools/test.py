@@ -13,7 +13,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mofm.launch import add_arguments, config_from_args, launch, require_checkpoint
+from mofm.launch import (
+    add_arguments,
+    config_from_args,
+    launch,
+    path_argument,
+    require_checkpoint,
+)
 from mofm.registry import METRICS
 from mofm.utils.files import check_space, named
 
@@ -22,7 +28,8 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for initial weights")
+    parser.add_argument('checkpoint', type=path_argument,
+                        help="checkpoint file, or 'none' for initial weights")
     parser.add_argument('--dump', metavar='FILE.pkl',
                         help="write all predictions, by MMEngine's DumpResults")
     parser.add_argument('--out', metavar='FILE.csv',
@@ -59,7 +66,7 @@ def test(cfg: Config, args: argparse.Namespace):
     """Run the test and its report."""
     from mofm.engine.hooks import DataCheckHook, ReportHook
     from mofm.engine.runner.access import get_model
-    from mofm.engine.runner.test_runner import TestRunner
+    from mofm.engine.runner.runners import TestRunner
 
     runner = TestRunner.from_cfg(cfg)
     runner.register_hook(ReportHook(page=not args.no_report))

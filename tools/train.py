@@ -12,6 +12,7 @@ from mofm.launch import (
     config_from_args,
     join_processes,
     launch,
+    path_argument,
     require_checkpoint,
 )
 from mofm.utils.files import named
@@ -22,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        type=path_argument,
                         help='resume from a checkpoint [newest intact one in the work dir]')
     parser.add_argument('--overwrite', action='store_true',
                         help='delete the checkpoints and logs of another training in the work dir')
@@ -64,10 +66,8 @@ def resume_newest(runner, run: dict):
 
 def main(args: argparse.Namespace):
     """Train."""
-    from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
-
     from mofm.engine.hooks import DataCheckHook, RunIdHook
+    from mofm.engine.runner.runners import build_train_runner
     from mofm.engine.runner.work_dir import own_work_dir
 
     cfg = config_from_args(args)
@@ -92,7 +92,7 @@ def main(args: argparse.Namespace):
             run = stack.enter_context(own_work_dir(cfg.work_dir, args.resume, args.overwrite))
         except ValueError as error:
             raise SystemExit(str(error)) from error
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = build_train_runner(cfg)
         runner.register_hook(DataCheckHook())
         runner.register_hook(RunIdHook(run))
         if args.resume == 'auto':

@@ -49,16 +49,22 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
         config = Config.fromfile(path)
     options = cfg_options or {}
     names = set(config)
+    before = set(_REFERENCE.findall(str(config.to_dict())))  # an override may remove them
     try:
         config.merge_from_dict(options)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f'{path}: cannot set {", ".join(options)}: {error}') from None
     try:
         found = _resolve_references(config)
-        _check_names(config, names, found, options,
-                     None if isinstance(source, Config) else path)
+        _check_names(config, names, found, options)
+        if not isinstance(source, Config):
+            _check_variables(path, names, found | before)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
+    epochs = (config.get('train_cfg') or {}).get('max_epochs', 1)
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f'{path}: train_cfg.max_epochs: found {epochs!r}, expected a whole '
+                         'number of at least 1')
     schedulers = config.get('param_scheduler')
     if isinstance(schedulers, list):  # no cosine if the training ends with the warm-up
         config.param_scheduler = [scheduler for scheduler in schedulers
@@ -102,15 +108,25 @@ def _resolve_references(config: Config) -> set[str]:
     return found
 
 
-def _check_names(config: Config, names: set[str], references: set[str], options: dict,
-                 path: Path | None):
-    """Raise ValueError if nothing reads a setting of the file or an option."""
-    from mmengine.hooks import CheckpointHook  # heavy
-    from mmengine.runner import FlexibleRunner, Runner
-    read = _READ.union(*(inspect.signature(runner).parameters
+def _read_by_runners() -> set[str]:
+    """Return the names of the settings that runners and tools read."""
+    from mmengine.runner import FlexibleRunner, Runner  # heavy
+    return _READ.union(*(inspect.signature(runner).parameters
                          for runner in (Runner, FlexibleRunner))) - {'self', 'cfg'}
-    roots = {name.partition('.')[0] for name in references}
-    unread = [] if path is None else _unread_variables(path, read | roots)
+
+
+def _check_variables(path: Path, names: set[str], references: set[str]):
+    """Raise ValueError if nothing reads a setting of the file."""
+    read = _read_by_runners()
+    for name in _unread_variables(path, read | {name.partition('.')[0] for name in references}):
+        raise ValueError(f'{name}: nothing reads this setting'
+                         + _nearest(name, {*names, *read, *references} - {name}))
+
+
+def _check_names(config: Config, names: set[str], references: set[str], options: dict):
+    """Raise ValueError if nothing reads an option, or a name in parts that MMEngine ignores."""
+    from mmengine.hooks import CheckpointHook  # heavy
+    read, unread = _read_by_runners(), []
     for name in options:
         root = name.partition('.')[0]
         if root not in read and not any(f'{name}.'.startswith(f'{reference}.')

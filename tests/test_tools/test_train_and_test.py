@@ -188,15 +188,40 @@ def test_train_and_test_name_missing_files(config, tmp_path, fails):
         'train.py', pretrained)
 
 
-@pytest.mark.parametrize(('option', 'words'), [
-    ('train_dataloder.batch_size=4', 'mean train_dataloader?'),
-    ('optim_wrapper.optimzer.lr=1', "'optimzer'"), ('train_cfg.max_epoch=3', "'max_epoch'"),
-    ('model.backbone.dept=3', "'dept'"), ('train_dataloader.batchsize=3', "'batchsize'"),
-    ('optim_wrapper.optimizer.weight_deacy=3', "'weight_deacy'"),
-    ('default_hooks.logger.intervall=3', "'intervall'"), ('randomness.sead=3', "'sead'"),
-    ('optim_wrapper.paramwise_cfg.layer_decai=3', "'layer_decai'")])
-def test_train_names_option_that_nothing_reads(config, fails, option, words):
-    assert words in fails('train.py', config, OPTIONS, option)
+@pytest.mark.parametrize(('option', 'near'), [
+    ('train_dataloder.batch_size=4', 'train_dataloader'),
+    ('optim_wrapper.optimzer.lr=1', 'optimizer'), ('train_cfg.max_epoch=3', 'max_epochs'),
+    ('model.backbone.dept=3', 'depth'), ('train_dataloader.batchsize=3', 'batch_size'),
+    ('optim_wrapper.optimizer.weight_deacy=3', 'weight_decay'),
+    ('default_hooks.logger.intervall=3', 'interval'), ('randomness.sead=3', 'seed')])
+def test_train_names_option_that_nothing_reads(config, fails, option, near):
+    message = fails('train.py', config, OPTIONS, option)
+    assert option.partition('.')[0] in message
+    assert message.endswith(f'; did you mean {near}?')
+
+
+def test_empty_argument_of_an_unset_variable_is_refused(config, tmp_path):
+    for tool, arguments in (('train.py', ('--resume', '')), ('train.py', ('--work-dir', '')),
+                            ('test.py', ('',))):
+        done = here(tool, config, *arguments, check=False)
+        assert done.returncode == 2
+        assert 'found an empty text, expected a path' in done.stderr
+
+
+def test_option_that_cannot_be_read_is_refused(config):
+    for option in ('train_cfg.max_epochs', 'a=[1,2', "a={'type':", "a=[{'type': b}]"):
+        done = here('print_config.py', config, '--cfg-options', option, check=False)
+        assert done.returncode == 2
+        assert f'--cfg-options: found {option}, expected KEY=VALUE' in done.stderr
+
+
+def test_option_may_be_a_dict(config):
+    sgd = "optim_wrapper.optimizer={'_delete_': True, 'type': 'SGD', 'lr': 0.1, 'momentum': 0.9}"
+    steps = "param_scheduler=[{'type': 'MultiStepLR', 'milestones': [1, 2]}]"
+    done = here('print_config.py', config, '--cfg-options', sgd, steps)
+    assert "optimizer=dict(lr=0.1, momentum=0.9, type='SGD')" in done.stdout
+    assert "type='MultiStepLR'" in done.stdout
+    assert 'LinearLR' not in done.stdout
 
 
 def test_testing_names_option_that_nothing_reads(config, trained, fails):
@@ -265,9 +290,12 @@ def test_second_training_in_a_work_dir_is_refused_until_overwrite(config, traine
     assert written.read_bytes() == before[written]  # the config of the training
     log = max(work_dir.glob('*/report.html')).parent / 'vis_data/config.py'
     assert Config.fromfile(log).test_dataloader.batch_size == 3
-    with pytest.raises(ValueError, match='found label 0 only'):
-        here('train.py', *command, '--overwrite', *tail, 'train_dataloader.dataset.num_clips=1')
+    failed = here('train.py', *command, '--overwrite', *tail,
+                  'train_dataloader.dataset.num_clips=1', check=False)
+    assert failed.stderr.splitlines()[-1].startswith('train_dataloader: found label 0 only')
+    assert 'Traceback' not in failed.stderr
     assert len(list(work_dir.glob('*.pth'))) == 2
+    assert written.read_bytes() == before[written]
     here('train.py', *command, '--overwrite', *tail)
     assert [path.name for path in work_dir.glob('*.pth')] == ['epoch_1.pth']
     run = json.loads((work_dir / 'run.json').read_text())['id']

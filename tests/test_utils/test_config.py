@@ -133,6 +133,14 @@ def test_config_may_have_variables_of_its_own(tmp_path):
         load_config(child, {'clips': 5})
 
 
+def test_option_that_replaces_what_refers_to_a_setting_leaves_the_setting_unread():
+    """The file may set it, the command line not."""
+    config, none = ROOT / 'configs/dt1_penn_tiny.py', {'param_scheduler': None}
+    assert load_config(config, none).param_scheduler is None
+    with pytest.raises(ValueError, match='schedule.warmup: nothing reads'):
+        load_config(config, {**none, 'schedule.warmup': 3})
+
+
 def test_config_that_a_training_has_written_loads(tmp_path):
     """With all its variables, which nothing refers to."""
     cfg = load_config(ROOT / 'configs/dt1_penn_tiny.py')

@@ -25,8 +25,9 @@ class RunIdHook(Hook):
 
     @master_only
     def before_train(self, runner):
-        """Begin the run in its work dir."""
+        """Begin the run in its work dir, and write its config there."""
         begin_run(runner.work_dir, self.run)
+        runner.write_config()
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         """Add the ID."""

@@ -1,0 +1,82 @@
+"""Messages for mistakes in a config that show only when its parts are built."""
+
+import difflib
+import inspect
+import linecache
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+_UNEXPECTED = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+_UNREGISTERED = re.compile(r"'?(\S+) is not in the \S+::(\S+) registry")
+
+
+def explain_config_error(error: Exception, config: dict) -> str | None:
+    """Explain an error that a config causes.
+
+    Args:
+        error (Exception): As caught.
+        config (dict): The settings.
+
+    Returns:
+        str or None: What is wrong with which setting; None for any other error, whose traceback
+        is needed.
+    """
+    stack = [*traceback.walk_tb(error.__traceback__)]
+    frame, line = stack[-1]
+    file = frame.f_code.co_filename
+    built = [frame for frame, _ in stack if frame.f_code.co_name == 'build_from_cfg']
+    if isinstance(error, (FileNotFoundError, TypeError, ValueError)) \
+            and _ROOT in Path(file).parents and '.venv' not in file \
+            and linecache.getline(file, line).lstrip().startswith('raise '):
+        return str(error)  # a message of ours
+    text = str(error)
+    unexpected, unregistered = _UNEXPECTED.search(text), _UNREGISTERED.match(text)
+    if isinstance(error, TypeError) and unexpected:
+        owner, name = unexpected.groups()
+        places = {place: part for place, part in _parts(config) if name in part}
+        built = [frame.f_locals.get('obj_cls') for frame in built[-1:]]
+        known = set().union(*places.values(), *map(
+            _parameters, filter(callable, (*built, frame.f_globals.get(owner)))))
+        return _message((f'{place}.{name}'.lstrip('.') for place in places),
+                        f'{owner} has no such setting', name, known - {name})
+    if isinstance(error, KeyError) and unregistered and built:
+        name, kind = unregistered.groups()
+        registry = built[-1].f_locals['registry']
+        known = {name for level in (registry, registry.parent) if level
+                 for name in level.module_dict}
+        return _message((f'{place}.type' for place, part in _parts(config)
+                         if part.get('type') == name),
+                        f'found {name}, expected a registered {kind}', name, known)
+    if isinstance(error, (AssertionError, TypeError, ValueError)) and text and built and (
+            frame is built[-1] or not isinstance(error, TypeError)):
+        name = built[-1].f_locals.get('obj_type')
+        return _message((place for place, part in _parts(config) if part.get('type') == name),
+                        f'{name}: {text}')
+    return None
+
+
+def _parts(config: dict, place: str = '') -> Iterator[tuple[str, dict]]:
+    """Iterate over the dicts in a config with their dotted names."""
+    if isinstance(config, dict):
+        yield place, config
+    for key, value in (config.items() if isinstance(config, dict) else enumerate(config)):
+        if isinstance(value, (dict, list, tuple)):
+            yield from _parts(value, f'{place}.{key}'.lstrip('.'))
+
+
+def _parameters(function: Callable) -> set[str]:
+    """Return the names of the arguments of a function, or of a class and those it inherits."""
+    functions = [base.__init__ for base in inspect.getmro(function) if base is not object] \
+        if inspect.isclass(function) else [function]
+    return {name for item in functions for name in inspect.signature(item).parameters}
+
+
+def _message(places: Iterator[str], reason: str, name: str = '', known: set = frozenset()
+             ) -> str | None:
+    """Return the message for the places of a mistake, None if there are none."""
+    where = ', '.join(places)
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return f'{where}: {reason}' + (f'; did you mean {near[0]}?' if near else '') if where else None

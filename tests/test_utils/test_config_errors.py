@@ -1,0 +1,41 @@
+"""Mistakes in a config are one line that names the setting."""
+
+import pytest
+from mmengine.dataset import DefaultSampler
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mofm.registry import MODELS, OPTIMIZERS
+from mofm.utils.config_errors import explain_config_error
+
+HEAD = dict(type='ActionClsHead', num_classes=3, in_channels=8)
+
+
+def explain(function, config):
+    with pytest.raises((KeyError, TypeError, ValueError)) as caught:
+        function()
+    return explain_config_error(caught.value, config)
+
+
+@pytest.mark.parametrize(('registry', 'part', 'message'), [
+    (MODELS, dict(HEAD, drop_out=0.5),
+     'a.1.drop_out: ActionClsHead has no such setting; did you mean dropout?'),
+    (MODELS, dict(HEAD, type='ActionClsHeed'),
+     'a.1.type: found ActionClsHeed, expected a registered model; did you mean ActionClsHead?'),
+    (MODELS, dict(HEAD, num_classes=1), 'num_classes: found 1, expected at least 2'),
+    (OPTIMIZERS, dict(type='SGD', lr=-1.), 'a.1: SGD: Invalid learning rate: -1.0')])
+def test_mistake_in_a_part_names_the_setting(registry, part, message):
+    given = dict(params=nn.Linear(1, 1).parameters()) if registry is OPTIMIZERS else {}
+    assert explain(lambda: registry.build(part | given), dict(a=[dict(), part])) == message
+
+
+def test_mistake_in_a_function_names_the_setting():
+    data = dict(batchsize=2)
+    assert explain(lambda: DataLoader([], **data), dict(train_dataloader=data)) == (
+        'train_dataloader.batchsize: DataLoader has no such setting; did you mean batch_size?')
+
+
+def test_error_that_is_no_mistake_of_a_config_keeps_its_traceback():
+    assert explain(lambda: int('x'), {}) is None
+    assert explain(lambda: {}['x'], dict(type='x')) is None
+    assert explain(lambda: DefaultSampler([], shufle=True), dict(shuffle=True)) is None
