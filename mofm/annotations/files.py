@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 from collections.abc import Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mofm.utils.checks import describe, show
 from mofm.utils.files import atomic_write
 from mofm.utils.limits import LimitError, exceeds, get_limits
 from mofm.utils.names import NAME, is_name
-from mofm.utils.untrusted import parse_json, read_npz
+from mofm.utils.untrusted import parse_json, read_npz, to_array
 
 from .arrow import ArrowFile, ArrowWriter
 from .schema import TRACK_ARRAYS, AnnotationError
@@ -39,15 +40,12 @@ def _read_json(path):
     annotations = data['annotations'] if isinstance(data, dict) else data
     dtypes = dict(keypoint=np.float32, keypoint_score=np.float32,
                   **dict.fromkeys(TRACK_ARRAYS))
-    for i, ann in enumerate(annotations):
-        for name in dtypes.keys() & ann:
-            try:
-                ann[name] = np.array(ann[name], dtypes[name])
+    for ann in annotations:
+        for name in dtypes.keys() & ann if isinstance(ann, dict) else ():
+            with suppress(ValueError, TypeError, OverflowError):  # else a list, which is invalid
+                ann[name] = to_array(ann[name], dtypes[name])
                 if name == 'segments' and not ann[name].size:
                     ann[name] = np.zeros((0, 3), np.int64)
-            except (TypeError, ValueError) as error:
-                raise AnnotationError(
-                    f'annotation {i}: {name} is not a regular array of numbers') from error
     return data
 
 
@@ -57,6 +55,10 @@ def _read_npz(path):
     count, size = len(data['label']), os.path.getsize(path)
     if _ROW * count > get_limits().expanded(size):
         raise exceeds(f'{count} annotations in {size} bytes', 'expansion')
+    for name in ('num_person', 'total_frames'):
+        if data[name].ndim != 1 or data[name].dtype.kind not in 'iu' or (data[name] < 0).any():
+            raise AnnotationError(f'{name}: found {data[name].dtype} of shape {data[name].shape}, '
+                                  'expected integers of at least 0, (N,)')
     rows = [data[name].tolist() for name in _COLUMNS]
     annotations, start = [], 0
     for frame_dir, label, img_shape, total_frames, num_person in zip(*rows, strict=True):

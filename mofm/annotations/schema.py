@@ -106,7 +106,7 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
                'an integer for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
-                         ('segments', [(np.size(ann.get('segments', 0)) // 3, 3)])):
+                         ('segments', [(getattr(ann.get('segments'), 'size', 0) // 3, 3)])):
         if name not in ann:
             continue
         value = ann[name]

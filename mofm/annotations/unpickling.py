@@ -23,6 +23,7 @@ import numpy as np
 
 from mofm.utils.checks import show
 from mofm.utils.limits import LimitError, check_nesting, get_limits
+from mofm.utils.untrusted import check_values
 
 _HASHED_TUPLES = 2**12  # more could be chosen to have the same hash
 _DIMENSIONS = 32
@@ -80,8 +81,10 @@ def _check_array(raw, dtype, shape):
     if type(raw) not in (bytes, bytearray) or (
             math.prod(shape) * dtype.dtype.itemsize != len(raw)):
         raise RefusedPickle(f'array of shape {shape} does not match its data')
-    if dtype.dtype == np.bool_ and raw.strip(b'\0\1'):
-        raise RefusedPickle('refused booleans that are neither 0 nor 1')
+    try:
+        check_values(np.frombuffer(raw, dtype.dtype) if raw else np.empty(0))
+    except ValueError as error:
+        raise RefusedPickle(f'refused {error}') from None
 
 
 def new_array(*_) -> np.ndarray:

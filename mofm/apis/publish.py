@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,14 +149,18 @@ def _describe_input(model: BaseModel) -> str:
 def _describe_training(meta: dict) -> dict:
     """Describe data, initialization and length of the training from the checkpoint."""
     cfg = read_dump(meta['cfg']) if 'cfg' in meta else {}
-    data = (cfg.get('train_dataloader') or {}).get('dataset')
-    start = (cfg.get('model', {}).get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
-    time = meta.get('time', '')
+    data = start = None
+    with suppress(AttributeError, KeyError, TypeError):  # settings of another structure
+        data = describe_data(cfg['train_dataloader']['dataset'])
+    with suppress(AttributeError, KeyError, TypeError):
+        start = short_path(cfg['model']['backbone']['init_cfg']['checkpoint'])
+    time, seed = meta.get('time', ''), meta.get('seed')
     return {
-        'trained on': data and describe_data(data),
-        'started from': start and short_path(start),
-        'training': 'epoch' in meta and f'epoch {meta["epoch"]}, iteration {meta["iter"]}, seed '
-                    f'{meta["seed"]}, saved {time[:4]}-{time[4:6]}-{time[6:8]}'}
+        'trained on': data,
+        'started from': start,
+        'training': {'epoch', 'iter'} <= meta.keys() and
+                    f'epoch {meta["epoch"]}, iteration {meta["iter"]}, seed {seed}, saved '
+                    f'{time[:4]}-{time[4:6]}-{time[6:8]}'}
 
 
 def _example(task: BaseInferencer | None, cfg: Config) -> str:

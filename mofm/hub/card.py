@@ -46,6 +46,7 @@ Test, with the data that the config names; `{weights}` is in `FOLDER`:
 Weights are safetensors and the config is data; loading them runs no code of this folder.
 {missing}"""
 
+_MAX_CONFIG = 2**20  # characters of a config, whose syntax tree is 100 times larger
 _MISSING = {
     'license': 'License: ask the publisher before you use the weights.',
     'metrics': 'Metrics: no results are given.',
@@ -119,6 +120,8 @@ class ModelCard:
 
 def read_dump(text: str) -> dict:
     """Read the settings of a config dumped by MMEngine as data; empty if they are more."""
+    if len(text) > _MAX_CONFIG:
+        return {}
 
     def value(node):
         if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
@@ -130,7 +133,7 @@ def read_dump(text: str) -> dict:
     try:
         settings: list[Any] = ast.parse(text).body  # statements of another kind lack targets
         return {node.targets[0].id: value(node.value) for node in settings}
-    except (AttributeError, SyntaxError, ValueError):
+    except Exception:  # hostile text raises nearly anything
         return {}
 
 

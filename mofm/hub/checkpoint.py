@@ -152,6 +152,8 @@ def _check_content(checkpoint: Any, where: str):
         check(meta.get(name, 0), f'meta.{name}', lambda n: type(n) is int and 0 <= n < 2**62,
               'a number of epochs or iterations')
     check(meta.get('cfg', ''), 'meta.cfg', str, 'the text of a config')
+    check(meta.get('time', ''), 'meta.time', str, 'a time')
+    check(meta.get('seed'), 'meta.seed', lambda seed: type(seed) in (int, type(None)), 'a number')
     data = {} if meta.get('dataset_meta') is None else meta['dataset_meta']
     check(data, 'meta.dataset_meta', dict, 'a dict')
     check(data.get('classes', ()), 'meta.dataset_meta.classes', lambda names: names is None or (

@@ -79,6 +79,11 @@ def _is_size(value: Any) -> bool:
             and math.prod(max(n, 1) for n in value) < 2**48)
 
 
+def _history() -> HistoryBuffer:
+    """Build an empty history; MMEngine's class would convert any argument to an array."""
+    return HistoryBuffer()
+
+
 def _set_history(history: HistoryBuffer, state: Any):
     """Set the values of a history of MMEngine; its statistics are MMEngine's own."""
     _require(type(state) is dict, 'a HistoryBuffer of {}', state)
@@ -160,7 +165,7 @@ def _refuse_call(*_: Any):
     raise ValueError('refused a call of a class of tensors')
 
 
-_HISTORY = Constructor(HistoryBuffer, _set_history, is_class=True)
+_HISTORY = Constructor(_history, _set_history, is_class=True)
 _TENSOR, _PARAMETER = Constructor(_tensor), Constructor(_parameter)
 _TENSOR_CLASS, _PARAMETER_CLASS = Constructor(_refuse_call), Constructor(_refuse_call)
 _CONSTRUCTORS: dict[tuple[str, str], Any] = {

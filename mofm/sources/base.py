@@ -13,7 +13,7 @@ from mofm.annotations import AnnotationError, Problem, file_error, validate
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe
 from mofm.utils.limits import get_limits
-from mofm.utils.untrusted import open_zip, parse_json, read_npz, unique
+from mofm.utils.untrusted import open_zip, parse_json, read_npz, to_array, unique
 
 Item = tuple[dict, tuple[str, ...]]
 
@@ -221,10 +221,7 @@ class Source:
             AnnotationError: If the values or their shape are different.
         """
         try:
-            array = np.array(values)
-            if array.dtype.kind not in 'iuf' and array.size or holds_bool(values):
-                raise ValueError(f'{array.dtype}, not numbers')
-            array = array.astype(np.float64)
+            array = to_array(values).astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(name, field, describe(error), f'numbers of shape {shape}') from None
         if array.ndim != len(shape) or any(n not in (None, m)
@@ -376,12 +373,6 @@ def is_inside(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return not path.anchor and '..' not in path.parts
-
-
-def holds_bool(values) -> bool:
-    """Return whether nested lists contain booleans, which NumPy converts to 1 and 0."""
-    return isinstance(values, (list, tuple)) and any(
-        type(v) is bool or holds_bool(v) for v in values)
 
 
 def image_size(text: str) -> tuple[int, int]:

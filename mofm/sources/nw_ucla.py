@@ -9,9 +9,9 @@ from mofm.keypoints import level
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe
-from mofm.utils.untrusted import parse_json, unique
+from mofm.utils.untrusted import parse_json, to_array, unique
 
-from .base import Item, holds_bool
+from .base import Item
 from .source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
@@ -50,13 +50,11 @@ class NWUCLA(Source3D):
             raise self.error(name, 'skeletons', describe(error),
                              'a JSON file with this field') from None
         try:
-            joints = np.array(skeletons)
-        except ValueError:
-            raise self.error(name, 'skeletons', 'lists of unequal length',
-                             'frames of 20 joints') from None
+            joints = to_array(skeletons)
+        except (TypeError, ValueError) as error:
+            raise self.error(name, 'skeletons', describe(error), 'frames of 20 joints') from None
         shape = (LAYOUTS[self.layout].num_joints, 3)
-        if (joints.dtype.kind not in 'fi' or joints.shape[1:] != shape or not len(joints)
-                or holds_bool(skeletons)):
+        if joints.dtype.kind not in 'fi' or joints.shape[1:] != shape or not len(joints):
             raise self.error(name, 'skeletons', f'{joints.dtype} of shape {joints.shape}',
                              f'numbers of shape (at least 1 frame, {shape[0]}, {shape[1]})')
         self.check_meters(name, 'skeletons', joints)

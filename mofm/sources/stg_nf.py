@@ -14,8 +14,9 @@ import numpy as np
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe
+from mofm.utils.untrusted import to_array
 
-from .base import Item, Source, holds_bool
+from .base import Item, Source
 from .per_frame_poses import MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
@@ -110,13 +111,10 @@ class TrackedPersons(Source):
         poses = {frame: pose for part in parts for frame, pose in part.items()}
         try:
             keypoints = [pose['keypoints'] for pose in poses.values()]
-            values = np.array(keypoints)
-            if values.dtype.kind not in 'iuf' or holds_bool(keypoints):
-                raise ValueError('values that are not numbers')
-            values = values.astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
+            values = to_array(keypoints).astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
             if not np.isfinite(values).all():
                 raise ValueError('NaN or infinite values')
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.error(name, f'person {person}', describe(error),
                              f"'keypoints' of {_NUM_JOINTS} joints per frame") from None
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):

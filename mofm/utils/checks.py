@@ -6,7 +6,24 @@ import numpy as np
 
 from .limits import get_limits
 
-_short = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Short texts, also of subclasses of containers, which its base class prints in full."""
+
+    def repr_instance(self, x, level):
+        """Format a value of any other class."""
+        if hasattr(x, 'shape') and hasattr(x, 'dtype') and not isinstance(x, np.generic):
+            kind = 'array' if isinstance(x, np.ndarray) else 'tensor'
+            return f'{kind} of shape {tuple(x.shape)} and type {x.dtype}'
+        for kind in (dict, list, tuple, set, frozenset):
+            if isinstance(x, kind):
+                return getattr(self, f'repr_{kind.__name__}')(x, level)
+        if isinstance(x, (bytes, bytearray)):
+            x = x[:self.maxother]
+        return super().repr_instance(x, level)
+
+
+_short = _Short()
 _short.maxlevel = 3
 _short.maxlist = _short.maxtuple = _short.maxdict = 10
 _short.maxstring = _short.maxother = 120
@@ -19,8 +36,6 @@ def show(value: object) -> str:
 
     Its ``repr`` could take all memory, as nested containers may share their items, or fail.
     """
-    if isinstance(value, np.ndarray):
-        return f'array of shape {value.shape} and type {value.dtype}'
     try:
         if isinstance(value, Exception) and all(type(arg) in _FLAT for arg in value.args):
             text = str(value)

@@ -18,6 +18,8 @@ import numpy as np
 
 from .limits import check_nesting, exceeds, get_limits
 
+#: Others could ask for any memory, e.g. a dictionary of 4 GiB.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -70,6 +72,8 @@ def _check_zip(archive):
         raise exceeds(f'{len(members)} files in an archive', 'members')
     if total > limits.expanded(size):
         raise exceeds(f'an archive of {size} bytes unpacks to {total} bytes', 'expansion')
+    if any(member.compress_type not in _METHODS for member in members):
+        raise zipfile.BadZipFile('a member that is compressed by other methods than deflate')
     if sum(member.compress_size for member in members) > size:
         raise zipfile.BadZipFile('members overlap')
 
@@ -93,15 +97,34 @@ def _read_array(file, size):
     if version not in _HEADERS:
         raise ValueError(f'array of version {version}')
     shape, _, dtype = _HEADERS[version](file)
-    if dtype.hasobject:
-        raise ValueError('array of objects, which are not read (allow_pickle=False)')
+    if dtype.hasobject or dtype.kind == 'V':
+        raise ValueError('array of objects or structures, which are not read '
+                         '(allow_pickle=False)')
     # the second sum is that of an array without elements, which is large as lists
     if not dtype.itemsize or min(shape, default=0) < 0 or (
             file.tell() + math.prod(shape) * dtype.itemsize > size
             or math.prod(length or 1 for length in shape) > get_limits().expanded(size)):
         raise ValueError(f'{dtype} of shape {shape} in {size} bytes')
     file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    array = np.lib.format.read_array(file, allow_pickle=False)
+    check_values(array.ravel('K'))
+    return array
+
+
+def check_values(array: np.ndarray):
+    """Check that bytes from a file are values of the type, which NumPy takes for granted.
+
+    Args:
+        array (np.ndarray): (N,).
+
+    Raises:
+        ValueError: If booleans are neither 0 nor 1, or texts have invalid characters.
+    """
+    if array.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
+        raise ValueError('booleans that are neither 0 nor 1')
+    if array.dtype.kind == 'U' and array.size and (
+            array.view(np.dtype('u4').newbyteorder(array.dtype.byteorder)) > 0x10ffff).any():
+        raise ValueError('texts with invalid characters')
 
 
 def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
@@ -118,6 +141,33 @@ def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
                 arrays.append((member.filename.removesuffix('.npy'),
                                _read_array(opened, member.file_size)))
     return unique(arrays)
+
+
+def to_array(values: Any, dtype: type | None = None) -> np.ndarray:
+    """Convert nested lists of numbers to an array.
+
+    Raises:
+        ValueError: If there are texts, whose array would have the longest one as often as there
+            are items, or other values; or if lists have unequal lengths.
+        OverflowError: If a number is too large.
+    """
+    if not _are_numbers(values):
+        raise ValueError('values that are no numbers')
+    try:
+        array = np.array(values, dtype)
+    except ValueError:
+        raise ValueError('lists of unequal lengths') from None
+    if array.dtype == object:
+        raise OverflowError('an integer of more than 64 bits')
+    return array
+
+
+def _are_numbers(values) -> bool:
+    if isinstance(values, (list, tuple)):
+        return all(type(v) in (int, float) or _are_numbers(v) for v in values)
+    if isinstance(values, (np.ndarray, np.generic)):
+        return values.dtype.kind in 'iuf'
+    return type(values) in (int, float)
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Annotation files: reading of untrusted files, and writing."""
 
+import json
 import os
 import pickle
 import struct
@@ -208,7 +209,17 @@ def test_annotations_missing_file_and_unknown_suffix_are_named(tmp_path):
         load_annotations(tmp_path / 'a.csv')
 
 
-def test_annotations_ragged_json_names_index_and_field(tmp_path):
-    (tmp_path / 'a.json').write_text('[{"keypoint": [[1, 2], [3]]}]')
-    with pytest.raises(AnnotationError, match='annotation 0: keypoint is not a regular array'):
-        load_annotations(tmp_path / 'a.json')
+@pytest.mark.parametrize(('field', 'value'), [
+    ('keypoint', [[1, 2], [3]]), ('keypoint', [10**400]), ('keypoint', {}), ('keypoint', None),
+    ('keypoint_score', ['a']), ('frame_inds', [10**30]), ('frame_inds', [True]),
+    ('segments', [[1, 2], 3])])
+def test_annotation_of_json_without_array_is_skipped_alone(tmp_path, field, value):
+    good = dict(clip(), **{name: clip()[name].tolist() for name in ('keypoint', 'keypoint_score')})
+    assert f'{field}: found ' in str(validate(dict(clip(), **{field: value})))
+    anns = [dict(good, **{field: value}), None, 5, 'keypoint', ['keypoint'], good]
+    (tmp_path / 'a.json').write_text(json.dumps(anns))
+    found = [validate(ann, file='a.json', index=i) for i, ann in enumerate(
+        load_annotations(tmp_path / 'a.json')['annotations'])]
+    assert str(found[0]).startswith(f'a.json: annotation 0: {field}: found ')
+    assert all('expected a dict' in str(problem) for problem in found[1:5])
+    assert found[5] is None

@@ -12,7 +12,7 @@ import pytest
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.annotations.unpickling import CONSTRUCTORS, RestrictedUnpickler
 from mofm.datasets import MotionDataset
-from mofm.utils.untrusted import open_zip, parse_json, read_npy, read_npz
+from mofm.utils.untrusted import open_zip, parse_json, read_npy, read_npz, to_array
 from tests.limited import run_limited
 from tests.test_annotations.samples import clip
 
@@ -91,6 +91,10 @@ GREEDY = {
     'same set many times': b'\x80\4](' + b'K\1' * 10**5 + b'eq\0('
     + b'cbuiltins\nset\n(h\0tR' * 10**4 + b't.',
     'sets': b'\x80\4(' + b'\x8f' * 10**6 + b't.',
+    'shared lists in an OrderedDict as key': b'}(ccollections\nOrderedDict\n(tR' + b"S'a'\n]"
+    + b'q\x000](h\0h\0e' * 40 + b'stNs.',
+    'text with invalid characters': _NEW + b'(I1\n(I1\nt' + _DTYPE.replace(b'f8', b'U2')
+    + b'I00\nB' + struct.pack('<I2I', 8, 0x110000, 0) + b'tb.',
 }
 _CASES = {**UNSAFE, **GREEDY}
 
@@ -193,6 +197,26 @@ def overlapping():
     return content[:start] + entry * 3000 + tail
 
 
+def lzma():
+    """An array whose decompression asks for a dictionary of 4 GiB."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', zipfile.ZIP_LZMA) as archive:
+        archive.writestr('a.npy', npy((0, )))
+    content = out.getvalue()
+    start = content.index(b'a.npy') + len('a.npy') + 5
+    return content[:start] + b'\xff' * 4 + content[start + 4:]
+
+
+def clips(**changed):
+    """Columns of one clip, some of them changed."""
+    out = io.BytesIO()
+    np.savez(out, **{**dict(
+        frame_dir=np.array(['a']), label=np.array([0]), img_shape=np.array([[9, 9]]),
+        total_frames=np.array([2]), num_person=np.array([1]), keypoint=np.zeros((2, 17, 2)),
+        keypoint_score=np.zeros((2, 17)), metainfo=np.array('{}')), **changed})
+    return out.getvalue()
+
+
 def columns(count):
     """Columns of clips without frames."""
     out = io.BytesIO()
@@ -218,6 +242,19 @@ FILES = {
     'npz of items without size': ('.npz', lambda: packed([('label.npy', npy((2**30, ), '<U0'))]),
                                   'shape'),
     'npz with a name twice': ('.npz', lambda: packed([('a.npy', npy((0, )))] * 2), 'twice'),
+    'npz of another compression': ('.npz', lzma, 'deflate'),
+    'npz of structures': ('.npz', lambda: clips(label=np.zeros(1, 'f8,f8')), 'not read'),
+    'npz of other booleans': ('.npz', lambda: packed([('a.npy', npy((1, ), '|b1', b'\2'))]),
+                              'booleans'),
+    'npz of invalid characters': ('.npz', lambda: clips(frame_dir=np.array(
+        [0x110000], 'u4').view('U1')), 'characters'),
+    'npz of a text as number': ('.npz', lambda: clips(
+        num_person=np.array(['a']), total_frames=np.array([10**10])), 'num_person'),
+    'npz of a list as number': ('.npz', lambda: clips(
+        num_person=np.array([[1]]), total_frames=np.array([10**10])), 'num_person'),
+    'npz of negative numbers': ('.npz', lambda: clips(
+        num_person=np.array([-1]), total_frames=np.array([-2])), 'num_person'),
+    'npz of fractions': ('.npz', lambda: clips(total_frames=np.array([2.])), 'total_frames'),
     'npz whose members overlap': ('.npz', overlapping, 'expansion'),
     'deep json': ('.json', lambda: b'[' * 10**6 + b']' * 10**6, 'Recursion'),
     'deeper json than the limit': ('.json', lambda: b'[' * 100 + b']' * 100, 'depth'),
@@ -237,6 +274,15 @@ def test_annotation_file_with_an_attack_is_refused(tmp_path, name):
     assert str(path) in str(outcome.error)
     assert words in str(outcome.error)
     assert len(str(outcome.error)) < 600
+
+
+def test_nested_texts_become_no_array():
+    """NumPy would give each the size of the longest one."""
+    texts = ['a'] * 10**5 + ['a' * 10**6]
+    for values in (texts, [[1., 'a']], [True], [None], 'a', [10**30]):
+        outcome = run_limited(to_array, values, memory=2**28, seconds=5)
+        assert isinstance(outcome.error, (ValueError, OverflowError)), outcome
+    assert to_array([[1, 2.5], (3, np.float32(4))]).tolist() == [[1, 2.5], [3, 4]]
 
 
 def test_limits_variable_accepts_larger_files(monkeypatch):

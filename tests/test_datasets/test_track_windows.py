@@ -236,8 +236,8 @@ def test_tracks_are_written_as_json_and_refused_as_npz(build, tmp_path):
     with pytest.raises(AnnotationError, match='.npz does not support tracks'):
         dump_annotations(dict(split={}, annotations=anns), tmp_path / 'a.npz')
     (tmp_path / 'a.json').write_text((tmp_path / 'a.json').read_text().replace('[0, 1', '[[0], 1'))
-    with pytest.raises(AnnotationError, match='not a regular array'):
-        load_annotations(tmp_path / 'a.json')
+    ann, = load_annotations(tmp_path / 'a.json')['annotations']
+    assert 'found list, expected an array of integers' in str(validate(ann))
 
 
 def test_track_windows_convert_layout_and_choose_split(build, tmp_path):

@@ -62,6 +62,11 @@ def shared(levels: int, first: bytes, last: bytes = b'') -> bytes:
     return first + b''.join(b'q\x01h\x01\x86' for _ in range(levels)) + last
 
 
+def shared_lists(levels: int) -> bytes:
+    """Nest lists of which each has the one below twice."""
+    return LIST + text('a') + b'a' + b'q\x010](h\x01h\x01e' * levels
+
+
 ATTACKS = {
     # other memory
     'call of ndarray': call('numpy ndarray', ints(1), OBJECTS, raw(bytes(8))),
@@ -96,6 +101,9 @@ ATTACKS = {
                                max_length=number(9)),
     'history of unequal lengths': history(_log_history=array(), _count_history=array(
         (2, ), None, raw(bytes(16))), max_length=number(9)),
+    'history of arguments': call(HISTORY, shared_lists(31), shared_lists(31)),
+    'history of long texts': name(HISTORY) + tuple_of(*[
+        LIST + MARK + text('a') * 20_000 + text('a' * 10**5) + b'e'] * 2) + NEWOBJ,
     'history with a foreign statistic': history(
         _log_history=array(), _count_history=array(), max_length=number(9),
         statistics_methods=entry('mean', name('os system'))),
@@ -181,6 +189,8 @@ ATTACKS = {
     'shared tuples': shared(60, tuple_of(text('a'))),
     'shared lists': b''.join([text('a' * 1000), b'q\x01',
                               b'](h\x01h\x01eq\x01' * 40]),
+    **{f'shared lists in {kind} as a key': entry(tuple_of(call(f'collections {kind}') + text(
+        'a') + shared_lists(40) + b's'), NONE) for kind in ('OrderedDict', 'Counter')},
     'shared tuples as a key': entry(shared(40, text('a')), NONE),
     'shared tuples in a set': call('builtins set', LIST + shared(40, text('a')) + b'a'),
     'long text shared': text('a' * 2**20) + b'q\x01' + LIST + MARK + b'h\x01' * 1000 + b'e',

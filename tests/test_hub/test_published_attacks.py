@@ -51,6 +51,30 @@ def test_published_config_with_hostile_values_is_used_or_refused(kind, published
         assert outcome.value == 'used' or is_refusal(outcome), (place, value, outcome)
 
 
+@pytest.mark.parametrize(('kind', 'first'), [
+    ('action', dict(type='CropFrames', num_frames=10)),
+    ('action', dict(type='UniformSampleFrames', clip_len=8, num_clips=4)),
+    ('one_shot', dict(type='CropFrames', num_frames=2))])
+def test_published_pipeline_that_contradicts_itself_is_named_at_a_recording(kind, first,
+                                                                            published, tmp_path):
+    """Though one frame passes it."""
+    config = json.loads((published(kind) / 'config.json').read_text())
+    pipeline = [first, *config['test_dataloader']['dataset']['pipeline']]
+    outcome = try_attack(published(kind), tmp_path / 'folder',
+                         ('test_dataloader', 'dataset', 'pipeline'), pipeline)
+    assert is_refusal(outcome), outcome
+
+
+@pytest.mark.parametrize('kind', ['dved', 'one_shot', 'kmeans'])
+def test_published_number_of_clips_that_no_task_takes_is_named(kind, published, tmp_path):
+    config = json.loads((published(kind) / 'config.json').read_text())
+    pipeline = config['test_dataloader']['dataset']['pipeline']
+    place, = [i for i, step in enumerate(pipeline) if step['type'] == 'UniformSampleFrames']
+    outcome = try_attack(published(kind), tmp_path / 'folder', (
+        'test_dataloader', 'dataset', 'pipeline', place, 'num_clips'), 2)
+    assert outcome.value == 'used' or is_refusal(outcome), outcome
+
+
 def test_published_model_is_counted_in_its_own_thread():
     """A training in another thread may build what it likes."""
     with _at_most(2):

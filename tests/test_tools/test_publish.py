@@ -63,7 +63,8 @@ def checkpoint(config, tmp_path):
         meta=dict(dataset_meta=dict(classes=ACTIONS), cfg=cfg.pretty_text, epoch=2, iter=16,
                   seed=3, time='20261121_041500', experiment_name='dt1'),
         state_dict=state, message_hub={}, param_schedulers=[],
-        optimizer=dict(state={i: v.clone() for i, v in enumerate(state.values())})), path)
+        optimizer=dict(state={i: dict(exp_avg=v.clone()) for i, v in enumerate(state.values())},
+                       param_groups=[dict(params=list(range(len(state))))])), path)
     return path
 
 

@@ -7,12 +7,14 @@ module is imported.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -160,13 +162,14 @@ class BaseInferencer:
                 raise ValueError(found_expected(f'clip {i}', *fault))
         outputs: list[dict] = []
         for batch in self._batches(clips):
-            inputs, samples = self.prepare(batch)
-            count = len(inputs) // len(samples)
-            if count > 1 and not self.several_clips:
-                raise ValueError(f'num_clips: found {count} in the test pipeline, expected 1 for '
-                                 f'{self.task!r}')
-            fields = {name: values.cpu().numpy()
-                      for name, values in self.predict(inputs, samples).items()}
+            with _named(self.model.cfg):
+                inputs, samples = self.prepare(batch)
+                count = len(inputs) // len(samples)
+                if count > 1 and not self.several_clips:
+                    raise ValueError(f'num_clips: found {count} in the test pipeline, expected 1 '
+                                     f'for {self.task!r}')
+                predicted = self.predict(inputs, samples)
+            fields = {name: values.cpu().numpy() for name, values in predicted.items()}
             for name, values in fields.items():
                 if not np.isfinite(values).all():
                     raise ValueError(f'{name}: found NaN or infinite values, expected finite '
@@ -352,12 +355,19 @@ def find_inferencers(model: BaseModel, batch_size: int = 32) -> dict[str, BaseIn
     Raises:
         ValueError: If the config has no test pipeline, or is published and cannot be used.
     """
-    path = getattr(model.cfg, 'filename', None)
-    if not str(path).endswith('.json'):
+    with _named(model.cfg):
         return _find_inferencers(model, batch_size)
+
+
+@contextmanager
+def _named(cfg: Config) -> Iterator[None]:
+    """Name a published config in the errors of its pipeline and model; others raise their own."""
+    path = getattr(cfg, 'filename', None)
     try:
-        return _find_inferencers(model, batch_size)
+        yield
     except Exception as error:  # wrong values raise nearly anything
+        if not str(path).endswith('.json'):
+            raise
         raise ValueError(f'{path}: test_dataloader: cannot be used ({type(error).__name__}: '
                          f'{show(str(error))})') from error
 

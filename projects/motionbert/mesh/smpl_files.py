@@ -15,7 +15,7 @@ from mofm.annotations.unpickling import (
 )
 from mofm.utils.checks import describe, show
 from mofm.utils.limits import LimitError, exceeds, get_limits
-from mofm.utils.untrusted import read_arrays
+from mofm.utils.untrusted import read_arrays, to_array
 
 #: Description and origin of the files by field of the config.
 _ORIGIN = dict(
@@ -67,6 +67,8 @@ class _Sparse(_Object):
 
     def array(self):
         rows, columns = self['_shape']
+        if type(rows) is not int or type(columns) is not int:
+            raise TypeError(f'a sparse matrix of shape {show((rows, columns))}')
         if 8 * rows * columns > get_limits().small:
             raise exceeds(f'a sparse matrix of shape ({rows}, {columns})', 'small')
         parts = tuple(np.asarray(self[name]) for name in ('data', 'indices', 'indptr'))
@@ -91,7 +93,7 @@ class _ChumpySelection(_Object):
 
 
 def _dense(value):
-    return value.array() if isinstance(value, _Object) else np.asarray(value)
+    return value.array() if isinstance(value, _Object) else to_array(value)
 
 
 def _reconstruct_object(kind, *_):

@@ -170,6 +170,20 @@ def test_smpl_refuses_small_files_that_fill_memory(tmp_path, content):
     assert 'more than the limit' in str(outcome.error)
 
 
+@pytest.mark.parametrize('value', [
+    b'cscipy.sparse\ncsc_matrix\n)\x81}X\6\0\0\0_shape(]K\1aJ\0\0\0\x40tsb',  # a list of 8 GB
+    b'cscipy.sparse\ncsc_matrix\n)\x81}X\6\0\0\0_shape(X\1\0\0\0aJ\0\0\0\x70tsb',  # a text
+    # texts, of which an array has the longest one many times
+    pickle.dumps(['a'] * 10**5 + ['a' * 10**6], 2)[2:-1]], ids=['list', 'text', 'texts'])
+def test_smpl_refuses_numbers_that_are_none(tmp_path, value):
+    path = tmp_path / 'SMPL_NEUTRAL.pkl'
+    path.write_bytes(b'\x80\2}X\x0a\0\0\0v_template' + value + b's.')
+    outcome = run_limited(read_smpl, str(path), memory=2**28, seconds=10)
+    assert isinstance(outcome.error, AnnotationError), outcome
+    assert 'v_template: found ' in str(outcome.error)
+    assert 'MemoryError' not in str(outcome.error)
+
+
 def test_smpl_refuses_sparse_matrix_with_bad_indices(tmp_path):
     fields, _, _ = make_fields(8)
     for name, values in (('indices', [10**6]), ('indptr', [0, 10**6])):
