@@ -28,11 +28,15 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
     frame, line = stack[-1]
     file = frame.f_code.co_filename
     built = [frame for frame, _ in stack if frame.f_code.co_name == 'build_from_cfg']
+    ours = _ROOT in Path(file).parents and '.venv' not in file
     if isinstance(error, (FileNotFoundError, TypeError, ValueError)) \
-            and _ROOT in Path(file).parents and '.venv' not in file \
+            and (ours or 'mmengine/runner/' in Path(file).as_posix()) \
             and linecache.getline(file, line).lstrip().startswith('raise '):
-        return str(error)  # a message of ours
+        return str(error)  # written for the user
     text = str(error)
+    if frame.f_code.co_name == '_save_best_checkpoint' and isinstance(error, KeyError):
+        return (f'default_hooks.checkpoint.save_best: found no metric {text}, expected one of '
+                f'{", ".join(sorted(frame.f_locals["metrics"]))}')
     unexpected, unregistered = _UNEXPECTED.search(text), _UNREGISTERED.match(text)
     if isinstance(error, TypeError) and unexpected:
         owner, name = unexpected.groups()
@@ -47,8 +51,8 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
         registry = built[-1].f_locals['registry']
         known = {name for level in (registry, registry.parent) if level
                  for name in level.module_dict}
-        return _message((f'{place}.type' for place, part in _parts(config)
-                         if part.get('type') == name),
+        return _message((f'{place}.{key}' for place, part in _parts(config)
+                         for key, value in part.items() if value == name),
                         f'found {name}, expected a registered {kind}', name, known)
     if isinstance(error, (AssertionError, TypeError, ValueError)) and text and built and (
             frame is built[-1] or not isinstance(error, TypeError)):

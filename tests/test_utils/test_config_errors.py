@@ -1,10 +1,14 @@
 """Mistakes in a config are one line that names the setting."""
 
+from types import SimpleNamespace
+
 import pytest
 from mmengine.dataset import DefaultSampler
+from mmengine.hooks import CheckpointHook
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mofm.engine.hooks import EarlyStoppingHook
 from mofm.registry import MODELS, OPTIMIZERS
 from mofm.utils.config_errors import explain_config_error
 
@@ -33,6 +37,17 @@ def test_mistake_in_a_function_names_the_setting():
     data = dict(batchsize=2)
     assert explain(lambda: DataLoader([], **data), dict(train_dataloader=data)) == (
         'train_dataloader.batchsize: DataLoader has no such setting; did you mean batch_size?')
+
+
+def test_missing_metric_names_those_that_exist():
+    def best():
+        hook = CheckpointHook(save_best='acc/topp1', rule='greater')
+        hook._save_best_checkpoint(SimpleNamespace(epoch=1, iter=1), {'acc/top1': 1})
+
+    hook = EarlyStoppingHook(monitor='acc/topp1')
+    for function in (best, lambda: hook.after_val_epoch(None, {'acc/top1': 1})):
+        message = explain(function, {})
+        assert "found no metric 'acc/topp1', expected one of acc/top1" in message
 
 
 def test_error_that_is_no_mistake_of_a_config_keeps_its_traceback():

@@ -11,6 +11,17 @@ class EarlyStoppingHook(_EarlyStoppingHook):
     With another metric or rule they start anew.
     """
 
+    def after_val_epoch(self, runner, metrics: dict):
+        """Stop the training if it is due.
+
+        Raises:
+            ValueError: If there is no such metric; MMEngine would go on without stopping.
+        """
+        if self.monitor not in metrics:
+            raise ValueError(f'EarlyStoppingHook.monitor: found no metric {self.monitor!r}, '
+                             f'expected one of {", ".join(sorted(metrics))}')
+        super().after_val_epoch(runner, metrics)
+
     def state_dict(self) -> dict:
         """Return the best score, and the validations since."""
         return dict(monitor=self.monitor, rule=self.rule, wait_count=self.wait_count,

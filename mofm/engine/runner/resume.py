@@ -139,7 +139,7 @@ class ResumeHook(Hook):
             return
         groups, states = self._built
         schedulers = runner.param_schedulers or []
-        scheduled = {scheduler.param_name for scheduler in schedulers}
+        scheduled = {state['param_name'] for state in states}  # not of the checkpoint's
         kept = self._keep_schedules(runner, schedulers, groups, states, scheduled)
         for group, settings in zip(runner.optim_wrapper.param_groups, groups, strict=True):
             group.update({name: value for name, value in settings.items()
@@ -148,8 +148,9 @@ class ResumeHook(Hook):
             for scheduler, state in zip(schedulers, states, strict=True):
                 scheduler.load_state_dict(state)
             _replay(runner.train_loop, schedulers)
-            now = ', '.join(f'{name} {runner.optim_wrapper.param_groups[-1][name]:.4g}'
-                            for name in sorted(scheduled))
+            groups = runner.optim_wrapper.optimizer.param_groups
+            now = ', '.join(f'{name} {max(group[name] for group in groups):.4g}'
+                            for name in sorted(scheduled)) or 'none'
             runner.logger.info(f'Schedules computed anew for iteration {runner.iter}: {now}')
 
     def _keep_schedules(self, runner, schedulers: list, groups: list, states: list,
