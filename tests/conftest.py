@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile('repeatable', derandomize=True, deadline=None)
 settings.load_profile('repeatable')
 torch.set_num_threads(1)  # small tensors; threads only get in each others way
-
+# A shell's `&` ignores Ctrl-C, also in the tools that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
