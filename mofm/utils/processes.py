@@ -17,17 +17,34 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def end_with_parent(parent: int | None = None):
+def end_with_parent(parent: int):
     """End this process with its parent, also after ``kill -9``; only Linux offers this.
 
     Args:
-        parent (int, optional): Process ID of the parent, which may have ended before the call.
+        parent (int): Process ID of the parent, which may have ended before the call.
     """
     if sys.platform == 'linux':
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if parent not in (None, os.getppid()):
+        if os.getppid() != parent:
             os._exit(1)
+
+
+def end_with_main_process():
+    """End this process of :mod:`multiprocessing` with the one that has started it.
+
+    With the start method ``forkserver`` that is not the parent, but the server is.
+    """
+    main = multiprocessing.parent_process()
+    if sys.platform == 'linux' and main.pid == os.getppid():
+        end_with_parent(main.pid)
+    else:
+        threading.Thread(target=_wait_for_end, args=(main.sentinel, ), daemon=True).start()
+
+
+def _wait_for_end(sentinel: int):
+    wait([sentinel])
+    os._exit(1)
 
 
 def block(signals: Iterable[signal.Signals]):
@@ -66,8 +83,6 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
         RuntimeError: If a process is killed, e.g. for its memory.
     """
     context = multiprocessing.get_context()
-    # the parent of a process of a fork server is the server
-    parent = None if context.get_start_method() == 'forkserver' else os.getpid()
     todo, running, current = iter(items), {}, {}
 
     def send_next(pipe):
@@ -82,7 +97,7 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
         try:
             for _ in range(workers):
                 ours, theirs = context.Pipe()
-                running[ours] = context.Process(target=_work, args=(theirs, parent), daemon=True)
+                running[ours] = context.Process(target=_work, args=(theirs, ), daemon=True)
                 running[ours].start()
                 theirs.close()  # a dead process is the end of the file
         finally:
@@ -114,15 +129,12 @@ def run_parallel(function: Callable[[Any], Any], items: Iterable,
             pipe.close()
 
 
-def _work(pipe: Connection, parent: int | None):
+def _work(pipe: Connection):
     """Call the function for the received items until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock(_SIGNALS)
-    if parent is not None and sys.platform == 'linux':
-        end_with_parent(parent)
-    else:
-        threading.Thread(target=_watch_parent, daemon=True).start()
+    end_with_main_process()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         function = pipe.recv()
         while True:
@@ -136,9 +148,3 @@ def _work(pipe: Connection, parent: int | None):
                 except Exception:
                     answer = answer[0], RuntimeError(f'{type(error).__name__}: {error}')
             pipe.send(answer)
-
-
-def _watch_parent():
-    """End this process with its parent."""
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)

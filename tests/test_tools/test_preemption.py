@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import runpy
 import signal
@@ -16,6 +17,7 @@ import torch
 from mmengine.config import Config
 
 from mofm.engine.hooks import PreemptionHook
+from mofm.engine.hooks.preemption_hook import _start_worker
 from mofm.engine.runner.train_loop import ResumableTrainLoop
 from mofm.hub.checkpoint import load_local
 from tests.test_tools.tool_runner import ROOT, bash, environment
@@ -172,6 +174,27 @@ def test_preempted_processes_stop_at_the_same_iteration(random_config, tmp_path)
     done = bash('dist_train.sh', random_config, 2, '--resume', '--work-dir', work_dir, *OPTIONS)
     assert f'resumed epoch: {meta["epoch"]}, iter: {meta["iter"]}' in done.stdout
     check_same_end(work_dir, unbroken)
+
+
+def work(started):
+    _start_worker(None, 0)
+    started.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize('method', ['fork', 'spawn', 'forkserver'])
+def test_worker_ends_by_the_sigterm_of_the_main_process_alone(method):
+    context = multiprocessing.get_context(method)
+    started = context.Event()
+    worker = context.Process(target=work, args=(started, ), daemon=True)
+    worker.start()
+    assert started.wait(60)
+    subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)  # of a job manager
+    worker.join(.3)
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(20)
+    assert worker.exitcode == 0
 
 
 def test_sigterm_is_blocked_while_workers_start():

@@ -1,5 +1,6 @@
 """Checkpoint on preemption (SIGTERM)."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from mmengine.hooks import Hook
 
 from mofm.engine.runner.train_loop import ResumableTrainLoop
 from mofm.registry import HOOKS
-from mofm.utils.processes import block, end_with_parent, unblock
+from mofm.utils.processes import block, end_with_main_process, unblock
 
 
 @HOOKS.register_module()
@@ -124,14 +125,14 @@ def _start_worker(init_fn, worker_id: int):
     Slurm and ``timeout`` send the signal to every process of a job, and a lost worker is an error.
     The main process ends its workers by the same signal, so they cannot ignore it completely.
     """
-    end_with_parent()
-    block([signal.SIGTERM])
+    block([signal.SIGTERM])  # first, for the threads
+    end_with_main_process()
     threading.Thread(target=_wait_for_main_process, daemon=True).start()
     if init_fn is not None:
         init_fn(worker_id)
 
 
 def _wait_for_main_process():
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != multiprocessing.parent_process().pid:
         pass
     os._exit(0)
