@@ -6,10 +6,13 @@ import difflib
 import inspect
 import math
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+
+from mofm.utils.files import named
 
 _REFERENCE = re.compile(r'\$\{([\w.]+)\}')
 #: Settings that MMEngine or tools read, besides the arguments of a runner.
@@ -46,7 +49,8 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
             raise FileNotFoundError(f'{path}: no such config; configs/ contains all of them')
         if path.suffix != '.py':
             raise ValueError(f'{path}: expected a .py config')
-        config = Config.fromfile(path)
+        with named(tempfile.gettempdir()):  # of a copy
+            config = Config.fromfile(path)
     options = cfg_options or {}
     names = set(config)
     before = set(_REFERENCE.findall(str(config.to_dict())))  # an override may remove them

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mofm.annotations import dump_annotations
+from mofm.utils.config import load_config
 from mofm.utils.files import atomic_path, atomic_write, check_space, remove_unfinished
 from mofm.visualization import write_video
 from tests.limited import run_limited
@@ -99,3 +100,10 @@ def test_unfinished_files_of_one_path_are_removed(tmp_path):
     (tmp_path / 'a[1].ffffffff.tmp').mkdir()
     remove_unfinished(tmp_path / 'a[1]')
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a1.0123abcd.tmp', 'a[1]']
+
+
+def test_full_temporary_folder_is_named_by_a_config(tmp_path, monkeypatch):
+    (tmp_path / 'config.py').write_text(f'text = {"x" * 30_000!r}\n')
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    error = run_limited(full, load_config, tmp_path / 'config.py').error
+    assert (error.errno, error.filename) == (errno.EFBIG, str(tmp_path))
