@@ -160,7 +160,7 @@ def read_metrics(file: Path) -> list[MetricRow]:
     expected = 'expected a file WORK_DIR/TIME/TIME.json of tools/test.py'
     try:
         table = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f'{file}: cannot be read ({error}), {expected}') from None
     found = [(k, v) for k, v in table.items()
              if isinstance(v, (int, float)) and k not in ('time', 'data_time')] \

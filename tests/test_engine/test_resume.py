@@ -211,6 +211,15 @@ def test_resume_with_nothing_left_to_train_says_so(train, log):
     assert 'found 1, expected more than the 2 epochs of the checkpoint' in log(resumed)
 
 
+def test_resume_of_a_position_without_end_does_not_replay_it(train, text):
+    train(stop=8)
+    path = train.folder / 'run/preempted.pth'
+    checkpoint = load(path)
+    checkpoint['meta'].update(iter=10**12)
+    torch.save(checkpoint, path)
+    train(resume='preempted.pth', **{LR: 3e-3})
+
+
 def test_resume_logs_no_difference_for_the_same_settings(train, text, log):
     train(stop=2, **{EPOCHS: 1})
     resumed = train(resume='preempted.pth', **{EPOCHS: 1})

@@ -231,6 +231,9 @@ def _settings(state: dict) -> dict:
 
 def _replay(loop, schedulers: list):
     """Step fresh schedulers to the position of a loop, in the order of a training."""
+    if loop.epoch >= loop.max_epochs or loop.iter >= loop.max_iters:
+        return  # nothing is left to train; the position in a file may be any number
+
     def step(by_epoch: bool, times: int = 1):
         for _ in range(times):
             for scheduler in schedulers:

@@ -152,7 +152,7 @@ def _read_run(work_dir: Path) -> dict | None:
             raise ValueError('unexpected content')
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         print_log(f'{path}: ignored, not readable ({error}); the newest checkpoint names the run',
                   'current', logging.WARNING)
         return None

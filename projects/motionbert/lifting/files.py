@@ -15,6 +15,7 @@ from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.annotations.values import MAX_COORDINATE, within
 from mofm.utils.checks import describe, show
 from mofm.utils.limits import LimitError
+from mofm.utils.untrusted import to_array
 
 #: Image width and height of the cameras of Human3.6M.
 H36M_CAMERAS = {'54138969': (1000, 1002), '60457274': (1000, 1002), '55011271': (1000, 1000),
@@ -56,8 +57,8 @@ def read_field(data: dict, field: str, file: str) -> np.ndarray:
     """Read a field as an array; lists of rows of equal length are accepted."""
     value = data.get(field)
     if isinstance(value, list):
-        with suppress(ValueError):  # rows of different length
-            value = np.array(value)
+        with suppress(ValueError, OverflowError):  # rows of different length
+            value = to_array(value)
     if not isinstance(value, np.ndarray):
         raise file_error(file, field, type(value).__name__ if field in data else 'nothing',
                      'an array')
@@ -91,11 +92,15 @@ def read_texts(data: dict, field: str, file: str, count: int) -> np.ndarray:
     value = data.get(field)
     found = type(value).__name__ if field in data else 'nothing'
     if isinstance(value, (list, tuple)):
-        found = f'{len(value)} values, not all of them text'
-        value = np.array(value) if all(isinstance(v, str) for v in value) else None
-    if not isinstance(value, np.ndarray) or value.dtype.kind != 'U' or value.shape != (count, ):
-        if isinstance(value, np.ndarray):
-            found = f'{value.dtype} of shape {value.shape}'
+        if all(isinstance(v, str) for v in value):
+            # of objects, as a text array would have the longest one N times
+            found, value = f'{len(value)} texts', np.array(value, object)
+        else:
+            found, value = f'{len(value)} values, not all of them text', None
+    elif isinstance(value, np.ndarray):
+        found = f'{value.dtype} of shape {value.shape}'
+        value = value if value.dtype.kind == 'U' else None
+    if value is None or np.shape(value) != (count, ):
         raise file_error(file, field, found, f'{count} texts, one per frame or recording')
     return value.view(np.ndarray)
 
