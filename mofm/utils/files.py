@@ -90,6 +90,7 @@ def atomic_write(path: str | Path, mode: str = 'wb', newline: str | None = None)
 
 def remove_unfinished(path: Path):
     """Remove what killed processes left of a file or folder that is locked."""
+    path = Path(os.path.realpath(path))  # as they were written
     for file in path.parent.glob(f'{glob.escape(path.name)}.????????.tmp'):
         shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
 

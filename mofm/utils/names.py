@@ -8,7 +8,7 @@ _LENGTH = 1000
 NAME = f'a string of at most {_LENGTH} characters, without control characters or lone surrogates'
 _REFUSED = {'Cc', 'Cs', 'Zl', 'Zp'}  # control, surrogate, line and paragraph separator
 _RESERVED = {'AUX', 'CON', 'NUL', 'PRN', *(f'{port}{i}' for port in ('COM', 'LPT')
-                                           for i in range(1, 10))}  # by Windows
+                                           for i in '123456789¹²³')}  # by Windows
 
 
 def is_name(value: object) -> bool:

@@ -107,3 +107,10 @@ def test_full_temporary_folder_is_named_by_a_config(tmp_path, monkeypatch):
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     error = run_limited(full, load_config, tmp_path / 'config.py').error
     assert (error.errno, error.filename) == (errno.EFBIG, str(tmp_path))
+
+
+def test_remains_of_a_killed_process_are_removed_through_a_link(tmp_path):
+    (tmp_path / 'out.pkl.01234567.tmp').touch()
+    (tmp_path / 'link.pkl').symlink_to('out.pkl')
+    remove_unfinished(tmp_path / 'link.pkl')
+    assert [path.name for path in tmp_path.iterdir()] == ['link.pkl']

@@ -23,6 +23,7 @@ def test_is_name_refuses_what_cannot_be_written_in_a_line(name):
 @pytest.mark.parametrize(('name', 'stem'), [
     ('walk', 'walk'), ('../../etc/x', '_.._etc_x'), ('a/b', 'a_b'), ('..', '_'), ('', '_'),
     ('C:\\x', 'C__x'), ('a:b', 'a_b'), ('con', '_con'), ('NUL.txt', '_NUL.txt'), ('COM1', '_COM1'),
+    ('com¹.x', '_com¹.x'),
     ('console', 'console'), ('end.', 'end'), ('e\u0301', 'é'), ('\udcff', '_'), ('a\0b', 'a_b'),
     ('x' * 300, 'x' * 100), ('歩' * 100, '歩' * 66)])
 def test_file_stem_is_valid_on_all_systems(name, stem):
