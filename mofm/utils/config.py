@@ -22,6 +22,9 @@ _READ = {'runner_type', 'custom_imports', 'model_wrapper_cfg', 'sync_bn', 'compi
 #: Parts that MMEngine reads by name, ignoring other names.
 _PARTS = {'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
           'auto_scale_lr': {'enable', 'base_batch_size'}}
+#: Settings of ``paramwise_cfg`` that MMEngine's constructor of optimizers reads.
+PARAMWISE = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
+             'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
 
 
 def load_config(source: str | Path | Config, cfg_options: dict | None = None) -> Config:
@@ -142,6 +145,9 @@ def _check_names(config: Config, names: set[str], references: set[str], options:
                          + _nearest(unread[0], {*names, *read, *references} - {unread[0]}))
     for part, known in _PARTS.items():
         _check_part(part, config.get(part), known)
+    wrapper, default = config.get('optim_wrapper') or {}, 'DefaultOptimWrapperConstructor'
+    if wrapper.get('constructor', default) == default:  # ignores unknown names
+        _check_part('optim_wrapper.paramwise_cfg', wrapper.get('paramwise_cfg'), PARAMWISE)
     hooks = config.get('default_hooks') or {}
     for name, hook in hooks.items():
         if isinstance(hook, dict) and 'type' not in hook:

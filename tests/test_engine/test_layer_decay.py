@@ -1,12 +1,16 @@
 """Learning rates and weight decays per layer, of every backbone."""
 
+from contextlib import nullcontext
+
 import pytest
 from mmengine.registry import init_default_scope
+from torch import nn
 
 import mofm.models  # noqa: F401
 import projects.motionbert  # noqa: F401
 import projects.tmor  # noqa: F401
 from mofm.engine import LayerDecayOptimWrapperConstructor
+from mofm.engine.optimizers.layer_decay import check_custom_keys
 from mofm.registry import MODELS
 
 # backbone, width of its features, names and layers
@@ -96,3 +100,13 @@ def test_backbone_without_layers_is_refused_unless_rates_are_equal():
 def test_layer_decay_names_wrong_options(wrong):
     with pytest.raises(ValueError, match='expected layer_decay in'):
         settings(None, **wrong)
+
+
+@pytest.mark.parametrize(('keys', 'words'), [
+    ({'backbon': dict(lr_mult=0.1)}, 'custom_keys.backbon: found no parameter .*head, trunk'),
+    ({'trunk': dict(lr_mul=0.1)}, 'custom_keys.trunk.lr_mul: nothing reads'),
+    ({'trunk.weight': dict(lr_mult=0.1, momentum=0.5)}, None)])
+def test_custom_keys_that_fit_nothing_are_refused(keys, words):
+    model = nn.ModuleDict(dict(trunk=nn.Linear(1, 1), head=nn.Linear(1, 1)))
+    with pytest.raises(ValueError, match=words) if words else nullcontext():
+        check_custom_keys(keys, model, dict(lr=1., momentum=0.))

@@ -137,6 +137,8 @@ def test_option_that_replaces_what_refers_to_a_setting_leaves_the_setting_unread
     """The file may set it, the command line not."""
     config, none = ROOT / 'configs/dt1_penn_tiny.py', {'param_scheduler': None}
     assert load_config(config, none).param_scheduler is None
+    with pytest.raises(ValueError, match='paramwise_cfg.layer_decay: nothing reads'):
+        load_config(config, {'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'})
     with pytest.raises(ValueError, match='schedule.warmup: nothing reads'):
         load_config(config, {**none, 'schedule.warmup': 3})
 

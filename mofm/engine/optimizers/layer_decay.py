@@ -8,11 +8,33 @@ from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mofm.utils.config import PARAMWISE
 
-_OPTIONS = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
-            'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
 #: Name endings of embeddings without weight decay.
 _NOT_DECAYED = ('pos_embed', 'temp_embed', 'cls_token')
+
+
+def check_custom_keys(custom_keys: dict, model: nn.Module, defaults: dict):
+    """Check the settings of single parameters; MMEngine ignores those that fit nothing.
+
+    Args:
+        custom_keys (dict): Those of ``paramwise_cfg``: part of a name to settings.
+        model (nn.Module): The model.
+        defaults (dict): Settings of the optimizer.
+
+    Raises:
+        ValueError: If no parameter has the name, or nothing reads a setting.
+    """
+    known = {'lr_mult', 'decay_mult', *defaults}
+    for key, options in custom_keys.items():
+        place = f'optim_wrapper.paramwise_cfg.custom_keys.{key}'
+        if not any(key in name for name, _ in model.named_parameters()):
+            parts = sorted(name for name, _ in model.named_children())
+            raise ValueError(f'{place}: found no parameter with this name, expected one of the '
+                             f'model, which has the parts {", ".join(parts)}')
+        for name in options.keys() - known:
+            raise ValueError(f'{place}.{name}: nothing reads this setting, expected one of '
+                             f'{", ".join(sorted(known))}')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -37,10 +59,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         cfg = dict(layer_decay=1., custom_keys={})
         cfg.update(paramwise_cfg or {})
         self.layer_decay = cfg['layer_decay']
-        unknown = cfg.keys() - _OPTIONS - {'layer_decay'}
+        unknown = cfg.keys() - PARAMWISE - {'layer_decay'}
         if unknown or not 0 < self.layer_decay <= 1:
             raise ValueError(f'paramwise_cfg: found {paramwise_cfg}, expected layer_decay in '
-                             f'(0, 1] and {", ".join(sorted(_OPTIONS))}')
+                             f'(0, 1] and {", ".join(sorted(PARAMWISE))}')
         # lr_mult marks the parameters of custom keys, see _merge
         cfg['custom_keys'] = {key: {'lr_mult': 1., **options}
                               for key, options in cfg['custom_keys'].items()}
