@@ -11,12 +11,12 @@ from typing import NamedTuple
 from mmengine.config import Config
 from mmengine.model import BaseModel, BaseModule
 
-from mofm.hub.card import ModelCard, describe_data, read_dump, read_metrics, short_path
+from mofm.hub.card import ModelCard, describe_data, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
 from mofm.hub.published import check_config, check_labels, describe_config, pack_weights
 from mofm.models import MotionPretrainer, MotionTokenizer
 from mofm.registry import MODELS
-from mofm.utils.config import load_config
+from mofm.utils.config import load_config, read_dump
 from mofm.utils.files import named, remove_unfinished, temporary_folder
 from mofm.utils.locks import hold_output
 from mofm.version import __version__

@@ -1,11 +1,12 @@
 """Model cards in Markdown, which state what is unknown."""
 
-import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from mofm.utils.config import read_dump
 
 CARD = """---
 {front}
@@ -46,7 +47,6 @@ Test, with the data that the config names; `{weights}` is in `FOLDER`:
 Weights are safetensors and the config is data; loading them runs no code of this folder.
 {missing}"""
 
-_MAX_CONFIG = 2**20  # characters of a config, whose syntax tree is 100 times larger
 _MISSING = {
     'license': 'License: ask the publisher before you use the weights.',
     'metrics': 'Metrics: no results are given.',
@@ -116,25 +116,6 @@ class ModelCard:
             train=self.train, facts=facts,
             metrics='\n'.join(table) if self.metrics else 'No results are given.',
             missing=''.join(['\n## Not stated\n\n', *missing] if missing else []))
-
-
-def read_dump(text: str) -> dict:
-    """Read the settings of a config dumped by MMEngine as data; empty if they are more."""
-    if len(text) > _MAX_CONFIG:
-        return {}
-
-    def value(node):
-        if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
-            return {item.arg: value(item.value) for item in node.keywords}
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return [value(item) for item in node.elts]
-        return ast.literal_eval(node)
-
-    try:
-        settings: list[Any] = ast.parse(text).body  # statements of another kind lack targets
-        return {node.targets[0].id: value(node.value) for node in settings}
-    except Exception:  # hostile text raises nearly anything
-        return {}
 
 
 def short_path(path: str) -> str:

@@ -27,6 +27,7 @@ from mmengine.registry import Registry
 
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
 from mofm.utils.checks import found_expected, show
+from mofm.utils.untrusted import unique
 
 #: Files to download from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
@@ -237,15 +238,6 @@ def read_config(path: Path, keys: PublishedKeys | None = None) -> Config:
     if not path.exists() and not path.is_symlink():
         raise FileNotFoundError(f'{path}: no such file, expected that of tools/publish.py')
     text = _read(path)
-
-    def unique(pairs: list[tuple]) -> dict:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f'{show(twice)} is there twice')
-        return found
-
     try:
         content = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ import inspect
 import math
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmengine.config import Config
 
 from mofm.utils.files import named
 
+_MAX_DUMP = 2**20  # characters, whose syntax tree is 100 times larger
 _REFERENCE = re.compile(r'\$\{([\w.]+)\}')
 #: Settings that MMEngine or tools read, besides the arguments of a runner.
 _READ = {'runner_type', 'custom_imports', 'model_wrapper_cfg', 'sync_bn', 'compile',
@@ -220,10 +222,7 @@ def compare_settings(old: str, new: str) -> dict[str, tuple[str, str]]:
         dict[str, tuple[str, str]]: Dotted name to the text of both values; without the names of
         folders and checkpoints of a run.
     """
-    try:
-        before, after = map(_read_settings, (old, new))
-    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError):
-        return {}
+    before, after = (dict(_flatten(read_dump(text))) for text in (old, new))
     if not before or not after:
         return {}
     return {name: (before.get(name, 'not set'), after.get(name, 'not set'))
@@ -231,29 +230,37 @@ def compare_settings(old: str, new: str) -> dict[str, tuple[str, str]]:
             and name not in ('work_dir', 'load_from', 'resume', 'experiment_name')}
 
 
-def _read_settings(text: str) -> dict[str, str]:
-    """Read the text of a config into dotted names and texts of values."""
-    found = {}
+def _flatten(settings: dict, prefix: str = '') -> Iterator[tuple[str, str]]:
+    """Yield dotted names and texts of settings."""
+    for key, value in settings.items():
+        if isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
+            value = dict(enumerate(value))
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f'{prefix}{key}.')
+        else:
+            yield f'{prefix}{key}', repr(value)
 
-    def visit(name: str, node: ast.expr):
-        items = []
-        if isinstance(node, ast.Call):  # dict(name=value)
-            items = [(keyword.arg, keyword.value) for keyword in node.keywords]
-        elif isinstance(node, ast.Dict):
-            items = [(ast.literal_eval(key), value)
-                     for key, value in zip(node.keys, node.values, strict=True)]
-        elif isinstance(node, (ast.List, ast.Tuple)) and any(
-                isinstance(item, (ast.Call, ast.Dict)) for item in node.elts):
-            items = list(enumerate(node.elts))
-        for key, value in items:
-            visit(f'{name}.{key}', value)
-        if not items:
-            found[name] = ast.unparse(node)
 
-    for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Assign):
-            visit(ast.unparse(statement.targets[0]), statement.value)
-    return found
+def read_dump(text: object) -> dict:
+    """Read the settings of a config dumped by MMEngine as data; empty if they are more."""
+    if not isinstance(text, str) or len(text) > _MAX_DUMP:
+        return {}
+
+    def value(node):
+        if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
+            return {item.arg: value(item.value) for item in node.keywords}
+        if isinstance(node, ast.Dict):
+            return {ast.literal_eval(key): value(item)
+                    for key, item in zip(node.keys, node.values, strict=True)}
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [value(item) for item in node.elts]
+        return ast.literal_eval(node)
+
+    try:
+        settings: list[Any] = ast.parse(text).body  # statements of another kind lack targets
+        return {node.targets[0].id: value(node.value) for node in settings}
+    except Exception:  # hostile text raises nearly anything
+        return {}
 
 
 def default_work_dir(config: str | Path) -> str:

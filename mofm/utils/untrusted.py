@@ -137,9 +137,12 @@ def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
     arrays = []
     with open_zip(file) as archive:
         for member in archive.infolist():
-            with archive.open(member) as opened:
-                arrays.append((member.filename.removesuffix('.npy'),
-                               _read_array(opened, member.file_size)))
+            name = member.filename.removesuffix('.npy')
+            try:
+                with archive.open(member) as opened:
+                    arrays.append((name, _read_array(opened, member.file_size)))
+            except ValueError as error:
+                raise ValueError(f'{name[:80]}: {error}') from error
     return unique(arrays)
 
 

@@ -448,7 +448,7 @@ def test_published_odd_labels_are_named(folder, text, words):
 
 
 @pytest.mark.parametrize(('text', 'words'), [
-    ('{"default_scope": "mofm", "model": {}, "model": {}}', "'model' is there twice"),
+    ('{"default_scope": "mofm", "model": {}, "model": {}}', "'model' twice"),
     ('{"default_scope": "mofm", "model": {"x": -Infinity}}', 'model.x: found -inf'),
     ('{"default_scope": "mofm", "model": {"x": 1' + '0' * 4000 + '}}', 'model.x: found'),
     ('{"default_scope": "mofm", "model": [' + '{},' * 20000 + '{}]}', 'over 10000 values'),

@@ -231,8 +231,9 @@ BAD = [
     (concatenated(name=np.array(['a', '../b'])), {}, 'without slashes'),
     (concatenated(name=np.array(['a', ''])), {}, 'name'),
     (concatenated(name=np.array(['a', '\ud800'])), {}, 'name: found'),
-    (concatenated(name=np.array([1114112, 97], '<u4').view('<U1')), {}, 'name: found'),
-    (concatenated(joints=np.array([1114112] * 22, '<u4').view('<U1')), {}, 'joints: found'),
+    (concatenated(name=np.array([1114112, 97], '<u4').view('<U1')), {}, 'name: texts with'),
+    (concatenated(joints=np.array([1114112] * 22, '<u4').view('<U1')), {},
+     'joints: texts with'),
     (concatenated(more=walk()), {}, 'length: found .*--key'),
     (npz(**{'../a': walk()}), {}, "arrays: found '../a'"),
 ]

@@ -1,7 +1,7 @@
 """Kill trainings at random moments, resume them, and compare their ends with unbroken ones.
 
-python tests/test_tools/kill_training.py --kills 80
-python tests/test_tools/kill_training.py --kills 20 --processes 2
+python -m tests.test_tools.kill_training --kills 80
+python -m tests.test_tools.kill_training --kills 20 --processes 2
 
 A training of 48 iterations with augmentation, dropout and a process that loads data is killed by
 SIGKILL or SIGTERM after a random time, or by SIGKILL with half of a checkpoint written, and
@@ -258,7 +258,6 @@ def main():
     parser.add_argument('--processes', type=int, default=1)
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
     import mofm.engine  # noqa: F401  once for all forked trainings
     from tests.test_tools.conftest import CONFIG
 

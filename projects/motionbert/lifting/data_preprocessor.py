@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mofm.hub.torch_file import read_torch_file
 from mofm.models.data_preprocessor import SkeletonDataPreprocessor, joints_last
 from mofm.registry import MODELS
+from mofm.utils.checks import describe
 
 
 @MODELS.register_module()
@@ -146,7 +147,7 @@ def _read_params(path: str) -> dict:
         shapes = {name: tuple(params[name].shape) for name in ('mean', 'std', 'weight')}
     except Exception as error:  # damaged bytes raise nearly anything
         raise ValueError(f'{path}: no tensors called mean, std and weight to be read '
-                         f'({type(error).__name__}), expected those of synthetic_noise.pth of '
+                         f'({describe(error)}), expected those of synthetic_noise.pth of '
                          'MotionBERT') from error
     if shapes != dict(mean=(17, 2), std=(17, 2), weight=(17, )):
         raise ValueError(f'{path}: found the shapes {shapes}, expected mean (17, 2), std (17, 2) '

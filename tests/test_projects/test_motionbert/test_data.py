@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -408,7 +409,7 @@ def test_lifting_dataset_loads_in_workers(ann_file):
 @pytest.mark.parametrize('name', ['pretrain_lifting', 'pretrain_lifting_tiny'])
 def test_lifting_configs_normalize_and_mask(name, tmp_path):
     init_default_scope('mofm')
-    cfg = load_config(BASES / f'{name}.py')
+    cfg = load_config(Config.fromfile(BASES / f'{name}.py'))
     data = dict(train=h36m(), test=h36m())
     (tmp_path / 'h36m.pkl').write_bytes(pickle.dumps(data))
     rng = np.random.default_rng(0)
