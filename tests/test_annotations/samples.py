@@ -62,8 +62,8 @@ BAD = {
     'too far for float16': (
         dict(clip(keypoint=clip(dtype=np.float64)['keypoint'] + 1e5), img_shape=(10**6, 10**6)),
         'keypoint', 'at person 0, frame 0, joint 0', 'within 65504, the largest float16'),
-    'too far integers': (clip(keypoint=clip()['keypoint'].astype(int) - 2**63), 'keypoint',
-                         'at person 0, frame 0, joint 0 (204 values', 'within 6400'),
+    'too far integers': (clip(keypoint=clip()['keypoint'].astype(int) + np.int64(-2**63)),
+                         'keypoint', 'at person 0, frame 0, joint 0 (204 values', 'within 6400'),
     'NaN score': (with_value('keypoint_score', np.nan), 'keypoint_score',
                   'nan at person 0, frame 2, joint 3 (1 values', 'finite'),
     'large score': (with_value('keypoint_score', 1000), 'keypoint_score',
