@@ -66,7 +66,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if loader and not loader.get('num_workers'):
             loader.persistent_workers = False  # invalid with num_workers=0
-    if args.launcher == 'pytorch':
+    if args.launcher == 'pytorch' or 'MOFM_LAUNCHER' in os.environ:
         end_with_parent(int(os.environ.get('MOFM_LAUNCHER', os.getppid())))
     if args.launcher != 'none':
         use_gloo_on_cpu(cfg)

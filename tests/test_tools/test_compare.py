@@ -1,6 +1,7 @@
 """Comparison table of models and tasks, with fake trainings."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -21,7 +22,8 @@ def trainings(compare, monkeypatch):
     """Commands so far; accuracy is 0.5 + seed / 10, and ``bad.py`` fails."""
     commands = []
 
-    def run(command, stdout, stderr):
+    def run(command, stdout, stderr, env):
+        assert env['MOFM_LAUNCHER'] == str(os.getpid())
         command = command[2:]
         commands.append(command)
         config, _, seed, _, folder, *_ = command
@@ -75,3 +77,18 @@ tasks = {{'actions': dict(metric='acc/top1', scale=100,
     record = json.loads((out / 'ours/dt1_seed1/comparison.json').read_text())
     assert record['metrics']['acc/top1'] == .6
     assert record['seconds'] >= 0
+
+
+def test_training_ends_with_a_killed_comparison(config):
+    training = ('import argparse, time; from mofm.launch import add_arguments, config_from_args;'
+                'parser = argparse.ArgumentParser(); add_arguments(parser);'
+                f'config_from_args(parser.parse_args([{str(config)!r}]));'
+                'print("ready", flush=True); time.sleep(20); print("outlived")')
+    comparison = ('import os, subprocess, sys;'
+                  f'subprocess.run([sys.executable, "-c", {training!r}],'
+                  ' env={**os.environ, "MOFM_LAUNCHER": str(os.getpid())})')
+    with subprocess.Popen([sys.executable, '-c', comparison], stdout=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout.readline() == 'ready\n'
+        process.kill()
+        assert not process.stdout.read()  # the end of the last process with this pipe

@@ -62,7 +62,9 @@ def train(config: str, seed: int, folder: Path, checkpoint: str | None = None) -
         command += ['--cfg-options', f'model.backbone.init_cfg.checkpoint={checkpoint}']
     before = _children_seconds()
     with open(folder / 'train.log', 'a', encoding='utf-8') as log:
-        record['done'] = not subprocess.run(command, stdout=log, stderr=log).returncode
+        record['done'] = not subprocess.run(  # the training ends with this process
+            command, stdout=log, stderr=log,
+            env={**os.environ, 'MOFM_LAUNCHER': str(os.getpid())}).returncode
     record['seconds'] += _children_seconds() - before
     if record['done']:
         record['metrics'] = {name: float(values[-1])
