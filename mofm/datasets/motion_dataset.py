@@ -33,9 +33,9 @@ class MotionDataset(BaseDataset):
 
     Published files such as ``ntu60_hrnet.pkl`` are supported. Every annotation is validated once
     (:func:`mofm.annotations.validate`). An ``.arrow`` file is memory-mapped and shared by all
-    processes: lengths and labels are checked at the start, values when an annotation is read. The
-    pipeline receives annotations in ``to_layout`` with ``sample_idx``; :attr:`metainfo` has
-    ``layout`` (that of the pipeline), ``left_kp``, ``right_kp`` and, if known, ``classes``.
+    processes. The pipeline receives annotations in ``to_layout`` with ``sample_idx``;
+    :attr:`metainfo` has ``layout`` (that of the pipeline), ``left_kp``, ``right_kp`` and, if
+    known, ``classes``.
 
     Clips without a visible joint are skipped in training and kept in tests (``test_mode=True``),
     where skipping them would bias the result.
