@@ -45,7 +45,7 @@ def example(tmp_path, monkeypatch):
 
 
 def test_example_source_is_prepared_into_labels_and_splits(example, tmp_path):
-    example('mofm/sources/csv_poses.py')
+    example('mofm/sources/data_sets/csv_poses.py')
     poses = tmp_path / 'poses'
     poses.mkdir()
     for name, frames in (('walk_1', 5), ('wave_2', 3)):

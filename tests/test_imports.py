@@ -88,7 +88,7 @@ def test_rooms_of_models_import_heavy_packages_on_use(room):
     ('mofm/apis/model.py', 'import projects.tmor', 'The package knows no project'),
     ('projects/tmor/unik.py', 'import projects.motionbert.dstformer',
      'Projects do not import each other'),
-    ('mofm/sources/ntu.py', 'import torch', 'Readers of pose files need no torch')])
+    ('mofm/sources/data_sets/ntu.py', 'import torch', 'Readers of pose files need no torch')])
 def test_contract_breaks_on_an_import_inside_a_function(tmp_path, file, statement, contract):
     for name in ('mofm', 'projects'):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=lambda folder, names: [

@@ -1,28 +1,12 @@
-"""Readers of data sets and pose formats, which yield annotations of one schema."""
+"""Readers of pose files and data sets, which yield annotations of one schema."""
 
-from .alphapose import AlphaPose
-from .arrays import JointsNPZ
+from . import data_sets, mocap, pose_programs
 from .base import FolderSource, Source
-from .bvh import BVH
-from .bvh_writer import write_bvh
-from .charades import Charades
-from .mmpose import MMPoseJSON
-from .ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
-from .nw_ucla import NWUCLA
-from .openpose import OpenPose
-from .panoptic import Panoptic
-from .penn_action import PennAction
+from .data_sets import *  # noqa: F403
+from .mocap import *  # noqa: F403
 from .per_frame_poses import FramePoseSource
-from .pku_mmd import PKUMMD
-from .pyskl import PYSKL, PYSKL3D, Kinetics
+from .pose_programs import *  # noqa: F403
 from .source_3d import Source3D
-from .stg_nf import ShanghaiTech, UBnormal
-from .tsu import TSU, Smarthome
-from .utkinect import UTKinect, UTKinectUntrimmed
 
-__all__ = [
-    'AlphaPose', 'BVH', 'Charades', 'FramePoseSource', 'FolderSource', 'JointsNPZ', 'Kinetics',
-    'MMPoseJSON', 'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'OpenPose', 'PKUMMD',
-    'PYSKL', 'PYSKL3D', 'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'Source',
-    'Source3D', 'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed', 'write_bvh'
-]
+__all__ = ['FolderSource', 'FramePoseSource', 'Source', 'Source3D', *data_sets.__all__,
+           *mocap.__all__, *pose_programs.__all__]

@@ -23,7 +23,7 @@ from mofm.pose_estimation import extract, pose_extractor
 from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import Video, find_videos
-from mofm.sources.mmpose import MMPoseJSON
+from mofm.sources.pose_programs.mmpose import MMPoseJSON
 from mofm.utils.locks import LockedError, hold_output
 from tests.test_tools.tool_runner import ROOT
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mofm.sources.alphapose import AlphaPose
+from mofm.sources.pose_programs.alphapose import AlphaPose
 from tests.test_sources.native_files.pose_detectors import alphapose, alphapose_cmu, dump, people
 
 VALUES = people(frames=12, persons=2)

@@ -7,7 +7,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
-from mofm.sources.arrays import JointsNPZ
+from mofm.sources.mocap.arrays import JointsNPZ
 from mofm.sources.motion_capture import load_map, shipped_maps
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files.mocap import BANDAI, concatenated, npz, person, walk

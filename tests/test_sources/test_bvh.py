@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofm.annotations import AnnotationError
-from mofm.sources import bvh as module
-from mofm.sources.bvh import BVH, forward_kinematics, parse_hierarchy
+from mofm.sources.mocap import bvh as module
+from mofm.sources.mocap.bvh import BVH, forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files.mocap import ENDS, SKELETON, bvh, bvh_values
 

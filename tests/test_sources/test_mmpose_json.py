@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources.mmpose import MMPoseJSON
+from mofm.sources.pose_programs.mmpose import MMPoseJSON
 from mofm.structures import convert
 from tests.test_sources.native_files.pose_detectors import (
     dump,

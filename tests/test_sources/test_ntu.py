@@ -10,7 +10,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
-from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, rank_by_motion
+from mofm.sources.data_sets.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints, rank_by_motion
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import ID, NTU_FILES, kinect_body, pair, skeleton, solo
 

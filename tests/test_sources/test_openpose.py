@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources.openpose import OpenPose
+from mofm.sources.pose_programs.openpose import OpenPose
 from mofm.structures import convert
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.pose_detectors import dump, openpose, people

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources.panoptic import DomeCamera, Panoptic
+from mofm.sources.data_sets.panoptic import DomeCamera, Panoptic
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.panoptic import DOME, body, dome_camera, panoptic, scene

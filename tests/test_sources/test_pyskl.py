@@ -10,7 +10,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
-from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
+from mofm.sources.data_sets.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
 from mofm.structures import convert
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import kinect_body

@@ -13,7 +13,7 @@ import pytest
 from mofm.annotations import AnnotationError, load_annotations
 from mofm.datasets import TrackWindowDataset
 from mofm.sources import ShanghaiTech, UBnormal
-from mofm.sources.stg_nf import abnormal_rows
+from mofm.sources.data_sets.stg_nf import abnormal_rows
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/data/prepare.py'
 

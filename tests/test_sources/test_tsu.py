@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources.tsu import TSU, Smarthome
+from mofm.sources.data_sets.tsu import TSU, Smarthome
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.smarthome import (
     TSU_FILES,

@@ -9,7 +9,7 @@ import numpy as np
 from mofm.apis.windows import visible
 from mofm.keypoints import interpolate
 from mofm.registry import INFERENCERS
-from mofm.sources import write_bvh
+from mofm.writers import write_bvh
 
 from ..persons import PersonInferencer, PersonResult, join_persons
 
@@ -36,7 +36,7 @@ class LiftResult(PersonResult):
 
         Args:
             path (str or Path): ``.json`` or ``.npz``, as other results, or ``.bvh`` for animation
-                software (:func:`mofm.sources.write_bvh`): one person, in pixels, y up, z towards
+                software (:func:`mofm.writers.write_bvh`): one person, in pixels, y up, z towards
                 the camera, from the first to the last frame with the person, gaps interpolated
                 linearly, at 30 frames per second if :attr:`fps` is None. For several persons,
                 ``walk.bvh`` becomes ``walk+0.bvh``, ``walk+1.bvh``, ... by index; no name of

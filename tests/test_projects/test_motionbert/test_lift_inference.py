@@ -13,7 +13,7 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mofm.apis import MotionInferencer, MotionStream
 from mofm.registry import MODELS, TRANSFORMS
-from mofm.sources.bvh import forward_kinematics, parse_hierarchy
+from mofm.sources.mocap.bvh import forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS, convert
 from projects.motionbert.lifting import LiftResult
 

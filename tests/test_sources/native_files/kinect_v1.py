@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from mofm.sources.nw_ucla import NWUCLA
-from mofm.sources.utkinect import UTKinect, UTKinectUntrimmed
+from mofm.sources.data_sets.nw_ucla import NWUCLA
+from mofm.sources.data_sets.utkinect import UTKinect, UTKinectUntrimmed
 
 # A person of Kinect v1's 20 joints who faces the sensor, in meters: trunk, arms, legs.
 _TRUNK = [[0, 0, 0], [0, .1, 0], [0, .5, 0], [0, .7, 0]]

@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 
-from mofm.sources.arrays import JointsNPZ
-from mofm.sources.bvh import BVH
+from mofm.sources.mocap.arrays import JointsNPZ
+from mofm.sources.mocap.bvh import BVH
 from mofm.structures import LAYOUTS
 
 # A standing person who faces +z, left at +x, in meters.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mofm.sources.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
+from mofm.sources.data_sets.ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
 
 
 def kinect_body(frames=4, seed=0, x=0., motion=.02):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from mofm.sources.panoptic import Panoptic
+from mofm.sources.data_sets.panoptic import Panoptic
 from tests.test_sources.native_files.mocap import person
 
 # The same person in Panoptic's centimeters.

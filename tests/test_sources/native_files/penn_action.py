@@ -5,7 +5,7 @@ import io
 import numpy as np
 from scipy.io import savemat
 
-from mofm.sources.penn_action import PennAction
+from mofm.sources.data_sets.penn_action import PennAction
 
 
 def penn_fields(action='bowl', frames=5):

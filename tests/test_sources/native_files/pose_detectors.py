@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
-from mofm.sources.alphapose import AlphaPose
-from mofm.sources.mmpose import MMPoseJSON
-from mofm.sources.openpose import OpenPose
+from mofm.sources.pose_programs.alphapose import AlphaPose
+from mofm.sources.pose_programs.mmpose import MMPoseJSON
+from mofm.sources.pose_programs.openpose import OpenPose
 
 # Where AlphaPose takes the 18 joints of `cmu` and `open` from: COCO-17 and, last, the neck.
 _CMU = [0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.sources.pyskl import PYSKL, PYSKL3D, Kinetics
+from mofm.sources.data_sets.pyskl import PYSKL, PYSKL3D, Kinetics
 from tests.test_sources.native_files.ntu import kinect_body
 
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from mofm.sources.tsu import TSU, Smarthome
+from mofm.sources.data_sets.tsu import TSU, Smarthome
 
 
 def lcr_pose(x=300., y=200., seed=0, size=50):

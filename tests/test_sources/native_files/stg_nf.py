@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mofm.sources.stg_nf import ShanghaiTech, UBnormal
+from mofm.sources.data_sets.stg_nf import ShanghaiTech, UBnormal
 
 
 def persons(clip_frames, seed=0):

@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 
-from mofm.sources.charades import Charades
-from mofm.sources.pku_mmd import PKUMMD
+from mofm.sources.data_sets.charades import Charades
+from mofm.sources.data_sets.pku_mmd import PKUMMD
 from tests.test_sources.native_files.smarthome import kpts, lcr, lcr_frames, tsu_keypoints
 
 

@@ -14,7 +14,7 @@ from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
-from .base import Item, Source
+from ..base import Item, Source
 from .ntu import rank_by_motion
 
 _IMG_SHAPE = (480, 640)

@@ -12,8 +12,8 @@ from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 
-from .base import Item
-from .source_3d import Source3D
+from ..base import Item
+from ..source_3d import Source3D
 
 _RECORDING = re.compile(r'\d{4}-[LMR]')
 _SPLITS = 'cross-subject.txt'

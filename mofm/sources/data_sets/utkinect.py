@@ -10,8 +10,8 @@ from mofm.keypoints import level
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 
-from .base import Item
-from .source_3d import Source3D
+from ..base import Item
+from ..source_3d import Source3D
 
 _LABELS = 'actionLabel.txt'
 _RECORDING = re.compile(r's(\d\d)_e\d\d')

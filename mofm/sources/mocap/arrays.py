@@ -8,8 +8,8 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
 
-from .base import Item
-from .motion_capture import MAP_OPTION, MotionCapture, load_map, shipped_maps
+from ..base import Item
+from ..motion_capture import MAP_OPTION, MotionCapture, load_map, shipped_maps
 
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 

@@ -10,7 +10,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe
 
-from .base import Source
+from ..base import Source
 
 _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
 # MATLAB types that are not nested.

@@ -14,7 +14,7 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 
-from .base import Item, image_size
+from ..base import Item, image_size
 from .tsu import UntrimmedVideos
 
 _FILES = dict(train='Charades_v1_train.csv', test='Charades_v1_test.csv')

@@ -15,8 +15,8 @@ from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
-from .base import Item, Source
-from .source_3d import FARTHEST, Source3D
+from ..base import Item, Source
+from ..source_3d import FARTHEST, Source3D
 
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
 _HEAD, _ROW = 10, 12  # values in the lines of a body and of a joint

@@ -17,7 +17,7 @@ from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
-from .base import FolderSource, Item
+from ..base import FolderSource, Item
 
 _POSES = 'hdPose3d_stage1_coco19'
 _LAYOUT = LAYOUTS['panoptic19']

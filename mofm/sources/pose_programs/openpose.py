@@ -7,7 +7,7 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
-from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 _ENDING = '_keypoints.json'
 _LAYOUTS = {18: 'coco18', 25: 'body25'}

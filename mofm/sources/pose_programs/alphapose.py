@@ -12,7 +12,7 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
-from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
 # COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.

@@ -21,8 +21,8 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe
 
-from .base import Item, Source, is_inside
-from .source_3d import FARTHEST, Source3D
+from ..base import Item, Source, is_inside
+from ..source_3d import FARTHEST, Source3D
 
 # Scores of HRNet are slightly outside [0, 1]; values beyond these limits are no such scores.
 _SCORES = (-.5, 1.5)

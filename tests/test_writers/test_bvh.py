@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mofm.sources import write_bvh
-from mofm.sources.bvh import forward_kinematics, parse_hierarchy
+from mofm.sources.mocap.bvh import forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS, convert, get_layout
+from mofm.writers import write_bvh
 
 H36M = LAYOUTS['h36m17']  # its edges are bones from the pelvis outwards
 

@@ -11,8 +11,8 @@ from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe
 from mofm.utils.untrusted import parse_json, to_array, unique
 
-from .base import Item
-from .source_3d import Source3D
+from ..base import Item
+from ..source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
 _ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')

@@ -16,8 +16,8 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 from mofm.utils.untrusted import to_array
 
-from .base import Item, Source
-from .per_frame_poses import MAX_SCORE
+from ..base import Item, Source
+from ..per_frame_poses import MAX_SCORE
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17

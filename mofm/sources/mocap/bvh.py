@@ -13,8 +13,8 @@ import numpy as np
 
 from mofm.registry import SOURCES
 
-from .base import Item
-from .motion_capture import MAP_OPTION, MotionCapture, load_map
+from ..base import Item
+from ..motion_capture import MAP_OPTION, MotionCapture, load_map
 
 _HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7

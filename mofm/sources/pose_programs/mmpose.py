@@ -11,8 +11,8 @@ from mofm.structures import LAYOUTS, convert, get_layout
 from mofm.utils.checks import show
 from mofm.utils.untrusted import open_zip
 
-from .base import Source
-from .per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..base import Source
+from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
 
 # Bytes of a file that determine its kind.
 _HEAD = 4096
