@@ -8,7 +8,7 @@ import numpy as np
 from mofm.annotations import AnnotationError
 from mofm.sources.base import Source
 from mofm.utils.checks import describe
-from mofm.utils.untrusted import open_zip, read_npy
+from mofm.utils.untrusted import read_npy
 
 from .motion_dataset import MotionDataset
 
@@ -30,28 +30,23 @@ class _LabelFiles(Source):
     def arrays(self, ending, magic=b''):
         """Read arrays (T,) bool by clip from the files that start with ``magic``."""
         labels = {}
-        archive = None if self.path.is_dir() else open_zip(self.path)
-        try:
-            for name in self.files:
-                content = self.file_content(name, archive)
-                if not content.startswith(magic):
-                    continue
-                try:
-                    array = read_npy(io.BytesIO(content))
-                except Exception as error:  # NumPy raises many kinds for damaged bytes
-                    raise self.error(name, 'file', describe(error),
-                                     'an array in the .npy format') from error
-                clip = PurePosixPath(name).name.removesuffix(ending)
-                if clip in labels:
-                    raise self.error(name, 'clip', f'{clip!r} twice', 'one file per clip')
-                if array.ndim != 1 or not array.size or array.dtype.kind not in 'biuf' or not (
-                        np.isin(array, (0, 1)).all()):
-                    raise self.error(name, 'labels', f'{array.dtype} of shape {array.shape}',
-                                     '0 or 1 per frame')
-                labels[clip] = array != 0
-        finally:
-            if archive:
-                archive.close()
+        for name in self.files:
+            content = self.file_content(name)
+            if not content.startswith(magic):
+                continue
+            try:
+                array = read_npy(io.BytesIO(content))
+            except Exception as error:  # NumPy raises many kinds for damaged bytes
+                raise self.error(name, 'file', describe(error),
+                                 'an array in the .npy format') from error
+            clip = PurePosixPath(name).name.removesuffix(ending)
+            if clip in labels:
+                raise self.error(name, 'clip', f'{clip!r} twice', 'one file per clip')
+            if array.ndim != 1 or not array.size or array.dtype.kind not in 'biuf' or not (
+                    np.isin(array, (0, 1)).all()):
+                raise self.error(name, 'labels', f'{array.dtype} of shape {array.shape}',
+                                 '0 or 1 per frame')
+            labels[clip] = array != 0
         if not labels:
             raise AnnotationError(f'{self.path}: found no frame labels in {len(self.files)} '
                                   f'{self.suffix} files')

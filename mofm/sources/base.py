@@ -1,9 +1,8 @@
 """Base classes of readers."""
-import glob
 import io
 import re
-import zipfile
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -12,8 +11,9 @@ import numpy as np
 from mofm.annotations import AnnotationError, Problem, file_error, validate
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe
-from mofm.utils.limits import get_limits
-from mofm.utils.untrusted import open_zip, parse_json, read_npz, to_array, unique
+from mofm.utils.file_tree import FileTree
+from mofm.utils.limits import LimitError, get_limits
+from mofm.utils.untrusted import parse_json, read_npz, to_array, unique
 
 Item = tuple[dict, tuple[str, ...]]
 
@@ -36,9 +36,9 @@ class Source:
         AnnotationError: If the path has no such files or a list is invalid.
     """
 
-    #: Prefix and suffix of native files; other files, e.g. lists of labels, are ignored.
+    #: Prefix and suffix, or suffixes, of native files, in lower case; others are passed over.
     prefix: str = ''
-    suffix: str = ''
+    suffix: str | tuple[str, ...] = ''
     #: Maximum size of a file in bytes, see :attr:`largest`.
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
@@ -52,11 +52,20 @@ class Source:
         self.path = Path(path)
         self.strict = strict
         self.problems: list[AnnotationError] = []
+        #: What was taken for granted or passed over: text -> first file and number of files.
+        self.notes: dict[str, tuple[str, int]] = {}
         self.lists = lists and _read_lists(lists)
+        try:
+            self.tree = FileTree(self.path)
+        except Exception as error:  # archives raise many kinds for damaged directories
+            raise AnnotationError(f'{self.path}: is neither a folder nor a readable archive or '
+                                  f'file ({describe(error)})') from None
         self.files = self.find()
         if not self.files:
-            kind = f'{self.prefix}*{self.suffix}' if self.prefix else self.suffix
-            raise AnnotationError(f'{self.path}: found no {kind} file, expected those of '
+            suffixes = self.suffix if isinstance(self.suffix, str) else ' or '.join(self.suffix)
+            kind = f'{self.prefix}*{suffixes}' if self.prefix else suffixes
+            raise AnnotationError(f'{self.path}: found no {kind} file, expected '
+                                  f'those of '
                                   f'{type(self).__name__}')
 
     @classmethod
@@ -84,29 +93,25 @@ class Source:
         return self.max_size * get_limits().scale
 
     def find(self) -> list[str]:
-        """List the native files in the folder or zip file, sorted.
+        """List the native files in the folder or archive, sorted."""
+        files = [name for name in self.tree.names if self.is_native(self.tree.filename(name))]
+        if files != ['']:
+            self._note_others(set(self.tree.names) - set(files))
+        return files
 
-        Raises:
-            AnnotationError: If the path is neither.
-        """
-        try:
-            if self.path.is_dir():
-                files = [f.relative_to(self.path) for f in self.path.rglob('*' + self.suffix)]
-            elif zipfile.is_zipfile(self.path) and self.path.suffix != self.suffix:
-                with open_zip(self.path) as archive:
-                    files = [PurePosixPath(f) for f in archive.namelist()]
-            elif self.path.is_file() and self.path.suffix == self.suffix:
-                return ['']
-            else:
-                raise OSError('no such file' if not self.path.exists() else
-                              f'found suffix {self.path.suffix!r}, not {self.suffix!r}')
-        except Exception as error:  # zipfile raises many kinds for damaged directories
-            raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file '
-                                  f'({describe(error)})') from None
-        # A zip file may contain a name twice; the last one counts.
-        return sorted({f.as_posix() for f in files
-                       if f.suffix == self.suffix and f.name.startswith(self.prefix)
-                       and not f.name.startswith('.') and '__MACOSX' not in f.parts})
+    def is_native(self, filename: str) -> bool:
+        """Return whether a file has prefix and suffix of the native ones, in any case."""
+        suffixes = (self.suffix, ) if isinstance(self.suffix, str) else self.suffix
+        return (PurePosixPath(filename).suffix.lower() in suffixes
+                and filename.lower().startswith(self.prefix.lower()))
+
+    def _note_others(self, names):
+        """Note how many files of other kinds there are."""
+        kinds = Counter(PurePosixPath(name).suffix or 'no suffix' for name in names)
+        if kinds:
+            few = ', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())[:8])
+            self.note(min(names), f'files of other kinds are passed over: {few}'
+                      + ', ...' * (len(kinds) > 8))
 
     def read(self, name: str, content: bytes) -> Item:
         """Convert one native file to an annotation.
@@ -129,7 +134,7 @@ class Source:
 
     def stem(self, name: str) -> str:
         """Return the path of a native file without suffix, the default name of a recording."""
-        path = PurePosixPath(name or self.path.name)
+        path = PurePosixPath(name or self.tree.filename(name))
         return path.with_suffix('').as_posix()
 
     def listed(self, name: str) -> tuple[int, tuple[str, ...]] | None:
@@ -159,24 +164,31 @@ class Source:
         Raises:
             AnnotationError: If there is none.
         """
-        files = [self.path.absolute().parent / filename]
-        if self.path.is_dir():
-            files = [*sorted(self.path.absolute().rglob(glob.escape(filename))), *files]
-        elif self.files != ['']:
-            with open_zip(self.path) as archive:
-                for name in archive.namelist():
-                    if PurePosixPath(name).name == filename:
-                        return self.file_content(name, archive)
-        for file in files:
-            if file.is_file():
-                return self.file_content(str(file), None)
+        for name in self.tree.names:
+            if name and self.tree.filename(name) == filename:
+                return self.file_content(name)
+        beside = self.path.absolute().parent / filename
+        if beside.is_file():
+            try:
+                return FileTree(beside).read('', self.largest)
+            except Exception as error:
+                raise file_error(beside, 'file', describe(error), 'a readable file') from None
         raise AnnotationError(f'{self.path}: found no {filename}, expected it inside the path or '
                               f'next to it; {type(self).__name__} requires it')
 
     def error(self, name: str, field: str, found: object, expected: object) -> AnnotationError:
         """Return an error about ``field`` of the native file ``name``."""
-        where = f'{self.path}:{name}' if name else str(self.path)
-        return file_error(where, field, found, expected)
+        return file_error(self.tree.where(name), field, found, expected)
+
+    def note(self, name: str, text: str):
+        """Note what was taken for granted in a file, e.g. a layout; reported once for all files.
+
+        Args:
+            name (str): The native file.
+            text (str): The same for all files with the same finding.
+        """
+        first, count = self.notes.get(text, (name, 0))
+        self.notes[text] = first, count + 1
 
     def report(self, error: AnnotationError):
         """Append an error to :attr:`problems`, or raise it if ``strict``."""
@@ -271,32 +283,28 @@ class Source:
         return validate(ann, LAYOUTS[self.out_layout].num_joints, len(self.classes) or None, True,
                         file, index, self.dims)
 
-    def file_content(self, name: str, archive) -> bytes:
+    def file_content(self, name: str) -> bytes:
         """Read a native file.
 
         Args:
-            name (str): Path inside the folder or zip file; empty if :attr:`path` is the file.
-            archive (ZipFile, optional): The open zip file, None for a regular file.
+            name (str): Path inside the folder or archive; empty if :attr:`path` is the file.
 
         Raises:
             AnnotationError: If the file cannot be read or is larger than :attr:`largest`.
         """
-        file = self.path / name if name else self.path
         try:
-            size = archive.getinfo(name).file_size if archive else file.stat().st_size
-            with (archive.open(name) if archive else open(file, 'rb')) as f:
-                content = f.read(min(size, self.largest) + 1)  # allocates as much
-        except Exception as error:  # zipfile raises many kinds for damaged members
-            raise self.error(name, 'file', describe(error), 'a readable file') from error
-        if max(size, len(content)) > self.largest:
+            return self.tree.read(name, self.largest)
+        except LimitError:
+            kind = PurePosixPath(self.tree.filename(name)).suffix
             raise self.error(name, 'file', f'more than {self.largest} bytes',
-                             f'a {self.suffix} file of usual size; MOFM_LIMITS=scale=N accepts '
-                             'larger ones')
-        return content
+                             f'a {kind} file of usual size; MOFM_LIMITS=scale=N accepts larger '
+                             'ones') from None
+        except Exception as error:  # archives raise many kinds for damaged members
+            raise self.error(name, 'file', describe(error), 'a readable file') from error
 
-    def load(self, name: str, archive) -> bytes:
+    def load(self, name: str):
         """Load the content of the native file ``name`` for :meth:`annotations`."""
-        return self.file_content(name, archive)
+        return self.file_content(name)
 
     def convert(self, names: Sequence[str]) -> Iterator[Item]:
         """Convert some of :attr:`files`; :attr:`problems` then lists the skipped ones.
@@ -305,16 +313,14 @@ class Source:
             AnnotationError: At the first invalid file, if ``strict``.
         """
         self.problems.clear()
-        packed = self.path.is_file() and self.files != ['']
-        archive = open_zip(self.path) if packed else None
         try:
             for name in names:
                 try:
                     self.check_path(name, 'file', name)
-                    items = list(self.annotations(name, self.load(name, archive)))
+                    items = list(self.annotations(name, self.load(name)))
                     for ann, _ in items:
                         self.check_path(name, 'frame_dir', ann['frame_dir'])
-                        problem = self.check(ann, f'{self.path}:{name}')
+                        problem = self.check(ann, self.tree.where(name))
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:
@@ -322,8 +328,7 @@ class Source:
                 else:
                     yield from items
         finally:
-            if archive:
-                archive.close()
+            self.tree.close()
 
     def __iter__(self) -> Iterator[Item]:
         return self.convert(self.files)
@@ -359,10 +364,10 @@ class FolderSource(Source):
         """Return all annotations of one folder."""
         raise NotImplementedError
 
-    def load(self, name: str, archive) -> Iterator[tuple[str, bytes]]:
+    def load(self, name: str) -> Iterator[tuple[str, bytes]]:
         """Yield names and contents of the files of the folder ``name``."""
         for file in self.members[name]:
-            yield PurePosixPath(file).name, self.file_content(file, archive)
+            yield PurePosixPath(file).name, self.file_content(file)
 
 
 def is_inside(name: str) -> bool:

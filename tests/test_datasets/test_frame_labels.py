@@ -126,7 +126,7 @@ def test_frame_labels_name_mistakes(tmp_path):
     (tmp_path / 'd_tracks.txt').write_text('1,0,450')
     with pytest.raises(AnnotationError, match='no frame labels in 1 .txt'):
         read_frame_labels('ubnormal', tmp_path)
-    with pytest.raises(AnnotationError, match='neither a folder nor a readable zip'):
+    with pytest.raises(AnnotationError, match='neither a folder nor a readable archive'):
         read_frame_labels('shanghaitech', tmp_path / 'none')
     with pytest.raises(ValueError, match="'avenue', expected one of .*'shanghaitech'"):
         read_frame_labels('avenue', tmp_path)

@@ -167,7 +167,7 @@ def test_penn_action_damaged_zip_member_is_skipped(tmp_path):
 
 
 @pytest.mark.parametrize(('make', 'words'), [
-    (lambda p: p / 'none', 'neither a folder nor a readable zip'),
+    (lambda p: p / 'none', 'neither a folder nor a readable archive'),
     (lambda p: p, 'found no .mat file'),
     (lambda p: p.joinpath('a.zip').write_bytes(b'PK') and p / 'a.zip', 'neither a folder')])
 def test_penn_action_wrong_path_is_named(tmp_path, make, words):

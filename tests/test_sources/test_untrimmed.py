@@ -40,7 +40,7 @@ def test_pku_mmd_joints_equal_the_file(tmp_path):
     """The joints of the file in its order: both people, in meters."""
     source = PKUMMD(write(tmp_path, PKU_FILES))
     name, = (f for f in source.files if '0002-L' in f)
-    ann, _ = source.read(name, source.load(name, None))
+    ann, _ = source.read(name, source.load(name))
     joints = pku_joints().swapaxes(0, 1)
     np.testing.assert_allclose(ann['joints'][0], joints[0], atol=1e-4)
     np.testing.assert_allclose(ann['joints'][1, 5:], joints[1, 5:], atol=1e-4)

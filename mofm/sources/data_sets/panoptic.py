@@ -281,10 +281,8 @@ class Panoptic(FolderSource):
         """Read the chosen cameras of a sequence by name."""
         filename = f'calibration_{PurePosixPath(sequence).name}.json'
         where = (PurePosixPath(name).parent / filename).as_posix()
-        # A search in a folder with millions of frames is slow.
-        is_usual = self.path.is_dir() and (self.path / where).is_file()
-        data = self.json(where, self.file_content(where, None) if is_usual else
-                         self.companion(filename))
+        content = self.file_content(where) if where in self.tree else self.companion(filename)
+        data = self.json(where, content)
         entries = data.get('cameras') if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(c, dict) for c in entries):
             raise self.error(where, 'cameras', type(entries).__name__, 'a list of dicts')

@@ -30,6 +30,7 @@ class PKUMMD(Source3D):
     recording with ``label`` 0 and the annotated actions as ``segments``, labels from 0.
     """
 
+    suffix = '.skeleton', '.txt'
     max_size = 2**26
     classes = LABEL_NAMES['pku_mmd']
     layout = 'kinect25'
@@ -41,10 +42,9 @@ class PKUMMD(Source3D):
 
     def find(self) -> list[str]:
         """List files of joints; set ``labels`` to those of labels."""
-        files = {}
-        for self.suffix in ('.skeleton', '.txt'):
-            files[self.suffix] = [f for f in super().find()
-                                  if _RECORDING.fullmatch(PurePosixPath(f).stem)]
+        found = [f for f in super().find() if _RECORDING.fullmatch(PurePosixPath(f).stem)]
+        files = {suffix: [f for f in found if f.lower().endswith(suffix)]
+                 for suffix in self.suffix}
         labels = [f for f in files['.txt'] if files['.skeleton']
                   or 'label' in PurePosixPath(f).parent.as_posix().lower()]
         self.labels = {PurePosixPath(f).stem: f for f in labels}
@@ -62,12 +62,12 @@ class PKUMMD(Source3D):
                              "videos:'")
         return splits
 
-    def load(self, name: str, archive) -> tuple[bytes, bytes]:
+    def load(self, name: str) -> tuple[bytes, bytes]:
         """Load the files of joints and of labels."""
         stem = PurePosixPath(name).stem
         if stem not in self.labels:
             raise self.error(name, 'labels', 'no file', f'{stem}.txt in a folder of labels')
-        return self.file_content(name, archive), self.file_content(self.labels[stem], archive)
+        return self.file_content(name), self.file_content(self.labels[stem])
 
     def read(self, name: str, content: tuple[bytes, bytes]) -> Item:
         """See :class:`Source3D`."""

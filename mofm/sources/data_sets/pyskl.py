@@ -6,7 +6,6 @@ in 2D ``img_shape`` and ``keypoint_score`` (M, T, V). Kinetics has keypoints in 
 pickle per video.
 """
 import io
-import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -303,7 +302,7 @@ class Kinetics(Source):
 
     def find(self) -> list[str]:
         """List the IDs of videos with poses in enough frames, in the order of the file."""
-        if not self.path.is_dir() and not zipfile.is_zipfile(self.path):
+        if self.tree.is_file:
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
         file = _Fields(str(self.ann_file))
         try:
@@ -338,11 +337,11 @@ class Kinetics(Source):
         frames = fields.integer('total_frames', fields.get('total_frames'), 1)
         return fields.integer('valid', counts.get(self.box_thr), 0) / frames
 
-    def load(self, name: str, archive) -> bytes:
+    def load(self, name: str) -> bytes:
         """Load the pickle of a video."""
         if isinstance(self.videos[name], AnnotationError):
             raise self.videos[name]
-        return self.file_content(f'{name}.pkl', archive)
+        return self.file_content(f'{name}.pkl')
 
     def read(self, name: str, content: bytes) -> Item | None:
         """See :meth:`Source.read`; None for an unlisted video."""

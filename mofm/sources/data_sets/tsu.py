@@ -71,23 +71,20 @@ class LCRNetSource(Source):
 class UntrimmedVideos(LCRNetSource):
     """Base class of readers of whole videos from ``.json`` or ``.npz`` files."""
 
+    suffix = '.json', '.npz'
     #: Name of a video in the name of a file.
     video_name: re.Pattern
 
     def find(self) -> list[str]:
         """List files of both kinds with the name of a video in theirs."""
-        suffixes = '.json', '.npz'
-        if self.path.is_file() and self.path.suffix in suffixes:
-            self.suffix = self.path.suffix
-            return super().find()
-        files = []
-        for self.suffix in suffixes:
-            files += super().find()
-        return sorted(f for f in files if self.video_name.search(PurePosixPath(f).name))
+        files = super().find()
+        if self.tree.is_file:
+            return files
+        return [f for f in files if self.video_name.search(PurePosixPath(f).name)]
 
     def video_pose(self, name: str, content: bytes) -> dict:
         """Return the fields of the keypoints of a file of either kind."""
-        if PurePosixPath(name or self.path.name).suffix == '.json':
+        if self.tree.filename(name).lower().endswith('.json'):
             return self.pose(self.persons(name, content), 'lcr13')
         keypoint = self.npz(name, content).get('kpts')
         if keypoint is None:

@@ -9,7 +9,6 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
 from mofm.utils.checks import show
-from mofm.utils.untrusted import open_zip
 
 from ..base import Source
 from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
@@ -60,27 +59,23 @@ class MMPoseJSON(FramePoseSource):
         """List videos, and folders with images."""
         files = Source.find(self)
         self.members = {}
-        archive = open_zip(self.path) if files != [''] and self.path.is_file() else None
         folders = {}
         for file in files:
             folders.setdefault(PurePosixPath(file).parent.as_posix(), []).append(file)
         for folder, group in folders.items():
-            if files != [''] and self._has_images(group, archive):
+            if files != [''] and self._has_images(group):
                 self.members[folder] = group
             else:
                 self.members.update((file, [file]) for file in group)
-        if archive:
-            archive.close()
         return sorted(self.members)
 
-    def _has_images(self, group, archive):
+    def _has_images(self, group):
         """Return whether the first conclusive file starts like the instances of an image."""
         empty = True
         for file in group:
             try:
-                with (archive.open(file) if archive else open(self.path / file, 'rb')) as f:
-                    head = f.read(_HEAD)
-            except Exception:  # zipfile raises many kinds; reported when the file is read
+                head = self.tree.head(file, _HEAD)
+            except Exception:  # archives raise many kinds; reported when the file is read
                 return False
             if re.search(rb'"(frame_id|instances|meta_info|instance_info)"', head):
                 return False
