@@ -19,10 +19,10 @@ fi
 PYTHON="$VIRTUAL_ENV/bin/python"
 # installed once, and again after changes
 LOCKS="$ROOT/requirements"
-locks() { cat "$LOCKS"/{lock,torch,torch_cpu}.txt "$ROOT/setup.py"; }
+locks() { cat "$LOCKS"/{lock,torch,torch_cpu}.txt; }
+install() { "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on --no-deps "$@"; }
 if ! locks | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
     echo 'Installing pinned packages (about 1.6 GB, 2 to 5 minutes, once)'
-    install() { "$PYTHON" -m pip install --disable-pip-version-check --progress-bar on --no-deps "$@"; }
     # wheels only: a build would fetch tools of its own without hashes
     locked() { install --only-binary :all: --require-hashes -r "$@"; }
     # of two wheels of OpenCV in one folder the removal of one breaks the other
@@ -30,7 +30,11 @@ if ! locks | cmp -s - "$VIRTUAL_ENV/mofm-lock.txt"; then
         && locked "$LOCKS/lock.txt" \
         && { locked "$LOCKS/torch_cpu.txt" -q 2> /dev/null \
              || locked "$LOCKS/torch.txt"; } \
-        && install -q --no-build-isolation -e "$ROOT" \
         && locks > "$VIRTUAL_ENV/mofm-lock.txt" || exit 1
+fi
+# another clone may have used the environment before
+package() { echo "$ROOT"; cat "$ROOT/setup.py"; }
+if ! package | cmp -s - "$VIRTUAL_ENV/mofm-package.txt"; then
+    install -q --no-build-isolation -e "$ROOT" && package > "$VIRTUAL_ENV/mofm-package.txt" || exit 1
 fi
 export PATH="$VIRTUAL_ENV/bin:$PATH" VIRTUAL_ENV
