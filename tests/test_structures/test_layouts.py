@@ -26,6 +26,22 @@ PUBLISHED = {
     'lcr13': [12, -1, -1, -1, -1, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
     'unik17': [0, -1, -1, -1, -1, *range(5, 17)],
     'bandai22': [5, -1, -1, -1, -1, 7, 11, 8, 12, 9, 13, 14, 18, 15, 19, 16, 20],
+    'body25b': list(range(17)),
+    'wholebody133': list(range(17)),
+    'halpe136': list(range(17)),
+    # PoseLandmark: 11/12 shoulders ... 15/16 wrists, 23/24 hips ... 27/28 ankles
+    'mediapipe33': [0, 2, 5, 7, 8, *range(11, 17), *range(23, 29)],
+    'jhmdb15': [2, -1, -1, -1, -1, 4, 3, 8, 7, 12, 11, 6, 5, 10, 9, 14, 13],
+    'posetrack15': [13, -1, -1, -1, -1, 9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0],
+    'smpl22': [15, -1, -1, -1, -1, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8],
+    'smpl52': [15, -1, -1, -1, -1, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8],
+    'h36m32': [14, -1, -1, -1, -1, 17, 25, 18, 26, 19, 27, 6, 1, 7, 2, 8, 3],
+    'azure32': [27, 28, 30, 29, 31, 5, 12, 6, 13, 7, 14, 18, 22, 19, 23, 20, 24],
+    'jta22': [1, -1, -1, -1, -1, 8, 4, 9, 5, 10, 6, 19, 16, 20, 17, 21, 18],
+    # The nose of these is between the neck and the top of the head, see MEANS.
+    'mpii16': [None, -1, -1, -1, -1, 13, 12, 14, 11, 15, 10, 3, 2, 4, 1, 5, 0],
+    'crowdpose14': [None, -1, -1, -1, -1, *range(12)],
+    'aic14': [None, -1, -1, -1, -1, 3, 0, 4, 1, 5, 2, 9, 6, 10, 7, 11, 8],
 }
 LEGS, ARMS = [[12], [14], [16], [11], [13], [15]], [[5], [7], [9], [6], [8], [10]]
 # Joints whose mean is each joint of the other layout: MotionBERT's and UNIK's tools.
@@ -48,7 +64,38 @@ MEANS = {
                           *([j] for j in range(11, -1, -1))],
     ('coco17', 'coco18'): [[0], [5, 6], [6], [8], [10], [5], [7], [9], [12], [14], [16], [11],
                            [13], [15], [2], [1], [4], [3]],
+    # the 17 joints that move in Human3.6M
+    ('h36m32', 'h36m17'): [[j] for j in (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26,
+                                         27)],
+    ('body25b', 'h36m17'): [[11, 12], *LEGS, [11, 12, 5, 6], [5, 6], [0], [18], *ARMS],
+    ('wholebody133', 'h36m17'): [[11, 12], *LEGS, [11, 12, 5, 6], [5, 6], [0], [1, 2], *ARMS],
+    ('halpe136', 'h36m17'): [[19], *LEGS, [18, 19], [18], [0], [17], *ARMS],
+    ('mediapipe33', 'h36m17'): [[23, 24], [24], [26], [28], [23], [25], [27], [23, 24, 11, 12],
+                                [11, 12], [0], [2, 5], [11], [13], [15], [12], [14], [16]],
+    ('jhmdb15', 'h36m17'): [[5, 6], [5], [9], [13], [6], [10], [14], [1], [0], [2], [2], [4], [8],
+                            [12], [3], [7], [11]],
+    ('posetrack15', 'h36m17'): [[2, 3], [2], [1], [0], [3], [4], [5], [2, 3, 12, 12], [12], [13],
+                                [14], [9], [10], [11], [8], [7], [6]],
+    ('mpii16', 'h36m17'): [[6], [2], [1], [0], [3], [4], [5], [6, 7], [7], [8, 9], [9], [13],
+                           [14], [15], [12], [11], [10]],
+    ('crowdpose14', 'h36m17'): [[6, 7], [7], [9], [11], [6], [8], [10], [6, 7, 13, 13], [13],
+                                [12, 13], [12], [0], [2], [4], [1], [3], [5]],
+    ('aic14', 'h36m17'): [[6, 9], [6], [7], [8], [9], [10], [11], [6, 9, 13, 13], [13], [12, 13],
+                          [12], [3], [4], [5], [0], [1], [2]],
+    ('azure32', 'h36m17'): [[0], [22], [23], [24], [18], [19], [20], [1], [3], [27], [26], [5],
+                            [6], [7], [12], [13], [14]],
+    ('smpl22', 'h36m17'): [[0], [2], [5], [8], [1], [4], [7], [6], [12], [15], [15], [16], [18],
+                           [20], [17], [19], [21]],
+    ('smpl52', 'smpl24'): [*([j] for j in range(22)), [25], [40]],
+    ('jta22', 'h36m17'): [[16, 19], [16], [17], [18], [19], [20], [21], [13], [2], [1], [0], [8],
+                          [9], [10], [4], [5], [6]],
+    ('wholebody133', 'halpe26'): [*([j] for j in range(17)), [1, 2], [5, 6], [11, 12], [17], [20],
+                                  [18], [21], [19], [22]],
 }
+# Mirror partners of the 68 face points of iBUG, as MMPose lists them.
+FACE = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42,
+        47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62,
+        61, 60, 67, 66, 65]
 names = st.sampled_from(sorted(LAYOUTS))
 
 
@@ -57,7 +104,9 @@ def test_convert_gathers_the_published_indices(src):
     joints = np.arange(LAYOUTS[src].num_joints) + 1
     keypoint, score = convert(np.stack([joints, -joints], -1)[None, None],
                               joints[None, None] / 100, src)
-    expected = np.array(PUBLISHED[src]) + 1
+    known = np.array([index is not None for index in PUBLISHED[src]])
+    expected = np.array([index or 0 for index in PUBLISHED[src]])[known] + 1
+    keypoint, score = keypoint[..., known, :], score[..., known]
     np.testing.assert_array_equal(keypoint[0, 0], np.stack([expected, -expected], -1))
     np.testing.assert_allclose(score[0, 0], expected / 100)
 
@@ -78,6 +127,16 @@ def test_convert_takes_the_published_means(src, dst):
 
 def test_layouts_all_have_a_published_map():
     assert LAYOUTS.keys() == PUBLISHED.keys()
+
+
+@pytest.mark.parametrize(('name', 'face'), [('wholebody133', 23), ('halpe136', 26)])
+def test_whole_body_layouts_mirror_face_and_hands(name, face):
+    flip = LAYOUTS[name].flip_index - face
+    np.testing.assert_array_equal(flip[face:face + 68], FACE)
+    hands = np.arange(68, 110)
+    np.testing.assert_array_equal(flip[face + 68:], np.roll(hands, 21))
+    assert LAYOUTS[name].joints[face + 36:face + 40] == (  # iBUG begins on the person's right
+        'right_eyelid1', 'right_eyelid2', 'right_eyelid3', 'right_eyelid4')
 
 
 @given(names)

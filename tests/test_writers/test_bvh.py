@@ -72,7 +72,7 @@ def test_bvh_writer_keeps_directions_of_stretched_bones(tmp_path):
         np.testing.assert_allclose(bone, true / length * np.median(length), atol=1e-3)
 
 
-@pytest.mark.parametrize('name', ['halpe26', 'coco17', 'bandai22', 'smpl24'])
+@pytest.mark.parametrize('name', sorted(LAYOUTS))
 def test_bvh_writer_makes_a_tree_of_every_layout(tmp_path, name):
     layout = get_layout(name)
     joints = np.random.default_rng(0).normal(size=(3, layout.num_joints, 3))
