@@ -3,7 +3,7 @@
 from .cameras import Camera, CameraRange, level
 from .gaps import fill_gaps, interpolate, resample
 from .pose_noise import add_pose_noise
-from .tracking import PoseTracker, oks, track_poses
+from .tracking import PoseTracker, join_tracks, oks, track_poses
 
 __all__ = ['Camera', 'CameraRange', 'PoseTracker', 'add_pose_noise', 'fill_gaps',
-           'interpolate', 'level', 'oks', 'resample', 'track_poses']
+           'interpolate', 'join_tracks', 'level', 'oks', 'resample', 'track_poses']

@@ -16,6 +16,11 @@ _MIN_OKS = .2
 _MIN_SIDE = 1 / 3
 # Weight of the last step in the velocity, small to average out swinging limbs.
 _SMOOTH = .1
+# Distance of the end of a track to the start of the next one of a person, in sizes of the person,
+# and for every frame between them: a walk of 1.5 m/s.
+_NEAR, _FARTHER = .3, .03
+# Lost tracks that a new one is compared with.
+_MOST_LOST = 1000
 
 
 def _area(keypoint: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -129,3 +134,80 @@ def _velocity(tracks, track, frame, keypoint, score):
     shift = shift / (frame - tracks['frame'][track])[:, None]
     velocity = tracks['velocity'][track]
     return np.where(np.isnan(velocity), shift, velocity + _SMOOTH * (shift - velocity))
+
+
+def join_tracks(track: np.ndarray, frame: np.ndarray, points: np.ndarray,
+                max_gap: int = 30) -> np.ndarray:
+    """Join tracks of one person who goes on under another number.
+
+    Two tracks are joined if they have no frame in common and their joints are near wherever one
+    follows the other within ``max_gap`` frames: by their mean distance, at most .3 of the size of
+    the person, and .03 more per frame of the gap. Nearest tracks are joined first. So persons who
+    are there at the same time are never joined, nor is what appears elsewhere.
+
+    Args:
+        track (np.ndarray): (R,) int, the track of each pose, once per frame.
+        frame (np.ndarray): (R,) int, its frame.
+        points (np.ndarray): (R, J, D) coordinates in any unit, NaN where missing.
+        max_gap (int): Longest time in frames between two tracks of one person.
+
+    Returns:
+        np.ndarray: (R,) the number of the first track of each person.
+    """
+    order = np.lexsort((frame, track))
+    numbers, first = np.unique(track[order], return_index=True)
+    if len(numbers) < 2:
+        return track
+    rows = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
+    extent = (np.fmax.reduce(points, 1) - np.fmin.reduce(points, 1)).max(-1)  # (R,)
+    size = {number: np.median(extent[r]) for number, r in rows.items()}
+
+    def distances(rows, others):
+        apart = np.linalg.norm(points[rows] - points[others], axis=-1)  # (N, J)
+        known = np.isfinite(apart)
+        return np.where(known, apart, 0).sum(-1) / known.sum(-1).clip(1), known.any(-1)
+
+    def cost(rows, others, size):  # (N,) relative to the size, infinite if too far
+        gap = frame[others] - frame[rows] - 1
+        apart, known = distances(rows, others)
+        near = known & (apart <= size * (_NEAR + _FARTHER * gap))
+        return np.where(near, apart + size * _FARTHER * gap, np.inf)
+
+    def fit(a, b):
+        few, many = sorted((rows[a], rows[b]), key=len)
+        low, high = np.searchsorted(frame[many], frame[few[[0, -1]]] + [-max_gap - 1, max_gap + 2])
+        both = np.concatenate([few, many[low:high]])
+        side = np.arange(len(both)) < len(few)
+        time = np.argsort(frame[both], kind='stable')
+        both, side = both[time], side[time]
+        step = np.diff(frame[both])
+        seam = np.flatnonzero((side[1:] != side[:-1]) & (step <= max_gap + 1))
+        return step.all() and np.isfinite(
+            cost(both[seam], both[seam + 1], min(size[a], size[b]))).all()
+
+    # where a track is lost, for good or for some frames
+    lost = order[(np.diff(track[order], append=-1) != 0) | (np.diff(frame[order], append=-1) != 1)]
+    lost = lost[np.argsort(frame[lost], kind='stable')]
+    pairs = []
+    for number, (start, *_) in rows.items():
+        window = np.searchsorted(frame[lost], frame[start] - [max_gap + 1, 0])
+        before = lost[slice(*window)][-_MOST_LOST:]
+        before = before[track[before] != number]
+        sizes = np.array([min(size[number], size[other]) for other in track[before].tolist()])
+        costs = cost(before, np.full(len(before), start), sizes)
+        near = np.isfinite(costs)
+        pairs += [(c, other, number) for c, other in zip(
+            costs[near].tolist(), track[before[near]].tolist(), strict=True)]
+    root = {number: number for number in rows}
+    for _, a, b in sorted(pairs):
+        a, b = root[a], root[b]
+        if a != b and fit(a, b):
+            a, b = sorted((a, b), key=lambda number: frame[rows[number][0]])
+            joined = np.concatenate([rows[a], rows.pop(b)])
+            rows[a] = joined[np.argsort(frame[joined], kind='stable')]
+            for number in np.unique(track[rows[a]]).tolist():
+                root[number] = a
+    out = track.copy()
+    for number, r in rows.items():
+        out[r] = number
+    return out

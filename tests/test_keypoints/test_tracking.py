@@ -2,13 +2,14 @@
 
 import json
 import math
+import time
 import zipfile
 
 import numpy as np
 import pytest
 
 from mofm.datasets.synthetic import animate
-from mofm.keypoints import add_pose_noise
+from mofm.keypoints import add_pose_noise, join_tracks
 from mofm.keypoints.tracking import oks, track_poses
 
 # Of the COCO keypoint evaluation, times 10.
@@ -181,3 +182,70 @@ def test_tracking_of_real_poses_gives_few_tracks(real_data):
     assert 15 <= len(lengths) <= 100
     assert np.sort(lengths)[-30:].sum() > .85 * 2547  # few long tracks hold nearly all
     assert all(np.array_equal(a, b) for a, b in zip(ids, track_poses(frames), strict=True))
+
+
+# -------------------------------------------------------------------------------- joined tracks
+def people(*tracks):
+    """Rows of tracks (number, frames, x): a body of size 1 at x, whose joints do not move."""
+    track = np.concatenate([np.full(len(frames), number) for number, frames, _ in tracks])
+    frame = np.concatenate([frames for _, frames, _ in tracks])
+    body = np.array([[0, 0], [0, .5], [0, 1], [.2, .7]])
+    points = np.concatenate([body + [[[x, 0]]] * len(frames) for _, frames, x in tracks])
+    shuffled = np.random.default_rng(0).permutation(len(frame))
+    return track[shuffled], frame[shuffled], points[shuffled]
+
+
+@pytest.mark.parametrize(('tracks', 'expected'), [
+    # one person with three ids
+    ([(5, range(4), 0), (2, range(4, 9), .1), (9, range(10, 12), .2)], {5: 5, 2: 5, 9: 5}),
+    # at the same time for one frame
+    ([(1, range(5), 0), (2, range(4, 9), 0)], {1: 1, 2: 2}),
+    # too far, for a gap of no frame and of 10; near enough after 10 frames
+    ([(1, range(5), 0), (2, range(5, 9), .31)], {1: 1, 2: 2}),
+    ([(1, range(5), 0), (2, range(15, 19), .61)], {1: 1, 2: 2}),
+    ([(1, range(5), 0), (2, range(15, 19), .59)], {1: 1, 2: 1}),
+    # too late
+    ([(1, range(5), 0), (2, range(35, 40), 0)], {1: 1, 2: 1}),
+    ([(1, range(5), 0), (2, range(36, 40), 0)], {1: 1, 2: 2}),
+    # a track that is lost for some frames goes on as another one meanwhile, and as itself
+    ([(1, [0, 1, 2, 6, 7], 0), (2, [3, 4, 5], .1)], {1: 1, 2: 1}),
+    ([(1, [0, 1, 2, 5, 6, 7], 0), (2, [3, 4, 5], .1)], {1: 1, 2: 2}),
+    # the nearest one
+    ([(1, range(3), 0), (2, range(3), .25), (3, range(3, 6), .2)], {1: 1, 2: 2, 3: 2}),
+    ([(1, range(3), 0), (2, range(3, 6), .2), (3, range(3, 6), .1)], {1: 1, 2: 2, 3: 1}),
+    # both at once: their new tracks are told apart
+    ([(1, range(3), 0), (2, range(3), .25), (3, range(3, 6), .24), (4, range(3, 6), .02)],
+     {1: 1, 2: 2, 3: 2, 4: 1}),
+    # what is nearer in space but much later in time is a second continuation
+    ([(1, range(3), 0), (2, range(3, 6), .1), (3, range(7, 9), 0)], {1: 1, 2: 1, 3: 1})])
+def test_join_tracks_joins_disjoint_tracks_that_are_near(tracks, expected):
+    track, frame, points = people(*tracks)
+    np.testing.assert_array_equal(join_tracks(track, frame, points),
+                                  np.vectorize(expected.get)(track))
+
+
+def test_join_tracks_compares_joints_that_both_ends_have():
+    track, frame, points = people((1, range(3), 0), (2, range(3, 6), 0))
+    points[track == 1, :2] = np.nan
+    assert set(join_tracks(track, frame, points)) == {1}
+    points[track == 2, 2:] = np.nan  # none in common
+    assert set(join_tracks(track, frame, points)) == {1, 2}
+
+
+def test_join_tracks_is_the_same_in_any_unit():
+    track, frame, points = people((1, range(5), 0), (2, range(15, 19), .59), (3, range(20, 22), 5))
+    for unit in (.001, 700):
+        assert np.array_equal(join_tracks(track, frame, points * unit),
+                              join_tracks(track, frame, points))
+
+
+def test_join_tracks_of_a_number_per_pose_takes_seconds():
+    """Files that number detections, not persons."""
+    count = 5000
+    start = time.process_time()
+    frame = np.repeat(np.arange(count // 4), 4)
+    x = np.tile([0, 3, 6, 9], count // 4)[:, None, None] * [1, 0]
+    points = np.array([[0, 0], [0, .5], [0, 1]]) + x
+    joined = join_tracks(np.arange(count), frame, points)
+    assert np.array_equal(joined, np.arange(count) % 4)
+    assert time.process_time() - start < 15

@@ -310,3 +310,66 @@ def test_ntu_refuses_bad_options(tmp_path):
                         ('none.txt', 'cannot be read')):
         with pytest.raises(AnnotationError, match=f'{file}: .*{words}'):
             NTU60(folder, missing=Path(folder) / file)
+
+
+# ------------------------------------------------------------------------------ ids that change
+def moved(frames, x, seed=1):
+    """A person at x; (T, 25, 12)."""
+    return kinect_body(frames, seed, x, .005)
+
+
+def shown(ann):
+    """Frames in which each person is shown."""
+    return [np.flatnonzero(row).tolist() for row in ann['keypoint_score'].any(-1)]
+
+
+@pytest.mark.parametrize('reader', READERS)
+def test_ntu_person_with_three_ids_is_one_person(tmp_path, reader):
+    body = moved(9, 0)
+    ids = [7, 7, 7, 3, 3, 3, 9, 9, 9]
+    content = skeleton([{i: b} for i, b in zip(ids, body, strict=True)])
+    source = reader(write(tmp_path, {NAME: content}))
+    (ann, _), = source
+    assert shown(ann) == [list(range(9))]
+    assert list(source.notes) == ['bodies that go on under another id are joined to one person']
+    same = one(tmp_path, skeleton([{7: b} for b in body]), reader)
+    np.testing.assert_array_equal(ann['keypoint'], same['keypoint'])
+
+
+def test_ntu_ids_of_two_persons_that_change_at_once_are_not_mixed(tmp_path):
+    """They stand 0.5 m apart, and the new ids come in the other order."""
+    a, b = moved(6, 0), moved(6, .5, 2)
+    frames = [{1: a[t], 2: b[t]} if t < 3 else {3: b[t], 4: a[t]} for t in range(6)]
+    ann = one(tmp_path, skeleton(frames), name=MUTUAL)
+    x = np.sort(np.stack([a, b])[:, :, 0, 5], 0)  # of the hips' center
+    found = ann['keypoint'][:, :, [11, 12], 0].astype(float).mean(-1)
+    np.testing.assert_allclose(found[np.argsort(found[:, 0])], x, atol=3)
+
+
+def test_ntu_body_elsewhere_is_not_joined(tmp_path):
+    """A person is lost, a chair appears 1.5 m to the side, the person returns after 10 frames."""
+    person, chair = moved(30, 0), moved(30, 1.5, 3)
+    frames = [{1: person[t]} if t < 10 else {2: chair[t]} if t < 20 else {3: person[t]}
+              for t in range(30)]
+    ann = one(tmp_path, skeleton(frames))
+    assert sorted(shown(ann)) == [[*range(10), *range(20, 30)], list(range(10, 20))]
+
+
+def test_ntu_frames_of_other_bodies_only_are_noted(tmp_path):
+    bodies = [moved(4, x, i) for i, x in enumerate((-2, 0, 2))]
+    source = NTU60(write(tmp_path, {NAME: skeleton([{i: bodies[i][t]} for i in range(3)
+                                                    for t in range(4)])}))
+    (ann, _), = source
+    assert len(shown(ann)) == 2
+    assert sum(map(len, shown(ann))) == 8
+    assert [note for note in source.notes if note.startswith('nobody is shown')]
+
+
+@pytest.mark.parametrize(('name', 'expected'), [
+    ('S001C001P001R001A001', [90]), ('S010C003P025R001A060', [60, 100])])
+def test_ntu_published_files_show_somebody_in_every_frame(real_data, name, expected):
+    """A fault that was found: 40 of 100 and 30 of 90 frames were lost."""
+    path = real_data(f'../failing/data/01_ntu_id_change/{name}.skeleton.gz')
+    (ann, _), = NTU60(path, strict=True)
+    assert sorted(map(len, shown(ann))) == expected
+    assert ann['total_frames'] == expected[-1]

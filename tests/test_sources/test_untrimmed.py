@@ -7,6 +7,7 @@ from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.sources import PKUMMD, Charades
 from mofm.structures import convert
 from tests.test_sources.native_files import write
+from tests.test_sources.native_files.ntu import kinect_body
 from tests.test_sources.native_files.smarthome import kpts, tsu_keypoints
 from tests.test_sources.native_files.untrimmed import (
     CHARADES_FILES,
@@ -55,6 +56,20 @@ def test_pku_mmd_labels_may_lie_beside_joints(tmp_path):
              '0002-L.txt': b'3,1,4,2\n', 'cross-subject.txt': PKU_FILES['Split/cross-subject.txt']}
     (ann, _), = PKUMMD(write(tmp_path, files), strict=True)
     assert ann['segments'].tolist() == [[2, 1, 4]]
+
+
+@pytest.mark.parametrize(('step', 'persons'), [(0, [list(range(8))]),
+                                               (2, [[0, 1, 2, 3], [4, 5, 6, 7]])])
+def test_pku_mmd_person_who_changes_the_place_goes_on(tmp_path, step, persons):
+    """At the second place of the rows from frame 4 on, at the same spot or 2 m away."""
+    body = kinect_body(8, motion=0)[..., :3]
+    rows = np.zeros((8, 2, 25, 3))
+    rows[:4, 0], rows[4:, 1] = body[:4], body[4:] + [step, 0, 0]
+    name = 'Data/PKU_Skeleton_Renew/0002-L.txt'
+    (ann, _), *_ = PKUMMD(write(tmp_path, {**PKU_FILES, name: pku(rows)}), strict=True,
+                          keep_3d=True)
+    assert ann['frame_dir'] == '0002-L'
+    assert [np.flatnonzero(row).tolist() for row in ann['keypoint_score'].any(-1)] == persons
 
 
 @pytest.mark.parametrize(('file', 'content', 'message'), [

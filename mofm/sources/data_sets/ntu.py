@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mofm.annotations import LABEL_NAMES, AnnotationError
+from mofm.keypoints import join_tracks
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
@@ -61,7 +62,8 @@ def rank_by_motion(person: np.ndarray, points: np.ndarray) -> list[int]:
 class _Skeletons:
     """Mixin of names, splits and bodies of the files for 2D and 3D readers.
 
-    ``xsub_train`` and ``xsub_val`` divide the subjects. The two bodies of a file that move most
+    ``xsub_train`` and ``xsub_val`` divide the subjects. The sensor gives a body that it loses
+    another ID: such bodies are joined (:func:`mofm.keypoints.join_tracks`). The two that move most
     are kept, most motion first.
 
     Args:
@@ -164,12 +166,20 @@ class _Skeletons:
         person, frame = np.array([ids[b] for b in body]), np.array(frame)
         if len(np.unique(person * total_frames + frame)) < len(frame):
             raise self.error(name, 'bodies', 'an id twice in a frame', 'one body per id')
-        kept = rank_by_motion(person, rows[..., :3])[:2]
-        if not kept:
+        seen = np.isfinite(rows[..., 0]).any(-1)
+        if not seen.any():
             raise self.error(name, 'bodies', 'no tracked joint', 'at least one')
+        rows, person, frame = rows[seen], person[seen], frame[seen]
+        joined = join_tracks(person, frame, rows[..., :3])
+        if (joined != person).any():
+            self.note(name, 'bodies that go on under another id are joined to one person')
+        kept = rank_by_motion(joined, rows[..., :3])[:2]
+        if np.setdiff1d(frame, frame[np.isin(joined, kept)]).size:
+            self.note(name, 'nobody is shown in frames that have only other bodies than the two '
+                            'that move most')
         out = np.full((len(kept), total_frames, _NUM_JOINTS, _ROW), np.nan)
         for i, number in enumerate(kept):
-            out[i, frame[person == number]] = rows[person == number]
+            out[i, frame[joined == number]] = rows[joined == number]
         return out
 
     def _lines(self, name, content) -> tuple[int, list[str], list[int], list[str]]:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mofm.annotations import LABEL_NAMES
+from mofm.keypoints import join_tracks
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 
@@ -78,8 +79,15 @@ class PKUMMD(Source3D):
         self.check_meters(name, 'rows', rows)
         joints = rows.reshape(len(rows), 2, -1, 3).swapaxes(0, 1)  # (2, T, 25, 3)
         joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # absent
+        place, frame = np.nonzero(np.isfinite(joints).any((2, 3)))
+        person = join_tracks(place, frame, joints[place, frame])
+        if (person != place).any():
+            self.note(name, 'a person who goes on at the other place is joined to one')
+            joined = np.full_like(joints, np.nan)
+            joined[person, frame] = joints[place, frame]
+            joints = joined
         persons = np.isfinite(joints).any((1, 2, 3))
-        persons[0] = True
+        persons[0] |= not persons.any()
         actions = self.table(self.labels[stem], content[1], 4, ',')
         label, first, last = actions.T[:3]
         if (actions[:, :3] % 1).any() or (label < 1).any() or (label > len(self.classes)).any() \
