@@ -15,6 +15,8 @@ from mofm.utils.file_tree import FileTree
 from mofm.utils.limits import LimitError, get_limits
 from mofm.utils.untrusted import parse_json, read_npz, to_array, unique
 
+from .recognition import Sample
+
 Item = tuple[dict, tuple[str, ...]]
 
 
@@ -86,6 +88,21 @@ class Source:
             ValueError: If an option is out of range.
         """
         return cls(path, **options)
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """Return in a few words why a file looks like those of the reader.
+
+        It is offered files with the suffixes of the reader. It may raise for foreign content.
+
+        Args:
+            sample (Sample): A file of a folder, an archive, or a single one.
+
+        Returns:
+            str or None: E.g. "a list of persons with 'image_id' and 'keypoints'"; None for files
+            of other kinds.
+        """
+        return None
 
     @property
     def largest(self) -> int:

@@ -17,6 +17,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
 from ..base import Item, Source
+from ..recognition import Sample
 from ..source_3d import FARTHEST, Source3D
 
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
@@ -95,6 +96,15 @@ class _Skeletons:
         super().add_options(parser)
         parser.add_argument('--missing', metavar='FILE',
                             help='published list of samples with missing skeletons, to skip')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        match = _NAME.fullmatch(PurePosixPath(sample.filename).stem)
+        if match is None or not re.match(rb'\s*\d+\s+\d+\s', sample.head) or (
+                int(match[1]) > cls.setups or int(match[5]) > len(cls.classes)):
+            return None
+        return f'a text of bodies in a file SsssCcccPpppRrrrAaaa, actions 1 to {len(cls.classes)}'
 
     def find(self) -> list[str]:
         """List the files of this release without those in ``missing``."""

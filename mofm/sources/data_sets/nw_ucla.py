@@ -12,6 +12,7 @@ from mofm.utils.checks import describe
 from mofm.utils.untrusted import parse_json, to_array, unique
 
 from ..base import Item
+from ..recognition import Sample
 from ..source_3d import Source3D
 
 _NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
@@ -35,6 +36,13 @@ class NWUCLA(Source3D):
     max_size = 2**22
     classes = LABEL_NAMES['nw_ucla']
     layout = 'kinect20'
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if _NAME.fullmatch(PurePosixPath(sample.filename).stem) and 'skeletons' in sample.json:
+            return "'skeletons' in a file aXX_sXX_eXX_vXX.json"
+        return None
 
     def read(self, name: str, content: bytes) -> Item:
         """See :class:`Source3D`."""

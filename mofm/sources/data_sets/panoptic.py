@@ -18,6 +18,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
 from ..base import FolderSource, Item
+from ..recognition import Sample
 
 _POSES = 'hdPose3d_stage1_coco19'
 _LAYOUT = LAYOUTS['panoptic19']
@@ -167,6 +168,13 @@ class Panoptic(FolderSource):
         parser.add_argument('--max-frames', type=int, default=300, help='split longer runs')
         parser.add_argument('--val-share', type=float, default=.1,
                             help='share of sequences in the split val')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if sample.filename.startswith(cls.prefix) and 'joints19' in sample.json['bodies'][0]:
+            return "'bodies' with 'joints19'"
+        return None
 
     def find(self) -> list[str]:
         """List the folders of poses of the sequences."""

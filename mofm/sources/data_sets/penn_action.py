@@ -11,6 +11,7 @@ from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe
 
 from ..base import Source
+from ..recognition import Sample
 
 _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
 # MATLAB types that are not nested.
@@ -31,6 +32,17 @@ class PennAction(Source):
     suffix = '.mat'
     max_size = 2**16  # may unpack to a thousand times as much
     classes = LABEL_NAMES['penn_action']
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        from scipy.io import whosmat
+
+        if sample.head.startswith(b'MATLAB 5.0'):
+            names = {name for name, _, _ in whosmat(io.BytesIO(sample.head))}
+            if names >= set(_FIELDS):
+                return f'a MATLAB file with {", ".join(_FIELDS)}'
+        return None
 
     def read(self, name: str, content: bytes) -> tuple[dict, tuple[str, ...]]:
         """See :meth:`Source.read`."""

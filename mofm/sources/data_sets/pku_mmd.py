@@ -14,6 +14,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 
 from ..base import Item
+from ..recognition import Sample
 from ..source_3d import Source3D
 
 _RECORDING = re.compile(r'\d{4}-[LMR]')
@@ -40,6 +41,15 @@ class PKUMMD(Source3D):
         super().__init__(*args, **kwargs)
         #: Recording -> split of the cross-subject protocol.
         self.cross_subject = self._read_splits(self.companion(_SPLITS).decode(errors='replace'))
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        line = sample.head.split(b'\n', 1)[0]
+        if _RECORDING.fullmatch(PurePosixPath(sample.filename).stem) and (
+                len(line.split()) == _COLUMNS):
+            return f'{_COLUMNS} numbers a line in a file XXXX-V'
+        return None
 
     def find(self) -> list[str]:
         """List files of joints; set ``labels`` to those of labels."""

@@ -21,6 +21,7 @@ from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe
 
 from ..base import Item, Source, is_inside
+from ..recognition import Sample
 from ..source_3d import FARTHEST, Source3D
 
 # Scores of HRNet are slightly outside [0, 1]; values beyond these limits are no such scores.
@@ -114,6 +115,15 @@ class _Pickles:
 
     suffix = '.pkl'
     max_size = 2**33
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        is_3d = not sample.contains(b'keypoint_score')
+        if sample.head[:1] == b'\x80' and is_3d == issubclass(cls, Source3D) and sample.contains(
+                b'total_frames', b'keypoint') and not sample.contains(b'box_score'):
+            return f"a pickle of annotations with 'keypoint' {'in 3D' if is_3d else 'in 2D'}"
+        return None
 
     def items(self, fields: _Fields, header: dict, splits: tuple[str, ...]) -> Iterator[Item]:
         """Convert one annotation."""
@@ -299,6 +309,13 @@ class Kinetics(Source):
                             help='minimum score of a box, used with --valid-ratio')
         parser.add_argument('--max-person', type=int, default=10,
                             help='maximum number of persons per frame')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if sample.head[:1] == b'\x80' and sample.contains(b'frame_inds', b'box_score'):
+            return "a pickle of annotations with 'frame_inds' and 'box_score'"
+        return None
 
     def find(self) -> list[str]:
         """List the IDs of videos with poses in enough frames, in the order of the file."""

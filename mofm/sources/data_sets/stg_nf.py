@@ -18,6 +18,7 @@ from mofm.utils.untrusted import to_array
 
 from ..base import Item, Source
 from ..per_frame_poses import MAX_SCORE
+from ..recognition import Sample
 
 _ENDING = '_alphapose_tracked_person.json'
 _NUM_JOINTS = 17
@@ -56,6 +57,22 @@ class TrackedPersons(Source):
         if not self.files:
             raise AnnotationError(f'{self.path}: found no file *{_ENDING}, expected those of '
                                   'STG-NF')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        person, frames = next(iter(sample.json.items()))
+        first = frames[0] if isinstance(frames, list) else frames
+        pose = next(iter(first.values()))
+        if sample.filename.endswith(_ENDING) and cls.is_clip(sample.filename) and (
+                person.isdecimal() and 'keypoints' in pose):
+            return f"persons by number with frames by number in a file *{_ENDING}"
+        return None
+
+    @classmethod
+    def is_clip(cls, filename: str) -> bool:
+        """Return whether a file has the name of a clip of the data set."""
+        raise NotImplementedError
 
     def label(self, clip: str, folder: str) -> int:
         """Return the label of a clip, 1 if it has an abnormal event."""
@@ -140,6 +157,11 @@ class ShanghaiTech(TrackedPersons):
     folders = dict(train=('train', ), test=('test', ))
     img_shape = (480, 856)
 
+    @classmethod
+    def is_clip(cls, filename: str) -> bool:
+        """See :meth:`TrackedPersons.is_clip`."""
+        return not UBnormal.is_clip(filename)
+
     def label(self, clip: str, folder: str) -> int:
         """See :meth:`TrackedPersons.label`."""
         return int(folder == 'test')
@@ -184,6 +206,11 @@ class UBnormal(TrackedPersons):
         super().__init__(path, strict, img_shape)
         self.gt = gt and _TextFiles(gt)
         self.masks = masks and Path(masks)
+
+    @classmethod
+    def is_clip(cls, filename: str) -> bool:
+        """See :meth:`TrackedPersons.is_clip`."""
+        return re.match(r'(ab)?normal_scene_', filename) is not None
 
     @classmethod
     def add_options(cls, parser: ArgumentParser):

@@ -15,6 +15,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 
 from ..base import Item, Source
+from ..recognition import Sample
 from .ntu import rank_by_motion
 
 _IMG_SHAPE = (480, 640)
@@ -23,6 +24,20 @@ _TRAIN_SUBJECTS = frozenset((3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25))
 
 class LCRNetSource(Source):
     """Base class of readers of keypoints of LCR-Net."""
+
+    #: Name of a recording in the name of a file.
+    video_name: re.Pattern
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if not cls.video_name.search(PurePosixPath(sample.filename).stem):
+            return None
+        if 'kpts' in (sample.arrays or ()):
+            return "'kpts' in a file with the name of a video"
+        persons = next(filter(None, sample.json['frames']))
+        return ("'frames' with 'pose2d' in a file with the name of a video"
+                if 'pose2d' in persons[0] else None)
 
     def persons(self, name: str, content: bytes) -> np.ndarray:
         """Parse the two persons that move most, most motion first.
@@ -72,8 +87,6 @@ class UntrimmedVideos(LCRNetSource):
     """Base class of readers of whole videos from ``.json`` or ``.npz`` files."""
 
     suffix = '.json', '.npz'
-    #: Name of a video in the name of a file.
-    video_name: re.Pattern
 
     def find(self) -> list[str]:
         """List files of both kinds with the name of a video in theirs."""
@@ -194,12 +207,12 @@ class Smarthome(LCRNetSource):
         'Readbook', 'Sitdown', 'Takepills', 'Uselaptop', 'Usetablet', 'Usetelephone', 'Walk')
     _cameras = {1: ('cv1_train', 'cv2_train'), 2: ('cv_test', ),
                 **dict.fromkeys((3, 4, 6, 7), ('cv2_train', ))}
-    _clip = re.compile(r'(([A-Za-z.]+)_p(\d\d)_r\d\d_v\d\d_c(\d\d))(_pose3d)?')
+    video_name = re.compile(r'(([A-Za-z.]+)_p(\d\d)_r\d\d_v\d\d_c(\d\d))(_pose3d)?')
 
     def read(self, name: str, content: bytes) -> Item:
         """See :meth:`Source.read`."""
         stem = PurePosixPath(self.stem(name)).name
-        match = self._clip.fullmatch(stem)
+        match = self.video_name.fullmatch(stem)
         if match is None or match[2] not in self.classes:
             raise self.error(name, 'name', stem, '<Action>_pXX_rXX_vXX_cXX with one of the '
                              f'{len(self.classes)} actions')

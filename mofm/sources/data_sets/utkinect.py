@@ -11,6 +11,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 
 from ..base import Item
+from ..recognition import Sample
 from ..source_3d import Source3D
 
 _LABELS = 'actionLabel.txt'
@@ -38,6 +39,15 @@ class UTKinectUntrimmed(Source3D):
         super().__init__(*args, **kwargs)
         #: Recording -> {label: (first, last) frame number}.
         self.intervals = self._read_labels(self.companion(_LABELS))
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        stem = PurePosixPath(sample.filename).stem.removeprefix(cls.prefix)
+        line = sample.head.split(b'\n', 1)[0]
+        if _RECORDING.fullmatch(stem) and len(line.split()) == 61:
+            return '20 joints a line in a file joints_sXX_eYY'
+        return None
 
     def _read_labels(self, content: bytes) -> dict[str, dict[int, tuple[float, float]]]:
         intervals, current = {}, None

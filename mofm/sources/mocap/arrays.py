@@ -10,6 +10,7 @@ from mofm.structures import LAYOUTS, convert, get_layout
 
 from ..base import Item
 from ..motion_capture import MAP_OPTION, MotionCapture, load_map, shipped_maps
+from ..recognition import Sample
 
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 
@@ -58,6 +59,13 @@ class JointsNPZ(MotionCapture):
         order.add_argument('--layout', choices=sorted(LAYOUTS), help='order of the joints')
         order.add_argument('--map', **MAP_OPTION)
         parser.add_argument('--key', help='array to read (default: all of shape (T, J, 3))')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        joints = [key for key, (shape, dtype) in (sample.arrays or {}).items()
+                  if len(shape) == 3 and shape[2] == 3 and dtype.kind in 'fiu']
+        return f'arrays (T, J, 3) such as {joints[0][:40]!r}' if joints else None
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""

@@ -15,6 +15,7 @@ from mofm.registry import SOURCES
 
 from ..base import Item
 from ..motion_capture import MAP_OPTION, MotionCapture, load_map
+from ..recognition import Sample
 
 _HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7
@@ -154,6 +155,13 @@ class BVH(MotionCapture):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--map', required=True, **MAP_OPTION)
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if re.match(rb'(\xef\xbb\xbf)?\s*HIERARCHY\s', sample.head):
+            return 'text that begins with HIERARCHY'
+        return None
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """See :meth:`Source3D.recordings`."""

@@ -13,6 +13,7 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
 from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..recognition import Sample
 
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
 # COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
@@ -35,6 +36,24 @@ class AlphaPose(FramePoseSource):
     ``idx`` is the track ID if it is a number for all persons of the video. Without tracking
     AlphaPose writes lists of zeros.
     """
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        data = sample.json
+        first = data[0] if isinstance(data, list) and data else None
+        if isinstance(first, dict) and {'image_id', 'keypoints'} <= first.keys() and (
+                first.keys() & {'box', 'idx'} or not first.keys() & {'bbox', 'area', 'id'}):
+            return "a list of persons with 'image_id' and 'keypoints'"
+        if not isinstance(data, dict) or not data:
+            return None
+        persons = data.get('bodies') or [{}]
+        if 'joints' in persons[0] or 'AlphaPose' in str(data.get('version')):
+            return "persons of an image as 'bodies' or 'people' of AlphaPose"
+        first = next(iter(data.values()))
+        if isinstance(first, dict) and first.keys() & _FORMS.keys():
+            return "a dict of images with 'bodies' or 'people'"
+        return None
 
     def find(self) -> list[str]:
         """List files, and folders with one file per image unless a sibling file repeats them."""

@@ -12,6 +12,7 @@ from mofm.utils.checks import show
 
 from ..base import Source
 from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..recognition import Sample
 
 # Bytes of a file that determine its kind.
 _HEAD = 4096
@@ -54,6 +55,18 @@ class MMPoseJSON(FramePoseSource):
         super().add_options(parser)
         parser.add_argument('--layout', choices=sorted(LAYOUTS),
                             help='layout of the joints (default: COCO or Halpe by their number)')
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        data = sample.json
+        if isinstance(data, dict) and 'instance_info' in data:
+            return "frames as 'instance_info'"
+        if data[0].keys() >= {'frame_id', 'instances'}:
+            return "a list of frames with 'frame_id' and 'instances'"
+        if data[0].keys() >= {'keypoints', 'keypoint_scores'}:
+            return "a list of instances of an image with 'keypoints' and 'keypoint_scores'"
+        return None
 
     def find(self) -> list[str]:
         """List videos, and folders with images."""

@@ -8,6 +8,7 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
 from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..recognition import Sample
 
 _ENDING = '_keypoints.json'
 _LAYOUTS = {18: 'coco18', 25: 'body25'}
@@ -23,6 +24,14 @@ class OpenPose(FramePoseSource):
     """
 
     max_size = 2**26
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        if sample.filename.lower().endswith(_ENDING) and isinstance(
+                sample.json.get('people'), list):
+            return f"'people' in a file *{_ENDING}"
+        return None
 
     def find(self) -> list[str]:
         """List videos with files ``*_keypoints.json``."""

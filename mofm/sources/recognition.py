@@ -1,0 +1,234 @@
+"""Which reader fits a file, a folder or an archive, by a look at a few of its files."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from mofm.annotations.unpickling import RestrictedUnpickler
+from mofm.registry import SOURCES
+from mofm.utils.checks import show
+from mofm.utils.file_tree import FileTree
+from mofm.utils.limits import get_limits
+from mofm.utils.untrusted import open_zip, parse_json
+
+_HEAD = 2**16
+# Bytes of a file that are parsed, or searched.
+_PARSED, _SEARCHED = 2**22, 2**24
+# Files that are looked at: of a kind in a folder, folders of a kind, all.
+_PER_FOLDER, _FOLDERS, _FILES = 2, 8, 48
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+
+
+def _or_none(method: Callable) -> cached_property:
+    """Turn a method into a property that is None where the content is of another kind."""
+    @wraps(method)
+    def value(self):
+        try:
+            return method(self)
+        except Exception:  # parsers raise many kinds for foreign content
+            return None
+    return cached_property(value)
+
+
+class Sample:
+    """A file of a tree, to be recognized by :meth:`Source.recognize`.
+
+    Its content is read when it is asked for, at most the first 16 MiB, and never raises.
+
+    Args:
+        tree (FileTree): The files.
+        name (str): Path in the tree, '' for a single file.
+    """
+
+    def __init__(self, tree: FileTree, name: str):
+        self.tree = tree
+        self.name = name
+        #: Last part of the path, and its suffix in lower case.
+        self.filename = tree.filename(name)
+        self.suffix = PurePosixPath(self.filename).suffix.lower()
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB, empty if they cannot be read."""
+        return self._first(_HEAD)
+
+    @_or_none
+    def json(self) -> Any:
+        """Parsed JSON or None; of large files the first 4 MiB, closed after a value."""
+        if self.head.lstrip(b'\xef\xbb\xbf \t\r\n')[:1] not in (b'{', b'['):
+            return None
+        content = self._first(_PARSED + 1)
+        return parse_json(content if len(content) <= _PARSED else _closed(content))
+
+    @_or_none
+    def pickle(self) -> Any:
+        """Unpickled arrays and plain containers, None if it is no pickle or above 4 MiB."""
+        if self.head[:1] != b'\x80':
+            return None
+        content = self._first(_PARSED + 1)
+        return RestrictedUnpickler(io.BytesIO(content)).load() if len(content) <= _PARSED else None
+
+    @_or_none
+    def arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype]] | None:
+        """Shape and type of each array of an ``.npz`` file, or of ``.npy`` by the name ''."""
+        if self.suffix == '.npy':
+            return {'': _array_header(self.head)}
+        if self.suffix != '.npz':
+            return None
+        content = self.tree.path if self.tree.is_file and not self.name else io.BytesIO(
+            self.tree.read(self.name, _SEARCHED))
+        with open_zip(content) as archive:
+            return {member.filename.removesuffix('.npy'): _member_header(archive, member)
+                    for member in archive.infolist()[:_FILES]}
+
+    def contains(self, *words: bytes) -> bool:
+        """Return whether all words are in the first 16 MiB."""
+        return all(word in self._searched for word in words)
+
+    @cached_property
+    def _searched(self) -> bytes:
+        return self._first(_SEARCHED)
+
+    def _first(self, size):
+        try:
+            return self.tree.head(self.name, size)
+        except Exception:  # archives raise many kinds for damaged members
+            return b''
+
+    def describe(self) -> str:
+        """Describe the content in a few words for a message."""
+        if isinstance(self.json, dict):
+            return f'a JSON object with {show(list(self.json)[:5])}'
+        if isinstance(self.json, list):
+            first = self.json[0] if self.json else None
+            keys = f' of objects with {show(list(first)[:8])}' if isinstance(first, dict) else ''
+            return f'a JSON list{keys}'
+        if self.arrays:
+            return 'arrays ' + show({key: shape for key, (shape, _) in self.arrays.items()})
+        if isinstance(self.pickle, dict):
+            return f'a pickle of a dict with {show(list(self.pickle)[:5])}'
+        if not self.head:
+            return 'an empty file'
+        line = self.head.split(b'\n', 1)[0].strip()[:60]
+        return f'text {line.decode()!r}' if line.isascii() and line.decode().isprintable() else (
+            'binary data')
+
+
+@dataclass(frozen=True)
+class Match:
+    """A reader that fits.
+
+    Args:
+        source (str): Its name in :data:`mofm.registry.SOURCES`.
+        reason (str): What the files look like.
+        file (str): The first file that looks so.
+        names (frozenset[str]): All such files among those that were looked at.
+    """
+
+    source: str
+    reason: str
+    file: str
+    names: frozenset[str]
+
+    def __str__(self):
+        return f'{self.source} ({SOURCES.get(self.source).__name__}): {self.reason}'
+
+
+def samples(path: str | Path) -> list[Sample]:
+    """Choose the first files of every kind and folder.
+
+    Args:
+        path (str or Path): A folder, an archive, or a file.
+
+    Raises:
+        Exception: Of many kinds, if there is no such path or the archive is damaged.
+    """
+    tree = FileTree(path)
+    groups: dict[str, dict[str, list[str]]] = {}
+    for name in tree.names:
+        file = PurePosixPath(tree.filename(name))
+        folders = groups.setdefault(file.suffix.lower(), {})
+        folder = folders.setdefault(PurePosixPath(name).parent.as_posix(), [])
+        if len(folder) < _PER_FOLDER:
+            folder.append(name)
+    chosen = [folder[i] for i in range(_PER_FOLDER) for folders in groups.values()
+              for folder in list(folders.values())[:_FOLDERS] if i < len(folder)]
+    return [Sample(tree, name) for name in sorted(chosen[:_FILES])]
+
+
+def recognize(path: str | Path) -> list[Match]:
+    """Find the readers that fit, those of plug-ins included.
+
+    A reader is left out if another one fits the same files and more.
+
+    Args:
+        path (str or Path): A folder, an archive, or a file.
+
+    Returns:
+        list[Match]: One if the content is of one kind and a single reader fits it.
+
+    Raises:
+        Exception: See :func:`samples`.
+    """
+    return match(samples(path))
+
+
+def match(files: list[Sample]) -> list[Match]:
+    """Find the readers that fit files, see :func:`recognize`."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for sample in files:
+        for source, reader in sorted(SOURCES.module_dict.items()):
+            reason = _reason(reader, sample)
+            if reason:
+                found.setdefault(source, []).append((sample.name, reason))
+    matches = [Match(source, items[0][1], items[0][0], frozenset(name for name, _ in items))
+               for source, items in found.items()]
+    return [one for one in matches if not any(one.names < other.names for other in matches)]
+
+
+def _reason(reader, sample) -> str | None:
+    suffixes = (reader.suffix, ) if isinstance(reader.suffix, str) else reader.suffix
+    if any(suffixes) and sample.suffix not in suffixes:
+        return None
+    try:
+        return reader.recognize(sample)
+    except Exception:  # of readers of others, and of content that is hostile
+        return None
+
+
+def _closed(content: bytes) -> bytes:
+    """Cut JSON after the last value that is complete, and close what is open."""
+    ends = last = b''  # of the open containers, at the end and at the last comma
+    cut = 0
+    for token in _TOKEN.finditer(content):
+        kind = token[0]
+        if kind == b',':
+            cut, last = token.start(), ends
+        elif kind in b'[{':
+            ends = (b']' if kind == b'[' else b'}') + ends
+        elif kind in b']}':
+            ends = ends[1:]
+        if len(ends) > get_limits().depth:
+            break
+    return content[:cut] + last
+
+
+def _array_header(content: bytes) -> tuple[tuple[int, ...], np.dtype]:
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+            else np.lib.format.read_array_header_2_0)
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo):
+    with archive.open(member) as file:
+        return _array_header(file.read(_HEAD))
