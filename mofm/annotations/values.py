@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mofm.structures import visible_joints
+
 #: Image sizes beyond which a pixel is a fault of the file or of the pose estimator.
 MAX_SIZES = 10
 #: Largest coordinate in any unit, that of float16, in which annotations are stored.
@@ -67,3 +69,85 @@ def without_nan(keypoint: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np
         return keypoint, score
     return (np.where(known[..., None], keypoint, 0).astype(keypoint.dtype),
             np.where(known, score, 0).astype(score.dtype))
+
+
+#: Coordinates of 2D joints: pixels; 0 to 1, or -1 to 1, from the left and upper to the right and
+#: lower edge of the image.
+COORDINATES = ('pixels', 'unit', 'signed')
+# Coordinates of poses, rarely a little outside of the image, in sizes of the image or half sizes.
+_NORMALIZED = 1.5
+# Share of joints left of the image and above it, and their distance, that make up -1 to 1.
+_NEGATIVE, _MARGIN = .05, .05
+# Shares of joints of a pose, and of poses of a video, outside of an image of another size.
+_POSE_OUTSIDE, _POSES_OUTSIDE = .75, .02
+
+
+def find_coordinates(keypoint: np.ndarray, score: np.ndarray) -> str:
+    """Tell from their values what the coordinates of 2D joints are.
+
+    Values of which the typical one is at most 1.5 are never pixels. Joints outside of the image do
+    no harm if they are few.
+
+    Args:
+        keypoint (np.ndarray): (..., 2) of a whole video; NaN, 0 or score 0 for missing joints.
+        score (np.ndarray): (...).
+
+    Returns:
+        str: One of :data:`COORDINATES`, 'pixels' also without a joint; or 'unclear', as 0 to 1 or
+        -1 to 1 would fit, which the user has to say.
+    """
+    points = keypoint[visible_joints(np.nan_to_num(keypoint), np.nan_to_num(score))]
+    if not len(points) or np.median(np.abs(points).max(-1)) > _NORMALIZED:
+        return 'pixels'
+    negative = (points < -_MARGIN).mean(0)  # left of the image, above it
+    if negative.min() >= _NEGATIVE:
+        return 'signed'
+    return 'unit' if negative.max() < _NEGATIVE else 'unclear'
+
+
+def to_pixels(keypoint: np.ndarray, coordinates: str, img_shape: Sequence[int]) -> np.ndarray:
+    """Scale coordinates to pixels.
+
+    Args:
+        keypoint (np.ndarray): (..., 2); missing joints are scaled, too.
+        coordinates (str): One of :data:`COORDINATES`.
+        img_shape (Sequence[int]): Height and width of the image.
+
+    Returns:
+        np.ndarray: (..., 2) pixels, float64 unless they were pixels.
+    """
+    size = np.array(img_shape[::-1], np.float64)
+    return {'pixels': lambda: keypoint, 'unit': lambda: keypoint * size,
+            'signed': lambda: (keypoint + 1) / 2 * size}[coordinates]()
+
+
+def find_size_fault(keypoint: np.ndarray, score: np.ndarray,
+                    img_shape: Sequence[int]) -> tuple[str, bool] | None:
+    """Find poses outside of the image, which has another size then, or swapped sides.
+
+    A pose is outside if three quarters of its joints are; people who are half outside of the image
+    are none.
+
+    Args:
+        keypoint (np.ndarray): (..., V, 2) pixels of a whole video.
+        score (np.ndarray): (..., V), 0 for missing joints.
+        img_shape (Sequence[int]): Height and width.
+
+    Returns:
+        tuple[str, bool] or None: What was found, and whether the poses fit if height and width are
+        swapped; None if less than 2 % of the poses are outside.
+    """
+    known = visible_joints(keypoint, score)  # (..., V)
+    count, size = known.sum(-1), np.array(img_shape[::-1])
+
+    def outside(size):
+        return ((keypoint < 0) | (keypoint > size)).any(-1) & known
+
+    out = outside(size).sum(-1)
+    poses = (out > 0) & (out >= _POSE_OUTSIDE * count)
+    if not poses.sum() > _POSES_OUTSIDE * (count > 0).sum():
+        return None
+    swapped = outside(size[::-1]).sum() < _POSES_OUTSIDE * count.sum()
+    height, width = img_shape
+    return (f'{poses.sum()} of {(count > 0).sum()} poses outside of an image of height {height} '
+            f'and width {width}', bool(swapped and height != width))

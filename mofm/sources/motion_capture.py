@@ -1,70 +1,18 @@
 """Base class of motion capture readers: units, axes and joint names."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mofm.annotations import AnnotationError
 from mofm.structures import LAYOUTS
-from mofm.utils.checks import describe
-from mofm.utils.untrusted import parse_json
 
+from .joint_maps import JointMap, find_joints
 from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
-_MAPS = Path(__file__).parent / 'joint_maps'
 # Range of the body's longest extent in meters, median over the frames. Common units differ by
 # more than this range.
 _SMALLEST, _LARGEST = .5, 3
-_MAX_MAP = 2**16
-
-JointMap = Mapping[str, tuple[str, ...]]
-
-
-def shipped_maps() -> list[str]:
-    """List the maps for :func:`load_map` that the package contains."""
-    return sorted(file.stem for file in _MAPS.glob('*.json'))
-
-
-#: Option of the readers that map joints by name.
-MAP_OPTION = dict(
-    dest='joint_map', metavar='NAME_OR_FILE',
-    help='names of the joints: a JSON file {COCO joint: joint} or one of '
-    f'{", ".join(shipped_maps())}')
-
-
-def load_map(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Load a map from the joints of a skeleton to those of COCO-17.
-
-    Args:
-        path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, where several
-            joints are averaged, or one of :func:`shipped_maps`. Joints of COCO-17 without an
-            entry are missing.
-
-    Returns:
-        dict[str, tuple[str]]: Joints of the skeleton by joint of COCO-17.
-
-    Raises:
-        AnnotationError: If there is no such file or it is invalid.
-    """
-    file = _MAPS / f'{path}.json' if str(path) in shipped_maps() else Path(path)
-    try:
-        with open(file, 'rb') as f:
-            content = f.read(_MAX_MAP)
-        data = parse_json(content)
-    except Exception as error:  # malformed text: also recursion and encoding errors
-        raise AnnotationError(f'{path}: found {describe(error)}, expected a JSON '
-                              f'file with a map or one of {shipped_maps()}') from None
-    if not isinstance(data, dict) or not data or not data.keys() <= set(_COCO):
-        found = sorted(data) if isinstance(data, dict) else type(data).__name__
-        raise AnnotationError(f'{path}: found {found}, expected a dict with joints of {_COCO}')
-    out = {key: tuple(value) if isinstance(value, list) else (value, )
-           for key, value in data.items()}
-    for key, value in out.items():
-        if not value or not all(isinstance(joint, str) for joint in value):
-            raise AnnotationError(f'{path}: {key}: found another value, expected a joint or a '
-                                  'list of joints')
-    return out
 
 
 class MotionCapture(Source3D):
@@ -151,14 +99,12 @@ class MotionCapture(Source3D):
         Raises:
             AnnotationError: If a joint of the map does not exist or is ambiguous.
         """
-        names = list(names)
+        try:
+            places = find_joints(joint_map, names, joints.shape[1])
+        except ValueError as error:
+            raise self.error(name, field, ' '.join(names), error) from None
         out = np.full((len(joints), len(_COCO), 3), np.nan)
-        for key, parts in joint_map.items():
-            wrong = [part for part in parts if names.count(part) != 1]
-            if wrong:
-                raise self.error(name, field, ' '.join(names),
-                                 f'one joint called {wrong[0]!r}, the {key} of the map')
-            index = [names.index(part) for part in parts]
+        for joint, index in places.items():
             with np.errstate(over='ignore', invalid='ignore'):
-                out[:, _COCO.index(key)] = joints[:, index].astype(np.float64).mean(1)
+                out[:, joint] = joints[:, index].astype(np.float64).mean(1)
         return out

@@ -7,8 +7,8 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
+from mofm.sources.joint_maps import load_map, shipped_maps
 from mofm.sources.mocap.arrays import JointsNPZ
-from mofm.sources.motion_capture import load_map, shipped_maps
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files.mocap import BANDAI, concatenated, npz, person, walk
 
@@ -183,7 +183,7 @@ def test_shipped_joint_maps_cover_the_body():
 
 @pytest.mark.parametrize(('text', 'words'), [
     ('', 'JSON'), ('[1]', 'list'), ('{}', 'joints of'), ('{"tail": "Hips"}', 'tail'),
-    ('{"nose": 3}', 'nose: found another value'), ('{"nose": []}', 'nose'),
+    ('{"nose": -3}', 'nose: found another value'), ('{"nose": []}', 'nose'),
     ('{"nose": [["Head"]]}', 'nose'), ('[' * 60000, 'RecursionError|JSON')])
 def test_bad_joint_map_is_named(tmp_path, text, words):
     file = tmp_path / 'map.json'

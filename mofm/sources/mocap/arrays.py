@@ -9,7 +9,8 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert, get_layout
 
 from ..base import Item
-from ..motion_capture import MAP_OPTION, MotionCapture, load_map, shipped_maps
+from ..joint_maps import MAP_OPTION, load_map, shipped_maps
+from ..motion_capture import MotionCapture
 from ..recognition import Sample
 
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')

@@ -14,7 +14,8 @@ import numpy as np
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..motion_capture import MAP_OPTION, MotionCapture, load_map
+from ..joint_maps import MAP_OPTION, load_map
+from ..motion_capture import MotionCapture
 from ..recognition import Sample
 
 _HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
