@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -41,6 +42,8 @@ class Source:
     #: Prefix and suffix, or suffixes, of native files, in lower case; others are passed over.
     prefix: str = ''
     suffix: str | tuple[str, ...] = ''
+    #: Patterns of the names, in lower case, of other files that the reader reads.
+    companions: tuple[str, ...] = ()
     #: Maximum size of a file in bytes, see :attr:`largest`.
     max_size: int = 2**26
     #: Names of the labels 0, 1, ...; empty if the files have none.
@@ -53,9 +56,7 @@ class Source:
                  lists: Mapping[str, str | Path] | Sequence | None = None):
         self.path = Path(path)
         self.strict = strict
-        self.problems: list[AnnotationError] = []
-        #: What was taken for granted or passed over: text -> first file and number of files.
-        self.notes: dict[str, tuple[str, int]] = {}
+        self.start()
         self.lists = lists and _read_lists(lists)
         try:
             self.tree = FileTree(self.path)
@@ -65,10 +66,11 @@ class Source:
         self.files = self.find()
         if not self.files:
             suffixes = self.suffix if isinstance(self.suffix, str) else ' or '.join(self.suffix)
-            kind = f'{self.prefix}*{suffixes}' if self.prefix else suffixes
+            kind = f'{self.prefix}*{suffixes}' if suffixes[:1] != '.' or self.prefix else suffixes
             raise AnnotationError(f'{self.path}: found no {kind} file, expected '
                                   f'those of '
                                   f'{type(self).__name__}')
+        self._note_others()
 
     @classmethod
     def add_options(cls, parser: ArgumentParser):
@@ -111,23 +113,26 @@ class Source:
 
     def find(self) -> list[str]:
         """List the native files in the folder or archive, sorted."""
-        files = [name for name in self.tree.names if self.is_native(self.tree.filename(name))]
-        if files != ['']:
-            self._note_others(set(self.tree.names) - set(files))
-        return files
+        return [name for name in self.tree.names if self.is_native(self.tree.filename(name))]
+
+    def used(self) -> Iterable[str]:
+        """Return the names in the tree that :attr:`files` stand for, others are passed over."""
+        return self.files
 
     def is_native(self, filename: str) -> bool:
         """Return whether a file has prefix and suffix of the native ones, in any case."""
-        suffixes = (self.suffix, ) if isinstance(self.suffix, str) else self.suffix
-        return (PurePosixPath(filename).suffix.lower() in suffixes
-                and filename.lower().startswith(self.prefix.lower()))
+        filename = filename.lower()
+        return filename.endswith(self.suffix) and filename.startswith(self.prefix.lower())
 
-    def _note_others(self, names):
+    def _note_others(self):
         """Note how many files of other kinds there are."""
+        names = [name for name in sorted(set(self.tree.names) - set(self.used()))
+                 if not any(fnmatchcase(self.tree.filename(name).lower(), pattern)
+                            for pattern in self.companions)]
         kinds = Counter(PurePosixPath(name).suffix or 'no suffix' for name in names)
         if kinds:
             few = ', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())[:8])
-            self.note(min(names), f'files of other kinds are passed over: {few}'
+            self.note(names[0], f'files of other kinds are passed over: {few}'
                       + ', ...' * (len(kinds) > 8))
 
     def read(self, name: str, content: bytes) -> Item:
@@ -205,13 +210,31 @@ class Source:
             text (str): The same for all files with the same finding.
         """
         first, count = self.notes.get(text, (name, 0))
-        self.notes[text] = first, count + 1
+        if not count or self._noted[text] != name:  # files come one after another
+            self.notes[text] = first, count + 1
+            self._noted[text] = name
 
-    def report(self, error: AnnotationError):
-        """Append an error to :attr:`problems`, or raise it if ``strict``."""
+    def report(self, error: AnnotationError, skipped: str = 'recordings'):
+        """Append an error to :attr:`problems`, or raise it if ``strict``.
+
+        Args:
+            error (AnnotationError): What is wrong.
+            skipped (str): What is skipped because of it: 'recordings', 'files' or 'frames'.
+        """
         if self.strict:
             raise error
         self.problems.append(error)
+        self.skipped[skipped] += 1
+
+    def start(self):
+        """Forget what was found in the files read so far."""
+        self.problems: list[AnnotationError] = []
+        #: Number of what was skipped because of problems: files, recordings, frames.
+        self.skipped: Counter = Counter()
+        #: What was taken for granted or passed over: text -> first file and number of files.
+        #: :func:`mofm.sources.prepare.prepare` collects those of all processes.
+        self.notes: dict[str, tuple[str, int]] = {}
+        self._noted: dict[str, str] = {}  # the last file of each note
 
     def check_path(self, name: str, field: str, path: str):
         """Check that a name is a path inside a folder and can be encoded.
@@ -330,6 +353,7 @@ class Source:
             AnnotationError: At the first invalid file, if ``strict``.
         """
         self.problems.clear()
+        self.skipped.clear()
         try:
             for name in names:
                 try:
@@ -341,7 +365,7 @@ class Source:
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:
-                    self.report(error)
+                    self.report(error, 'files')
                 else:
                     yield from items
         finally:
@@ -368,6 +392,10 @@ class FolderSource(Source):
         for file in super().find():
             self.members.setdefault(self.folder(file) if file else '', []).append(file)
         return sorted(self.members)
+
+    def used(self) -> Iterable[str]:
+        """See :meth:`Source.used`."""
+        return (file for name in self.files for file in self.members[name])
 
     def folder(self, file: str) -> str:
         """Return the recording that a native file belongs to, by default its folder."""

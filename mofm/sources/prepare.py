@@ -1,4 +1,5 @@
 """Parallel, resumable conversion of a source to an annotation file in little memory."""
+import copy
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ from mofm.annotations.arrow import ArrowFile, ArrowWriter
 from mofm.utils.files import atomic_write, remove_unfinished
 from mofm.utils.locks import hold_output
 from mofm.utils.processes import run_parallel
+from mofm.version import __version__
 
 from .base import Source
 
@@ -31,7 +33,9 @@ class Prepared:
         clips (int): Annotations.
         frames (int): Frames of all annotations.
         counts (Counter): Clips by split and label.
-        problems (list[str]): Errors of skipped files.
+        skipped (Counter): Number of files, recordings and frames with an error.
+        problems (list[str]): Errors of skipped files, and of skipped recordings of other files.
+        notes (list[str]): What was taken for granted or passed over, and in which files.
         resumed (int): Native files that an interrupted call had converted.
     """
 
@@ -39,8 +43,28 @@ class Prepared:
     clips: int = 0
     frames: int = 0
     counts: Counter = field(default_factory=Counter)
+    skipped: Counter = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     resumed: int = 0
+
+    def summary(self) -> str:
+        """Return the counts in one line."""
+        parts = [f'{self.clips} clips', f'{self.frames} frames',
+                 f'{self.skipped["files"]} of {self.files} files skipped']
+        if self.skipped['recordings']:
+            parts.append(f'{self.skipped["recordings"]} of '
+                         f'{self.clips + self.skipped["recordings"]} recordings skipped')
+        if self.skipped['frames']:
+            parts.append(f'{self.skipped["frames"]} frames skipped')
+        if self.resumed:
+            parts.append(f'{self.resumed} files read by an earlier run')
+        return ', '.join(parts)
+
+    def details(self) -> str:
+        """Return problems and notes, one per line; empty if there are none."""
+        return '\n'.join(f'{title}:\n{summarize(lines, limit=50)}' for title, lines in (
+            ('notes', self.notes), ('problems', self.problems)) if lines)
 
 
 def prepare(source: Source, path: str | Path, workers: int | None = None,
@@ -105,9 +129,11 @@ def _prepare(source: Source, path: Path, workers: int | None,
     metainfo = dict(classes=list(source.classes), layout=source.out_layout)
     if not source.classes:
         del metainfo['classes']
-    problems = [json.loads((folder / f'{i}.json').read_text(encoding='utf-8'))
-                for i in range(len(parts))]
-    report.problems = [line for part in problems for line in part]
+    done = [json.loads((folder / f'{i}.json').read_text(encoding='utf-8'))
+            for i in range(len(parts))]
+    report.skipped = sum((Counter(part['skipped']) for part in done), Counter())
+    report.problems = [line for part in done for line in part['problems']]
+    report.notes = _merge_notes(source, [source.notes, *(part['notes'] for part in done)])
     if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
         _remove_parts(folder)
         raise AnnotationError(f'{source.path}: no file could be read\n' + (
@@ -121,7 +147,10 @@ def _prepare(source: Source, path: Path, workers: int | None,
 def _parts_folder(source: Source, path: Path) -> Path:
     """Create the folder of parts, empty unless it has parts of the same source."""
     stat = source.path.stat()
-    key = hashlib.sha256(pickle.dumps((source, stat.st_size, stat.st_mtime_ns))).hexdigest()
+    source = copy.copy(source)
+    source.start()
+    key = hashlib.sha256(pickle.dumps((
+        __version__, source, stat.st_size, stat.st_mtime_ns))).hexdigest()
     folder = path.with_name(path.name + '.parts')
     mark = folder / 'source'
     remove_unfinished(mark)
@@ -147,16 +176,30 @@ def _remove_parts(folder: Path):
 
 
 def _convert(source: Source, folder: Path, job: tuple[int, list[str]]) -> int:
-    """Convert one part; its problems are written first, so that a part is complete or absent."""
+    """Convert one part; its findings are written first, so that a part is complete or absent."""
     index, names = job
+    source = copy.copy(source)
+    source.start()
     file = folder / f'{index}.arrow'
     with atomic_write(file) as f:
         with ArrowWriter(f, {}) as writer:
             for ann, splits in source.convert(names):
                 writer.write(ann, splits)
-        with atomic_write(file.with_suffix('.json'), 'w') as problems:
-            json.dump([str(p) for p in source.problems], problems)
+        with atomic_write(file.with_suffix('.json'), 'w') as findings:
+            json.dump(dict(problems=[str(problem) for problem in source.problems],
+                           skipped=source.skipped, notes=source.notes), findings)
     return len(names)
+
+
+def _merge_notes(source: Source, parts: list[dict[str, tuple[str, int]]]) -> list[str]:
+    """Format the notes of all parts with the number of files and the first of them."""
+    merged: dict[str, tuple[str, int]] = {}
+    for notes in parts:
+        for text, (name, count) in notes.items():
+            first, before = merged.get(text, (name, 0))
+            merged[text] = first, before + count
+    return [f'{text} ({source.tree.filename(name)})' if count == 1 else
+            f'{text} ({count} files, e.g. {name})' for text, (name, count) in merged.items()]
 
 
 def _items(source: Source, folder: Path, num_parts: int,
@@ -175,6 +218,7 @@ def _items(source: Source, folder: Path, num_parts: int,
                 report.problems.append(str(Problem(
                     str(source.path), None, 'frame_dir', f'{ann["frame_dir"]!r} twice',
                     'unique names of recordings; the first is kept')))
+                report.skipped['recordings'] += 1
                 continue
             seen.add(ann['frame_dir'])
             report.clips += 1

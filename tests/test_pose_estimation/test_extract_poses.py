@@ -510,7 +510,7 @@ def test_extract_poses_of_the_real_video_gives_annotations(
                small[1], '--device', 'cpu', '--boxes', tmp_path / 'boxes.json')
     printed = run_tool(monkeypatch, capsys, *command)
     assert '1 of 1 videos, 0 of them from an earlier run, 0 skipped' in printed
-    assert '1 clips, 5 frames, 0 of 1 files with problems' in printed
+    assert '1 clips, 5 frames, 0 of 1 files skipped' in printed
     ann, = load_annotations(out)['annotations']
     assert ann['frame_dir'] == 'people_walking.mp4'
     assert 'frame_inds' not in ann

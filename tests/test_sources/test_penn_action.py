@@ -186,7 +186,7 @@ def test_prepare_writes_penn_action_that_dataset_reads(tmp_path, monkeypatch, ca
     out = tmp_path / f'new/penn{suffix}'
     run_tool(monkeypatch, 'penn_action', root, out)
     printed = capsys.readouterr().out
-    assert '2 clips, 10 frames, 1 of 3 files or recordings skipped' in printed
+    assert '2 clips, 10 frames, 1 of 3 files skipped' in printed
     assert 'c.mat' in printed
     data = load_annotations(out)
     assert data['split'] == {'test': ['a'], 'train': ['b']}

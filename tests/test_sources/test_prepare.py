@@ -60,6 +60,27 @@ def test_prepare_writes_same_annotations_to_every_format(tmp_path, suffix, worke
 
 
 @pytest.mark.parametrize('workers', [0, 2])
+def test_prepare_collects_notes_over_all_parts(tmp_path, workers):
+    class Noting(Numbers):
+        def annotations(self, name, content):
+            for _ in range(3):  # persons of one file
+                self.note(name, 'the last frame is empty' if int(content) % 2 else 'no score')
+            return super().annotations(name, content)
+
+    folder(tmp_path / 'in', 20)
+    (tmp_path / 'in/readme.md').touch()
+    (tmp_path / 'in/a.log').touch()
+    (tmp_path / 'in/01.txt').write_text('1')
+    globals().update(Noting=Noting)  # for the processes
+    Noting.__qualname__ = 'Noting'
+    source = Noting(tmp_path / 'in')
+    notes = ['files of other kinds are passed over: 1 .log, 1 .md (a.log)',
+             'the last frame is empty (11 files, e.g. 00.txt)', 'no score (9 files, e.g. 03.txt)']
+    for _ in range(2):
+        assert prepare(source, tmp_path / 'out.pkl', workers).notes == notes
+
+
+@pytest.mark.parametrize('workers', [0, 2])
 def test_prepare_resumes_after_interruption(tmp_path, workers):
     source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'stop'}))
     source.log = str(tmp_path / 'log')

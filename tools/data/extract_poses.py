@@ -170,10 +170,9 @@ def assemble(source, out, workers):
         task = progress.add_task('annotations', total=len(source.files))
         done = prepare(source, out, workers,
                        lambda files: progress.update(task, advance=files, refresh=True))
-    print(f'{out}: {done.clips} clips, {done.frames} frames, {len(done.problems)} of '
-          f'{done.files} files with problems')
-    if done.problems:
-        print(summarize(done.problems, limit=50))
+    print(f'{out}: {done.summary()}')
+    if done.details():
+        print(done.details())
 
 
 def main(argv=None):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mofm.annotations import AnnotationError, summarize
+from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
 
@@ -59,11 +59,9 @@ def main(argv=None):
                          lambda files: bar.update(task, advance=files, refresh=True))
     if report.counts:
         show(source, report)
-    print(f'{output}: {report.clips} clips, {report.frames} frames, '
-          f'{len(report.problems)} of {report.files} files or recordings skipped' +
-          f', {report.resumed} of them read by an earlier run' * bool(report.resumed))
-    if report.problems:
-        print(summarize(report.problems, limit=50))
+    print(f'{output}: {report.summary()}')
+    if report.details():
+        print(report.details())
 
 
 def show(source, report):

@@ -42,6 +42,7 @@ class Charades(UntrimmedVideos):
     """
 
     classes = LABEL_NAMES['charades']
+    companions = tuple(file.lower() for file in _FILES.values())
     video_name = re.compile(r'^[A-Z0-9]{5}')
 
     def __init__(self, path: str | Path, img_shape: tuple[int, int] = (480, 640),

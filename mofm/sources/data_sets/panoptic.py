@@ -124,6 +124,7 @@ class Panoptic(FolderSource):
     """
 
     prefix = 'body3DScene_'
+    companions = 'calibration_*.json',
     suffix = '.json'
     max_size = 2**22
 
@@ -224,7 +225,7 @@ class Panoptic(FolderSource):
             try:
                 number, ids, values = self._frame(f'{name}/{file}', file, data)
             except AnnotationError as error:
-                self.report(error)
+                self.report(error, 'frames')
                 continue
             frames += [number] * len(ids)
             persons += ids

@@ -35,6 +35,7 @@ class PKUMMD(Source3D):
     suffix = '.skeleton', '.txt'
     max_size = 2**26
     classes = LABEL_NAMES['pku_mmd']
+    companions = _SPLITS,
     layout = 'kinect25'
 
     def __init__(self, *args, **kwargs):
@@ -60,6 +61,10 @@ class PKUMMD(Source3D):
                   or 'label' in PurePosixPath(f).parent.as_posix().lower()]
         self.labels = {PurePosixPath(f).stem: f for f in labels}
         return files['.skeleton'] or sorted(set(files['.txt']) - set(labels))
+
+    def used(self) -> list[str]:
+        """See :meth:`Source.used`."""
+        return [*self.files, *self.labels.values()]
 
     def _read_splits(self, text: str) -> dict:
         """Parse the split of each recording from two lists with headings."""

@@ -346,6 +346,10 @@ class Kinetics(Source):
                              f'some with valid_ratio={self.valid_ratio}')
         return list(self.videos)
 
+    def used(self) -> list[str]:
+        """See :meth:`Source.used`."""
+        return [f'{name}.pkl' for name in self.files]
+
     def _share(self, fields: _Fields) -> float:
         """Compute the share of frames with a pose above the threshold."""
         counts = fields.get('valid')

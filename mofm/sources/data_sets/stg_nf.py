@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 from mofm.utils.untrusted import to_array
@@ -42,7 +41,7 @@ class TrackedPersons(Source):
         AnnotationError: If the path has no such files.
     """
 
-    suffix = '.json'
+    suffix = _ENDING
     max_size = 2**28
     classes = ('normal', 'abnormal')
     #: Splits of the files in each folder.
@@ -53,10 +52,6 @@ class TrackedPersons(Source):
                  img_shape: tuple[int, int] | None = None):
         super().__init__(path, strict)
         self.img_shape = img_shape or self.img_shape
-        self.files = [name for name in self.files if name.endswith(_ENDING)]
-        if not self.files:
-            raise AnnotationError(f'{self.path}: found no file *{_ENDING}, expected those of '
-                                  'STG-NF')
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
@@ -84,7 +79,7 @@ class TrackedPersons(Source):
         folder = file.parent.name or self.path.stem
         if folder not in self.folders:
             raise self.error(name, 'folder', repr(folder), f'one of {sorted(self.folders)}')
-        clip = file.name.removesuffix(_ENDING)
+        clip = file.name[:-len(_ENDING)]
         tracks = {}
         for person, frames in self._parse(name, content).items():
             inds, values = self._track(name, person, frames)

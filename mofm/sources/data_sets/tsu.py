@@ -131,6 +131,7 @@ class TSU(UntrimmedVideos):
 
     max_size = 2**28
     classes = LABEL_NAMES['tsu']
+    companions = 'smarthome_c[sv]_51.json',
     video_name = re.compile(r'P\d\dT\d\dC\d\d')
     _splits = dict(training='train', testing='test')
 

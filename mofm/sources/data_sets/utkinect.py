@@ -31,6 +31,7 @@ class UTKinectUntrimmed(Source3D):
 
     prefix = 'joints_'
     suffix = '.txt'
+    companions = _LABELS.lower(),
     max_size = 2**24
     classes = LABEL_NAMES['utkinect']
     layout = 'kinect20'
