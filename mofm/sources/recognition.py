@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
-from mofm.utils.checks import show
+from mofm.utils.checks import describe, show
 from mofm.utils.file_tree import FileTree
 from mofm.utils.limits import get_limits
 from mofm.utils.untrusted import open_zip, parse_json
@@ -23,6 +24,7 @@ _HEAD = 2**16
 _PARSED, _SEARCHED = 2**22, 2**24
 # Files that are looked at: of a kind in a folder, folders of a kind, all.
 _PER_FOLDER, _FOLDERS, _FILES = 2, 8, 48
+_SHOWN = 4  # of them, in an error
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 
 
@@ -193,9 +195,54 @@ def match(files: list[Sample]) -> list[Match]:
     return [one for one in matches if not any(one.names < other.names for other in matches)]
 
 
+def resolve(path: str | Path) -> Match:
+    """Find the reader of a path.
+
+    Args:
+        path (str or Path): A folder, an archive, or a file.
+
+    Returns:
+        Match: The reader and why it fits.
+
+    Raises:
+        AnnotationError: If there is no such path, or not exactly one reader fits; it names what
+            was found and the readers that fit.
+    """
+    try:
+        files = samples(path)
+    except Exception as error:  # archives raise many kinds for damaged directories
+        raise file_error(path, 'file', describe(error), 'a folder, an archive or a file of poses'
+                         ) from None
+    matches = match(files)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        kind = 'kinds' if len({one.names for one in matches}) > 1 else 'readers'
+        raise AnnotationError('\n  '.join([
+            f'{path}: found files of several {kind}, expected the name of one as source:',
+            *(f'{one}' + f', e.g. {one.file}' * bool(one.file) for one in matches)]))
+    found = [(f'{sample.name}: ' if sample.name else '') + sample.describe()
+             for sample in files[:_SHOWN]] + ['...'] * (len(files) > _SHOWN)
+    fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
+    what = ('readers of this suffix, which may be named as source: ' if fitting else 'one of ')
+    raise AnnotationError(
+        f'{path}: found {"; ".join(found) or "no file"}, '
+        f'expected files that a reader recognizes; {what}'
+        f'{", ".join(fitting or sorted(SOURCES.module_dict))}')
+
+
+def _suffixes(reader) -> tuple[str, ...]:
+    return (reader.suffix, ) if isinstance(reader.suffix, str) else tuple(reader.suffix)
+
+
+def _of_suffix(suffix: str) -> list[str]:
+    """List the readers of files with a suffix."""
+    return [source for source, reader in SOURCES.module_dict.items()
+            if suffix and suffix in _suffixes(reader)]
+
+
 def _reason(reader, sample) -> str | None:
-    suffixes = (reader.suffix, ) if isinstance(reader.suffix, str) else reader.suffix
-    if any(suffixes) and sample.suffix not in suffixes:
+    if any(_suffixes(reader)) and sample.suffix not in _suffixes(reader):
         return None
     try:
         return reader.recognize(sample)

@@ -3,13 +3,16 @@
 python tools/data/prepare.py penn_action Penn_Action.zip data/penn_action.pkl
 python tools/data/prepare.py nw_ucla all_sqe.zip data/nw_ucla.pkl --views 4 --yaw -60 60
 python tools/data/prepare.py alphapose results data/mine.arrow --list train train.txt
+python tools/data/prepare.py auto results data/mine.arrow --list train train.txt
 
+The source `auto`, or none, is recognized by the content of the files.
 After an interruption the same command resumes.
 """
 
 from mofm.utils.tool import run_tool
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,13 +20,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.sources.prepare import prepare
+from mofm.sources.recognition import resolve
 
 _FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 
 
+def resolve_auto(argv):
+    """Replace the source `auto`, or none before an existing path, by the one that fits."""
+    first = argv[0] if argv else '--help'
+    if first != 'auto' and (first in SOURCES.module_dict or not Path(first).exists()):
+        return argv
+    rest = argv[first == 'auto':]
+    path = next((arg for arg in rest if not arg.startswith('-')), None)
+    if path is None:
+        raise AnnotationError('auto: found no path, expected: prepare.py auto PATH OUTPUT '
+                              '[options of the source, which --help lists]')
+    match = resolve(path)
+    print(f'{path}: recognized {match}')
+    return [match.source, *rest]
+
+
 def parse_args(argv=None):
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    argv = resolve_auto(sys.argv[1:] if argv is None else [*map(str, argv)])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=(
+        'auto, or no source: recognized by the content of the files'))
     readers = parser.add_subparsers(dest='source', required=True, metavar='source')
     for name, reader in sorted(SOURCES.module_dict.items()):
         sub = readers.add_parser(name, help=reader.__doc__.splitlines()[0])

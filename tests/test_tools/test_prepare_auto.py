@@ -1,0 +1,70 @@
+"""Sources that prepare.py recognizes."""
+import json
+import shutil
+
+import pytest
+
+from mofm.annotations import load_annotations
+from tests.test_sources.native_files import SAMPLES, mocap, ntu, write
+from tests.test_tools.tool_runner import here
+
+
+def prepare(*args):
+    return here('data/prepare.py', *args, '--workers', 0, check=False, COLUMNS='200')
+
+
+@pytest.mark.parametrize('auto', [('auto', ), ()])
+def test_auto_names_what_it_found_and_runs_with_the_options_of_the_source(auto, tmp_path):
+    folder = write(tmp_path / 'poses', SAMPLES['openpose'][1])
+    archive = shutil.make_archive(str(tmp_path / 'a'), 'zip', folder)
+    done = prepare(*auto, archive, tmp_path / 'a.pkl', '--tracks')
+    assert done.returncode == 0, done.stderr
+    assert "recognized openpose (OpenPose): 'people' in a file *_keypoints.json" in done.stdout
+    named = prepare('openpose', archive, tmp_path / 'b.pkl', '--tracks')
+    assert named.returncode == 0, named.stderr
+    found, expected = (load_annotations(tmp_path / f'{name}.pkl')['annotations'] for name in 'ab')
+    assert len(found) == len(expected) == 2
+    assert all((a['keypoint'] == b['keypoint']).all()
+               for a, b in zip(found, expected, strict=True))
+
+
+def test_auto_names_the_missing_option_of_the_source_and_shows_its_help(tmp_path):
+    file = write(tmp_path, {'a.bvh': mocap.bvh()}) / 'a.bvh'
+    done = prepare('auto', file, tmp_path / 'a.pkl')
+    assert done.returncode == 2
+    assert 'recognized bvh (BVH): text that begins with HIERARCHY' in done.stdout
+    assert '--map' in done.stderr.splitlines()[-1]
+    shown = prepare('auto', file, '--help').stdout
+    assert 'recognized bvh' in shown
+    assert '--unit' in shown
+
+
+def test_auto_lists_sources_that_fit_where_the_user_has_to_choose(tmp_path):
+    write(tmp_path, {'S001C001P001R001A001.skeleton': ntu.solo()})
+    done = prepare('auto', tmp_path, tmp_path / 'a.pkl')
+    assert done.returncode == 1
+    for source in ('ntu60_2d', 'ntu60_3d', 'ntu120_2d', 'ntu120_3d'):
+        assert f'\n  {source} (' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_auto_lists_files_of_several_kinds(tmp_path):
+    write(tmp_path, {'a.bvh': mocap.bvh(), **SAMPLES['alphapose'][1]})
+    done = prepare(tmp_path, tmp_path / 'a.pkl')
+    assert 'found files of several kinds' in done.stderr
+    assert 'bvh (BVH): text that begins with HIERARCHY, e.g. a.bvh' in done.stderr
+    assert "alphapose (AlphaPose): a list of persons with 'image_id' and" in done.stderr
+
+
+@pytest.mark.parametrize(('name', 'content', 'words'), [
+    ('a.json', json.dumps(dict(foo=1, bar=2)), "a JSON object with ['foo', 'bar'], expected"),
+    ('a.xyz', 'x;y\n1;2\n', "text 'x;y', expected files that a reader recognizes; one of alphap"),
+    ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
+     'suffix, which may be named as source: bvh'),
+    ('b.json', None, 'no such file')])
+def test_auto_says_what_a_foreign_file_is(name, content, words, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    done = prepare('auto', tmp_path / name, tmp_path / 'out.pkl')
+    assert done.returncode == 1
+    assert words in done.stderr
