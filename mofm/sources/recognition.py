@@ -232,7 +232,8 @@ def resolve(path: str | Path) -> Match:
 
 
 def _suffixes(reader) -> tuple[str, ...]:
-    return (reader.suffix, ) if isinstance(reader.suffix, str) else tuple(reader.suffix)
+    endings = (reader.suffix, ) if isinstance(reader.suffix, str) else reader.suffix
+    return tuple(PurePosixPath(f'name{ending}').suffix for ending in endings)
 
 
 def _of_suffix(suffix: str) -> list[str]:
