@@ -1,12 +1,14 @@
 """Frame-level ground truth of anomaly detection."""
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mofm.annotations import AnnotationError
-from mofm.sources.base import Source
+from mofm.sources import CHAD, PHEVA, PoseLift, Source
+from mofm.sources.data_sets.chad import AnomalyVideos
 from mofm.utils.checks import describe
 from mofm.utils.untrusted import read_npy
 
@@ -123,17 +125,38 @@ def read_annotations(path: str | Path, split: str | None = None, layout: str = '
     return labels
 
 
+def read_videos(source: type[AnomalyVideos], path: str | Path, split: str = 'test',
+                **options) -> dict[str, np.ndarray]:
+    """Read labels of the test videos of CHAD, PHEVA or PoseLift, ``<video>.npy``.
+
+    Args:
+        source (type): Reader of the data set.
+        path (str or Path): What ``tools/data/prepare.py`` reads, poses and labels.
+        split (str): ``'test'``, or ``'supervised_test'`` for a training with labels.
+        **options: Of the reader, e.g. ``gt``, where the labels are.
+
+    Returns:
+        dict: Clip -> (T,) bool, True for abnormal frames.
+
+    Raises:
+        AnnotationError: If a file is invalid or there is none.
+    """
+    return source(path, strict=True, **options).frame_labels(split)
+
+
 _READERS = dict(shanghaitech=read_shanghaitech, ubnormal=read_ubnormal,
-                annotations=read_annotations)
+                annotations=read_annotations, chad=partial(read_videos, CHAD),
+                pheva=partial(read_videos, PHEVA), poselift=partial(read_videos, PoseLift))
 
 
 def read_frame_labels(type: str, path: str | Path, **options) -> dict[str, np.ndarray]:
     """Read ground truth by its type in a config.
 
     Args:
-        type (str): ``'shanghaitech'``, ``'ubnormal'`` or ``'annotations'``.
+        type (str): ``'shanghaitech'``, ``'ubnormal'``, ``'chad'``, ``'pheva'``, ``'poselift'`` or
+            ``'annotations'``.
         path (str or Path): See :func:`read_shanghaitech`, :func:`read_ubnormal`,
-            :func:`read_annotations`.
+            :func:`read_videos`, :func:`read_annotations`.
         **options: Further arguments of that function.
 
     Returns:

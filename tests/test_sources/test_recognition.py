@@ -15,7 +15,8 @@ from mofm.utils.file_tree import FileTree
 from tests.test_sources.native_files import SAMPLES, mocap, ntu, pose_detectors, write
 
 # Readers of the same files, among which the user chooses.
-_SAME = ({'ntu60_2d', 'ntu60_3d', 'ntu120_2d', 'ntu120_3d'}, {'utkinect', 'utkinect_untrimmed'})
+_SAME = ({'ntu60_2d', 'ntu60_3d', 'ntu120_2d', 'ntu120_3d'}, {'utkinect', 'utkinect_untrimmed'},
+         {'pheva', 'poselift'})
 
 
 def sources(path):

@@ -94,6 +94,25 @@ def test_stg_nf_zip_and_single_split_equal_folder(tmp_path):
     assert splits == ('test', )
 
 
+def test_stg_nf_nan_is_a_missing_joint(tmp_path):
+    frames, values = person([1, 2])
+    frames['0002']['keypoints'][3 * 5] = float('nan')
+    write(tmp_path, 'test', '01_0014', {'3': frames})
+    (ann, _), = ShanghaiTech(tmp_path, strict=True)
+    assert ann['keypoint_score'][0, 1, 5] == 0
+    assert not ann['keypoint'][0, 1, 5].any()
+    np.testing.assert_allclose(ann['keypoint'][0, 1, 6], values[1, 6, :2], atol=.13)
+    assert (ann['keypoint_score'] > 0).sum() == 2 * 17 - 1
+
+
+def test_stg_nf_names_in_upper_case_and_single_files_are_read(tmp_path):
+    file = write(tmp_path, 'Test', '01_0014', {'3': person([1, 2])[0]})
+    file = file.rename(file.with_name(file.name.upper()))
+    for path in (tmp_path, file):
+        (ann, splits), = ShanghaiTech(path, strict=True, img_shape=(240, 428))
+        assert (ann['clip'], splits, ann['img_shape']) == ('01_0014', ('test', ), (240, 428))
+
+
 POSE = dict(keypoints=[1.] * 51)
 BROKEN = {
     'no json': ('{"1": {', 'file', 'readable JSON'),
@@ -109,7 +128,7 @@ BROKEN = {
     '16 joints': ({'1': {'0001': dict(keypoints=[1.] * 48)}}, 'person 1', '17 joints'),
     'ragged': ({'1': {'1': POSE, '2': dict(keypoints=[1.])}}, 'person 1', '17 joints'),
     'text': ({'1': {'0001': dict(keypoints='abc')}}, 'person 1', 'ValueError'),
-    'NaN': ('{"1": {"0001": {"keypoints": [' + 'NaN,' * 50 + '1]}}}', 'person 1', 'NaN'),
+    'infinite': ('{"1": {"0001": {"keypoints": [' + '1e999,' * 50 + '1]}}}', 'person 1', 'infin'),
     'far': ({'1': {'0001': dict(keypoints=[1e9, 1e9, 1.] * 17)}}, 'keypoint', 'infinite'),
 }
 

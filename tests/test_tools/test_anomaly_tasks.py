@@ -1,6 +1,7 @@
 """DT3 and DT4 from the command line: training, testing, result files, baseline, bad input."""
 
 import json
+import pickle
 
 import cv2
 import numpy as np
@@ -193,3 +194,40 @@ def test_anomaly_ubnormal_runs_from_published_files(tmp_path):
         *(f'{mode}_evaluator.gt.path={tmp_path / "gt"}' for mode in ('val', 'test')))
     assert scores[f'{test}/label'].sum() == 20
     assert scores[f'{test}/score'].max() <= 1
+
+
+@pytest.mark.parametrize(('config', 'name', 'train', 'test'), [
+    ('dt3_poselift.py', 'poselift', 'Train/1_{}.pkl', 'Test/2_{}.pkl'),
+    ('dt4_chad.py', 'chad', 'annotations/1_{}_1.pkl', 'annotations/2_{}_0.pkl')])
+def test_anomaly_videos_run_from_published_files(config, name, train, test, tmp_path):
+    rng = np.random.default_rng(0)
+    split = {}
+    for form, part in ((train, 'train'), (test, 'test')):
+        for i in range(2):
+            frames = {}
+            for person, first in ((1, 0), (4, 20)):
+                points = rng.uniform(50, 400, (17, 2)) + rng.normal(0, 2, (60, 17, 2)).cumsum(0)
+                for t in range(first, 60):
+                    frames.setdefault(t, {})[person] = [
+                        [50, 50, 350, 350], np.c_[points[t], np.full(17, .9)]]
+            file = tmp_path / 'data' / form.format(i)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(pickle.dumps(frames))
+            labels = np.arange(60) < 19 if name == 'chad' or part == 'test' else np.zeros(60)
+            np.save(file.with_suffix('.npy'), labels)
+            split[part] = split.get(part, '') + f'{file.stem}\n'
+    if name == 'chad':
+        for part, lines in split.items():
+            (tmp_path / f'data/{part}_split_2.txt').write_text(lines)
+    done = here('data/prepare.py', name, tmp_path / 'data', tmp_path / 'a.pkl')
+    assert '0 of 4 files or recordings skipped' in done.stdout
+    scores = run_task(
+        config, 'head' if 'dt3' in config else 'cls_head', tmp_path, 'train_cfg.max_epochs=1',
+        *(f'{mode}_dataloader.dataset.ann_file={tmp_path / "a.pkl"}'
+          for mode in ('train', 'val', 'test')),
+        *(f'{mode}_evaluator.gt.path={tmp_path / "data"}' for mode in ('val', 'test')))
+    clips = split['test'].split()
+    assert sorted({key.split('/')[0] for key in scores}) == clips
+    for clip in clips:
+        assert scores[f'{clip}/label'].sum() == 19
+        assert len(scores[f'{clip}/score']) == 60

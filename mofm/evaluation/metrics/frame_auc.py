@@ -34,8 +34,9 @@ class FrameAUC(BaseMetric):
     Duplicate windows of a distributed test do not change the minimum.
 
     Args:
-        gt (dict): Ground truth: ``type``, ``'shanghaitech'``, ``'ubnormal'`` or
-            ``'annotations'``; ``path``; and options, see :mod:`mofm.datasets.frame_labels`.
+        gt (dict): Ground truth: ``type``, ``'shanghaitech'``, ``'ubnormal'``, ``'chad'``,
+            ``'pheva'``, ``'poselift'`` or ``'annotations'``; ``path``; and options, see
+            :mod:`mofm.datasets.frame_labels`.
         smoothing (Sequence[float]): Sigmas in frames; () for none.
         clips_left_out (Sequence[str] or str): Clips to exclude, or the name of a list of them:
             ``'hr_shanghaitech'``.

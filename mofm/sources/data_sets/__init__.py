@@ -1,5 +1,6 @@
 """Readers of published data sets."""
 
+from .chad import CHAD, PHEVA, PoseLift
 from .charades import Charades
 from .ntu import NTU60, NTU120, NTU60Joints, NTU120Joints
 from .nw_ucla import NWUCLA
@@ -12,7 +13,7 @@ from .tsu import TSU, Smarthome
 from .utkinect import UTKinect, UTKinectUntrimmed
 
 __all__ = [
-    'Charades', 'Kinetics', 'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA', 'PKUMMD',
-    'PYSKL', 'PYSKL3D', 'Panoptic', 'PennAction', 'ShanghaiTech', 'Smarthome', 'TSU', 'UBnormal',
-    'UTKinect', 'UTKinectUntrimmed'
+    'CHAD', 'Charades', 'Kinetics', 'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints', 'NWUCLA',
+    'PHEVA', 'PKUMMD', 'PYSKL', 'PYSKL3D', 'Panoptic', 'PennAction', 'PoseLift', 'ShanghaiTech',
+    'Smarthome', 'TSU', 'UBnormal', 'UTKinect', 'UTKinectUntrimmed'
 ]

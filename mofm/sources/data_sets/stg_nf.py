@@ -51,7 +51,14 @@ class TrackedPersons(Source):
     def __init__(self, path: str | Path, strict: bool = False,
                  img_shape: tuple[int, int] | None = None):
         super().__init__(path, strict)
-        self.img_shape = img_shape or self.img_shape
+        self.img_shape = tuple(img_shape or self.img_shape)
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                            help='size of the videos')
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
@@ -59,7 +66,7 @@ class TrackedPersons(Source):
         person, frames = next(iter(sample.json.items()))
         first = frames[0] if isinstance(frames, list) else frames
         pose = next(iter(first.values()))
-        if sample.filename.endswith(_ENDING) and cls.is_clip(sample.filename) and (
+        if sample.filename.lower().endswith(_ENDING) and cls.is_clip(sample.filename) and (
                 person.isdecimal() and 'keypoints' in pose):
             return f"persons by number with frames by number in a file *{_ENDING}"
         return None
@@ -75,11 +82,12 @@ class TrackedPersons(Source):
 
     def annotations(self, name: str, content: bytes) -> Iterator[Item]:
         """Yield the persons of one clip, see :meth:`Source.annotations`."""
-        file = PurePosixPath(name)
-        folder = file.parent.name or self.path.stem
+        path = self.path.absolute()
+        around = path.parent.name if self.tree.is_file else path.stem
+        folder = (PurePosixPath(name).parent.name or around).lower()
         if folder not in self.folders:
             raise self.error(name, 'folder', repr(folder), f'one of {sorted(self.folders)}')
-        clip = file.name[:-len(_ENDING)]
+        clip = self.tree.filename(name)[:-len(_ENDING)]
         tracks = {}
         for person, frames in self._parse(name, content).items():
             inds, values = self._track(name, person, frames)
@@ -124,8 +132,9 @@ class TrackedPersons(Source):
         try:
             keypoints = [pose['keypoints'] for pose in poses.values()]
             values = to_array(keypoints).astype(np.float64).reshape(len(poses), _NUM_JOINTS, 3)
+            values[np.isnan(values).any(-1)] = 0  # missing
             if not np.isfinite(values).all():
-                raise ValueError('NaN or infinite values')
+                raise ValueError('infinite values')
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.error(name, f'person {person}', describe(error),
                              f"'keypoints' of {_NUM_JOINTS} joints per frame") from None

@@ -1,6 +1,7 @@
 """Small native files in the published layout of every source."""
 
 from . import (
+    chad,
     kinect_v1,
     mocap,
     ntu,
@@ -16,8 +17,8 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf,
-        untrimmed) for name, sample in module.SAMPLES.items()}
+        chad, kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome,
+        stg_nf, untrimmed) for name, sample in module.SAMPLES.items()}
 
 
 def write(folder, files):
