@@ -257,7 +257,7 @@ class Source:
             raise self.error(name, 'file', describe(error), 'a readable JSON file') from None
 
     def array(self, name: str, field: str, values: object,
-              shape: tuple[int | None, ...]) -> np.ndarray:
+              shape: tuple[int | None, ...], missing: bool = False) -> np.ndarray:
         """Convert numbers of a parsed file to an array.
 
         Args:
@@ -265,9 +265,10 @@ class Source:
             field (str): Field for error messages.
             values (object): Nested lists or an array.
             shape (tuple[int or None]): Expected shape, None for any length, including 0.
+            missing (bool): Accept NaN for missing values, with a note; not only NaN.
 
         Returns:
-            np.ndarray: float64, finite.
+            np.ndarray: float64, finite or NaN.
 
         Raises:
             AnnotationError: If the values or their shape are different.
@@ -279,16 +280,22 @@ class Source:
         if array.ndim != len(shape) or any(n not in (None, m)
                                            for n, m in zip(shape, array.shape, strict=True)):
             raise self.error(name, field, f'shape {array.shape}', f'shape {shape}')
-        if not np.isfinite(array).all():
-            raise self.error(name, field, 'NaN or infinite values', 'finite numbers')
+        self._check_finite(name, field, array, missing)
         return array
 
+    def _check_finite(self, name, field, array, missing):
+        unknown = np.isnan(array)
+        if np.isinf(array).any() or (unknown.all() and array.size if missing else unknown.any()):
+            raise self.error(name, field, 'NaN or infinite values', 'finite numbers')
+        if unknown.any():
+            self.note(name, 'NaN is a missing joint')
+
     def table(self, name: str, content: bytes, columns: int,
-              delimiter: str | None = None) -> np.ndarray:
+              delimiter: str | None = None, missing: bool = False) -> np.ndarray:
         """Parse a text file with one row of numbers per line.
 
         Returns:
-            np.ndarray: (N, columns) float64, finite.
+            np.ndarray: (N, columns) float64, finite; or NaN if ``missing``, see :meth:`array`.
 
         Raises:
             AnnotationError: If the file is empty or the values or their number are different.
@@ -302,8 +309,7 @@ class Source:
                              f'{columns} numbers per row') from None
         if rows.shape[1] != columns:
             raise self.error(name, 'rows', f'{rows.shape[1]} numbers', f'{columns} per row')
-        if not np.isfinite(rows).all():
-            raise self.error(name, 'rows', 'NaN or infinite values', 'finite numbers')
+        self._check_finite(name, 'rows', rows, missing)
         return rows
 
     def npz(self, name: str, content: bytes) -> dict[str, np.ndarray]:

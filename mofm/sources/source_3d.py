@@ -100,15 +100,18 @@ class Source3D(Source):
         return cls(path, cameras=cameras, **options)
 
     def check_meters(self, name: str, field: str, joints: np.ndarray):
-        """Check that no joint is NaN, infinite or far away.
+        """Check that no joint is infinite or far away, and not all are missing (NaN).
 
         Raises:
             AnnotationError: If any is.
         """
-        bad = ~(np.abs(joints) < FARTHEST)
+        unknown = np.isnan(joints)
+        bad = (np.abs(joints) >= FARTHEST) | unknown.all()
         if bad.any():
             raise self.error(name, field, f'{bad.sum()} values such as {joints[bad][0]}',
                              f'meters below {FARTHEST}')
+        if unknown.any():
+            self.note(name, 'NaN is a missing joint')
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """Return all recordings of one native file; by default the one of :meth:`read`."""

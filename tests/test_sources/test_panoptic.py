@@ -283,15 +283,15 @@ def frame(**changes):
     return json.dumps(dict(bodies=[{**body(), **changes}])).encode()
 
 
-NAN, LONG, FAR = (body()['joints19'] for _ in range(3))
-NAN[3], FAR[6] = float('nan'), 1e300
+LONG, FAR = (body()['joints19'] for _ in range(2))
+FAR[6] = 1e300
 BAD_FRAMES = [
     (b'', 'file'), (b'\xff\xfe', 'file'), (b'[' * 10**5, 'file'), (scene(body())[:-50], 'file'),
     (b'[]', 'bodies'), (b'{"bodies": 3}', 'bodies'), (b'{"bodies": [3]}', 'bodies'),
     (b'{"bodies": [{"id": 0}]}', 'bodies'), (scene(body(), body()), 'id'),
     (frame(id=-1), 'id'), (frame(id=True), 'id'), (frame(id='0'), 'id'), (frame(id=[[]]), 'id'),
-    (frame(id=2**40), 'id'), (frame(id=1.0), 'id'), (frame(joints19=NAN), 'joints19'),
-    (frame(joints19=FAR), 'joints19'), (frame(joints19=LONG[:-1]), 'joints19'),
+    (frame(id=2**40), 'id'), (frame(id=1.0), 'id'), (frame(joints19=FAR), 'joints19'),
+    (frame(joints19=LONG[:-1]), 'joints19'),
     (frame(joints19=[[1]] * 76), 'joints19'), (frame(joints19='a' * 76), 'joints19'),
     (frame(joints19=None), 'joints19'), (frame(joints19=[10**400] * 76), 'joints19')]
 

@@ -256,7 +256,9 @@ class Panoptic(FolderSource):
         values = np.zeros((0, 4 * _LAYOUT.num_joints))
         if bodies:
             values = self.array(name, 'joints19', [body['joints19'] for body in bodies],
-                                (len(bodies), values.shape[1]))
+                                (len(bodies), values.shape[1]), missing=True)
+            joints = values.reshape(len(bodies), -1, 4)
+            joints[np.isnan(joints).any(-1)] = 0  # of no confidence
         if (np.abs(values) > _FARTHEST).any():
             raise self.error(name, 'joints19', np.abs(values).max(), f'centimeters, at most '
                              f'{_FARTHEST:g}')

@@ -64,9 +64,9 @@ class PennAction(Source):
         if action not in self.classes:
             raise self.error(name, 'action', repr(action[:40]), f'one of {self.classes}')
 
-        visible = visibility > 0  # (T, 13)
+        visible = (visibility > 0) & ~(np.isnan(x) | np.isnan(y))  # (T, 13)
         with np.errstate(over='ignore'):  # infinite values raise later
-            keypoint = (np.stack([x, y], -1) * visible[..., None])[None].astype(np.float16)
+            keypoint = np.where(visible, [x, y], 0).transpose(1, 2, 0)[None].astype(np.float16)
         score = visible[None].astype(np.float16)
         keypoint, score = convert(keypoint, score, 'penn13')  # (1, T, 17, 2), (1, T, 17)
         annotation = dict(
@@ -101,9 +101,13 @@ class PennAction(Source):
     def _numbers(self, name, mat, field, at_least=0):
         """Return a field as float64, flat if it must have ``at_least`` some values."""
         value = np.asarray(mat[field])
-        if value.dtype.kind not in 'fiub' or not np.isfinite(value).all():
+        unknown = np.isnan(value) if value.dtype.kind == 'f' else np.zeros(value.shape, bool)
+        if value.dtype.kind not in 'fiub' or np.isinf(value).any() or unknown.any() and (
+                field not in ('x', 'y') or unknown.all()):
             raise self.error(name, field, f'{value.dtype} with NaN, infinite or other values',
                              'finite numbers')
+        if unknown.any():
+            self.note(name, 'NaN is a missing joint')
         if value.size < at_least:
             raise self.error(name, field, f'{value.size} values', f'at least {at_least}')
         return value.astype(np.float64).ravel() if at_least else value.astype(np.float64)

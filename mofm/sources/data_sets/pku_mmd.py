@@ -90,7 +90,7 @@ class PKUMMD(Source3D):
         stem = PurePosixPath(name).stem
         if stem not in self.cross_subject:
             raise self.error(name, _SPLITS, f'no recording {stem}', 'its split')
-        rows = self.table(name, content[0], _COLUMNS)
+        rows = self.table(name, content[0], _COLUMNS, missing=True)
         self.check_meters(name, 'rows', rows)
         joints = rows.reshape(len(rows), 2, -1, 3).swapaxes(0, 1)  # (2, T, 25, 3)
         joints = np.where(joints.any((2, 3), keepdims=True), joints, np.nan)  # absent

@@ -62,8 +62,9 @@ class LCRNetSource(Source):
             return np.zeros((1, len(frames), LAYOUTS['lcr13'].num_joints, 2))
         frame, person = np.array([f[:2] for f in found]).T
         values = self.array(name, 'pose2d', [f[2] for f in found],
-                            (None, 2 * LAYOUTS['lcr13'].num_joints))
+                            (None, 2 * LAYOUTS['lcr13'].num_joints), missing=True)
         points = values.reshape(len(values), 2, -1).swapaxes(1, 2)  # (R, 13, 2)
+        points = np.where(np.isnan(points).any(-1, keepdims=True), 0, points)
         missing = ~points.any(-1, keepdims=True)
         kept = rank_by_motion(person, np.where(missing, np.nan, points))[:2] or [0]
         out = np.zeros((len(kept), len(frames), *points.shape[1:]))
@@ -106,7 +107,9 @@ class UntrimmedVideos(LCRNetSource):
         # profile the hip nearer to the camera is lower in the image, and that is 11 in 98 % of the
         # frames with the arms to the left of the shoulders, 12 in 85 % of those to the right.
         keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
-        return self.pose(self.array(name, 'kpts', keypoint, (None, None, 17, 2)), 'coco17')
+        keypoint = self.array(name, 'kpts', keypoint, (None, None, 17, 2), missing=True)
+        missing = np.isnan(keypoint).any(-1, keepdims=True)
+        return self.pose(np.where(missing, 0, keypoint), 'coco17')
 
 
 @SOURCES.register_module('tsu')

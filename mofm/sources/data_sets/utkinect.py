@@ -79,7 +79,7 @@ class UTKinectUntrimmed(Source3D):
             raise self.error(name, 'name', stem, 'joints_sXX_eYY')
         if stem not in self.intervals:
             raise self.error(name, _LABELS, f'no recording {stem}', 'its actions')
-        rows = self.table(name, content, 1 + 3 * LAYOUTS[self.layout].num_joints)
+        rows = self.table(name, content, 1 + 3 * LAYOUTS[self.layout].num_joints, missing=True)
         if (rows[:, 0] % 1).any():
             raise self.error(name, 'rows', 'fractional frame numbers', 'integers')
         self.check_meters(name, 'rows', rows[:, 1:])
