@@ -1,46 +1,102 @@
-"""Order of the joints of a file: said by the user, or checked by the lengths of the bones."""
-
+"""Order of the joints of a file: said by the user or the file, or checked by proportions."""
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from mofm.structures import LAYOUTS, Layout, visible_joints
+from mofm.structures import LAYOUTS, convert, visible_joints
 
-# Bones of a wrong order are longer: those of BODY_25 in the order of BODY_25B three times.
-_FITS = 1.15
+# Lengths of bones of COCO-17 in body heights (Drillis and Contini, 1966, rounded).
+_LIMBS = {('{}_shoulder', '{}_elbow'): .17, ('{}_elbow', '{}_wrist'): .15,
+          ('{}_hip', '{}_knee'): .24, ('{}_knee', '{}_ankle'): .24,
+          ('{}_shoulder', '{}_hip'): .29, ('nose', '{}_shoulder'): .16}
+_BONES = {('left_shoulder', 'right_shoulder'): .2, ('left_hip', 'right_hip'): .12}
+_BONES |= {(start.format(side), end.format(side)): length for side in ('left', 'right')
+           for (start, end), length in _LIMBS.items()}
+_ENDS = np.array([[LAYOUTS['coco17'].joints.index(joint) for joint in bone] for bone in _BONES])
+_LENGTHS = np.array([*_BONES.values()])
+# Foreshortened bones have any length down to 0.
+_SHORT = .04
+_MAX_POSES = 2000
+# Least ratio of the misfits of two orders of which one is wrong. On whole videos of AlphaPose, CMU
+# Panoptic and NW-UCLA in 5 layouts, the ratio of the right order to any other was at most 1.21.
+_WORSE = 1.25
 
-
-def bone_length(keypoint: np.ndarray, score: np.ndarray, layout: Layout) -> float:
-    """Compute the mean length of the bones in sizes of the person.
-
-    Args:
-        keypoint (np.ndarray): (N, J, 2) in any unit.
-        score (np.ndarray): (N, J).
-        layout (Layout): An order of J joints.
-
-    Returns:
-        float: NaN without a bone.
-    """
-    visible = visible_joints(keypoint, score)
-    start, end = np.array(layout.edges).T
-    both = visible[:, start] & visible[:, end]  # (N, E)
-    points = np.where(visible[..., None], keypoint, np.nan)
-    length = np.linalg.norm(points[:, start] - points[:, end], axis=-1)
-    size = np.linalg.norm(np.fmax.reduce(points, 1) - np.fmin.reduce(points, 1), axis=-1)  # (N,)
-    both &= (size > 0)[:, None]
-    return float((length / size.clip(1e-12)[:, None])[both].mean()) if both.any() else np.nan
+#: Joints of programs that begin with a layout, by number: hands and faces follow the body.
+BEGINS = {65: 'coco17', 68: 'halpe26', 135: 'body25b'}
 
 
-def fitting_layout(keypoint: np.ndarray, score: np.ndarray, layouts: Sequence[str]) -> str | None:
-    """Choose among layouts with the same number of joints.
+def misfit(keypoint: np.ndarray, score: np.ndarray, layout: str) -> float:
+    """Compare the proportions of poses with those of humans.
 
     Args:
         keypoint (np.ndarray): (N, J, 2) in any unit.
-        score (np.ndarray): (N, J).
-        layouts (Sequence[str]): Layouts of J joints, the usual one first.
+        score (np.ndarray): (N, J), 0 for missing joints.
+        layout (str): An order of J joints.
 
     Returns:
-        str or None: The usual one, unless bones are much shorter in another: then None.
+        float: Median over the poses of the mean absolute logarithm of the ratios of both lengths
+        of bones; about 0.3 for the right order. NaN without bones.
     """
-    lengths = [bone_length(keypoint, score, LAYOUTS[layout]) for layout in layouts]
-    return layouts[0] if not lengths[0] > _FITS * np.nanmin([np.inf, *lengths]) else None
+    keypoint, score = convert(keypoint, score, layout)
+    start, end = _ENDS.T
+    known = visible_joints(keypoint, score)
+    known = known[:, start] & known[:, end]  # (N, E)
+    length = np.linalg.norm(keypoint[:, start] - keypoint[:, end], axis=-1) * known
+    total = length.sum(1, keepdims=True)
+    length *= (known @ _LENGTHS)[:, None] / np.where(total > 0, total, 1)
+    ratio = np.abs(np.log((length + _SHORT) / (_LENGTHS + _SHORT)))
+    fits = (known.sum(1) > 3) & (total[:, 0] > 0)
+    return float(np.median((ratio * known).sum(1)[fits] / known.sum(1)[fits])) if fits.any() \
+        else np.nan
+
+
+def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple[str, list[str]]:
+    """Compare a layout with all others of the same number of joints.
+
+    Args:
+        keypoint (np.ndarray): (N, J, 2) in any unit.
+        score (np.ndarray): (N, J), 0 for missing joints.
+        layout (str): The order that is taken for granted.
+
+    Returns:
+        tuple[str, list[str]]: 'better' and the layouts that fit the proportions of humans clearly
+        better; or 'similar' and those that cannot be told from it.
+    """
+    every = -(-len(keypoint) // _MAX_POSES) or 1
+    keypoint, score = keypoint[::every], score[::every]
+    fits = {name: misfit(keypoint, score, name) for name, other in LAYOUTS.items()
+            if other.num_joints == keypoint.shape[1]}
+    ours = fits.pop(layout)
+    fits = dict(sorted(fits.items(), key=lambda item: item[1]))
+    better = [name for name, value in fits.items() if value * _WORSE < ours]
+    if better:
+        return 'better', [name for name in better if fits[name] == fits[better[0]]]
+    return 'similar', [name for name, value in fits.items() if not value > ours * _WORSE]
+
+
+def named_order(names: Sequence[str]) -> dict[int, list[int]] | None:
+    """Find the joints of COCO-17 by their names in a file.
+
+    Args:
+        names (Sequence[str]): E.g. ``left_wrist``, ``LeftWrist``, ``LWrist`` or ``wrist_l``.
+
+    Returns:
+        dict[int, list[int]] or None: Joint of the file by joint of COCO-17, as
+        :func:`mofm.sources.joint_maps.find_joints` returns them; None if the file has less than
+        half of them.
+    """
+    found, coco = [_plain(name) for name in names], LAYOUTS['coco17'].joints
+    places = {i: [found.index(joint)] for i, joint in enumerate(coco) if found.count(joint) == 1}
+    return places if len(places) > len(coco) / 2 else None
+
+
+def _plain(name: str) -> str:
+    """Return the name of a joint as in :data:`LAYOUTS` if it has usual parts."""
+    name = re.sub(r'(?i)\b([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|eye|ear)\b)', r'\1_', name)
+    words = re.findall(r'[A-Z]?[a-z]+|[A-Z]+(?![a-z])', name[:80])
+    words = [_SIDES.get(word.lower(), word.lower()) for word in words]
+    return '_'.join(sorted(words, key=lambda word: word not in ('left', 'right')))
+
+
+_SIDES = dict(l='left', r='right', lft='left', rgt='right')

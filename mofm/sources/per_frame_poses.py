@@ -1,16 +1,20 @@
 """Base class of readers of per-frame poses: tracking, gap filling, selection of persons."""
-import re
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from mofm.annotations.values import COORDINATES, find_coordinates, find_size_fault, to_pixels
 from mofm.keypoints import fill_gaps, track_poses
 from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
+from mofm.utils.untrusted import to_array
 
 from .base import FolderSource, Item
+from .frame_numbers import find_step
+from .joint_maps import MAP_OPTION, find_joints, load_map
+from .joint_order import BEGINS, named_order, other_layouts
 
 #: Largest valid score. AlphaPose's reach 6 on COCO, MMPose's with SimCC 10.
 MAX_SCORE = 20
@@ -18,6 +22,7 @@ MAX_SCORE = 20
 _MAX_PERSONS = 250
 # Persons times frames of a dense annotation, about 100 MB.
 _MAX_DENSE = 10**6
+_NO_POSES = np.zeros((0, 0, 2)), np.zeros((0, 0))
 
 
 class FramePoses(NamedTuple):
@@ -27,10 +32,14 @@ class FramePoses(NamedTuple):
         name (str): Unique name of the recording.
         frames (np.ndarray): (T,) int, number of every processed frame, ascending.
         frame (np.ndarray): (N,) int, the frame of each pose.
-        keypoint (np.ndarray): (N, J, 2) pixels in the layout of the annotations.
+        keypoint (np.ndarray): (N, J, 2) in the layout of the annotations, NaN for missing joints.
         score (np.ndarray): (N, J), clipped to [0, 1] later.
         track_id (np.ndarray, optional): (N,) int; None without tracking.
         img_shape (tuple[int, int], optional): Height and width; None if unknown.
+        box (np.ndarray, optional): (N, 4) x1, y1, x2, y2 in the unit of the joints, NaN for none.
+        coordinates (str, optional): What the file says of the unit, one of
+            :data:`mofm.annotations.values.COORDINATES`; None to tell it from the values.
+        fps (float, optional): Frames per second in which ``frames`` count, if the file says so.
     """
 
     name: str
@@ -40,6 +49,9 @@ class FramePoses(NamedTuple):
     score: np.ndarray
     track_id: np.ndarray | None = None
     img_shape: tuple[int, int] | None = None
+    box: np.ndarray | None = None
+    coordinates: str | None = None
+    fps: float | None = None
 
 
 class FramePoseSource(FolderSource):
@@ -55,7 +67,11 @@ class FramePoseSource(FolderSource):
     frames of the file, ``frame_inds`` their numbers unless these are 0, 1, ...; a person lost for
     longer than ``max_gap`` has no joints there. With ``tracks`` every track is an annotation,
     named ``<video>/<track ID>``; its parts after longer gaps are ``<video>/<track ID>_1`` ... with
-    the same ``track_id``.
+    the same ``track_id``. Numbers of sampled images, e.g. 0, 6, 12, are counted in their step
+    from the first image on.
+
+    Nothing is guessed in silence: the layout taken, coordinates that are no pixels, missing
+    numbers and steps become notes.
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
@@ -67,11 +83,17 @@ class FramePoseSource(FolderSource):
         img_shape (tuple[int, int], optional): Height and width of videos if the files lack them.
             By default they end at the last joint, rounded up.
         to_layout (str): Layout of the annotations, converted to directly. Defaults to 'coco17'.
+        layout (str, optional): Order of the joints in the files. By default what the files say,
+            or the usual layout of that number of joints unless another one fits better.
+        joint_map (str or Path, optional): The joints of COCO-17 in the files instead, see
+            :func:`mofm.sources.joint_maps.load_map`.
+        coordinates (str, optional): One of :data:`mofm.annotations.values.COORDINATES`. By
+            default what the files say, or what their values tell.
         **kwargs: ``strict`` and ``lists`` of :class:`Source`.
 
     Raises:
-        AnnotationError: If the path has no such files.
-        ValueError: If a number is out of range or the layout is unknown.
+        AnnotationError: If the path has no such files, or there is no such map.
+        ValueError: If a number is out of range, the layout is unknown or there is a map, too.
     """
 
     suffix = '.json'
@@ -80,12 +102,20 @@ class FramePoseSource(FolderSource):
     def __init__(self, path: str | Path, max_gap: int = 5, min_frames: int = 1,
                  min_score: float = 0, tracks: bool = False, max_person: int = 10,
                  img_shape: tuple[int, int] | None = None, to_layout: str = 'coco17',
-                 **kwargs):
+                 layout: str | None = None, joint_map: str | Path | None = None,
+                 coordinates: str | None = None, **kwargs):
         if min(max_gap, min_score) < 0 or min(min_frames, max_person, *(img_shape or (1,))) < 1:
             raise ValueError(
                 f'found max_gap={max_gap}, min_score={min_score}, min_frames={min_frames}, '
                 f'max_person={max_person} and img_shape={img_shape}, expected at least 0 for the '
                 'first two and 1 for the others')
+        if layout and joint_map or coordinates not in (None, *COORDINATES):
+            raise ValueError(
+                f'found layout={layout!r}, joint_map={joint_map!r} and coordinates='
+                f'{coordinates!r}, expected one of the first two and one of {COORDINATES}')
+        self.layout = layout and get_layout(layout).name
+        self.joint_map = joint_map and load_map(joint_map)
+        self.coordinates = coordinates
         super().__init__(path, **kwargs)
         self.max_gap = max_gap
         self.min_frames = min_frames
@@ -111,6 +141,13 @@ class FramePoseSource(FolderSource):
                             help='persons of a video, those with the highest summed scores')
         parser.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                             help='size of videos if the files lack it (default: the last joint)')
+        order = parser.add_mutually_exclusive_group()
+        order.add_argument('--layout', choices=sorted(LAYOUTS),
+                           help='order of the joints (default: the usual one of their number)')
+        order.add_argument('--map', **MAP_OPTION)
+        parser.add_argument('--coordinates', choices=COORDINATES,
+                            help='unit: 0 to 1 (unit) or -1 to 1 (signed) of the image, or pixels '
+                            '(default: by the values)')
 
     def folder(self, file: str) -> str:
         """Return the recording that a native file belongs to, by default the file itself."""
@@ -132,33 +169,152 @@ class FramePoseSource(FolderSource):
                 for ann in self._annotations(name, video):
                     yield dict(ann, label=listed[0]), listed[1]
 
-    def poses(self, name: str, field: str, values: Sequence,
-              layouts: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Convert flat lists of ``x, y, score`` per joint to poses.
+    def poses(self, name: str, field: str, values: Sequence) -> tuple[np.ndarray, np.ndarray]:
+        """Convert flat lists of ``x, y, score`` per joint.
 
         Args:
             name (str): The native file.
             field (str): Field for error messages.
             values (Sequence): N lists of equal length.
-            layouts (Mapping[int, str]): Layout by number of joints; additional joints are dropped.
 
         Returns:
-            tuple: keypoint (N, J, 2) and score (N, J) in ``to_layout``.
+            tuple: keypoint (N, J, 2), NaN for missing joints, and score (N, J) of the file.
 
         Raises:
             AnnotationError: If the lists are different.
         """
         lengths = {len(v) if isinstance(v, list) else type(v).__name__ for v in values}
-        known = {3 * count: layout for count, layout in layouts.items()}
         if not lengths:
+            return _NO_POSES
+        length = lengths.pop()
+        if lengths or not isinstance(length, int) or length % 3 or not length:
+            raise self.error(name, field, f'lists of {sorted(map(str, {length, *lengths}))} '
+                             'values', 'equal lengths, x, y and score of each joint')
+        array = self.numbers(name, field, values, (None, length)).reshape(len(values), -1, 3)
+        return array[..., :2], array[..., 2]
+
+    def numbers(self, name: str, field: str, values: object,
+                shape: tuple[int | None, ...]) -> np.ndarray:
+        """Convert numbers of poses, of which some may be missing: NaN, null or infinite.
+
+        Args:
+            name (str): The native file.
+            field (str): Field for error messages.
+            values (object): Nested lists or an array; the first axis is that of poses.
+            shape (tuple[int or None]): Expected shape, None for any length.
+
+        Returns:
+            np.ndarray: float64, NaN where a number is missing.
+
+        Raises:
+            AnnotationError: If the values or their shape are different, or a pose has no number.
+        """
+        try:
+            array = to_array(values)
+        except (ValueError, TypeError, OverflowError):
+            array = _with_nan(values)
+        finite = np.isfinite(array) if isinstance(array, np.ndarray) else np.ones(())
+        if finite.all():
+            return self.array(name, field, array, shape)
+        out = self.array(name, field, np.where(finite, array, 0), shape)
+        infinite = np.isinf(array).reshape(len(array), -1).mean(1)
+        if not finite.any() or (infinite >= .5).any():
+            raise self.error(name, field, 'NaN or infinite values only', 'finite numbers')
+        out[~finite] = np.nan
+        self.note(name, f'joints with NaN, null or infinite {field} are missing')
+        return out
+
+    def joined(self, name: str, field: str, parts: Sequence[tuple[np.ndarray, np.ndarray]]
+               ) -> tuple[np.ndarray, np.ndarray]:
+        """Concatenate poses of the files or frames of a video.
+
+        Args:
+            name (str): The video.
+            field (str): Field for error messages.
+            parts (Sequence[tuple]): keypoint (N, J, 2) and score (N, J); any J if N is 0.
+
+        Raises:
+            AnnotationError: If the numbers of joints are different.
+        """
+        parts = [part for part in parts if len(part[0])] or [_NO_POSES]
+        counts = sorted({keypoint.shape[1] for keypoint, _ in parts})
+        if len(counts) > 1:
+            raise self.error(name, field, f'{counts} joints', 'the same number in all files')
+        keypoint, score = zip(*parts, strict=True)
+        return np.concatenate(keypoint), np.concatenate(score)
+
+    def to_layout_joints(self, name: str, field: str, keypoint: np.ndarray, score: np.ndarray,
+                         layouts: Sequence[str] | str, names: Sequence[str] | None = None
+                         ) -> tuple[np.ndarray, np.ndarray]:
+        """Convert all poses of a video to :attr:`to_layout`, from the layout that the user says.
+
+        Without ``--layout`` and ``--map`` it is the one that the file says, by a layout or by
+        names; or the first one with this number of joints, unless the proportions of the bones are
+        clearly better in another layout, which is refused. What was taken is noted.
+
+        Args:
+            name (str): The native file.
+            field (str): Field for error messages.
+            keypoint (np.ndarray): (N, J, 2) in any unit, NaN for missing joints.
+            score (np.ndarray): (N, J).
+            layouts (Sequence[str] or str): Layouts that the format may have, the usual one of a
+                number of joints first; or the one that the file says.
+            names (Sequence[str], optional): Names of the J joints in the file.
+
+        Returns:
+            tuple: keypoint (N, V, 2), 0 for missing joints, and score (N, V).
+
+        Raises:
+            AnnotationError: If the joints are of no layout, or which one is not clear.
+        """
+        if not len(keypoint):
             return self.no_poses()
-        if len(lengths) > 1 or not lengths <= known.keys():
-            raise self.error(name, field, f'lists of {sorted(map(str, lengths))} values',
-                             f'equal lengths, one of {sorted(known)}')
-        length, = lengths
-        array = self.array(name, field, values, (None, length)).reshape(len(values), -1, 3)
-        array = array[:, :LAYOUTS[known[length]].num_joints]
-        return convert(array[..., :2], array[..., 2], known[length], self.to_layout.name)
+        known = ~(np.isnan(keypoint).any(-1) | np.isnan(score))
+        keypoint, score = np.where(known[..., None], keypoint, 0), np.where(known, score, 0)
+        order = names and not self.layout and named_order(names)
+        if self.joint_map:
+            try:
+                places = find_joints(self.joint_map, names, keypoint.shape[1])
+            except ValueError as error:
+                raise self.error(name, field, f'{keypoint.shape[1]} joints', error) from None
+            keypoint, score, layout = *_mean_joints(keypoint, score, places), 'coco17'
+        elif order:
+            self.note(name, 'the order of the joints is that of their names in the file')
+            keypoint, score, layout = *_mean_joints(keypoint, score, order), 'coco17'
+        else:
+            layout = self._layout_of(name, field, keypoint, score, layouts)
+            joints = LAYOUTS[layout].num_joints
+            keypoint, score = keypoint[:, :joints], score[:, :joints]
+        return convert(keypoint, score, layout, self.to_layout.name)
+
+    def _layout_of(self, name, field, keypoint, score, layouts) -> str:
+        """Return the layout that the user or the file says, or the usual one if it fits."""
+        count = keypoint.shape[1]
+        said = self.layout or (layouts if isinstance(layouts, str) else None)
+        known = [said] if said else [*layouts, *filter(None, [BEGINS.get(count)])]
+        fitting = [layout for layout in known if count in (
+            LAYOUTS[layout].num_joints, not said and BEGINS.get(count) == layout and count)]
+        if not fitting:
+            numbers = sorted({LAYOUTS[layout].num_joints for layout in known})
+            alike = [layout.name for layout in LAYOUTS.values() if layout.num_joints == count]
+            raise self.error(name, field, f'{count} joints', f'those of {said}' if said else
+                             f'{numbers}, or --layout, e.g. one of {alike}, or --map')
+        layout = fitting[0]
+        keypoint, score = (part[:, :LAYOUTS[layout].num_joints] for part in (keypoint, score))
+        kind, others = other_layouts(keypoint, score, layout)
+        if kind == 'better' and not said:
+            raise self.error(
+                name, field, f'{count} joints whose bones have the proportions of humans in the '
+                f'order of {" or ".join(others)}, not of {layout}',
+                f'--layout {others[0]}, or --layout {layout} if that is their order')
+        if kind == 'better':
+            self.note(name, f'the joints are read as {layout}, but their bones have the '
+                      f'proportions of humans in the order of {" or ".join(others)}')
+        elif not said:
+            others = f'; they could be those of {" or ".join(others)}' if others else ''
+            self.note(name, f'the {count} joints are read as those of {layout}{others} '
+                      '(--layout or --map for another order)')
+        return layout
 
     def no_poses(self) -> tuple[np.ndarray, np.ndarray]:
         """Return an empty result of :meth:`poses`."""
@@ -166,6 +322,7 @@ class FramePoseSource(FolderSource):
         return np.zeros((0, joints, 2)), np.zeros((0, joints))
 
     def _annotations(self, name, video):
+        video = self._counted(name, self._in_pixels(name, video))
         number, rows, keypoint, score = self._tracked(name, video)
         pieces = []  # (person, index, keypoint (t, J, 2), score (t, J), frame_inds (t,))
         for person in np.split(rows, np.flatnonzero(np.diff(number[rows])) + 1):
@@ -175,7 +332,7 @@ class FramePoseSource(FolderSource):
                 pieces += [(int(number[person[0]]), i, *part) for i, part in enumerate(parts)
                            if len(part[2]) >= self.min_frames]
         height, width = np.ceil(keypoint[rows].max((0, 1), initial=1))[::-1].tolist()
-        common = dict(img_shape=video.img_shape or self.img_shape or (int(height), int(width)))
+        common = dict(img_shape=video.img_shape or (int(height), int(width)))
         if not self.tracks:
             return [dict(common, frame_dir=video.name, **self._dense(name, video, pieces))]
         if not pieces:
@@ -186,6 +343,44 @@ class FramePoseSource(FolderSource):
                      keypoint=points[None].astype(np.float16),
                      keypoint_score=scores[None].astype(np.float16))
                 for person, i, points, scores, inds in pieces]
+
+    def _in_pixels(self, name, video) -> FramePoses:
+        """Scale coordinates to pixels and check the size of the image."""
+        known = ~(np.isnan(video.keypoint).any(-1) | np.isnan(video.score))
+        keypoint = np.where(known[..., None], video.keypoint, 0)
+        score = np.where(known, video.score, 0)
+        size = video.img_shape or self.img_shape
+        coordinates = self.coordinates or video.coordinates or find_coordinates(keypoint, score)
+        if coordinates == 'unclear':
+            raise self.error(name, 'keypoint', 'coordinates of 0 to 1 or of -1 to 1',
+                             'pixels, or --coordinates unit or signed')
+        if coordinates != 'pixels':
+            low = dict(unit=0, signed=-1)[coordinates]
+            if size is None:
+                raise self.error(name, 'keypoint', f'coordinates of {low} to 1',
+                                 'pixels, or the size of the image: --img-shape HEIGHT WIDTH')
+            self.note(name, f'coordinates of {low} to 1 are scaled with the size of the image')
+            visible = visible_joints(keypoint, score)[..., None]
+            keypoint = to_pixels(keypoint, coordinates, size) * visible
+        fault = size and find_size_fault(keypoint, score, size)
+        if fault and fault[1]:
+            raise self.error(name, 'img_shape', fault[0], 'height and width, which are swapped')
+        if fault:
+            self.note(name, 'poses are outside of the image; is its size right?')
+        return video._replace(keypoint=keypoint, score=score, img_shape=size)
+
+    def _counted(self, name, video) -> FramePoses:
+        """Count frames in the step of sampled images."""
+        found = find_step(video.frames)
+        if found is None:
+            if len(video.frames) > 2 and np.diff(video.frames).min() > 1:
+                self.note(name, 'numbers of frames have gaps everywhere, of no common step; '
+                          'number images from 0 if there is nothing between them')
+            return video
+        places, step = found
+        self.note(name, f'images are numbered in steps of {step:.4g}: a row each')
+        return video._replace(frames=places, fps=video.fps and video.fps / step,
+                              frame=places[np.searchsorted(video.frames, video.frame)])
 
     def _tracked(self, name, video):
         """Return the track ID of every row, valid rows by ID and frame, and cleaned poses."""
@@ -236,28 +431,25 @@ class FramePoseSource(FolderSource):
         return dict(total_frames=len(inds), keypoint=keypoint, keypoint_score=score, **numbered)
 
 
-def frame_numbers(names: Sequence[str]) -> np.ndarray:
-    """Parse frame numbers from names of images.
+def _with_nan(values):
+    """Return nested lists with NaN for null and texts of it, as an array if they are numbers."""
+    def replace(value):
+        if isinstance(value, (list, tuple)):
+            return [replace(item) for item in value]
+        missing = value is None or isinstance(value, str) and value.lower() in ('nan', 'null')
+        return np.nan if missing else value
 
-    Args:
-        names (Sequence[str]): N names without suffix.
-
-    Returns:
-        np.ndarray: (N,) int. The number at the end of each name if names differ only in it;
-        otherwise, e.g. for time stamps, the index in natural order.
-    """
-    # Digits after a decimal point are a fraction.
-    matches = [re.fullmatch(r'(|.*[^0-9.])([0-9]{1,18})', name, re.DOTALL) for name in names]
-    if all(matches) and len({match[1] for match in matches}) == 1:
-        numbers = np.array([int(match[2]) for match in matches])
-        if len(np.unique(numbers)) == len(names) and numbers.max() < 2**31:
-            return numbers
-    order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
-    return np.argsort(order)
+    try:
+        return to_array(replace(values))
+    except (ValueError, TypeError, OverflowError):
+        return values
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sorting key in which 10 comes after 9 and digits before letters."""
-    parts = re.split('([0-9]+)', name)
-    return [(len(part.lstrip('0')), part.lstrip('0')) if i % 2 else (-1, part)
-            for i, part in enumerate(parts)] + [(-1, name)]
+def _mean_joints(keypoint, score, places) -> tuple[np.ndarray, np.ndarray]:
+    """Average joints (N, J, 2) to those of COCO-17, with the lowest score."""
+    out = np.zeros((len(keypoint), LAYOUTS['coco17'].num_joints, 2))
+    scores = np.zeros(out.shape[:2])
+    for joint, index in places.items():
+        out[:, joint] = keypoint[:, index].mean(1)
+        scores[:, joint] = score[:, index].min(1)
+    return out, scores

@@ -112,10 +112,10 @@ def test_alphapose_images_of_several_folders_are_several_videos(tmp_path):
 
 
 def test_alphapose_image_names_give_frame_numbers(tmp_path):
-    data = alphapose(VALUES, image=lambda t: f'{3 * t + 7}.jpg')
+    data = alphapose(VALUES, image=lambda t: f'{t + 7 + 2 * (t > 3)}.jpg')
     ann, = read(write(tmp_path / 'a', walk_json=data), max_gap=0)
-    assert ann['frame_inds'].tolist() == list(range(7, 43, 3))
-    data = alphapose(VALUES, image=lambda t: 3 * t + 7)  # as written for an evaluation
+    assert ann['frame_inds'].tolist() == [*range(7, 11), *range(13, 21)]
+    data = alphapose(VALUES, image=lambda t: t + 7 + 2 * (t > 3))  # as written for an evaluation
     same, = read(write(tmp_path / 'b', walk_json=data), max_gap=0)
     np.testing.assert_equal(same, ann)
     data = alphapose(VALUES, image=lambda t: f'2018-07-04T12_08_{t}.07.png')
@@ -143,7 +143,6 @@ def person(**changes):
     (person(keypoints=None), 'keypoints'), (person(keypoints=[1.] * 52), 'keypoints'),
     (person(keypoints=[1.] * 78), 'keypoints'), (person(keypoints=['1'] * 51), 'keypoints'),
     (person(keypoints=[1.] * 50 + [10**400]), 'keypoints'),
-    (json.dumps(person(keypoints=[1.] * 51)).replace('1.0,', 'NaN,').encode(), 'keypoints'),
     (json.dumps(person(keypoints=[1.] * 51)).replace('1.0,', '1e999,').encode(), 'keypoints'),
     (person(keypoints=[1e300] * 51), 'keypoint'), (person(idx='1'), 'idx'),
     (person(idx=1.5), 'idx'), (person(idx=-1), 'idx'), (person(idx=True), 'idx'),

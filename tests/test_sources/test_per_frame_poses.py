@@ -1,13 +1,19 @@
 """Poses per frame to annotations: track IDs, gaps, choice of persons."""
 
 import argparse
+import json
+import zipfile
 
 import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError, validate
+from mofm.annotations.values import find_coordinates
 from mofm.sources import per_frame_poses
-from mofm.sources.per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from mofm.sources.frame_numbers import find_step, frame_numbers
+from mofm.sources.joint_order import misfit, other_layouts
+from mofm.sources.per_frame_poses import FramePoses, FramePoseSource
+from mofm.structures import LAYOUTS, convert
 from tests.test_sources.native_files.pose_detectors import people
 
 
@@ -237,3 +243,229 @@ def test_frame_poses_options_reach_the_source(tmp_path):
     (['walk'], [0])])
 def test_frame_numbers_follow_image_names(names, expected):
     assert frame_numbers(names).tolist() == expected
+
+
+# ------------------------------------------------------------------------- sampled images, steps
+@pytest.mark.parametrize(('numbers', 'places', 'step'), [
+    ([0, 6, 12, 18], [0, 1, 2, 3], 6), ([7, 39, 71], [0, 1, 2], 32),
+    ([0, 33, 67, 100], [0, 1, 2, 3], 33), ([0, 6, 18, 24], [0, 1, 3, 4], 6),
+    ([4, 9, 14, 24, 29], [0, 1, 2, 4, 5], 5), ([0, 2, 5, 7, 10, 12], [0, 1, 2, 3, 4, 5], 2.4),
+    ([0, 34, 66, 101, 200], [0, 1, 2, 3, 6], 33),        # time stamps in milliseconds
+    ([10**15, 10**15 + 40000, 10**15 + 80000], [0, 1, 2], 40000)])
+def test_step_of_sampled_images_is_found(numbers, places, step):
+    found, value = find_step(np.array(numbers))
+    assert found.tolist() == places
+    assert value == pytest.approx(step, rel=.05)
+
+
+@pytest.mark.parametrize('numbers', [
+    [1, 2, 3, 7, 8], [0, 1, 2, 3], [10, 11, 14, 40], [3, 9, 40, 41, 77], [5, 10, 16, 30, 33],
+    [0, 40, 100], [0, 6], [5], []])
+def test_gaps_of_missing_frames_are_no_step(numbers):
+    assert find_step(np.array(numbers, int)) is None
+
+
+@pytest.mark.parametrize('numbers', [
+    6 * np.arange(12), 32 * np.arange(12) + 5, np.rint(100 / 3 * np.arange(12)).astype(int)])
+def test_sampled_images_are_one_person_with_a_row_per_image(tmp_path, numbers):
+    values = people(frames=12, persons=1)
+    given = video(values, numbers, fps=30.)
+    ann, = read(tmp_path, given)
+    assert ann['keypoint'].shape == (1, 12, 17, 2)
+    assert 'frame_inds' not in ann
+    np.testing.assert_array_equal(ann['keypoint'][0], values[:, 0, :, :2].astype('f2'))
+    missing = select(given, given.frame != numbers[4])._replace(frames=np.delete(numbers, 4))
+    ann, = read(tmp_path, missing)
+    assert ann['total_frames'] == 12                     # one row filled
+    np.testing.assert_allclose(ann['keypoint'][0, 4], values[4, 0, :, :2], atol=.5)
+    ann, = read(tmp_path, missing, max_gap=0)
+    assert ann['frame_inds'].tolist() == [0, 1, 2, 3, *range(5, 12)]
+
+
+def test_numbers_with_gaps_everywhere_are_noted(tmp_path):
+    (tmp_path / 'a.json').write_text('')
+    source = Given(tmp_path, strict=True)
+    source.given = [video(people(frames=4, persons=1), [3, 9, 40, 77])]
+    list(source)
+    assert any('gaps everywhere' in note for note in source.notes)
+
+
+# --------------------------------------------------------------------- coordinates and image size
+def scaled(values, coordinates, size=(400, 800)):
+    out = values.copy()
+    out[..., :2] /= np.array(size[::-1])
+    if coordinates == 'signed':
+        out[..., :2] = 2 * out[..., :2] - 1
+    return out
+
+
+@pytest.mark.parametrize('coordinates', ['unit', 'signed'])
+def test_normalized_coordinates_are_recognized_and_scaled(tmp_path, coordinates):
+    """With the size of the option or the file, and a few joints far outside."""
+    values = people(frames=6, persons=2)
+    values[..., 1] += 80
+    values[2, 0, 3, :2] = 2600, 380                      # a stray joint
+    given = video(scaled(values, coordinates))
+    for options, shape in ((dict(img_shape=(400, 800)), None), ({}, (400, 800))):
+        ann, = read(tmp_path, given._replace(img_shape=shape), **options)
+        order = np.argsort(ann['keypoint'][:, 0, 0, 0])
+        np.testing.assert_allclose(ann['keypoint'][order], values.transpose(1, 0, 2, 3)[..., :2],
+                                   atol=.5)
+        assert ann['img_shape'] == (400, 800)
+    with pytest.raises(AnnotationError, match='found coordinates of .* --img-shape'):
+        read(tmp_path, given)
+    with pytest.raises(AnnotationError, match='--img-shape'):  # also if the file says so
+        read(tmp_path, video(values, coordinates=coordinates))
+
+
+def test_missing_joints_stay_missing_when_coordinates_are_scaled(tmp_path):
+    values = scaled(people(frames=3, persons=2), 'signed')
+    values[1, 0, 5] = 0
+    values[1, 0, 6] = -1, -1, 0
+    ann, = read(tmp_path, video(values, ids=[1, 2]), img_shape=(400, 800))
+    assert not ann['keypoint'][:, 1, [5, 6]].any(-1).all(0).any()
+
+
+def test_unclear_coordinates_are_asked_for_and_the_option_wins(tmp_path):
+    values = scaled(people(frames=6, persons=1), 'unit')
+    values[..., 0] -= .1                                  # half of the joints left of the image
+    with pytest.raises(AnnotationError, match='--coordinates unit or signed'):
+        read(tmp_path, video(values), img_shape=(400, 800))
+    for coordinates, x in (('unit', 800 * values[0, 0, 5, 0]),
+                           ('signed', 400 * (values[0, 0, 5, 0] + 1)), ('pixels', None)):
+        ann, = read(tmp_path, video(values), img_shape=(400, 800), coordinates=coordinates)
+        assert x is None or ann['keypoint'][0, 0, 5, 0] == pytest.approx(x, abs=.3)
+
+
+def test_small_pixels_are_no_normalized_coordinates():
+    points = np.random.default_rng(0).uniform(0, 8, (5, 17, 2))
+    assert find_coordinates(points, np.ones((5, 17))) == 'pixels'
+    assert find_coordinates(np.zeros((5, 17, 2)), np.ones((5, 17))) == 'pixels'
+    assert find_coordinates(points / 8, np.ones((5, 17))) == 'unit'
+    assert find_coordinates(points / 4 - 1, np.ones((5, 17))) == 'signed'
+    assert find_coordinates(np.full((5, 17, 2), np.nan), np.ones((5, 17))) == 'pixels'
+
+
+@pytest.mark.parametrize('where', ['option', 'file'])
+def test_swapped_height_and_width_are_refused(tmp_path, where):
+    values = people(frames=6, persons=3)                  # 20 to 600 x 50 to 230
+    swapped = dict(img_shape=(640, 360))
+    with pytest.raises(AnnotationError, match='img_shape: .*height 640.* swapped'):
+        read(tmp_path, video(values, **swapped if where == 'file' else {}),
+             **swapped if where == 'option' else {})
+    read(tmp_path, video(values, img_shape=(360, 640)))
+
+
+def test_persons_half_outside_of_the_image_are_kept(tmp_path):
+    values = people(frames=6, persons=1)
+    for shape, shift in (((640, 60), 0), ((640, 50), 0), ((120, 640), 0), ((640, 480), -50)):
+        moved = values + [shift, 0, 0]
+        ann, = read(tmp_path, video(moved, img_shape=shape))
+        assert ann['keypoint_score'].all()
+
+
+def test_poses_outside_of_the_image_are_noted(tmp_path):
+    (tmp_path / 'a.json').write_text('')
+    source = Given(tmp_path, strict=True)
+    source.given = [video(people(frames=6, persons=3), img_shape=(100, 100))]
+    list(source)
+    assert any('outside of the image' in note for note in source.notes)
+
+
+# ------------------------------------------------------------------------------- order of joints
+class Raw(FramePoseSource):
+    """Poses of any layout that a test made."""
+
+    def videos(self, name, content):
+        keypoint, score = self.to_layout_joints(name, 'keypoints', *self.given,
+                                                ('coco17', 'body25'), self.names)
+        yield FramePoses('walk', np.arange(len(keypoint)), np.arange(len(keypoint)), keypoint,
+                         score, np.zeros(len(keypoint), int))
+
+
+def in_layout(tmp_path, src, names=None, **kwargs):
+    """Read a person in a layout of which the reader knows two."""
+    values = people(frames=6, persons=1)[:, 0]
+    (tmp_path / 'a.json').write_text('')
+    source = Raw(tmp_path, strict=True, **kwargs)
+    source.given = convert(values[..., :2], values[..., 2], 'coco17', src)
+    source.names = names
+    (ann, _), = source
+    body = slice(5, 17)
+    np.testing.assert_allclose(ann['keypoint'][0][:, body], values[:, body, :2], atol=.1)
+    return source.notes
+
+
+@pytest.mark.parametrize('layout', ['coco17', 'body25'])
+def test_usual_layout_is_taken_and_noted(tmp_path, layout):
+    notes = in_layout(tmp_path, layout)
+    assert any(f'are read as those of {layout}' in note for note in notes)
+
+
+@pytest.mark.parametrize(('layout', 'usual'), [
+    ('h36m17', 'coco17'), ('body25b', 'body25'), ('kinect25', 'body25')])
+def test_other_layout_of_the_same_number_is_refused_unless_said(tmp_path, layout, usual):
+    with pytest.raises(AnnotationError, match=f'of {layout}, not of {usual}.*--layout {layout}'):
+        in_layout(tmp_path, layout)
+    assert not in_layout(tmp_path, layout, layout=layout)
+    values = people(frames=6, persons=1)[:, 0]
+    source = Raw(tmp_path, layout=usual)                  # the user wins, but is told
+    source.given = convert(values[..., :2], values[..., 2], 'coco17', layout)
+    source.names = None
+    list(source)
+    assert not source.problems
+    assert any(layout in note for note in source.notes)
+
+
+def test_unknown_number_of_joints_asks_for_layout(tmp_path):
+    with pytest.raises(AnnotationError, match="found 13 joints.*--layout.*lcr13.*--map"):
+        in_layout(tmp_path, 'penn13')
+    in_layout(tmp_path, 'penn13', layout='penn13')
+    with pytest.raises(AnnotationError, match='found 13 joints, expected those of coco17'):
+        in_layout(tmp_path, 'penn13', layout='coco17')
+
+
+@pytest.mark.parametrize('style', [
+    str, str.upper, lambda name: name.title().replace('_', ''),
+    lambda name: name.replace('left_', 'L').replace('right_', 'R').title(),
+    lambda name: '_'.join(name.split('_')[::-1]).replace('left', 'l').replace('right', 'r')])
+def test_joints_are_found_by_their_names(tmp_path, style):
+    names = [style(name) for name in LAYOUTS['penn13'].joints]
+    assert any('names' in note for note in in_layout(tmp_path, 'penn13', names))
+
+
+def test_map_by_number_or_name_gives_coco_joints(tmp_path):
+    joints, penn = LAYOUTS['coco17'].joints, LAYOUTS['penn13'].joints
+    file = tmp_path / 'map.txt'
+    for names, entry in ((None, penn.index), ([f'j{i}' for i in range(13)],
+                                              lambda joint: f'j{penn.index(joint)}')):
+        places = {joint: entry(joint) for joint in joints[5:]}
+        file.write_text(json.dumps(dict(places, nose=[places['left_hip'], places['right_hip']])))
+        in_layout(tmp_path, 'penn13', names, joint_map=file)
+    with pytest.raises(AnnotationError, match='found 13 joints, expected numbers of joints'):
+        in_layout(tmp_path, 'penn13', joint_map=file)
+    file.write_text('{"nose": 13}')
+    with pytest.raises(AnnotationError, match='one joint called 13, the nose'):
+        in_layout(tmp_path, 'penn13', joint_map=file)
+    with pytest.raises(ValueError, match='layout=.* joint_map='):
+        Raw(tmp_path, joint_map=file, layout='coco17')
+
+
+def test_degenerate_poses_have_the_usual_layout():
+    for keypoint in (np.zeros((4, 17, 2)), np.ones((4, 17, 2)), np.zeros((0, 17, 2)),
+                     np.eye(17)[:, :2] * np.ones((2, 17, 2)), np.full((1, 17, 2), 1e200)):
+        assert other_layouts(keypoint, np.ones(keypoint.shape[:2]), 'coco17')[0] == 'similar'
+
+
+def test_real_poses_fit_their_own_layout_best(real_data):
+    """2547 and 810 real poses in five orders of joints."""
+    with zipfile.ZipFile(real_data('alphapose_sample.zip')) as archive:
+        files = [json.loads(archive.read(name)) for name in archive.namelist()
+                 if name.endswith('.json')]
+    for file, src in zip(files, ('coco17', 'halpe26'), strict=True):
+        values = np.array([person['keypoints'] for person in file]).reshape(len(file), -1, 3)
+        for layout in ('coco17', 'h36m17', 'body25', 'body25b', 'kinect25'):
+            keypoint, score = convert(values[..., :2], values[..., 2], src, layout)
+            fits = {other: misfit(keypoint, score, other) for other in LAYOUTS
+                    if LAYOUTS[other].num_joints == LAYOUTS[layout].num_joints}
+            assert fits[layout] == min(fits.values()), (src, layout)

@@ -12,12 +12,12 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
-from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..frame_numbers import frame_numbers
+from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
-# COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
-_LAYOUTS = {17: 'coco17', 18: 'coco18', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
+_LAYOUTS = ('coco17', 'halpe26', 'halpe136', 'wholebody133', 'coco18', 'body25')
 # Field of the persons of an image -> field of the joints of a person, per format.
 _FORMS = dict(bodies='joints', people='pose_keypoints_2d')
 
@@ -142,8 +142,8 @@ class AlphaPose(FramePoseSource):
         names = sorted(images)
         numbers = frame_numbers([re.sub(r'\.[A-Za-z]\w*$', '', image) for image in names])
         persons = [person for image in names for person in images[image]]
-        keypoint, score = self.poses(name, 'keypoints', [values for values, _ in persons],
-                                     _LAYOUTS)
+        keypoint, score = self.to_layout_joints(name, 'keypoints', *self.poses(
+            name, 'keypoints', [values for values, _ in persons]), _LAYOUTS)
         ids = [idx for _, idx in persons]
         return FramePoses(
             name=video,

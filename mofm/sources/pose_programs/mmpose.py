@@ -1,23 +1,21 @@
 """Predictions of MMPose's inferencer and demo for videos and images."""
 import re
-from argparse import ArgumentParser
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.structures import LAYOUTS, convert, get_layout
 from mofm.utils.checks import show
 
 from ..base import Source
-from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..frame_numbers import frame_numbers
+from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
 # Bytes of a file that determine its kind.
 _HEAD = 4096
-# COCO-WholeBody begins with COCO, Halpe-136 with Halpe-26.
-_LAYOUTS = {17: 'coco17', 26: 'halpe26', 133: 'coco17', 136: 'halpe26'}
+_LAYOUTS = ('coco17', 'halpe26', 'wholebody133', 'halpe136', 'h36m17')
 
 
 @SOURCES.register_module('mmpose')
@@ -33,28 +31,7 @@ class MMPoseJSON(FramePoseSource):
     Without a detected person, the inferencer uses the whole image as a box with ``bbox_score`` 1.
     Such an instance is dropped if it is alone in its frame and a lower ``bbox_score`` elsewhere in
     the video shows that a person detector was used.
-
-    Args:
-        path (str or Path): A folder, a zip file, or one native file.
-        layout (str, optional): Layout of the joints. By default the one of COCO or Halpe with the
-            same number of joints.
-        **kwargs: Passed to :class:`FramePoseSource`.
-
-    Raises:
-        AnnotationError: If the path has no such files.
-        ValueError: If the layout is unknown.
     """
-
-    def __init__(self, path: str | Path, layout: str | None = None, **kwargs):
-        self.layout = layout and get_layout(layout).name
-        super().__init__(path, **kwargs)
-
-    @classmethod
-    def add_options(cls, parser: ArgumentParser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--layout', choices=sorted(LAYOUTS),
-                            help='layout of the joints (default: COCO or Halpe by their number)')
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
@@ -118,7 +95,9 @@ class MMPoseJSON(FramePoseSource):
             else:
                 frames = [data]
             parts.append(self._instances(file, frames))
-        keypoint, score, box_score, whole, counts = map(np.concatenate, zip(*parts, strict=True))
+        keypoint, score = self.to_layout_joints(name, 'keypoints', *self.joined(
+            name, 'keypoints', [part[:2] for part in parts]), _LAYOUTS)
+        box_score, whole, counts = map(np.concatenate, zip(*(p[2:] for p in parts), strict=True))
         frame = np.repeat(numbers, counts)
         if (box_score < 1).any():
             keypoint, score, frame = keypoint[~whole], score[~whole], frame[~whole]
@@ -153,29 +132,22 @@ class MMPoseJSON(FramePoseSource):
         counts = np.array([len(frame) for frame in frames])
         instances = [instance for frame in frames for instance in frame]
         if not instances:
-            return *self.no_poses(), np.zeros(0), np.zeros(0, bool), counts
-        keypoint = self._numbers(file, instances, 'keypoints', (None, None, 2))
-        score = self._numbers(file, instances, 'keypoint_scores', (None, keypoint.shape[1]))
-        layout = self.layout or _LAYOUTS.get(keypoint.shape[1])
-        num_joints = layout and get_layout(layout).num_joints
-        if not layout or (self.layout and num_joints != keypoint.shape[1]):
-            raise self.error(file, 'keypoints', f'{keypoint.shape[1]} joints',
-                             f'those of {layout}' if layout else 'another number or --layout')
-        keypoint, score = keypoint[:, :num_joints], score[:, :num_joints]
+            return np.zeros((0, 0, 2)), np.zeros((0, 0)), np.zeros(0), np.zeros(0, bool), counts
+        keypoint, score = ([instance.get(field) for instance in instances]
+                           for field in ('keypoints', 'keypoint_scores'))
+        keypoint = self.numbers(file, 'keypoints', keypoint, (None, None, 2))
+        score = self.numbers(file, 'keypoint_scores', score, (None, keypoint.shape[1]))
         box_score, whole = np.full(len(instances), np.nan), np.zeros(len(instances), bool)
         if 'bbox_score' in instances[0]:
             box = [instance.get('bbox') for instance in instances]
             # Nested in a list in nearly all versions.
             box = [b[0] if isinstance(b, list) and len(b) == 1 else b for b in box]
             box = self.array(file, 'bbox', box, (None, 4))
-            box_score = self._numbers(file, instances, 'bbox_score', (None,))
+            box_score = self.array(file, 'bbox_score', [i.get('bbox_score') for i in instances],
+                                   (None,))
             alone = np.repeat(counts, counts) == 1
             whole = (box_score == 1) & (box[:, :2] == 0).all(-1) & alone
-        keypoint, score = convert(keypoint, score, layout, self.to_layout.name)
         return keypoint, score, box_score, whole, counts
-
-    def _numbers(self, file, instances, field, shape):
-        return self.array(file, field, [instance.get(field) for instance in instances], shape)
 
     def _img_shape(self, name, info):
         size = info.get('height'), info.get('width')

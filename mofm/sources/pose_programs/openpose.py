@@ -7,11 +7,12 @@ import numpy as np
 from mofm.registry import SOURCES
 from mofm.utils.checks import show
 
-from ..per_frame_poses import FramePoses, FramePoseSource, frame_numbers
+from ..frame_numbers import frame_numbers
+from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
-_ENDING = '_keypoints.json'
-_LAYOUTS = {18: 'coco18', 25: 'body25'}
+_FIELD, _ENDING = 'pose_keypoints_2d', '_keypoints.json'
+_LAYOUTS = ('body25', 'coco18', 'body25b', 'coco17', 'halpe26')
 
 
 @SOURCES.register_module('openpose')
@@ -61,22 +62,20 @@ class OpenPose(FramePoseSource):
         files = self.members[name]
         numbers = frame_numbers([Path(file or self.path.name).name.removesuffix(_ENDING)
                                  for file in files])
-        keypoint, score, ids, counts = [], [], [], []
+        parts, ids, counts = [], [], []
         for file, (_, text) in zip(files, content, strict=True):
             persons = self._people(file, self.json(file, text))
-            points, scores = self.poses(file, 'pose_keypoints_2d',
-                                        [person.get('pose_keypoints_2d') for person in persons],
-                                        _LAYOUTS)
-            keypoint.append(points)
-            score.append(scores)
+            parts.append(self.poses(file, _FIELD, [person.get(_FIELD) for person in persons]))
             ids += [self._person_id(file, person) for person in persons]
             counts.append(len(persons))
+        keypoint, score = self.to_layout_joints(
+            name, _FIELD, *self.joined(name, _FIELD, parts), _LAYOUTS)
         yield FramePoses(
             name=self.stem(name),
             frames=np.sort(numbers),
             frame=np.repeat(numbers, counts),
-            keypoint=np.concatenate(keypoint),
-            score=np.concatenate(score),
+            keypoint=keypoint,
+            score=score,
             track_id=None if -1 in ids else np.array(ids, np.int64))
 
     def _people(self, file, data):

@@ -7,16 +7,34 @@ import numpy as np
 from mofm.sources.pose_programs.alphapose import AlphaPose
 from mofm.sources.pose_programs.mmpose import MMPoseJSON
 from mofm.sources.pose_programs.openpose import OpenPose
+from mofm.structures import LAYOUTS, convert
 
 # Where AlphaPose takes the 18 joints of `cmu` and `open` from: COCO-17 and, last, the neck.
 _CMU = [0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+
+
+# A person who stands and faces the camera, COCO-17, in widths and heights of the person.
+_STANDING = np.array([
+    (.5, .08), (.56, .05), (.44, .05), (.62, .07), (.38, .07), (.75, .2), (.25, .2), (.9, .36),
+    (.1, .36), (1, .5), (0, .5), (.65, .52), (.35, .52), (.68, .75), (.32, .75), (.7, .97),
+    (.3, .97)])
+
+
+def standing(joints):
+    """(V, 2) in the layout that pose programs have for this number of joints."""
+    layout = {layout.num_joints: layout for layout in map(LAYOUTS.get, (
+        'coco17', 'coco18', 'body25', 'halpe26', 'wholebody133', 'halpe136'))}.get(joints)
+    if layout is None:
+        return np.linspace((0, 0), (1, 1), joints)
+    points, known = convert(_STANDING, np.ones(17), 'coco17', layout.name)
+    return np.where(known[:, None] > 0, points, (.5, 1))
 
 
 def people(frames=6, persons=2, joints=17, seed=0):
     """Persons who walk to the right, far from each other: (T, M, V, 3) x, y, score."""
     rng = np.random.default_rng(seed)
     values = np.empty((frames, persons, joints, 3))
-    values[..., :2] = rng.uniform((0, 0), (60, 180), (persons, joints, 2))
+    values[..., :2] = standing(joints) * (60, 180) + rng.normal(0, 2, (persons, joints, 2))
     values[..., 0] += 250 * np.arange(persons)[:, None] + 4 * np.arange(frames)[:, None, None] + 20
     values[..., 1] += 50
     values[..., 2] = rng.uniform(.2, .95, values.shape[:3])
