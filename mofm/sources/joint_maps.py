@@ -1,5 +1,9 @@
 """Maps from the joints of any skeleton to those of COCO-17."""
+import os
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from mofm.annotations import AnnotationError
@@ -31,8 +35,8 @@ def load_map(path: str | Path) -> dict[str, tuple[str | int, ...]]:
 
     Args:
         path (str or Path): A JSON file ``{COCO joint: joint or [joint, ...]}``, where a joint is
-            its name or its number from 0 and several joints are averaged, or one of
-            :func:`shipped_maps`. Joints of COCO-17 without an entry are missing.
+            its name (:func:`find_names`) or its number from 0 and several joints are averaged,
+            or one of :func:`shipped_maps`. Joints of COCO-17 without an entry are missing.
 
     Returns:
         dict[str, tuple[str or int]]: Joints of the skeleton by joint of COCO-17.
@@ -61,6 +65,36 @@ def load_map(path: str | Path) -> dict[str, tuple[str | int, ...]]:
     return out
 
 
+def find_names(wanted: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    """Find joints by their names.
+
+    A name is found as it is, or else without the name of the character (all up to the last ``:``
+    or ``|``, and what all joints have in common up to a ``_``), in upper or lower case, and
+    without spaces, ``_``, ``-`` and ``.``: ``Left Arm`` is ``mixamorig7:LeftArm``.
+
+    Args:
+        wanted (Sequence[str]): Names in a map.
+        names (Sequence[str]): Names in a file.
+
+    Returns:
+        list[int or None]: Index in ``names`` of each wanted one, None if no or several joints
+        have the name.
+    """
+    prefix = re.match(r'(.*_)?', os.path.commonprefix(list(names)), re.DOTALL)[0]
+
+    def short(name):
+        name = re.split('[:|]', name.removeprefix(prefix))[-1]
+        return re.sub(r'[\s_.-]', '', name).lower()
+
+    index: list[int | None] = [None] * len(wanted)
+    for spell in (str, short):
+        spelled = [spell(name) for name in names]
+        counts = Counter(spelled)
+        index = [spelled.index(spell(name)) if old is None and counts[spell(name)] == 1 else old
+                 for old, name in zip(index, wanted, strict=True)]
+    return index
+
+
 def find_joints(joint_map: JointMap, names: Sequence[str] | None,
                 count: int) -> dict[int, list[int]]:
     """Find the joints of a map in a file.
@@ -76,14 +110,32 @@ def find_joints(joint_map: JointMap, names: Sequence[str] | None,
     Raises:
         ValueError: If the file lacks a joint of the map or has its name twice.
     """
-    names, out = list(names or ()), {}
+    out = {}
     for key, parts in joint_map.items():
-        for part in parts:
-            if isinstance(part, str) and not names:
-                raise ValueError(f'numbers of joints, as the file has no names; the {key} of the '
-                                 f'map is {part!r}')
-            if names.count(part) != 1 if isinstance(part, str) else part >= count:
-                raise ValueError(f'one joint called {part!r}, the {key} of the map')
-        out[_COCO.index(key)] = [names.index(part) if isinstance(part, str) else part
-                                 for part in parts]
+        texts = [part for part in parts if isinstance(part, str)]
+        if texts and not names:
+            raise ValueError(f'numbers of joints, as the file has no names; the {key} of the map '
+                             f'is {texts[0]!r}')
+        places = dict(zip(texts, find_names(texts, names or ()), strict=True))
+        index = [places.get(part, part if type(part) is int and part < count else None)
+                 for part in parts]
+        if None in index:
+            raise ValueError(f'one joint called {parts[index.index(None)]!r}, the {key} of the '
+                             'map')
+        out[_COCO.index(key)] = index
     return out
+
+
+def fitting_maps(names: Sequence[str]) -> list[str]:
+    """List the shipped maps all of whose joints exist; of several, those with the most joints."""
+    sizes = {}
+    for title, joint_map in _shipped().items():
+        parts = [part for value in joint_map.values() for part in value]
+        if None not in find_names(parts, names):
+            sizes[title] = len(parts)
+    return [title for title, size in sizes.items() if size == max(sizes.values())]
+
+
+@cache
+def _shipped() -> dict[str, JointMap]:
+    return {title: load_map(title) for title in shipped_maps()}

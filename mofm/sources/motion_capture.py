@@ -1,18 +1,31 @@
 """Base class of motion capture readers: units, axes and joint names."""
-from collections.abc import Sequence
+from argparse import SUPPRESS
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mofm.structures import LAYOUTS
+from mofm.structures import LAYOUTS, convert
 
-from .joint_maps import JointMap, find_joints
+from .base import Item
+from .joint_maps import JointMap, find_joints, fitting_maps, load_map
 from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
-# Range of the body's longest extent in meters, median over the frames. Common units differ by
-# more than this range.
-_SMALLEST, _LARGEST = .5, 3
+# Range of the body's longest extent in meters, median over the frames; that of most recordings,
+# by which a unit is chosen; and that of legs.
+_SMALLEST, _LARGEST, _USUAL, _LEGS = .5, 3, (1, 2.2), (.5, 1.25)
+# Units in meters. The last is that of the skeletons of CMU.
+_UNITS = (1, .1, .01, .001, .3048, .0254, .05644)
+#: Order of the axes and signs that turn an axis of the file up, by the option ``up``.
+_TURNS = {'y': ([0, 1, 2], [1, 1, 1]), 'z': ([0, 2, 1], [1, 1, -1]), 'x': ([1, 0, 2], [-1, 1, 1]),
+          '-y': ([0, 1, 2], [-1, -1, 1]), '-z': ([0, 2, 1], [1, -1, 1]),
+          '-x': ([1, 0, 2], [1, -1, 1])}
+# Joints that are up, of which all that are known are averaged, and down, of which the first are.
+_HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
+_HIPS, _KNEES, _ANKLES, _SHOULDERS = [11, 12], [13, 14], [15, 16], [5, 6]
+# Knees that are bent by more meters say where front is; so many do, and this share of them.
+_BENT, _VOTES, _MOST = .06, 10, .9
 
 
 class MotionCapture(Source3D):
@@ -23,34 +36,78 @@ class MotionCapture(Source3D):
 
     Args:
         path (str or Path): A folder, a zip file, or one native file.
-        unit (float, optional): Unit of the file in meters. Defaults to ``default_unit``.
-        up (str): Axis of the file that points up, ``y`` or ``z``; its axes are right-handed.
+        unit (float, optional): Unit of the file in meters. By default ``default_unit``, or, if a
+            body had no human size then, the usual unit that fits best, which is noted.
+        up (str, optional): Axis of the file that points up: ``x``, ``y``, ``z``, ``-x``, ``-y`` or
+            ``-z``. Defaults to ``default_up``.
+        left_handed (bool): The axes of the file are left-handed, as those of Unity.
+        fps (float, optional): Frames per second, for files that do not state them.
         **kwargs: Passed to :class:`Source3D`.
 
     Raises:
         AnnotationError: If the path has no such files.
-        ValueError: If the unit is not positive or the axis is unknown.
+        ValueError: If unit or frame rate are not positive or the axis is unknown.
     """
 
     layout = 'coco17'
-    #: Usual unit of the format in meters.
+    #: Usual unit of the format in meters and its vertical axis.
     default_unit: float = 1
+    default_up: str = 'y'
 
-    def __init__(self, path: str | Path, unit: float | None = None, up: str = 'y', **kwargs):
-        self.unit = self.default_unit if unit is None else unit
-        if not 0 < self.unit < np.inf or up not in ('y', 'z'):
-            raise ValueError(f'found unit={unit} and up={up!r}, expected a positive number and y '
-                             'or z')
+    def __init__(self, path: str | Path, unit: float | None = None, up: str | None = None,
+                 left_handed: bool = False, fps: float | None = None, **kwargs):
+        self.up = self.default_up if up is None else up
+        if self.up not in _TURNS or not all(value is None or 0 < value < np.inf
+                                            for value in (unit, fps)):
+            raise ValueError(f'found unit={unit}, fps={fps} and up={up!r}, expected positive '
+                             f'numbers and one of {list(_TURNS)}')
         super().__init__(path, **kwargs)
-        self.up = up
+        self.unit = unit
+        self.left_handed = left_handed
+        self.fps = fps
 
     @classmethod
     def add_options(cls, parser):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
-        parser.add_argument('--unit', type=float, default=cls.default_unit,
-                            help='meters per unit of the files: 1, .01, .001')
-        parser.add_argument('--up', choices=['y', 'z'], default='y', help='axis that points up')
+        parser.add_argument('--unit', type=float,
+                            help='meters per unit of the files: 1, .01, .001 (default: '
+                            f'{cls.default_unit}, or what fits the size of the body)')
+        # --up -y: argparse takes -y for an option
+        parser.add_argument('--up', choices=sorted(_TURNS), nargs='?', const=False,
+                            help='axis that points up, -y if y points down '
+                            f'(default: {cls.default_up})')
+        for axis in 'xyz':
+            parser.add_argument(f'-{axis}', dest='up', action='store_const', const=f'-{axis}',
+                                help=SUPPRESS)
+        parser.add_argument('--left-handed', action='store_true',
+                            help='the axes are left-handed, as those of Unity')
+        parser.add_argument('--fps', type=float,
+                            help='frames per second, where the files do not state them')
+
+    def person(self, name: str, field: str, recording: str, joints: np.ndarray,
+               fps: float | None = None, splits: tuple[str, ...] = ()) -> Iterator[Item]:
+        """Yield the recording of a person, unless there are lists and none contains it.
+
+        Args:
+            name (str): The native file.
+            field (str): Field for error messages.
+            recording (str): Name of the recording.
+            joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and axes of the file, NaN where
+                missing.
+            fps (float, optional): Frames per second in the file.
+            splits (tuple[str]): Splits of the recording without lists.
+
+        Raises:
+            AnnotationError: See :meth:`meters`.
+        """
+        listed = self.listed(recording)
+        if listed is None:
+            return
+        ann = dict(frame_dir=recording, label=listed[0], joints=self.meters(name, field, joints))
+        if self.fps or fps:
+            ann['fps'] = float(self.fps or fps)
+        yield ann, splits if self.lists is None else listed[1]
 
     def meters(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
         """Convert joints to the unit and axes of :class:`Source3D`.
@@ -67,38 +124,115 @@ class MotionCapture(Source3D):
         Raises:
             AnnotationError: If a joint is infinite or far away, or the size is not human.
         """
-        with np.errstate(over='ignore'):
-            joints = joints * self.unit
-        if self.up == 'z':
-            joints = joints[..., [0, 2, 1]] * [1, 1, -1]
-        known = np.isfinite(joints).all(-1)  # (T, J)
-        self.check_meters(name, field, joints[known | np.isinf(joints).any(-1)])
+        order, signs = _TURNS[self.up]
+        joints = joints[..., order] * np.array([1, 1, -1 if self.left_handed else 1]) * signs
+        infinite = np.isinf(joints).any(-1)  # (T, J)
+        if infinite.any():
+            raise self.error(name, field, 'infinite values', 'positions')
+        known = ~np.isnan(joints).any(-1)
+        joints = np.where(known[..., None], joints, np.nan)
         frames = joints[known.any(1)]
-        # fmax and fmin ignore missing joints.
-        size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
-        size = np.median(size.max(-1)) if len(frames) else 0
-        if not _SMALLEST < size < _LARGEST:
-            raise self.error(name, field, f'a body of {size:.3g} m', f'{_SMALLEST} to {_LARGEST} '
-                             f'm with unit={self.unit} m')
+        with np.errstate(over='ignore'):
+            # fmax and fmin ignore missing joints.
+            size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
+            size = float(np.median(size.max(-1))) if len(frames) else 0.
+            unit = self._choose_unit(name, field, size)
+            joints = joints * unit
+        self.check_meters(name, field, joints[known])
+        self._note_posture(name, joints, unit)
         return joints
 
+    def _choose_unit(self, name, field, size) -> float:
+        """Return the unit of a body of this size, which is checked."""
+        unit = self.unit or self.default_unit
+        if _SMALLEST < size * unit < _LARGEST:
+            return unit
+        low, high = _USUAL
+        fitting = min(_UNITS, key=lambda other: abs(np.log(max(size, 1e-9) * other / 1.6)))
+        fits = low < size * fitting < high
+        if self.unit is None and fits:
+            self.note(name, f'a unit of {fitting} m is taken from the size of the body, because '
+                      f'that of {unit} m does not fit; --unit {fitting} confirms it')
+            return fitting
+        raise self.error(name, field, f'a body of {size * unit:.3g} m', f'{_SMALLEST} to '
+                         f'{_LARGEST} m with unit={unit} m'
+                         + f'; --unit {fitting} fits' * fits)
+
+    def _note_posture(self, name, joints, unit):
+        """Note axes and units that do not fit: (T, 17, 3) in meters."""
+        head = _mean(joints[:, _HEAD])
+        feet = next((feet for feet in (_mean(joints[:, pair]) for pair in _FEET)
+                     if np.isfinite(feet - head).any()), head)
+        spine = head - feet
+        spine = spine[np.isfinite(spine).all(-1)]  # (T, 3)
+        length = np.linalg.norm(spine, axis=-1, keepdims=True)
+        if (length > 0).any():
+            steep = dict(zip(('x', 'y', 'z', '-x', '-y', '-z'), np.concatenate(
+                [spine > length / 2, -spine > length / 2], 1).mean(0).tolist(), strict=True))
+            if steep['y'] < .5:
+                best = max(steep, key=lambda axis: steep[axis])
+                self.note(name, f'heads are above feet in few frames with --up={self.up}'
+                          + (f', in most with --up={self._file_axis(best)}: which axis points up?'
+                             if steep[best] >= .5 else ': a person who lies, or other axes'))
+        thighs = joints[:, _KNEES] - joints[:, _HIPS]  # (T, 2, 3)
+        shanks = joints[:, _ANKLES] - joints[:, _KNEES]
+        legs = np.linalg.norm(thighs, axis=-1) + np.linalg.norm(shanks, axis=-1)
+        legs = legs[np.isfinite(legs)]
+        if len(legs) and not _LEGS[0] < np.median(legs) < _LEGS[1]:
+            self.note(name, f'legs are not {_LEGS[0]} to {_LEGS[1]} m long with a unit of {unit} '
+                      'm: another unit (--unit), values from 0 to 1, or a child?')
+        if _bends_backward(joints, thighs, shanks):
+            self.note(name, 'knees or faces point backward: left and right are swapped, '
+                      'or the axes are ' + ('not left-handed' if self.left_handed else
+                                            'left-handed (--left-handed)'))
+
+    def _file_axis(self, axis) -> str:
+        """Return the axis of the file that became a signed axis of :class:`Source3D`."""
+        order, signs = _TURNS[self.up]
+        i = 'xyz'.index(axis[-1])
+        sign = signs[i] * (-1 if axis[0] == '-' else 1)
+        sign *= -1 if self.left_handed and i == 2 else 1
+        return ('-' if sign < 0 else '') + 'xyz'[order[i]]
+
+    def from_layout(self, joints: np.ndarray, layout: str) -> np.ndarray:
+        """Select joints of COCO-17 by a layout.
+
+        Args:
+            joints (np.ndarray): (T, J, 3), NaN where missing.
+            layout (str): Their layout.
+
+        Returns:
+            np.ndarray: (T, 17, 3) float64, NaN for missing joints.
+        """
+        joints, known = convert(joints.astype(np.float64), np.ones(joints.shape[:2]), layout)
+        return np.where(known[..., None] > 0, joints, np.nan)
+
     def to_coco(self, name: str, field: str, joints: np.ndarray, names: Sequence[str],
-                joint_map: JointMap) -> np.ndarray:
+                joint_map: JointMap | None) -> np.ndarray:
         """Select joints of COCO-17 by the joint names of a file.
 
         Args:
             name (str): The native file.
             field (str): Field for error messages.
             joints (np.ndarray): (T, J, 3).
-            names (Sequence[str]): Names of the J joints in the file.
-            joint_map (JointMap): Result of :func:`load_map`.
+            names (Sequence[str]): Names of the J joints in the file, see :func:`find_joints`.
+            joint_map (JointMap, optional): Result of :func:`load_map`; by default the shipped map
+                that fits the names.
 
         Returns:
             np.ndarray: (T, 17, 3) float64, NaN for joints that the map lacks.
 
         Raises:
-            AnnotationError: If a joint of the map does not exist or is ambiguous.
+            AnnotationError: If a joint of the map does not exist or is ambiguous, or if no or
+                several maps fit.
         """
+        if joint_map is None:
+            maps = fitting_maps(names)
+            if len(maps) != 1:
+                raise self.error(name, field, ' '.join(names), f'--map, because {maps} fit'
+                                 if maps else '--map, because no map of the package fits')
+            self.note(name, f'the names of the joints are those of --map {maps[0]}')
+            joint_map = load_map(maps[0])
         try:
             places = find_joints(joint_map, names, joints.shape[1])
         except ValueError as error:
@@ -108,3 +242,28 @@ class MotionCapture(Source3D):
             with np.errstate(over='ignore', invalid='ignore'):
                 out[:, joint] = joints[:, index].astype(np.float64).mean(1)
         return out
+
+
+def _mean(joints) -> np.ndarray:
+    """Average the known ones of (T, N, 3), NaN where there is none."""
+    known = np.isfinite(joints).all(-1, keepdims=True)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, joints, 0).sum(1) / count.clip(1), np.nan)
+
+
+def _bends_backward(joints, thighs, shanks) -> bool:
+    """Return whether bent knees, and noses, are behind the body (T, 17, 3)."""
+    left = joints[:, _HIPS[0]] - joints[:, _HIPS[1]]
+    up = _mean(joints[:, _SHOULDERS]) - _mean(joints[:, _HIPS])
+    front = np.cross(left, up)[:, None]
+    legs = thighs + shanks
+    with np.errstate(all='ignore'):
+        front /= np.linalg.norm(front, axis=-1, keepdims=True)
+        legs /= np.linalg.norm(legs, axis=-1, keepdims=True)
+        bend = thighs - (thighs * legs).sum(-1, keepdims=True) * legs  # (T, 2, 3)
+        bent = np.linalg.norm(bend, axis=-1) > _BENT
+        votes = (bend * front).sum(-1)[bent]
+        nose = joints[:, :1] - _mean(joints[:, 3:5])[:, None]
+        votes = np.concatenate([votes, (nose * front).sum(-1).ravel()])
+    votes = votes[np.isfinite(votes)]
+    return len(votes) >= _VOTES and bool((votes < 0).mean() > _MOST)

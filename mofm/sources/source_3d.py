@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from mofm.annotations import complete_3d
+from mofm.annotations.values import MAX_SIZES
 from mofm.keypoints import CameraRange, add_pose_noise
 from mofm.structures import convert
 
 from .base import Item, Source, image_size
 
-# Joints nearer to the camera, in meters, or farther off the image, in pixels, are missing.
-_NEAR, _OUTSIDE = .2, 2**15
+# Joints nearer to the camera, in meters, are missing.
+_NEAR = .2
 #: Largest valid distance of joints from the sensor in meters.
 FARTHEST = 100
 # Pose noise: jitter per meter, share of frames with swapped limbs.
@@ -33,7 +34,8 @@ class Source3D(Source):
     cameras without mutual occlusion. View 0 of the recording ``a`` is named ``a_v0``. It depends
     only on the seed, the name and the index of the view, and does not change if views are added.
 
-    Without noise every joint in front of the camera has score 1, also outside the image.
+    Without noise every joint in front of the camera has score 1, also outside the image, up to
+    ten image sizes.
     Coordinates are stored as float16 with an error of at most half a pixel in HD images.
 
     With ``keep_3d`` an annotation is the recording ``a`` itself: ``keypoint`` (M, T, J, 3) in
@@ -154,7 +156,8 @@ class Source3D(Source):
         target = joints[known].mean(0) if known.any() else np.zeros(3)
         camera = self.cameras.sample(rng, target)
         pixels, depth = camera.project(joints)
-        in_front = (depth > _NEAR) & (np.abs(pixels) < _OUTSIDE).all(-1)
+        outside = MAX_SIZES * max(camera.img_shape)  # is a fault in annotations
+        in_front = (depth > _NEAR) & (np.abs(pixels) < outside).all(-1)
         score = (known & in_front).astype(np.float64)
         coco, score = convert(np.concatenate([pixels, depth[..., None]], -1), score, self.layout)
         coco[score == 0] = np.nan if self.noise else 0
@@ -163,6 +166,8 @@ class Source3D(Source):
             persons = [add_pose_noise(pixels, depth, rng, camera.img_shape, far=_FAR, swap=_SWAP)
                        for pixels, depth in zip(keypoint, coco[..., 2], strict=True)]
             keypoint, score = map(np.stack, zip(*persons, strict=True))
+            far = ~(np.abs(keypoint) < outside).all(-1)
+            keypoint[far] = score[far] = 0
         return dict(
             recording,
             frame_dir=f'{name}_v{view}',

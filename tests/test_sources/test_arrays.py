@@ -1,6 +1,7 @@
 """NumPy archives of joints: Bandai-Namco and written files."""
 import argparse
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mofm.keypoints import CameraRange
 from mofm.sources.joint_maps import load_map, shipped_maps
 from mofm.sources.mocap.arrays import JointsNPZ
 from mofm.structures import LAYOUTS
-from tests.test_sources.native_files.mocap import BANDAI, concatenated, npz, person, walk
+from tests.test_sources.native_files.mocap import BANDAI, concatenated, npy, npz, person, walk
 
 FRONT = CameraRange(distance=(3, 3), height=(0, 0), yaw=(180, 180), pitch=(0, 0), roll=(0, 0),
                     focal=(.65, .65))
@@ -166,6 +167,64 @@ def test_joints_npz_nan_is_missing(tmp_path):
     assert not ann['keypoint'][0, 2].any()
 
 
+@pytest.mark.parametrize(('layout', 'names'), [
+    ('h36m32', None), ('smpl52', None), ('azure32', LAYOUTS['azure32'].joints),
+    ('bandai22', LAYOUTS['bandai22'].joints), ('h36m17', LAYOUTS['h36m17'].joints),
+    ('bandai22', BANDAI)])
+def test_joints_npz_layout_is_that_of_the_file(tmp_path, layout, names):
+    """By the names in it, or the number of joints if only one layout has as many."""
+    joints = person(layout) + np.zeros((3, 1, 1))
+    others = [n for n, other in LAYOUTS.items() if other.num_joints == joints.shape[1]]
+    named = {} if names is None else dict(joints=np.array(names))
+    (tmp_path / 'a.npz').write_bytes(npz(a=joints, **named))
+    source = JointsNPZ(tmp_path, strict=True, keep_3d=True)
+    if names is None and others != [layout]:
+        with pytest.raises(AnnotationError, match=f'--layout, one of .*{layout}'):
+            list(source)
+        return
+    (ann, _), = source
+    expected, = JointsNPZ(tmp_path, layout, strict=True, keep_3d=True)
+    np.testing.assert_array_equal(ann['keypoint'], expected[0]['keypoint'])
+    assert ann['keypoint_score'][0, 0, 5:].all()
+    assert any(f'--layout {layout}' in note for note in source.notes) == (names is None)
+
+
+@pytest.mark.parametrize(('shape', 'words'), [
+    ((5, 22, 3), r'--layout, one of .*bandai22.*smpl22'), ((5, 17, 3), 'coco17.*h36m17'),
+    ((5, 7, 3), 'no layout has as many'), ((3, 22, 5), r"\(3, 22, 5\)"),
+    ((5, 66), r'\(5, 66\)')])
+def test_joints_npz_asks_where_several_layouts_have_one_count(tmp_path, shape, words):
+    (tmp_path / 'a.npy').write_bytes(npy(np.zeros(shape)))
+    source = JointsNPZ(tmp_path)
+    assert list(source) == []
+    assert re.search(f'a.npy: .*{words}', str(source.problems[0]))
+
+
+def test_joints_npz_reads_npy(tmp_path):
+    (tmp_path / 'a.npy').write_bytes(npy(walk()))
+    (tmp_path / 'b.NPY').write_bytes(npy(walk()[:, :, [0, 2, 1]]))
+    a, b = JointsNPZ(tmp_path, 'bandai22', strict=True, cameras=FRONT)
+    np.testing.assert_allclose(a[0]['keypoint'][0][:, VISIBLE], expected(coco())[:, VISIBLE],
+                               atol=.5)
+    assert b[0]['frame_dir'] == 'b_v0'
+
+
+def test_joints_npz_refuses_axes_in_another_order(tmp_path):
+    for joints in (walk().transpose(1, 0, 2), walk().transpose(0, 2, 1)):
+        with pytest.raises(AnnotationError, match=r'at least 1 frame, 22, 3|shape \(T, J, 3\)'):
+            read(tmp_path, npz(a=joints))
+
+
+def test_joints_npz_frame_rate_is_that_of_the_file_or_the_user(tmp_path):
+    def fps(content, **kwargs):
+        return [ann.get('fps') for ann in read(tmp_path, content, **kwargs).values()]
+    assert fps(npz(a=walk())) == [None]
+    assert fps(npz(a=walk(), fps=np.array(25))) == [25]
+    assert fps(npz(a=walk(), mocap_framerate=np.array([120.]))) == [120]
+    assert fps(npz(a=walk()), fps=59.94) == [59.94]
+    assert fps(npz(a=walk(), fps=np.array('many'))) == [None]
+
+
 # ------------------------------------------------------------------------------------------ maps
 def test_shipped_joint_maps_cover_the_body():
     assert shipped_maps() == ['bandai_namco', 'cmu', 'mixamo']
@@ -261,9 +320,9 @@ def test_joints_npz_refuses_large_unpacked_size(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('kwargs', 'words'), [
-    (dict(), 'exactly one of them'), (dict(layout='bandai22', joint_map='cmu'), 'one of them'),
+    (dict(layout='bandai22', joint_map='cmu'), 'expected one of them'),
     (dict(layout='bandai'), 'unknown joint layout'), (dict(layout='bandai22', unit=0), 'unit=0'),
-    (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='x'), 'up=')])
+    (dict(layout='bandai22', unit=np.nan), 'unit=nan'), (dict(layout='bandai22', up='w'), 'up=')])
 def test_joints_npz_refuses_bad_arguments(tmp_path, kwargs, words):
     (tmp_path / 'a.npz').write_bytes(npz(a=walk()))
     with pytest.raises(ValueError, match=words):
@@ -276,9 +335,8 @@ def test_joints_npz_options_reach_the_source(capsys):
     args = parser.parse_args(['--map', 'cmu', '--unit', '.001', '--up', 'z', '--key', 'a'])
     assert (args.joint_map, args.layout, args.unit, args.up, args.key) == (
         'cmu', None, .001, 'z', 'a')
-    assert parser.parse_args(['--layout', 'smpl24']).unit == 1
-    for wrong, words in (([], 'one of the arguments --layout --map is required'),
-                         (['--layout', 'bandai22', '--map', 'cmu'], 'not allowed with'),
+    assert parser.parse_args(['--layout', 'smpl24']).unit is None
+    for wrong, words in ((['--layout', 'bandai22', '--map', 'cmu'], 'not allowed with'),
                          (['--layout', 'x'], "invalid choice: 'x'")):
         with pytest.raises(SystemExit):
             parser.parse_args(wrong)

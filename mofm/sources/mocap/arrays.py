@@ -1,4 +1,5 @@
-"""Joint positions in ``.npz`` files, e.g. of AMASS, Human3.6M and HumanEva."""
+"""Joint positions in NumPy files, e.g. of AMASS, Human3.6M and HumanEva."""
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.structures import LAYOUTS, convert, get_layout
+from mofm.structures import LAYOUTS, get_layout
+from mofm.utils.checks import describe
+from mofm.utils.untrusted import read_npy
 
 from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map, shipped_maps
@@ -18,17 +21,17 @@ _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 
 @SOURCES.register_module('joints_npz')
 class JointsNPZ(MotionCapture):
-    """Reader of arrays of joint positions, (T, J, 3) in ``.npz`` files.
+    """Reader of arrays of joint positions, (T, J, 3) in ``.npz`` and ``.npy`` files.
 
     Every such array is a recording, named ``FILE/KEY``, or ``FILE`` if it is the only one. With
     arrays ``length`` and ``name`` (S,), a single array contains S concatenated recordings, named
     ``FILE/name``. NaN marks missing joints.
 
     A text array ``joints`` (J,) names the joints: required by ``joint_map``, checked against
-    ``layout``.
+    ``layout``. Without both, the names choose, or else J does if only one layout has J joints.
 
     Args:
-        path (str or Path): A folder, a zip file, or one ``.npz`` file.
+        path (str or Path): A folder, a zip file, or one file.
         layout (str, optional): Order of the joints, one of :data:`mofm.structures.LAYOUTS`.
         joint_map (str or Path, optional): Names of the joints instead, see :func:`load_map`.
         key (str, optional): Read this array only.
@@ -36,17 +39,17 @@ class JointsNPZ(MotionCapture):
 
     Raises:
         AnnotationError: If the path has no such files or the map cannot be read.
-        ValueError: If both or neither of layout and map are given, or the layout is unknown.
+        ValueError: If both of layout and map are given, or the layout is unknown.
     """
 
-    suffix = '.npz'
+    suffix = ('.npz', '.npy')
     max_size = 2**29
 
     def __init__(self, path: str | Path, layout: str | None = None,
                  joint_map: str | Path | None = None, key: str | None = None, **kwargs):
-        if (layout is None) == (joint_map is None):
-            raise ValueError(f'found layout={layout} and joint_map={joint_map}, expected exactly '
-                             'one of them to identify the joints')
+        if layout is not None and joint_map is not None:
+            raise ValueError(f'found layout={layout} and joint_map={joint_map}, expected one of '
+                             'them to identify the joints')
         super().__init__(path, **kwargs)
         self.order = layout and get_layout(layout)
         self.joint_map = joint_map and load_map(joint_map)
@@ -56,7 +59,7 @@ class JointsNPZ(MotionCapture):
     def add_options(cls, parser):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
-        order = parser.add_mutually_exclusive_group(required=True)
+        order = parser.add_mutually_exclusive_group()
         order.add_argument('--layout', choices=sorted(LAYOUTS), help='order of the joints')
         order.add_argument('--map', **MAP_OPTION)
         parser.add_argument('--key', help='array to read (default: all of shape (T, J, 3))')
@@ -70,20 +73,43 @@ class JointsNPZ(MotionCapture):
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""
-        arrays = self.npz(name, content)
+        arrays = self.arrays(name, content)
         names = self._names(name, arrays)
-        for recording, key, joints in self._split(name, arrays):
-            listed = self.listed(recording)
-            if listed is None:
+        for recording, key, joints in self._split(name, arrays, names):
+            if self.listed(recording) is None:
                 continue
-            if self.joint_map:
-                joints = self.to_coco(name, 'joints', joints, names, self.joint_map)
-            else:
-                joints, known = convert(joints.astype(np.float64), np.ones(joints.shape[:2]),
-                                        self.order.name)
-                joints[known == 0] = np.nan
-            joints = self.meters(name, key, joints)
-            yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
+            layout = self._layout(name, key, joints.shape[1], names)
+            joints = self.from_layout(joints, layout) if layout else self.to_coco(
+                name, 'joints', joints, names, self.joint_map)
+            yield from self.person(name, key, recording, joints, _rate(arrays))
+
+    def arrays(self, name: str, content: bytes) -> dict[str, np.ndarray]:
+        """Read the arrays of a file, that of an ``.npy`` file by the name ``array``.
+
+        Raises:
+            AnnotationError: See :meth:`npz`.
+        """
+        if not self.tree.filename(name).lower().endswith('.npy'):
+            return self.npz(name, content)
+        try:
+            return dict(array=read_npy(io.BytesIO(content)))
+        except Exception as error:  # the parser raises many kinds for damaged bytes
+            raise self.error(name, 'file', describe(error), 'a readable .npy file of numbers'
+                             ) from None
+
+    def _layout(self, name, key, num_joints, names) -> str | None:
+        """Return the layout of J joints; None if they are found by their names."""
+        if self.order or self.joint_map:
+            return self.order and self.order.name
+        fitting = [layout.name for layout in LAYOUTS.values() if layout.num_joints == num_joints]
+        if names:
+            return next((title for title in fitting if _agree(names, LAYOUTS[title])), None)
+        if len(fitting) != 1:
+            expected = f'--layout, one of {fitting}' if fitting else (
+                'an array joints (J,) of their names and --map, because no layout has as many')
+            raise self.error(name, key, f'{num_joints} joints without names', expected)
+        self.note(name, f'the only layout of {num_joints} joints is taken, --layout {fitting[0]}')
+        return fitting[0]
 
     def _names(self, name, arrays) -> list[str]:
         """Return the text array ``joints``, empty if there is none."""
@@ -94,25 +120,13 @@ class JointsNPZ(MotionCapture):
             raise self.error(name, 'joints', 'nothing' if value is None else
                              f'{value.dtype} of shape {value.shape}',
                              'an array of the joint names that the map refers to')
-        if names and not self.joint_map and not self._agree(names):
+        if names and self.order and not _agree(names, self.order):
             raise self.error(name, 'joints', names,
                              f'those of layout {self.order.name!r}: {self.order.joints}; pass '
                              '--map for other names')
         return names
 
-    def _agree(self, names) -> bool:
-        """Return whether joint names, ours or a shipped map's, are in the layout's order."""
-        ours = self.order.joints
-        if tuple(names) == ours:
-            return True
-        for joint_map in map(load_map, shipped_maps()):
-            pairs = [(ours.index(key), parts[0]) for key, parts in joint_map.items()
-                     if key in ours and len(parts) == 1]
-            if len(names) == len(ours) and all(names[i] == part for i, part in pairs):
-                return True
-        return False
-
-    def _split(self, name, arrays) -> Iterator[tuple[str, str, np.ndarray]]:
+    def _split(self, name, arrays, names) -> Iterator[tuple[str, str, np.ndarray]]:
         """Yield name, key and (T, J, 3) of each recording."""
         if self.key is not None and self.key not in arrays:
             raise self.error(name, self.key, sorted(arrays), 'an array of this name')
@@ -122,11 +136,11 @@ class JointsNPZ(MotionCapture):
         if not keys:
             raise self.error(name, 'arrays', {k: v.shape for k, v in arrays.items()},
                              'one of shape (T, J, 3)')
-        num_joints = len(arrays['joints']) if self.joint_map else self.order.num_joints
+        num_joints = self.order.num_joints if self.order else len(names) or 'joints'
         for key in keys:
             value = arrays[key]
-            if (value.dtype.kind not in 'fiu' or value.shape[1:] != (num_joints, 3)
-                    or not len(value)):
+            if (value.dtype.kind not in 'fiu' or value.ndim != 3 or value.shape[2] != 3
+                    or num_joints not in ('joints', value.shape[1]) or not len(value)):
                 raise self.error(name, key, f'{value.dtype} of shape {value.shape}',
                                  f'numbers of shape (at least 1 frame, {num_joints}, 3)')
             if not _NAME.fullmatch(key):
@@ -167,3 +181,26 @@ class JointsNPZ(MotionCapture):
         except (ValueError, SystemError) as error:  # SystemError: invalid code points
             raise self.error(name, field, error, 'texts of shape (N,)') from None
         return texts
+
+
+def _agree(names, order) -> bool:
+    """Return whether joint names, ours or a shipped map's, are in the order of a layout."""
+    ours = order.joints
+    if tuple(names) == ours:
+        return True
+    for joint_map in map(load_map, shipped_maps()):
+        pairs = [(ours.index(key), parts[0]) for key, parts in joint_map.items()
+                 if key in ours and len(parts) == 1]
+        if pairs and len(names) == len(ours) and all(names[i] == part for i, part in pairs):
+            return True
+    return False
+
+
+def _rate(arrays) -> float | None:
+    """Return the frames per second of an archive, None if it does not state them."""
+    for key in ('fps', 'framerate', 'mocap_framerate', 'mocap_frame_rate'):
+        rate = arrays.get(key)
+        if rate is not None and rate.size == 1 and rate.dtype.kind in 'fiu' and (
+                0 < float(rate.ravel()[0]) < 1e6):
+            return float(rate.ravel()[0])
+    return None

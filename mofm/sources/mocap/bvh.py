@@ -18,7 +18,9 @@ from ..joint_maps import MAP_OPTION, load_map
 from ..motion_capture import MotionCapture
 from ..recognition import Sample
 
-_HEAD = re.compile(r'\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S{1,40})\s*\n')
+_MOTION = re.compile(r'(?im)^[ \t]*MOTION[ \t]*$')
+_FRAMES, _TIME = (re.compile(rf'(?i)\s*{word}\s*:[ \t]*(\S{{0,40}})[ \t]*(?=\n|$)')
+                  for word in ('Frames', r'Frame[ \t]*Time'))
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7
 _CHANNELS = {f'{axis}{kind}': (kind, i) for kind in ('position', 'rotation')
              for i, axis in enumerate('xyz')}
@@ -48,28 +50,29 @@ def parse_hierarchy(text: str) -> Skeleton:
         ValueError: If it is invalid; the message is what was found.
     """
     names, parents, offsets, channels, opened = [], [], [], [], []
-    tokens = iter(text.split())
-    if next(tokens, None) != 'HIERARCHY':
+    tokens = iter(text.replace('{', ' { ').replace('}', ' } ').split())
+    if next(tokens, '').upper() != 'HIERARCHY':
         raise ValueError('no HIERARCHY at the start')
     for token in tokens:
-        if token in ('ROOT', 'JOINT', 'End'):
+        kind = token.upper()
+        if kind in ('ROOT', 'JOINT', 'END'):
             name = ' '.join(takewhile(lambda word: word != '{', tokens))
-            if (token == 'ROOT') != (not names) or (token != 'ROOT') != bool(opened):
+            if (kind == 'ROOT') != (not names) or (kind != 'ROOT') != bool(opened):
                 raise ValueError(f'misplaced {token} {name}, e.g. a second ROOT')
             parents.append(opened[-1] if opened else -1)
-            names.append(f'{names[opened[-1]]}_End' if token == 'End' else name)
+            names.append(f'{names[opened[-1]]}_End' if kind == 'END' else name)
             opened.append(len(names) - 1)
             offsets.append(None)
-            channels.append(None if token != 'End' else [])
+            channels.append(None if kind != 'END' else [])
             if len(names) > _MAX_JOINTS:
                 raise ValueError(f'more than {_MAX_JOINTS} joints')
         elif token == '}' and opened:
             joint = opened.pop()
             if offsets[joint] is None or channels[joint] is None:
                 raise ValueError(f'{names[joint]} without OFFSET or CHANNELS')
-        elif token == 'OFFSET' and opened and offsets[opened[-1]] is None:
+        elif kind == 'OFFSET' and opened and offsets[opened[-1]] is None:
             offsets[opened[-1]] = [float(next(tokens, 'nothing')) for _ in range(3)]
-        elif token == 'CHANNELS' and opened and channels[opened[-1]] is None:
+        elif kind == 'CHANNELS' and opened and channels[opened[-1]] is None:
             channels[opened[-1]] = _parse_channels(tokens, names[opened[-1]])
         else:
             raise ValueError(f'{token!r} after {names[-1] if names else "HIERARCHY"}')
@@ -134,10 +137,14 @@ def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
 class BVH(MotionCapture):
     """Reader of ``.bvh`` files, one recording each.
 
+    Rows of the motion are read whatever number ``Frames:`` says; a row that is cut off is not. NaN
+    in a row makes its joints missing.
+
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path): Names of the joints, see :func:`load_map`; the End Site of
-            ``Head`` is ``Head_End``.
+        joint_map (str or Path, optional): Names of the joints, see :func:`load_map` and
+            :func:`find_names`; the End Site of ``Head`` is ``Head_End``. By default the shipped
+            map that fits.
         **kwargs: Passed to :class:`MotionCapture`; ``unit`` defaults to a centimeter.
 
     Raises:
@@ -147,63 +154,100 @@ class BVH(MotionCapture):
     suffix = '.bvh'
     default_unit = .01
 
-    def __init__(self, path: str | Path, joint_map: str | Path, **kwargs):
+    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
         super().__init__(path, **kwargs)
-        self.joint_map = load_map(joint_map)
+        self.joint_map = joint_map and load_map(joint_map)
 
     @classmethod
     def add_options(cls, parser):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
-        parser.add_argument('--map', required=True, **MAP_OPTION)
+        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        if re.match(rb'(\xef\xbb\xbf)?\s*HIERARCHY\s', sample.head):
+        if re.match(rb'(?i)(\xef\xbb\xbf)?\s*HIERARCHY\s', sample.head):
             return 'text that begins with HIERARCHY'
         return None
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """See :meth:`Source3D.recordings`."""
         recording = self.stem(name)
-        listed = self.listed(recording)
-        if listed is None:
+        if self.listed(recording) is None:
             return
-        skeleton, values = self._parse(name, content)
+        skeleton, values, fps = self._parse(name, content)
+        missing = np.isnan(values).any(1)
         with np.errstate(over='ignore', invalid='ignore'):
-            joints = forward_kinematics(skeleton, values)
+            joints = forward_kinematics(skeleton, np.where(missing[:, None], 0, values))
         if not np.isfinite(joints).all():
             raise self.error(name, 'MOTION', 'infinite positions', 'a human body')
+        joints[missing] = np.nan
         joints = self.to_coco(name, 'HIERARCHY', joints, skeleton.names, self.joint_map)
-        joints = self.meters(name, 'MOTION', joints)
-        yield dict(frame_dir=recording, label=listed[0], joints=joints), listed[1]
+        yield from self.person(name, 'MOTION', recording, joints, fps)
 
-    def _parse(self, name, content) -> tuple[Skeleton, np.ndarray]:
-        """Parse the skeleton and the values (T, C) of its channels."""
+    def _parse(self, name, content) -> tuple[Skeleton, np.ndarray, float | None]:
+        """Parse the skeleton, the values (T, C) of its channels, and the frame rate."""
+        head, *tail = _MOTION.split(self._decode(name, content))
         try:
-            head, *tail = re.split(r'(?m)^[ \t]*MOTION[ \t]*\r?$', content.decode('utf-8-sig'))
             skeleton = parse_hierarchy(head)
         except ValueError as error:
             raise self.error(name, 'HIERARCHY', error, 'a hierarchy of joints') from None
-        match = _HEAD.match(tail[0]) if len(tail) == 1 else None
-        if match is None:
-            raise self.error(name, 'MOTION', repr(tail[0][:60]) if tail else 'nothing',
-                             'Frames: and Frame Time:')
-        frames, channels = int(match[1]), sum(map(len, skeleton.channels))
-        if not 1 <= frames <= _MAX_POSITIONS / len(skeleton.names):
-            raise self.error(name, 'Frames', frames,
-                             f'at least 1 and at most {_MAX_POSITIONS} positions of joints')
+        if len(tail) != 1:
+            raise self.error(name, 'MOTION', f'{len(tail)} times MOTION', 'one on its own line')
+        frames = _FRAMES.match(tail[0])
+        time = _TIME.match(tail[0], frames.end() if frames else 0)
+        match = time or frames
+        rows = [row for row in tail[0][match.end() if match else 0:].split('\n') if row.strip()]
+        most = int(_MAX_POSITIONS / len(skeleton.names))
+        stated = frames and (int(frames[1]) if re.fullmatch(r'\d{1,9}', frames[1]) else frames[1])
+        if not 1 <= len(rows) <= most or type(stated) is str or (stated or 0) > most:
+            raise self.error(name, 'Frames', f'{stated} and {len(rows)} rows', 'rows of numbers, '
+                             f'and at most {_MAX_POSITIONS} positions of joints')
+        values = self._values(name, rows, sum(map(len, skeleton.channels)))
+        if stated != len(values):
+            self.note(name, 'Frames: states another number than there are rows, all of which are '
+                      'read')
+        return skeleton, values, self._rate(name, time[1] if time else '')
+
+    def _decode(self, name, content) -> str:
+        """Decode the text, with line ends and decimal points as Python has them."""
         try:
-            if not 0 < float(match[2]) < np.inf:
-                raise ValueError(f'Frame Time {match[2]}')
-            rows = [row for row in tail[0][match.end():].split('\n') if row.strip()]
-            if len(rows) != frames:
-                raise ValueError(f'{len(rows)} rows')
-            values = np.loadtxt(rows, comments=None, ndmin=2)
-            if values.shape[1] != channels or not np.isfinite(values).all():
-                raise ValueError(f'{values.shape[1]} columns, or NaN or infinite values')
+            text = content.decode('utf-8-sig')
+        except ValueError:
+            self.note(name, 'text is not UTF-8 and is read as Latin-1')
+            text = content.decode('latin-1')
+        if ',' in text:
+            point = ' ' if '.' in text else '.'
+            self.note(name, f'commas are read as {"decimal points" if point == "." else "spaces"}')
+            text = text.replace(',', point)
+        return text.replace('\r\n', '\n').replace('\r', '\n')
+
+    def _rate(self, name, time) -> float | None:
+        """Return the frames per second, None if there are none."""
+        try:
+            seconds = float(time or 0)
+        except ValueError:
+            raise self.error(name, 'Frame Time', repr(time), 'seconds per frame') from None
+        if not 1e-6 < seconds < 1e6:
+            if self.fps is None:
+                self.note(name, 'Frame Time: is 0 or missing; the frame rate is unknown (--fps)')
+            return None
+        return round(1 / seconds, 3)
+
+    def _values(self, name, rows, channels) -> np.ndarray:
+        """Parse the rows (T, C)."""
+        if len(rows) > 1 and len(rows[-1].split()) < channels:
+            self.note(name, 'the last row is cut off and is not read')
+            del rows[-1]
+        try:
+            # NaN of Microsoft's C: 1.#IND, -1.#QNAN
+            values = np.loadtxt([re.sub(r'-?\d\.#\w+', 'nan', row) if '#' in row else row
+                                 for row in rows], comments=None, ndmin=2)
+            if values.shape[1] != channels or np.isinf(values).any():
+                raise ValueError(f'{values.shape[1]} columns, or infinite values')
         except ValueError as error:
-            raise self.error(name, 'MOTION', error, f'{frames} rows of {channels} numbers and a '
-                             'positive frame time') from None
-        return skeleton, values
+            raise self.error(name, 'MOTION', error, f'rows of {channels} numbers') from None
+        if np.isnan(values).any():
+            self.note(name, 'joints of rows with NaN are missing')
+        return values

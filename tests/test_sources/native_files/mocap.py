@@ -19,8 +19,14 @@ _LIMBS = dict(eye=(.03, 1.63, .08), ear=(.07, 1.6, 0), collar=(.05, 1.4, 0),
 
 def person(layout):
     """(J, 3) meters."""
-    return np.array([_TRUNK.get(j) or np.multiply(_LIMBS[j.split('_')[1]], (
-        1 if j.startswith('left') else -1, 1, 1)) for j in LAYOUTS[layout].joints])
+    def place(joint):
+        side, _, part = joint.partition('_')
+        if side not in ('left', 'right'):
+            return _TRUNK.get(joint, _TRUNK['pelvis'])
+        limb = _LIMBS.get(part, _LIMBS['foot' if 'toe' in part else 'hand'])
+        return np.multiply(limb, (1 if side == 'left' else -1, 1, 1))
+
+    return np.array([place(joint) for joint in LAYOUTS[layout].joints])
 
 
 BANDAI = [
@@ -39,6 +45,13 @@ def npz(**arrays):
     """Bytes of an ``.npz`` file."""
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+def npy(array):
+    """Bytes of an ``.npy`` file."""
+    out = io.BytesIO()
+    np.save(out, array)
     return out.getvalue()
 
 
