@@ -6,6 +6,7 @@ Layouts and the score threshold only need NumPy; modules that need torch load on
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .front_view import front_view
 from .layouts import LAYOUTS, Layout, convert, get_layout
 from .score import SCORE_THRESHOLD, visible_joints
 
@@ -20,7 +21,8 @@ _TORCH = dict(CubeGrid='cube_grid', MotionFeatures='motion_features',
               stack_inputs='stacking')
 
 __all__ = ['LAYOUTS', 'SCORE_THRESHOLD', 'CubeGrid', 'Layout', 'MotionFeatures', 'RenderedCubes',
-           'ThermalCubes', 'convert', 'get_layout', 'stack_inputs', 'visible_joints']
+           'ThermalCubes', 'convert', 'front_view', 'get_layout', 'stack_inputs',
+           'visible_joints']
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from .files import atomic_write
 _FORMULA = tuple('=+-@\t\r\n＝＋－＠')
 
 
-def _safe(cell: object) -> object:
+def safe_cell(cell: object) -> object:
     """Put an apostrophe before text that a spreadsheet would run as a formula."""
     if not isinstance(cell, str) or not cell.lstrip(' ').startswith(_FORMULA):
         return cell
@@ -20,6 +20,11 @@ def _safe(cell: object) -> object:
     except ValueError:
         return f"'{cell}"
     return cell
+
+
+def plain_cell(cell: str) -> str:
+    """Remove the apostrophe of :func:`safe_cell`."""
+    return cell[1:] if cell[:1] == "'" and safe_cell(cell[1:]) == cell else cell
 
 
 def write_csv(path: str | PathLike, head: Sequence[str], rows: Iterable[Sequence]):
@@ -36,4 +41,4 @@ def write_csv(path: str | PathLike, head: Sequence[str], rows: Iterable[Sequence
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w', newline='') as file:
-        csv.writer(file).writerows([_safe(cell) for cell in row] for row in (head, *rows))
+        csv.writer(file).writerows([safe_cell(cell) for cell in row] for row in (head, *rows))

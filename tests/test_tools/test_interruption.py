@@ -23,6 +23,8 @@ ARGUMENTS = {
     'tools/data/extract_poses.py': '--from mmpose poses --out out.pkl',
     'tools/data/inspect_annotations.py': 'file.pkl',
     'tools/data/one_shot.py': 'file.pkl out.pkl',
+    'tools/data/export_annotations.py': 'file.pkl out --to cvat',
+    'tools/data/correct_annotations.py': 'file.pkl out.pkl export.json',
     'tools/data/prepare.py': 'mmpose poses out.pkl',
     'tools/demo.py': 'file.pkl --config config.py --checkpoint file.pth --out out',
     'tools/export_onnx.py': 'config.py file.pth --out out.onnx',
