@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mofm.utils.checks import describe, show
+from mofm.utils.checks import describe, show, typed
 from mofm.utils.files import atomic_write
 from mofm.utils.limits import LimitError, exceeds, get_limits
 from mofm.utils.names import NAME, is_name
@@ -158,7 +158,7 @@ def _normalize(data) -> dict[str, Any]:
     if isinstance(data, list):
         data = dict(annotations=data)
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
-        found = show(list(data)) if isinstance(data, dict) else type(data).__name__
+        found = show(list(data)) if isinstance(data, dict) else typed(data)
         raise AnnotationError(f"found {found} at the top level, expected a dict with 'split' and "
                               "'annotations', or a list of annotations")
     if not data['annotations']:
@@ -166,7 +166,7 @@ def _normalize(data) -> dict[str, Any]:
     data = {'split': {}, 'metainfo': {}, **data}
     for key in ('split', 'metainfo'):
         if not isinstance(data[key], dict):
-            raise AnnotationError(f'{key}: found {type(data[key]).__name__}, expected a dict')
+            raise AnnotationError(f'{key}: found {typed(data[key])}, expected a dict')
     names = data['metainfo'].get('classes', [])
     check_names('metainfo.classes', names)
     check_names('split', list(data['split']))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mofm.structures import visible_joints
-from mofm.utils.checks import found_expected, is_int, show
+from mofm.utils.checks import found_expected, is_int, show, typed
 from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
 
@@ -93,7 +93,7 @@ def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
     for name in ('keypoint', 'keypoint_score'):
         value = ann[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'fiu':
-            yield name, getattr(value, 'dtype', type(value).__name__), 'an array of numbers'
+            yield name, typed(value), 'an array of numbers'
 
 
 def _check_track_fields(ann: dict[str, Any]) -> Wrong:
@@ -111,7 +111,7 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
             continue
         value = ann[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in 'iu':
-            yield name, getattr(value, 'dtype', type(value).__name__), 'an array of integers'
+            yield name, typed(value), 'an array of integers'
         if value.shape not in shapes:
             yield name, f'shape {value.shape}', ' or '.join(map(str, shapes))
         if name == 'frame_inds' and (value[0] < 0 or value[-1] >= get_limits().recording
@@ -147,7 +147,7 @@ def _check_poses(ann: dict[str, Any], num_joints: int, dims: int, allow_empty: b
 
 def _check(ann, num_joints, num_classes, allow_empty, dims) -> Wrong:
     if not isinstance(ann, dict):
-        yield 'annotation', type(ann).__name__, 'a dict'
+        yield 'annotation', typed(ann), 'a dict'
     for name in _FIELDS:
         if name not in ann:
             yield name, 'nothing', 'this field'

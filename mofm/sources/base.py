@@ -1,24 +1,29 @@
 """Base classes of readers."""
 import io
 import re
+import sys
+import traceback
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
 from mofm.annotations import AnnotationError, Problem, file_error, validate
 from mofm.structures import LAYOUTS
-from mofm.utils.checks import describe
+from mofm.utils.checks import describe, show
 from mofm.utils.file_tree import FileTree
 from mofm.utils.limits import LimitError, get_limits
-from mofm.utils.untrusted import parse_json, read_npz, to_array, unique
+from mofm.utils.untrusted import decode, parse_json, read_npz, to_array, unique
 
 from .recognition import Sample
 
 Item = tuple[dict, tuple[str, ...]]
+
+#: What the problem of a file says if its reader raised any other error.
+FAULT = 'a fault of the reader, not AnnotationError'
 
 
 class Source:
@@ -256,6 +261,22 @@ class Source:
         except Exception as error:  # malformed text: also recursion and encoding errors
             raise self.error(name, 'file', describe(error), 'a readable JSON file') from None
 
+    def text(self, name: str, content: bytes) -> str:
+        """Decode a text file in UTF-8, with or without a byte order mark, or else in Latin-1.
+
+        Every line ends with a line feed then.
+
+        Raises:
+            AnnotationError: If the file is no text, or in UTF-16.
+        """
+        try:
+            text, encoding = decode(content)
+        except ValueError as error:
+            raise self.error(name, 'file', str(error), 'text in UTF-8') from None
+        if encoding != 'utf-8':
+            self.note(name, f'text is not UTF-8 and read as {encoding}')
+        return text
+
     def array(self, name: str, field: str, values: object,
               shape: tuple[int | None, ...], missing: bool = False) -> np.ndarray:
         """Convert numbers of a parsed file to an array.
@@ -291,8 +312,17 @@ class Source:
             self.note(name, 'NaN is a missing joint')
 
     def table(self, name: str, content: bytes, columns: int,
-              delimiter: str | None = None, missing: bool = False) -> np.ndarray:
+              delimiter: str | None = None, missing: bool = False,
+              header: int = 0) -> np.ndarray:
         """Parse a text file with one row of numbers per line.
+
+        Args:
+            name (str): The native file.
+            content (bytes): Its content, see :meth:`text`.
+            columns (int): Numbers per row.
+            delimiter (str, optional): Between numbers; None for white space.
+            missing (bool): Accept NaN.
+            header (int): Lines at the top that are passed over.
 
         Returns:
             np.ndarray: (N, columns) float64, finite; or NaN if ``missing``, see :meth:`array`.
@@ -303,7 +333,8 @@ class Source:
         try:
             if not content.strip():
                 raise ValueError('no text')
-            rows = np.loadtxt(io.BytesIO(content), delimiter=delimiter, comments=None, ndmin=2)
+            rows = np.loadtxt(io.StringIO(self.text(name, content)), delimiter=delimiter,
+                              comments=None, ndmin=2, skiprows=header)
         except ValueError as error:
             raise self.error(name, 'rows', str(error)[:200],
                              f'{columns} numbers per row') from None
@@ -365,17 +396,34 @@ class Source:
                 try:
                     self.check_path(name, 'file', name)
                     items = list(self.annotations(name, self.load(name)))
-                    for ann, _ in items:
+                    for ann, splits in items:
+                        if isinstance(splits, str) or not all(isinstance(s, str) for s in splits):
+                            raise TypeError(f'splits: found {show(splits)}, expected a tuple of '
+                                            'names')
                         self.check_path(name, 'frame_dir', ann['frame_dir'])
                         problem = self.check(ann, self.tree.where(name))
                         if problem is not None:
                             raise AnnotationError(problem)
                 except AnnotationError as error:
                     self.report(error, 'files')
+                except MemoryError:
+                    raise
+                except Exception as error:  # one file of a reader of others must not end the run
+                    self.report(self._fault(name, error), 'files')
                 else:
                     yield from items
         finally:
             self.tree.close()
+
+    def _fault(self, name: str, error: Exception) -> AnnotationError:
+        """Return the error about an exception that the reader did not foresee, and its line."""
+        frames = traceback.extract_tb(error.__traceback__)
+        module = getattr(sys.modules[type(self).__module__], '__file__', None)
+        frame = [frame for frame in frames if frame.filename == module] or frames
+        where = f'{PurePath(frame[-1].filename).name}, line {frame[-1].lineno}'
+        fault = self.error(name, 'file', f'{describe(error)} in {where}', f'annotations: {FAULT}')
+        fault.__cause__ = error
+        return fault
 
     def __iter__(self) -> Iterator[Item]:
         return self.convert(self.files)

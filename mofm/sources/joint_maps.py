@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mofm.annotations import AnnotationError
 from mofm.structures import LAYOUTS
-from mofm.utils.checks import describe
+from mofm.utils.checks import describe, typed
 from mofm.utils.untrusted import parse_json
 
 _COCO = LAYOUTS['coco17'].joints
@@ -53,7 +53,7 @@ def load_map(path: str | Path) -> dict[str, tuple[str | int, ...]]:
         raise AnnotationError(f'{path}: found {describe(error)}, expected a JSON '
                               f'file with a map or one of {shipped_maps()}') from None
     if not isinstance(data, dict) or not data or not data.keys() <= set(_COCO):
-        found = sorted(data) if isinstance(data, dict) else type(data).__name__
+        found = sorted(data) if isinstance(data, dict) else typed(data)
         raise AnnotationError(f'{path}: found {found}, expected a dict with joints of {_COCO}')
     out = {key: tuple(value) if isinstance(value, list) else (value, )
            for key, value in data.items()}

@@ -48,6 +48,12 @@ def show(value: object) -> str:
     return text if len(text) <= 300 else f'{text[:297]}...'
 
 
+def typed(value: object) -> str:
+    """Format type and value, e.g. ``int -3``, for a message about a value of another type."""
+    text = show(value)
+    return text if value is None or hasattr(value, 'dtype') else f'{type(value).__name__} {text}'
+
+
 def describe(error: Exception) -> str:
     """Format kind and message of an error for another message."""
     return f'{type(error).__name__}: {show(error)}'

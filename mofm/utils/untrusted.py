@@ -33,6 +33,26 @@ def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
     return out
 
 
+def decode(content: bytes) -> tuple[str, str]:
+    """Decode a text in UTF-8, with or without a byte order mark, or else in Latin-1.
+
+    Returns:
+        tuple[str, str]: The text, whose lines end with a line feed, and its encoding.
+
+    Raises:
+        ValueError: If it is no text, or in UTF-16.
+    """
+    if content[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        raise ValueError('text in UTF-16')
+    if b'\0' in content:
+        raise ValueError('bytes that are no text')
+    try:
+        text, encoding = content.decode('utf-8-sig'), 'utf-8'
+    except UnicodeDecodeError:
+        text, encoding = content.decode('latin-1'), 'latin-1'
+    return text.replace('\r\n', '\n').replace('\r', '\n'), encoding
+
+
 def parse_json(content: bytes | str, pairs_hook=None) -> Any:
     """Parse JSON.
 

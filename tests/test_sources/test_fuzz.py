@@ -23,6 +23,7 @@ from scipy.io import loadmat
 from mofm.annotations import AnnotationError, validate
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
+from mofm.sources.base import FAULT
 from tests.test_sources.native_files import SAMPLES, mocap, penn_action, pyskl, stg_nf
 
 #: Damaged folders and damaged zip files of every sample.
@@ -482,6 +483,7 @@ def check(reader, path, kwargs):
     for problem in (error, refused, *(lenient.problems if lenient else ())):
         if problem:
             assert str(path) in str(problem)
+            assert FAULT not in str(problem)  # an exception that the reader did not foresee
             assert len(str(problem)) < 10**4
             str(problem).encode()  # can be printed
     assert time.process_time() - start < 2 * SECONDS

@@ -10,7 +10,7 @@ import pytest
 from mofm.annotations import AnnotationError, load_annotations
 from mofm.registry import SOURCES
 from mofm.sources import prepare as module
-from mofm.sources.base import FolderSource
+from mofm.sources.base import FAULT, FolderSource
 from mofm.sources.prepare import prepare
 from tests.test_sources.kill_prepare import check_kills
 from tests.test_sources.numbers_source import Numbers
@@ -78,6 +78,43 @@ def test_prepare_collects_notes_over_all_parts(tmp_path, workers):
              'the last frame is empty (11 files, e.g. 00.txt)', 'no score (9 files, e.g. 03.txt)']
     for _ in range(2):
         assert prepare(source, tmp_path / 'out.pkl', workers).notes == notes
+
+
+class Careless(Numbers):
+    """A reader of somebody who does not check what files hold."""
+
+    def annotations(self, name, content):
+        if content == b'key':
+            return [({}['keypoints'], ())]
+        if content == b'none':
+            return None
+        if content == b'bytes':
+            content.decode('ascii').encode('latin-1')[99]
+        if content == b'number':
+            return [(5, ())]
+        items = super().annotations(name, content)
+        return [(ann, 'train') for ann, _ in items] if content == b'7' else items
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_prepare_reports_an_unforeseen_exception_and_goes_on(tmp_path, workers):
+    bad = {'02': 'key', '05': 'none', '09': 'bytes', '11': 'number'}
+    path = folder(tmp_path / 'in', 20, **bad)
+    report = prepare(Careless(path), tmp_path / 'out.pkl', workers)
+    assert report.clips == 15
+    assert report.skipped == dict(files=5)
+    assert report.summary() == '15 clips, 172 frames, 5 of 20 files skipped'
+    line = next(i for i, text in enumerate(Path(__file__).read_text().split('\n'), 1)
+                if "{}['keypoints']" in text)
+    found = dict(zip(('02', '05', '06', '09', '11'), report.problems, strict=True))
+    assert found['02'] == (f"{path}:02.txt: file: found KeyError: 'keypoints' in test_prepare.py, "
+                           f'line {line}, expected annotations: {FAULT}')
+    assert "file: found TypeError: splits: found 'train', expected a tuple of names" in found['06']
+    assert "TypeError: 'NoneType' object is not iterable in base.py" in found['05']
+    assert 'IndexError: index out of range in test_prepare.py' in found['09']
+    with pytest.raises(AnnotationError, match=f'02.txt: file: .*{FAULT}') as caught:
+        prepare(Careless(path, strict=True), tmp_path / 'strict.pkl', 0)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize('workers', [0, 2])

@@ -209,7 +209,7 @@ def test_smarthome_clip_without_persons_is_kept(tmp_path):
 GOOD = {'Walk_p03_r00_v00_c03.json': lcr(lcr_frames())}
 BAD = [
     (CLIP, b'', 'file', 'JSON'), (CLIP, b'[' * 10**5, 'file', 'RecursionError'),
-    (CLIP, b'\xff\xfe\x00', 'file', 'JSON'), (CLIP, b'[]', 'frames', 'NoneType'),
+    (CLIP, b'\xff\xfe\x00', 'file', 'JSON'), (CLIP, b'[]', 'frames', 'None'),
     (CLIP, b'{"frames": 3}', 'frames', 'int'), (CLIP, lcr([]), 'frames', 'list'),
     (CLIP, lcr([[]] * 3 + [None]), 'frames', 'per frame'), (CLIP, lcr([[3]]), 'frames', ''),
     (CLIP, lcr([[dict(pose3d=[0] * 39)]]), 'pose2d', 'no numbers'),

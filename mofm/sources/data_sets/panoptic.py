@@ -16,6 +16,7 @@ import numpy as np
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
+from mofm.utils.checks import typed
 
 from ..base import FolderSource, Item
 from ..recognition import Sample
@@ -247,7 +248,7 @@ class Panoptic(FolderSource):
         bodies = scene.get('bodies') if isinstance(scene, dict) else None
         if not isinstance(bodies, list) or not all(
                 isinstance(body, dict) and {'id', 'joints19'} <= body.keys() for body in bodies):
-            raise self.error(name, 'bodies', type(bodies).__name__,
+            raise self.error(name, 'bodies', typed(bodies),
                              "a list of dicts with 'id' and 'joints19'")
         ids = [body['id'] for body in bodies]
         if not all(type(i) is int and 0 <= i < 2**31 for i in ids) or len(set(ids)) < len(ids):
@@ -296,12 +297,12 @@ class Panoptic(FolderSource):
         data = self.json(where, content)
         entries = data.get('cameras') if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(c, dict) for c in entries):
-            raise self.error(where, 'cameras', type(entries).__name__, 'a list of dicts')
+            raise self.error(where, 'cameras', typed(entries), 'a list of dicts')
         by_name = {}
         for entry in entries:
             title = entry.get('name')
             if not isinstance(title, str) or not re.fullmatch(r'[\w-]{1,40}', title):
-                raise self.error(where, 'name', type(title).__name__, 'a camera name')
+                raise self.error(where, 'name', typed(title), 'a camera name')
             if title in by_name:
                 raise self.error(where, 'name', f'{title} twice', 'different names')
             by_name[title] = entry

@@ -18,7 +18,7 @@ from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
-from mofm.utils.checks import describe
+from mofm.utils.checks import describe, typed
 
 from ..base import Item, Source, is_inside
 from ..recognition import Sample
@@ -43,7 +43,7 @@ class _Fields:
 
     def get(self, field: str, default: Any = None):
         if not isinstance(self.values, dict):
-            raise self.error('annotation', type(self.values).__name__, 'a dict')
+            raise self.error('annotation', typed(self.values), 'a dict')
         if field not in self.values and default is None:
             raise self.error(field, 'nothing', 'this field')
         return self.values.get(field, default)
@@ -51,7 +51,7 @@ class _Fields:
     def name(self, field: str) -> str:
         value = self.get(field)
         if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) < 1000:
-            raise self.error(field, type(value).__name__, 'a name')
+            raise self.error(field, typed(value), 'a name')
         if not is_inside(value):
             raise self.error(field, repr(value), 'a path inside the folder')
         return str(value)
@@ -59,7 +59,7 @@ class _Fields:
     def integer(self, field: str, value: Any, low: int) -> int:
         if not isinstance(value, (int, np.integer)) or isinstance(
                 value, bool) or not low <= value < 2**31:
-            raise self.error(field, type(value).__name__, f'an integer >= {low}')
+            raise self.error(field, typed(value), f'an integer >= {low}')
         return int(value)
 
     def header(self, key: str) -> dict:
@@ -71,13 +71,13 @@ class _Fields:
         if isinstance(value, np.ndarray) and value.shape == (2, ):
             value = value.tolist()
         if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise self.error(field, type(value).__name__, 'two positive integers (h, w)')
+            raise self.error(field, typed(value), 'two positive integers (h, w)')
         return tuple(self.integer(field, size, 1) for size in value)
 
     def array(self, field: str, shape: tuple[int | None, ...], kinds: str = 'fiu'):
         value = self.get(field)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
-            raise self.error(field, getattr(value, 'dtype', type(value).__name__),
+            raise self.error(field, typed(value),
                              'an array of numbers')
         if value.ndim != len(shape) or any(n not in (None, m)
                                            for n, m in zip(shape, value.shape, strict=True)):
@@ -175,11 +175,11 @@ def _unpickle(file: _Fields, content: bytes) -> tuple[list, dict[str, list[str]]
     data = _load(file, content)
     data = dict(annotations=data) if isinstance(data, list) else data
     if not isinstance(data, dict) or not isinstance(data.get('annotations'), list):
-        raise file.error('annotations', type(data).__name__,
+        raise file.error('annotations', typed(data),
                          "a list, or a dict with 'split' and 'annotations'")
     annotations, split = data['annotations'], data.get('split', {})
     if not isinstance(split, dict):
-        raise file.error('split', type(split).__name__, 'a dict')
+        raise file.error('split', typed(split), 'a dict')
     splits: dict[str, list[str]] = {}
     for title, ids in split.items():
         ids = ids.ravel().tolist() if isinstance(ids, np.ndarray) else ids
@@ -354,7 +354,7 @@ class Kinetics(Source):
         """Compute the share of frames with a pose above the threshold."""
         counts = fields.get('valid')
         if not isinstance(counts, dict):
-            raise fields.error('valid', type(counts).__name__, 'a dict of counts by threshold')
+            raise fields.error('valid', typed(counts), 'a dict of counts by threshold')
         frames = fields.integer('total_frames', fields.get('total_frames'), 1)
         return fields.integer('valid', counts.get(self.box_thr), 0) / frames
 

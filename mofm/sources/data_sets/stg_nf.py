@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import describe
+from mofm.utils.checks import describe, typed
 from mofm.utils.untrusted import to_array
 
 from ..base import Item, Source
@@ -117,7 +117,7 @@ class TrackedPersons(Source):
     def _parse(self, name, content):
         persons = self.json(name, content)
         if not isinstance(persons, dict) or not all(re.fullmatch(r'\d{1,9}', p) for p in persons):
-            raise self.error(name, 'persons', type(persons).__name__,
+            raise self.error(name, 'persons', typed(persons),
                              'a dict by number of the person')
         if len(set(map(int, persons))) < len(persons):
             raise self.error(name, 'persons', 'a number twice', 'different numbers')

@@ -13,6 +13,7 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
+from mofm.utils.checks import typed
 
 from ..base import Item, Source
 from ..recognition import Sample
@@ -54,7 +55,7 @@ class LCRNetSource(Source):
         frames = data.get('frames') if isinstance(data, dict) else None
         if not isinstance(frames, list) or not frames or not all(
                 isinstance(f, list) and all(isinstance(p, dict) for p in f) for f in frames):
-            raise self.error(name, 'frames', type(frames).__name__,
+            raise self.error(name, 'frames', typed(frames),
                              'a non-empty list of persons per frame')
         found = [(t, i, person.get('pose2d')) for t, persons in enumerate(frames)
                  for i, person in enumerate(persons)]
@@ -145,7 +146,7 @@ class TSU(UntrimmedVideos):
         self.ann_file = f'smarthome_{protocol.upper()}_51.json'
         self.videos = self.json(self.ann_file, self.companion(self.ann_file))
         if not isinstance(self.videos, dict):
-            raise self.error(self.ann_file, 'file', type(self.videos).__name__,
+            raise self.error(self.ann_file, 'file', typed(self.videos),
                              'a dict of videos')
 
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import show
+from mofm.utils.checks import show, typed
 
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
@@ -123,7 +123,7 @@ class AlphaPose(FramePoseSource):
             persons = item.get(field) if isinstance(item, dict) else None
             if isinstance(persons, list) and all(isinstance(p, dict) for p in persons):
                 return [(person.get(joints), None) for person in persons]
-        raise self.error(file, f'image {image[:80]!r}', type(item).__name__,
+        raise self.error(file, f'image {image[:80]!r}', typed(item),
                          f'a dict with a list of persons, one of {list(_FORMS)}')
 
     def _idx(self, file, idx) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import show
+from mofm.utils.checks import show, typed
 
 from ..base import Source
 from ..frame_numbers import frame_numbers
@@ -110,7 +110,7 @@ class MMPoseJSON(FramePoseSource):
         if isinstance(data, dict):
             info, data = data.get('meta_info'), data.get('instance_info')
             if not isinstance(info, dict):
-                raise self.error(name, 'meta_info', type(info).__name__, 'a dict')
+                raise self.error(name, 'meta_info', typed(info), 'a dict')
             first = info.get('frame_offset', 1)
             if type(first) is not int or not 0 <= first < 2**31:
                 raise self.error(name, 'meta_info.frame_offset', show(first), 'a number')

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import show
+from mofm.utils.checks import show, typed
 
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
@@ -81,7 +81,7 @@ class OpenPose(FramePoseSource):
     def _people(self, file, data):
         people = data.get('people') if isinstance(data, dict) else None
         if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
-            raise self.error(file, 'people', type(people).__name__, 'a list of dicts')
+            raise self.error(file, 'people', typed(people), 'a list of dicts')
         return people
 
     def _person_id(self, file, person):
