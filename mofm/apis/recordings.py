@@ -1,8 +1,7 @@
 """Recordings read from annotations, pose files, videos and arrays."""
-import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,30 +18,38 @@ from mofm.annotations import (
     open_arrow,
     validate,
 )
-from mofm.annotations.values import without_nan
+from mofm.annotations.values import (
+    COORDINATES,
+    find_coordinates,
+    find_size_fault,
+    to_pixels,
+    without_nan,
+)
 from mofm.keypoints import resample
 from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
-from mofm.sources import AlphaPose, MMPoseJSON, OpenPose
-from mofm.structures import LAYOUTS, convert, get_layout
+from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
+from mofm.sources.recognition import Match, match, open_source, resolve, samples
+from mofm.structures import LAYOUTS, Layout, convert, get_layout
 from mofm.utils.checks import describe, is_number, require, show
 from mofm.utils.untrusted import open_zip, read_arrays
 
-from .arrays import to_floats
+from .arrays import AXES, find_axes, num_axes, split_scores, to_axes, to_floats
 from .windows import visible
 
-Input = dict | np.ndarray | torch.Tensor | str | Path
+Input = dict | np.ndarray | torch.Tensor | Sequence | str | Path
 Inputs = Input | Sequence[Input] | Iterator[Input]
 
-# Bytes of a JSON file that reveal its kind, and patterns in them.
-_HEAD = 2**16
-_ANNOTATIONS = rb'"(split|annotations|frame_dir|keypoint)"'
-_POSES = ((rb'"(meta_info|instance_info|frame_id|instances|keypoint_scores)"', MMPoseJSON),
-          (rb'"(image_id|bodies)"|AlphaPose', AlphaPose),
-          (rb'"people"', OpenPose))
 _ARRAYS = ('.npy', '.npz')
 _FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
+# Fields of annotations in JSON files, and readers of pickles of annotations.
+_ANNOTATIONS = {'keypoint', 'frame_dir', 'annotations'}
+_PICKLES = ('pyskl', )
+# Images of fewer pixels are a unit.
+_SMALLEST_IMAGE = 16
+_HINT = ('; 3D joints and arrays of other programs are read from files, see source and '
+         'source_options')
 # Four days at 30 frames per second; larger numbers are time stamps.
 _MAX_FRAME = 10**7
 
@@ -83,12 +90,21 @@ class RecordingOptions:
         fps (float, optional): Frames per second of the input. Videos know theirs.
         model_fps (float, optional): Frame rate of the training data, to which keypoints are
             resampled; windows then count its frames. Needs ``fps``.
-        layout (str): Joints of annotations and arrays, one of
-            :data:`mofm.structures.LAYOUTS`. Files of AlphaPose and OpenPose know theirs.
-            Defaults to 'coco17'.
+        layout (str, optional): Joints, one of :data:`mofm.structures.LAYOUTS`. Defaults to
+            'coco17' for annotations and arrays; readers of pose files have their own defaults.
         img_shape (tuple[int, int], optional): Height and width in pixels of inputs without; by
             default the image ends at the last joint.
         split (str, optional): Split of annotation files.
+        source (str): Reader of files of other programs, a source of ``tools/data/prepare.py``.
+            Defaults to 'auto', recognized by the content; annotations, arrays and videos then
+            need none.
+        source_options (Mapping, optional): Options of the reader, as in ``prepare.py``, e.g.
+            ``dict(map='mixamo')``.
+        axes (str, optional): Axes of arrays with four axes, one of
+            :data:`mofm.apis.arrays.AXES`: persons M, frames T, joints V and coordinates C. By
+            default 'MTVC' or 'TMVC' as the numbers tell.
+        coordinates (str, optional): 'pixels', 'unit' (0 to 1 of the image) or 'signed' (-1 to 1)
+            of annotations and arrays, by default as the numbers tell.
         pose_extractor (PoseExtractor, optional): Pose network and person detector for videos, by
             default those of MMPose and MMDetection.
 
@@ -98,9 +114,13 @@ class RecordingOptions:
 
     fps: float | None = None
     model_fps: float | None = None
-    layout: str = 'coco17'
+    layout: str | None = None
     img_shape: tuple[int, int] | None = None
     split: str | None = None
+    source: str = 'auto'
+    source_options: Mapping[str, Any] = field(default_factory=dict)
+    axes: str | None = None
+    coordinates: str | None = None
     pose_extractor: PoseExtractor | None = None
 
     def __post_init__(self):
@@ -108,7 +128,12 @@ class RecordingOptions:
             value = getattr(self, name)
             require(value is None or is_number(value, 0) and value > 0, self, name, value,
                     'a positive number of frames per second')
-        get_layout(self.layout)
+        for name, values in (('axes', AXES), ('coordinates', COORDINATES)):
+            value = getattr(self, name)
+            require(value is None or value in values, self, name, value, f'one of {values}')
+        require(isinstance(self.source_options, Mapping), self, 'source_options',
+                self.source_options, 'a dict')
+        get_layout(self.layout or 'coco17')
 
 
 class RecordingReader:
@@ -122,20 +147,30 @@ class RecordingReader:
 
     Attributes:
         problems (list[Problem]): Reasons of skipped recordings.
+        notes (list[str]): What inputs were taken for.
         count (int): Recordings found, skipped ones included.
     """
 
     def __init__(self, options: RecordingOptions | None = None, to_layout: str = 'coco17',
                  device: str | None = None, progress: bool = False):
-        options = options or RecordingOptions()
-        self.layout, self.to_layout = get_layout(options.layout), get_layout(to_layout)
-        self.fps, self.model_fps = options.fps, options.model_fps
-        self.img_shape, self.split = options.img_shape, options.split
-        self.pose_extractor = options.pose_extractor
+        self.options = options or RecordingOptions()
+        self.layout = get_layout(self.options.layout or 'coco17')
+        self.to_layout = get_layout(to_layout)
+        self.fps, self.model_fps = self.options.fps, self.options.model_fps
+        self.img_shape, self.split = self.options.img_shape, self.options.split
+        self.pose_extractor = self.options.pose_extractor
         self.device = device
         self.progress = progress
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self._noted: set[str] = set()
         self.count = 0
+
+    def note(self, where: str, text: str):
+        """Note what an input was taken for, once for all with the same finding."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.notes.append(f'{where}: {text}')
 
     def report(self, error: AnnotationError, name: str = 'inputs'):
         """Add the reason why a recording is skipped."""
@@ -150,9 +185,9 @@ class RecordingReader:
         Args:
             inputs: An annotation (dict, see :mod:`mofm.annotations.files`; ``frame_dir``,
                 ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` are optional),
-                an array or tensor (T, V, 3) or (M, T, V, 3) with x and y in pixels and score, the
-                path of a file or folder, or a list or an iterator of these. Joints with NaN or a
-                masked number are missing.
+                an array, a tensor or nested lists (T, V, C), (M, T, V, C) or (T, M, V, C) with x,
+                y and optionally score, the path of a file, a folder or an archive, or a list or
+                an iterator of these. Joints with NaN or a masked number are missing.
 
         Yields:
             Recording: With a visible person. Persons of a video are consecutive, in iterators and
@@ -162,7 +197,7 @@ class RecordingReader:
         if isinstance(inputs, Iterator):
             items = enumerate(inputs)
         else:
-            items = _by_video(inputs if isinstance(inputs, (list, tuple)) else [inputs])
+            items = _by_video(self._listed(inputs))
         for index, item in items:
             if isinstance(item, (str, Path)):
                 yield from self._path(Path(item), index)
@@ -170,11 +205,24 @@ class RecordingReader:
                 yield from self._one(item, self.layout.name, 'inputs', index,
                                      f'recording_{index}', self.fps)
 
+    def _listed(self, inputs) -> Sequence:
+        """Return the recordings of the caller; nested lists of three axes are one."""
+        count = num_axes(inputs)
+        if not isinstance(inputs, (list, tuple)) or count in (2, 3) or (
+                count == 4 and (self.options.axes or num_axes(inputs[0]) == 2)):
+            return [inputs]
+        if count == 4 and isinstance(inputs[0], (list, tuple)):
+            self.note('inputs', f'{len(inputs)} nested lists are as many recordings; pass an '
+                      'array or set axes for several persons')
+        return inputs
+
     def _one(self, item, layout, file, index, name, fps, group=None) -> Iterator[Recording]:
         """Read the recording of one annotation or array, unless it is invalid."""
         self.count += 1
         try:
             ann = self._annotation(item, layout, file, index, name)
+            if fps is None and is_number(ann.get('fps'), 1e-3):
+                fps = float(ann['fps'])
             yield self._resampled(ann, fps, group, file, index)
         except AnnotationError as error:
             self.report(error, file)
@@ -182,26 +230,27 @@ class RecordingReader:
     def _annotation(self, item, layout, file, index, name) -> dict:
         """Make a valid annotation in the layout of the model."""
         problem = partial(file_error, file, index=index)
-        if isinstance(item, (np.ndarray, torch.Tensor)):
-            item = _floats(problem, 'array', item, lambda shape: len(shape) in (3, 4)
-                           and shape[-1] == 3, '(T, V, 3) or (M, T, V, 3): x, y and score')
-            item = item if item.ndim == 4 else item[None]
-            item = dict(keypoint=item[..., :2], keypoint_score=item[..., 2])
+        if isinstance(item, (np.ndarray, torch.Tensor, list, tuple)):
+            item = self._array(problem, item, get_layout(layout), file)
         if not isinstance(item, dict):
             raise problem('input', type(item).__name__, 'an annotation, an array or a path')
         keypoint = _floats(problem, 'keypoint', item.get('keypoint'), lambda shape:
-                           len(shape) == 4 and shape[-1] == 2, '(persons, frames, joints, 2)')
+                           len(shape) in (3, 4) and shape[-1] == 2,
+                           '(persons, frames, joints, 2) or (frames, joints, 2)' + _HINT * (
+                               getattr(item.get('keypoint'), 'ndim', 0) == 4))
+        single, keypoint = keypoint.ndim == 3, keypoint[None] if keypoint.ndim == 3 else keypoint
         item = dict(item, keypoint=keypoint)
         if 'keypoint_score' in item:
+            shape = keypoint.shape[single:3]
             item['keypoint_score'] = _floats(
                 problem, 'keypoint_score', item['keypoint_score'],
-                lambda shape: shape == keypoint.shape[:3], f'{keypoint.shape[:3]}')
+                lambda found: found == shape, f'{shape}').reshape(keypoint.shape[:3])
         joints, expected = keypoint.shape[2], LAYOUTS[layout].num_joints
         if joints != expected:
             others = [other.name for other in LAYOUTS.values() if other.num_joints == joints]
             raise problem('keypoint', f'{joints} joints', f'the {expected} of layout {layout!r}; '
                           f'set layout to one of {others or sorted(LAYOUTS)}')
-        ann = self._complete(item, name)
+        ann = self._complete(item, name, problem, file)
         wrong = validate(ann, expected, None, True, file, index)
         if wrong is not None:
             raise AnnotationError(wrong)
@@ -212,18 +261,82 @@ class RecordingReader:
                           f'at least one visible joint of {self.to_layout.name!r}')
         return ann
 
-    def _complete(self, item, name) -> dict:
-        """Add missing fields to an annotation and remove NaN."""
+    def _array(self, problem: Callable, value: Any, layout: Layout, file: str) -> dict:
+        """Convert an array of a caller or a file to keypoints and scores of persons."""
+        shapes = ('(T, V, C), (M, T, V, C) or (T, M, V, C) of V joints with C values: x, y and '
+                  'optionally score')
+        array = _floats(problem, 'array', value, lambda shape: len(shape) > 1, shapes)
+        found = f'{array.dtype} of shape {array.shape}'
+        if array.ndim == 2 and array.shape[1] in (2 * layout.num_joints, 3 * layout.num_joints):
+            raise problem('array', found, f'{shapes}; if a row is a frame with x, y of one joint '
+                          f'after the other: array.reshape({len(array)}, {layout.num_joints}, '
+                          f'{array.shape[1] // layout.num_joints})')
+        axes = self.options.axes
+        if array.ndim == 4 and axes is not None:
+            array = to_axes(array, axes)
+        if array.ndim not in (3, 4) or array.shape[-1] not in (2, 3):
+            raise problem('array', found, shapes + _HINT)
+        if array.ndim == 4 and axes is None and array.size:
+            axes, reason = find_axes(array, layout)
+            if axes is None:
+                raise problem('array', f'{found}, which may be {reason}',
+                              f'axes, one of {", ".join(AXES)}')
+            if min(array.shape[:2]) > 1 or axes != 'MTVC':
+                self.note(file, f'array of shape {array.shape} is {axes}: {reason}')
+            array = to_axes(array, axes)
+        try:
+            keypoint, score = split_scores(array)
+        except ValueError as error:
+            raise problem('array', error, 'scores' + _HINT) from None
+        return dict(keypoint=keypoint, keypoint_score=score.reshape(keypoint.shape[:-1]))
+
+    def _complete(self, item, name, problem, file) -> dict:
+        """Add missing fields to an annotation, remove NaN and convert coordinates to pixels."""
         shape = item['keypoint'].shape
         ann = dict(dict(frame_dir=item.get('filename', name), label=0, total_frames=shape[1],
                         keypoint_score=np.ones(shape[:3], np.float32)), **item)
         ann['keypoint'], ann['keypoint_score'] = without_nan(ann['keypoint'],
                                                              ann['keypoint_score'])
-        if 'img_shape' not in item:
+        size = item.get('img_shape', self.img_shape)
+        is_size = isinstance(size, (tuple, list, np.ndarray)) and len(size) == 2 and all(
+            is_number(side, 1) for side in size)
+        if (size is None or is_size) and np.isfinite(ann['keypoint']).all():
+            self._to_pixels(ann, size, problem, file)
+        if size is None:
             end = ann['keypoint'].max((0, 1, 2), initial=1)
-            ann['img_shape'] = self.img_shape or tuple(
-                np.ceil(end[::-1].astype(float)).clip(max=2**31).astype(int).tolist())
-        return ann
+            size = tuple(np.ceil(end[::-1].astype(float)).clip(max=2**31).astype(int).tolist())
+        return dict(ann, img_shape=size)
+
+    def _to_pixels(self, ann, size, problem, file):
+        """Convert coordinates to pixels and check that they fit the image, if its size is known.
+
+        Raises:
+            AnnotationError: If they need its size, or have height and width swapped.
+        """
+        keypoint, score = ann['keypoint'], ann['keypoint_score']
+        kind = self.options.coordinates or find_coordinates(keypoint, score)
+        if size is not None and max(size) <= _SMALLEST_IMAGE:
+            kind = self.options.coordinates or 'pixels'  # of an image in its own unit
+        if kind == 'unclear':
+            raise problem('keypoint', _range(keypoint), "pixels, or coordinates='unit' for 0 to 1 "
+                          "of the image, 'signed' for -1 to 1, and img_shape" + _HINT)
+        if kind != 'pixels':
+            if size is None:
+                raise problem('img_shape', f'nothing, and coordinates {_range(keypoint)}',
+                              'pixels, or img_shape, the height and width to scale them with'
+                              + _HINT)
+            there = keypoint.any(-1, keepdims=True)
+            keypoint = np.where(there, to_pixels(keypoint, kind, size), 0).astype(np.float32)
+            ann['keypoint'] = keypoint
+            self.note(file, f'coordinates are {dict(unit="0 to 1", signed="-1 to 1")[kind]} of an '
+                      f'image of height {size[0]} and width {size[1]}')
+        fault = size is not None and find_size_fault(keypoint, score, size)
+        if fault:
+            found, swapped = fault
+            if swapped:
+                raise problem('img_shape', found, f'{tuple(size)[::-1]}, as all fit if height and '
+                              'width are swapped')
+            self.note(file, found)
 
     def _resampled(self, ann, fps, group, file, index) -> Recording:
         """Resample an annotation to the frame rate of the model."""
@@ -239,40 +352,39 @@ class RecordingReader:
         return Recording(ann if ratio == 1 else resample(ann, ratio), video, last + 1, fps, ratio)
 
     def _path(self, path: Path, index: int) -> Iterator[Recording]:
-        """Read the recordings of a file or folder."""
+        """Read the recordings of a file, a folder or an archive."""
+        suffix = path.suffix.lower()
         try:
-            if path.is_dir():
-                yield from self._folder(path, index)
-            elif path.suffix.lower() in VIDEOS | IMAGES:
-                yield from self._videos(path, index)
-            elif not path.is_file():
+            if not path.exists():
                 raise file_error(path, 'file', 'no such file or folder',
                                  'annotations, poses, arrays or a video')
-            elif path.suffix == '.json' and not _holds(path, _ANNOTATIONS):
-                yield from self._poses(path, [path], index)
-            elif path.suffix == '.npy' or path.suffix == '.npz' and not _is_schema(path):
+            if self.options.source != 'auto':
+                yield from self._poses(path, index)
+            elif path.is_dir():
+                yield from self._folder(path, index)
+            elif suffix in VIDEOS | IMAGES:
+                yield from self._videos(path, index)
+            elif suffix == '.npy' or suffix == '.npz' and not _is_schema(path):
                 yield from self._arrays(path, index)
-            elif path.suffix in _FILES:
+            elif suffix in _FILES and _is_annotation_file(path):
                 yield from self._annotations(path, index)
             else:
-                raise file_error(path, 'file', f'suffix {path.suffix!r}',
-                                 f'one of {sorted({*_FILES, *VIDEOS})}')
+                yield from self._poses(path, index)
         except AnnotationError as error:
             self.count += 1
             self.report(error, str(path))
 
     def _folder(self, path, index):
-        files = sorted(f for f in path.rglob('*') if f.is_file() and not f.name.startswith('.'))
-        poses = [f for f in files if f.suffix == '.json']
-        if poses and not _holds(poses[0], _ANNOTATIONS):
-            yield from self._poses(path, poses, index)
+        files = sorted(f for f in path.rglob('*') if f.is_file() and not any(
+            part.startswith('.') for part in f.relative_to(path).parts))
+        if _matches(path):
+            yield from self._poses(path, index)
         elif any(f.suffix.lower() in VIDEOS | IMAGES for f in files):
             yield from self._videos(path, index)
         else:
-            files = [f for f in files if f.suffix in _FILES]
+            files = [f for f in files if f.suffix.lower() in _FILES]
             if not files:
-                raise file_error(path, 'folder', 'no readable file',
-                                 f'annotations, poses or arrays ({", ".join(_FILES)}) or videos')
+                resolve(path)  # says what is there
             for file in files:
                 yield from self._path(file, index)
 
@@ -308,21 +420,25 @@ class RecordingReader:
             name = path.stem if len(arrays) == 1 else f'{path.stem}/{key}'
             yield from self._one(array, self.layout.name, str(path), None, name, self.fps, index)
 
-    def _poses(self, path, files, index):
-        """Read files of a pose estimator."""
-        for file in files:
-            reader = next((reader for head, reader in _POSES if _holds(file, head)), None)
-            if reader is not None:
-                break
-        else:
-            raise file_error(path, 'file', 'JSON of another kind', 'annotations, or poses of '
-                             'AlphaPose, OpenPose or MMPose')
-        options: dict[str, Any] = dict(to_layout=self.to_layout.name)
-        if reader is MMPoseJSON and self.layout.name != 'coco17':
-            options['layout'] = self.layout.name
-        source = reader(path, img_shape=self.img_shape, **options)
-        for ann, _ in source:
-            yield from self._one(ann, self.to_layout.name, str(path), None, '', self.fps, index)
+    def _poses(self, path, index):
+        """Read files of other programs."""
+        options = self.options
+        source, said = open_source(path, options.source, options.source_options, dict(
+            layout=options.layout, img_shape=self.img_shape, coordinates=options.coordinates))
+        self.notes.append(f'{path}: read as {said}')
+        layout = source.out_layout
+        if isinstance(source, FramePoseSource):
+            source.to_layout, layout = self.to_layout, self.to_layout.name
+        if isinstance(source, Source3D):
+            self.note(str(path), f'3D joints, seen by {source.views} virtual camera'
+                      + 's' * (source.views > 1))
+        try:
+            for ann, _ in source:
+                yield from self._one(ann, layout, str(path), None, '', self.fps, index)
+        finally:
+            for text, (first, count) in source.notes.items():
+                self.notes.append(f'{source.tree.where(first)}: {text}'
+                                  + f' ({count} files)' * (count > 1))
         self.count += len(source.problems)
         for error in source.problems:
             self.report(error, str(path))
@@ -376,10 +492,31 @@ def _by_video(items: Sequence) -> list[tuple[int, object]]:
     return sorted(enumerate(items), key=place)
 
 
-def _holds(path: Path, pattern: bytes) -> bool:
-    """Return whether the beginning of a file contains a pattern."""
-    with open(path, 'rb') as f:
-        return re.search(pattern, f.read(_HEAD)) is not None
+def _range(keypoint: np.ndarray) -> str:
+    points = keypoint[keypoint.any(-1)]
+    return f'from {points.min():.3g} to {points.max():.3g}'
+
+
+def _matches(path: Path) -> list[Match]:
+    """Find readers of a path, besides those of annotations and arrays."""
+    try:
+        files = [sample for sample in samples(path) if sample.suffix not in _ARRAYS]
+    except Exception:  # archives raise many kinds; the reader reports them
+        return []
+    return [one for one in match(files) if one.source not in _PICKLES]
+
+
+def _is_annotation_file(path: Path) -> bool:
+    """Return whether a file is one of annotations."""
+    if path.suffix.lower() in ('.arrow', '.npz'):
+        return True
+    if _matches(path):
+        return False
+    sample, = samples(path)
+    if path.suffix.lower() == '.pkl':
+        return sample.json is None
+    data = sample.json[0] if isinstance(sample.json, list) and sample.json else sample.json
+    return isinstance(data, dict) and bool(_ANNOTATIONS & data.keys())
 
 
 def _is_schema(path: Path) -> bool:

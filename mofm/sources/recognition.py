@@ -3,7 +3,8 @@
 import io
 import re
 import zipfile
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path, PurePosixPath
@@ -218,17 +219,67 @@ def resolve(path: str | Path) -> Match:
         return matches[0]
     if matches:
         kind = 'kinds' if len({one.names for one in matches}) > 1 else 'readers'
-        raise AnnotationError('\n  '.join([
-            f'{path}: found files of several {kind}, expected the name of one as source:',
+        raise file_error(path, 'format', f'files of several {kind}', '\n  '.join([
+            'the name of one as source:',
             *(f'{one}' + f', e.g. {one.file}' * bool(one.file) for one in matches)]))
     found = [(f'{sample.name}: ' if sample.name else '') + sample.describe()
              for sample in files[:_SHOWN]] + ['...'] * (len(files) > _SHOWN)
     fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
     what = ('readers of this suffix, which may be named as source: ' if fitting else 'one of ')
-    raise AnnotationError(
-        f'{path}: found {"; ".join(found) or "no file"}, '
-        f'expected files that a reader recognizes; {what}'
-        f'{", ".join(fitting or sorted(SOURCES.module_dict))}')
+    raise file_error(path, 'format', '; '.join(found) or 'no file', 'files that a reader '
+                     f'recognizes; {what}{", ".join(fitting or sorted(SOURCES.module_dict))}')
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str):
+        raise ValueError(message)
+
+
+def open_source(path: str | Path, source: str = 'auto', options: Mapping[str, Any] | None = None,
+                defaults: Mapping[str, Any] | None = None):
+    """Build the reader of a path.
+
+    Args:
+        path (str or Path): A folder, an archive, or a file.
+        source (str): One of :data:`mofm.registry.SOURCES`, or 'auto', see :func:`resolve`.
+        options (Mapping, optional): Options of the reader in ``tools/data/prepare.py``, e.g.
+            ``dict(map='mixamo', unit=.01)``.
+        defaults (Mapping, optional): Options that are used if the reader has them.
+
+    Returns:
+        tuple[Source, str]: The reader, and what the path was taken for.
+
+    Raises:
+        AnnotationError: See :func:`resolve` and the class, and about wrong or missing options.
+    """
+    found = resolve(path) if source == 'auto' else None
+    name, said = (found.source, str(found)) if found else (source, source)
+    if name not in SOURCES.module_dict:
+        raise AnnotationError(f'source: found {name!r}, expected auto or one of '
+                              f'{", ".join(sorted(SOURCES.module_dict))}')
+    reader, parser = SOURCES.module_dict[name], _Parser(add_help=False, allow_abbrev=False)
+    reader.add_options(parser)
+    known = parser._option_string_actions  # noqa: SLF001
+    given = dict(options or {})
+    given = {key: value for key, value in (defaults or {}).items()
+             if _flag(key) in known and not (key == 'layout' and 'map' in given)} | given
+    words: list[str] = []
+    for key, value in given.items():
+        if isinstance(value, (list, tuple)):
+            words += [_flag(key), *map(str, value)]
+        elif value is not None and value is not False:
+            words.append(_flag(key) if value is True else f'{_flag(key)}={value}')
+    try:
+        return reader.from_options(path, **vars(parser.parse_args(words))), said
+    except AnnotationError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise file_error(path, 'source_options', f'{show(dict(options or {}))} for {said}',
+                         f'options as of prepare.py {name} --help: {error}') from None
+
+
+def _flag(option: str) -> str:
+    return '--' + str(option).replace('_', '-')
 
 
 def _suffixes(reader) -> tuple[str, ...]:

@@ -492,8 +492,10 @@ BAD = {
     'no_frames': (np.zeros((0, 17, 3)), 'total_frames: found 0, expected at least one'),
     'order': (array(frame_inds=np.array([0, 2, 1, 3])), 'frame_inds: found .*unsorted'),
     'time_stamps': (array(frame_inds=np.arange(4) + 10**8), 'frame_inds: found .*too large'),
-    'two_axes': (np.ones((4, 17)), r'array: found float64 of shape \(4, 17\).*\(T, V, 3\)'),
-    'coordinates': (np.ones((4, 17, 2)), r'array: found float64 of shape \(4, 17, 2\)'),
+    'two_axes': (np.ones((4, 17)), r'array: found float64 of shape \(4, 17\).*\(T, V, C\)'),
+    'flat': (np.ones((4, 34)), r'array: found float64 of shape \(4, 34\).*reshape\(4, 17, 2\)'),
+    'four_values': (np.ones((4, 17, 4)), r'array: found float64 of shape \(4, 17, 4\)'),
+    'unit': (np.full((4, 17, 2), .7), 'img_shape: found nothing, and coordinates from 0.7 to 0.7'),
     'texts': (np.full((4, 17, 3), 'a'), 'array: found <U1'),
     'joints': (np.ones((4, 18, 3)), "18 joints.*of layout 'coco17'.*coco18"),
     'scores': (array(keypoint_score=np.ones((1, 4, 16))),
@@ -570,13 +572,13 @@ def test_threads_that_share_an_inferencer_get_results_and_problems_of_serial_cal
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), [
-    ('a.json', '{"a": [1]}', 'JSON of another kind'),
+    ('a.json', '{"a": [1]}', r"format: found a JSON object with \['a'\], expected files that"),
     ('a.json', '[{"image_id": "1.jpg", "keypoints": [1, 2]}]', 'keypoints: found'),
     ('a.json', '{"annotations": []}', 'found no annotations'),
     ('a.npy', 'nothing', 'arrays in the .npy or .npz format'),
     ('a.npz', 'nothing', 'arrays in the .npy or .npz format'),
     ('a.pkl', 'nothing', 'cannot be read'),
-    ('a.txt', 'nothing', "suffix '.txt', expected one of")])
+    ('a.txt', 'nothing', "format: found text 'nothing', expected")])
 def test_inferencer_names_bad_files(inferencer, tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(AnnotationError, match=message):
@@ -592,7 +594,7 @@ def test_inferencer_does_not_unpickle_arrays_of_objects(inferencer, tmp_path):
 def test_inferencer_names_empty_lists_and_folders(inferencer, tmp_path):
     with pytest.raises(ValueError, match='found no recording'):
         inferencer('action')([], **QUIET)
-    with pytest.raises(ValueError, match='no readable file'):
+    with pytest.raises(ValueError, match='format: found no file'):
         inferencer('action')(tmp_path, **QUIET)
 
 

@@ -29,14 +29,15 @@ def test_auto_names_what_it_found_and_runs_with_the_options_of_the_source(auto, 
 
 
 def test_auto_names_the_missing_option_of_the_source_and_shows_its_help(tmp_path):
-    file = write(tmp_path, {'a.bvh': mocap.bvh()}) / 'a.bvh'
+    file, = (write(tmp_path, SAMPLES['kinetics'][1]) / name for name in SAMPLES['kinetics'][1]
+             if '/' not in name)
     done = prepare('auto', file, tmp_path / 'a.pkl')
     assert done.returncode == 2
-    assert 'recognized bvh (BVH): text that begins with HIERARCHY' in done.stdout
-    assert '--map' in done.stderr.splitlines()[-1]
+    assert 'recognized kinetics (Kinetics): a pickle of annotations with' in done.stdout
+    assert done.stderr.splitlines()[-1].endswith('are required: --skeletons')
     shown = prepare('auto', file, '--help').stdout
-    assert 'recognized bvh' in shown
-    assert '--unit' in shown
+    assert 'recognized kinetics' in shown
+    assert '--valid-ratio' in shown
 
 
 def test_auto_lists_sources_that_fit_where_the_user_has_to_choose(tmp_path):
