@@ -8,10 +8,11 @@ from .schema import (
     Problem,
     complete_3d,
     file_error,
+    person_ids,
     summarize,
     validate,
 )
 
 __all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'check_names',
            'complete_3d', 'dump_annotations', 'file_error', 'load_annotations', 'open_arrow',
-           'summarize', 'validate']
+           'person_ids', 'summarize', 'validate']

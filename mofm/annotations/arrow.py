@@ -18,14 +18,17 @@ from mofm.utils.limits import get_limits
 from mofm.utils.names import is_name
 from mofm.utils.untrusted import parse_json
 
-from .schema import file_error
+from .schema import MAX_FPS, file_error
 from .values import MAX_COORDINATE, MAX_SCORE, MAX_SIZES, within
 
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
 _LISTS = dict(keypoint='float16', keypoint_score='float16', frame_inds='int32',
-              frame_label='int32', segments='int32')
-_OPTIONAL = ('clip', 'track_id', 'frame_inds', 'frame_label', 'segments')
+              frame_label='int32', segments='int32', box='float16', track_ids='int64')
+_OPTIONAL = ('clip', 'track_id', 'frame_inds', 'frame_label', 'segments', 'box', 'track_ids',
+             'fps')
+# Columns that files of earlier versions lack.
+_LATER = ('fps', 'box', 'track_ids')
 _BATCH = 2**22  # coordinates that complete a record batch
 _ROWS = 2**13
 
@@ -44,6 +47,7 @@ def _schema(metainfo: dict):
     texts = [('frame_dir', pa.string()), ('clip', pa.string()), ('track_id', pa.int64()),
              ('split', pa.list_(pa.string()))]
     scalars = [(name, getattr(pa, kind)()) for name, kind in _SCALARS.items()]
+    scalars.append(('fps', pa.float64()))
     lists = [(name, pa.list_(getattr(pa, kind)())) for name, kind in _LISTS.items()]
     return pa.schema(texts + scalars + lists, metadata={'mofm': json.dumps(metainfo)})
 
@@ -74,7 +78,9 @@ class ArrowWriter:
         """
         keypoint, score = ann['keypoint'], ann['keypoint_score']
         row = {name: ann.get(name) for name in ('frame_dir', 'clip', 'track_id', 'label',
-                                                'total_frames')}
+                                                'total_frames', 'fps')}
+        if isinstance(row['track_id'], np.ndarray):
+            ann, row['track_id'] = dict(ann, track_ids=row['track_id']), None
         row.update({name: _to_type(ann, name) for name in _LISTS})
         row.update(split=list(splits), num_person=len(keypoint),
                    num_joints=keypoint.shape[2] if keypoint.ndim == 4 else 0,
@@ -151,7 +157,7 @@ class ArrowFile:
             where = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
             for row in np.unique(np.searchsorted(offsets, where, 'right') - 1).tolist():
                 self.problems[int(first) + row] = name, 'a null among the numbers', 'numbers'
-            if not name.startswith('keypoint'):  # else NaN
+            if _LISTS[name] != 'float16':  # else NaN
                 values = values.fill_null(0)
         return offsets, values.to_numpy(zero_copy_only=False)
 
@@ -217,6 +223,9 @@ class ArrowFile:
         mask |= self._largest('keypoint') > limit.astype(np.float16).view(np.int16)
         mask |= self._largest('keypoint_score') > np.float16(MAX_SCORE).view(np.int16)
         mask |= self._lengths['segments'] > 0
+        boxes, ids = self._lengths['box'], self._lengths['track_ids']
+        mask |= (boxes > 0) & (boxes != 4. * persons * frames) | (ids > 0) & (ids != persons)
+        mask |= self._largest('box') > np.float16(MAX_COORDINATE).view(np.int16)
         inds, labels = self._lengths['frame_inds'], self._lengths['frame_label']
         mask |= (inds > 0) & (inds != frames)
         mask |= (labels > 0) & (labels != frames) & (labels != persons * frames)
@@ -229,6 +238,16 @@ class ArrowFile:
             wrong = np.r_[np.setdiff1d(wrong, offsets),
                           np.flatnonzero((values < 0) | (values >= most))]
             part[np.searchsorted(offsets, wrong, 'right') - 1] = True
+            offsets, values = lists['box']
+            if (offsets % 4).any():
+                part |= np.diff(offsets) > 0
+            else:
+                corners = values[:offsets[-1]].reshape(-1, 4)
+                wrong = np.flatnonzero((corners[:, 2:] < corners[:, :2]).any(1))
+                part[np.searchsorted(offsets, 4 * wrong, 'right') - 1] = True
+            if 'fps' in optional:
+                fps = optional['fps'].fill_null(1).to_numpy(zero_copy_only=False)
+                part |= ~((fps > 0) & (fps < MAX_FPS))
             if 'track_id' in optional:
                 part |= optional['track_id'].is_valid().to_numpy(zero_copy_only=False) & (
                     persons[first:first + len(ids)] > 1)
@@ -292,8 +311,11 @@ class ArrowFile:
             value = column[i]
             if value.is_valid:
                 ann[name] = _cut(lists[name], i) if name in lists else value.as_py()
-        for name, shape in (('frame_label', (persons, frames)), ('segments', (-1, 3))):
-            if name in ann and (name == 'segments' or len(ann[name]) != frames):
+        if 'track_ids' in ann:
+            ann['track_id'] = ann.pop('track_ids')
+        for name, shape in (('frame_label', (persons, frames)), ('segments', (-1, 3)),
+                            ('box', (persons, frames, 4))):
+            if name in ann and (name != 'frame_label' or len(ann[name]) != frames):
                 with suppress(ValueError):  # of another length
                     ann[name] = ann[name].reshape(shape)
         return ann
@@ -311,6 +333,11 @@ def _read_batches(path):
     file.seek(len('ARROW1\0\0'))  # a stream of messages, which are looked at before they are read
     messages = pa.ipc.MessageReader.open_stream(file.read_buffer())
     schema, expected = pa.ipc.read_schema(messages.read_next_message()), _schema({})
+    later = [name for name in _LATER if name not in schema.names]
+    if later == [*_LATER]:
+        expected = pa.schema([field for field in expected if field.name not in later])
+    else:
+        later = []
     if not schema.equals(expected):
         raise ValueError(f'found columns {show(schema.names)}, expected {expected.names} with '
                          'their types')
@@ -320,6 +347,9 @@ def _read_batches(path):
             raise ValueError(f'found a compressed {message.type}, expected plain record batches')
         batches.append(pa.ipc.read_record_batch(message, schema))
         batches[-1].validate(full=True)
+        for name in later:
+            batches[-1] = batches[-1].append_column(
+                name, pa.nulls(batches[-1].num_rows, _schema({}).field(name).type))
     if len(batches) != count:
         raise ValueError(f'found {len(batches)} record batches, expected {count}')
     metainfo = parse_json((schema.metadata or {}).get(b'mofm', b'{}'))

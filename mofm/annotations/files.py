@@ -4,7 +4,8 @@ There are four formats. ``.pkl`` is that of published files, ``.arrow`` that of 
 (:mod:`mofm.annotations.arrow`). ``.json`` is ``.pkl`` with nested lists. ``.npz`` is columnar, N
 clips with P = sum(M * T) concatenated person-frames: ``keypoint`` (P, V, 2), ``keypoint_score``
 (P, V), ``num_person``, ``total_frames``, ``label``, ``frame_dir`` (N,), ``img_shape`` (N, 2),
-``split.<name>`` (IDs) and ``metainfo`` (JSON text).
+``split.<name>`` (IDs) and ``metainfo`` (JSON text). ``fps`` (N,) is NaN and ``box`` (P, 4) too
+where an annotation has none; ``track_id`` (sum(M),) counts where ``tracked`` (N,).
 """
 import json
 import os
@@ -38,7 +39,7 @@ def _read_pkl(path):
 def _read_json(path):
     data = parse_json(Path(path).read_text(encoding='utf-8'))
     annotations = data['annotations'] if isinstance(data, dict) else data
-    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32,
+    dtypes = dict(keypoint=np.float32, keypoint_score=np.float32, box=np.float32,
                   **dict.fromkeys(TRACK_ARRAYS))
     for ann in annotations:
         for name in dtypes.keys() & ann if isinstance(ann, dict) else ():
@@ -46,6 +47,9 @@ def _read_json(path):
                 ann[name] = to_array(ann[name], dtypes[name])
                 if name == 'segments' and not ann[name].size:
                     ann[name] = np.zeros((0, 3), np.int64)
+        if isinstance(ann, dict) and isinstance(ann.get('track_id'), list):
+            with suppress(ValueError, TypeError, OverflowError):
+                ann['track_id'] = to_array(ann['track_id'], None if ann['track_id'] else np.int64)
     return data
 
 
@@ -72,8 +76,27 @@ def _read_npz(path):
     if start != len(keypoint) or start != len(score):
         raise AnnotationError(f'keypoint has {len(keypoint)} and keypoint_score {len(score)} '
                               f'person-frames, num_person * total_frames sums to {start}')
+    _add_optional(data, annotations)
     split = {name[6:]: ids.tolist() for name, ids in data.items() if name.startswith('split.')}
     return dict(split=split, annotations=annotations, metainfo=parse_json(str(data['metainfo'])))
+
+
+def _add_optional(data, annotations):
+    """Add the columns of ``.npz`` files that not all annotations have."""
+    persons = np.cumsum([0, *(len(ann['keypoint']) for ann in annotations)])
+    poses = np.cumsum([0, *(ann['keypoint'][..., 0, 0].size for ann in annotations)])
+    for name, shape in (('fps', (len(annotations), )), ('track_id', persons[-1:]),
+                        ('tracked', (len(annotations), )), ('box', (poses[-1], 4))):
+        if name in data and data[name].shape != tuple(shape):
+            raise AnnotationError(f'{name}: found shape {data[name].shape}, expected {shape}')
+    tracked = data.get('tracked', np.zeros(len(annotations)))
+    for i, ann in enumerate(annotations):
+        if 'fps' in data and not np.isnan(data['fps'][i]):
+            ann['fps'] = data['fps'][i].item()
+        if 'track_id' in data and tracked[i]:
+            ann['track_id'] = data['track_id'][persons[i]:persons[i + 1]]
+        if 'box' in data and not np.isnan(data['box'][poses[i]:poses[i + 1]]).all():
+            ann['box'] = data['box'][poses[i]:poses[i + 1]].reshape(*ann['keypoint'].shape[:2], 4)
 
 
 def open_arrow(path: str | os.PathLike) -> ArrowFile:
@@ -200,13 +223,24 @@ def _write_json(data, f):
 
 def _write_npz(data, f):
     anns = data['annotations']
-    if any({'clip', 'track_id', *TRACK_ARRAYS} & ann.keys() for ann in anns):
+    if any({'clip', *TRACK_ARRAYS} & ann.keys() or np.ndim(ann.get('track_id', [])) != 1
+           for ann in anns):
         raise AnnotationError('.npz does not support tracks; write .pkl or .json')
     columns = {name: np.array([a[name] for a in anns]) for name in _COLUMNS[:-1]}
     columns['num_person'] = np.array([len(a['keypoint']) for a in anns])
     for name in ('keypoint', 'keypoint_score'):
         columns[name] = np.concatenate([a[name].reshape(-1, *a[name].shape[2:]) for a in anns])
     columns.update({f'split.{name}': np.array(ids, str) for name, ids in data['split'].items()})
+    if any('fps' in ann for ann in anns):
+        columns['fps'] = np.array([ann.get('fps', np.nan) for ann in anns], np.float64)
+    if any('track_id' in ann for ann in anns):
+        columns['tracked'] = np.array(['track_id' in ann for ann in anns])
+        columns['track_id'] = np.concatenate([
+            ann.get('track_id', np.zeros(len(ann['keypoint']), np.int64)) for ann in anns])
+    if any('box' in ann for ann in anns):
+        columns['box'] = np.concatenate([
+            ann['box'].reshape(-1, 4) if 'box' in ann else
+            np.full((ann['keypoint'][..., 0, 0].size, 4), np.nan) for ann in anns])
     np.savez_compressed(f, metainfo=json.dumps(data.get('metainfo', {})), **columns)
 
 
@@ -228,7 +262,8 @@ def dump_annotations(data: dict[str, Any], path: str | os.PathLike) -> None:
 
     Args:
         data (dict): ``split``, ``annotations`` and optionally ``metainfo``, as returned by
-            :func:`load_annotations`. ``.npz`` keeps the six required fields only.
+            :func:`load_annotations`. ``.npz`` keeps the six required fields, ``box``,
+            ``fps`` and IDs of several persons only.
         path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file. ``.arrow`` stores
             float16.
 

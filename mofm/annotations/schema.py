@@ -7,10 +7,13 @@ The schema is that of PYSKL and mmaction2: ``{'split': {name: [id, ...]}, 'annot
 (M, T, V, 3) in meters; their image size and scores are optional.
 
 Untrimmed recordings and tracks have optional fields: ``clip``, the video, which annotations may
-share (default: ``frame_dir``); ``track_id`` of the single person; ``frame_inds`` (T,), the frame
-of the video of each row, ascending, with gaps allowed (default: 0, 1, ...); ``frame_label`` (T,)
-or (M, T), the label of each row, 0 or -1 for background; and ``segments`` (N, 3), possibly
-overlapping actions: label, first and last frame of the video.
+share (default: ``frame_dir``); ``track_id`` of the single person, or (M,) of all; ``frame_inds``
+(T,), the frame of the video of each row, ascending, with gaps allowed (default: 0, 1, ...);
+``frame_label`` (T,) or (M, T), the label of each row, 0 or -1 for background; and ``segments``
+(N, 3), possibly overlapping actions: label, first and last frame of the video.
+
+What pose estimators know in addition is optional, too: ``box`` (M, T, 4), x1, y1, x2 and y2 in
+pixels, 0 where there is none; and ``fps``, the frames per second in which ``frame_inds`` count.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +23,16 @@ from typing import Any
 import numpy as np
 
 from mofm.structures import visible_joints
-from mofm.utils.checks import found_expected, is_int, show, typed
+from mofm.utils.checks import found_expected, is_int, is_number, show, typed
 from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
 
-from .values import find_fault, within
+from .values import MAX_COORDINATE, find_fault, within
 
 #: Optional fields with an array of integers.
 TRACK_ARRAYS = ('frame_inds', 'frame_label', 'segments')
+#: Frames per second of any camera.
+MAX_FPS = 10**6
 _FIELDS = ('frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypoint_score')
 
 
@@ -96,14 +101,15 @@ def _check_scalars(ann: dict[str, Any], num_classes: int | None) -> Wrong:
             yield name, typed(value), 'an array of numbers'
 
 
+def _is_array(value: object, kinds: str, shape: tuple[int, ...]) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in kinds and value.shape == shape
+
+
 def _check_track_fields(ann: dict[str, Any]) -> Wrong:
     persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
     for name in ('frame_dir', 'clip'):
         if not is_name(ann.get(name, '')):
             yield name, show(ann[name]), NAME
-    if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))):
-        yield ('track_id', f'{show(ann["track_id"])} for {persons} persons',
-               'an integer for one person')
     for name, shapes in (('frame_inds', [(total_frames,)]),
                          ('frame_label', [(total_frames,), (*persons, total_frames)]),
                          ('segments', [(getattr(ann.get('segments'), 'size', 0) // 3, 3)])):
@@ -123,6 +129,25 @@ def _check_track_fields(ann: dict[str, Any]) -> Wrong:
         if name == 'segments' and ((value < 0).any() or (value[:, 1] > value[:, 2]).any()):
             yield (name, 'negative numbers or an end before the start',
                    'label, first and last frame of each action')
+
+
+def _check_person_fields(ann: dict[str, Any]) -> Wrong:
+    persons, total_frames = ann['keypoint'].shape[:1], ann['total_frames']
+    if 'track_id' in ann and not (is_int(ann['track_id'], -2**63) and persons in ((0,), (1,))
+                                  or _is_array(ann['track_id'], 'iu', persons)):
+        yield ('track_id', f'{show(ann["track_id"])} for {persons} persons',
+               'an integer for one person, or an array of one for each')
+    fps = ann.get('fps', 1)
+    if not is_number(fps, 0) or not 0 < fps < MAX_FPS:
+        yield 'fps', show(fps), f'frames per second, above 0 and below {MAX_FPS}'
+    if 'box' in ann:
+        box = ann['box']
+        if not _is_array(box, 'fiu', (*persons, total_frames, 4)):
+            yield ('box', f'{box.dtype} of shape {box.shape}' if isinstance(box, np.ndarray)
+                   else type(box).__name__, f'numbers of shape {(*persons, total_frames, 4)}')
+        if not within(box, MAX_COORDINATE) or (box[..., 2:] < box[..., :2]).any():
+            yield ('box', 'other numbers', f'x1, y1, x2 and y2 within {MAX_COORDINATE:g}, the '
+                   'second corner right of and below the first')
 
 
 def _check_poses(ann: dict[str, Any], num_joints: int, dims: int, allow_empty: bool) -> Wrong:
@@ -153,6 +178,7 @@ def _check(ann, num_joints, num_classes, allow_empty, dims) -> Wrong:
             yield name, 'nothing', 'this field'
     yield from _check_scalars(ann, num_classes)
     yield from _check_track_fields(ann)
+    yield from _check_person_fields(ann)
     yield from _check_poses(ann, num_joints, dims, allow_empty)
 
 
@@ -179,6 +205,13 @@ def validate(ann: dict[str, Any], num_joints: int = 17, num_classes: int | None 
     """
     wrong = next(_check(ann, num_joints, num_classes, allow_empty, dims), None)
     return wrong and Problem(file, index, *map(str, wrong))
+
+
+def person_ids(ann: dict[str, Any]) -> list[int]:
+    """Return the track ID of each person of a valid annotation, by default its place."""
+    if 'track_id' not in ann:
+        return list(range(len(ann['keypoint'])))
+    return np.ravel(ann['track_id']).tolist()
 
 
 def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:

@@ -358,7 +358,8 @@ class MotionDataset(BaseDataset):
         self.problems.append(problem)
 
     def _prepare(self, ann: dict):
-        """Convert one valid annotation in place."""
+        """Convert one valid annotation in place, without boxes, of which rows are not sampled."""
+        ann.pop('box', None)
         if self._new_labels is not None:
             ann['label'] = self._new_labels[ann['label']]
         if len(ann['keypoint']) == 0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from mmengine.logging import print_log
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, person_ids
 from mofm.registry import DATASETS
 from mofm.structures import visible_joints
 
@@ -146,8 +146,9 @@ class TrackWindowDataset(WindowDataset):
             parts.append((keypoint[seen], score[seen], frame[row],
                           np.broadcast_to(abnormal, seen.shape)[seen]))
             clip = clips.setdefault(ann.get('clip', ann['frame_dir']), len(clips))
-            tracks += [(clip, ann.get('track_id', m), *ann['img_shape'], length)
-                       for m, length in enumerate(seen.sum(1)) if length]
+            tracks += [(clip, person, *ann['img_shape'], length)
+                       for person, length in zip(person_ids(ann), seen.sum(1), strict=True)
+                       if length]
         keypoint, score, frame, abnormal = map(np.concatenate, zip(*parts, strict=True))
         tracks = np.array(tracks, np.int64).reshape(-1, 5)
         length = tracks[:, 4]

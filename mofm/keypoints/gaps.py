@@ -80,7 +80,8 @@ def resample(ann: dict, ratio: float) -> dict:
         ratio (float): New frames per old frame.
 
     Returns:
-        dict: Annotation with ``frame_inds`` in new frames and without frame labels.
+        dict: Annotation with ``frame_inds`` in new frames, ``fps`` of these, and without frame
+        labels and boxes.
     """
     inds = ann.get('frame_inds', np.arange(ann['total_frames']))
     frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)
@@ -92,5 +93,7 @@ def resample(ann: dict, ratio: float) -> dict:
     keypoint, score = interpolate(ann['keypoint'].astype(np.float32), score, inds, places)
     kept = {key: ann[key] for key in ('frame_dir', 'label', 'img_shape', 'clip', 'track_id')
             if key in ann}
+    if 'fps' in ann:
+        kept['fps'] = ann['fps'] * ratio
     return dict(kept, total_frames=len(frames), frame_inds=frames, keypoint=keypoint,
                 keypoint_score=score)

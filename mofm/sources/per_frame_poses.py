@@ -324,6 +324,13 @@ class FramePoseSource(FolderSource):
     def _annotations(self, name, video):
         video = self._counted(name, self._in_pixels(name, video))
         number, rows, keypoint, score = self._tracked(name, video)
+        height, width = np.ceil(keypoint[rows].max((0, 1), initial=1))[::-1].tolist()
+        if video.box is not None:  # its corners are two more joints
+            known = np.isfinite(video.box).all(1) & video.box.any(1)
+            corners = np.where(known[:, None], video.box, 0).reshape(-1, 2, 2)
+            corners = np.stack([corners.min(1), corners.max(1)], 1)
+            keypoint = np.concatenate([keypoint, corners], 1)
+            score = np.concatenate([score, np.repeat(known[:, None], 2, 1)], 1)
         pieces = []  # (person, index, keypoint (t, J, 2), score (t, J), frame_inds (t,))
         for person in np.split(rows, np.flatnonzero(np.diff(number[rows])) + 1):
             if len(person):
@@ -331,8 +338,9 @@ class FramePoseSource(FolderSource):
                                   self.max_gap)
                 pieces += [(int(number[person[0]]), i, *part) for i, part in enumerate(parts)
                            if len(part[2]) >= self.min_frames]
-        height, width = np.ceil(keypoint[rows].max((0, 1), initial=1))[::-1].tolist()
         common = dict(img_shape=video.img_shape or (int(height), int(width)))
+        if video.fps is not None:
+            common['fps'] = video.fps
         if not self.tracks:
             return [dict(common, frame_dir=video.name, **self._dense(name, video, pieces))]
         if not pieces:
@@ -340,8 +348,8 @@ class FramePoseSource(FolderSource):
                              'at least one for --tracks')
         return [dict(common, frame_dir=f'{video.name}/{person}' + (f'_{i}' if i else ''),
                      clip=video.name, track_id=person, total_frames=len(inds), frame_inds=inds,
-                     keypoint=points[None].astype(np.float16),
-                     keypoint_score=scores[None].astype(np.float16))
+                     **self._arrays(points[None].astype(np.float16),
+                                    scores[None].astype(np.float16)))
                 for person, i, points, scores, inds in pieces]
 
     def _in_pixels(self, name, video) -> FramePoses:
@@ -362,6 +370,9 @@ class FramePoseSource(FolderSource):
             self.note(name, f'coordinates of {low} to 1 are scaled with the size of the image')
             visible = visible_joints(keypoint, score)[..., None]
             keypoint = to_pixels(keypoint, coordinates, size) * visible
+            if video.box is not None:
+                corners = to_pixels(video.box.reshape(-1, 2, 2), coordinates, size)
+                video = video._replace(box=corners.reshape(-1, 4))
         fault = size and find_size_fault(keypoint, score, size)
         if fault and fault[1]:
             raise self.error(name, 'img_shape', fault[0], 'height and width, which are swapped')
@@ -414,21 +425,32 @@ class FramePoseSource(FolderSource):
     def _dense(self, name, video, pieces):
         """Return the fields of a dense annotation, persons x frames."""
         inds = np.unique(np.concatenate([video.frames, *(piece[-1] for piece in pieces)]))
-        total: dict[int, float] = {}
+        joints, total = self.to_layout.num_joints, dict[int, float]()
         for person, _, _, scores, _ in pieces:
-            total[person] = total.get(person, 0) + scores.sum()
+            total[person] = total.get(person, 0) + scores[:, :joints].sum()
         best = sorted(total, key=lambda person: (-total[person], person))[:self.max_person]
         if len(best) * len(inds) > _MAX_DENSE:
             raise self.error(name, 'persons', f'{len(best)} in {len(inds)} frames',
                              f'at most {_MAX_DENSE} poses in one annotation; use --tracks')
-        keypoint = np.zeros((len(best), len(inds), *video.keypoint.shape[1:]), np.float16)
+        joints += 2 * (video.box is not None)
+        keypoint = np.zeros((len(best), len(inds), joints, 2), np.float16)
         score = np.zeros(keypoint.shape[:3], np.float16)
         for person, _, points, scores, frames in pieces:
             if person in best:
                 where = best.index(person), np.searchsorted(inds, frames)
                 keypoint[where], score[where] = points, scores
         numbered = {} if (inds == np.arange(len(inds))).all() else dict(frame_inds=inds)
-        return dict(total_frames=len(inds), keypoint=keypoint, keypoint_score=score, **numbered)
+        if video.track_id is not None:
+            numbered['track_id'] = np.array(best, np.int64)
+        return dict(total_frames=len(inds), **self._arrays(keypoint, score), **numbered)
+
+    def _arrays(self, keypoint, score):
+        """Return (M, T, V, 2) and (M, T, V), and the corners of boxes after the joints."""
+        joints = self.to_layout.num_joints
+        arrays = dict(keypoint=keypoint[:, :, :joints], keypoint_score=score[..., :joints])
+        if keypoint.shape[2] > joints:
+            arrays['box'] = keypoint[:, :, joints:].reshape(*keypoint.shape[:2], 4)
+        return arrays
 
 
 def _with_nan(values):

@@ -292,7 +292,7 @@ def _apart(dataset, index: Iterable[int], num: int) -> list[int]:
         if len(out) == num:
             break
         ann = dataset.get_data_info(int(i))
-        who = ann.get('clip'), ann.get('track_id')
+        who = ann.get('clip'), np.ravel(ann.get('track_id', ())).tolist()
         frame, length = ann.get('frame', i), ann['total_frames'] if 'frame' in ann else 1
         if not any(who == other and abs(frame - when) < length for other, when in shown):
             shown.append((who, frame))

@@ -33,7 +33,22 @@ def without(field):
 
 
 ZERO = np.zeros_like(clip()['keypoint'])
+BOX = np.tile(np.float16([3, 4, 50, 60]), (1, 6, 1))
 BAD = {
+    'box of another length': (clip(box=BOX[:, :5]), 'box', 'float16 of shape (1, 5, 4)',
+                              '(1, 6, 4)'),
+    'box as a list': (clip(box=[1, 2, 3, 4]), 'box', 'list', '(1, 6, 4)'),
+    'box of texts': (clip(box=BOX.astype(str)), 'box', 'of shape (1, 6, 4)', 'numbers'),
+    'box with NaN': (clip(box=BOX * np.float16(np.nan)), 'box', 'other numbers', 'x1, y1'),
+    'box of width and height': (clip(box=BOX[..., ::-1]), 'box', 'other numbers', 'x1, y1'),
+    'fps zero': (clip(fps=0), 'fps', '0', 'above 0'),
+    'fps NaN': (clip(fps=float('nan')), 'fps', 'nan', 'above 0'),
+    'fps text': (clip(fps='25'), 'fps', "'25'", 'above 0'),
+    'fps infinite': (clip(fps=float('inf')), 'fps', 'inf', 'below 1000000'),
+    'track IDs of others': (clip(track_id=np.arange(2)), 'track_id', 'for (1,) persons',
+                            'one for each'),
+    'track IDs of floats': (clip(track_id=np.array([.5])), 'track_id', 'for (1,) persons',
+                            'one for each'),
     'not a dict': ([1], 'annotation', 'list', 'a dict'),
     'no keypoint': (without('keypoint'), 'keypoint', 'nothing', 'this field'),
     'no score': (without('keypoint_score'), 'keypoint_score', 'nothing', 'this field'),

@@ -22,13 +22,21 @@ def clip(i, persons=1, joints=17, **fields):
                 keypoint_score=rng.random(shape).astype(np.float16) / 2 + np.float16(.5), **fields)
 
 
+def boxes(persons, frames):
+    """Boxes (M, T, 4) that grow."""
+    low = np.arange(persons * frames, dtype=np.float16).reshape(persons, frames, 1)
+    return np.concatenate([low, low, 2 * low + 1, 2 * low + 1], -1)
+
+
 @pytest.fixture
 def data():
     """Clips of one to three persons, tracks, labels of frames, segments, and an empty one."""
     clips = [clip(i, 1 + i % 3) for i in range(6)]
+    clips[2].update(box=boxes(3, 5), track_id=np.array([3, 1, 2]), fps=25.)
     clips += [clip(6, clip='video', track_id=4, frame_inds=np.arange(9) * 3,
                    frame_label=np.arange(9) - 1),
-              clip(7, 2, frame_label=np.arange(20).reshape(2, 10),
+              clip(7, 2, box=boxes(2, 10), track_id=np.array([5, 2**40]), fps=29.97,
+                   frame_label=np.arange(20).reshape(2, 10),
                    segments=np.array([[1, 0, 4], [2, 3, 9]])),
               dict(clip(8), keypoint=np.zeros((0, 11, 17, 2), np.float16),
                    keypoint_score=np.zeros((0, 11, 17), np.float16))]
@@ -181,6 +189,13 @@ BAD_ROWS = {
     'negative frames': (dict(frame_inds=[-1, 1, 2, 3, 4, 5, 6]), 'frame_inds: found negative'),
     'null frame': (dict(frame_inds=[0, 1, 2, 3, 4, 5, None]), 'frame_inds: found a null'),
     'labels': (dict(frame_label=[1] * 5), r'frame_label: found shape \(5,\)'),
+    'box': (dict(box=[F2(1)] * 55), r'box: found ndarray|box: found float16 of shape \(55,\)'),
+    'box of nan': (dict(box=[F2('nan')] * 56), 'box: found other numbers'),
+    'box of width': (dict(box=[F2(0)] * 50 + [F2(9), F2(9), F2(3), F2(3)] + [F2(1)] * 2),
+                     'box: found other numbers'),
+    'null box': (dict(box=[None] * 56), 'box: found a null'),
+    'ids': (dict(track_ids=[1, 2, 3]), 'track_id: found'),
+    'fps': (dict(fps=0.), 'fps: found 0.0'), 'fps nan': (dict(fps=float('nan')), 'fps: found nan'),
     'segments': (dict(segments=[1, 2]), r'segments: found shape \(2,\)'),
     'segment': (dict(segments=[1, 5, 2]), 'segments: found negative'),
 }
@@ -208,6 +223,20 @@ def test_arrow_bad_row_is_skipped_and_counted(data, tmp_path, name):
 def test_arrow_valid_rows_are_not_suspects(data, file):
     suspects = ArrowFile(file).suspects()
     assert np.flatnonzero(suspects).tolist() == [7]  # has segments, which are always looked at
+
+
+def test_arrow_file_without_later_columns_is_read(data, file):
+    """As of versions before boxes and IDs of several persons."""
+    table = pa.ipc.open_file(file).read_all().drop_columns(['fps', 'box', 'track_ids'])
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    read = load_annotations(file)['annotations']
+    assert len(read) == len(data['annotations'])
+    for ann, expected in zip(read, data['annotations'], strict=True):
+        kept = expected.keys() - {'box', 'fps'} - ({'track_id'} if expected['keypoint'].shape[
+            0] > 1 else set())
+        assert ann.keys() == kept
+        assert np.array_equal(ann['keypoint'], expected['keypoint'])
 
 
 @pytest.mark.parametrize('compression', ['lz4', 'zstd'])
@@ -265,7 +294,8 @@ def test_arrow_truncated_file_is_named(tmp_path):
 
 def test_arrow_damaged_file_is_named_or_gives_valid_clips(tmp_path):
     path, rng, errors = tmp_path / 'a.arrow', np.random.default_rng(0), 0
-    dump_annotations(dict(split={}, annotations=[clip(i, 2) for i in range(4)]), path)
+    anns = [clip(i, 2, box=boxes(2, 3 + i), track_id=np.arange(2), fps=30.) for i in range(4)]
+    dump_annotations(dict(split={}, annotations=anns), path)
     content = np.frombuffer(path.read_bytes(), np.uint8)
     for _ in range(200):
         damaged = content.copy()

@@ -72,6 +72,37 @@ def test_annotations_round_trip_through_every_format(tmp_path_factory, sizes, su
         assert validate(a) is None
 
 
+def with_estimates(persons, frames, name):
+    """A clip with what pose estimators know: boxes, IDs, frames per second."""
+    ann = clip(persons, frames, name=name)
+    low = ann['keypoint'].min(2, initial=600)
+    return dict(ann, box=np.concatenate([low, low + np.float16(32)], -1), fps=29.97,
+                track_id=np.arange(persons) * 10**12 + 7)
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.json', '.npz', '.arrow'])
+def test_boxes_ids_and_frame_rate_round_trip_through_every_format(tmp_path, suffix):
+    anns = [with_estimates(2, 5, 'a'), clip(3, 4, name='b'), with_estimates(1, 3, 'c'),
+            *[dict(clip(0, 2, name='d'), track_id=np.zeros(0, np.int64), fps=25)
+              for _ in range(suffix != '.json')],  # which has no shape without persons
+            dict(clip(2, 2, name='e'), track_id=np.array([3, 1]))]
+    assert [validate(ann, allow_empty=True) for ann in anns] == [None] * len(anns)
+    path = tmp_path / f'a{suffix}'
+    dump_annotations(dict(split={}, annotations=anns), path)
+    for read, ann in zip(load_annotations(path)['annotations'], anns, strict=True):
+        assert_same(read, ann)
+        assert validate(read, allow_empty=True) is None
+
+
+def test_track_with_box_keeps_its_single_id(tmp_path):
+    ann = dict(with_estimates(1, 4, 'a/3'), clip='a', track_id=3, frame_inds=np.arange(4) + 9)
+    for suffix in ('.pkl', '.json', '.arrow'):
+        dump_annotations(dict(split={}, annotations=[ann]), tmp_path / f'a{suffix}')
+        read, = load_annotations(tmp_path / f'a{suffix}')['annotations']
+        assert_same(read, ann)
+        assert isinstance(read['track_id'], int)
+
+
 def test_annotations_failed_write_keeps_old_file(tmp_path):
     path = tmp_path / 'a.json'
     dump_annotations(dict(split={}, annotations=[clip()]), path)

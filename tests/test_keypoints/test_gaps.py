@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mofm.annotations import validate
 from mofm.keypoints import fill_gaps, resample
 
 _POSE = np.random.default_rng(0).uniform(-80, 80, (17, 2))
@@ -52,11 +53,15 @@ def test_gap_of_two_billion_frames_takes_no_memory():
 def test_resample_follows_straight_lines(ratio):
     inds = np.r_[3:20, 25:40, 60:80]  # a gap that is bridged and one that is not
     time = inds[None, :, None, None].astype(np.float32)
-    ann = dict(frame_dir='a', label=0, img_shape=(9, 9), total_frames=len(inds), frame_inds=inds,
+    ann = dict(frame_dir='a', label=0, img_shape=(90, 90), total_frames=len(inds), frame_inds=inds,
                keypoint=np.broadcast_to(time + (1, 5), (1, len(inds), 17, 2)),
                keypoint_score=np.full((1, len(inds), 17), .5))
     ann['keypoint_score'][0, 5:8, 2] = 0
+    ann.update(fps=30., track_id=np.array([7]), box=np.zeros((1, len(inds), 4)))
     out = resample(ann, ratio)
+    assert out['fps'] == 30 * ratio
+    assert out['track_id'] == [7]
+    assert validate(out) is None  # without boxes, which are not resampled
     frames = out['frame_inds']
     place = (frames / ratio).clip(3, 79)
     assert ((place <= 39) | (place >= 60)).all()

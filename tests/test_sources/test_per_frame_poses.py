@@ -42,7 +42,7 @@ def video(values, frames=None, name='walk', ids=None, **kwargs):
 
 
 def select(video, keep):
-    return video._replace(frame=video.frame[keep], keypoint=video.keypoint[keep],
+    return video._replace(frame=video.frame[keep], box=None, keypoint=video.keypoint[keep],
                           score=video.score[keep],
                           track_id=None if video.track_id is None else video.track_id[keep])
 
@@ -469,3 +469,45 @@ def test_real_poses_fit_their_own_layout_best(real_data):
             fits = {other: misfit(keypoint, score, other) for other in LAYOUTS
                     if LAYOUTS[other].num_joints == LAYOUTS[layout].num_joints}
             assert fits[layout] == min(fits.values()), (src, layout)
+
+
+# ------------------------------------------------------------------------------- IDs and boxes
+def with_boxes(values, **kwargs):
+    """A video with the box of every pose."""
+    given = video(values, **kwargs)
+    return given._replace(box=np.concatenate([given.keypoint.min(1), given.keypoint.max(1)], 1))
+
+
+def test_ids_and_boxes_of_the_file_are_kept(tmp_path):
+    values = people(frames=8, persons=3)
+    values[..., 2] *= np.array([.5, 1, .8])[:, None]
+    given = with_boxes(values, ids=[70, 3, 12], fps=25.)
+    boxes = given.box.reshape(8, 3, 4).transpose(1, 0, 2)[[1, 2, 0]].astype(np.float16)
+    ann, = read(tmp_path, given)
+    assert validate(ann) is None
+    assert ann['track_id'].tolist() == [3, 12, 70]        # by summed score, as the persons
+    np.testing.assert_array_equal(ann['box'], boxes)
+    assert ann['fps'] == 25
+    assert ann['keypoint'].shape == (3, 8, 17, 2)
+    for ann, box in zip(read(tmp_path, given, tracks=True), boxes, strict=True):
+        assert validate(ann) is None
+        np.testing.assert_array_equal(ann['box'], box[None])
+    ann, = read(tmp_path, video(values))                  # tracked here: numbers mean nothing
+    assert not ann.keys() & {'track_id', 'box', 'fps'}
+
+
+def test_boxes_are_filled_in_gaps_and_zero_where_there_are_none(tmp_path):
+    given = with_boxes(people(frames=8, persons=1), ids=[4])
+    given.box[6] = np.nan
+    ann, = read(tmp_path, select(given, np.arange(8) != 3)._replace(
+        box=np.delete(given.box, 3, 0)))
+    np.testing.assert_allclose(ann['box'][0, 3], given.box[[2, 4]].mean(0), atol=.3)
+    assert ann['box'].any(-1)[0].tolist() == [True] * 6 + [False, True]
+    assert ann['keypoint'].shape == (1, 8, 17, 2)
+
+
+def test_normalized_boxes_are_scaled_with_the_joints(tmp_path):
+    values = people(frames=3, persons=2)
+    pixels, = read(tmp_path, with_boxes(values, ids=[1, 2]), img_shape=(400, 800))
+    ann, = read(tmp_path, with_boxes(scaled(values, 'unit'), ids=[1, 2]), img_shape=(400, 800))
+    np.testing.assert_allclose(ann['box'], pixels['box'], atol=.3)

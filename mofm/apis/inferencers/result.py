@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofm.annotations import Problem
+from mofm.annotations import Problem, person_ids
 from mofm.utils.files import atomic_write
 
 
@@ -59,9 +59,9 @@ class Result:
         """Yield ID, frames (T,), keypoints (T, V, 2) and scores (T, V) of each person."""
         for ann in self.poses:
             inds = ann.get('frame_inds', np.arange(ann['total_frames']))
-            for row, tracks in enumerate(zip(ann['keypoint'], ann['keypoint_score'],
-                                             strict=True)):
-                yield ann.get('track_id', row), inds, *tracks
+            for person, *tracks in zip(person_ids(ann), ann['keypoint'], ann['keypoint_score'],
+                                       strict=True):
+                yield person, inds, *tracks
 
     def _values(self) -> dict:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
