@@ -272,6 +272,8 @@ class _Reader:
                                100 * MAX_SIZES)
             place = percent * np.tile(size, len(names) // 2) / 100
             if kind == 'rectanglelabels':
+                if (place[2:] < 0).any():
+                    raise file_error(where, 'value', value, 'a width and height of at least 0')
                 if not isinstance(region.get('id'), str):
                     raise file_error(where, 'id', region.get('id'), 'the text of a region')
                 boxes[region['id']] = region, np.r_[place[:2], place[:2] + place[2:]]

@@ -403,7 +403,8 @@ def test_other_file_is_named(tmp_path, content, message):
 
 @pytest.mark.parametrize('program', ['label_studio', 'cvat'])
 def test_damaged_export_gives_named_error_or_valid_annotations(tmp_path, program):
-    anns = [tracked('a'), tracked('b', frames=(0, ), ids=(0, ))]
+    anns = [tracked('a', track_id=np.array([7, 9]), box=np.ones((2, 4, 4), np.float32)),
+            tracked('b', frames=(0, ), ids=(0, ))]
     videos = Videos(anns)
     if program == 'cvat':
         content = json.dumps(exported(json.loads(write_cvat(tmp_path, videos)[1].read_text())))

@@ -3,5 +3,6 @@
 from .alphapose import AlphaPose
 from .mmpose import MMPoseJSON
 from .openpose import OpenPose
+from .table import Table
 
-__all__ = ['AlphaPose', 'MMPoseJSON', 'OpenPose']
+__all__ = ['AlphaPose', 'MMPoseJSON', 'OpenPose', 'Table']

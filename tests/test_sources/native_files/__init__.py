@@ -11,6 +11,7 @@ from . import (
     pyskl,
     smarthome,
     stg_nf,
+    table,
     untrimmed,
 )
 
@@ -18,7 +19,7 @@ from . import (
 SAMPLES = {
     name: sample for module in (
         chad, kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome,
-        stg_nf, untrimmed) for name, sample in module.SAMPLES.items()}
+        stg_nf, table, untrimmed) for name, sample in module.SAMPLES.items()}
 
 
 def write(folder, files):
