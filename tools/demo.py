@@ -30,6 +30,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--task-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='options of the task, e.g. top_k=3')
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
+    parser.add_argument('--poses', nargs='+', default=(), choices=['.csv', '.parquet'],
+                        help='also write the poses with the predictions, as tables')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',
                         help='draw the first N recordings [%(default)s]')
     windows = parser.add_argument_group('recordings')
@@ -117,7 +119,7 @@ def main(argv=None):
         pose_extractor=pose_extractor(args), **args.task_options)
     for number, result in enumerate(results):
         stem = args.out / file_stem(result.name, used)
-        for suffix in result.default_suffixes:
+        for suffix in (*result.default_suffixes, *args.poses):
             written += result.save(stem.with_name(stem.name + suffix))
         rows += [dict(name=result.name, **row) for row in result.rows()]
         print(f'{result.name}: {result.summary()}')

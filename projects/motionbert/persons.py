@@ -94,6 +94,7 @@ class PersonResult(Result):
             changed.
     """
 
+    suffixes = ('.json', '.npz')  # the poses of a table would be those of the input
     score: np.ndarray
     layout: str
     frame: np.ndarray

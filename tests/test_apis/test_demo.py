@@ -77,6 +77,21 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
         assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
 
 
+def test_demo_writes_poses_with_predictions(run, motion):
+    out, lines = run('action', '--poses', '.csv', '--pictures', 0)
+    files = sorted(out.iterdir())
+    assert listed(lines) == files
+    tables = [file for file in files if file.suffix == '.csv' and file.name != 'table.csv']
+    assert len(tables) == 4
+    for file in tables:
+        with open(file, newline='') as f:
+            rows = list(csv.DictReader(f))
+        ann = next(a for a in motion[:4] if a['frame_dir'] == rows[0]['clip'])
+        assert {int(row['frame']) for row in rows} <= set(range(ann['total_frames']))
+        result = json.loads(file.with_suffix('.json').read_text())
+        assert {row['predicted'] for row in rows} == {result['top'][0][0]}
+
+
 @pytest.mark.parametrize(('kind', 'picture'), [('action', '.gif'), ('clip_jigsaw', '.png')])
 def test_demo_files_of_odd_names_stay_in_the_folder(run, motion, tmp_path, kind, picture):
     """Paths, formulas, mathematics that matplotlib cannot parse, and names that differ in case."""

@@ -50,6 +50,16 @@ class AnomalyResult(Result):
             np.fmin.at(values, self.frame[mine], self.normality[mine])
         return out
 
+    def predictions(self, frame, person) -> dict:
+        """Return the normality of each pose, and that of its frame, smoothed."""
+        inside = frame < len(self.score)
+        normality, smoothed = np.full((2, len(frame)), np.nan)
+        smoothed[inside] = self.smoothed[frame[inside]]
+        for number, values in self.per_person().items():
+            mine = inside & (person == number)
+            normality[mine] = values[frame[mine]]
+        return dict(normality=normality, frame_normality=smoothed)
+
     def summary(self) -> str:
         """Report the least normal frame."""
         frame = int(self.smoothed.argmin())

@@ -218,7 +218,8 @@ class BaseInferencer:
         """Return the fields that all results have."""
         first = group[0]
         return dict(name=first.name, frames=first.to_input(windows.frames), fps=first.fps,
-                    poses=[recording.ann for recording in group])
+                    poses=[recording.ann for recording in group], pose_ratio=first.ratio,
+                    pose_layout=self.layout.name)
 
     def class_names(self, count: int) -> tuple[str, ...]:
         """Return the names of ``count`` classes, their indices if the model has none."""

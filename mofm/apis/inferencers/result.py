@@ -10,7 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from mofm.annotations import Problem, person_ids
+from mofm.annotations.video_poses import Videos, frame_numbers
 from mofm.utils.files import atomic_write
+from mofm.writers import write_table
 
 
 def _plain(value):
@@ -20,6 +22,19 @@ def _plain(value):
             return np.where(np.isfinite(value), value.astype(object), np.array(None)).tolist()
         return value.tolist()
     return list(value) if isinstance(value, tuple) else value
+
+
+def _at_input(ann: dict, ratio: float, fps: float | None) -> dict:
+    """Return an annotation at frames of the input, of which several of the model may be one."""
+    known = {} if fps is None else dict(fps=fps)
+    if ratio == 1:
+        return {**ann, **known}
+    inds, rows = np.unique(np.round(frame_numbers(ann) / ratio).astype(np.int64),
+                           return_index=True)
+    arrays = {name: ann[name].take(rows, axis) for name, axis in
+              (('keypoint', 1), ('keypoint_score', 1), ('box', 1), ('frame_label', -1))
+              if name in ann}
+    return {**ann, **known, **arrays, 'frame_inds': inds, 'total_frames': len(inds)}
 
 
 @dataclass
@@ -36,16 +51,20 @@ class Result:
         frames (np.ndarray): (W, 2) int, first and last frame of each window.
         fps (float or None): Frames per second of the input, if known.
         poses (list[dict]): Annotations of the recording, in the layout and at the frame rate of
-            the model, e.g. for pictures; not in :meth:`to_dict` and not saved.
+            the model, e.g. for pictures; not in :meth:`to_dict`, and saved in tables only.
+        pose_layout (str): Layout of :attr:`poses`.
+        pose_ratio (float): Frames of :attr:`poses` per frame of the input.
     """
 
     task: ClassVar[str]
-    suffixes: ClassVar[tuple[str, ...]] = ('.json', '.npz')
+    suffixes: ClassVar[tuple[str, ...]] = ('.json', '.npz', '.csv', '.parquet')
     default_suffixes: ClassVar[tuple[str, ...]] = ('.json', )
     name: str
     frames: np.ndarray
     fps: float | None
     poses: list[dict] = field(default_factory=list, repr=False, kw_only=True)
+    pose_layout: str = field(default='coco17', repr=False, kw_only=True)
+    pose_ratio: float = field(default=1., repr=False, kw_only=True)
 
     def summary(self) -> str:
         """Summarize the result in one line."""
@@ -63,8 +82,26 @@ class Result:
                                        strict=True):
                 yield person, inds, *tracks
 
+    def predictions(self, frame: np.ndarray, person: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what the result says of poses, for tables and other formats; by default nothing.
+
+        Args:
+            frame (np.ndarray): (N,) int, frames of the input.
+            person (np.ndarray): (N,) int, ``track_id`` or the row in the annotation.
+
+        Returns:
+            dict[str, np.ndarray]: (N,) numbers, NaN where unknown, or texts by name.
+        """
+        return {}
+
+    def videos(self) -> Videos:
+        """Return the poses, at frames of the input, with :meth:`predictions`, for writers."""
+        return Videos([_at_input(ann, self.pose_ratio, self.fps) for ann in self.poses],
+                      self.pose_layout, columns=lambda _, *poses: self.predictions(*poses))
+
     def _values(self) -> dict:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != 'poses'}
+        return {f.name: getattr(self, f.name) for f in fields(self)
+                if not f.name.startswith('pose')}
 
     def to_dict(self) -> dict:
         """Convert task and fields to numbers, strings and lists, ready for JSON."""
@@ -75,7 +112,9 @@ class Result:
         """Save the result.
 
         Args:
-            path (str or Path): ``.json`` for :meth:`to_dict`, ``.npz`` for an array per field.
+            path (str or Path): ``.json`` for :meth:`to_dict`, ``.npz`` for an array per field,
+                ``.csv`` or ``.parquet`` for the poses with :meth:`predictions`, one row a frame,
+                person and joint (:func:`mofm.writers.write_table`).
 
         Returns:
             list[Path]: Written files.
@@ -87,6 +126,9 @@ class Result:
         if path.suffix not in self.suffixes:
             raise ValueError(f'{path}: found suffix {path.suffix!r}, expected '
                              f'{" or ".join(map(repr, self.suffixes))}')
+        if path.suffix in ('.csv', '.parquet'):
+            write_table(path, self.videos())
+            return [path]
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as f:
             if path.suffix == '.json':
