@@ -93,10 +93,13 @@ def named_order(names: Sequence[str]) -> dict[int, list[int]] | None:
 
 def _plain(name: str) -> str:
     """Return the name of a joint as in :data:`LAYOUTS` if it has usual parts."""
-    name = re.sub(r'(?i)\b([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|eye|ear)\b)', r'\1_', name)
-    words = re.findall(r'[A-Z]?[a-z]+|[A-Z]+(?![a-z])', name[:80])
+    name = re.sub(rf'(?i)(?<![a-z])(left|right|[lr](?!ear))(?={_PARTS}(?![a-z]))', r'\1_',
+                  name[:80])
+    name = re.sub(rf'(?i)(?<![a-z])({_PARTS})(?=(left|right|[lr])(?![a-z]))', r'\1_', name)
+    words = re.findall(r'[A-Z]?[a-z]+|[A-Z]+(?![a-z])', name)
     words = [_SIDES.get(word.lower(), word.lower()) for word in words]
     return '_'.join(sorted(words, key=lambda word: word not in ('left', 'right')))
 
 
+_PARTS = '(?:shoulder|elbow|wrist|hip|knee|ankle|eye|ear)'
 _SIDES = dict(l='left', r='right', lft='left', rgt='right')

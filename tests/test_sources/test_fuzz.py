@@ -16,6 +16,7 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import h5py
 import numpy as np
 import pytest
 from scipy.io import loadmat
@@ -380,8 +381,60 @@ def pickle_of(rng, content):
     return pickle.dumps(tree, rng.choice([2, 3, 4, 5])), ', '.join(done)
 
 
-STRUCTURE = {'.json': json_of, '.txt': text_of, '.skeleton': text_of, '.bvh': text_of,
-             '.npz': npz_of, '.mat': mat_of, '.pkl': pickle_of}
+def csv_of(rng, content):
+    """Damage to the cells and lines of a table."""
+    damaged, what = text_of(rng, content.replace(b' ', b'_').replace(b',', b' '))
+    return damaged.replace(b' ', b','), what
+
+
+def hdf5_of(rng, content):
+    """Damage to the arrays and attributes of an HDF5 file."""
+    out = io.BytesIO(content)
+    with h5py.File(out, 'r+') as file:
+        names = []
+        file.visit(names.append)
+        name = rng.choice(names)
+        node = file[name]
+        kind = rng.choice(['array'] * 6 + ['drop', 'link', 'soft', 'attribute', 'huge', 'vlen'])
+        if kind == 'attribute' or isinstance(node, h5py.Group):
+            for key in list(node.attrs):
+                node.attrs[key] = rng.choice([1, 'text', '[1', '{}', [1, 2], ['a'], b'N.', 1e300,
+                                              np.bytes_(payload(rng, OPENED))])
+            return out.getvalue(), f'attributes of {name}'
+        array, attributes = node[()], dict(node.attrs)
+        del file[name]
+        replace_array(rng, kind, file, name, array)
+        if isinstance(file.get(name, getlink=True), h5py.HardLink):
+            for key, value in attributes.items():
+                file[name].attrs[key] = value
+    return out.getvalue(), f'{kind} of {name}'
+
+
+def replace_array(rng, kind, file, name, array):
+    """Write something else than an array of an HDF5 file."""
+    if kind == 'array' and array.dtype.names:
+        field = rng.choice(array.dtype.names)
+        values, _ = array_of(rng, array[field])
+        if values.shape == array[field].shape and values.dtype.kind in 'iufb':
+            array[field] = cast(values, array[field].dtype)
+            file[name] = array
+    elif kind == 'array' and array.dtype != object:
+        array, _ = array_of(rng, array)
+        if array.dtype.kind in 'iufbS' and array.size < 10**6:
+            file[name] = array
+    elif kind == 'link':
+        file[name] = h5py.ExternalLink('other.h5', '/a')
+    elif kind == 'soft':
+        file[name] = h5py.SoftLink(f'/{name}')
+    elif kind == 'huge':
+        file.create_dataset(name, (10**6, 10**6), 'f8', chunks=(1000, 1000), compression='gzip')
+    elif kind == 'vlen':
+        file.create_dataset(name, data=['x' * 1000] * 100, dtype=h5py.string_dtype())
+
+
+STRUCTURE = {'.json': json_of, '.csv': csv_of, '.h5': hdf5_of, '.slp': hdf5_of, '.txt': text_of,
+             '.skeleton': text_of, '.bvh': text_of, '.npz': npz_of, '.mat': mat_of,
+             '.pkl': pickle_of}
 
 
 def zip_of(rng, files):

@@ -69,7 +69,7 @@ def main(argv=None):
                                   f'expected {_FORMATS[kind]!r} or none')
     try:
         source = SOURCES.get(name).from_options(path, **options)
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise AnnotationError(error) from None
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())

@@ -1,6 +1,7 @@
 """Small native files in the published layout of every source."""
 
 from . import (
+    behavior,
     chad,
     kinect_v1,
     mocap,
@@ -18,8 +19,8 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        chad, kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome,
-        stg_nf, table, untrimmed) for name, sample in module.SAMPLES.items()}
+        behavior, chad, kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl,
+        smarthome, stg_nf, table, untrimmed) for name, sample in module.SAMPLES.items()}
 
 
 def write(folder, files):
