@@ -393,7 +393,7 @@ def hdf5_of(rng, content):
     with h5py.File(out, 'r+') as file:
         names = []
         file.visit(names.append)
-        name = rng.choice(names)
+        name = rng.choice([name for name in names if getattr(file[name], 'shape', 1) != ()])
         node = file[name]
         kind = rng.choice(['array'] * 6 + ['drop', 'link', 'soft', 'attribute', 'huge', 'vlen'])
         if kind == 'attribute' or isinstance(node, h5py.Group):
