@@ -2,6 +2,7 @@
 
 python tools/demo.py walk.mp4 --config CONFIG --checkpoint CHECKPOINT --out demo
 python tools/demo.py poses.json --config PUBLISHED_FOLDER --task features --out demo
+python tools/demo.py walk.bvh --source-options map=mixamo --config FOLDER --out demo
 python tools/demo.py data/mine.pkl --config FOLDER --task-options gallery=exemplars.npz --out demo
 
 Tasks are listed in docs/inference.md; those of a project need a config of the project.
@@ -21,8 +22,8 @@ from mofm.utils.tables import write_csv
 def parse_args(argv=None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('input', nargs='+', help='video, poses, annotations, joint arrays, or a '
-                        'folder of them')
+    parser.add_argument('input', nargs='+', help='video, poses of any source of prepare.py, '
+                        'annotations, joint arrays, or a folder or archive of them')
     parser.add_argument('--config', required=True,
                         help='config file, or published model: folder or hub ID')
     parser.add_argument('--checkpoint', help='weights for a config file')
@@ -40,7 +41,17 @@ def parse_args(argv=None) -> argparse.Namespace:
     windows.add_argument('--stride', type=int, help='frames between the starts of two windows')
     windows.add_argument('--fps', type=float, help='frame rate of the input [that of a video]')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
-    windows.add_argument('--layout', default='coco17', help='joints of the input [%(default)s]')
+    windows.add_argument('--layout', help='joints of the input [coco17, or those of a pose file]')
+    windows.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                         help='size of the image of inputs that lack it')
+    windows.add_argument('--coordinates', choices=('pixels', 'unit', 'signed'),
+                         help='pixels, or 0 to 1 or -1 to 1 of the image [as the numbers tell]')
+    windows.add_argument('--axes', choices=('MTVC', 'TMVC', 'CTVM'), help='of arrays with persons '
+                         'M, frames T, joints V and coordinates C [as the numbers tell]')
+    windows.add_argument('--source', default='auto', metavar='NAME',
+                         help='reader of poses as in prepare.py [recognized by the content]')
+    windows.add_argument('--source-options', nargs='+', action=DictAction, default={},
+                         metavar='KEY=VALUE', help='options of the reader, e.g. map=mixamo')
     windows.add_argument('--split', help='split of annotation files')
     network = parser.add_argument_group('machine and pose network')
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
@@ -115,8 +126,10 @@ def main(argv=None):
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
     results = task.iter(
         args.input, window=args.window, stride=args.stride, fps=args.fps,
-        model_fps=args.model_fps, layout=args.layout, split=args.split,
-        pose_extractor=pose_extractor(args), **args.task_options)
+        model_fps=args.model_fps, layout=args.layout, split=args.split, img_shape=args.img_shape,
+        coordinates=args.coordinates, axes=args.axes, source=args.source,
+        source_options=args.source_options, pose_extractor=pose_extractor(args),
+        **args.task_options)
     for number, result in enumerate(results):
         stem = args.out / file_stem(result.name, used)
         for suffix in (*result.default_suffixes, *args.poses):
@@ -127,7 +140,8 @@ def main(argv=None):
             written += draw(task, result, stem, videos.get(result.name))
     if rows:
         written.append(args.out / 'table.csv')
-        write_csv(written[-1], list(rows[0]), (row.values() for row in rows))
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        write_csv(written[-1], columns, ([row.get(name, '') for name in columns] for row in rows))
     print(f'\n{len(written)} files:')
     for path in written[:30]:
         print(f'  {path}')

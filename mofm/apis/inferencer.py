@@ -113,17 +113,19 @@ class MotionInferencer:
 
                 - an annotation (dict): ``keypoint`` (M, T, V, 2), optionally the other fields of
                   :mod:`mofm.annotations.files`,
-                - an array (T, V, 3) or (M, T, V, 3): x and y in pixels, and score,
-                - or a path: annotations (``.pkl``, ``.arrow``, ``.npz``, ``.json``), poses of
-                  AlphaPose, OpenPose or MMPose, arrays (``.npy``, ``.npz``), a video (needs the
-                  extra ``pose``), or a folder of one of these.
+                - an array, tensor or nested lists (T, V, C), (M, T, V, C) or (T, M, V, C): x, y
+                  and, if C is 3, score,
+                - or a path: annotations (``.pkl``, ``.arrow``, ``.npz``, ``.json``), poses of any
+                  source of ``tools/data/prepare.py``, arrays (``.npy``, ``.npz``), a video (needs
+                  the extra ``pose``), or a folder or an archive of one of these.
 
                 Joints with NaN or a score below 1e-4 are missing.
             task (str, optional): One of :attr:`tasks`, by default the first.
             progress (bool): Show windows per second. Defaults to True.
             **options: Fields of :class:`RecordingOptions` (``fps``, ``model_fps``, ``layout``,
-                ``img_shape``, ``split``, ``pose_extractor``), of :class:`WindowOptions`
-                (``window``, ``stride``) and of the ``options_type`` of the task, e.g. ``top_k``.
+                ``img_shape``, ``split``, ``source``, ``source_options``, ``axes``,
+                ``coordinates``, ``pose_extractor``), of :class:`WindowOptions` (``window``,
+                ``stride``) and of the ``options_type`` of the task, e.g. ``top_k``.
 
         Returns:
             ResultIterator: Yields one :class:`Result` per recording, in the order of the inputs.

@@ -131,6 +131,8 @@ class RecordingOptions:
         for name, values in (('axes', AXES), ('coordinates', COORDINATES)):
             value = getattr(self, name)
             require(value is None or value in values, self, name, value, f'one of {values}')
+        require(self.img_shape is None or _is_size(self.img_shape), self, 'img_shape',
+                self.img_shape, 'height and width in pixels')
         require(isinstance(self.source_options, Mapping), self, 'source_options',
                 self.source_options, 'a dict')
         get_layout(self.layout or 'coco17')
@@ -249,7 +251,7 @@ class RecordingReader:
         if joints != expected:
             others = [other.name for other in LAYOUTS.values() if other.num_joints == joints]
             raise problem('keypoint', f'{joints} joints', f'the {expected} of layout {layout!r}; '
-                          f'set layout to one of {others or sorted(LAYOUTS)}')
+                          f'set layout to one of {others or sorted(LAYOUTS)}' + _HINT)
         ann = self._complete(item, name, problem, file)
         wrong = validate(ann, expected, None, True, file, index)
         if wrong is not None:
@@ -298,9 +300,9 @@ class RecordingReader:
         ann['keypoint'], ann['keypoint_score'] = without_nan(ann['keypoint'],
                                                              ann['keypoint_score'])
         size = item.get('img_shape', self.img_shape)
-        is_size = isinstance(size, (tuple, list, np.ndarray)) and len(size) == 2 and all(
-            is_number(side, 1) for side in size)
-        if (size is None or is_size) and np.isfinite(ann['keypoint']).all():
+        if self.img_shape and _is_size(size) and max(size) <= _SMALLEST_IMAGE:
+            size = self.img_shape
+        if (size is None or _is_size(size)) and np.isfinite(ann['keypoint']).all():
             self._to_pixels(ann, size, problem, file)
         if size is None:
             end = ann['keypoint'].max((0, 1, 2), initial=1)
@@ -365,7 +367,7 @@ class RecordingReader:
             elif suffix in VIDEOS | IMAGES:
                 yield from self._videos(path, index)
             elif suffix == '.npy' or suffix == '.npz' and not _is_schema(path):
-                yield from self._arrays(path, index)
+                yield from (self._poses if _has_names(path) else self._arrays)(path, index)
             elif suffix in _FILES and _is_annotation_file(path):
                 yield from self._annotations(path, index)
             else:
@@ -425,7 +427,7 @@ class RecordingReader:
         options = self.options
         source, said = open_source(path, options.source, options.source_options, dict(
             layout=options.layout, img_shape=self.img_shape, coordinates=options.coordinates))
-        self.notes.append(f'{path}: read as {said}')
+        self.note(str(path), f'read as {said}')
         layout = source.out_layout
         if isinstance(source, FramePoseSource):
             source.to_layout, layout = self.to_layout, self.to_layout.name
@@ -437,8 +439,7 @@ class RecordingReader:
                 yield from self._one(ann, layout, str(path), None, '', self.fps, index)
         finally:
             for text, (first, count) in source.notes.items():
-                self.notes.append(f'{source.tree.where(first)}: {text}'
-                                  + f' ({count} files)' * (count > 1))
+                self.note(source.tree.where(first), text + f' ({count} files)' * (count > 1))
         self.count += len(source.problems)
         for error in source.problems:
             self.report(error, str(path))
@@ -492,6 +493,11 @@ def _by_video(items: Sequence) -> list[tuple[int, object]]:
     return sorted(enumerate(items), key=place)
 
 
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(
+        is_number(side, 1) for side in value)
+
+
 def _range(keypoint: np.ndarray) -> str:
     points = keypoint[keypoint.any(-1)]
     return f'from {points.min():.3g} to {points.max():.3g}'
@@ -526,6 +532,12 @@ def _is_schema(path: Path) -> bool:
             return 'keypoint_score.npy' in archive.namelist()
     except Exception:  # damaged; the reader of arrays reports it
         return False
+
+
+def _has_names(path: Path) -> bool:
+    """Return whether an ``.npz`` file also has texts, as those of a reader of arrays."""
+    sample, = samples(path)
+    return any(dtype.kind == 'U' for _, dtype in (sample.arrays or {}).values())
 
 
 def _default_extractor(device) -> PoseExtractor:

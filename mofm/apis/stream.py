@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mofm.annotations.values import find_fault, without_nan
+from mofm.annotations.values import (
+    find_coordinates,
+    find_fault,
+    find_size_fault,
+    to_pixels,
+    without_nan,
+)
 from mofm.keypoints import PoseTracker, resample
 from mofm.structures import SCORE_THRESHOLD, convert, get_layout
 from mofm.utils.checks import found_expected, is_int, is_number, show
@@ -18,6 +24,8 @@ from .recordings import RecordingOptions
 # First number of a video, and frames that may be skipped at once: four days at 30 per second.
 _MAX_FRAME, _MAX_GAP = 2**53, 10**7
 _MAX_WINDOW = 10**6
+# Frames in a row that fit into the image only if its height and width are swapped.
+_SWAPPED = 10
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class MotionStream:
         model_fps (float, optional): Frame rate of the training data, to which windows are
             resampled; needs ``fps``.
         layout (str): Joints of the keypoints. Defaults to 'coco17'.
+        coordinates (str): 'pixels', 'unit' (0 to 1 of the image) or 'signed' (-1 to 1). Defaults
+            to 'pixels'; keypoints that are none are refused.
         max_lost (int): Missing frames after which a track ends. Defaults to 30.
 
     Raises:
@@ -73,6 +83,7 @@ class MotionStream:
                  fps: float | None = None,
                  model_fps: float | None = None,
                  layout: str = 'coco17',
+                 coordinates: str = 'pixels',
                  max_lost: int = 30):
         model = inferencer.model
         if window is None:
@@ -89,7 +100,7 @@ class MotionStream:
                                  ('max_missing', max_missing, 0), ('max_lost', max_lost, 0)):
             self._check(is_int(value, low) and value <= _MAX_WINDOW, name, show(value),
                         f'an integer of at least {low}, at most {_MAX_WINDOW}')
-        RecordingOptions(fps, model_fps, layout)  # checks them
+        RecordingOptions(fps, model_fps, layout, coordinates=coordinates)  # checks them
         if model_fps is not None and fps is None:
             raise ValueError('fps: found nothing, expected the frame rate of the camera, as '
                              'model_fps is set')
@@ -103,12 +114,14 @@ class MotionStream:
         self.stride = stride
         self.max_missing = round(max_missing / self.ratio)
         self.layout = get_layout(layout)
+        self.coordinates = coordinates
         self.max_lost = max_lost
         self.reset()
 
     def reset(self):
         """Reset all tracks, e.g. when the camera is moved."""
         self._frame = -1
+        self._swapped = 0  # frames in a row that need height and width swapped
         self._named: bool | None = None  # whether the caller tracks persons, None if unknown
         self._tracker = PoseTracker(max_lost=self.max_lost)
         self._person = np.zeros(0, np.int64)  # (P,)
@@ -123,7 +136,7 @@ class MotionStream:
         """Add the poses of the next frame.
 
         Args:
-            keypoint (np.ndarray): (N, V, 2) pixels of the N persons in the frame, N may be 0.
+            keypoint (np.ndarray): (N, V, 2) coordinates of the N persons in the frame, N may be 0.
                 Joints with NaN, masked or at (0, 0) are missing. Tensors and nested lists are
                 accepted, too.
             keypoint_score (np.ndarray, optional): (N, V) in [0, 1]; by default 1.
@@ -200,6 +213,7 @@ class MotionStream:
             'keypoint_score', score, shape, lambda found: found == shape
             or shape[0] == 0 and found[:1] == (0, )).reshape(shape)
         keypoint, score = without_nan(keypoint, score)
+        keypoint = self._pixels(keypoint, score)
         fault = find_fault(keypoint, score, self.img_shape)
         self._check(fault is None, *fault or ('', '', ''))
         there = keypoint.any(-1) & (score >= SCORE_THRESHOLD)
@@ -208,6 +222,23 @@ class MotionStream:
         keypoint, score = convert(keypoint, np.where(there, score, 0), self.layout.name,
                                   self.inferencer.layout.name)
         return np.concatenate([keypoint, np.clip(score, 0, 1)[..., None]], -1)
+
+    def _pixels(self, keypoint, score) -> np.ndarray:
+        """Convert coordinates to pixels, and check that they are in the image."""
+        if self.coordinates != 'pixels':
+            there = keypoint.any(-1, keepdims=True)
+            keypoint = np.where(there, to_pixels(keypoint, self.coordinates, self.img_shape), 0)
+        elif np.isfinite(keypoint).all():
+            kind = find_coordinates(keypoint, score)
+            self._check(kind == 'pixels', 'keypoint', f'coordinates up to '
+                        f'{np.abs(keypoint).max(initial=0):.3g}', "pixels; set coordinates='unit' "
+                        "for 0 to 1 of the image, 'signed' for -1 to 1")
+        fault = find_size_fault(keypoint, score, self.img_shape)
+        swapped = self._swapped + 1 if fault and fault[1] else 0
+        self._check(swapped < _SWAPPED, 'img_shape', str(self.img_shape), 'height and width'
+                    f' of the image; {_SWAPPED} frames in a row fit if they are swapped')
+        self._swapped = swapped
+        return keypoint
 
     def _floats(self, field: str, value, shape: object, fits: Callable) -> np.ndarray:
         """Convert numbers of the caller to an array of a shape that fits."""

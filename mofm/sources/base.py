@@ -1,6 +1,5 @@
 """Base classes of readers."""
 import io
-import re
 import sys
 import traceback
 from argparse import ArgumentParser
@@ -18,6 +17,7 @@ from mofm.utils.file_tree import FileTree
 from mofm.utils.limits import LimitError, get_limits
 from mofm.utils.untrusted import decode, parse_json, read_npz, to_array, unique
 
+from .lists import Lists, Lookup
 from .recognition import Sample
 
 Item = tuple[dict, tuple[str, ...]]
@@ -62,7 +62,7 @@ class Source:
         self.path = Path(path)
         self.strict = strict
         self.start()
-        self.lists = lists and _read_lists(lists)
+        self.lists = Lists(lists) if lists else None
         try:
             self.tree = FileTree(self.path)
         except Exception as error:  # archives raise many kinds for damaged directories
@@ -168,19 +168,31 @@ class Source:
         """Look up label and splits of a recording in the lists.
 
         Args:
-            name (str): The recording; lists may omit its folders and suffix.
+            name (str): The recording; for the rules see :class:`mofm.sources.lists.Lists`.
 
         Returns:
             tuple[int, tuple[str]] or None: None if there are lists and none contains it.
         """
+        file, _ = self.position
+        self.position = file, name
         if self.lists is None:
             return 0, ()
-        path = PurePosixPath(name)
-        for key in (name, (path.parent / path.stem).as_posix(), path.name, path.stem):
-            if key in self.lists:
-                label, splits = self.lists[key]
-                return label, tuple(splits)
-        return None
+        lookup = self.lookups.get((file, name))
+        if lookup is None:
+            lookup = self.lookups[file, name] = Lookup(file, name, *self.lists.find(
+                self._paths(file, name)))
+            if lookup.lines and self.lists.value(lookup.lines) is None:
+                lines = ' and '.join(str(self.lists.lines[i]) for i in lookup.lines[:3])
+                self.report(self.error(file, 'list', f'different lines for {name!r}: {lines}',
+                                       'one, or the same label and splits'))
+        return self.lists.value(lookup.lines)
+
+    def _paths(self, file: str, name: str) -> list[str]:
+        """Return the names that lists may have for a recording: full path, own name, its file."""
+        folder = PurePosixPath(file).parent
+        inside = PurePosixPath(name).is_relative_to(folder)
+        return [name if inside else (folder / name).as_posix(), name,
+                file or self.tree.filename(file)]
 
     def companion(self, filename: str) -> bytes:
         """Read a file that the native ones depend on, inside the path or next to it.
@@ -240,6 +252,10 @@ class Source:
         #: :func:`mofm.sources.prepare.prepare` collects those of all processes.
         self.notes: dict[str, tuple[str, int]] = {}
         self._noted: dict[str, str] = {}  # the last file of each note
+        #: What the lists say, by native file and recording.
+        self.lookups: dict[tuple[str, str], Lookup] = {}
+        #: Native file and recording of the current annotation.
+        self.position: tuple[str, str | None] = '', None
 
     def check_path(self, name: str, field: str, path: str):
         """Check that a name is a path inside a folder and can be encoded.
@@ -393,10 +409,12 @@ class Source:
         self.skipped.clear()
         try:
             for name in names:
+                items = []
+                self.position = name, None
                 try:
                     self.check_path(name, 'file', name)
-                    items = list(self.annotations(name, self.load(name)))
-                    for ann, splits in items:
+                    for ann, splits in self.annotations(name, self.load(name)):
+                        items.append((ann, splits, self.position))
                         if isinstance(splits, str) or not all(isinstance(s, str) for s in splits):
                             raise TypeError(f'splits: found {show(splits)}, expected a tuple of '
                                             'names')
@@ -404,16 +422,24 @@ class Source:
                         problem = self.check(ann, self.tree.where(name))
                         if problem is not None:
                             raise AnnotationError(problem)
-                except AnnotationError as error:
-                    self.report(error, 'files')
                 except MemoryError:
                     raise
                 except Exception as error:  # one file of a reader of others must not end the run
-                    self.report(self._fault(name, error), 'files')
+                    self._skip(name, error)
                 else:
-                    yield from items
+                    for ann, splits, self.position in items:
+                        yield ann, splits
         finally:
             self.tree.close()
+
+    def _skip(self, name: str, error: Exception):
+        """Report the error of a file; the lines of lists that name it are no typing errors."""
+        if self.lists is not None:
+            stem = self.stem(name)
+            found = self.lists.find(self._paths(name, stem))
+            self.lookups.setdefault((name, stem), Lookup(name, stem, *found, valid=False))
+        self.report(error if isinstance(error, AnnotationError) else self._fault(name, error),
+                    'files')
 
     def _fault(self, name: str, error: Exception) -> AnnotationError:
         """Return the error about an exception that the reader did not foresee, and its line."""
@@ -483,29 +509,3 @@ def image_size(text: str) -> tuple[int, int]:
     """Parse ``WIDTHxHEIGHT`` to height and width."""
     width, height = map(int, text.split('x'))
     return height, width
-
-
-def _read_lists(lists) -> dict[str, tuple[int, list[str]]]:
-    """Read label and splits by name from text files with lines ``NAME LABEL``."""
-    out = {}
-    for split, path in dict(lists).items():
-        try:
-            lines = Path(path).read_text(encoding='utf-8').splitlines()
-        except (OSError, ValueError) as error:
-            raise AnnotationError(f'{path}: the list of split {split!r} cannot be read '
-                                  f'({error})') from None
-        for number, line in enumerate(lines, 1):
-            match = re.fullmatch(r'(\S.*?)[ ,\t]+(\d{1,6})', line.strip())
-            if match is None:
-                if line.strip():
-                    raise AnnotationError(f'{path}: line {number}: found {line[:80]!r}, expected '
-                                          'NAME LABEL')
-                continue
-            name = re.sub(r'\.(avi|json|mkv|mov|mp4|webm)$', '', match[1])
-            label, splits = out.setdefault(name, (int(match[2]), []))
-            if label != int(match[2]):
-                raise AnnotationError(f'{path}: line {number}: found label {match[2]} for '
-                                      f'{match[1]!r}, which has {label} in another line')
-            if split not in splits:
-                splits.append(split)
-    return out

@@ -8,11 +8,11 @@ import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mofm.annotations import AnnotationError, Problem, dump_annotations, summarize
+from mofm.annotations import AnnotationError, dump_annotations, summarize
 from mofm.annotations.arrow import ArrowFile, ArrowWriter
 from mofm.utils.files import atomic_write, remove_unfinished
 from mofm.utils.locks import hold_output
@@ -20,6 +20,8 @@ from mofm.utils.processes import run_parallel
 from mofm.version import __version__
 
 from .base import Source
+from .lists import Lookup, settle
+from .names import Row, find_copies, find_prefixes, qualified
 
 _PARTS = 256  # at most; an interruption loses the current part
 
@@ -134,14 +136,67 @@ def _prepare(source: Source, path: Path, workers: int | None,
     report.skipped = sum((Counter(part['skipped']) for part in done), Counter())
     report.problems = [line for part in done for line in part['problems']]
     report.notes = _merge_notes(source, [source.notes, *(part['notes'] for part in done)])
-    if not any(len(ArrowFile(folder / f'{i}.arrow')) for i in range(len(parts))):
+    rows: list[Row | None] = [Row(*row) for part in done for row in part['rows']]
+    rows = _without_unlisted(source, rows, done, report)
+    if not any(rows):
         _remove_parts(folder)
         raise AnnotationError(f'{source.path}: no file could be read\n' + (
             summarize(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
-            f'{source.stem(source.files[0])!r}, is in the lists'))
-    _MERGE[path.suffix](path, metainfo, _items(source, folder, len(parts), report))
+            f'{source.stem(source.files[0])!r}, is in the lists\n{summarize(report.notes)}'))
+    rows, prefixes = _with_unique_names(source, rows, report)
+    _MERGE[path.suffix](path, metainfo, _items(source, folder, rows, prefixes, report))
+    report.skipped = +report.skipped  # without zeros
     _remove_parts(folder)
     return report
+
+
+def _without_unlisted(source: Source, rows: list[Row], parts: list[dict],
+                      report: Prepared) -> list[Row | None]:
+    """Compare all recordings with the lists; None for those that have no line of their own."""
+    if source.lists is None:
+        return rows
+    dropped, problems, notes = settle(source.lists, [
+        Lookup(file, name, tuple(rank), lines, valid) for part in parts
+        for file, name, rank, lines, valid in part['lookups']])
+    if problems and source.strict:
+        raise AnnotationError(next(iter(problems)))
+    report.notes += notes
+    report.problems += problems
+    report.skipped.update(recordings=sum(problems.values()))
+    return [None if (row.file, row.recording) in dropped else row for row in rows]
+
+
+def _with_unique_names(source: Source, rows: list[Row | None], report: Prepared
+                       ) -> tuple[list[Row | None], dict[tuple[str, str], str]]:
+    """Find names of several files, and None for annotations that are there twice."""
+    copies, mixed = find_copies([row for row in rows if row])
+    for file, name, first in _by_file(copies):
+        problem = source.error(file, 'frame_dir', f'{name} with the content that {first!r} has',
+                               'another recording; the first is kept')
+        if source.strict:
+            raise problem
+        report.problems.append(str(problem))
+    report.skipped['recordings'] += sum(row.unit in copies for row in rows if row)
+    report.notes += [f'{name} has the content that {first!r} has, but other labels or splits '
+                     f'({file})' for file, name, first in _by_file(mixed)]
+    rows = [None if row and row.unit in copies else row for row in rows]
+    kept = [row for row in rows if row]
+    prefixes = find_prefixes(kept)
+    if prefixes:
+        row = next(row for row in kept if prefixes.get(row.unit))
+        report.notes.append(f'{len(prefixes)} recordings have the name of one in another file and '
+                            f'are named by their folder, e.g. '
+                            f'{qualified(prefixes, row)["frame_dir"]!r} ({row.file})')
+    return rows, prefixes
+
+
+def _by_file(copies: dict[tuple[str, str], str]) -> list[tuple[str, str, str]]:
+    """Return file, names and the first file for every pair of files with the same content."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for (file, name), first in copies.items():
+        names.setdefault((file, first), []).append(name)
+    return [(file, repr(found[0]) + f' and {len(found) - 1} more' * (len(found) > 1), first)
+            for (file, first), found in names.items()]
 
 
 def _parts_folder(source: Source, path: Path) -> Path:
@@ -180,14 +235,16 @@ def _convert(source: Source, folder: Path, job: tuple[int, list[str]]) -> int:
     index, names = job
     source = copy.copy(source)
     source.start()
-    file = folder / f'{index}.arrow'
+    file, rows = folder / f'{index}.arrow', []
     with atomic_write(file) as f:
         with ArrowWriter(f, {}) as writer:
             for ann, splits in source.convert(names):
+                rows.append(Row.of(source.position, ann, splits))
                 writer.write(ann, splits)
         with atomic_write(file.with_suffix('.json'), 'w') as findings:
             json.dump(dict(problems=[str(problem) for problem in source.problems],
-                           skipped=source.skipped, notes=source.notes), findings)
+                           skipped=source.skipped, notes=source.notes, rows=rows,
+                           lookups=[astuple(one) for one in source.lookups.values()]), findings)
     return len(names)
 
 
@@ -202,21 +259,25 @@ def _merge_notes(source: Source, parts: list[dict[str, tuple[str, int]]]) -> lis
             f'{text} ({count} files, e.g. {name})' for text, (name, count) in merged.items()]
 
 
-def _items(source: Source, folder: Path, num_parts: int,
+def _items(source: Source, folder: Path, rows: list[Row | None],
+           prefixes: dict[tuple[str, str], str],
            report: Prepared) -> Iterator[tuple[dict, list[str]]]:
     """Yield and count the annotations of all parts with their splits."""
-    seen = set()
-    for i in range(num_parts):
+    seen, todo = set(), iter(rows)
+    for i in range(sum(1 for _ in folder.glob('*.arrow'))):
         part = ArrowFile(folder / f'{i}.arrow')
         splits: dict[int, list[str]] = {}
-        for name, rows in part.splits().items():
-            for row in rows.tolist():
-                splits.setdefault(row, []).append(name)
-        for row in range(len(part)):
-            ann, names = part[row], splits.get(row, [])
+        for name, indices in part.splits().items():
+            for index in indices.tolist():
+                splits.setdefault(index, []).append(name)
+        for index in range(len(part)):
+            row, names = next(todo), splits.get(index, [])
+            if row is None:
+                continue
+            ann = dict(part[index], **qualified(prefixes, row))
             if ann['frame_dir'] in seen:
-                report.problems.append(str(Problem(
-                    str(source.path), None, 'frame_dir', f'{ann["frame_dir"]!r} twice',
+                report.problems.append(str(source.error(
+                    row.file, 'frame_dir', f'{ann["frame_dir"]!r} twice',
                     'unique names of recordings; the first is kept')))
                 report.skipped['recordings'] += 1
                 continue

@@ -45,7 +45,7 @@ def decode(content: bytes) -> tuple[str, str]:
     if content[:2] in (b'\xff\xfe', b'\xfe\xff'):
         raise ValueError('text in UTF-16')
     if b'\0' in content:
-        raise ValueError('bytes that are no text')
+        raise ValueError('bytes that are no text in UTF-8')
     try:
         text, encoding = content.decode('utf-8-sig'), 'utf-8'
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from PIL import Image
 from mofm.annotations import dump_annotations
 from mofm.apis import Gallery
 from mofm.visualization.overlay import draw_poses, score_colors, write_video
+from tests.test_sources.native_files.pose_detectors import alphapose, people
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/demo.py'
 
@@ -193,3 +194,16 @@ def test_demo_names_bad_input(run, demo, tmp_path):
         run('action', '--task-options', 'top=3')
     with pytest.raises(SystemExit):
         demo.parse_args([])
+
+
+def test_demo_reads_poses_of_a_source_and_keeps_track_ids(run, tmp_path):
+    file = tmp_path / 'poses' / 'walk.json'
+    file.parent.mkdir()
+    file.write_text(json.dumps(alphapose(people(50, 2), lambda t, m: (9, 4)[m])))
+    out, lines = run('action', '--pictures', 0, '--source', 'alphapose', '--source-options',
+                     'layout=coco17', 'max_person=1', inputs=(file, ))
+    result = json.loads((out / 'walk.json').read_text())
+    assert len(result['track_id']) == 1
+    with open(out / 'table.csv', newline='') as table:
+        row, = csv.DictReader(table)
+    assert row['track_id'] == str(result['track_id'][0])

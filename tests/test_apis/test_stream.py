@@ -143,9 +143,9 @@ def test_stream_names_bad_settings(inferencer, arguments, message):
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     ((np.ones((1, 16, 2)), ), r"shape \(1, 16, 2\), expected \(N, 17, 2\) for layout 'coco17'"),
-    ((np.ones((1, 17, 2)), np.ones((2, 17))), r'keypoint_score: found shape \(2, 17\)'),
-    ((np.ones((1, 17, 2)), None, 3), 'frame: found 3 after 5, expected ascending'),
-    ((np.ones((2, 17, 2)), None, 6, [1, 1]), r'person: found \[1, 1\], expected 2 different'),
+    ((np.full((1, 17, 2), 9.), np.ones((2, 17))), r'keypoint_score: found shape \(2, 17\)'),
+    ((np.full((1, 17, 2), 9.), None, 3), 'frame: found 3 after 5, expected ascending'),
+    ((np.full((2, 17, 2), 9.), None, 6, [1, 1]), r'person: found \[1, 1\], expected 2 different'),
 ])
 def test_stream_goes_on_after_bad_frames(inferencer, arguments, message):
     """The next good frame continues the track."""

@@ -148,6 +148,16 @@ def test_frame_auc_skips_clips_left_out(make, labels):
         make(labels, clips_left_out='hr')
 
 
+def test_frame_auc_finds_clips_that_are_named_by_their_folder(make, labels):
+    windows = windows_of(labels)
+    named = [(clip if clip == 'c' else f'test/{clip}', *rest) for clip, *rest in windows]
+    for options in ({}, dict(clips_left_out=['b'])):
+        assert run(make(labels, **options), named) == run(make(labels, **options), windows)
+    with pytest.raises(ValueError, match=r"windows of the clips \['test/b', 'train/b'\], expected "
+                                         "one clip 'b'; select one split"):
+        run(make(labels), [*named, ('train/b', 0, .5)])
+
+
 def test_frame_auc_of_hr_shanghaitech_has_published_counts(real_data):
     gt = dict(type='shanghaitech', path=real_data('shanghaitech_gt.zip'))
     metric = FrameAUC(gt, clips_left_out='hr_shanghaitech')

@@ -5,6 +5,7 @@ import http.server
 import importlib.util
 import json
 import runpy
+import shutil
 import sys
 import threading
 import types
@@ -611,3 +612,23 @@ def test_extract_poses_takes_alphapose_files(tmp_path, monkeypatch, capsys):
     ann, = load_annotations(tmp_path / 'a.pkl')['annotations']
     expected = pose[None, :, :2] + np.arange(4)[:, None, None] * [1, 0]
     np.testing.assert_allclose(ann['keypoint'][0], expected, atol=.04)
+
+
+def test_extract_poses_takes_every_2d_source_and_recognizes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'mmpose', None)
+    folder = tmp_path / 'walk'
+    folder.mkdir()
+    pose = np.column_stack((np.random.default_rng(0).uniform(20, 90, (25, 2)), np.ones(25)))
+    for i in range(4):
+        (folder / f'walk_{i:012d}_keypoints.json').write_text(json.dumps(dict(people=[
+            dict(pose_keypoints_2d=(pose + [i, 0, 0]).ravel().tolist())])))
+    archive = shutil.make_archive(str(tmp_path / 'a'), 'zip', folder)
+    for source in ('auto', 'openpose'):
+        printed = run_tool(monkeypatch, capsys, '--from', source, archive, '--out',
+                           tmp_path / 'a.pkl', '--img-shape', 100, 120)
+        assert '1 clips, 4 frames' in printed
+        assert ('recognized openpose (OpenPose)' in printed) == (source == 'auto')
+        ann, = load_annotations(tmp_path / 'a.pkl')['annotations']
+        assert ann['img_shape'] == (100, 120)
+        np.testing.assert_allclose(ann['keypoint'][0, :, 0], pose[0, :2] + [[0, 0], [1, 0], [
+            2, 0], [3, 0]], atol=.04)

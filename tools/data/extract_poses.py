@@ -10,6 +10,7 @@ from mofm.utils.tool import run_tool
 import argparse
 import hashlib
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +30,9 @@ from mofm.pose_estimation import (
     whole_frame,
 )
 from mofm.registry import SOURCES
+from mofm.sources import Source3D
 from mofm.sources.prepare import prepare
+from mofm.sources.recognition import resolve
 
 
 def shard(text):
@@ -40,21 +43,8 @@ def shard(text):
     return int(match[1]), int(match[2])
 
 
-def parse_args(argv=None):
-    """Parse the options of the tool, and those of the reader of the poses."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
-                       help='read poses of this program instead of videos')
-    reader = SOURCES.get(first.parse_known_args(argv)[0].reader or 'mmpose')
-    second = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    reader.add_options(second.add_argument_group('from poses to annotations'))
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False,
-                                     parents=[first, second])
-    parser.add_argument('input', type=Path, help='video, image, or folder with videos or with '
-                        'folders of images')
-    parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
-                        '.npz or .json; the poses go to OUT_poses next to it')
+def add_network_options(parser):
+    """Add the options of the pose network and of the boxes of persons."""
     network = parser.add_argument_group('network')
     network.add_argument('--model', default=MODEL,
                          help='name of a 2D model of MMPose or config file; default: %(default)s')
@@ -70,6 +60,35 @@ def parse_args(argv=None):
     boxes.add_argument('--boxes', type=Path, help='JSON file {FRAME: [[x1, y1, x2, y2, score], '
                        '...]}, or a folder with NAME.json for each video')
     parser.add_argument('--det-checkpoint', help='path or URL; default: the published one')
+
+
+def parse_args(argv=None):
+    """Parse the options of the tool, and those of the reader of the poses."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    sources = [name for name, one in SOURCES.module_dict.items() if not issubclass(one, Source3D)]
+    first.add_argument('--from', dest='reader', choices=('auto', *sorted(sources)),
+                       metavar='SOURCE', help='read poses of a 2D source of prepare.py instead of '
+                       f'videos: auto, {", ".join(sorted(sources))}')
+    given = first.parse_known_args(argv)[0].reader
+    if given == 'auto':
+        paths = [arg for arg in map(str, argv or sys.argv[1:]) if Path(arg).exists()]
+        if not paths:
+            raise AnnotationError('--from auto: found no existing path, expected the poses')
+        match = resolve(paths[0])
+        print(f'{paths[0]}: recognized {match}')
+        given = match.source
+    reader = SOURCES.get(given or 'mmpose')
+    second = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_options(second.add_argument_group('from poses to annotations'))
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False,
+                                     parents=[first, second])
+    parser.add_argument('input', type=Path, help='video, image, or folder with videos or with '
+                        'folders of images; with --from the poses of another program')
+    parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
+                        '.npz or .json; the poses go to OUT_poses next to it')
+    if given is None:
+        add_network_options(parser)
     args = parser.parse_args(argv)
     return args, reader, vars(second.parse_known_args(argv)[0])
 

@@ -67,7 +67,8 @@ class AnomalyResult(Result):
 
     def rows(self) -> list[dict]:
         """Return frame, person and normality of each window."""
-        return [dict(row, frame=frame, person=person, normality=normality)
+        return [dict(row, frame=frame, person=person, normality=normality,
+                     **({'track_id': person} if 'track_id' in row else {}))
                 for row, frame, person, normality in zip(
                     super().rows(), self.frame.tolist(), self.person.tolist(),
                     self.normality.tolist(), strict=True)]

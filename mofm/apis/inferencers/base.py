@@ -238,23 +238,24 @@ class BaseInferencer:
 
     def iter(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict results one by one, see :meth:`MotionInferencer.iter`."""
-        found, problems, chosen = self._run(inputs, progress, options)
+        found, reader, chosen = self._run(inputs, progress, options)
         return ResultIterator((self.make_result(group, windows, outputs, chosen)
-                               for group, windows, outputs in found), problems)
+                               for group, windows, outputs in found),
+                              reader.problems, reader.notes)
 
     def outputs(self, inputs: Inputs, progress: bool = True, **options) -> ResultIterator:
         """Predict the outputs of all windows per recording, without making a result."""
-        found, problems, _ = self._run(inputs, progress, options)
-        return ResultIterator((outputs for _, _, outputs in found), problems)
+        found, reader, _ = self._run(inputs, progress, options)
+        return ResultIterator((outputs for _, _, outputs in found), reader.problems, reader.notes)
 
     def _run(self, inputs: Inputs, progress: bool, options: dict) -> tuple:
-        """Return an iterator of recordings, windows and outputs, its problems and task options."""
+        """Return an iterator of recordings, windows and outputs, its reader and task options."""
         recordings, windows, chosen = sort_options(options, RecordingOptions, WindowOptions,
                                                    self.options_type)
         device = self.model.data_preprocessor.device
         reader = RecordingReader(recordings, self.layout.name, str(device), progress)
         found = self._results(reader, inputs, progress, windows, self.drop(chosen))
-        return found, reader.problems, chosen
+        return found, reader, chosen
 
     def _results(self, reader, inputs, progress, windows, drop) -> Iterator[tuple]:
         """Yield recordings, windows and outputs per result; batches span recordings."""
@@ -274,9 +275,12 @@ class BaseInferencer:
         if not total:
             if not reader.count:
                 raise ValueError('inputs: found no recording, expected at least one')
-            raise AnnotationError(reader.problems[0] if len(reader.problems) == 1 else
-                                  f'none of {reader.count} recordings can be used\n'
-                                  f'{summarize(reader.problems)}')
+            problem = reader.problems[0] if len(reader.problems) == 1 else (
+                f'none of {reader.count} recordings can be used\n{summarize(reader.problems)}')
+            raise AnnotationError('\n'.join([str(problem), 'notes:', summarize(reader.notes)])
+                                  if reader.notes else problem)
+        if reader.notes:
+            print_log(f'notes:\n{summarize(reader.notes, limit=20)}', 'current')
         if reader.problems:
             print_log(f'skipped {len(reader.problems)} of {reader.count} recordings:\n'
                       f'{summarize(reader.problems)}', 'current', logging.WARNING)

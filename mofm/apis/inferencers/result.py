@@ -71,8 +71,18 @@ class Result:
         return f'{len(self.frames)} windows'
 
     def rows(self) -> list[dict]:
-        """Return rows of a table, by default one per window; all have the same columns."""
-        return [dict(first=first, last=last) for first, last in self.frames.tolist()]
+        """Return rows of a table, by default one per window; all have the same columns.
+
+        The track IDs of the persons are separated by spaces.
+        """
+        known = dict(track_id=' '.join(map(str, self.track_id))) if self.track_id else {}
+        return [dict(first=first, last=last, **known) for first, last in self.frames.tolist()]
+
+    @property
+    def track_id(self) -> list[int]:
+        """Track IDs of the persons in the order of :meth:`persons`, none without tracking."""
+        return [number for ann in self.poses if 'track_id' in ann
+                for number in np.ravel(ann['track_id']).tolist()]
 
     def persons(self) -> Iterator[tuple]:
         """Yield ID, frames (T,), keypoints (T, V, 2) and scores (T, V) of each person."""
@@ -105,7 +115,8 @@ class Result:
 
     def to_dict(self) -> dict:
         """Convert task and fields to numbers, strings and lists, ready for JSON."""
-        return dict(task=self.task,
+        known = dict(track_id=self.track_id) if self.track_id else {}
+        return dict(task=self.task, **known,
                     **{name: _plain(value) for name, value in self._values().items()})
 
     def save(self, path: str | PathLike) -> list[Path]:
@@ -144,11 +155,13 @@ class ResultIterator(Iterator):
 
     Attributes:
         problems (list[Problem]): Reasons of the recordings skipped so far.
+        notes (list[str]): What the inputs read so far were taken for.
     """
 
-    def __init__(self, results: Iterable, problems: list[Problem]):
+    def __init__(self, results: Iterable, problems: list[Problem], notes: list[str]):
         self._results = iter(results)
         self.problems = problems
+        self.notes = notes
 
     def __next__(self):
         return next(self._results)
@@ -159,8 +172,10 @@ class Results(list[Result]):
 
     Attributes:
         problems (list[Problem]): Reasons of the recordings that were skipped.
+        notes (list[str]): What the inputs were taken for.
     """
 
     def __init__(self, results: ResultIterator):
         super().__init__(results)
         self.problems = results.problems
+        self.notes = results.notes

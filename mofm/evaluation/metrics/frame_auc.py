@@ -1,6 +1,7 @@
 """Frame-level AUC of anomaly detection from scores of per-person windows."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,6 +102,8 @@ class FrameAUC(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Compute the AUC over frames and write the scores to ``out_dir``."""
+        names = self._names({r[0] for r in results})
+        results = [(names[r[0]], *r[1:]) for r in results]
         results = [r for r in results if r[0] not in self.clips_left_out]
         start, index = self._locate(results)
         normality = np.array([r[2] for r in results], np.float64)
@@ -133,6 +136,23 @@ class FrameAUC(BaseMetric):
             self._write(scores, results)
         return dict(micro_auc=roc_auc(normal, smoothed), macro_auc=float(macro),
                     raw_micro_auc=roc_auc(normal, raw))
+
+    def _names(self, clips: set[str]) -> dict[str, str]:
+        """Return the clip of the ground truth for each clip, whose name may have more folders.
+
+        ``tools/data/prepare.py`` writes ``test/01`` if there is ``train/01``, too.
+        """
+        names, known = {}, self.labels.keys() | self.clips_left_out
+        for clip in sorted(clips):
+            parts = clip.split('/')
+            ends = ('/'.join(parts[i:]) for i in range(len(parts)))
+            names[clip] = next((end for end in ends if end in known), clip)
+        count = Counter(names.values())
+        twice = [clip for clip, name in names.items() if count[name] > 1]
+        if twice:
+            raise ValueError(f'{self.path}: found windows of the clips {twice[:5]}, expected one '
+                             f'clip {names[twice[0]]!r}; select one split of the poses')
+        return names
 
     def _locate(self, results):
         """Return the offsets of the clips (C + 1,) and the frame of every window."""
