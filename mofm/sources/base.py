@@ -359,14 +359,15 @@ class Source:
         self._check_finite(name, 'rows', rows, missing)
         return rows
 
-    def npz(self, name: str, content: bytes) -> dict[str, np.ndarray]:
-        """Read the arrays of an ``.npz`` file.
+    def npz(self, name: str, content: bytes,
+            only: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Read the arrays of an ``.npz`` file, or only those of these names.
 
         Raises:
             AnnotationError: If the file is invalid, contains objects, or unpacks to too much.
         """
         try:
-            return read_npz(io.BytesIO(content))
+            return read_npz(io.BytesIO(content), only)
         except Exception as error:  # the parsers raise many kinds for damaged bytes
             raise self.error(name, 'file', describe(error), 'a readable .npz file of numbers'
                              ) from None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations.schema import MAX_FPS
 from mofm.structures import LAYOUTS, convert
 
 from .base import Item
@@ -26,6 +27,18 @@ _HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
 _HIPS, _KNEES, _ANKLES, _SHOULDERS = [11, 12], [13, 14], [15, 16], [5, 6]
 # Knees that are bent by more meters say where front is; so many do, and this share of them.
 _BENT, _VOTES, _MOST = .06, 10, .9
+
+
+def frame_rate(value: object) -> float | None:
+    """Return the frames per second of a file, an array, a text or a number; None if unusable."""
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in 'fiuUS':
+        return None
+    try:
+        rate = float(array.reshape(())[()])
+    except ValueError:
+        return None
+    return rate if 0 < rate < MAX_FPS else None
 
 
 class MotionCapture(Source3D):
@@ -56,13 +69,13 @@ class MotionCapture(Source3D):
 
     def __init__(self, path: str | Path, unit: float | None = None, up: str | None = None,
                  left_handed: bool = False, fps: float | None = None, **kwargs):
-        self.up = self.default_up if up is None else up
-        if self.up not in _TURNS or not all(value is None or 0 < value < np.inf
+        if up not in (None, *_TURNS) or not all(value is None or 0 < value < MAX_FPS
                                             for value in (unit, fps)):
             raise ValueError(f'found unit={unit}, fps={fps} and up={up!r}, expected positive '
                              f'numbers and one of {list(_TURNS)}')
         super().__init__(path, **kwargs)
         self.unit = unit
+        self.up = up
         self.left_handed = left_handed
         self.fps = fps
 
@@ -86,7 +99,8 @@ class MotionCapture(Source3D):
                             help='frames per second, where the files do not state them')
 
     def person(self, name: str, field: str, recording: str, joints: np.ndarray,
-               fps: float | None = None, splits: tuple[str, ...] = ()) -> Iterator[Item]:
+               fps: object = None, splits: tuple[str, ...] = (), unit: float | None = None,
+               up: str | None = None) -> Iterator[Item]:
         """Yield the recording of a person, unless there are lists and none contains it.
 
         Args:
@@ -95,8 +109,10 @@ class MotionCapture(Source3D):
             recording (str): Name of the recording.
             joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and axes of the file, NaN where
                 missing.
-            fps (float, optional): Frames per second in the file.
+            fps (object, optional): Frames per second in the file, see :func:`frame_rate`.
             splits (tuple[str]): Splits of the recording without lists.
+            unit (float, optional): Unit of the file in meters, if it states it.
+            up (str, optional): Vertical axis of the file, if it states it.
 
         Raises:
             AnnotationError: See :meth:`meters`.
@@ -104,12 +120,15 @@ class MotionCapture(Source3D):
         listed = self.listed(recording)
         if listed is None:
             return
-        ann = dict(frame_dir=recording, label=listed[0], joints=self.meters(name, field, joints))
-        if self.fps or fps:
-            ann['fps'] = float(self.fps or fps)
+        ann = dict(frame_dir=recording, label=listed[0], joints=self.meters(
+            name, field, joints, self.unit or unit, self.up or up or self.default_up))
+        fps = self.fps or frame_rate(fps)
+        if fps:
+            ann['fps'] = float(fps)
         yield ann, splits if self.lists is None else listed[1]
 
-    def meters(self, name: str, field: str, joints: np.ndarray) -> np.ndarray:
+    def meters(self, name: str, field: str, joints: np.ndarray, unit: float | None,
+               up: str) -> np.ndarray:
         """Convert joints to the unit and axes of :class:`Source3D`.
 
         Args:
@@ -117,6 +136,8 @@ class MotionCapture(Source3D):
             field (str): Field for error messages.
             joints (np.ndarray): (T, 17, 3) of COCO-17 in the unit and axes of the file, NaN where
                 missing.
+            unit (float, optional): Their unit in meters; None for the default or the fitting one.
+            up (str): Their vertical axis.
 
         Returns:
             np.ndarray: (T, 17, 3) float64 in meters, y up.
@@ -124,7 +145,7 @@ class MotionCapture(Source3D):
         Raises:
             AnnotationError: If a joint is infinite or far away, or the size is not human.
         """
-        order, signs = _TURNS[self.up]
+        order, signs = _TURNS[up]
         joints = joints[..., order] * np.array([1, 1, -1 if self.left_handed else 1]) * signs
         infinite = np.isinf(joints).any(-1)  # (T, J)
         if infinite.any():
@@ -136,21 +157,21 @@ class MotionCapture(Source3D):
             # fmax and fmin ignore missing joints.
             size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
             size = float(np.median(size.max(-1))) if len(frames) else 0.
-            unit = self._choose_unit(name, field, size)
+            unit = self._choose_unit(name, field, size, unit)
             joints = joints * unit
         self.check_meters(name, field, joints[known])
-        self._note_posture(name, joints, unit)
+        self._note_posture(name, joints, unit, up)
         return joints
 
-    def _choose_unit(self, name, field, size) -> float:
+    def _choose_unit(self, name, field, size, stated) -> float:
         """Return the unit of a body of this size, which is checked."""
-        unit = self.unit or self.default_unit
+        unit = stated or self.default_unit
         if _SMALLEST < size * unit < _LARGEST:
             return unit
         low, high = _USUAL
         fitting = min(_UNITS, key=lambda other: abs(np.log(max(size, 1e-9) * other / 1.6)))
         fits = low < size * fitting < high
-        if self.unit is None and fits:
+        if stated is None and fits:
             self.note(name, f'a unit of {fitting} m is taken from the size of the body, because '
                       f'that of {unit} m does not fit; --unit {fitting} confirms it')
             return fitting
@@ -158,7 +179,7 @@ class MotionCapture(Source3D):
                          f'{_LARGEST} m with unit={unit} m'
                          + f'; --unit {fitting} fits' * fits)
 
-    def _note_posture(self, name, joints, unit):
+    def _note_posture(self, name, joints, unit, up):
         """Note axes and units that do not fit: (T, 17, 3) in meters."""
         head = _mean(joints[:, _HEAD])
         feet = next((feet for feet in (_mean(joints[:, pair]) for pair in _FEET)
@@ -171,8 +192,9 @@ class MotionCapture(Source3D):
                 [spine > length / 2, -spine > length / 2], 1).mean(0).tolist(), strict=True))
             if steep['y'] < .5:
                 best = max(steep, key=lambda axis: steep[axis])
-                self.note(name, f'heads are above feet in few frames with --up={self.up}'
-                          + (f', in most with --up={self._file_axis(best)}: which axis points up?'
+                other = self._file_axis(best, up)
+                self.note(name, f'heads are above feet in few frames with --up={up}'
+                          + (f', in most with --up={other}: which axis points up?'
                              if steep[best] >= .5 else ': a person who lies, or other axes'))
         thighs = joints[:, _KNEES] - joints[:, _HIPS]  # (T, 2, 3)
         shanks = joints[:, _ANKLES] - joints[:, _KNEES]
@@ -186,9 +208,9 @@ class MotionCapture(Source3D):
                       'or the axes are ' + ('not left-handed' if self.left_handed else
                                             'left-handed (--left-handed)'))
 
-    def _file_axis(self, axis) -> str:
+    def _file_axis(self, axis, up) -> str:
         """Return the axis of the file that became a signed axis of :class:`Source3D`."""
-        order, signs = _TURNS[self.up]
+        order, signs = _TURNS[up]
         i = 'xyz'.index(axis[-1])
         sign = signs[i] * (-1 if axis[0] == '-' else 1)
         sign *= -1 if self.left_handed and i == 2 else 1

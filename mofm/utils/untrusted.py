@@ -147,8 +147,13 @@ def check_values(array: np.ndarray):
         raise ValueError('texts with invalid characters')
 
 
-def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
+def read_npz(file: str | os.PathLike | BinaryIO,
+             names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """Read an ``.npz`` file without objects.
+
+    Args:
+        file (str, PathLike or BinaryIO): The file.
+        names (Sequence[str], optional): Read only these of its arrays.
 
     Raises:
         LimitError: If it has too many arrays or they unpack to too much.
@@ -158,6 +163,8 @@ def read_npz(file: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
     with open_zip(file) as archive:
         for member in archive.infolist():
             name = member.filename.removesuffix('.npy')
+            if names is not None and name not in names:
+                continue
             try:
                 with archive.open(member) as opened:
                     arrays.append((name, _read_array(opened, member.file_size)))

@@ -22,6 +22,7 @@ import pytest
 from scipy.io import loadmat
 
 from mofm.annotations import AnnotationError, validate
+from mofm.annotations.object_arrays import read_object_npz
 from mofm.registry import SOURCES
 from mofm.sources import BVH, NTU60, AlphaPose
 from mofm.sources.base import FAULT
@@ -35,7 +36,7 @@ _TWO_PATHS = (pyskl.KineticsFolder, stg_nf.UBnormalFolder)
 # Files that say something about several recordings.
 _SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt', 'cross-subject.txt',
            'k400.pkl', 'smarthome_CS_51.json', 'test_split_1.txt', 'test_split_2.txt',
-           'train_split_1.txt', 'train_split_2.txt')
+           'train.txt', 'train_split_1.txt', 'train_split_2.txt')
 
 
 # ------------------------------------------------------------------------------------- mutations
@@ -269,8 +270,32 @@ def npy(shape, descr="'<f4'", data=b'', rest=''):
     return b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head + data
 
 
+def objects_of(rng, content):
+    """Damage to the dicts that an ``.npz`` file holds as pickles, or code that must not run."""
+    arrays = read_object_npz(io.BytesIO(content))
+    key = rng.choice(list(arrays))
+    value, kind = change_tree(rng, arrays[key], python_of)
+    members = {name: npy_of(np.array([item, None], object)[:1].reshape(()))
+               for name, item in {**arrays, key: value}.items()}
+    if rng.random() < .2:
+        start = members[key].index(b'\n') + 1
+        members[key], kind = members[key][:start] + payload(rng, OPENED), 'code'
+    return zipped(members), f'{kind} of {key}'
+
+
+def zipped(members):
+    """Bytes of an ``.npz`` file with these members."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name, member in members.items():
+            archive.writestr(f'{name}.npy', member)
+    return out.getvalue()
+
+
 def npz_of(rng, content):
     """Damage to the arrays of an ``.npz`` file."""
+    if any(isinstance(item, dict) for item in read_object_npz(io.BytesIO(content)).values()):
+        return objects_of(rng, content)
     with np.load(io.BytesIO(content)) as data:
         arrays = {key: npy_of(value) for key, value in data.items()}
         key = rng.choice(list(arrays))
@@ -295,11 +320,7 @@ def npz_of(rng, content):
             arrays[name] = npy_of(array_of(rng, data[key])[0])
         else:
             arrays[key] = payload(rng, OPENED)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, 'w') as archive:
-        for name, member in arrays.items():
-            archive.writestr(f'{name}.npy', member)
-    return out.getvalue(), f'{kind} of {key}'
+    return zipped(arrays), f'{kind} of {key}'
 
 
 def npy_of(array):
@@ -432,9 +453,15 @@ def replace_array(rng, kind, file, name, array):
         file.create_dataset(name, data=['x' * 1000] * 100, dtype=h5py.string_dtype())
 
 
+def one_array_of(rng, content):
+    """Damage to the array of an ``.npy`` file."""
+    array, kind = array_of(rng, np.load(io.BytesIO(content)))
+    return npy_of(array), kind
+
+
 STRUCTURE = {'.json': json_of, '.csv': csv_of, '.h5': hdf5_of, '.slp': hdf5_of, '.txt': text_of,
-             '.skeleton': text_of, '.bvh': text_of, '.npz': npz_of, '.mat': mat_of,
-             '.pkl': pickle_of}
+             '.skeleton': text_of, '.bvh': text_of, '.trc': text_of, '.mvnx': text_of,
+             '.npy': one_array_of, '.npz': npz_of, '.mat': mat_of, '.pkl': pickle_of}
 
 
 def zip_of(rng, files):

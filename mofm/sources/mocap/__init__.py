@@ -1,6 +1,14 @@
 """Readers of motion capture."""
 
+from .amass import AMASS
 from .arrays import JointsNPZ
 from .bvh import BVH
+from .c3d import C3D
+from .freemocap import FreeMoCap
+from .humanml3d import HumanML3D
+from .mvnx import MVNX
+from .trc import TRC
+from .videopose3d import VideoPose2D, VideoPose3D
 
-__all__ = ['BVH', 'JointsNPZ']
+__all__ = ['AMASS', 'BVH', 'C3D', 'FreeMoCap', 'HumanML3D', 'JointsNPZ', 'MVNX', 'TRC',
+           'VideoPose2D', 'VideoPose3D']

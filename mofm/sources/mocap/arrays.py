@@ -15,7 +15,11 @@ from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map, shipped_maps
 from ..motion_capture import MotionCapture
 from ..recognition import Sample
+from .amass import AMASS
+from .freemocap import FreeMoCap
+from .humanml3d import HumanML3D
 
+_RATES = ('fps', 'framerate', 'mocap_framerate', 'mocap_frame_rate')
 _NAME = re.compile(r'[^\s/\\]([^/\\]*[^\s/\\])?')
 
 
@@ -67,7 +71,10 @@ class JointsNPZ(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        joints = [key for key, (shape, dtype) in (sample.arrays or {}).items()
+        arrays = sample.arrays or {}
+        if any(reader.recognize(sample) for reader in (AMASS, FreeMoCap, HumanML3D)):
+            return None
+        joints = [key for key, (shape, dtype) in arrays.items()
                   if len(shape) == 3 and shape[2] == 3 and dtype.kind in 'fiu']
         return f'arrays (T, J, 3) such as {joints[0][:40]!r}' if joints else None
 
@@ -81,7 +88,8 @@ class JointsNPZ(MotionCapture):
             layout = self._layout(name, key, joints.shape[1], names)
             joints = self.from_layout(joints, layout) if layout else self.to_coco(
                 name, 'joints', joints, names, self.joint_map)
-            yield from self.person(name, key, recording, joints, _rate(arrays))
+            rate = next((arrays[key] for key in _RATES if key in arrays), None)
+            yield from self.person(name, key, recording, joints, rate)
 
     def arrays(self, name: str, content: bytes) -> dict[str, np.ndarray]:
         """Read the arrays of a file, that of an ``.npy`` file by the name ``array``.
@@ -194,13 +202,3 @@ def _agree(names, order) -> bool:
         if pairs and len(names) == len(ours) and all(names[i] == part for i, part in pairs):
             return True
     return False
-
-
-def _rate(arrays) -> float | None:
-    """Return the frames per second of an archive, None if it does not state them."""
-    for key in ('fps', 'framerate', 'mocap_framerate', 'mocap_frame_rate'):
-        rate = arrays.get(key)
-        if rate is not None and rate.size == 1 and rate.dtype.kind in 'fiu' and (
-                0 < float(rate.ravel()[0]) < 1e6):
-            return float(rate.ravel()[0])
-    return None

@@ -15,7 +15,7 @@ from mofm.registry import SOURCES
 
 from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map
-from ..motion_capture import MotionCapture
+from ..motion_capture import MotionCapture, frame_rate
 from ..recognition import Sample
 
 _MOTION = re.compile(r'(?im)^[ \t]*MOTION[ \t]*$')
@@ -229,11 +229,12 @@ class BVH(MotionCapture):
             seconds = float(time or 0)
         except ValueError:
             raise self.error(name, 'Frame Time', repr(time), 'seconds per frame') from None
-        if not 1e-6 < seconds < 1e6:
+        rate = frame_rate(1 / seconds if seconds > 1e-9 else 0)
+        if rate is None:
             if self.fps is None:
                 self.note(name, 'Frame Time: is 0 or missing; the frame rate is unknown (--fps)')
             return None
-        return round(1 / seconds, 3)
+        return round(rate, 3)
 
     def _values(self, name, rows, channels) -> np.ndarray:
         """Parse the rows (T, C)."""

@@ -5,6 +5,7 @@ from . import (
     chad,
     kinect_v1,
     mocap,
+    mocap_programs,
     ntu,
     panoptic,
     penn_action,
@@ -19,7 +20,8 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        behavior, chad, kinect_v1, mocap, ntu, panoptic, penn_action, pose_detectors, pyskl,
+        behavior, chad, kinect_v1, mocap, mocap_programs, ntu, panoptic, penn_action,
+        pose_detectors, pyskl,
         smarthome, stg_nf, table, untrimmed) for name, sample in module.SAMPLES.items()}
 
 
