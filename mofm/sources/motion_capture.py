@@ -1,4 +1,5 @@
 """Base class of motion capture readers: units, axes and joint names."""
+import re
 from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from mofm.structures import LAYOUTS, convert
 
 from .base import Item
 from .joint_maps import JointMap, find_joints, fitting_maps, load_map
+from .joint_order import named_order
 from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
@@ -239,7 +241,7 @@ class MotionCapture(Source3D):
             joints (np.ndarray): (T, J, 3).
             names (Sequence[str]): Names of the J joints in the file, see :func:`find_joints`.
             joint_map (JointMap, optional): Result of :func:`load_map`; by default the shipped map
-                that fits the names.
+                that fits the names, or the joints with names such as ``left_wrist`` or ``LWrist``.
 
         Returns:
             np.ndarray: (T, 17, 3) float64, NaN for joints that the map lacks.
@@ -248,15 +250,9 @@ class MotionCapture(Source3D):
             AnnotationError: If a joint of the map does not exist or is ambiguous, or if no or
                 several maps fit.
         """
-        if joint_map is None:
-            maps = fitting_maps(names)
-            if len(maps) != 1:
-                raise self.error(name, field, ' '.join(names), f'--map, because {maps} fit'
-                                 if maps else '--map, because no map of the package fits')
-            self.note(name, f'the names of the joints are those of --map {maps[0]}')
-            joint_map = load_map(maps[0])
         try:
-            places = find_joints(joint_map, names, joints.shape[1])
+            places = find_joints(joint_map, names, joints.shape[1]) if joint_map else (
+                self._find_by_names(name, names))
         except ValueError as error:
             raise self.error(name, field, ' '.join(names), error) from None
         out = np.full((len(joints), len(_COCO), 3), np.nan)
@@ -264,6 +260,20 @@ class MotionCapture(Source3D):
             with np.errstate(over='ignore', invalid='ignore'):
                 out[:, joint] = joints[:, index].astype(np.float64).mean(1)
         return out
+
+
+    def _find_by_names(self, name, names) -> dict[int, list[int]]:
+        """Find the joints of COCO-17 by a map of the package, or by names such as LWrist."""
+        maps = fitting_maps(names)
+        if len(maps) == 1:
+            self.note(name, f'the names of the joints are those of --map {maps[0]}')
+            return find_joints(load_map(maps[0]), names, len(names))
+        places = named_order([re.split('[:|]', joint)[-1] for joint in names])
+        if maps or places is None:
+            raise ValueError(f'--map, because {maps} fit' if maps else
+                             '--map, because no map of the package fits')
+        self.note(name, 'the joints are found by their names (--map for others)')
+        return places
 
 
 def _mean(joints) -> np.ndarray:

@@ -227,13 +227,12 @@ def test_joints_npz_frame_rate_is_that_of_the_file_or_the_user(tmp_path):
 
 # ------------------------------------------------------------------------------------------ maps
 def test_shipped_joint_maps_cover_the_body():
-    assert shipped_maps() == ['bandai_namco', 'cmu', 'daz', 'mixamo', 'opencap', 'plug_in_gait',
-                              'pose2sim', 'rokoko', 'unreal', 'xsens_bvh', 'xsens_mvnx']
+    assert shipped_maps() == ['bandai_namco', 'cmu', 'daz', 'mixamo', 'plug_in_gait', 'rokoko',
+                              'unreal', 'xsens_bvh', 'xsens_mvnx']
     for name in shipped_maps():
         joint_map = load_map(name)
         joints = {LAYOUTS['coco17'].joints[i] for i in VISIBLE}
-        assert set(joint_map) - {'left_ear', 'right_ear'} == joints - (
-            {'nose'} if name == 'opencap' else set())
+        assert set(joint_map) - {'left_ear', 'right_ear'} == joints
         assert len({part for parts in joint_map.values() for part in parts}) >= len(joint_map)
         for joint, parts in joint_map.items():
             side = joint.split('_')[0]

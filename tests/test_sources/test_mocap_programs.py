@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources import MVNX, TRC, FreeMoCap
+from mofm.sources import BVH, MVNX, TRC, FreeMoCap
 from mofm.sources.mocap.c3d import C3D
 from mofm.structures import LAYOUTS
+from mofm.writers import write_bvh, write_trc
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.mocap import npy, walk
 from tests.test_sources.native_files.mocap_programs import (
@@ -75,6 +76,20 @@ def test_trc_of_spaces_and_other_line_ends_is_read(tmp_path):
                     b'\xef\xbb\xbf' + trc(), trc().replace(b'\t\t\t', b'\t'),
                     trc().replace(b'Frame#', b'FRAME#')):
         np.testing.assert_array_equal(joints_of(TRC, tmp_path / 'a.trc', content), plain)
+
+
+@pytest.mark.parametrize('layout', ['coco17', 'h36m17', 'smpl24', 'halpe26'])
+def test_trc_and_bvh_of_this_package_are_read_by_the_names_of_their_joints(tmp_path, layout):
+    joints = walk(4, layout)
+    write_trc(tmp_path / 'a.trc', joints, layout, 50)
+    (ann, _), = TRC(tmp_path / 'a.trc', strict=True).recordings(
+        '', (tmp_path / 'a.trc').read_bytes())
+    np.testing.assert_allclose(ann['joints'][:, LIMBS], walk(4, 'coco17')[:, LIMBS], atol=1e-6)
+    write_bvh(tmp_path / 'a.bvh', joints, layout, 50)
+    source = BVH(tmp_path / 'a.bvh', strict=True)
+    (bone, _), = source.recordings('', (tmp_path / 'a.bvh').read_bytes())
+    np.testing.assert_allclose(bone['joints'][:, LIMBS], walk(4, 'coco17')[:, LIMBS], atol=1e-4)
+    assert (ann['fps'], bone['fps']) == (50, 50)
 
 
 def test_trc_frame_rate_is_that_of_the_head_or_of_the_seconds(tmp_path):

@@ -30,7 +30,7 @@ class TRC(MotionCapture):
     Args:
         path (str or Path): A folder, a zip file, or one file.
         joint_map (str or Path, optional): Markers of the joints, see :func:`load_map`. By default
-            the shipped map that fits the names, e.g. ``pose2sim``.
+            the shipped map that fits, or names such as ``LWrist``.
         **kwargs: Passed to :class:`MotionCapture`; by default meters, y up.
 
     Raises:
