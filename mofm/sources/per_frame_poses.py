@@ -395,9 +395,11 @@ class FramePoseSource(FolderSource):
 
     def _tracked(self, name, video):
         """Return the track ID of every row, valid rows by ID and frame, and cleaned poses."""
-        for field, largest, usual in (('keypoint', np.finfo(np.float16).max, 'pixels'),
-                                      ('score', MAX_SCORE, 'about 0 to 1')):
-            found = np.abs(getattr(video, field)).max(initial=0)
+        pixels = np.finfo(np.float16).max, 'pixels'
+        for field, (largest, usual) in dict(keypoint=pixels, score=(MAX_SCORE, 'about 0 to 1'),
+                                            **(dict(box=pixels) if video.box is not None else {})
+                                            ).items():
+            found = np.abs(np.nan_to_num(getattr(video, field))).max(initial=0)
             if found > largest:
                 raise self.error(name, field, found, f'{usual}, at most {largest}')
         score = video.score.clip(0, 1)

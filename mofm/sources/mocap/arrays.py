@@ -75,7 +75,8 @@ class JointsNPZ(MotionCapture):
         if any(reader.recognize(sample) for reader in (AMASS, FreeMoCap, HumanML3D)):
             return None
         joints = [key for key, (shape, dtype) in arrays.items()
-                  if len(shape) == 3 and shape[2] == 3 and dtype.kind in 'fiu']
+                  if len(shape) == 3 and shape[2] == 3 and dtype.kind in 'fiu'
+                  and shape[1] != 33]  # of MediaPipe
         return f'arrays (T, J, 3) such as {joints[0][:40]!r}' if joints else None
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:

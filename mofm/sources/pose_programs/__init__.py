@@ -2,8 +2,13 @@
 
 from .alphapose import AlphaPose
 from .behavior import SLEAP, DeepLabCut, LightningPose
+from .coco import COCO
+from .detectron2 import Detectron2
+from .mediapipe import MediaPipe, MediaPipeWorld
 from .mmpose import MMPoseJSON
 from .openpose import OpenPose
 from .table import Table
+from .yolo import YOLO
 
-__all__ = ['AlphaPose', 'DeepLabCut', 'LightningPose', 'MMPoseJSON', 'OpenPose', 'SLEAP', 'Table']
+__all__ = ['COCO', 'SLEAP', 'YOLO', 'AlphaPose', 'DeepLabCut', 'Detectron2', 'LightningPose',
+           'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose', 'Table']

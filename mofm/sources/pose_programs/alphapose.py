@@ -43,7 +43,7 @@ class AlphaPose(FramePoseSource):
         data = sample.json
         first = data[0] if isinstance(data, list) and data else None
         if isinstance(first, dict) and {'image_id', 'keypoints'} <= first.keys() and (
-                first.keys() & {'box', 'idx'} or not first.keys() & {'bbox', 'area', 'id'}):
+                first.keys() & {'box', 'idx'} or isinstance(first['image_id'], str)):
             return "a list of persons with 'image_id' and 'keypoints'"
         if not isinstance(data, dict) or not data:
             return None

@@ -3,6 +3,7 @@
 from . import (
     behavior,
     chad,
+    estimators,
     kinect_v1,
     mocap,
     mocap_programs,
@@ -20,9 +21,9 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        behavior, chad, kinect_v1, mocap, mocap_programs, ntu, panoptic, penn_action,
-        pose_detectors, pyskl,
-        smarthome, stg_nf, table, untrimmed) for name, sample in module.SAMPLES.items()}
+        behavior, chad, estimators, kinect_v1, mocap, mocap_programs, ntu, panoptic, penn_action,
+        pose_detectors, pyskl, smarthome, stg_nf, table, untrimmed)
+    for name, sample in module.SAMPLES.items()}
 
 
 def write(folder, files):
