@@ -331,8 +331,8 @@ class MediaPipeWorld(MotionCapture, _Landmarks):
             joints[person, there] = frames.keypoint[start[rows[there]] + person]
         if len(joints) > 1:
             self.note(name, 'persons of a frame are told apart by their order in the file')
-        persons = [self.meters(name, 'landmarks', self.from_layout(person, _LAYOUT))
-                   for person in joints]
+        persons = [self.meters(name, 'landmarks', self.from_layout(person, _LAYOUT), self.unit,
+                               self.up or self.default_up) for person in joints]
         fps = self.fps or told.get('fps')
         yield dict(frame_dir=recording, label=listed[0], joints=np.stack(persons),
                    **(dict(fps=float(fps)) if fps else {})), listed[1]
