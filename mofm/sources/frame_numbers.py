@@ -1,6 +1,7 @@
 """Numbers of frames: from names of images and files, and their steps if images were sampled."""
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -10,6 +11,13 @@ _ONE = 1.5
 _JITTER, _ROUNDED = .25, .75
 # Least share of the distances that are one step: other numbers only happen to have a divisor.
 _SINGLE, _SINGLE_ROUNDED = 1 / 3, 1 / 2
+
+# Numbers of seconds since 1970, and of smaller units.
+_STAMPS = 10**9
+_START = datetime(1970, 1, 1)
+# Year, month, day, hour, minute, second and its fraction, with one kind of separator or none.
+_TIME = re.compile(r'(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})[T_ .-]*([0-9]{2})'
+                   r'([-_:.hH]?)([0-9]{2})[-_:.mM]?([0-9]{2})(\.[0-9]+)?(?![0-9])')
 
 
 def find_step(numbers: np.ndarray) -> tuple[np.ndarray, float] | None:
@@ -43,6 +51,20 @@ def find_step(numbers: np.ndarray) -> tuple[np.ndarray, float] | None:
     return np.concatenate([[0], np.cumsum(places)]), step
 
 
+def split_number(name: str) -> tuple[str, str] | None:
+    """Split the name of a frame at its last number or its date and time.
+
+    Args:
+        name (str): E.g. ``walk_000012``, ``walk 12 rendered`` or ``walk_2018-07-04_12-08-21.5``.
+
+    Returns:
+        tuple[str, str] or None: What is before and after it, e.g. ``walk_`` and '', the same for
+        all frames of a video; None without a number.
+    """
+    parts = re.split(r'([0-9]+(?:\.[0-9]+)?)', _in_seconds(name))
+    return (''.join(parts[:-2]), parts[-1]) if len(parts) > 1 else None
+
+
 def frame_numbers(names: Sequence[str]) -> np.ndarray:
     """Parse frame numbers from names of images.
 
@@ -51,14 +73,27 @@ def frame_numbers(names: Sequence[str]) -> np.ndarray:
 
     Returns:
         np.ndarray: (N,) int64. The number in which the names differ, at any place. Time stamps,
-        decimals or more than 31 bits, are it if they have a step (:func:`find_step`). Otherwise
-        the index in natural order.
+        i.e. dates and times, decimals and numbers of more than 9 digits, are it if they have a
+        step (:func:`find_step`), from the first one. Otherwise the index in natural order.
     """
-    numbers = _varying(names)
+    numbers = _varying([_in_seconds(name) for name in names])
     if numbers is None or len(np.unique(numbers)) < len(names):
         order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
         return np.argsort(order)
     return numbers
+
+
+def _in_seconds(name: str) -> str:
+    """Replace a date and time in a name by seconds."""
+    def seconds(match):
+        year, _, month, day, hour, _, minute, second, fraction = match.groups()
+        try:
+            time = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
+        except ValueError:
+            return match[0]
+        return f'{(time - _START) // timedelta(seconds=1)}{fraction or ""}'
+
+    return _TIME.sub(seconds, name)
 
 
 def _varying(names) -> np.ndarray | None:
@@ -82,9 +117,11 @@ def _varying(names) -> np.ndarray | None:
         out = np.array(scaled, np.int64)
     except OverflowError:
         return None
-    stamps = any(decimals) or (out.max(initial=0) >= 2**31)
-    if len(out) < len(names) or stamps and find_step(np.unique(out)) is None:
+    if len(out) < len(names):
         return None
+    if any(decimals) or out.max(initial=0) >= _STAMPS:
+        out -= out.min()
+        return None if find_step(2 * np.unique(out)) is None else out
     return out
 
 

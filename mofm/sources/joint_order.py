@@ -61,7 +61,7 @@ def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple
 
     Returns:
         tuple[str, list[str]]: 'better' and the layouts that fit the proportions of humans clearly
-        better; or 'similar' and those that cannot be told from it.
+        better; or 'similar' and those that cannot be told from it, but for the face.
     """
     every = -(-len(keypoint) // _MAX_POSES) or 1
     keypoint, score = keypoint[::every], score[::every]
@@ -72,7 +72,8 @@ def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple
     better = [name for name, value in fits.items() if value * _WORSE < ours]
     if better:
         return 'better', [name for name in better if fits[name] == fits[better[0]]]
-    return 'similar', [name for name, value in fits.items() if not value > ours * _WORSE]
+    return 'similar', [name for name, value in fits.items()
+                       if value != ours and not value > ours * _WORSE]
 
 
 def named_order(names: Sequence[str]) -> dict[int, list[int]] | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mofm.sources.pose_programs.alphapose import AlphaPose
+from mofm.structures import convert
 from tests.test_sources.native_files.pose_detectors import alphapose, alphapose_cmu, dump, people
 
 VALUES = people(frames=12, persons=2)
@@ -35,7 +36,7 @@ def by_number(anns, frames=12):
 def by_place(anns, frames=12):
     """The same from left to right."""
     found = by_number(anns, frames)
-    return found[np.argsort(found[:, 0, 0, 0])]
+    return found[np.argsort(found[:, 0, 5, 0])]
 
 
 def in_half(values):
@@ -147,7 +148,7 @@ def person(**changes):
     (person(keypoints=[1e300] * 51), 'keypoint'), (person(idx='1'), 'idx'),
     (person(idx=1.5), 'idx'), (person(idx=-1), 'idx'), (person(idx=True), 'idx'),
     (person(idx={}), 'idx'), (person(idx=[[[0.]]]), 'idx'), (person(idx=1e400), 'idx'),
-    ({'0.jpg': []}, 'image'), ({'0.jpg': {'bodies': 5}}, 'image'),
+    ({'0.jpg': [5]}, 'image'), ({'0.jpg': {'bodies': 5}}, 'image'),
     ({'0.jpg': {'bodies': [{'joints': [1.] * 51 + [0, 'x', 0]}]}}, 'keypoints'),
     ({'bodies': [{}]}, 'keypoints')])
 def test_alphapose_bad_file_is_skipped_and_named(tmp_path, data, field):
@@ -156,6 +157,131 @@ def test_alphapose_bad_file_is_skipped_and_named(tmp_path, data, field):
     assert [a['frame_dir'] for a, _ in source] == ['good']
     problem, = source.problems
     assert f'walk.json: {field}' in str(problem)
+
+
+# ------------------------------------------------------------- PoseFlow, files of images, boxes
+def poseflow(values, ids, image='{}.jpg'.format):
+    """A dict of images, as PoseFlow writes it."""
+    return {image(t): [dict(keypoints=pose.ravel().tolist(), scores=2.9, idx=i)
+                       for pose, i in zip(frame, ids, strict=True)]
+            for t, frame in enumerate(values)}
+
+
+def test_poseflow_file_keeps_ids(tmp_path):
+    data = poseflow(VALUES, [7, 9])
+    data['5.jpg'] = []
+    (tmp_path / 'walk').mkdir()
+    (tmp_path / 'walk/alphapose-results-forvis-tracked.json').write_bytes(dump(data))
+    ann, = read(tmp_path, max_gap=0)
+    assert ann['frame_dir'] == 'walk'
+    assert sorted(ann['track_id'].tolist()) == [7, 9]
+    assert ann['keypoint_score'].any(-1).all(0).tolist() == [True] * 5 + [False] + [True] * 6
+
+
+def test_failing_poseflow_file_is_read(real_data):
+    """40 frames, IDs 7 and 9, who walk to each other."""
+    folder = real_data('../failing/data/08_poseflow_tracked')
+    for anns in (read(folder, tracks=True),
+                 read(folder / 'alphapose-results-forvis-tracked.json', tracks=True)):
+        assert [ann['track_id'] for ann in anns] == [7, 9]
+        np.testing.assert_array_equal(anns[0]['keypoint'][0, :, 0, 0], 200 + 3 * np.arange(40))
+        np.testing.assert_array_equal(anns[1]['keypoint'][0, :, 0, 0], 500 - 3 * np.arange(40))
+
+
+def test_tracked_file_wins_over_the_one_beside_it(tmp_path):
+    folder = tmp_path / 'walk'
+    folder.mkdir()
+    for name, data in (('', alphapose(VALUES)), ('-forvis', poseflow(VALUES, [1, 2])),
+                       ('-forvis-tracked', poseflow(VALUES, [7, 9]))):
+        (folder / f'alphapose-results{name}.json').write_bytes(dump(data))
+    source = AlphaPose(tmp_path)
+    (ann, _), = source
+    assert sorted(ann['track_id'].tolist()) == [7, 9]
+    assert sum('passed over for' in note for note in source.notes) == 1
+
+
+@pytest.mark.parametrize('number', [float('nan'), None, 'NaN', float('inf')])
+def test_missing_numbers_are_missing_joints(tmp_path, number):
+    """In frame 5 a joint, in frame 7 the whole second person."""
+    data = alphapose(VALUES, _as_ids)
+    data[10]['keypoints'][30] = number
+    if number != float('inf'):
+        data[15]['keypoints'] = [number] * 51
+    write(tmp_path, walk_json=data)
+    source = AlphaPose(tmp_path, max_gap=0)
+    (ann, _), = source
+    assert not source.problems
+    assert any('are missing' in note for note in source.notes)
+    person = ann['track_id'].tolist().index(0)
+    missing = ann['keypoint_score'][person] == 0
+    assert np.argwhere(missing).tolist() == [[5, 10]]
+    absent = ~ann['keypoint_score'][1 - person].any(-1)
+    assert np.flatnonzero(absent).tolist() == ([] if number == float('inf') else [7])
+
+
+def _as_ids(frame, person):
+    return person
+
+
+def test_failing_file_with_nan_is_read(real_data):
+    (ann, ) = read(real_data('../failing/data/13_nan'), max_gap=0)
+    assert np.argwhere(ann['keypoint_score'][0] == 0)[:, 0].tolist() == [5]
+
+
+def test_file_of_infinite_numbers_is_refused(tmp_path):
+    data = alphapose(VALUES)
+    for person in data:
+        person['keypoints'] = [float('inf')] * 51
+    write(tmp_path, walk_json=data)
+    source = AlphaPose(tmp_path)
+    assert not list(source)
+    assert 'keypoints: found NaN or infinite' in str(source.problems[0])
+
+
+def test_alphapose_boxes_are_kept(tmp_path):
+    ann, = read(write(tmp_path, walk_json=alphapose(VALUES, lambda t, m: m + 1)))
+    order = np.argsort(ann['track_id'])
+    low, high = VALUES[..., :2].min(2), VALUES[..., :2].max(2)
+    expected = np.concatenate([low, high], -1).transpose(1, 0, 2)
+    np.testing.assert_allclose(ann['box'][order], expected, atol=.3)
+
+
+@pytest.mark.parametrize('form', ['list', 'cmu', 'flow'])
+def test_alphapose_files_of_an_image_each_are_a_video(tmp_path, form):
+    """The number in the names of the files counts, whatever the images are called."""
+    for t in range(12):
+        frame = VALUES[t:t + 1]
+        data = dict(list=alphapose(frame, _as_ids), cmu=alphapose_cmu(frame),
+                    flow=poseflow(frame, [0, 1]))[form]
+        (tmp_path / f'cam1-{t + 3:03}.json').write_bytes(dump([] if t == 4 else data))
+    ann, = read(tmp_path, max_gap=0)
+    assert ann['frame_dir'] == 'cam1'
+    assert ann['frame_inds'].tolist() == list(range(3, 15))
+    assert np.flatnonzero(~ann['keypoint_score'].any((0, 2))).tolist() == [4]
+
+
+@pytest.mark.parametrize('image', [
+    lambda t: f'{6 * t}.jpg', lambda t: f'cam_{5 * t + 2:05}.png', lambda t: 32 * t,
+    lambda t: f'{round(t * 100 / 3)}ms.jpg', lambda t: f'frame_{t / 4}.jpg',
+    lambda t: f'walk 2020-01-31_23-59-{40 + 2 * t}.jpg' if t < 10 else
+    f'walk 2020-02-01_00-00-{2 * t - 20:02}.jpg', lambda t: f'{t:04}-rendered.jpg'])
+def test_alphapose_sampled_images_are_a_row_each(tmp_path, image):
+    ann, = read(write(tmp_path, walk_json=alphapose(VALUES[:, :1], image=image)))
+    assert ann['keypoint'].shape == (1, 12, 17, 2)
+    assert 'frame_inds' not in ann
+    np.testing.assert_array_equal(ann['keypoint'][0], VALUES[:, 0, :, :2].astype(np.float16))
+
+
+@pytest.mark.parametrize('layout', ['h36m17', 'kinect25', 'body25b'])
+def test_alphapose_list_of_another_order_is_never_read_in_silence(tmp_path, layout):
+    values = convert(VALUES[..., :2], VALUES[..., 2], 'coco17', layout)
+    values = np.concatenate([values[0], values[1][..., None]], -1)
+    write(tmp_path, walk_json=alphapose(values))
+    source = AlphaPose(tmp_path)
+    assert not list(source)
+    assert f'--layout {layout}' in str(source.problems[0])
+    found = by_place(read(tmp_path, layout=layout, tracks=True))
+    np.testing.assert_array_equal(found[:, :, 5:], in_half(VALUES)[:, :, 5:])
 
 
 def real(path, name, folder):

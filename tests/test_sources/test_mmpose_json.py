@@ -1,6 +1,7 @@
 """Predictions of MMPose: inferencer and demo, videos and images, boxes."""
 
 import json
+import pickle
 import zipfile
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.sources.pose_programs.mmpose import MMPoseJSON
-from mofm.structures import convert
+from mofm.structures import LAYOUTS, convert
 from tests.test_sources.native_files.pose_detectors import (
     dump,
     instances,
@@ -157,7 +158,7 @@ def demo(first=1, **meta_info):
 
 
 @pytest.mark.parametrize(('data', 'field'), [
-    (b'', 'file'), (b'[{"frame_id": 0,', 'file'), (b'7', 'frames'), (b'{}', 'meta_info'),
+    (b'', 'file'), (b'[{"frame_id": 0,', 'file'), (b'7', 'frames'), (b'{}', 'instances'),
     (dict(meta_info={}), 'frames'), (dict(meta_info={}, instance_info=[]), 'frames'),
     (dict(meta_info={}, instance_info=[1]), 'frames'),
     (video(dict(frame_id=None)), 'frame_id'), (video(dict(frame_id=True)), 'frame_id'),
@@ -171,7 +172,7 @@ def demo(first=1, **meta_info):
     (video(dict(keypoints=[[float('inf'), 2]] * 17), 0), 'keypoints'),
     (video(dict(keypoint_scores=[1] * 16), 1), 'keypoint_scores'),
     (video(dict(keypoint_scores=[99] * 17), 1), 'score'),
-    (video(dict(bbox=[1, 2, 3]), 1), 'bbox'), (video(dict(bbox=None), 1), 'bbox'),
+    (video(dict(bbox=[1, 2, 3]), 1), 'bbox'), (video(dict(bbox='all'), 1), 'bbox'),
     (video(dict(bbox_score='1'), 1), 'bbox_score'),
     (demo(0), 'frame_id'), (demo(frame_offset=-1), 'meta_info.frame_offset'),
     (demo(frame_offset='0'), 'meta_info.frame_offset'),
@@ -183,3 +184,131 @@ def test_mmpose_json_bad_file_is_skipped_and_named(tmp_path, data, field):
     assert [a['frame_dir'] for a, _ in source] == ['good/walk']
     problem, = source.problems
     assert f'walk.json: {field}' in str(problem)
+
+
+# ----------------------------------------------------------- versions 0.x, dumps, IDs, image names
+def old_instances(frame, ids=True):
+    """The persons of a frame as MMPose 0.x has them."""
+    return [dict(bbox=[*pose[:, :2].min(0).tolist(), *pose[:, :2].max(0).tolist(), .98],
+                 keypoints=pose.tolist(), area=100., **({'track_id': m} if ids else {}))
+            for m, pose in enumerate(frame)]
+
+
+def test_mmpose_of_0x_is_read_from_lists_of_every_depth(tmp_path):
+    """As ``pose_results`` of the demos: a list for each frame, with IDs, and boxes of 5."""
+    video = [old_instances(frame) for frame in VALUES]
+    for name, files in dict(
+            lists={'walk.json': video},
+            frames={'walk.json': [dict(frame_id=t, pose_results=item)
+                                  for t, item in enumerate(video)]},
+            images={f'walk_{t:03}.json': item for t, item in enumerate(video)}).items():
+        ann, = read(write(tmp_path / name, files))
+        check(ann)
+        assert ann['frame_dir'] == 'walk'
+        assert sorted(ann['track_id'].tolist()) == [0, 1]
+        low, high = VALUES[..., :2].min(2), VALUES[..., :2].max(2)
+        order = np.argsort(ann['track_id'])
+        np.testing.assert_allclose(ann['box'][order], np.concatenate(
+            [low, high], -1).transpose(1, 0, 2), atol=.3)
+
+
+def test_mmpose_test_results_of_0x_are_frames_of_their_images(tmp_path):
+    """Batches over the persons of all images; a folder is a video."""
+    flat = VALUES.reshape(-1, 17, 3)
+    paths = [f'/data/{video}/{t:04}.jpg' for video in ('cam1', 'cam2') for t in range(6)
+             for _ in range(2)]
+    batches = [dict(preds=flat[i:i + 5].tolist(), image_paths=paths[i:i + 5],
+                    boxes=[[*pose[:, :2].mean(0).tolist(), .5, 1.25, 9, .9]
+                           for pose in flat[i:i + 5]], bbox_ids=[0] * 5, output_heatmap=None)
+               for i in range(0, 24, 5)]
+    anns = read(write(tmp_path, {'result_keypoints.json': batches}))
+    assert [ann['frame_dir'] for ann in anns] == ['result_keypoints/cam1', 'result_keypoints/cam2']
+    for ann, values in zip(anns, (VALUES[:6], VALUES[6:]), strict=True):
+        check(ann, values)
+        box = ann['box'].astype(float)
+        np.testing.assert_allclose(box[..., 2:] - box[..., :2],
+                                   np.broadcast_to([80, 200], (2, 6, 2)), atol=.5)
+
+
+def test_mmpose_dump_of_a_test_is_read_from_a_pickle(tmp_path):
+    """``--dump``: arrays of every image."""
+    dump_of = [dict(img_path=f'/data/walk/{t}.jpg', img_shape=(256, 192), pred_instances=dict(
+        keypoints=frame[..., :2], keypoint_scores=frame[..., 2], bboxes=np.tile(
+            [1., 2, 300, 400], (2, 1)), bbox_scores=np.full(2, .7))) for t, frame in
+        enumerate(VALUES)]
+    (tmp_path / 'walk.pkl').write_bytes(pickle.dumps(dump_of))
+    ann, = read(tmp_path)
+    check(ann)
+    assert ann['box'][1, 3].tolist() == [1, 2, 300, 400]
+    (tmp_path / 'walk.pkl').write_bytes(pickle.dumps([test_mmpose_json_needs_no_boxes]))
+    source = MMPoseJSON(tmp_path)
+    assert not list(source)
+    assert 'walk.pkl: file' in str(source.problems[0])
+
+
+def test_mmpose_results_of_a_call_are_frames(tmp_path):
+    """``{'visualization': [], 'predictions': [[...]]}`` of every frame."""
+    data = [dict(visualization=[], predictions=[instances(frame)]) for frame in VALUES]
+    check(read(write(tmp_path, {'walk.json': data}))[0])
+
+
+def test_mmpose_track_ids_boxes_and_frame_rate_are_kept(tmp_path):
+    data = mmpose_demo(VALUES, fps=25.)
+    for frame in data['instance_info']:
+        for m, instance in enumerate(frame['instances']):
+            instance['track_id'] = 8 - m
+    ann, = read(write(tmp_path, {'results_walk.json': data}))
+    check(ann)
+    assert ann['track_id'][np.argsort(ann['keypoint'][:, 0, 0, 0])].tolist() == [8, 7]
+    assert ann['fps'] == 25
+    data['instance_info'] = [dict(item, frame_id=6 * item['frame_id'] - 5)
+                             for item in data['instance_info']]
+    ann, = read(write(tmp_path, {'results_walk.json': data}))  # every sixth frame
+    check(ann)
+    assert ann['fps'] == pytest.approx(25 / 6)
+
+
+def test_mmpose_meta_info_says_the_layout(tmp_path):
+    """By the data set, or by names of joints."""
+    for name, layout in (('h36m', 'h36m17'), ('posetrack18', 'posetrack17'), ('mpii', 'mpii16')):
+        values = convert(VALUES[..., :2], VALUES[..., 2], 'coco17', layout)
+        values = np.concatenate([values[0], values[1][..., None]], -1)
+        data = mmpose_demo(values)
+        data['meta_info']['dataset_name'] = name
+        ann, = read(write(tmp_path / name, {'results_walk.json': data}), tracks=True)[:1]
+        assert ann['keypoint'][0, :, 5:].any(-1).all()
+        persons = VALUES[..., 5:, :2].transpose(1, 0, 2, 3).astype('f2')
+        assert any((ann['keypoint'][0, :, 5:] == person).all() for person in persons)
+    values = people(frames=12, joints=21)
+    values[:, :, 4:21] = VALUES
+    data = mmpose_demo(values)
+    names = [f'hand{i}' for i in range(4)] + list(LAYOUTS['coco17'].joints)
+    data['meta_info'].update(dataset_name='mine',
+                             keypoint_id2name={str(i): name for i, name in enumerate(names)})
+    check(read(write(tmp_path / 'names', {'results_walk.json': data}))[0])
+
+
+def test_failing_images_of_the_demo_are_one_video(real_data):
+    ann, = read(real_data('../failing/data/15_mmpose_images_demo'))
+    assert ann['frame_dir'] == '15_mmpose_images_demo'
+    assert ann['keypoint'].shape == (1, 6, 17, 2)
+    np.testing.assert_array_equal(ann['keypoint'][0, :, 0, 0], 200 + 3 * np.arange(6))
+
+
+@pytest.mark.parametrize('values', [
+    [dict(preds=1, image_paths=['a'])], [dict(preds=[[1]], image_paths=['a', 'b'])],
+    [dict(preds=[[1]], boxes=[[1, 2, 'a', 4]], image_paths=['a'])],
+    [dict(pred_instances=dict(keypoints=3), img_path='a')], [[1]], [[[1]]], [5, []],
+    [dict(pred_instances=dict(keypoints=[[1, 2]], bboxes=[]), img_path='a')],
+    [dict(img_path='a')], [dict(img_path=3, instances=[])],
+    [dict(img_path='/a/0.jpg', instances=[]), dict(img_path='b/0.jpg', instances=[])],
+    [dict(frame_id=0, instances=[dict(keypoints=[[1, 2, 3]] * 17, track_id='x')])],
+    [dict(frame_id=0, instances=[dict(keypoints=[[1, 2, 3]] * 17, keypoint_scores=[1] * 17)])],
+    [dict(frame_id=0, instances=[dict(keypoints=[[1, 2]] * 17)])]])
+def test_mmpose_other_values_are_named(tmp_path, values):
+    write(tmp_path, {'walk.json': values})
+    source = MMPoseJSON(tmp_path)
+    assert not list(source)
+    problem, = source.problems
+    assert 'walk.json: ' in str(problem)
+    assert 'fault of the reader' not in str(problem)

@@ -134,6 +134,78 @@ def test_openpose_bad_frame_is_named(tmp_path, content, field):
     assert f'{bad}: {field}' in str(problem)
 
 
+def test_failing_files_of_rtmlib_are_one_video(real_data):
+    """6 frames of 2 persons with the 26 joints of Halpe."""
+    for path in ('05_pose2sim_rtmlib', '05_pose2sim_rtmlib/cam01_json'):
+        anns = read(real_data(f'../failing/data/{path}'), tracks=True)
+        assert {ann['clip'].split('/')[-1] for ann in anns} == {'cam01'}
+        assert [ann['keypoint'].shape for ann in anns] == [(1, 6, 17, 2)] * 2
+        assert sorted(ann['keypoint'][0, 1, 0].tolist() for ann in anns) == [[203, 200],
+                                                                              [597, 200]]
+        assert sorted(ann['keypoint'][0, 1, 16].tolist() for ann in anns) == [[183, 400],
+                                                                               [577, 400]]
+
+
+def test_failing_files_in_upper_case_are_one_video(real_data):
+    ann, = read(real_data('../failing/data/09_uppercase_ext'))
+    assert ann['frame_dir'] == 'walk'
+    assert ann['keypoint'].shape == (2, 4, 17, 2)
+
+
+@pytest.mark.parametrize('joints', [17, 26, 133, 136])
+def test_openpose_files_of_other_programs_give_their_coco_joints(tmp_path, joints):
+    values = people(frames=6, persons=1, joints=joints)
+    files = {name.replace('_keypoints', ''): content
+             for name, content in openpose(values, 'cam').items()}
+    files['config.json'] = b'{"version": 1}'
+    root = write(tmp_path / 'out', files)
+    source = OpenPose(root)
+    (ann, _), = source
+    assert ann['frame_dir'] == 'cam'
+    np.testing.assert_array_equal(ann['keypoint'][0], values[:, 0, :17, :2].astype('f2'))
+    assert any(f'the {joints} joints' in note for note in source.notes)
+    assert any('passed over: 1 .json' in note for note in source.notes)
+
+
+def test_openpose_order_of_body_25b_is_never_read_as_body_25(tmp_path):
+    values = people(frames=6, persons=2)
+    other = convert(values[..., :2], values[..., 2], 'coco17', 'body25b')
+    write(tmp_path, openpose(np.concatenate([other[0], other[1][..., None]], -1)))
+    source = OpenPose(tmp_path)
+    assert not list(source)
+    assert '--layout body25b' in str(source.problems[0])
+    anns = read(tmp_path, layout='body25b', tracks=True)
+    found = np.concatenate([ann['keypoint'] for ann in anns])
+    found = found[np.argsort(found[:, 0, 0, 0])]
+    np.testing.assert_array_equal(found, values.transpose(1, 0, 2, 3)[..., :2].astype('f2'))
+
+
+@pytest.mark.parametrize('scale', [3, 4])
+def test_openpose_scaled_keypoints_need_the_size_of_the_image(tmp_path, scale):
+    """``keypoint_scale`` 3 is 0 to 1, 4 is -1 to 1."""
+    pixels = people(frames=6, persons=2, joints=25)
+    values = pixels.copy()
+    values[..., :2] /= 800, 400
+    values[..., :2] = values[..., :2] * 2 - 1 if scale == 4 else values[..., :2]
+    values[2, 0, 7] = 0
+    write(tmp_path, openpose(values.round(6)))
+    source = OpenPose(tmp_path)
+    assert not list(source)
+    assert '--img-shape HEIGHT WIDTH' in str(source.problems[0])
+    ann, = read(tmp_path, img_shape=(400, 800))
+    order = np.argsort(ann['keypoint'][:, 0, 0, 0])
+    expected = convert(pixels[..., :2].transpose(1, 0, 2, 3), None, 'body25')[0]
+    expected[0, 2, 9] = 0
+    np.testing.assert_allclose(ann['keypoint'][order], expected, atol=.3)
+
+
+def test_openpose_old_field_is_read(tmp_path):
+    files = {name: content.replace(b'pose_keypoints_2d', b'pose_keypoints')
+             for name, content in openpose(people(joints=18)).items()}
+    ann, = read(write(tmp_path, files))
+    assert ann['keypoint'].shape == (2, 6, 17, 2)
+
+
 def test_openpose_folder_without_files_is_refused(tmp_path):
     (tmp_path / 'alphapose-results.json').write_text(json.dumps([]))
     with pytest.raises(AnnotationError, match='expected those of OpenPose'):

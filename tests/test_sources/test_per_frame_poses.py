@@ -240,7 +240,15 @@ def test_frame_poses_options_reach_the_source(tmp_path):
     (['07', '7'], [0, 1]),                                    # two images, one number
     (['1', str(2**31)], [0, 1]),
     (['9' * 5000, '1'], [1, 0]),
-    (['walk'], [0])])
+    (['walk'], [0]),
+    (['a_1_pose', 'a_12_pose'], [1, 12]),                     # not at the end
+    (['0.5', '0.25', '1.0', '0.75'], [25, 0, 75, 50]),        # seconds
+    (['1593612345123', '1593612345156', '1593612345190', '1593612345223'], [0, 33, 67, 100]),
+    (['1593612345', '1593612346', '1593612348'], [0, 1, 3]),
+    (['c_2018-07-04_12-08-58', 'c_2018-07-04_12-09-00', 'c_2018-07-04_12-09-02'], [0, 2, 4]),
+    (['20180704T235959', '20180705T000000', '20180705T000002'], [0, 1, 3]),
+    (['a_20180704_120858_07', 'a_20180704_120858_09'], [7, 9]),
+    (['20189904_120858', '20189904_120902'], [120858, 120902])])    # no date
 def test_frame_numbers_follow_image_names(names, expected):
     assert frame_numbers(names).tolist() == expected
 
@@ -511,3 +519,50 @@ def test_normalized_boxes_are_scaled_with_the_joints(tmp_path):
     pixels, = read(tmp_path, with_boxes(values, ids=[1, 2]), img_shape=(400, 800))
     ann, = read(tmp_path, with_boxes(scaled(values, 'unit'), ids=[1, 2]), img_shape=(400, 800))
     np.testing.assert_allclose(ann['box'], pixels['box'], atol=.3)
+
+
+# ---------------------------------------------------------------------- a video of several files
+class Texts(FramePoseSource):
+    """Files ``frame`` have one frame, ``video`` several, ``none`` do not tell."""
+
+    def one_frame(self, sample):
+        return dict(frame=True, video=False, none=None)[sample.head.decode()]
+
+
+def videos_of(root, files):
+    """Recordings and numbers of their files."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    source = Texts(root)
+    return {source.stem(name): len(source.members[name]) for name in source.files}
+
+
+def numbered(pattern, count=6, content='frame'):
+    return {pattern.format(i): content for i in range(count)}
+
+
+@pytest.mark.parametrize(('files', 'expected'), [
+    (numbered('cam_json/cam01_{:06}.json'), {'cam_json/cam01': 6}),
+    (numbered('frame{:06}.json'), {'root': 6}), (numbered('{}.json'), {'root': 6}),
+    (numbered('walk/IMG_{:04}.JSON'), {'walk': 6}), (numbered('root-{}.json'), {'root': 6}),
+    (numbered('a/a_{}.json') | numbered('a/b {:02}.json'), {'a': 6, 'a/b': 6}),
+    (numbered('c{:03}_left.json') | numbered('c{:03}_right.json'), {'c_left': 6, 'c_right': 6}),
+    (numbered('clip_{:02}.json', content='video'), {f'clip_0{i}': 1 for i in range(6)}),
+    (numbered('a_{}.json') | {'a_0.json': 'none'}, {'a': 6}),
+    (numbered('a_{}.json') | {'a_0.json': 'none', 'a_5.json': 'video'},
+     {f'a_{i}': 1 for i in range(6)}),
+    (numbered('a_{}.json') | {'notes.json': 'video'}, {'a': 6, 'notes': 1}),
+    (numbered('v_2018-07-04_12-0{}-00.json'), {'v': 6}),
+    ({f'{i}_{9 - i}.json': 'frame' for i in range(6)}, {'root': 6}),
+    ({'walk.json': 'frame', 'run.json': 'frame'}, {'walk': 1, 'run': 1}),
+    (numbered('a/b_{}.json') | numbered('a/b/{}.json'), {'a/b': 6, 'a/b_': 6})])
+def test_files_that_differ_in_the_number_are_a_video_if_they_have_a_frame(tmp_path, files,
+                                                                          expected):
+    assert videos_of(tmp_path / 'root', files) == expected
+    with zipfile.ZipFile(tmp_path / 'zip', 'w') as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    (tmp_path / 'zip').rename(tmp_path / 'root.zip')
+    source = Texts(tmp_path / 'root.zip')
+    assert {source.stem(name): len(source.members[name]) for name in source.files} == expected

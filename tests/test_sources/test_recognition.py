@@ -40,7 +40,7 @@ def test_archives_and_compressed_files_are_recognized_by_content(tmp_path):
         tar.add(folder, 'walk')
     assert sources(archive) == sources(tmp_path / 'b.tar.gz') == ['openpose']
     match, = recognize(archive)
-    assert str(match) == "openpose (OpenPose): 'people' in a file *_keypoints.json"
+    assert str(match) == "openpose (OpenPose): persons of a frame as 'people'"
 
 
 def test_actions_above_60_leave_ntu120(tmp_path):

@@ -19,7 +19,7 @@ def test_auto_names_what_it_found_and_runs_with_the_options_of_the_source(auto, 
     archive = shutil.make_archive(str(tmp_path / 'a'), 'zip', folder)
     done = prepare(*auto, archive, tmp_path / 'a.pkl', '--tracks')
     assert done.returncode == 0, done.stderr
-    assert "recognized openpose (OpenPose): 'people' in a file *_keypoints.json" in done.stdout
+    assert "recognized openpose (OpenPose): persons of a frame as 'people'" in done.stdout
     named = prepare('openpose', archive, tmp_path / 'b.pkl', '--tracks')
     assert named.returncode == 0, named.stderr
     found, expected = (load_annotations(tmp_path / f'{name}.pkl')['annotations'] for name in 'ab')

@@ -2,6 +2,7 @@
 
 ``alphapose-results.json`` has a list of persons (formats ``default`` and ``coco``) or a dict of
 persons by image (``cmu``, ``open``), which the folder ``sep-json`` repeats as one file per image.
+PoseFlow (Xiu et al., BMVC 2018) writes a dict of lists of persons by image.
 """
 import re
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
+# Results, a file per image, and those of PoseFlow without and with track IDs.
 _RESULTS, _SEPARATE = 'alphapose-results.json', 'sep-json'
+_FLOW = 'alphapose-results-forvis.json'
+_TRACKED = 'alphapose-results-forvis-tracked.json'
+_NAMES = (_RESULTS, _SEPARATE, _FLOW, _TRACKED)
 _LAYOUTS = ('coco17', 'halpe26', 'halpe136', 'wholebody133', 'coco18', 'body25')
 # Field of the persons of an image -> field of the joints of a person, per format.
 _FORMS = dict(bodies='joints', people='pose_keypoints_2d')
@@ -53,25 +58,43 @@ class AlphaPose(FramePoseSource):
         first = next(iter(data.values()))
         if isinstance(first, dict) and first.keys() & _FORMS.keys():
             return "a dict of images with 'bodies' or 'people'"
+        person = next(persons for persons in data.values() if persons)[0]
+        if 'keypoints' in person and person.keys() & {'idx', 'scores', 'score'}:
+            return "a dict of images with persons as PoseFlow writes it"
         return None
 
     def find(self) -> list[str]:
-        """List files, and folders with one file per image unless a sibling file repeats them."""
-        return [name for name in super().find()
-                if PurePosixPath(name).name != _SEPARATE
-                or PurePosixPath(name).with_name(_RESULTS).as_posix() not in self.members]
+        """List files and videos, without those that a file beside them repeats."""
+        super().find()
+        for name in [*self.members]:
+            path = PurePosixPath(name)
+            better = {_SEPARATE: [_RESULTS], _RESULTS: [_TRACKED], _FLOW: [_TRACKED, _RESULTS]}
+            for other in better.get(path.name, ()):
+                if path.with_name(other).as_posix() in self.members:
+                    self.members.pop(name, None)
+                    if path.name != _SEPARATE:
+                        self.note(name, f'passed over for {other} beside it')
+                    break
+        return sorted(self.members)
 
-    def folder(self, file: str) -> str:
-        """Return the file, or the folder ``sep-json``."""
-        parent = PurePosixPath(file).parent
-        separate = file and (parent.name or self.path.absolute().name) == _SEPARATE
-        return parent.as_posix() if separate else file
+    def one_frame(self, sample: Sample) -> bool | None:
+        """See :meth:`FramePoseSource.one_frame`."""
+        data = sample.json
+        if isinstance(data, list):
+            images = {person['image_id'] for person in data}
+            return len(images) == 1 if images else None
+        return bool(data.keys() & _FORMS.keys()) or len(data) == 1
+
+    def group(self, file: str) -> tuple[str, str] | None:
+        """Put all files of the folder ``sep-json`` into one video."""
+        parent = PurePosixPath(file).parent.name or self._root()
+        return ('', '') if parent == _SEPARATE else super().group(file)
 
     def stem(self, name: str) -> str:
         """Return the name of the video: its file's, or the folder's of files named by the tool."""
         root = self.path.absolute()
         path = root / name
-        path = path.parent if path.name in (_RESULTS, _SEPARATE) else path.with_suffix('')
+        path = path.parent if path.name in _NAMES else root / super().stem(name)
         if root in path.parents:
             return path.relative_to(root).as_posix()
         return path.stem if path.is_file() else path.name
@@ -80,7 +103,13 @@ class AlphaPose(FramePoseSource):
         """See :meth:`FramePoseSource.videos`."""
         images: dict[str, dict[str, list]] = {}  # folder -> image -> persons
         for file, (_, text) in zip(self.members[name], content, strict=True):
-            for image, persons in self._images(file, self.json(file, text)):
+            found = self._images(file, self.json(file, text))
+            if len(self.members[name]) > 1:  # a file per image
+                if len({image for image, _ in found}) > 1:
+                    raise self.error(file, 'images', 'several', 'one, as in the files beside it')
+                label = self.label(self.tree.filename(file))
+                found = [(label, [person for _, persons in found for person in persons])]
+            for image, persons in found:
                 path = PurePosixPath(image)
                 if not path.name or path.is_absolute() or '..' in path.parts or (
                         re.search(r'[\ud800-\udfff]', image)):  # cannot be written
@@ -94,13 +123,13 @@ class AlphaPose(FramePoseSource):
             yield self._video(name, video, images[folder])
 
     def _images(self, file, data):
-        """Return names and persons ``(values, idx)`` of images; names may repeat."""
+        """Return names and persons ``(values, idx, box)`` of images; names may repeat."""
         if isinstance(data, list):
             return self._persons(file, data)
         if isinstance(data, dict) and not data.keys() & _FORMS.keys():
             return [(image, self._bodies(file, image, item)) for image, item in data.items()]
-        stem = PurePosixPath(file or self.path.name).with_suffix('').name
-        return [(stem, self._bodies(file, stem, data))]
+        label = self.label(self.tree.filename(file))
+        return [(label, self._bodies(file, label, data))]
 
     def _persons(self, file, data):
         """Read the poses of a list of persons."""
@@ -114,15 +143,20 @@ class AlphaPose(FramePoseSource):
         if not all(type(p.get('category_id', 1)) is int and p.get('category_id', 1) == 1
                    for p in data):
             raise self.error(file, 'category_id', 'other values', '1, a person')
-        return [(str(image), [(person.get('keypoints'), self._idx(file, person.get('idx')))])
+        return [(str(image), [self._person(file, person)])
                 for image, person in zip(ids, data, strict=True)]
 
+    def _person(self, file, person, field='keypoints'):
+        return person.get(field), self._idx(file, person.get('idx')), person.get('box')
+
     def _bodies(self, file, image, item):
-        """Read the poses of an image in the formats without ``idx``."""
+        """Read the poses of an image, those of PoseFlow in a list."""
+        if isinstance(item, list) and all(isinstance(person, dict) for person in item):
+            return [self._person(file, person) for person in item]
         for field, joints in _FORMS.items():
             persons = item.get(field) if isinstance(item, dict) else None
             if isinstance(persons, list) and all(isinstance(p, dict) for p in persons):
-                return [(person.get(joints), None) for person in persons]
+                return [self._person(file, person, joints) for person in persons]
         raise self.error(file, f'image {image[:80]!r}', typed(item),
                          f'a dict with a list of persons, one of {list(_FORMS)}')
 
@@ -143,12 +177,20 @@ class AlphaPose(FramePoseSource):
         numbers = frame_numbers([re.sub(r'\.[A-Za-z]\w*$', '', image) for image in names])
         persons = [person for image in names for person in images[image]]
         keypoint, score = self.to_layout_joints(name, 'keypoints', *self.poses(
-            name, 'keypoints', [values for values, _ in persons]), _LAYOUTS)
-        ids = [idx for _, idx in persons]
+            name, 'keypoints', [values for values, _, _ in persons]), _LAYOUTS)
+        ids = [idx for _, idx, _ in persons]
+        box = [box for _, _, box in persons]
+        if all(value is None for value in box):
+            box = None
+        else:  # x, y, width, height
+            box = self.numbers(name, 'box', [[np.nan] * 4 if value is None else value
+                                             for value in box], (None, 4))
+            box = np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], 1)
         return FramePoses(
             name=video,
             frames=np.sort(numbers),
             frame=np.repeat(numbers, [len(images[image]) for image in names]),
             keypoint=keypoint,
             score=score,
-            track_id=None if None in ids else np.array(ids, np.int64))
+            track_id=None if None in ids or not ids else np.array(ids, np.int64),
+            box=box)

@@ -1,6 +1,7 @@
 """Valid files of pose detectors, written to the published layouts."""
 
 import json
+import pickle
 
 import numpy as np
 
@@ -95,6 +96,26 @@ def mmpose_demo(values, first=1, **meta_info):
                 instance_info=mmpose_video(values, first))
 
 
+def poseflow(values, image='{}.jpg'.format):
+    """PoseFlow's: a dict of lists of persons with IDs."""
+    return {image(t): [dict(keypoints=pose.ravel().tolist(), scores=2.9, idx=m + 1)
+                       for m, pose in enumerate(frame)] for t, frame in enumerate(values)}
+
+
+def mmpose_old(frame):
+    """The persons (M, V, 3) of a frame as MMPose 0.x has them."""
+    return [dict(bbox=[*pose[:, :2].min(0).tolist(), *pose[:, :2].max(0).tolist(), .98],
+                 keypoints=pose.tolist(), area=100., track_id=m) for m, pose in enumerate(frame)]
+
+
+def mmpose_dumped(values):
+    """Results of a test with ``--dump``."""
+    return [dict(img_path=f'/data/walk/{t}.jpg', pred_instances=dict(
+        keypoints=frame[..., :2], keypoint_scores=frame[..., 2],
+        bboxes=np.tile([1., 2, 300, 400], (len(frame), 1)), bbox_scores=np.full(len(frame), .7)))
+        for t, frame in enumerate(values)]
+
+
 def dump(data):
     return json.dumps(data).encode()
 
@@ -122,11 +143,26 @@ SAMPLES = dict(
     alphapose_separate=(
         AlphaPose, {f'walk/sep-json/{image[:-4]}.json': dump(item)
                     for image, item in alphapose_cmu(_VALUES).items()}, {}),
+    alphapose_poseflow=(
+        AlphaPose, {'walk/alphapose-results-forvis-tracked.json': dump(poseflow(_VALUES))}, {}),
+    alphapose_images=(
+        AlphaPose, {f'cam1_{6 * t:04}.json': dump(alphapose(frame[None], _tracked))
+                    for t, frame in enumerate(_VALUES)}, {}),
+    openpose_rtmlib=(
+        OpenPose, {name.replace('_keypoints', ''): content
+                   for name, content in openpose(people(joints=26)).items()}, {}),
+    openpose_unit=(OpenPose, openpose(people(joints=25) / (800, 400, 1)),
+                   dict(img_shape=(400, 800))),
     openpose=(OpenPose, openpose(people(joints=25)), {}),
     openpose_coco=(OpenPose, openpose(people(joints=18)), dict(tracks=True)),
     openpose_tracked=(
         OpenPose, openpose(people(joints=25), person_id=lambda t, m: [m]), dict(tracks=True)),
     mmpose=(MMPoseJSON, {'walk.json': dump(mmpose_video(_VALUES))}, {}),
+    mmpose_old=(MMPoseJSON, {'walk.json': dump([mmpose_old(frame) for frame in _VALUES])}, {}),
+    mmpose_test=(MMPoseJSON, {'walk.json': dump([dict(
+        preds=frame.tolist(), boxes=[[90, 90, .5, 1.2, 9, .9]] * 2, image_paths=[f'a/{t}.jpg'] * 2)
+        for t, frame in enumerate(_VALUES)])}, {}),
+    mmpose_dump=(MMPoseJSON, {'walk.pkl': pickle.dumps(mmpose_dumped(_VALUES))}, {}),
     mmpose_images=(
         MMPoseJSON, {f'walk/{t:06d}.json': dump(instances(frame))
                      for t, frame in enumerate(_VALUES)}, {}),
