@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources import SLEAP, DeepLabCut, LightningPose
+from mofm.sources import SLEAP, Anipose, DeepLabCut, LightningPose
 from mofm.sources.joint_order import named_order
 from mofm.utils.hdf5 import HDF5File
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.behavior import (
+    BODY,
     JOINTS,
     PLACES,
     analysis,
+    anipose,
     csv,
     pandas_h5,
     poses,
     project,
+    walk,
 )
 
 IMAGES = [('labeled-data', 'walk', f'img{i:03}.png') for i in (0, 5, 9, 12)]
@@ -205,6 +208,7 @@ BROKEN = {
     'no y': (csv(poses(1), coords=('x', 'likelihood')), 'columns', 'x and y'),
     '3D': (csv(poses(1), coords=('x', 'y', 'z')), 'columns', 'no z'),
     'twice': (csv(poses(1), coords=('x', 'y', 'y')), 'columns', 'twice'),
+    'no frame': (csv(poses(1), index=[['0'], [''], ['2'], ['3']]), 'rows', 'a frame or an image'),
     'frame twice': (csv(poses(1), index=[['0'], ['1'], ['1'], ['2']]), 'frames', 'twice'),
     'individuals': (csv(poses(1), ('a', )).replace(b'a,a,a,a,a,a', b'b,b,b,a,a,a', 1),
                     'individuals', 'same joints'),
@@ -220,6 +224,55 @@ def test_bad_table_is_skipped_with_its_reason(tmp_path, name):
     assert [ann['frame_dir'] for ann, _ in source] == ['good']
     with pytest.raises(AnnotationError, match=rf'(?s)bad.csv: {field}: found .*{words}'):
         list(DeepLabCut(tmp_path, strict=True))
+
+
+# ------------------------------------------------------------------------------------------ 3D
+@pytest.mark.parametrize('form', ['anipose', 'deeplabcut'])
+def test_triangulated_joints_are_in_meters_with_y_up(tmp_path, form):
+    joints = walk(5)
+    content = anipose(joints) if form == 'anipose' else csv(joints[:, None],
+                                                            coords=('x', 'y', 'z'))
+    source = Anipose(write(tmp_path, {'walk.csv': content}), strict=True, keep_3d=True)
+    (ann, _), = source
+    assert ann['frame_dir'] == 'walk'
+    expected = BODY[PLACES] + np.arange(5)[:, None, None] * [0, .02, 0]
+    x, y, z = np.moveaxis(expected, -1, 0)
+    found = ann['keypoint'][0].astype(float)
+    seen = ann['keypoint_score'][0][:, PLACES] > 0
+    assert seen.sum() == seen.size - 1
+    assert not seen[1, 1]
+    np.testing.assert_allclose(found[:, PLACES][seen], np.stack([x, z, -y], -1)[seen], atol=2e-3)
+    assert not ann['keypoint_score'][0][:, [1, 2, 3, 4, 14, 15, 16]].any()
+    assert not any('upright' in note or '--up' in note for note in source.notes)
+
+
+def test_frames_that_anipose_lacks_have_no_joints(tmp_path):
+    source = Anipose(write(tmp_path, {'walk.csv': anipose(walk(4), [3, 4, 6, 7])}), keep_3d=True)
+    (ann, _), = source
+    assert ann['keypoint_score'].any(-1).tolist() == [[True, True, False, True, True]]
+    assert any('without a row' in note for note in source.notes)
+
+
+def test_triangulated_joints_with_unknown_names_are_listed(tmp_path):
+    content = anipose(walk()).replace(b'shoulder', b'sho').replace(b'hip', b'pelvis')
+    with pytest.raises(AnnotationError, match=r'columns: found nose Lsho sho_right .*--map'):
+        list(Anipose(write(tmp_path, {'walk.csv': content}), strict=True))
+
+
+BROKEN_3D = {
+    'no joints': (b'a,b\n1,2\n', '0 joints'),
+    'no rows': (anipose(walk()).split(b'\n')[0], '0 rows'),
+    'text': (anipose(walk()).replace(b'1.5', b'abc', 1).replace(b'0.9', b'x') + b'a\n', 'columns'),
+    'frames': (anipose(walk(3), [0, 2, 1]), 'do not ascend'),
+    'far': (anipose(walk(3), [0, 1, 10**6]), 'far apart'),
+}
+
+
+@pytest.mark.parametrize('name', sorted(BROKEN_3D))
+def test_bad_table_of_3d_joints_is_named(tmp_path, name):
+    content, words = BROKEN_3D[name]
+    with pytest.raises(AnnotationError, match=rf'walk.csv: (columns|frames): found .*{words}'):
+        list(Anipose(write(tmp_path, {'walk.csv': content}), strict=True))
 
 
 # --------------------------------------------------------------------------------- hostile HDF5

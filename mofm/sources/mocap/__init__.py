@@ -1,6 +1,7 @@
 """Readers of motion capture."""
 
 from .amass import AMASS
+from .anipose import Anipose
 from .arrays import JointsNPZ
 from .bvh import BVH
 from .c3d import C3D
@@ -10,5 +11,5 @@ from .mvnx import MVNX
 from .trc import TRC
 from .videopose3d import VideoPose2D, VideoPose3D
 
-__all__ = ['AMASS', 'BVH', 'C3D', 'FreeMoCap', 'HumanML3D', 'JointsNPZ', 'MVNX', 'TRC',
-           'VideoPose2D', 'VideoPose3D']
+__all__ = ['AMASS', 'Anipose', 'BVH', 'C3D', 'FreeMoCap', 'HumanML3D', 'JointsNPZ', 'MVNX',
+           'TRC', 'VideoPose2D', 'VideoPose3D']

@@ -46,7 +46,9 @@ class FreeMoCap(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        if sample.suffix == '.csv' and re.match(rb'(\xef\xbb\xbf)?(body_)?nose_x,', sample.head):
+        head = sample.head.split(b'\n', 1)[0]
+        if sample.suffix == '.csv' and b'_ncams' not in head and (  # as Anipose has
+                re.match(rb'(\xef\xbb\xbf)?(body_)?nose_x,', head)):
             return 'a table of nose_x, nose_y, ...'
         if sample.suffix == '.npy' and _FILE.fullmatch(sample.filename.lower()):
             shape, _ = (sample.arrays or {}).get('', ((), None))

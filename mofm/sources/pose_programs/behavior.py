@@ -20,6 +20,7 @@ from mofm.utils.checks import describe, show
 from mofm.utils.hdf5 import HDF5File, require_h5py
 from mofm.utils.untrusted import parse_json
 
+from ..base import Source
 from ..frame_numbers import frame_numbers
 from ..joint_order import named_order
 from ..per_frame_poses import FramePoses, FramePoseSource
@@ -95,6 +96,55 @@ class NamedJoints(FramePoseSource):
         return FramePoses(title, frames, frames[row], points, scores, person, img_shape)
 
 
+def read_csv(source: Source, name: str, content: bytes
+             ) -> tuple[list[tuple[str, ...]], list[str], np.ndarray]:
+    """Read a table in the form of DeepLabCut.
+
+    Args:
+        source (Source): The reader.
+        name (str): The native file.
+        content (bytes): Its content.
+
+    Returns:
+        tuple: Columns as (individual, joint, coordinate), T names of rows and values (T, columns),
+        NaN where empty.
+
+    Raises:
+        AnnotationError: If it has another form.
+    """
+    try:
+        text = content.decode('utf-8-sig')
+        lines = text.splitlines()
+        header = {row[0].strip().lower(): row for row in csv.reader(lines[:4]) if row}
+        count = list(header).index('coords') + 1
+        coords, parts = header['coords'], header['bodyparts']
+    except (UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
+        raise source.error(name, 'header', describe(error),
+                         "rows 'scorer', 'bodyparts' and 'coords'") from None
+    first = next((i for i, coord in enumerate(coords) if i and coord.strip()), len(coords))
+    persons = header.get('individuals', [''] * len(coords))
+    if not len(coords) == len(parts) == len(persons) <= _COLUMNS:
+        raise source.error(name, 'header', f'rows of {len(parts)} and {len(coords)} cells',
+                         f'the same number, at most {_COLUMNS}')
+    columns = [tuple(cell.strip() for cell in column) for column in zip(
+        persons[first:], parts[first:], coords[first:], strict=True)]
+    body = [line for line in lines[count:] if line.strip()]
+    if not body:
+        raise source.error(name, 'rows', 'none', f'{len(columns)} numbers per row')
+    try:
+        rows = ['/'.join(cell.strip() for cell in row[:first])
+                for row in csv.reader(line[:2000] for line in body)]
+        filled = re.sub(r',[ \t]*(?=,|$)', ',nan', '\n'.join(body), flags=re.MULTILINE)
+        values = np.loadtxt(io.StringIO(filled), delimiter=',', comments=None, ndmin=2,
+                            usecols=range(first, len(coords)), quotechar='"')
+        if len(values) != len(rows):
+            raise ValueError(f'{len(values)} rows')
+    except (ValueError, csv.Error) as error:
+        raise source.error(name, 'rows', describe(error)[:300],
+                         f'{len(columns)} numbers per row') from None
+    return columns, rows, values
+
+
 @SOURCES.register_module('deeplabcut')
 class DeepLabCut(NamedJoints):
     """Reader of DeepLabCut's tables, ``.csv`` or ``.h5``, of one or several individuals.
@@ -115,9 +165,9 @@ class DeepLabCut(NamedJoints):
             table = sample.contains(b'pandas_type', b'likelihood')
             return 'an HDF5 file of pandas with likelihoods' if table else None
         lines = sample.head.removeprefix(b'\xef\xbb\xbf').lower().splitlines()[:4]
-        if lines and lines[0].startswith(b'scorer,') and not (
-                _LIGHTNING.match(lines[0])) and any(
-                    line.startswith(b'coords,') for line in lines):
+        coords = next((line for line in lines if line.startswith(b'coords,')), b'z')
+        if lines[0].startswith(b'scorer,') and not (
+                _LIGHTNING.match(lines[0]) or b'z' in coords.split(b',')):
             return "a table with a header 'scorer', 'bodyparts' and 'coords'"
         return None
 
@@ -141,8 +191,8 @@ class DeepLabCut(NamedJoints):
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
         """See :meth:`FramePoseSource.videos`."""
         _, table = next(iter(content))
-        read = self._read_hdf5 if table.startswith(_HDF5) else self._read_csv
-        columns, rows, values = read(name, table)
+        columns, rows, values = self._read_hdf5(name, table) if table.startswith(_HDF5) else (
+            read_csv(self, name, table))
         places = self._places(name, columns)
         persons = self._persons(name, places)
         joints = list(places[persons[0]])
@@ -167,7 +217,7 @@ class DeepLabCut(NamedJoints):
                  if not {'x', 'y'} <= coords.keys() or 'z' in coords]
         if wrong or not places:
             raise self.error(name, 'columns', f'{show(wrong[0]) if wrong else "none"}',
-                             'x and y of every joint, and no z')
+                             'x and y of every joint, and no z: the source anipose reads 3D')
         return places
 
     def _persons(self, name, places) -> list[str]:
@@ -184,44 +234,11 @@ class DeepLabCut(NamedJoints):
 
     def _numbers(self, name, rows) -> np.ndarray:
         """Return the frames of rows, which are numbers or paths of images."""
+        if not all(rows):
+            raise self.error(name, 'rows', 'one without a name', 'a frame or an image')
         if not all(re.fullmatch(r'\d{1,9}(\.0*)?', row) for row in rows):
-            return frame_numbers([str(PurePosixPath(row.replace('\\', '/')).with_suffix(''))
-                                  for row in rows])
+            return frame_numbers([re.sub(r'\.\w+$', '', row.replace('\\', '/')) for row in rows])
         return np.array([int(float(row)) for row in rows], np.int64)
-
-    def _read_csv(self, name, content):
-        """Return columns (individual, joint, coordinate), names of rows, and values (T, K)."""
-        try:
-            text = content.decode('utf-8-sig')
-            lines = text.splitlines()
-            header = {row[0].strip().lower(): row for row in csv.reader(lines[:4]) if row}
-            count = list(header).index('coords') + 1
-            coords, parts = header['coords'], header['bodyparts']
-        except (UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
-            raise self.error(name, 'header', describe(error),
-                             "rows 'scorer', 'bodyparts' and 'coords'") from None
-        first = next((i for i, coord in enumerate(coords) if i and coord.strip()), len(coords))
-        persons = header.get('individuals', [''] * len(coords))
-        if not len(coords) == len(parts) == len(persons) <= _COLUMNS:
-            raise self.error(name, 'header', f'rows of {len(parts)} and {len(coords)} cells',
-                             f'the same number, at most {_COLUMNS}')
-        columns = [tuple(cell.strip() for cell in column) for column in zip(
-            persons[first:], parts[first:], coords[first:], strict=True)]
-        body = [line for line in lines[count:] if line.strip()]
-        if not body:
-            raise self.error(name, 'rows', 'none', f'{len(columns)} numbers per row')
-        try:
-            rows = ['/'.join(cell.strip() for cell in row[:first])
-                    for row in csv.reader(line[:2000] for line in body)]
-            filled = re.sub(r',[ \t]*(?=,|$)', ',nan', '\n'.join(body), flags=re.MULTILINE)
-            values = np.loadtxt(io.StringIO(filled), delimiter=',', comments=None, ndmin=2,
-                                usecols=range(first, len(coords)), quotechar='"')
-            if len(values) != len(rows):
-                raise ValueError(f'{len(values)} rows')
-        except (ValueError, csv.Error) as error:
-            raise self.error(name, 'rows', describe(error)[:300],
-                             f'{len(columns)} numbers per row') from None
-        return columns, rows, values
 
     def _read_hdf5(self, name, content):
         """Return columns, names of rows and values of a table that pandas wrote."""

@@ -7,7 +7,7 @@ import pickle
 import h5py
 import numpy as np
 
-from mofm.sources import SLEAP, DeepLabCut, LightningPose
+from mofm.sources import SLEAP, Anipose, DeepLabCut, LightningPose
 
 #: As people write them, and their places in COCO-17.
 JOINTS = {'nose': 0, 'Lshoulder': 5, 'shoulder_right': 6, 'elbow.L': 7, 'RElbow': 8,
@@ -154,9 +154,43 @@ def project(values, version=1.4, numbers=None, by_hand=(), track=True, videos=1)
     return out.getvalue()
 
 
+#: A person who stands, (J, 3) of COCO-17 in meters, z up and the person's left at x > 0.
+BODY = np.array([
+    (0, -.1, 1.65), (.03, -.08, 1.7), (-.03, -.08, 1.7), (.08, 0, 1.68), (-.08, 0, 1.68),
+    (.2, 0, 1.45), (-.2, 0, 1.45), (.25, 0, 1.2), (-.25, 0, 1.2), (.25, -.1, .95),
+    (-.25, -.1, .95), (.1, 0, .95), (-.1, 0, .95), (.1, -.03, .5), (-.1, -.03, .5),
+    (.1, 0, .08), (-.1, 0, .08)])
+
+
+def walk(frames=5, unit=.001):
+    """Joints (T, J, 3) of :data:`JOINTS` of a person who moves along y, one is missing."""
+    places = [place if place is not None else 11 for place in JOINTS.values()]
+    joints = np.tile(BODY[places], (frames, 1, 1)) / unit
+    joints[..., 1] += np.arange(frames)[:, None] * .02 / unit
+    joints[1, 1] = np.nan
+    return joints.round(4)
+
+
+def anipose(joints, numbers=None):
+    """Bytes of a table of Anipose."""
+    head = [f'{name}_{what}' for name in JOINTS
+            for what in ('x', 'y', 'z', 'error', 'ncams', 'score')]
+    head += [f'M_{i}{j}' for i in range(3) for j in range(3)]
+    head += ['center_0', 'center_1', 'center_2', 'fnum']
+    lines = [','.join(head)]
+    for t, row in enumerate(joints):
+        cells = [cell for joint in row for cell in (*joint, 1.5, 2, .9)]
+        cells = ['' if np.isnan(cell) else repr(float(cell)) for cell in cells]
+        cells += ['1.0'] * 12 + [str(numbers[t] if numbers else t)]
+        lines.append(','.join(cells))
+    return '\n'.join(lines).encode() + b'\n'
+
+
 _IMAGES = [('labeled-data', 'walk', f'img{i:03}.png') for i in (0, 5, 9, 12)]
 
 SAMPLES = {
+    'anipose': (Anipose, {'walk.csv': anipose(walk(), [0, 1, 2, 3, 5])}, {}),
+    'anipose_dlc': (Anipose, {'walk_3D.csv': csv(walk()[:, None], coords=('x', 'y', 'z'))}, {}),
     'deeplabcut': (DeepLabCut, {
         'walkDLC_resnet50_walkJan1shuffle1_5000.csv': csv(poses(1)),
         'two.csv': csv(poses(2, seed=1), ('ind1', 'ind2')),

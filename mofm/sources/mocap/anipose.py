@@ -1,0 +1,131 @@
+"""Joints in 3D that Anipose (Karashchuk et al., Cell Reports 2021) or DeepLabCut triangulate."""
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from mofm.registry import SOURCES
+from mofm.utils.checks import describe
+
+from ..base import Item
+from ..joint_maps import MAP_OPTION, load_map
+from ..joint_order import named_order
+from ..motion_capture import MotionCapture
+from ..pose_programs.behavior import read_csv
+from ..recognition import Sample
+
+# Most frames without a row in it, per row.
+_MISSING = 10
+
+
+@SOURCES.register_module('anipose')
+class Anipose(MotionCapture):
+    """Reader of ``.csv`` files with columns ``JOINT_x``, ``JOINT_y`` and ``JOINT_z``.
+
+    3D tables of DeepLabCut are read, too. A file is a recording of one person. Joints of COCO-17
+    are found by their names. Anipose's ``JOINT_error``, ``JOINT_ncams``, ``JOINT_score``, ``M_00``
+    ... and ``center_0`` ... are passed over, and ``fnum`` is the frame: those without a row have
+    no joints.
+
+    Args:
+        path (str or Path): A folder, an archive, or one file.
+        joint_map (str or Path, optional): Names of the joints, see :func:`load_map`.
+        **kwargs: Passed to :class:`MotionCapture`; ``unit`` defaults to a millimeter, as
+            usual for the calibration board, and ``up`` to z.
+
+    Raises:
+        AnnotationError: If the path has no such files or the map cannot be read.
+    """
+
+    suffix = '.csv'
+    default_unit = .001
+    default_up = 'z'
+
+    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
+        super().__init__(path, **kwargs)
+        self.joint_map = joint_map and load_map(joint_map)
+
+    @classmethod
+    def add_options(cls, parser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--map', **MAP_OPTION)
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        lines = sample.head.removeprefix(b'\xef\xbb\xbf').splitlines()[:4]
+        cells = lines[0].split(b',')
+        if {b'fnum', b'center_0', b'M_00'} <= set(cells):
+            return "a table with columns 'fnum', 'M_00' and 'center_0'"
+        coords = [line.lower().split(b',') for line in lines if line[:7].lower() == b'coords,']
+        if cells[0].lower() == b'scorer' and coords and b'z' in coords[0]:
+            return "a table with a header 'scorer', 'bodyparts' and 'coords' with z"
+        return None
+
+    def recordings(self, name: str, content: bytes) -> Iterable[Item]:
+        """See :meth:`Source3D.recordings`."""
+        is_dlc = content.removeprefix(b'\xef\xbb\xbf')[:7].lower() == b'scorer,'
+        names, frame, joints = (self._read_dlc if is_dlc else self._read)(name, content)
+        order = named_order(names) if self.joint_map is None else None
+        if order is None:
+            joints = self.to_coco(name, 'columns', joints, names, self.joint_map)
+        else:
+            coco = np.full((len(joints), 17, 3), np.nan)
+            coco[:, list(order)] = joints[:, [place for place, in order.values()]]
+            joints = coco
+        yield from self.person(name, 'columns', self.stem(name),
+                               self._every_frame(name, frame, joints))
+
+    def _read(self, name, content) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Return names of joints, frames (T,) and joints (T, J, 3) of a file of Anipose."""
+        try:
+            head, *body = content.decode('utf-8-sig').splitlines()
+            columns = [cell.strip(' "') for cell in head.split(',')]
+            if len(set(columns)) < len(columns):
+                raise ValueError('a column twice')
+            names = [column[:-2] for column in columns if column.endswith('_x')
+                     and {f'{column[:-2]}_y', f'{column[:-2]}_z'} <= set(columns)]
+            used = [f'{joint}_{axis}' for joint in names for axis in 'xyz']
+            used += ['fnum'] * ('fnum' in columns)
+            body = [line for line in body if line.strip()]
+            if not names or not body:
+                raise ValueError(f'{len(names)} joints in {len(body)} rows')
+            text = re.sub(r'(?<=,)[ \t]*(?=,|$)|^(?=,)', 'nan', '\n'.join(body),
+                          flags=re.MULTILINE)
+            values = np.loadtxt(io.StringIO(text), delimiter=',', comments=None, ndmin=2,
+                                usecols=[columns.index(column) for column in used])
+        except (UnicodeDecodeError, ValueError) as error:
+            raise self.error(name, 'columns', describe(error)[:300],
+                             'numbers in columns JOINT_x, JOINT_y and JOINT_z') from None
+        frame = values[:, -1] if 'fnum' in columns else np.arange(len(values))
+        return names, frame, values[:, :3 * len(names)].reshape(len(values), -1, 3)
+
+    def _read_dlc(self, name, content):
+        """Return names of joints, frames (T,) and joints (T, J, 3) of a table of DeepLabCut."""
+        columns, rows, values = read_csv(self, name, content)
+        places = {(joint, coord.lower()): i for i, (_, joint, coord) in enumerate(columns)}
+        names = list(dict.fromkeys(joint for _, joint, _ in columns))
+        if len(places) < len(columns) or not all(
+                (joint, axis) in places for joint in names for axis in 'xyz'):
+            raise self.error(name, 'columns', f'{len(columns)} of {len(names)} joints',
+                             'x, y and z of every joint once, of one person')
+        index = [[places[joint, axis] for axis in 'xyz'] for joint in names]
+        frame = [float(row) if re.fullmatch(r'\d{1,9}(\.0*)?', row) else i
+                 for i, row in enumerate(rows)]
+        return names, np.array(frame), values[:, index]
+
+    def _every_frame(self, name, frame, joints) -> np.ndarray:
+        """Return joints (T, 17, 3) of all frames, NaN in those without a row."""
+        steps = np.diff(frame)
+        if not (np.isfinite(frame).all() and (frame == frame.round()).all()
+                and (steps > 0).all() and frame[-1] - frame[0] < _MISSING * len(frame) + 1):
+            raise self.error(name, 'frames', 'numbers that do not ascend or are far apart',
+                             'the number of each frame')
+        if (steps > 1).any():
+            self.note(name, 'frames without a row have no joints')
+        out = np.full((int(frame[-1] - frame[0]) + 1, *joints.shape[1:]), np.nan)
+        out[(frame - frame[0]).astype(np.int64)] = joints
+        return out
