@@ -53,6 +53,30 @@ LABEL_NAMES: dict[str, tuple[str, ...]] = dict(
     utkinect=(
         'walk', 'sitDown', 'standUp', 'pickUp', 'carry', 'throw', 'push', 'pull',
         'waveHands', 'clapHands'),
+    msr_action3d=(
+        'high arm wave', 'horizontal arm wave', 'hammer', 'hand catch', 'forward punch',
+        'high throw', 'draw x', 'draw tick', 'draw circle', 'hand clap', 'two hand wave',
+        'side boxing', 'bend', 'forward kick', 'side kick', 'jogging', 'tennis swing',
+        'tennis serve', 'golf swing', 'pickup and throw'),
+    florence3d=(
+        'wave', 'drink from a bottle', 'answer phone', 'clap', 'tight lace', 'sit down',
+        'stand up', 'read watch', 'bow'),
+    utd_mhad=(
+        'right arm swipe to the left', 'right arm swipe to the right', 'right hand wave',
+        'two hand front clap', 'right arm throw', 'cross arms in the chest', 'basketball shoot',
+        'right hand draw x', 'right hand draw circle (clockwise)',
+        'right hand draw circle (counter clockwise)', 'draw triangle', 'bowling (right hand)',
+        'front boxing', 'baseball swing from right', 'tennis right hand forehand swing',
+        'arm curl (two arms)', 'tennis serve', 'two hand push', 'right hand knock on door',
+        'right hand catch an object', 'right hand pick up and throw', 'jogging in place',
+        'walking in place', 'sit to stand', 'stand to sit', 'forward lunge (left foot forward)',
+        'squat (two arms stretch out)'),
+    msrc12=(
+        'Start system', 'Duck', 'Push right', 'Goggles', 'Wind it up', 'Shoot', 'Bow', 'Throw',
+        'Had enough', 'Change weapon', 'Beat both', 'Kick'),
+    sbu=(
+        'approaching', 'departing', 'kicking', 'pushing', 'shaking hands', 'hugging',
+        'exchanging objects', 'punching'),
     tsu=(
         'Enter', 'Walk', 'Make_coffee', 'Get_water', 'Make_coffee.Pour_water', 'Use_Drawer',
         'Make_coffee.Pour_grains', 'Use_telephone', 'Leave', 'Put_something_on_table',

@@ -107,13 +107,10 @@ class Source3D(Source):
         Raises:
             AnnotationError: If any is.
         """
-        unknown = np.isnan(joints)
-        bad = (np.abs(joints) >= FARTHEST) | unknown.all()
+        bad = (np.abs(joints) >= FARTHEST) | np.isnan(joints).all()
         if bad.any():
             raise self.error(name, field, f'{bad.sum()} values such as {joints[bad][0]}',
                              f'meters below {FARTHEST}')
-        if unknown.any():
-            self.note(name, 'NaN is a missing joint')
 
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """Return all recordings of one native file; by default the one of :meth:`read`."""

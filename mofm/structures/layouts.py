@@ -256,6 +256,15 @@ _LAYOUTS = (
         ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (0, 8), (8, 9), (9, 10),
          (0, 11), (11, 12), (12, 13), (1, 14)),
         stand_in={'nose': 'head', 'spine': ('pelvis', 'neck')}),
+    # OpenNI without hands and feet: Florence 3D, SBU.
+    Layout(
+        'openni15',
+        ('head', 'neck', 'spine', 'left_shoulder', 'left_elbow', 'left_wrist', 'right_shoulder',
+         'right_elbow', 'right_wrist', 'left_hip', 'left_knee', 'left_ankle', 'right_hip',
+         'right_knee', 'right_ankle'),
+        ((0, 1), (1, 2), (1, 3), (3, 4), (4, 5), (1, 6), (6, 7), (7, 8), (2, 9), (9, 10),
+         (10, 11), (2, 12), (12, 13), (13, 14)),
+        stand_in={'nose': 'head', 'pelvis': _HIPS}),
     # Motion capture of Bandai-Namco Research.
     Layout(
         'bandai22',

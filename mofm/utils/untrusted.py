@@ -20,6 +20,8 @@ from .limits import check_nesting, exceeds, get_limits
 
 #: Others could ask for any memory, e.g. a dictionary of 4 GiB.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Offset of the lengths of name and extra field in the header of a member of a zip file.
+_LENGTHS = 26
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -110,6 +112,42 @@ def read_npy(file: str | os.PathLike | BinaryIO) -> np.ndarray:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     return _read_array(file, size)
+
+
+def map_array(path: str | os.PathLike, member: str | None = None) -> np.ndarray:
+    """Map an array to memory, so that only what is used of it is read.
+
+    Args:
+        path (str): An ``.npy`` file, or an ``.npz`` file.
+        member (str, optional): The array of an ``.npz`` file, which is stored, not compressed.
+
+    Returns:
+        np.ndarray: Of numbers, read only.
+
+    Raises:
+        ValueError: If it is compressed or its header asks for more than the file has.
+        Exception: Of other kinds, if the file is damaged or lacks the member.
+    """
+    with open(path, 'rb') as file:
+        start, size = 0, file.seek(0, io.SEEK_END)
+        if member is not None:
+            with open_zip(file) as archive:
+                info = archive.getinfo(f'{member}.npy')
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f'{member}: compressed')
+            file.seek(info.header_offset + _LENGTHS)
+            lengths = int.from_bytes(file.read(2), 'little') + int.from_bytes(
+                file.read(2), 'little')
+            start, size = file.tell() + lengths, min(size, file.tell() + lengths + info.file_size)
+        file.seek(start)
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f'array of version {version}')
+        shape, fortran, dtype = _HEADERS[version](file)
+        if dtype.kind not in 'fiu' or min(shape, default=0) < 1 or (
+                file.tell() + math.prod(shape) * dtype.itemsize > size):
+            raise ValueError(f'{dtype} of shape {shape} in {size - start} bytes')
+        return np.memmap(path, dtype, 'r', file.tell(), shape, 'F' if fortran else 'C')
 
 
 def _read_array(file, size):

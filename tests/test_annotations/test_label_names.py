@@ -12,6 +12,10 @@ from tests.test_annotations.samples import clip
     ('ntu120', 120, {42: 'falling', 60: 'put on headphone', 111: 'high-five'}),
     ('penn_action', 15, {0: 'baseball_pitch', 14: 'tennis_serve'}),
     ('nw_ucla', 10, {2: 'drop_trash', 9: 'carry'}),
+    ('msr_action3d', 20, {5: 'high throw', 13: 'forward kick', 19: 'pickup and throw'}),
+    ('florence3d', 9, {0: 'wave', 4: 'tight lace', 8: 'bow'}),
+    ('utd_mhad', 27, {5: 'cross arms in the chest', 16: 'tennis serve', 23: 'sit to stand'}),
+    ('msrc12', 12, {1: 'Duck', 11: 'Kick'}), ('sbu', 8, {3: 'pushing', 7: 'punching'}),
     ('utkinect', 10, {0: 'walk', 9: 'clapHands'}), ('tsu', 51, {}), ('smarthome', 31, {}),
     ('pku_mmd', 51, {0: 'bow', 50: 'writing'}),
     ('charades', 157, {59: 'Sitting in a chair', 97: 'Walking through a doorway'})])

@@ -35,8 +35,9 @@ SECONDS = 5
 _TWO_PATHS = (pyskl.KineticsFolder, stg_nf.UBnormalFolder)
 # Files that say something about several recordings.
 _SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt', 'cross-subject.txt',
-           'k400.pkl', 'smarthome_CS_51.json', 'test_split_1.txt', 'test_split_2.txt',
-           'train.txt', 'train_split_1.txt', 'train_split_2.txt')
+           'k400.pkl', 'kinetics_train_label.json', 'kinetics_val_label.json',
+           'smarthome_CS_51.json', 'test_split_1.txt', 'test_split_2.txt', 'train.txt',
+           'train_split_1.txt', 'train_split_2.txt')
 
 
 # ------------------------------------------------------------------------------------- mutations
@@ -460,8 +461,9 @@ def one_array_of(rng, content):
 
 
 STRUCTURE = {'.json': json_of, '.csv': csv_of, '.h5': hdf5_of, '.slp': hdf5_of, '.txt': text_of,
-             '.skeleton': text_of, '.bvh': text_of, '.trc': text_of, '.mvnx': text_of,
-             '.npy': one_array_of, '.npz': npz_of, '.mat': mat_of, '.pkl': pickle_of}
+             '.skeleton': text_of, '.tagstream': text_of, '.bvh': text_of, '.trc': text_of,
+             '.mvnx': text_of, '.npy': one_array_of, '.npz': npz_of, '.mat': mat_of,
+             '.pkl': pickle_of}
 
 
 def zip_of(rng, files):

@@ -22,7 +22,6 @@ from ..source_3d import FARTHEST, Source3D
 
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
 _HEAD, _ROW = 10, 12  # values in the lines of a body and of a joint
-_NUM_JOINTS = LAYOUTS['kinect25'].num_joints
 _STATE = 11
 # Not tracked, inferred (hidden, estimated by the sensor), tracked.
 _SCORE = np.array([0, .5, 1])
@@ -60,7 +59,100 @@ def rank_by_motion(person: np.ndarray, points: np.ndarray) -> list[int]:
     return sorted(motion, key=lambda number: -motion[number])
 
 
-class _Skeletons:
+class SkeletonText:
+    """Mixin of readers of texts of bodies, as of NTU RGB+D."""
+
+    suffix: str | tuple[str, ...] = '.skeleton'
+    max_size = 2**25
+    #: Joints of a body.
+    num_joints: int = LAYOUTS['kinect25'].num_joints
+
+    def rows(self, name: str, content: bytes) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """Parse all bodies of a file.
+
+        Returns:
+            tuple: Number of frames T, body (N,) and frame (N,) int, and the values of the joint
+            lines (N, J, 12), finite or NaN. Bodies are numbered in order of appearance.
+
+        Raises:
+            AnnotationError: If the text is invalid or has no body.
+        """
+        total_frames, body, frame, lines = self._lines(name, content)
+        if not body:
+            raise self.error(name, 'bodies', f'none in {total_frames} frames', 'at least one')
+        try:
+            rows = np.loadtxt(lines, comments=None, ndmin=2)
+            rows = rows.reshape(len(body), self.num_joints, _ROW)
+        except ValueError as error:
+            raise self.error(name, 'joints', str(error)[:200],
+                             f'{_ROW} numbers per line') from None
+        if np.isinf(rows).any():
+            raise self.error(name, 'joints', 'infinite numbers', 'finite ones')
+        ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
+        person, frame = np.array([ids[b] for b in body]), np.array(frame)
+        if len(np.unique(person * total_frames + frame)) < len(frame):
+            raise self.error(name, 'bodies', 'an id twice in a frame', 'one body per id')
+        return total_frames, person, frame, rows
+
+    def two_persons(self, name: str, person: np.ndarray, frame: np.ndarray,
+                    points: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """Join bodies that go on under another ID and choose the two persons that move most.
+
+        Args:
+            name (str): The native file.
+            person (np.ndarray): (N,) int, the body of each row.
+            frame (np.ndarray): (N,) int, its frame.
+            points (np.ndarray): (N, J, C), NaN where missing, not all of a row.
+
+        Returns:
+            tuple: The person (N,) of each row, and those that are kept, most motion first.
+        """
+        joined = join_tracks(person, frame, points)
+        if (joined != person).any():
+            self.note(name, 'bodies that go on under another id are joined to one person')
+        kept = rank_by_motion(joined, points)[:2]
+        if np.setdiff1d(frame, frame[np.isin(joined, kept)]).size:
+            self.note(name, 'nobody is shown in frames that have only other bodies than the two '
+                            'that move most')
+        return joined, kept
+
+    def _lines(self, name, content) -> tuple[int, list[str], list[int], list[str]]:
+        """Split into number of frames, ID and frame of each body, and their joint lines."""
+        try:
+            lines = content.decode('ascii').rstrip().split('\n')
+        except UnicodeDecodeError as error:
+            raise self.error(name, 'file', error, 'ASCII text') from None
+
+        def number(at, what, limit):
+            text = lines[at].strip() if at < len(lines) else 'the end of the file'
+            if not re.fullmatch(r'\d{1,9}', text) or int(text) > limit:
+                raise self.error(name, f'line {at + 1}', repr(text[:40]),
+                                 f'the number of {what}, at most {limit}')
+            return int(text)
+
+        total_frames, at = number(0, 'frames', _MAX_FRAMES), 1
+        body, frame, joints = [], [], []
+        for t in range(total_frames):
+            for _ in range(number(at, 'bodies', len(lines))):
+                head = lines[at + 1].split() if at + 1 < len(lines) else []
+                if len(head) != _HEAD or not re.fullmatch(r'\d{1,20}', head[0]):
+                    raise self.error(name, f'line {at + 2}', repr(' '.join(head)[:60]),
+                                     f'the id of a body and {_HEAD - 1} other values')
+                if number(at + 2, 'joints', self.num_joints) != self.num_joints:
+                    raise self.error(name, f'line {at + 3}', f'{lines[at + 2].strip()} joints',
+                                     self.num_joints)
+                body.append(str(int(head[0])))
+                frame.append(t)
+                joints += lines[at + 3:at + 3 + self.num_joints]
+                at += 2 + self.num_joints
+            at += 1
+        if at != len(lines):
+            raise self.error(name, 'file', f'{len(lines)} lines',
+                             f'{at} for {total_frames} frames')
+        return total_frames, body, frame, joints
+
+
+class _Skeletons(SkeletonText):
     """Mixin of names, splits and bodies of the files for 2D and 3D readers.
 
     ``xsub_train`` and ``xsub_val`` divide the subjects. The sensor gives a body that it loses
@@ -79,8 +171,6 @@ class _Skeletons:
     """
 
     prefix = 'S'
-    suffix = '.skeleton'
-    max_size = 2**25
     #: Number of setups and of subjects of the release, and the training subjects.
     setups: int = 0
     subjects: int = 0
@@ -153,79 +243,24 @@ class _Skeletons:
         Raises:
             AnnotationError: If the text is invalid or has no body.
         """
-        total_frames, body, frame, lines = self._lines(name, content)
-        if not body:
-            raise self.error(name, 'bodies', f'none in {total_frames} frames', 'at least one')
-        try:
-            rows = np.loadtxt(lines, comments=None, ndmin=2)
-            rows = rows.reshape(len(body), _NUM_JOINTS, _ROW)
-        except ValueError as error:
-            raise self.error(name, 'joints', str(error)[:200],
-                             f'{_ROW} numbers per line') from None
+        total_frames, person, frame, rows = self.rows(name, content)
         if not np.isin(rows[..., _STATE], range(len(_SCORE))).all():
             raise self.error(name, 'joints', 'other tracking states', '0, 1 or 2')
-        if np.isinf(rows).any():
-            raise self.error(name, 'joints', 'infinite numbers', 'meters and pixels')
         position = rows[..., :3]
         if (np.abs(position) >= FARTHEST).any():
             raise self.error(name, 'joints', f'values up to {np.nanmax(np.abs(position))}',
                              f'meters below {FARTHEST}')
         # Lost joints have state 0, NaN or zeros.
         rows[(rows[..., _STATE] == 0) | ~position.any(-1) | np.isnan(position).any(-1)] = np.nan
-        ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
-        person, frame = np.array([ids[b] for b in body]), np.array(frame)
-        if len(np.unique(person * total_frames + frame)) < len(frame):
-            raise self.error(name, 'bodies', 'an id twice in a frame', 'one body per id')
         seen = np.isfinite(rows[..., 0]).any(-1)
         if not seen.any():
             raise self.error(name, 'bodies', 'no tracked joint', 'at least one')
         rows, person, frame = rows[seen], person[seen], frame[seen]
-        joined = join_tracks(person, frame, rows[..., :3])
-        if (joined != person).any():
-            self.note(name, 'bodies that go on under another id are joined to one person')
-        kept = rank_by_motion(joined, rows[..., :3])[:2]
-        if np.setdiff1d(frame, frame[np.isin(joined, kept)]).size:
-            self.note(name, 'nobody is shown in frames that have only other bodies than the two '
-                            'that move most')
-        out = np.full((len(kept), total_frames, _NUM_JOINTS, _ROW), np.nan)
+        joined, kept = self.two_persons(name, person, frame, rows[..., :3])
+        out = np.full((len(kept), total_frames, *rows.shape[1:]), np.nan)
         for i, number in enumerate(kept):
             out[i, frame[joined == number]] = rows[joined == number]
         return out
-
-    def _lines(self, name, content) -> tuple[int, list[str], list[int], list[str]]:
-        """Split into number of frames, ID and frame of each body, and their joint lines."""
-        try:
-            lines = content.decode('ascii').rstrip().split('\n')
-        except UnicodeDecodeError as error:
-            raise self.error(name, 'file', error, 'ASCII text') from None
-
-        def number(at, what, limit):
-            text = lines[at].strip() if at < len(lines) else 'the end of the file'
-            if not re.fullmatch(r'\d{1,9}', text) or int(text) > limit:
-                raise self.error(name, f'line {at + 1}', repr(text[:40]),
-                                 f'the number of {what}, at most {limit}')
-            return int(text)
-
-        total_frames, at = number(0, 'frames', _MAX_FRAMES), 1
-        body, frame, joints = [], [], []
-        for t in range(total_frames):
-            for _ in range(number(at, 'bodies', len(lines))):
-                head = lines[at + 1].split() if at + 1 < len(lines) else []
-                if len(head) != _HEAD or not re.fullmatch(r'\d{1,20}', head[0]):
-                    raise self.error(name, f'line {at + 2}', repr(' '.join(head)[:60]),
-                                     f'the id of a body and {_HEAD - 1} other values')
-                if number(at + 2, 'joints', _NUM_JOINTS) != _NUM_JOINTS:
-                    raise self.error(name, f'line {at + 3}', f'{lines[at + 2].strip()} joints',
-                                     _NUM_JOINTS)
-                body.append(str(int(head[0])))
-                frame.append(t)
-                joints += lines[at + 3:at + 3 + _NUM_JOINTS]
-                at += 2 + _NUM_JOINTS
-            at += 1
-        if at != len(lines):
-            raise self.error(name, 'file', f'{len(lines)} lines',
-                             f'{at} for {total_frames} frames')
-        return total_frames, body, frame, joints
 
 
 def _read_missing(path) -> frozenset[str]:

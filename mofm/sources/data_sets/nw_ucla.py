@@ -66,6 +66,8 @@ class NWUCLA(Source3D):
             raise self.error(name, 'skeletons', f'{joints.dtype} of shape {joints.shape}',
                              f'numbers of shape (at least 1 frame, {shape[0]}, {shape[1]})')
         self.check_meters(name, 'skeletons', joints)
+        if np.isnan(joints).any():
+            self.note(name, 'NaN is a missing joint')
         joints = joints.astype(np.float64)
         joints[joints[..., 2] < _NEAREST] = np.nan
         annotation = dict(

@@ -1,6 +1,4 @@
 """Penn Action: 2326 clips of 15 actions with 13 annotated joints (Zhang et al., ICCV 2013)."""
-import io
-import math
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -8,16 +6,12 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
-from mofm.utils.checks import describe
 
 from ..base import Source
+from ..matlab import has_variables, read_mat
 from ..recognition import Sample
 
 _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
-# MATLAB types that are not nested.
-_KINDS = frozenset(('char', 'double', 'single', 'logical', 'int8', 'uint8', 'int16', 'uint16',
-                    'int32', 'uint32', 'int64', 'uint64'))
-_MAX_VALUES = 10**7
 
 
 @SOURCES.register_module('penn_action')
@@ -36,17 +30,13 @@ class PennAction(Source):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        from scipy.io import whosmat
-
-        if sample.head.startswith(b'MATLAB 5.0'):
-            names = {name for name, _, _ in whosmat(io.BytesIO(sample.head))}
-            if names >= set(_FIELDS):
-                return f'a MATLAB file with {", ".join(_FIELDS)}'
+        if has_variables(sample.head, _FIELDS):
+            return f'a MATLAB file with {", ".join(_FIELDS)}'
         return None
 
     def read(self, name: str, content: bytes) -> tuple[dict, tuple[str, ...]]:
         """See :meth:`Source.read`."""
-        mat = self._load(name, content)
+        mat = read_mat(self, name, content, _FIELDS)
         x, y, visibility = (self._numbers(name, mat, f) for f in ('x', 'y', 'visibility'))
         train, total_frames = (self._numbers(name, mat, f, 1)[0] for f in ('train', 'nframes'))
         height, width = self._numbers(name, mat, 'dimensions', 2)[:2].tolist()
@@ -77,26 +67,6 @@ class PennAction(Source):
             keypoint=keypoint,
             keypoint_score=score)
         return annotation, ('train' if train == 1 else 'test',)
-
-    def _load(self, name, content):
-        """Load the fields of a ``.mat`` file after a check of their declared sizes."""
-        from scipy.io import loadmat, whosmat
-
-        try:
-            refused = [(field, shape, kind) for field, shape, kind in whosmat(io.BytesIO(content))
-                       if field in _FIELDS
-                       and (kind not in _KINDS or math.prod(shape) > _MAX_VALUES)]
-            mat = {} if refused else loadmat(io.BytesIO(content), variable_names=_FIELDS)
-        except Exception as error:  # the parser raises many kinds for damaged bytes
-            raise self.error(name, 'file', describe(error),
-                             'a readable MATLAB 5 file') from error
-        for field, shape, kind in refused:
-            raise self.error(name, field, f'{kind} of shape {shape}',
-                             f'finite numbers or characters, at most {_MAX_VALUES}')
-        for field in _FIELDS:
-            if field not in mat:
-                raise self.error(name, field, 'nothing', 'this field')
-        return mat
 
     def _numbers(self, name, mat, field, at_least=0):
         """Return a field as float64, flat if it must have ``at_least`` some values."""

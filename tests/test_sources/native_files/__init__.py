@@ -1,9 +1,11 @@
 """Small native files in the published layout of every source."""
 
 from . import (
+    actions,
     behavior,
     chad,
     estimators,
+    gcn_arrays,
     kinect_v1,
     mocap,
     mocap_programs,
@@ -21,8 +23,8 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        behavior, chad, estimators, kinect_v1, mocap, mocap_programs, ntu, panoptic, penn_action,
-        pose_detectors, pyskl, smarthome, stg_nf, table, untrimmed)
+        actions, behavior, chad, estimators, gcn_arrays, kinect_v1, mocap, mocap_programs, ntu,
+        panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf, table, untrimmed)
     for name, sample in module.SAMPLES.items()}
 
 
