@@ -3,6 +3,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from mofm.pose_estimation.extract import extract_video
 from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
+from mofm.sources.pose_programs.yolo import is_result, save_results
 from mofm.sources.recognition import Match, match, open_source, resolve, samples
 from mofm.structures import LAYOUTS, Layout, convert, get_layout
 from mofm.utils.checks import describe, is_number, require, show
@@ -189,13 +191,22 @@ class RecordingReader:
                 ``label``, ``total_frames``, ``keypoint_score`` and ``img_shape`` are optional),
                 an array, a tensor or nested lists (T, V, C), (M, T, V, C) or (T, M, V, C) with x,
                 y and optionally score, the path of a file, a folder or an archive, or a list or
-                an iterator of these. Joints with NaN or a masked number are missing.
+                an iterator of these; or the results objects of ultralytics, one per frame of a
+                video. Joints with NaN or a masked number are missing.
 
         Yields:
             Recording: With a visible person. Persons of a video are consecutive, in iterators and
             ``.arrow`` files only if they are stored so.
         """
         items: Iterable[tuple[int, Any]]
+        if isinstance(inputs, Iterator):
+            first = list(islice(inputs, 1))
+            inputs = chain(first, inputs)
+        else:
+            first = inputs[:1] if isinstance(inputs, (list, tuple)) else [inputs]
+        if first and is_result(first[0]):
+            yield from self._results(inputs if first[0] is not inputs else first)
+            return
         if isinstance(inputs, Iterator):
             items = enumerate(inputs)
         else:
@@ -422,10 +433,17 @@ class RecordingReader:
             name = path.stem if len(arrays) == 1 else f'{path.stem}/{key}'
             yield from self._one(array, self.layout.name, str(path), None, name, self.fps, index)
 
-    def _poses(self, path, index):
+    def _results(self, results):
+        """Read the results objects of a video."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / 'results.json'
+            save_results(results, path)
+            yield from self._poses(path, 0, 'yolo')
+
+    def _poses(self, path, index, source=None):
         """Read files of other programs."""
         options = self.options
-        source, said = open_source(path, options.source, options.source_options, dict(
+        source, said = open_source(path, source or options.source, options.source_options, dict(
             layout=options.layout, img_shape=self.img_shape, coordinates=options.coordinates))
         self.note(str(path), f'read as {said}')
         layout = source.out_layout

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
-from mofm.sources.pose_programs.yolo import YOLO, from_results
+from mofm.apis.recordings import RecordingReader
+from mofm.sources.pose_programs.yolo import YOLO, save_results
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.estimators import SIZE, box, yolo, yolo_person
 from tests.test_sources.native_files.pose_detectors import dump, people
@@ -121,32 +122,46 @@ def test_yolo_bad_line_is_named(tmp_path, line, words):
 
 
 class Results:
-    """What of ultralytics' results is read; tensors have cpu()."""
+    """What of ultralytics' results is read."""
 
     orig_shape = SIZE
 
     def __init__(self, frame, ids):
-        tensor = lambda v: SimpleNamespace(cpu=lambda: np.array(v))  # noqa: E731
-        self.keypoints = Points(xy=tensor(frame[..., :2]), conf=tensor(frame[..., 2]))
+        self.keypoints = Points(xy=np.array(frame[..., :2]), conf=np.array(frame[..., 2]))
         self.boxes = SimpleNamespace(
-            xyxy=tensor([[x, y, x + w, y + h] for x, y, w, h in map(box, frame)]),
-            id=None if ids is None else tensor(np.array(ids, float)))
+            xyxy=np.array([[x, y, x + w, y + h] for x, y, w, h in map(box, frame)]),
+            id=None if ids is None else np.array(ids, float))
 
 
 class Points(SimpleNamespace):
     def __len__(self):
-        return len(self.xy.cpu())
+        return len(self.xy)
 
 
-def test_yolo_results_objects_equal_their_values():
+def test_yolo_results_objects_equal_their_values(tmp_path):
     values = people()
     results = [Results(frame, [7, 4]) for frame in values]
     results.insert(2, SimpleNamespace(orig_shape=SIZE, keypoints=None, boxes=None))
-    poses = from_results(iter(results), 'walk')
-    assert (poses.name, poses.img_shape, poses.coordinates) == ('walk', SIZE, 'pixels')
-    assert poses.frames.tolist() == [*range(7)]
-    assert poses.frame.tolist() == [0, 0, 1, 1, 3, 3, 4, 4, 5, 5, 6, 6]
-    assert poses.track_id.tolist() == [7, 4] * 6
-    np.testing.assert_array_equal(poses.keypoint, values.reshape(12, 17, 3)[..., :2])
-    np.testing.assert_array_equal(poses.score, values.reshape(12, 17, 3)[..., 2])
-    assert from_results([Results(values[0], None)]).track_id is None
+    save_results(iter(results), tmp_path / 'walk.json')
+    anns = [ann for ann, _ in YOLO(tmp_path, strict=True, tracks=True, max_gap=0)]
+    assert [(a['frame_dir'], a['track_id'], a['img_shape']) for a in anns] == [
+        ('walk/4', 4, SIZE), ('walk/4_1', 4, SIZE), ('walk/7', 7, SIZE), ('walk/7_1', 7, SIZE)]
+    for ann, m, first in zip(anns, (1, 1, 0, 0), (0, 2, 0, 2), strict=True):
+        expected = values[first:first + (4 if first else 2), m]
+        np.testing.assert_array_equal(ann['keypoint'][0], expected[..., :2].astype(np.float16))
+        np.testing.assert_array_equal(ann['keypoint_score'][0],
+                                      expected[..., 2].astype(np.float16))
+        assert ann['frame_inds'][0] == first + bool(first)
+
+
+@pytest.mark.parametrize('kind', [list, iter])
+def test_inferencer_reads_results_objects(kind):
+    values = people()
+    reader = RecordingReader()
+    recording, = reader.read(kind([Results(frame, [7, 4]) for frame in values]))
+    assert recording.ann['track_id'].tolist() in ([7, 4], [4, 7])
+    assert recording.ann['img_shape'] == SIZE
+    first = recording.ann['track_id'].tolist().index(7)
+    np.testing.assert_array_equal(recording.ann['keypoint'][first],
+                                  values[:, 0, :, :2].astype(np.float16))
+    assert not reader.problems

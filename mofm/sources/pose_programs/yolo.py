@@ -1,12 +1,14 @@
 """Results of YOLO pose models of ultralytics: text files, JSON, and results objects."""
-from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import show
+from mofm.utils.files import atomic_write
 from mofm.utils.untrusted import parse_json
 
 from ..base import Sample
@@ -39,7 +41,7 @@ class YOLO(FrameFiles, FramePoseSource):
     number of joints than 17 ``layout`` is required where the values do not tell.
 
     JSON is the list of persons of ``to_json``, one file per frame, or a list or dict of frames of
-    them, one file per video.
+    them, one file per video, e.g. of :func:`save_results`.
 
     Other classes than the first are passed over.
     """
@@ -92,7 +94,7 @@ class YOLO(FrameFiles, FramePoseSource):
         yield FramePoses(
             name=self.stem(name), frames=np.sort(numbers), frame=frame, keypoint=keypoint,
             score=score, track_id=track_ids(self, name, frames.track_id, frame), box=frames.box,
-            coordinates=frames.coordinates)
+            coordinates=frames.coordinates, img_shape=frames.img_shape)
 
     def _text(self, name, content):
         """Return the numbers of the frames, the frame of each pose, and the poses."""
@@ -191,46 +193,47 @@ class YOLO(FrameFiles, FramePoseSource):
             p.get('box'), dict) else [None] * 4 for p in persons]
         box = None if any(None in box for box in corners) else self.numbers(
             file, 'box', corners, (len(persons), 4))
-        return Frames(numbers, counts, keypoint, score, [p.get('track_id') for p in persons], box)
+        return Frames(numbers, counts, keypoint, score, [p.get('track_id') for p in persons], box,
+                      img_shape=_size(data))
 
 
-def from_results(results: Sequence, name: str = 'video') -> FramePoses:
-    """Convert results objects of ultralytics, in the order of the frames.
+def is_result(item: object) -> bool:
+    """Return whether an object is one of the results of ultralytics."""
+    return all(hasattr(item, name) for name in ('keypoints', 'boxes', 'orig_shape'))
+
+
+def save_results(results: Iterable, path: str | Path):
+    """Save results objects of ultralytics, one per frame, as JSON that :class:`YOLO` reads.
 
     Args:
-        results (Sequence): Objects with ``keypoints``, ``boxes`` and ``orig_shape``, as
-            ``model.predict`` and ``model.track`` return or yield them.
-        name (str): Name of the recording.
-
-    Returns:
-        FramePoses: ``keypoint`` (N, J, 2) in pixels and the order of the model. Track IDs are
-        those of ``model.track``, None if any person has none.
+        results (Iterable): What ``model.predict`` and ``model.track`` return, or yield with
+            ``stream=True``.
+        path (str or Path): The ``.json`` file.
     """
-    keypoint, score, box, ids, frame, shape, frames = [], [], [], [], [], None, 0
-    for frames, result in enumerate(results, 1):
-        shape = tuple(map(int, result.orig_shape))
+    frames: list[list[dict]] = []
+    size = None
+    for result in results:
+        frames.append([])
+        size = size or [int(side) for side in result.orig_shape]
         if result.keypoints is None or not len(result.keypoints):
             continue
-        points = _numpy(result.keypoints.xy)
-        conf = result.keypoints.conf
-        keypoint.append(points)
-        score.append((points != 0).any(-1).astype(np.float64) if conf is None else _numpy(conf))
-        box.append(_numpy(result.boxes.xyxy))
-        tracked = result.boxes.id
-        ids += [None] * len(points) if tracked is None else _numpy(tracked).astype(int).tolist()
-        frame += [frames - 1] * len(points)
-    joints = 17 if not keypoint else keypoint[0].shape[1]
-    return FramePoses(
-        name=name, frames=np.arange(frames), frame=np.array(frame, np.int64),
-        keypoint=np.concatenate([np.zeros((0, joints, 2)), *keypoint]),
-        score=np.concatenate([np.zeros((0, joints)), *score]),
-        track_id=None if None in ids or not ids else np.array(ids, np.int64), img_shape=shape,
-        box=np.concatenate([np.zeros((0, 4)), *box]), coordinates='pixels')
+        keypoint, conf = _list(result.keypoints.xy), _list(result.keypoints.conf)
+        boxes, ids = _list(result.boxes.xyxy), _list(result.boxes.id)
+        classes = _list(getattr(result.boxes, 'cls', None))
+        for i, points in enumerate(keypoint):
+            x, y = zip(*points, strict=True)
+            person = {'class': int(classes[i]) if classes else _PERSON,
+                      'box': dict(zip(('x1', 'y1', 'x2', 'y2'), boxes[i], strict=True)),
+                      'keypoints': dict(x=x, y=y, **(dict(visible=conf[i]) if conf else {}))}
+            frames[-1].append(dict(person, track_id=int(ids[i])) if ids else person)
+    height, width = size or (1, 1)
+    with atomic_write(path, 'w') as f:
+        json.dump(dict(height=height, width=width, frames=frames), f)
 
 
-def _numpy(values) -> np.ndarray:
-    """Convert an array or a tensor on any device."""
-    return np.asarray(values.cpu() if hasattr(values, 'cpu') else values, np.float64)
+def _list(values) -> list | None:
+    """Convert an array, or a tensor on any device, to lists."""
+    return None if values is None else values.tolist()
 
 
 def _numbers_of(data) -> list | None:
@@ -239,6 +242,12 @@ def _numbers_of(data) -> list | None:
     if frames is None:
         return None
     return [frame_number(frame) if isinstance(frame, dict) else None for frame in frames]
+
+
+def _size(data) -> tuple[int, int] | None:
+    """Return height and width in a dict with frames."""
+    size = tuple(data.get(side) for side in ('height', 'width')) if isinstance(data, dict) else ()
+    return size if size and all(type(v) is int and 1 < v < 2**16 for v in size) else None
 
 
 def _frames(data) -> list | None:
