@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.names import file_stem
 from mofm.utils.tables import write_csv
 
@@ -62,7 +63,8 @@ def parse_args(argv=None) -> argparse.Namespace:
                          help='one person fills the image; no person detector is needed')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of a config file')
-    return parser.parse_args(argv)
+    add_plugin_option(parser)
+    return parser.parse_args(load_plugins(argv))
 
 
 def pose_extractor(args: argparse.Namespace):

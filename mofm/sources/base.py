@@ -11,6 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import numpy as np
 
 from mofm.annotations import AnnotationError, Problem, file_error, validate
+from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe, show
 from mofm.utils.file_tree import FileTree
@@ -18,7 +19,7 @@ from mofm.utils.limits import LimitError, get_limits
 from mofm.utils.untrusted import decode, parse_json, read_npz, to_array, unique
 
 from .lists import Lists, Lookup
-from .recognition import Sample
+from .recognition import Sample, match, samples
 
 Item = tuple[dict, tuple[str, ...]]
 
@@ -72,9 +73,8 @@ class Source:
         if not self.files:
             suffixes = self.suffix if isinstance(self.suffix, str) else ' or '.join(self.suffix)
             kind = f'{self.prefix}*{suffixes}' if suffixes[:1] != '.' or self.prefix else suffixes
-            raise AnnotationError(f'{self.path}: found no {kind} file, expected '
-                                  f'those of '
-                                  f'{type(self).__name__}')
+            raise AnnotationError(f'{self.path}: found no {kind} file, expected those of '
+                                  f'{type(self).__name__}{self.others_that_fit()}')
         self._note_others()
 
     @classmethod
@@ -115,6 +115,15 @@ class Source:
     def largest(self) -> int:
         """Maximum size of a file in bytes, times the limit ``scale`` of ``MOFM_LIMITS``."""
         return self.max_size * get_limits().scale
+
+    def others_that_fit(self) -> str:
+        """Return a hint at the readers that recognize the path, if any but this one does."""
+        try:
+            matches = match(samples(self.path))
+        except Exception:  # archives raise many kinds for damaged members
+            return ''
+        found = [one for one in matches if not isinstance(self, SOURCES.get(one.source))]
+        return ''.join(f'; it looks like {one.reason}: source {one.source}' for one in found[:3])
 
     def find(self) -> list[str]:
         """List the native files in the folder or archive, sorted."""
@@ -483,8 +492,10 @@ class FolderSource(Source):
         return PurePosixPath(file).parent.as_posix()
 
     def stem(self, name: str) -> str:
-        """Return the name of the recording: its folder, or the path of a single recording."""
-        return self.path.absolute().stem if name in ('', '.') else name
+        """Return the name of the recording: its folder, or its file without suffix."""
+        if self.members.get(name) == [name]:
+            return super().stem(name)
+        return self.tree.title if name in ('', '.') else name
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterable[Item]:
         """Return all annotations of one folder."""

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -140,9 +141,12 @@ def _prepare(source: Source, path: Path, workers: int | None,
     rows = _without_unlisted(source, rows, done, report)
     if not any(rows):
         _remove_parts(folder)
-        raise AnnotationError(f'{source.path}: no file could be read\n' + (
-            summarize(report.problems) or f'  none of {len(source.files)} recordings, e.g. '
-            f'{source.stem(source.files[0])!r}, is in the lists\n{summarize(report.notes)}'))
+        if report.problems:
+            raise AnnotationError(f'{source.path}: no file could be read{source.others_that_fit()}'
+                                  f'\n{summarize(report.problems)}')
+        raise AnnotationError(
+            f'{source.path}: no file could be read\n  none of {len(source.files)} recordings, '
+            f'e.g. {source.stem(source.files[0])!r}, is in the lists\n{summarize(report.notes)}')
     rows, prefixes = _with_unique_names(source, rows, report)
     _MERGE[path.suffix](path, metainfo, _items(source, folder, rows, prefixes, report))
     report.skipped = +report.skipped  # without zeros
@@ -205,7 +209,7 @@ def _parts_folder(source: Source, path: Path) -> Path:
     source = copy.copy(source)
     source.start()
     key = hashlib.sha256(pickle.dumps((
-        __version__, source, stat.st_size, stat.st_mtime_ns))).hexdigest()
+        __version__, _code(source), source, stat.st_size, stat.st_mtime_ns))).hexdigest()
     folder = path.with_name(path.name + '.parts')
     mark = folder / 'source'
     remove_unfinished(mark)
@@ -219,6 +223,12 @@ def _parts_folder(source: Source, path: Path) -> Path:
     with atomic_write(mark, 'w') as file:
         file.write(key)
     return folder
+
+
+def _code(source: Source) -> bytes:
+    """Return the code of a reader, which its author may change between two calls."""
+    file = getattr(sys.modules[type(source).__module__], '__file__', None)
+    return Path(file).read_bytes() if file and Path(file).is_file() else b''
 
 
 def _remove_parts(folder: Path):

@@ -20,6 +20,8 @@ from mofm.utils.file_tree import FileTree
 from mofm.utils.limits import get_limits
 from mofm.utils.untrusted import open_zip, parse_json
 
+from .plugins import readers
+
 _HEAD = 2**16
 # Bytes of a file that are parsed, or searched.
 _PARSED, _SEARCHED = 2**22, 2**24
@@ -186,8 +188,9 @@ def recognize(path: str | Path) -> list[Match]:
 def match(files: list[Sample]) -> list[Match]:
     """Find the readers that fit files, see :func:`recognize`."""
     found: dict[str, list[tuple[str, str]]] = {}
+    known = sorted(readers().items())
     for sample in files:
-        for source, reader in sorted(SOURCES.module_dict.items()):
+        for source, reader in known:
             reason = _reason(reader, sample)
             if reason:
                 found.setdefault(source, []).append((sample.name, reason))
@@ -227,7 +230,7 @@ def resolve(path: str | Path) -> Match:
     fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
     what = ('readers of this suffix, which may be named as source: ' if fitting else 'one of ')
     raise file_error(path, 'format', '; '.join(found) or 'no file', 'files that a reader '
-                     f'recognizes; {what}{", ".join(fitting or sorted(SOURCES.module_dict))}')
+                     f'recognizes; {what}{", ".join(fitting or sorted(readers()))}')
 
 
 class _Parser(ArgumentParser):
@@ -254,9 +257,9 @@ def open_source(path: str | Path, source: str = 'auto', options: Mapping[str, An
     """
     found = resolve(path) if source == 'auto' else None
     name, said = (found.source, str(found)) if found else (source, source)
-    if name not in SOURCES.module_dict:
+    if name not in readers(name):
         raise AnnotationError(f'source: found {name!r}, expected auto or one of '
-                              f'{", ".join(sorted(SOURCES.module_dict))}')
+                              f'{", ".join(sorted(readers()))}')
     reader, parser = SOURCES.module_dict[name], _Parser(add_help=False, allow_abbrev=False)
     reader.add_options(parser)
     known = parser._option_string_actions  # noqa: SLF001
@@ -289,7 +292,7 @@ def _suffixes(reader) -> tuple[str, ...]:
 
 def _of_suffix(suffix: str) -> list[str]:
     """List the readers of files with a suffix."""
-    return [source for source, reader in SOURCES.module_dict.items()
+    return [source for source, reader in readers().items()
             if suffix and suffix in _suffixes(reader)]
 
 

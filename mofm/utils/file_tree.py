@@ -71,6 +71,14 @@ class FileTree:
         """Return the last part of a name, without ``.gz``; that of the path for ''."""
         return PurePosixPath(name).name if name else _without_gz(self.path.name)
 
+    @property
+    def title(self) -> str:
+        """Name of the folder, or of the archive or file without what it ends with."""
+        path = self.path.absolute()
+        if path.is_dir():
+            return path.name
+        return path.name[:-len(self._tar_suffix())] if self._tar_suffix() else path.stem
+
     def where(self, name: str) -> str:
         """Return the place of a file for messages."""
         return f'{self.path}:{self._members.get(name, name)}' if name else str(self.path)

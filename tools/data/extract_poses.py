@@ -10,7 +10,6 @@ from mofm.utils.tool import run_tool
 import argparse
 import hashlib
 import re
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from mofm.pose_estimation import (
 )
 from mofm.registry import SOURCES
 from mofm.sources import Source3D
+from mofm.sources.plugins import add_plugin_option, load_plugins, readers
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import resolve
 
@@ -64,14 +64,16 @@ def add_network_options(parser):
 
 def parse_args(argv=None):
     """Parse the options of the tool, and those of the reader of the poses."""
+    argv = load_plugins(argv)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    sources = [name for name, one in SOURCES.module_dict.items() if not issubclass(one, Source3D)]
+    add_plugin_option(first)
+    sources = [name for name, one in readers().items() if not issubclass(one, Source3D)]
     first.add_argument('--from', dest='reader', choices=('auto', *sorted(sources)),
                        metavar='SOURCE', help='read poses of a 2D source of prepare.py instead of '
                        f'videos: auto, {", ".join(sorted(sources))}')
     given = first.parse_known_args(argv)[0].reader
     if given == 'auto':
-        paths = [arg for arg in map(str, argv or sys.argv[1:]) if Path(arg).exists()]
+        paths = [arg for arg in argv if Path(arg).exists()]
         if not paths:
             raise AnnotationError('--from auto: found no existing path, expected the poses')
         match = resolve(paths[0])

@@ -15,6 +15,7 @@ from rich.progress import track
 
 from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
 from mofm.annotations.statistics import AnnotationStatistics
+from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.structures import LAYOUTS
 
 
@@ -65,7 +66,8 @@ def main():
     parser.add_argument('--sheet', type=Path, help='.png or .gif with random clips')
     parser.add_argument('--clips', type=int, default=8, help='clips on the sheet')
     parser.add_argument('--seed', type=int, default=0, help='seed of random clips')
-    args = parser.parse_args()
+    add_plugin_option(parser)
+    args = parser.parse_args(load_plugins())
     data, splits, names, classes = read(args.ann_file, args.split)
     names = [args.split] if args.split else names or ['all']
     report, problems, valid = AnnotationStatistics(args.layout), [], []

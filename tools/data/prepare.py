@@ -12,13 +12,13 @@ After an interruption the same command resumes.
 from mofm.utils.tool import run_tool
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
+from mofm.sources.plugins import add_plugin_option, load_plugins, readers
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import resolve
 
@@ -28,7 +28,7 @@ _FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 def resolve_auto(argv):
     """Replace the source `auto`, or none before an existing path, by the one that fits."""
     first = argv[0] if argv else '--help'
-    if first != 'auto' and (first in SOURCES.module_dict or not Path(first).exists()):
+    if first != 'auto' and (first in readers(first) or not Path(first).exists()):
         return argv
     rest = argv[first == 'auto':]
     path = next((arg for arg in rest if not arg.startswith('-')), None)
@@ -42,18 +42,21 @@ def resolve_auto(argv):
 
 def parse_args(argv=None):
     """Parse the command line."""
-    argv = resolve_auto(sys.argv[1:] if argv is None else [*map(str, argv)])
+    argv = resolve_auto(load_plugins(argv))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=(
         'auto, or no source: recognized by the content of the files'))
-    readers = parser.add_subparsers(dest='source', required=True, metavar='source')
-    for name, reader in sorted(SOURCES.module_dict.items()):
-        sub = readers.add_parser(name, help=reader.__doc__.splitlines()[0])
+    add_plugin_option(parser)
+    sources = parser.add_subparsers(dest='source', required=True, metavar='source')
+    for name, reader in sorted(readers(argv[0] if argv else None).items()):
+        title = (reader.__doc__ or name).strip().splitlines()[0].replace('%', '%%')
+        sub = sources.add_parser(name, help=title)
         sub.add_argument('input', help='zip file, folder, or one file, as published')
         sub.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
         sub.add_argument('--format', choices=_FORMATS,
                          help='file format [suffix of the output]')
         sub.add_argument('--workers', type=int, help='number of processes [one per core]')
         reader.add_options(sub)
+        add_plugin_option(sub)
     return parser.parse_args(argv)
 
 
@@ -61,7 +64,7 @@ def main(argv=None):
     """Convert, write and summarize."""
     options = vars(parse_args(argv))
     name, path, output = (options.pop(key) for key in ('source', 'input', 'output'))
-    kind, workers = options.pop('format'), options.pop('workers')
+    kind, workers, _ = (options.pop(key) for key in ('format', 'workers', 'plugin'))
     if kind is not None:
         output = output if output.suffix else output.with_suffix(_FORMATS[kind])
         if output.suffix != _FORMATS[kind]:
