@@ -67,10 +67,11 @@ def test_nan_is_a_missing_joint_and_no_lost_video(tmp_path):
     data = pickle.loads(video({1: [0, 1, 2]}))
     data[1][1][1][5] = np.nan
     data[2][1] = [np.full(4, np.nan), data[2][1][1]]
+    data[0][1][0][2] = -5  # a negative width is no box
     (ann, _), = CHAD(chad(tmp_path, pickle.dumps(data)), strict=True)
     assert ann['keypoint_score'][0, 1, 5] == 0
     assert (ann['keypoint_score'][0] > 0).sum() == 3 * 17 - 1
-    assert not ann['box'][0, 2].any()
+    assert not ann['box'][0, [0, 2]].any()
     assert ann['box'][0, 1].any()
 
 

@@ -335,7 +335,7 @@ class AnomalyVideos(Source):
                       'more joints then')
         corners = np.concatenate([low, low + box[:, 2:]], 1)
         limit = np.finfo(np.float16).max
-        corners[np.isnan(corners).any(1)] = 0
+        corners[np.isnan(corners).any(1) | (box[:, 2:] < 0).any(1)] = 0  # none
         return corners.clip(-limit, limit).astype(np.float16)
 
     def _within(self, name, frame, length):

@@ -27,8 +27,8 @@ from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
 _HDF5 = b'\x89HDF'
-# Largest number of columns and of persons.
-_COLUMNS, _PERSONS = 2**14, 250
+# Largest number of columns, of persons, and of a frame.
+_COLUMNS, _PERSONS, _FRAMES = 2**14, 250, 2**31 - 1
 # What DeepLabCut and SLEAP add to the name of a video.
 _ADDED = re.compile(r'(DLC_\w+?shuffle\d\w*|DLC_\w+?_snapshot_?\w+)?(_filtered)?$'
                     r'|(\.(mp4|avi|mov|mkv))?\.(predictions|analysis)$', re.IGNORECASE)
@@ -407,6 +407,8 @@ def _project(file):
     if (start < 0).any() or (end < start).any() or (end > len(instances)).any() or (
             (end - start).sum() > len(instances)):
         raise ValueError('frames with other instances')
+    if (frames['frame_idx'] > _FRAMES).any() or (frames['video'] > _FRAMES).any():
+        raise ValueError('numbers of frames or videos that are too large')
     length = end - start
     row = np.repeat(start - np.cumsum(length) + length, length) + np.arange(length.sum())
     frame = np.repeat(np.arange(len(frames)), length)
