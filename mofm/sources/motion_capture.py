@@ -27,6 +27,9 @@ _TURNS = {'y': ([0, 1, 2], [1, 1, 1]), 'z': ([0, 2, 1], [1, 1, -1]), 'x': ([1, 0
 # Joints that are up, of which all that are known are averaged, and down, of which the first are.
 _HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
 _HIPS, _KNEES, _ANKLES, _SHOULDERS = [11, 12], [13, 14], [15, 16], [5, 6]
+# Sizes of bodies that are pixels if an axis is from 0 to 1, of flat ones in the larger size, and
+# from which on -1 to 1 is no human body in meters around its center; and joints of a whole one.
+_PIXELS, _FLAT, _TALL, _BODY = 20, .02, 1.8, 6
 # Knees that are bent by more meters say where front is; so many do, and this share of them.
 _BENT, _VOTES, _MOST = .06, 10, .9
 
@@ -157,13 +160,29 @@ class MotionCapture(Source3D):
         frames = joints[known.any(1)]
         with np.errstate(over='ignore'):
             # fmax and fmin ignore missing joints.
-            size = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
-            size = float(np.median(size.max(-1))) if len(frames) else 0.
+            sizes = np.fmax.reduce(frames, 1) - np.fmin.reduce(frames, 1)  # (T, 3)
+            size = float(np.median(sizes.max(-1))) if len(frames) else 0.
+            self._check_values(name, field, joints[known], sizes, size)
             unit = self._choose_unit(name, field, size, unit)
             joints = joints * unit
         self.check_meters(name, field, joints[known])
         self._note_posture(name, joints, unit, up)
         return joints
+
+    def _check_values(self, name, field, points, sizes, size):
+        """Check that points (N, 3) of bodies of sizes (T, 3) are no 2D poses, and positions."""
+        if not size:
+            return
+        low, high, far = points.min(0), points.max(0), np.abs(points).max(0)
+        unit = ((low >= 0) | (high <= 0)) & (far <= 1)  # axes may be turned
+        if size > _PIXELS and (unit & (far > 0)).any():
+            raise self.error(name, field, f'bodies of {size:.3g} units with an axis from 0 to 1',
+                             'positions in 3D, not x, y and score')
+        if len(points) > _BODY * len(sizes) and (np.median(sizes, 0) < _FLAT * size).any():
+            self.note(name, 'bodies are flat: are these x, y and score, or poses in 2D?')
+        if unit.all() or size > _TALL and far.max() <= 1:
+            self.note(name, 'all values are from 0 to 1, or from -1 to 1: are they normalized '
+                      'coordinates, not meters?')
 
     def _choose_unit(self, name, field, size, stated) -> float:
         """Return the unit of a body of this size, which is checked."""

@@ -245,7 +245,7 @@ def test_bvh_other_bytes_and_signs_are_read(tmp_path):
                  b'Frames', b'Frame Time'):
         lower = lower.replace(word, word.lower())
     head, rows = bvh().split(b'0.033333\n')
-    for content, words in ((name, 'Latin-1'), (lower, ''), (bvh().replace(b'\n', b'\r'), ''),
+    for content, words in ((name, 'latin-1'), (lower, ''), (bvh().replace(b'\n', b'\r'), ''),
                            (bvh().replace(b'.', b','), 'decimal points'),
                            (head + b'0.033333\n' + rows.replace(b' ', b', '), 'spaces'),
                            (bvh().replace(b'\n{', b'{'), '')):
@@ -278,7 +278,7 @@ HUGE[2, 1] = 1e308
 DEEP = ('HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 0 '
         + 'JOINT a { OFFSET 0 0 0 CHANNELS 0 ' * 3000).encode()
 BAD = [
-    (b'', 'HIERARCHY: found no HIERARCHY'), (b'\xff\xfe\x00', 'HIERARCHY: found no HIERARCHY'),
+    (b'', 'HIERARCHY: found no HIERARCHY'), (b'\xff\xfe\x00', 'file: found text in UTF-16'),
     (bvh()[:300], 'HIERARCHY: found the end inside'), (DEEP, 'more than 1000 joints'),
     (bvh().split(b'MOTION')[0], 'MOTION: found 0 times MOTION'),
     (bvh() + bvh(), 'MOTION: found'), (b'HIERARCHY\nMOTION\n', 'HIERARCHY: found the end'),

@@ -13,6 +13,7 @@ from mofm.utils.untrusted import read_npy
 
 from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map, shipped_maps
+from ..joint_order import misfit, other_layouts
 from ..motion_capture import MotionCapture
 from ..recognition import Sample
 from .amass import AMASS
@@ -77,7 +78,7 @@ class JointsNPZ(MotionCapture):
         joints = [key for key, (shape, dtype) in arrays.items()
                   if len(shape) == 3 and shape[2] == 3 and dtype.kind in 'fiu'
                   and shape[1] != 33]  # of MediaPipe
-        return f'arrays (T, J, 3) such as {joints[0][:40]!r}' if joints else None
+        return f'an array (T, J, 3) {joints[0][:40]}'.rstrip() if joints else None
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""
@@ -86,7 +87,7 @@ class JointsNPZ(MotionCapture):
         for recording, key, joints in self._split(name, arrays, names):
             if self.listed(recording) is None:
                 continue
-            layout = self._layout(name, key, joints.shape[1], names)
+            layout = self._layout(name, key, joints, names)
             joints = self.from_layout(joints, layout) if layout else self.to_coco(
                 name, 'joints', joints, names, self.joint_map)
             rate = next((arrays[key] for key in _RATES if key in arrays), None)
@@ -106,15 +107,25 @@ class JointsNPZ(MotionCapture):
             raise self.error(name, 'file', describe(error), 'a readable .npy file of numbers'
                              ) from None
 
-    def _layout(self, name, key, num_joints, names) -> str | None:
-        """Return the layout of J joints; None if they are found by their names."""
-        if self.order or self.joint_map:
-            return self.order and self.order.name
+    def _layout(self, name, key, joints, names) -> str | None:
+        """Return the layout of joints (T, J, 3); None if they are found by their names."""
+        if self.joint_map:
+            return None
+        num_joints = joints.shape[1]
+        known = np.isfinite(joints).all(-1)
+        joints = np.where(known[..., None] & (np.abs(joints) < 1e30), joints, 0)
+        if self.order:
+            kind, others = other_layouts(joints, known, self.order.name)
+            if kind == 'better':
+                self.note(name, f'the joints are read as {self.order.name}, but their bones have '
+                          f'the proportions of humans in the order of {" or ".join(others)}')
+            return self.order.name
         fitting = [layout.name for layout in LAYOUTS.values() if layout.num_joints == num_joints]
         if names:
             return next((title for title in fitting if _agree(names, LAYOUTS[title])), None)
         if len(fitting) != 1:
-            expected = f'--layout, one of {fitting}' if fitting else (
+            fitting.sort(key=lambda title: misfit(joints, known, title))
+            expected = f'--layout, one of {fitting}, best fit first' if fitting else (
                 'an array joints (J,) of their names and --map, because no layout has as many')
             raise self.error(name, key, f'{num_joints} joints without names', expected)
         self.note(name, f'the only layout of {num_joints} joints is taken, --layout {fitting[0]}')

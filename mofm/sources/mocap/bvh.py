@@ -211,17 +211,13 @@ class BVH(MotionCapture):
         return skeleton, values, self._rate(name, time[1] if time else '')
 
     def _decode(self, name, content) -> str:
-        """Decode the text, with line ends and decimal points as Python has them."""
-        try:
-            text = content.decode('utf-8-sig')
-        except ValueError:
-            self.note(name, 'text is not UTF-8 and is read as Latin-1')
-            text = content.decode('latin-1')
+        """Decode the text, with decimal points as Python has them."""
+        text = self.text(name, content)
         if ',' in text:
             point = ' ' if '.' in text else '.'
             self.note(name, f'commas are read as {"decimal points" if point == "." else "spaces"}')
             text = text.replace(',', point)
-        return text.replace('\r\n', '\n').replace('\r', '\n')
+        return text
 
     def _rate(self, name, time) -> float | None:
         """Return the frames per second, None if there are none."""

@@ -95,7 +95,7 @@ class FreeMoCap(MotionCapture):
         return self.from_layout(joints[:, :33], 'mediapipe33')
 
     def _table(self, name, content) -> np.ndarray:
-        head, _, rows = content.decode('utf-8-sig', errors='replace').partition('\n')
+        head, _, rows = self.text(name, content).partition('\n')
         columns = [_COLUMN.fullmatch(cell.strip(' \r"')) for cell in head.split(',')]
         places = {match.groups(): i for i, match in enumerate(columns) if match}
         lost = [f'{joint}_{axis}' for joint in _COCO for axis in 'xyz'

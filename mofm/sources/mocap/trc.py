@@ -16,7 +16,8 @@ from ..joint_maps import MAP_OPTION, load_map
 from ..motion_capture import MotionCapture, frame_rate
 from ..recognition import Sample
 
-_UNITS = {'mm': .001, 'cm': .01, 'm': 1, 'meters': 1, 'in': .0254, 'inches': .0254}
+_UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1,
+          'in': .0254, 'inches': .0254}
 _ROW = re.compile(r'\s*\d{1,9}(\.0*)?(\t|[ ]+)')
 _MAX_MARKERS, _HEAD = 1000, 20
 
@@ -60,8 +61,7 @@ class TRC(MotionCapture):
         """See :meth:`Source3D.recordings`."""
         if self.listed(self.stem(name)) is None:
             return
-        text = content.decode('utf-8-sig', errors='replace').replace('\r\n', '\n')
-        lines = text.replace('\r', '\n').split('\n')
+        lines = self.text(name, content).split('\n')
         first = next((i for i, line in enumerate(lines[:_HEAD]) if _ROW.match(line) and i > 3), 0)
         names, fields = self._head(name, lines[:first])
         rows = self._rows(name, [line for line in lines[first:] if line.strip()], len(names))
