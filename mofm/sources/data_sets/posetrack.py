@@ -25,7 +25,7 @@ class PoseTrack(COCO):
     ``annorect`` of persons with up to 15 points, by ``id``. Only labeled images are read.
     """
 
-    layouts = ('posetrack17', 'posetrack15', 'coco17')
+    layouts = 'posetrack17'
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:

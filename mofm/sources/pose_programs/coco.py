@@ -242,7 +242,10 @@ class COCO(FramePoseSource):
                        if {image.get(key) for image in images} == told)
             numbers = np.array([image[key] for image in images], np.int64)
         sizes = [(image.get('height'), image.get('width')) for image in images]
-        valid = {size for size in sizes if all(type(v) is int and 0 < v < 2**16 for v in size)}
+        sizes = [size for size in sizes if size != (None, None)]
+        if not all(type(v) in (int, float) and 0 < v < 2**16 for size in sizes for v in size):
+            raise self.error(name, 'images', f'height and width {show(sizes[:3])}', 'pixels')
+        valid = {tuple(map(int, size)) for size in sizes}
         if len(valid) > 1:
             self.note(name, 'images of a video have several sizes, of which the largest is taken')
         size = tuple(max(v) for v in zip(*valid, strict=True)) if valid else None

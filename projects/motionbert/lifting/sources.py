@@ -6,13 +6,13 @@ head, which COCO-17 lacks.
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.sources import Source
+from mofm.sources import PoseTrack, Source
 from mofm.sources.base import Item
-from mofm.structures import convert
 from mofm.utils.checks import describe
 from mofm.utils.untrusted import read_npy
 
@@ -20,62 +20,36 @@ _CANVAS = 1000  # pixels, image size of normalized keypoints
 
 
 @SOURCES.register_module('posetrack18')
-class PoseTrack18(Source):
-    """Reader of PoseTrack 2018, a COCO-like JSON file per video (arXiv 1710.10000).
+class PoseTrack18(PoseTrack):
+    """Reader of PoseTrack 2018 that yields the labeled frames of every track.
 
-    ``images`` have ``id``, in the order of the video, and optionally ``height`` and ``width``, by
-    default the largest coordinates of joints. ``annotations`` have ``image_id``, ``track_id`` and
-    51 ``keypoints``: x, y and whether the joint is annotated. Every track becomes an annotation
-    of its labeled frames.
+    Images without a size end at the largest coordinates of joints.
     """
 
-    suffix = '.json'
+    def __init__(self, path: str | Path, **kwargs):
+        super().__init__(path, to_layout='h36m17', **kwargs)
 
-    def annotations(self, name: str, content: bytes) -> Iterator[Item]:
+    def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """Yield the tracks of one video."""
-        data = self.json(name, content)
-        images, poses = (self._dicts(name, data, field) for field in ('images', 'annotations'))
-        ids, image, track = (self._integers(name, field, [v.get(field) for v in values])
-                             for field, values in (('id', images), ('image_id', poses),
-                                                   ('track_id', poses)))
-        by_id = np.argsort(ids, kind='stable')
-        frame = by_id[np.searchsorted(ids, image, sorter=by_id) % len(ids)]
-        if (ids[frame] != image).any():
-            raise self.error(name, 'image_id', image[ids[frame] != image][0], 'id of an image')
-        keypoint = self.array(name, 'keypoints', [pose.get('keypoints') for pose in poses] or
-                              np.zeros((0, 51)), (None, 51)).reshape(-1, 17, 3)
-        order = np.lexsort((frame, track))
-        keypoint, track, frame = keypoint[order], track[order], frame[order]
-        if ((np.diff(frame) == 0) & (np.diff(track) == 0)).any():
-            raise self.error(name, 'track_id', 'a track twice in one image', 'once')
-        ends = np.ceil(keypoint[..., 1::-1].max((0, 1), initial=1)).astype(int).tolist()
-        img_shape = tuple(images[0].get(side, end)
-                          for side, end in zip(('height', 'width'), ends, strict=True))
-        for rows in np.split(np.arange(len(track)), np.flatnonzero(np.diff(track)) + 1):
-            if not len(rows):
+        for video in self.videos(name, content):
+            if not len(video.frame):
                 continue
-            joints, score = convert(keypoint[rows, :, :2], keypoint[rows, :, 2], 'posetrack17',
-                                    'h36m17')
-            joints[score == 0] = 0
-            stem, who = self.stem(name), int(track[rows[0]])
-            yield dict(
-                frame_dir=f'{stem}_{who}', clip=stem, track_id=who, label=0,
-                img_shape=img_shape, total_frames=len(rows), frame_inds=frame[rows],
-                keypoint=joints[None].astype(np.float32),
-                keypoint_score=score[None].astype(np.float32)), ()
-
-    def _integers(self, name, field, values):
-        array = self.array(name, field, values, (len(values), ))
-        if (array % 1).any() or (np.abs(array) >= 2**53).any():
-            raise self.error(name, field, array, 'whole numbers')
-        return array.astype(np.int64)
-
-    def _dicts(self, name, data, field):
-        values = data.get(field) if isinstance(data, dict) else None
-        if not isinstance(values, list) or not all(isinstance(v, dict) for v in values) or (
-                field == 'images' and not values):
-            raise self.error(name, field, type(values).__name__, 'a list of dicts')
-        return values
+            if video.track_id is None:
+                raise self.error(name, 'track_id', 'poses without one', 'whole numbers')
+            order = np.lexsort((video.frame, video.track_id))
+            track, frame = video.track_id[order], video.frame[order]
+            if ((np.diff(frame) == 0) & (np.diff(track) == 0)).any():
+                raise self.error(name, 'track_id', 'a track twice in one image', 'once')
+            keypoint, score = video.keypoint[order], video.score[order]
+            keypoint[score == 0] = 0
+            ends = np.ceil(keypoint.max((0, 1), initial=1))[::-1].astype(int).tolist()
+            for rows in np.split(np.arange(len(track)), np.flatnonzero(np.diff(track)) + 1):
+                who = int(track[rows[0]])
+                yield dict(
+                    frame_dir=f'{video.name}_{who}', clip=video.name, track_id=who, label=0,
+                    img_shape=video.img_shape or tuple(ends), total_frames=len(rows),
+                    frame_inds=frame[rows], keypoint=keypoint[None, rows].astype(np.float32),
+                    keypoint_score=score[None, rows].astype(np.float32)), ()
 
 
 @SOURCES.register_module('instavariety')

@@ -319,15 +319,14 @@ def test_prepare_2d_converts_posetrack(tools, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('change', 'words'), [
-    (lambda d: d['annotations'][0].pop('keypoints'), 'keypoints: found'),
     (lambda d: d['annotations'][0].update(keypoints=[1] * 50), 'keypoints: found'),
     (lambda d: d['annotations'][0].update(track_id=[]), 'track_id: found'),
     (lambda d: d['annotations'][0].update(track_id=1.5), 'whole numbers'),
-    (lambda d: d['images'][0].update(id={}), 'id: found'),
+    (lambda d: d['images'][0].update(id={}), 'images without an id'),
     (lambda d: d['annotations'].append(d['annotations'][0]), 'a track twice in one image'),
-    (lambda d: d['images'].clear(), 'images: found list'),
-    (lambda d: d['images'][0].update(height='x'), 'img_shape'),
-    (lambda d: d.update(annotations={}), 'annotations: found dict'),
+    (lambda d: d['images'].clear(), 'images: found 0'),
+    (lambda d: d['images'][0].update(height='x'), 'images: found height'),
+    (lambda d: d.update(annotations={}), 'annotations: found {}'),
 ])
 def test_prepare_2d_names_bad_posetrack(tmp_path, change, words):
     video = posetrack()
