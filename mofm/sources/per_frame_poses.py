@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mofm.annotations.values import COORDINATES, find_coordinates, find_size_fault, to_pixels
-from mofm.keypoints import fill_gaps, track_poses
+from mofm.keypoints import fill_gaps, join_tracks, track_poses
 from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
 from mofm.utils.untrusted import to_array
 
@@ -504,6 +504,14 @@ class FramePoseSource(FolderSource):
             number = video.track_id
             pairs = np.stack([video.frame, number], 1)[rows]
             rows = rows[np.unique(pairs, axis=0, return_index=True)[1]]
+            if not self.tracks and len(np.unique(number[rows])) > self.max_person:
+                points = np.where(visible[rows, :, None], keypoint[rows], np.nan)
+                joined = join_tracks(number[rows], video.frame[rows], points)
+                if (joined != number[rows]).any():
+                    self.note(name, 'tracks of one person who goes on under another number are '
+                              'joined before persons are left out (--max-person)')
+                    number = number.copy()
+                    number[rows] = joined
         return number, rows[np.lexsort((video.frame[rows], number[rows]))], keypoint, score
 
     def _dense(self, name, video, pieces):

@@ -74,6 +74,23 @@ def test_frame_poses_with_tracks_become_one_annotation_per_person(tmp_path):
         np.testing.assert_array_equal(ann['keypoint'][0], values[:, m, :, :2].astype('f2'))
 
 
+def test_frame_poses_join_tracks_of_one_person_before_persons_are_left_out(tmp_path):
+    """Twelve IDs of one person in 60 frames, and another person: 10 persons would be kept."""
+    values = people(frames=60, persons=2)
+    values[..., 0] = values[:1, :, :, 0] + np.array([0, 400])[:, None]
+    values[..., 1] = values[:1, :, :, 1]
+    given = video(values, ids=[0, 0])
+    ids = np.stack([100 + np.arange(60) // 5, np.full(60, 7)], 1).ravel()
+    given = given._replace(track_id=ids)
+    ann, = read(tmp_path, given)
+    assert sorted(ann['keypoint_score'].any(-1).sum(1).tolist()) == [60, 60]
+    few, = read(tmp_path, given, max_person=1)
+    assert few['keypoint_score'].any(-1).sum(1).tolist() == [60]
+    every, = read(tmp_path, given, max_person=20)
+    assert len(every['keypoint']) == 13  # as the file has them
+    assert len(read(tmp_path, given, tracks=True)) == 13
+
+
 def test_frame_poses_keep_ids_of_file_when_persons_swap_places(tmp_path):
     """Track IDs of the file win over similarity; without them similarity decides."""
     values = people(frames=6, persons=2)
