@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError
+from mofm.keypoints import CameraRange
 from mofm.sources.pose_programs.mmpose import MMPoseJSON
+from mofm.sources.pose_programs.mmpose_3d import MMPose3D
+from mofm.sources.recognition import recognize
 from mofm.structures import LAYOUTS, convert
 from tests.test_sources.native_files.pose_detectors import (
     dump,
     instances,
     mmpose_demo,
+    mmpose_demo_3d,
     mmpose_video,
     people,
+    standing_3d,
 )
 
 VALUES = people(frames=12, persons=2)
@@ -312,3 +317,79 @@ def test_mmpose_other_values_are_named(tmp_path, values):
     problem, = source.problems
     assert 'walk.json: ' in str(problem)
     assert 'fault of the reader' not in str(problem)
+
+
+# ---------------------------------------------------------------------------------------- 3D poses
+def read_3d(root, **kwargs):
+    return [ann for ann, _ in MMPose3D(root, strict=True, **kwargs)]
+
+
+def test_mmpose_3d_poses_are_seen_as_they_stand(tmp_path):
+    """Head up, the left hand of a person who faces the camera on the right of the image."""
+    write(tmp_path, {'results_walk.json': mmpose_demo_3d(standing_3d(persons=2), fps=50.)})
+    cameras = CameraRange(yaw=(0, 0), distance=(4, 4), pitch=(0, 0), roll=(0, 0))
+    source = MMPose3D(tmp_path, strict=True, cameras=cameras)
+    (ann, _), = source
+    assert ann['frame_dir'] == 'walk_v0'
+    assert ann['keypoint'].shape == (2, 6, 17, 2)
+    assert ann['fps'] == 50
+    nose, left, right, ankle = (ann['keypoint'][:, :, i].astype(float) for i in (0, 9, 10, 15))
+    assert (nose[..., 1] < ankle[..., 1]).all()
+    assert (left[..., 0] > right[..., 0]).all()
+    assert (np.diff(nose[..., 0]) > 0).all()           # walks to the right of the image
+    assert not [note for note in source.notes if 'backward' in note or 'heads' in note]
+    source = MMPose3D(tmp_path, strict=True, cameras=cameras, left_handed=False)
+    assert len(list(source)) == 1
+    assert any('backward' in note for note in source.notes)
+
+
+def test_mmpose_3d_joints_are_kept_in_meters(tmp_path):
+    joints = standing_3d(persons=2)
+    data = mmpose_demo_3d(joints)
+    del data['instance_info'][2]['instances'][0]       # the first person is away in frame 2
+    data['instance_info'][4]['instances'][1]['keypoint_scores'][3] = 0
+    ann, = read_3d(write(tmp_path / 'a', {'results_walk.json': data}), keep_3d=True)
+    assert ann['keypoint'].shape == (2, 6, 17, 3)
+    present = ann['keypoint_score'].any(-1)
+    assert present.tolist() == [[True, True, False, True, True, True], [True] * 6]
+    assert ann['keypoint_score'][1, :, 16].tolist() == [1, 1, 1, 1, 0, 1]  # right ankle
+    height = joints[0, 0, :, 2].max() - joints[0, 0, :, 2].min()
+    low, high = (ann['keypoint'][1, 0, :, 1][ann['keypoint_score'][1, 0] > 0].min(),
+                 ann['keypoint'][1, 0, :, 1].max())
+    assert high - low == pytest.approx(height, abs=.1)
+
+
+def test_mmpose_3d_without_ids_notes_the_order_of_persons(tmp_path):
+    data = mmpose_demo_3d(standing_3d(persons=2))
+    for frame in data['instance_info']:
+        for instance in frame['instances']:
+            del instance['track_id']
+    data['instance_info'] = [dict(item, frame_id=10 * item['frame_id'])
+                             for item in data['instance_info']]
+    source = MMPose3D(write(tmp_path, {'results_walk.json': data}), strict=True)
+    (ann, _), = source
+    assert ann['keypoint'].shape == (2, 6, 17, 2)
+    assert 'frame_inds' not in ann
+    assert any('order in the file' in note for note in source.notes)
+    assert any('steps of 10' in note for note in source.notes)
+
+
+def test_mmpose_2d_and_3d_files_name_the_other_reader(tmp_path):
+    flat = write(tmp_path / 'a', {'walk.json': mmpose_video(VALUES)})
+    deep = write(tmp_path / 'b', {'results_walk.json': mmpose_demo_3d(standing_3d())})
+    for reader, path, other in ((MMPose3D, flat, 'mmpose'), (MMPoseJSON, deep, 'mmpose_3d')):
+        source = reader(path)
+        assert not list(source)
+        assert f'source {other} reads' in str(source.problems[0])
+    assert [match.source for match in recognize(flat)] == ['mmpose']
+    assert [match.source for match in recognize(deep)] == ['mmpose_3d']
+
+
+def test_mmpose_3d_order_of_joints_is_checked(tmp_path):
+    data = mmpose_demo_3d(standing_3d(layout='coco17'))
+    data['meta_info']['dataset_name'] = 'mine'
+    source = MMPose3D(write(tmp_path, {'results_walk.json': data}))
+    assert not list(source)
+    assert '--layout coco17' in str(source.problems[0])
+    ann, = read_3d(tmp_path, layout='coco17')
+    assert ann['keypoint_score'].all()

@@ -6,9 +6,10 @@ from .coco import COCO
 from .detectron2 import Detectron2
 from .mediapipe import MediaPipe, MediaPipeWorld
 from .mmpose import MMPoseJSON
+from .mmpose_3d import MMPose3D
 from .openpose import OpenPose
 from .table import Table
 from .yolo import YOLO
 
 __all__ = ['COCO', 'SLEAP', 'YOLO', 'AlphaPose', 'DeepLabCut', 'Detectron2', 'LightningPose',
-           'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose', 'Table']
+           'MMPose3D', 'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose', 'Table']

@@ -15,7 +15,7 @@ from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import show
 
-from ..base import Sample, Source
+from ..base import Sample
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
 from .frame_files import split_number, track_ids
@@ -92,10 +92,6 @@ class COCO(FramePoseSource):
         if is_results(data):
             return "a list of poses with 'image_id', 'category_id' and 'keypoints'"
         return None
-
-    def stem(self, name: str) -> str:
-        """Return the path of the file without suffix."""
-        return Source.stem(self, name)
 
     def find(self) -> list[str]:
         """List files but the annotation file of results."""

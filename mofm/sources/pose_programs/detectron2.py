@@ -6,13 +6,12 @@ import numpy as np
 
 from mofm.registry import SOURCES
 from mofm.utils.checks import show
-from mofm.utils.untrusted import parse_json
 
 from ..base import Sample
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses
 from .coco import COCO, dicts
-from .frame_files import FrameFiles, Frames, frame_number, read_each, track_ids
+from .frame_files import Frames, frame_number, read_each, track_ids
 
 _PERSON = 0
 # Where fields of instances may be.
@@ -20,7 +19,7 @@ _FIELDS = ('instances', 'fields', '_fields')
 
 
 @SOURCES.register_module('detectron2')
-class Detectron2(FrameFiles, COCO):
+class Detectron2(COCO):
     """Reader of ``coco_instances_results.json``, and of instances as JSON.
 
     The evaluator's ``coco_instances_results.json`` is a list of COCO results, its predictions a
@@ -45,10 +44,9 @@ class Detectron2(FrameFiles, COCO):
             return "a list of images with 'instances' as COCO results"
         return None
 
-    def one_frame(self, file: str, content: bytes) -> bool:
+    def one_frame(self, sample: Sample) -> bool:
         """See :class:`FrameFiles`."""
-        data = parse_json(content)
-        return isinstance(data, dict) and _frames_of(data) is None
+        return isinstance(sample.json, dict) and _frames_of(sample.json) is None
 
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
         """See :meth:`FramePoseSource.videos`."""

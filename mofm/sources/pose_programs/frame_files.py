@@ -1,7 +1,6 @@
 """What readers of pose programs share whose files are a video each, or a frame each."""
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -11,68 +10,9 @@ from mofm.utils.checks import show
 from ..base import FolderSource, Source
 from ..frame_numbers import frame_numbers
 
-# Bytes of a file of one frame.
-_FRAME = 2**20
-# Words before the number of a frame that name no video.
-_FRAME_WORDS = {'', 'frame', 'frames', 'image', 'images', 'img', 'im'}
 #: Keys of the number of a frame.
 NUMBER_KEYS = ('frame', 'frame_id', 'frame_idx', 'frame_index', 'frame_number', 'frame_num',
                'frameId', 'frameIndex', 'frameNumber', 'frame_no')
-
-
-class FrameFiles(FolderSource):
-    """Mixin of readers whose files contain a video each, or a frame each.
-
-    Files of one frame that differ in the number at the end of their names only are a video, named
-    ``<folder>/<what is before the number>``, or ``<folder>`` if that is ``frame`` or nothing.
-    """
-
-    def one_frame(self, file: str, content: bytes) -> bool:
-        """Return whether a file contains a single frame.
-
-        Args:
-            file (str): The native file.
-            content (bytes): Its first MiB.
-        """
-        raise NotImplementedError
-
-    def find(self) -> list[str]:
-        """List files, and videos with a file per frame."""
-        groups: dict[str, list[str]] = {}
-        for file in Source.find(self):
-            groups.setdefault(self.folder(file), []).append(file)
-        self.members = {}
-        for video, group in groups.items():
-            if len(group) > 1 and self._one_frame(group[0]):
-                self.members[video] = group
-            else:
-                self.members.update((file, [file]) for file in group)
-        return sorted(self.members)
-
-    def folder(self, file: str) -> str:
-        """Return the video that a file with a single frame belongs to."""
-        path = PurePosixPath(file)
-        suffix = next(s for s in (*self.suffixes(), '') if path.name.lower().endswith(s))
-        stem = path.name[:len(path.name) - len(suffix)]
-        video, number = split_number(stem)
-        if number is None:
-            return file
-        return (path.parent if video in _FRAME_WORDS or video == path.parent.name
-                else path.parent / video).as_posix()
-
-    def suffixes(self) -> tuple[str, ...]:
-        """Return the suffixes of native files."""
-        return (self.suffix, ) if isinstance(self.suffix, str) else self.suffix
-
-    def stem(self, name: str) -> str:
-        """Return the name of the video: its file's without suffix, or that of its frames."""
-        return Source.stem(self, name) if self.members[name] == [name] else super().stem(name)
-
-    def _one_frame(self, file):
-        try:
-            return self.one_frame(file, self.tree.head(file, _FRAME))
-        except Exception:  # foreign or damaged content is reported when the file is read
-            return False
 
 
 class Frames(NamedTuple):

@@ -15,9 +15,10 @@ from mofm.utils.checks import describe, show
 from mofm.utils.untrusted import parse_json, read_npy, read_npz
 
 from ..base import Item, Sample
+from ..frame_files import FrameFiles
 from ..motion_capture import MotionCapture
 from ..per_frame_poses import FramePoses, FramePoseSource
-from .frame_files import NUMBER_KEYS, FrameFiles, Frames, frame_number, json_lines, read_each
+from .frame_files import NUMBER_KEYS, Frames, frame_number, json_lines, read_each
 
 # Names of MediaPipe in their order.
 _NAMES = (
@@ -55,10 +56,9 @@ class _Landmarks(FrameFiles):
     #: Whether world landmarks are read.
     world = False
 
-    def one_frame(self, file: str, content: bytes) -> bool:
+    def one_frame(self, sample: Sample) -> bool:
         """See :class:`FrameFiles`."""
-        return self.tree.filename(file).lower().endswith('.json') and _frames_of(
-            parse_json(content)) is None
+        return sample.suffix == '.json' and _frames_of(sample.json) is None
 
     def landmarks(self, name: str, content: Iterator[tuple[str, bytes]]
                   ) -> tuple[Frames, np.ndarray, dict]:

@@ -14,6 +14,7 @@ from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe, show, typed
 
 from ..base import Sample, Source
+from ..frame_files import FrameFiles
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
 
@@ -161,13 +162,13 @@ def said_names(info: dict, count: int) -> list[str] | None:
     return names if fits and all(isinstance(name, str) for name in names) else None
 
 
-class MMPoseFiles(FramePoseSource):
+class MMPoseFiles(FrameFiles):
     """What the readers of MMPose's 2D and 3D poses have in common."""
 
     suffix = ('.json', *_PICKLES)
 
     def one_frame(self, sample: Sample) -> bool | None:
-        """See :meth:`FramePoseSource.one_frame`."""
+        """See :meth:`FrameFiles.one_frame`."""
         data = sample.pickle if sample.suffix in _PICKLES else sample.json
         if data == []:
             return None
@@ -264,7 +265,7 @@ class MMPoseFiles(FramePoseSource):
 
 
 @SOURCES.register_module('mmpose')
-class MMPoseJSON(MMPoseFiles):
+class MMPoseJSON(MMPoseFiles, FramePoseSource):
     """Reader of MMPose's 2D poses in JSON and pickles of plain containers.
 
     For a video, the inferencer of 1.x writes a list of frames with ``frame_id`` from 0 and

@@ -15,7 +15,6 @@ from ..base import Sample
 from ..per_frame_poses import FramePoses, FramePoseSource
 from .coco import PERSON_LAYOUTS, dicts
 from .frame_files import (
-    FrameFiles,
     Frames,
     file_numbers,
     frame_number,
@@ -32,7 +31,7 @@ _MAX_MISSING = 100
 
 
 @SOURCES.register_module('yolo')
-class YOLO(FrameFiles, FramePoseSource):
+class YOLO(FramePoseSource):
     """Reader of ``labels/<video>_<frame>.txt`` and of JSON of ultralytics.
 
     A line of a text file is ``class x y width height``, x, y and, of most models, the score of
@@ -68,11 +67,10 @@ class YOLO(FrameFiles, FramePoseSource):
         """Leave out the names of the classes."""
         return super().is_native(filename) and filename.lower() != 'classes.txt'
 
-    def one_frame(self, file: str, content: bytes) -> bool:
+    def one_frame(self, sample: Sample) -> bool:
         """See :class:`FrameFiles`."""
-        if self.tree.filename(file).lower().endswith('.txt'):
-            return True
-        return _numbers_of(json_lines(self, file, content)) is None
+        return sample.suffix == '.txt' or sample.suffix == '.json' and (
+            _numbers_of(sample.json) is None)
 
     def stem(self, name: str) -> str:
         """Return the name of the video without the folder ``labels``."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from mofm.sources.pose_programs.alphapose import AlphaPose
 from mofm.sources.pose_programs.mmpose import MMPoseJSON
+from mofm.sources.pose_programs.mmpose_3d import MMPose3D
 from mofm.sources.pose_programs.openpose import OpenPose
 from mofm.structures import LAYOUTS, convert
 
@@ -108,6 +109,27 @@ def mmpose_old(frame):
                  keypoints=pose.tolist(), area=100., track_id=m) for m, pose in enumerate(frame)]
 
 
+def standing_3d(frames=6, persons=1, layout='h36m17'):
+    """Persons who face the camera and walk to its right, as MMPose writes them: (T, M, V, 3)."""
+    camera = np.empty((frames, persons, 17, 3))
+    camera[..., 0] = (_STANDING[:, 0] - .5) * .5 + np.arange(persons)[:, None]
+    camera[..., 0] += .05 * np.arange(frames)[:, None, None]
+    camera[..., 1] = 1.7 * _STANDING[:, 1]
+    camera[..., 2] = 3
+    camera[..., [0, 13, 14], 2] -= .1  # nose and knees
+    joints = convert(camera, None, 'coco17', layout)[0]
+    joints = joints[..., [0, 2, 1]] * [-1, 1, -1]
+    return joints - [0, 0, joints[..., 2].min()]
+
+
+def mmpose_demo_3d(joints, **meta_info):
+    """Of the demo for 3D poses, with IDs."""
+    return dict(meta_info=dict(dataset_name='h36m', **meta_info), instance_info=[
+        dict(frame_id=t + 1, instances=[
+            dict(keypoints=pose.tolist(), keypoint_scores=[.9] * len(pose), track_id=m + 4)
+            for m, pose in enumerate(frame)]) for t, frame in enumerate(joints)])
+
+
 def mmpose_dumped(values):
     """Results of a test with ``--dump``."""
     return [dict(img_path=f'/data/walk/{t}.jpg', pred_instances=dict(
@@ -163,6 +185,7 @@ SAMPLES = dict(
         preds=frame.tolist(), boxes=[[90, 90, .5, 1.2, 9, .9]] * 2, image_paths=[f'a/{t}.jpg'] * 2)
         for t, frame in enumerate(_VALUES)])}, {}),
     mmpose_dump=(MMPoseJSON, {'walk.pkl': pickle.dumps(mmpose_dumped(_VALUES))}, {}),
+    mmpose_3d=(MMPose3D, {'results_walk.json': dump(mmpose_demo_3d(standing_3d(persons=2)))}, {}),
     mmpose_images=(
         MMPoseJSON, {f'walk/{t:06d}.json': dump(instances(frame))
                      for t, frame in enumerate(_VALUES)}, {}),
