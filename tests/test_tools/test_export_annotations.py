@@ -33,20 +33,20 @@ def file(tmp_path, request):
     ('csv', 'out.csv', ['out.csv', 'out_labels.json', 'out_train.txt', 'out_val.txt']),
     ('parquet', 'out.parquet', ['out.parquet', 'out_labels.json', 'out_train.txt',
                                 'out_val.txt']),
-    ('alphapose', 'out', ['a_1.json', 'annotations_labels.json', 'annotations_train.txt',
-                          'annotations_val.txt', 'b.json']),
-    ('cvat', 'out', ['a_1.json', 'annotations_labels.json', 'annotations_train.txt',
-                     'annotations_val.txt', 'b.json', 'labels.json']),
-    ('label_studio', 'out', ['annotations_labels.json', 'annotations_train.txt',
-                             'annotations_val.txt', 'config.xml', 'tasks.json'])])
+    ('alphapose', 'out', ['out/a_1.json', 'out/b.json', 'out_labels.json', 'out_train.txt',
+                          'out_val.txt']),
+    ('cvat', 'out', ['out/a_1.json', 'out/b.json', 'out/labels.json', 'out_labels.json',
+                     'out_train.txt', 'out_val.txt']),
+    ('label_studio', 'out.1', ['out.1/config.xml', 'out.1/tasks.json', 'out.1_labels.json',
+                               'out.1_train.txt', 'out.1_val.txt'])])
 def test_export_writes_poses_labels_and_lists_and_reports_the_invalid(file, to, name, files):
     folder = file.parent / 'new'
     done = export(file, folder / name, '--to', to, check=False)
     assert done.returncode == 1
     assert '1 annotations are invalid and left out' in done.stdout
     assert '2 annotations of 2 videos' in done.stdout
-    folder = folder if '.' in name else folder / name
-    assert sorted(path.name for path in folder.iterdir()) == files
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*')
+                  if path.is_file()) == files
     labels = json.loads(next(folder.glob('*_labels.json')).read_text())
     assert labels['classes'] == ['sit', 'walk']
     assert labels['annotations'][0] == dict(
@@ -84,9 +84,36 @@ def test_export_of_3d_joints(tmp_path):
     export(tmp_path / 'a.pkl', tmp_path / 'out', '--to', 'trc', '--fps', '25')
     export(tmp_path / 'a.pkl', tmp_path / 'out', '--to', 'bvh', '--fps', '25')
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'jump+0.trc', 'jump+1.trc', 'jump+0.bvh', 'jump+1.bvh', 'annotations_labels.json'}
+        'jump+0.trc', 'jump+1.trc', 'jump+0.bvh', 'jump+1.bvh'}
+    assert (tmp_path / 'out_labels.json').is_file()
     done = export(tmp_path / 'a.pkl', tmp_path / 'b.json', '--to', 'coco', check=False)
     assert 'found 3D joints in meters' in done.stderr
+
+
+def test_export_is_read_back_by_its_source_with_labels_and_splits(tmp_path):
+    data = dict(split=dict(train=['a/1'], val=['b']), annotations=[
+        tracked('a/1', track_id=np.array([7, 9])), tracked('b', label=0, track_id=np.array([1, 2]))
+    ], metainfo=dict(classes=['sit', 'walk']))
+    for ann in data['annotations']:
+        ann['keypoint_score'][1] *= np.float16(.5)  # persons come back by their scores
+    dump_annotations(data, tmp_path / 'a.pkl')
+    for to, suffix in (('coco', '.json'), ('csv', '.csv'), ('alphapose', '')):
+        out = tmp_path / f'{to}{suffix}'
+        export(tmp_path / 'a.pkl', out, '--to', to)
+        here('data/prepare.py', 'table' if to == 'csv' else to, out, tmp_path / 'back.pkl',
+             '--max-gap', 0, '--workers', 1, '--layout', 'coco17', '--img-shape', 480, 640,
+             '--list', 'train', tmp_path / f'{to}_train.txt',
+             '--list', 'val', tmp_path / f'{to}_val.txt')
+        back = load_annotations(tmp_path / 'back.pkl')
+        names = dict(coco=['coco/a/1', 'coco/b'], csv=['a/1', 'b'], alphapose=['a_1', 'b'])[to]
+        assert back['split'] == dict(train=names[:1], val=names[1:])
+        for ann, expected, name in zip(back['annotations'], data['annotations'], names,
+                                       strict=True):
+            assert ann['frame_dir'] == name
+            for field in ('keypoint', 'keypoint_score', 'frame_inds', 'track_id'):
+                np.testing.assert_array_equal(ann[field], expected[field], f'{to} {field}')
+            assert ann['label'] == expected['label']
+            assert tuple(ann['img_shape']) == (480, 640)
 
 
 def test_images_of_the_frames_are_written(tmp_path):

@@ -9,7 +9,9 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.annotations.video_poses import Videos
-from mofm.sources import AlphaPose
+from mofm.sources import BVH, AlphaPose
+from mofm.sources.mocap.trc import TRC
+from mofm.sources.pose_programs.coco import COCO as COCOSource
 from mofm.structures import LAYOUTS
 from mofm.writers import write_alphapose, write_coco, write_motion, write_table
 from tests.test_writers.annotations import in_3d, tracked
@@ -231,3 +233,60 @@ def test_bvh_missing_joint_is_interpolated_and_counted(tmp_path):
 def test_motion_of_2d_joints_is_refused(tmp_path):
     with pytest.raises(ValueError, match='found 2D joints in pixels'):
         write_motion(tmp_path, Videos([tracked()]), '.trc', fps=30)
+
+
+# ------------------------------------------------------------------------------ there and back
+def test_coco_round_trip_keeps_joints_scores_boxes_ids_and_empty_frames(tmp_path):
+    box = np.full((2, 4, 4), 10, np.float32) * [1, 2, 30, 40]
+    ann = tracked('walk', track_id=np.array([7, 9]), box=box, frames=(0, 1, 2, 3))
+    ann['keypoint_score'][1] *= np.float16(.5)
+    write_coco(tmp_path / 'walk.json', Videos([ann]))
+    (found, splits), = COCOSource(tmp_path / 'walk.json', strict=True, max_gap=0)
+    assert found['frame_dir'] == 'walk'
+    for field in ('keypoint', 'keypoint_score', 'track_id'):
+        np.testing.assert_array_equal(found[field], ann[field])
+    seen = ann['keypoint'].any((2, 3))
+    np.testing.assert_array_equal(found['box'][seen], box[seen])
+    assert not found['box'][~seen].any()
+    write_coco(tmp_path / 'empty.json', Videos([nobody(), tracked()]))
+    found = {ann['frame_dir']: ann for ann, _ in COCOSource(tmp_path / 'empty.json', strict=True)}
+    assert found['empty/empty']['total_frames'] == 3
+    assert not len(found['empty/empty']['keypoint'])
+
+
+def test_coco_round_trip_of_another_layout_goes_by_names(tmp_path):
+    ann = tracked('walk', joints=26, ids=(0, ))
+    write_coco(tmp_path / 'walk.json', Videos([ann], 'halpe26'))
+    (found, _), = COCOSource(tmp_path / 'walk.json', strict=True, max_gap=0)
+    np.testing.assert_array_equal(found['keypoint'], ann['keypoint'][:, :, :17])
+
+
+def walking(frames=8):
+    """COCO-17 (1, T, 17, 3) in meters of somebody who walks along z, with constant bones."""
+    x = [0, .03, -.03, .07, -.07, .19, -.19, .23, -.23, .25, -.25, .11, -.11, .12, -.12, .12, -.12]
+    y = [1.6, 1.65, 1.65, 1.63, 1.63, 1.42, 1.42, 1.14, 1.14, .9, .9, .95, .95, .52, .52, .1, .1]
+    z = np.array([.12, .1, .1, .02, .02] + [0] * 12) + .04 * np.arange(17) % .03
+    joints = np.stack([x, y, z], -1)[None, None].repeat(frames, 1)
+    joints[..., 2] += .05 * np.arange(frames)[:, None]
+    return joints.astype(np.float32)
+
+
+@pytest.mark.parametrize(('suffix', 'reader'), [('.trc', TRC), ('.bvh', BVH)])
+def test_3d_round_trip_keeps_joints_and_frame_rate(tmp_path, suffix, reader):
+    keypoint = walking()
+    ann = dict(in_3d('a', frames=8), keypoint=keypoint, keypoint_score=np.ones((1, 8, 17)))
+    write_motion(tmp_path, Videos([ann]), suffix, fps=50)
+    (found, _), = reader(tmp_path, strict=True, keep_3d=True)
+    assert found['frame_dir'] == 'a'
+    assert found['fps'] == 50
+    np.testing.assert_allclose(found['keypoint'], keypoint, atol=1e-3)  # float16
+    assert found['keypoint_score'].all()
+
+
+def test_trc_round_trip_keeps_missing_joints(tmp_path):
+    keypoint = walking()
+    keypoint[0, 2, 9] = 0
+    ann = dict(in_3d('a', frames=8), keypoint=keypoint, keypoint_score=np.ones((1, 8, 17)))
+    write_motion(tmp_path, Videos([ann]), '.trc', fps=50)
+    (found, _), = TRC(tmp_path, strict=True, keep_3d=True)
+    assert np.argwhere(found['keypoint_score'] == 0).tolist() == [[0, 2, 9]]

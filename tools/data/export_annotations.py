@@ -140,8 +140,7 @@ def write(args, videos: Videos) -> list[Path]:
 
 def write_labels(args, annotations: ValidAnnotations, videos: Videos) -> list[Path]:
     """Write what other formats lose: all fields but poses as JSON, and lists for prepare.py."""
-    output = args.output
-    stem = output.with_suffix('').as_posix() if output.suffix else f'{output}/annotations'
+    stem = args.output.with_suffix('') if args.to in _SUFFIXES else args.output
     members = {name: set(ids) for name, ids in annotations.splits.items()}
     lines = {name: {} for name in members}
     by_file = args.to in ('alphapose', 'bvh', 'trc')  # recordings have the name of their file

@@ -1,8 +1,8 @@
 """Keypoints in the format of COCO: annotations, results, and COCO-WholeBody (Jin et al., 2020).
 
 An annotation file has ``images``, ``annotations`` and ``categories``, with x, y and visibility (0
-not labeled, 1 hidden, 2 visible) per joint. Results are a list of poses with ``image_id``,
-``category_id``, ``keypoints`` (x, y, score) and ``score``.
+not labeled, 1 hidden, 2 visible) per joint; MoFM adds scores as ``keypoint_scores``. Results are a
+list of poses with ``image_id``, ``category_id``, ``keypoints`` (x, y, score) and ``score``.
 """
 import re
 from argparse import ArgumentParser
@@ -268,6 +268,9 @@ class COCO(FramePoseSource):
         score = array[..., 2]
         if np.isin(score, (0, 1, 2)).all():  # visibility
             score = (score > 0).astype(np.float64)
+            given = [pose.get('keypoint_scores') for pose in poses]
+            if all(isinstance(values, list) for values in given):
+                score *= self.numbers(name, 'keypoint_scores', given, score.shape)
         if names is not None and len(names) != array.shape[1]:
             names = None
         layouts = 'wholebody133' if whole else self.layouts
