@@ -25,7 +25,8 @@ def front_view(joint: str) -> tuple[float, float] | None:
         tuple[float, float] or None: x to the person's left, 0 in the middle, and y up from the
         feet; None for joints of fingers and faces.
     """
-    x, y = _POSE.get(joint.replace('right_', 'left_'), (None, None))
-    if x is None:
+    place = _POSE.get(joint.replace('right_', 'left_'))
+    if place is None:
         return None
+    x, y = place
     return (-x if joint.startswith('right_') else x), y

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mofm.annotations import AnnotationError
 from mofm.annotations.video_poses import VideoPoses, Videos, image_name
 from mofm.structures import Layout
 from mofm.utils.files import atomic_write
@@ -29,7 +30,7 @@ def write_coco(path: str | PathLike, videos: Videos):
         videos (Videos): 2D poses.
 
     Raises:
-        ValueError: If the joints are 3D.
+        AnnotationError: If the joints are 3D.
     """
     require_2d(path, videos)
     path = Path(path)
@@ -102,7 +103,8 @@ def poses(video: VideoPoses, image: int = 0, count: int = 0,
     known = np.isfinite(video.keypoint).all(-1)
     fill = 0 if missing is None else missing[:, None]
     points = np.where(known[..., None], video.keypoint, fill)
-    keypoints = np.concatenate([points, 2. * known[..., None]], -1).reshape(len(known), -1)
+    keypoints = np.concatenate([points, 2. * known[..., None]], -1)
+    keypoints = keypoints.reshape(len(known), 3 * known.shape[1])
     boxes = np.concatenate([video.box[:, :2], video.box[:, 2:] - video.box[:, :2]], 1)
     rows = zip(np.searchsorted(video.frames, video.frame).tolist(), keypoints.tolist(),
                known.sum(1).tolist(), boxes.tolist(), strict=True)
@@ -126,18 +128,19 @@ def write_alphapose(folder: str | PathLike, videos: Videos) -> list[Path]:
         list[Path]: Files written.
 
     Raises:
-        ValueError: If the joints are 3D or of a layout that AlphaPose does not have, or a track
-            ID is negative.
+        AnnotationError: If the joints are 3D or of a layout that AlphaPose does not have, or a
+            track ID is negative.
     """
     require_2d(folder, videos)
     if videos.layout.name not in _ALPHAPOSE:
-        raise ValueError(f'layout: found {videos.layout.name!r}, expected one of {_ALPHAPOSE} for '
-                         'AlphaPose, whose files do not name the joints; COCO and tables do')
+        raise AnnotationError(f'layout: found {videos.layout.name!r}, expected one of '
+                              f'{_ALPHAPOSE} for AlphaPose, whose files do not name the joints; '
+                              'COCO and tables do')
     written = []
     for video in videos:
         if (video.person < 0).any():
-            raise ValueError(f'track_id: found {video.person.min()} in {video.name!r}, expected '
-                             'at least 0 for AlphaPose')
+            raise AnnotationError(f'track_id: found {video.person.min()} in {video.name!r}, '
+                                  'expected at least 0 for AlphaPose')
         path = Path(folder) / f'{video.stem}.json'
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as f:
@@ -148,9 +151,10 @@ def write_alphapose(folder: str | PathLike, videos: Videos) -> list[Path]:
 
 def _alphapose(video) -> Iterator[dict]:
     values = np.nan_to_num(np.concatenate([video.keypoint, video.score[..., None]], -1))
+    values = values.reshape(len(values), 3 * values.shape[1])
     boxes = np.concatenate([video.box[:, :2], video.box[:, 2:] - video.box[:, :2]], 1)
     for frame, person, joints, box, score in zip(
-            video.frame.tolist(), video.person.tolist(), values.reshape(len(values), -1).tolist(),
+            video.frame.tolist(), video.person.tolist(), values.tolist(),
             boxes.tolist(), np.nanmean(video.score, 1).tolist() if len(values) else (),
             strict=True):
         yield dict(image_id=f'{frame}.jpg', category_id=1, keypoints=joints, score=score, box=box,
@@ -158,10 +162,10 @@ def _alphapose(video) -> Iterator[dict]:
 
 
 def require_2d(path: object, videos: Videos):
-    """Raise ``ValueError`` unless poses are 2D."""
+    """Raise ``AnnotationError`` unless poses are 2D."""
     if videos.dims != 2:
-        raise ValueError(f'{path}: found 3D joints in meters, expected 2D joints in pixels; BVH, '
-                         'TRC, CSV and Parquet hold 3D joints')
+        raise AnnotationError(f'{path}: found 3D joints in meters, expected 2D joints in pixels; '
+                              'BVH, TRC, CSV and Parquet hold 3D joints')
 
 
 def write_list(file: BinaryIO, items: Iterator[dict]):

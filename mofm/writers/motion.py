@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations import AnnotationError
 from mofm.annotations.video_poses import VideoPoses, Videos
 
 from .bvh import write_bvh
@@ -31,17 +32,17 @@ def write_motion(folder: str | PathLike, videos: Videos, suffix: str,
         tuple[list[Path], int]: Files written, and the number of interpolated joints.
 
     Raises:
-        ValueError: If the joints are 2D, a frame rate is unknown, or a joint that BVH needs is
-            missing in all frames.
+        AnnotationError: If the joints are 2D, a frame rate is unknown, or a joint that BVH needs
+            is missing in all frames.
     """
     if videos.dims != 3:
-        raise ValueError(f'{folder}: found 2D joints in pixels, expected 3D joints in meters for '
-                         f'{suffix} files; COCO, AlphaPose, CSV and Parquet hold 2D joints')
+        raise AnnotationError(f'{folder}: found 2D joints in pixels, expected 3D joints in meters '
+                              f'for {suffix} files; COCO, AlphaPose and tables hold 2D joints')
     written, filled = [], 0
     for video in videos:
         rate = fps or video.fps
         if rate is None:
-            raise ValueError(f'fps: found none in {video.name!r}, expected frames per second')
+            raise AnnotationError(f'fps: found none in {video.name!r}, expected frames per second')
         persons = np.unique(video.person)
         for person in persons.tolist():
             several = f'+{person}' * (len(persons) > 1)
@@ -72,7 +73,7 @@ def _fill(joints: np.ndarray, path: Path, names: tuple[str, ...]) -> int:
     for joint in np.flatnonzero(missing.any(0)).tolist():
         known = ~missing[:, joint]
         if not known.any():
-            raise ValueError(f'{path}: found no {names[joint]!r} in any frame, expected all '
+            raise AnnotationError(f'{path}: found no {names[joint]!r} in any frame, expected all '
                              'joints of a skeleton; TRC files may lack some')
         for axis in range(3):
             joints[~known, joint, axis] = np.interp(time[~known], time[known],

@@ -40,7 +40,7 @@ def write_cvat(folder: str | PathLike, videos: Videos) -> list[Path]:
         list[Path]: Files written.
 
     Raises:
-        ValueError: If the joints are 3D.
+        AnnotationError: If the joints are 3D.
     """
     require_2d(folder, videos)
     folder = Path(folder)
@@ -112,7 +112,7 @@ def write_label_studio(folder: str | PathLike, videos: Videos,
         list[Path]: Files written.
 
     Raises:
-        ValueError: If the joints are 3D.
+        AnnotationError: If the joints are 3D.
     """
     require_2d(folder, videos)
     folder = Path(folder)

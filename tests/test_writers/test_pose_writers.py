@@ -13,7 +13,14 @@ from mofm.sources import BVH, AlphaPose
 from mofm.sources.mocap.trc import TRC
 from mofm.sources.pose_programs.coco import COCO as COCOSource
 from mofm.structures import LAYOUTS
-from mofm.writers import write_alphapose, write_coco, write_motion, write_table
+from mofm.writers import (
+    write_alphapose,
+    write_coco,
+    write_cvat,
+    write_label_studio,
+    write_motion,
+    write_table,
+)
 from tests.test_writers.annotations import in_3d, tracked
 
 COCO = LAYOUTS['coco17']
@@ -179,6 +186,39 @@ def test_table_of_3d_joints_has_z(tmp_path):
     row = {name: table[name].to_pylist()[2 * 17 + 17 + 3] for name in table.column_names}
     assert row == dict(clip='jump', track=None, frame=1, person=1, joint='left_ear',
                        x=pytest.approx(1.3), y=1.125, z=2, score=1, label=2)
+
+
+# -------------------------------------------------------------------------------- nobody is there
+def nobody(name='empty', persons=0, **fields):
+    """Three frames without poses, of no person or of persons without joints."""
+    return dict(frame_dir=name, label=0, img_shape=(48, 64), total_frames=3,
+                keypoint=np.zeros((persons, 3, 17, 2), np.float16),
+                keypoint_score=np.zeros((persons, 3, 17), np.float16), **fields)
+
+
+@pytest.mark.parametrize('persons', [0, 2])
+def test_video_without_poses_is_written_in_every_format(tmp_path, persons):
+    videos = Videos([nobody(persons=persons), tracked()])
+    write_coco(tmp_path / 'a.json', videos)
+    data = json.loads((tmp_path / 'a.json').read_text())
+    assert [i['file_name'] for i in data['images']][:3] == [
+        f'empty/frame_00000{i}.jpg' for i in range(3)]
+    assert {a['image_id'] for a in data['annotations']} == {4, 5, 6, 7}
+    assert [len(json.loads(path.read_text())) for path in write_alphapose(
+        tmp_path / 'b', videos)] == [0, 7]
+    _, empty, _ = write_cvat(tmp_path / 'c', videos)
+    assert json.loads(empty.read_text())['annotations'] == []
+    assert len(json.loads(empty.read_text())['images']) == 3
+    _, tasks = write_label_studio(tmp_path / 'd', videos)
+    assert [len(task['predictions'][0]['result']) for task in json.loads(tasks.read_text())] == [
+        0, 0, 0, 36, 35, 18, 36]
+    for suffix in ('.csv', '.parquet'):
+        write_table(tmp_path / f'a{suffix}', videos)
+        write_table(tmp_path / f'b{suffix}', Videos([nobody()]))
+    assert set(pq.read_table(tmp_path / 'a.parquet')['clip'].to_pylist()) == {'walk'}
+    assert len(pq.read_table(tmp_path / 'b.parquet')) == 0
+    assert (tmp_path / 'b.csv').read_text().count('\n') == 1
+    assert pq.read_schema(tmp_path / 'b.parquet').equals(pq.read_schema(tmp_path / 'a.parquet'))
 
 
 # --------------------------------------------------------------------------------------------- 3D

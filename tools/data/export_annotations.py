@@ -117,24 +117,18 @@ class ShownVideos(Videos):
 
 def write(args, videos: Videos) -> list[Path]:
     """Write the videos in the format of the command line."""
-    try:
-        if args.to == 'coco':
-            write_coco(args.output, videos)
-        elif args.to in _SUFFIXES:
-            write_table(args.output, videos)
-        elif args.to == 'alphapose':
-            return write_alphapose(args.output, videos)
-        elif args.to == 'cvat':
-            return write_cvat(args.output, videos)
-        elif args.to == 'label_studio':
-            return write_label_studio(args.output, videos, args.url)
-        else:
-            written, filled = write_motion(args.output, videos, f'.{args.to}', args.fps)
-            if filled:
-                print(f'{filled} missing joints were interpolated')
-            return written
-    except ValueError as error:
-        raise error if isinstance(error, AnnotationError) else AnnotationError(error) from None
+    if args.to in ('bvh', 'trc'):
+        written, filled = write_motion(args.output, videos, f'.{args.to}', args.fps)
+        if filled:
+            print(f'{filled} missing joints were interpolated')
+        return written
+    if args.to == 'alphapose':
+        return write_alphapose(args.output, videos)
+    if args.to == 'cvat':
+        return write_cvat(args.output, videos)
+    if args.to == 'label_studio':
+        return write_label_studio(args.output, videos, args.url)
+    (write_coco if args.to == 'coco' else write_table)(args.output, videos)
     return [args.output]
 
 

@@ -71,16 +71,15 @@ class ActionResult(Result):
         """Return the best class over the windows around each frame, and its score."""
         frames, where = np.unique(frame, return_inverse=True)
         first, last = self.frames.T
-        order = np.argsort(first), np.argsort(last)
+        order = [np.argsort(first), np.argsort(last)]
         # windows that have begun minus those that have ended
         begun = np.searchsorted(first[order[0]], frames, 'right')
         ended = np.searchsorted(last[order[1]], frames)
         sums = [np.concatenate([np.zeros((1, len(self.classes))), self.scores[i].cumsum(0, float)])
                 for i in order]
         with np.errstate(invalid='ignore'):  # no window: NaN
-            scores = (sums[0][begun] - sums[1][ended]) / (begun - ended)[:, None]
-        best = np.argmax(scores, 1)
-        names = np.where(begun > ended, np.array(self.classes)[best], '')
+            scores = (sums[0][begun] - sums[1][ended]) / np.expand_dims(begun - ended, 1)
+        names = np.where(begun > ended, np.array(self.classes)[scores.argmax(1)], '')
         return dict(predicted=names[where], predicted_score=scores.max(1)[where])
 
     def to_dict(self) -> dict:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mofm.annotations.values import without_nan
 from mofm.registry import SOURCES
-from mofm.structures import LAYOUTS
+from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe
 from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
 from mofm.utils.tables import plain_cell
 
-from ..base import Item
+from ..base import Item, Source
 from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
@@ -51,6 +52,10 @@ class Table(FramePoseSource):
         if {*_REQUIRED} <= set(names) and 'z' not in names:
             return 'a table with the columns frame, joint, x and y'
         return None
+
+    def stem(self, name: str) -> str:
+        """Return the path of the file without suffix."""
+        return Source.stem(self, name)
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """See :meth:`FolderSource.annotations`; labels are those of the lists or of the table."""
@@ -196,13 +201,14 @@ class Table(FramePoseSource):
         keypoint[pose, joint] = np.stack([part['x'], part['y']], 1)
         score[pose, joint] = part.get('score', np.ones(len(frame)))
         self._check(name, keypoint, score)
-        layout = next((layout for layout, other in LAYOUTS.items()
-                       if sorted(other.joints) == sorted(names)), None)
-        if layout is not None and not self.layout and not self.joint_map:
-            order = [names.index(other) for other in LAYOUTS[layout].joints]
-            keypoint, score = keypoint[:, order], score[:, order]
-        keypoint, score = self.to_layout_joints(
-            name, 'joint', keypoint, score, layout or (), None if layout else names)
+        layout = None if self.layout or self.joint_map else next(
+            (other for other in LAYOUTS.values() if sorted(other.joints) == sorted(names)), None)
+        if layout is None:
+            keypoint, score = self.to_layout_joints(name, 'joint', keypoint, score, (), names)
+        else:  # the names say it
+            order = [names.index(other) for other in layout.joints]
+            keypoint, score = convert(*without_nan(keypoint[:, order], score[:, order]),
+                                      layout.name, self.to_layout.name)
         if 'label' in part:
             self._labels[video] = self._frame_labels(name, frame, part['label'])
         return FramePoses(video, np.unique(frame), keys[0], keypoint, score,
