@@ -14,7 +14,7 @@ from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
 from mofm.utils.tables import plain_cell
 
-from ..base import Item, Source
+from ..base import Item
 from ..per_frame_poses import FramePoses, FramePoseSource
 from ..recognition import Sample
 
@@ -52,10 +52,6 @@ class Table(FramePoseSource):
         if {*_REQUIRED} <= set(names) and 'z' not in names:
             return 'a table with the columns frame, joint, x and y'
         return None
-
-    def stem(self, name: str) -> str:
-        """Return the path of the file without suffix."""
-        return Source.stem(self, name)
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """See :meth:`FolderSource.annotations`; labels are those of the lists or of the table."""
