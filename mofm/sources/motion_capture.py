@@ -12,7 +12,7 @@ from mofm.structures import LAYOUTS, convert
 from .base import Item
 from .joint_maps import JointMap, find_joints, fitting_maps, load_map
 from .joint_order import named_order
-from .source_3d import Source3D
+from .source_3d import Source3D, mean_joint, other_vertical
 
 _COCO = LAYOUTS['coco17'].joints
 # Range of the body's longest extent in meters, median over the frames; that of most recordings,
@@ -24,8 +24,6 @@ _UNITS = (1, .1, .01, .001, .3048, .0254, .05644)
 _TURNS = {'y': ([0, 1, 2], [1, 1, 1]), 'z': ([0, 2, 1], [1, 1, -1]), 'x': ([1, 0, 2], [-1, 1, 1]),
           '-y': ([0, 1, 2], [-1, -1, 1]), '-z': ([0, 2, 1], [1, -1, 1]),
           '-x': ([1, 0, 2], [1, -1, 1])}
-# Joints that are up, of which all that are known are averaged, and down, of which the first are.
-_HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
 _HIPS, _KNEES, _ANKLES, _SHOULDERS = [11, 12], [13, 14], [15, 16], [5, 6]
 # Sizes of bodies that are pixels if an axis is from 0 to 1, of flat ones in the larger size, and
 # from which on -1 to 1 is no human body in meters around its center; and joints of a whole one.
@@ -184,6 +182,9 @@ class MotionCapture(Source3D):
             self.note(name, 'all values are from 0 to 1, or from -1 to 1: are they normalized '
                       'coordinates, not meters?')
 
+    def check_axes(self, recording: dict):
+        """See :meth:`Source3D.check_axes`; noted in the axes of the file by :meth:`meters`."""
+
     def _choose_unit(self, name, field, size, stated) -> float:
         """Return the unit of a body of this size, which is checked."""
         unit = stated or self.default_unit
@@ -202,21 +203,11 @@ class MotionCapture(Source3D):
 
     def _note_posture(self, name, joints, unit, up):
         """Note axes and units that do not fit: (T, 17, 3) in meters."""
-        head = _mean(joints[:, _HEAD])
-        feet = next((feet for feet in (_mean(joints[:, pair]) for pair in _FEET)
-                     if np.isfinite(feet - head).any()), head)
-        spine = head - feet
-        spine = spine[np.isfinite(spine).all(-1)]  # (T, 3)
-        length = np.linalg.norm(spine, axis=-1, keepdims=True)
-        if (length > 0).any():
-            steep = dict(zip(('x', 'y', 'z', '-x', '-y', '-z'), np.concatenate(
-                [spine > length / 2, -spine > length / 2], 1).mean(0).tolist(), strict=True))
-            if steep['y'] < .5:
-                best = max(steep, key=lambda axis: steep[axis])
-                other = self._file_axis(best, up)
-                self.note(name, f'heads are above feet in few frames with --up={up}'
-                          + (f', in most with --up={other}: which axis points up?'
-                             if steep[best] >= .5 else ': a person who lies, or other axes'))
+        axis = other_vertical(joints)
+        if axis is not None:
+            self.note(name, f'heads are above feet in few frames with --up={up}'
+                      + (f', in most with --up={self._file_axis(axis, up)}: which axis points up?'
+                         if axis else ': a person who lies, or other axes'))
         thighs = joints[:, _KNEES] - joints[:, _HIPS]  # (T, 2, 3)
         shanks = joints[:, _ANKLES] - joints[:, _KNEES]
         legs = np.linalg.norm(thighs, axis=-1) + np.linalg.norm(shanks, axis=-1)
@@ -295,17 +286,10 @@ class MotionCapture(Source3D):
         return places
 
 
-def _mean(joints) -> np.ndarray:
-    """Average the known ones of (T, N, 3), NaN where there is none."""
-    known = np.isfinite(joints).all(-1, keepdims=True)
-    count = known.sum(1)
-    return np.where(count > 0, np.where(known, joints, 0).sum(1) / count.clip(1), np.nan)
-
-
 def _bends_backward(joints, thighs, shanks) -> bool:
     """Return whether bent knees, and noses, are behind the body (T, 17, 3)."""
     left = joints[:, _HIPS[0]] - joints[:, _HIPS[1]]
-    up = _mean(joints[:, _SHOULDERS]) - _mean(joints[:, _HIPS])
+    up = mean_joint(joints[:, _SHOULDERS]) - mean_joint(joints[:, _HIPS])
     front = np.cross(left, up)[:, None]
     legs = thighs + shanks
     with np.errstate(all='ignore'):
@@ -314,7 +298,7 @@ def _bends_backward(joints, thighs, shanks) -> bool:
         bend = thighs - (thighs * legs).sum(-1, keepdims=True) * legs  # (T, 2, 3)
         bent = np.linalg.norm(bend, axis=-1) > _BENT
         votes = (bend * front).sum(-1)[bent]
-        nose = joints[:, :1] - _mean(joints[:, 3:5])[:, None]
+        nose = joints[:, :1] - mean_joint(joints[:, 3:5])[:, None]
         votes = np.concatenate([votes, (nose * front).sum(-1).ravel()])
     votes = votes[np.isfinite(votes)]
     return len(votes) >= _VOTES and bool((votes < 0).mean() > _MOST)

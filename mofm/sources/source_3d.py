@@ -25,6 +25,43 @@ _CAMERA_OPTIONS = dict(
     roll='degrees about the optical axis', focal='focal length in image widths')
 
 
+# Joints of COCO-17 that are up, of which all that are known are averaged, and down, of which the
+# first pair that is.
+_HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
+_AXES = 'x', 'y', 'z', '-x', '-y', '-z'
+
+
+def mean_joint(joints: np.ndarray) -> np.ndarray:
+    """Average the known ones of joints (T, N, 3), NaN where there is none."""
+    known = np.isfinite(joints).all(-1, keepdims=True)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, joints, 0).sum(1) / count.clip(1), np.nan)
+
+
+def other_vertical(joints: np.ndarray) -> str | None:
+    """Find the axis along which people stand, if y is not up.
+
+    Args:
+        joints (np.ndarray): (T, 17, 3) of COCO-17 in any unit, NaN where missing.
+
+    Returns:
+        str or None: None if heads are above feet, by half of their distance, in half of the
+        frames; else the axis for which that is true, with a sign, or '' if there is none.
+    """
+    head = mean_joint(joints[:, _HEAD])
+    feet = next((feet for feet in (mean_joint(joints[:, pair]) for pair in _FEET)
+                 if np.isfinite(feet - head).any()), head)
+    spine = head - feet
+    spine = spine[np.isfinite(spine).all(-1)]  # (T, 3)
+    length = np.linalg.norm(spine, axis=-1, keepdims=True)
+    if not (length > 0).any():
+        return None
+    steep = dict(zip(_AXES, np.concatenate(
+        [spine > length / 2, -spine > length / 2], 1).mean(0).tolist(), strict=True))
+    best = max(steep, key=lambda axis: steep[axis])
+    return None if steep['y'] >= .5 else best if steep[best] >= .5 else ''
+
+
 class Source3D(Source):
     """Base class of readers of 3D joints, projected by virtual cameras (:class:`CameraRange`).
 
@@ -124,11 +161,22 @@ class Source3D(Source):
 
     def views_of(self, recording: dict) -> Iterator[dict]:
         """Yield the annotations of one recording of :meth:`read`."""
+        self.check_axes(recording)
         if self.keep_3d:
             yield self._keep(recording)
         else:
             for view in range(self.views):
                 yield self._project(recording, view)
+
+    def check_axes(self, recording: dict):
+        """Note if people in a recording of :meth:`read` do not stand along y."""
+        joints = recording['joints'].reshape(-1, *recording['joints'].shape[-2:])
+        joints, known = convert(joints, np.isfinite(joints).all(-1), self.layout)
+        axis = other_vertical(np.where(known[..., None], joints, np.nan))
+        if axis is not None:
+            self.note(recording['frame_dir'], 'heads are above feet in few frames along y'
+                      + (f', in most along {axis}' if axis else '') + ': people who lie, or axes '
+                      'that the reader does not expect')
 
     def _keep(self, recording: dict) -> dict:
         """Return the 3D joints as an annotation."""

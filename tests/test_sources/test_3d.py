@@ -76,6 +76,7 @@ def real(real_data):
         source = reader(real_data(name), strict=True, **kwargs)
         out = list(source)
         assert source.problems == []
+        assert not any('heads are above feet in few' in note for note in source.notes)
         return out
 
     return read
@@ -227,6 +228,20 @@ def test_kinect_view_depends_on_seed_name_and_number_only(tmp_path, reader, nois
             'joints/actionLabel.txt': b's00_e01\n' + LABELS}
     again = [ann for ann, _ in reader(archive(tmp_path, more, 'more.zip'), noise=noise)]
     assert any(same(one[0][0], ann) for ann in again)
+
+
+@pytest.mark.parametrize('keep_3d', [False, True])
+def test_people_who_do_not_stand_along_y_are_noted_with_the_axis(tmp_path, keep_3d):
+    """Upside down, lying along z, and as they should be."""
+    for turn, words in (([1, 1, 1], None), ([1, -1, 1], 'in most along -y'), ('zy', 'along z')):
+        around = walk() - [0, 0, 2.5]
+        joints = [0, 0, 2.5] + (around[..., [0, 2, 1]] if turn == 'zy' else around * turn)
+        (tmp_path / 'a03_s01_e01_v01.json').write_bytes(ucla(joints))
+        source = NWUCLA(tmp_path, strict=True, keep_3d=keep_3d)
+        assert len(list(source)) == 1
+        notes = ' / '.join(source.notes)
+        assert ('heads are above feet in few frames' in notes) == (words is not None)
+        assert words is None or words in notes
 
 
 def test_ucla_joints_behind_the_camera_are_missing_and_outside_the_image_kept(tmp_path):
