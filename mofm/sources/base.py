@@ -143,7 +143,7 @@ class Source:
         names = [name for name in sorted(set(self.tree.names) - set(self.used()))
                  if not any(fnmatchcase(self.tree.filename(name).lower(), pattern)
                             for pattern in self.companions)]
-        kinds = Counter(PurePosixPath(name).suffix or 'no suffix' for name in names)
+        kinds = Counter(PurePosixPath(name).suffix.lower() or 'no suffix' for name in names)
         if kinds:
             few = ', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())[:8])
             self.note(names[0], f'files of other kinds are passed over: {few}'
@@ -207,20 +207,24 @@ class Source:
         """Read a file that the native ones depend on, inside the path or next to it.
 
         Args:
-            filename (str): Its name without folders.
+            filename (str): Its name without folders, in any case.
 
         Raises:
             AnnotationError: If there is none.
         """
-        for name in self.tree.names:
-            if name and self.tree.filename(name) == filename:
-                return self.file_content(name)
-        beside = self.path.absolute().parent / filename
-        if beside.is_file():
-            try:
-                return FileTree(beside).read('', self.largest)
-            except Exception as error:
-                raise file_error(beside, 'file', describe(error), 'a readable file') from None
+        inside = [name for name in self.tree.names if name
+                  and self.tree.filename(name).lower() == filename.lower()]
+        if inside:
+            return self.file_content(min(inside, key=lambda name: (
+                self.tree.filename(name) != filename, name)))
+        folder = self.path.absolute().parent
+        for beside in (folder / filename, *sorted(folder.iterdir())):
+            name = beside.name.lower().removesuffix('.gz')
+            if name == filename.lower() and beside.is_file():
+                try:
+                    return FileTree(beside).read('', self.largest)
+                except Exception as error:
+                    raise file_error(beside, 'file', describe(error), 'a readable file') from None
         raise AnnotationError(f'{self.path}: found no {filename}, expected it inside the path or '
                               f'next to it; {type(self).__name__} requires it')
 

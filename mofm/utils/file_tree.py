@@ -19,6 +19,8 @@ _TARS = {'.tar': open, '.tar.gz': gzip.open, '.tgz': gzip.open, '.tar.bz2': bz2.
          '.tar.xz': lzma.open}
 # Zip files that are single native files.
 _ZIPPED = ('.npz', )
+# Archives that Python does not read.
+_FOREIGN = ('.rar', '.7z', '.tar.zst', '.tzst', '.tar.lz4', '.tar.z', '.lzh', '.cab')
 _CHUNK = 2**20
 
 
@@ -26,7 +28,8 @@ class FileTree:
     """Files of a folder, of a zip or tar archive, or a single file.
 
     Names are paths below the folder or inside the archive, with ``/``, without the ending ``.gz``
-    of compressed files, which are decompressed when they are read. Files and folders that begin
+    of compressed files, which are decompressed when they are read. A name in another case stands
+    for a file if there is none of that case. Files and folders that begin
     with a dot, and ``__MACOSX``, are not listed. Linked folders are. A zip file that contains a
     name twice has the last one.
 
@@ -50,12 +53,16 @@ class FileTree:
             members = list(_walk(self.path))
         elif not self.path.is_file():
             raise FileNotFoundError('no such file or folder')
+        elif self.path.name.lower().endswith(_FOREIGN):
+            raise ValueError(f'found an archive {self.path.suffix}, expected .zip, '
+                             f'{", ".join(_TARS)} or a folder; unpack it')
         elif self._is_archive():
             members = list(self._index())
         else:
             self.is_file, members = True, []
-        self._members = {_without_gz(name): name for name in members if name.endswith('.gz')}
-        self._members.update((name, name) for name in members if not name.endswith('.gz'))
+        self._members = {_without_gz(name): name for name in members if _is_gz(name)}
+        self._members.update((name, name) for name in members if not _is_gz(name))
+        self._folded = {name.lower(): name for name in reversed(sorted(self._members))}
         self.names = [''] if self.is_file else sorted(
             name for name in self._members
             if not any(part.startswith('.') or part == '__MACOSX'
@@ -65,7 +72,15 @@ class FileTree:
         return {**self.__dict__, '_archive': None}  # every process opens its own
 
     def __contains__(self, name: str) -> bool:
-        return name in self._members
+        return self.find(name) is not None
+
+    def find(self, name: str) -> str | None:
+        """Return a name as it is listed, also for one in another case; None if there is none."""
+        return name if name in self._members else self._folded.get(name.lower())
+
+    def _member(self, name: str) -> str:
+        """Return the path of a file as it is stored."""
+        return self._members.get(self.find(name) or name, name)
 
     def filename(self, name: str) -> str:
         """Return the last part of a name, without ``.gz``; that of the path for ''."""
@@ -81,7 +96,7 @@ class FileTree:
 
     def where(self, name: str) -> str:
         """Return the place of a file for messages."""
-        return f'{self.path}:{self._members.get(name, name)}' if name else str(self.path)
+        return f'{self.path}:{self._member(name)}' if name else str(self.path)
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes, as stored."""
@@ -89,7 +104,7 @@ class FileTree:
             return self._archive.getinfo(self._stored(name)).file_size
         if self._archive is not None:
             return self._archive.getmember(self._stored(name)).size
-        return (self.path / self._members.get(name, name) if name else self.path).stat().st_size
+        return (self.path / self._member(name) if name else self.path).stat().st_size
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
@@ -98,7 +113,7 @@ class FileTree:
         Raises:
             Exception: Of any kind, if it is missing or damaged.
         """
-        stored, archive = self._members.get(name, name), self._opened()
+        stored, archive = self._member(name), self._opened()
         if isinstance(archive, zipfile.ZipFile):
             file = archive.open(self._stored(name))
         elif archive is not None:
@@ -106,7 +121,7 @@ class FileTree:
         else:
             file = (self.path / stored if name else self.path).open('rb')
         with file:
-            packed = (stored or self.path.name).endswith('.gz')
+            packed = _is_gz(stored or self.path.name)
             yield gzip.GzipFile(fileobj=file) if packed else file
 
     def head(self, name: str, size: int) -> bytes:
@@ -164,7 +179,7 @@ class FileTree:
             yield clean
 
     def _stored(self, name):
-        stored = self._members.get(name, name)
+        stored = self._member(name)
         return self._names.get(stored, stored)
 
     def _opened(self):
@@ -208,8 +223,12 @@ def _open_tar(file):
     return archive
 
 
+def _is_gz(name):
+    return name.lower().endswith('.gz')
+
+
 def _without_gz(name):
-    return name.removesuffix('.gz')
+    return name[:-3] if _is_gz(name) else name
 
 
 def _walk(root: Path) -> Iterator[str]:

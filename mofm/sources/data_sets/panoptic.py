@@ -241,7 +241,7 @@ class Panoptic(FolderSource):
 
     def _frame(self, name, file, data) -> tuple[int, list[int], np.ndarray]:
         """Parse the number of a frame, its persons and their joints (M, 76)."""
-        match = re.fullmatch(r'body3DScene_(\d{8})\.json', file)
+        match = re.fullmatch(r'(?i)body3DScene_(\d{8})\.json', file)
         if match is None:
             raise self.error(name, 'name', file, 'body3DScene_ and 8 digits')
         scene = self.json(name, data)

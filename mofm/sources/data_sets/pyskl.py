@@ -19,6 +19,7 @@ from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe, typed
+from mofm.utils.file_tree import FileTree
 
 from ..base import Item, Source, is_inside
 from ..recognition import Sample
@@ -323,8 +324,8 @@ class Kinetics(Source):
             raise AnnotationError(f'{self.path}: is neither a folder nor a readable zip file')
         file = _Fields(str(self.ann_file))
         try:
-            content = self.ann_file.read_bytes()
-        except OSError as error:
+            content = FileTree(self.ann_file).read('', self.largest)
+        except Exception as error:  # of many kinds for compressed files
             raise file.error('file', error, 'a readable pickle') from None
         annotations, splits, key = _unpickle(file, content)
         #: Annotation and splits of each ID, or the error of an invalid annotation.
@@ -348,7 +349,7 @@ class Kinetics(Source):
 
     def used(self) -> list[str]:
         """See :meth:`Source.used`."""
-        return [f'{name}.pkl' for name in self.files]
+        return [name for name in (self.tree.find(f'{name}.pkl') for name in self.files) if name]
 
     def _share(self, fields: _Fields) -> float:
         """Compute the share of frames with a pose above the threshold."""

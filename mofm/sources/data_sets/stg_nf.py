@@ -250,7 +250,7 @@ class UBnormal(TrackedPersons):
         """Return a function that reads the mask of a frame of a clip."""
         scene = re.search(r'scene_(\d+)_', clip)
         folder = self.masks / f'Scene{scene and scene[1]}' / f'{clip}_annotations'
-        numbered = [f for f in folder.glob('*.png') if re.search(r'\d', f.stem)]
+        numbered = [f for f in folder.glob('*.[pP][nN][gG]') if re.search(r'\d', f.stem)]
         files = sorted(numbered, key=lambda f: int(re.findall(r'\d+', f.stem)[-1]))
 
         def read(frame):

@@ -69,8 +69,8 @@ class AlphaPose(FramePoseSource):
         for name in [*self.members]:
             path = PurePosixPath(name)
             better = {_SEPARATE: [_RESULTS], _RESULTS: [_TRACKED], _FLOW: [_TRACKED, _RESULTS]}
-            for other in better.get(path.name, ()):
-                if path.with_name(other).as_posix() in self.members:
+            for other in better.get(path.name.lower(), ()):
+                if self.tree.find(path.with_name(other).as_posix()) in self.members:
                     self.members.pop(name, None)
                     if path.name != _SEPARATE:
                         self.note(name, f'passed over for {other} beside it')
@@ -94,7 +94,7 @@ class AlphaPose(FramePoseSource):
         """Return the name of the video: its file's, or the folder's of files named by the tool."""
         root = self.path.absolute()
         path = root / name
-        path = path.parent if path.name in _NAMES else root / super().stem(name)
+        path = path.parent if path.name.lower() in _NAMES else root / super().stem(name)
         if root in path.parents:
             return path.relative_to(root).as_posix()
         return path.stem if path.is_file() else path.name
