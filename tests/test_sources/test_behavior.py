@@ -17,6 +17,7 @@ from tests.test_sources.native_files.behavior import (
     JOINTS,
     PLACES,
     analysis,
+    analysis_csv,
     anipose,
     csv,
     pandas_h5,
@@ -111,13 +112,14 @@ def test_recording_has_the_name_of_its_video(tmp_path, reader, file):
     assert ann['frame_dir'] == 'walk'
 
 
-@pytest.mark.parametrize('form', ['bom', 'crlf', 'blank', 'quotes', 'upper'])
+@pytest.mark.parametrize('form', ['bom', 'crlf', 'blank', 'quotes', 'upper', 'semicolon', 'tab'])
 def test_tables_of_other_programs_read_the_same(tmp_path, form):
     content = csv(poses(1))
     content = dict(
         bom=b'\xef\xbb\xbf' + content, crlf=content.replace(b'\n', b'\r\n'),
         blank=content + b'\n\n', quotes=content.replace(b'nose', b'"nose"'),
-        upper=content.replace(b'coords', b'Coords'))[form]
+        semicolon=content.replace(b',', b';').replace(b'.', b','),
+        tab=content.replace(b',', b'\t'), upper=content.replace(b'coords', b'Coords'))[form]
     ann, _ = read(DeepLabCut, tmp_path, {'walk.csv': content})
     check(ann, poses(1))
 
@@ -153,6 +155,19 @@ def test_usual_forms_of_names_are_known(names, joint):
 def test_analysis_of_sleap_has_its_values_in_every_order_of_axes(tmp_path, dims, order):
     values = poses(2, frames=5)
     ann, _ = read(SLEAP, tmp_path, {'walk.h5': analysis(values, order, dims)})
+    check(ann, values)
+
+
+@pytest.mark.parametrize('tracks', [('a', 'b'), ('', '')])
+def test_analysis_table_of_sleap_has_its_values(tmp_path, tracks):
+    values = np.tile(poses(2, frames=1, missing=False), (5, 1, 1, 1))
+    values[..., 0] += np.arange(5)[:, None, None]
+    ann, _ = read(SLEAP, tmp_path, {'walk.csv': analysis_csv(values, tracks)})
+    check(ann, values)
+    values[:, 0, :, 2] = np.nan  # by hand
+    values[1, 0, 3] = np.nan
+    ann, _ = read(SLEAP, tmp_path, {'walk.csv': analysis_csv(values, tracks)})
+    values[:, 0, :, 2] = 1
     check(ann, values)
 
 
@@ -200,6 +215,7 @@ def test_persons_without_tracks_are_tracked(tmp_path):
 
 
 BROKEN = {
+    'delimiter': (csv(poses(1)).replace(b',', b'|'), 'header', "'bodyparts'"),
     'no header': (b'frame,x,y\n0,1,2\n', 'header', "'bodyparts'"),
     'ragged header': (csv(poses(1)).replace(b'coords,x', b'coords'), 'header', 'cells'),
     'ragged rows': (csv(poses(1)) + b'4,1,2\n', 'rows', 'numbers per row'),

@@ -126,6 +126,18 @@ def test_folders_give_the_splits_of_poselift(tmp_path):
     assert (ann['label'], splits[0]) == (1, 'test')
 
 
+def test_labels_of_a_test_video_are_not_those_of_a_training_video_of_its_name(tmp_path):
+    files = {'Train/1_1.pkl': video({1: [0, 1]}), 'Test/1_1.pkl': video({1: [0, 1]}, seed=1),
+             'GT/1_1.npy': npy([0, 1])}
+    (test, _), (train, _) = PoseLift(write(tmp_path, files), strict=True)
+    assert test['frame_label'].tolist() == [0, 1]
+    assert (test['label'], train['label']) == (1, 0)
+    assert 'frame_label' not in train
+    write(tmp_path, {'Train/1_1.npy': npy([0, 0])})
+    (_, _), (train, _) = PoseLift(tmp_path, strict=True)
+    assert train['frame_label'].tolist() == [0, 0]
+
+
 def test_labels_elsewhere_are_read_with_an_option(tmp_path):
     folder = write(tmp_path / 'PHEVA', {'test/0_2.pkl': video({3: [0, 1]})})
     with pytest.raises(AnnotationError, match=r'labels: found none, expected 0_2.npy .*--gt'):
@@ -159,10 +171,12 @@ BROKEN = {
     'no keypoints': ({0: {1: [[1, 2, 3, 4]]}}, 'person', 'box and keypoints'),
     '16 joints': ({0: {1: [[1, 2, 3, 4], [1.] * 48]}}, 'keypoints', '51 numbers'),
     'ragged': ({0: {1: [[1, 2, 3, 4], [1.] * 51], 2: [[1, 2, 3, 4], [1.]]}}, 'keypoints', '51'),
+    'transposed': ({0: {1: [[1, 2, 3, 4], [[9.] * 17] * 3]}}, 'keypoints', r'shape \(3, 17\)'),
+    'unit': ({0: {1: [[.1, .1, .5, .5], [.5] * 51]}}, 'keypoints', 'coordinates up to 0.5'),
     'infinite': ({0: {1: [[1, 2, 3, 4], [np.inf] * 51]}}, 'keypoints', 'infinite'),
     'text': ({0: {1: ['abcd', [1.] * 51]}}, 'box', 'numbers'),
-    'negative': ({-1: {1: [[1, 2, 3, 4], [1.] * 51]}}, 'frame', '-1'),
-    'twice': ({0: {1: [[1, 2, 3, 4], [1.] * 51], '1': [[1, 2, 3, 4], [1.] * 51]}}, 'frames',
+    'negative': ({-1: {1: [[1, 2, 3, 4], [9.] * 51]}}, 'frame', '-1'),
+    'twice': ({0: {1: [[1, 2, 3, 4], [9.] * 51], '1': [[1, 2, 3, 4], [9.] * 51]}}, 'frames',
               'twice'),
     'scores': ({0: {1: [[1, 2, 3, 4], [1., 2., 300.] * 17]}}, 'keypoints', 'scores up to 300'),
 }

@@ -71,6 +71,7 @@ class AnomalyVideos(Source):
         self.gt = _Labels(gt) if gt else self
         self.size = img_shape and tuple(img_shape)
         self.first_frame = first_frame
+        self.test_clips = {self.clip(name) for name in self.files if self.folder(name) == 'test'}
         #: Splits by video of the lists in the path.
         self.listed_splits = self._read_splits()
         self.label_files: dict[str, list[str]] = {}
@@ -167,12 +168,15 @@ class AnomalyVideos(Source):
         parts = PurePosixPath(name).parts
         found = []
         for file in self.label_files.get(self.clip(name), []):
+            if self.folder(file) not in (None, self.folder(name)):
+                continue
             others = PurePosixPath(file).parts
             common = sum(all(a == b for a, b in zip(parts[:i], others[:i], strict=True))
                          for i in range(1, min(len(parts), len(others))))
             found.append((-common, len(others), file))
         found.sort()
-        if not found:
+        if not found or self.folder(name) == 'train' and not self.folder(found[0][2]) and (
+                self.clip(name) in self.test_clips):  # labels of the test video of this name
             return None
         if len(found) > 1 and found[0][:2] == found[1][:2]:
             raise self.error(name, 'labels', f'{found[0][2]} and {found[1][2]}', 'one file')
@@ -287,14 +291,16 @@ class AnomalyVideos(Source):
                              f'about 0 to 1, at most {MAX_SCORE}')
         pose = pose.reshape(-1, 17, 3)
         pose[np.isnan(pose).any(-1)] = 0  # missing
-        if np.abs(pose).max() > np.finfo(np.float16).max:
-            raise self.error(name, 'keypoints', np.abs(pose).max(), 'pixels')
+        largest = np.abs(pose[..., :2]).max()
+        if not 1.5 < largest < np.finfo(np.float16).max:
+            raise self.error(name, 'keypoints', f'coordinates up to {largest:.4g}', 'pixels')
         pose[..., 2] = pose[..., 2].clip(0, 1)
         return frame, person, self._corners(name, box, pose), pose
 
     def _numbers(self, name, field, keys):
         """Return the numbers (N,) of keys, which are integers or their digits."""
         keys = [key.item() if isinstance(key, np.generic) else key for key in keys]
+        keys = [int(key) if type(key) is float and key.is_integer() else key for key in keys]
         wrong = [key for key in keys if not (
             type(key) is int and 0 <= key < 2**31
             or type(key) is str and re.fullmatch(r'[0-9]{1,9}', key))]
@@ -305,10 +311,10 @@ class AnomalyVideos(Source):
     def _values(self, name, field, values, size):
         """Return numbers (N, size)."""
         try:
-            array = to_array([value.reshape(-1) if isinstance(value, np.ndarray) else value
-                              for value in values]).astype(np.float64).reshape(-1, size)
-            if len(array) != len(values):
-                raise ValueError(f'{array.size} numbers of {len(values)} persons')
+            array = to_array(values).astype(np.float64)
+            if array.shape[-1:] not in ((size, ), (3, )) or array.size != size * len(values):
+                raise ValueError(f'{len(values)} persons with values of shape {array.shape[1:]}')
+            array = array.reshape(-1, size)
             if np.isinf(array).any():
                 raise ValueError('infinite values')
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -141,6 +141,8 @@ class TrackedPersons(Source):
         if not poses or not all(re.fullmatch(r'\d{1,9}', frame) for frame in poses):
             raise self.error(name, f'person {person}', f'frames {list(poses)[:3]}',
                              'numbers of frames')
+        if np.abs(values[..., :2]).max() <= 1.5:
+            raise self.error(name, f'person {person}', 'coordinates up to 1.5', 'pixels')
         if np.abs(values[..., 2]).max() > MAX_SCORE:
             raise self.error(name, f'person {person}', f'scores up to {values[..., 2].max()}',
                              f'about 0 to 1, at most {MAX_SCORE}')

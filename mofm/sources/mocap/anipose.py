@@ -1,5 +1,4 @@
 """Joints in 3D that Anipose (Karashchuk et al., Cell Reports 2021) or DeepLabCut triangulate."""
-import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map
 from ..joint_order import named_order
 from ..motion_capture import MotionCapture
-from ..pose_programs.behavior import read_csv
+from ..pose_programs.behavior import read_csv, read_rows
 from ..recognition import Sample
 
 # Most frames without a row in it, per row.
@@ -93,10 +92,7 @@ class Anipose(MotionCapture):
             body = [line for line in body if line.strip()]
             if not names or not body:
                 raise ValueError(f'{len(names)} joints in {len(body)} rows')
-            text = re.sub(r'(?<=,)[ \t]*(?=,|$)|^(?=,)', 'nan', '\n'.join(body),
-                          flags=re.MULTILINE)
-            values = np.loadtxt(io.StringIO(text), delimiter=',', comments=None, ndmin=2,
-                                usecols=[columns.index(column) for column in used])
+            values = read_rows(body, [columns.index(column) for column in used])
         except (UnicodeDecodeError, ValueError) as error:
             raise self.error(name, 'columns', describe(error)[:300],
                              'numbers in columns JOINT_x, JOINT_y and JOINT_z') from None

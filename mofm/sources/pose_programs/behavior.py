@@ -96,6 +96,17 @@ class NamedJoints(FramePoseSource):
         return FramePoses(title, frames, frames[row], points, scores, person, img_shape)
 
 
+def read_rows(lines: Sequence[str], columns: Sequence[int]) -> np.ndarray:
+    """Read numbers (T, N) of N columns of a table, NaN where a cell is empty.
+
+    Raises:
+        ValueError: If a line has fewer cells or other values.
+    """
+    text = re.sub(r'(?:(?<=,)|^)[ \t]*(?=,|$)', 'nan', '\n'.join(lines), flags=re.MULTILINE)
+    return np.loadtxt(io.StringIO(text), delimiter=',', comments=None, ndmin=2, usecols=columns,
+                      quotechar='"')
+
+
 def read_csv(source: Source, name: str, content: bytes
              ) -> tuple[list[tuple[str, ...]], list[str], np.ndarray]:
     """Read a table in the form of DeepLabCut.
@@ -114,6 +125,8 @@ def read_csv(source: Source, name: str, content: bytes
     """
     try:
         text = content.decode('utf-8-sig')
+        if text[6:7] in (';', '\t'):  # as spreadsheets write it, maybe with decimal commas
+            text = text.replace(',', '.').replace(text[6], ',')
         lines = text.splitlines()
         header = {row[0].strip().lower(): row for row in csv.reader(lines[:4]) if row}
         count = list(header).index('coords') + 1
@@ -134,9 +147,7 @@ def read_csv(source: Source, name: str, content: bytes
     try:
         rows = ['/'.join(cell.strip() for cell in row[:first])
                 for row in csv.reader(line[:2000] for line in body)]
-        filled = re.sub(r',[ \t]*(?=,|$)', ',nan', '\n'.join(body), flags=re.MULTILINE)
-        values = np.loadtxt(io.StringIO(filled), delimiter=',', comments=None, ndmin=2,
-                            usecols=range(first, len(coords)), quotechar='"')
+        values = read_rows(body, range(first, len(coords)))
         if len(values) != len(rows):
             raise ValueError(f'{len(values)} rows')
     except (ValueError, csv.Error) as error:
@@ -318,19 +329,21 @@ class LightningPose(DeepLabCut):
 
 @SOURCES.register_module('sleap')
 class SLEAP(NamedJoints):
-    """Reader of SLEAP's projects ``.slp`` and analysis files ``.h5``.
+    """Reader of SLEAP's projects ``.slp`` and analysis files ``.h5`` and ``.csv``.
 
     Tracks are the persons; without them persons are tracked. In a project a label by hand replaces
     the prediction that it was made from, and several videos are several recordings,
     ``<file>/<video>``.
     """
 
-    suffix = '.slp', '.h5', '.hdf5'
+    suffix = '.slp', '.h5', '.hdf5', '.csv'
     max_size = 2**29
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
+        if sample.suffix == '.csv' and b'frame_idx,instance.score,' in sample.head[:100]:
+            return "a table with 'frame_idx' and 'instance.score'"
         if not sample.head.startswith(_HDF5):
             return None
         if sample.contains(b'track_occupancy', b'node_names'):
@@ -342,6 +355,9 @@ class SLEAP(NamedJoints):
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
         """See :meth:`FramePoseSource.videos`."""
         _, data = next(iter(content))
+        if self.tree.filename(name).lower().endswith('.csv'):
+            yield self._read_csv(name, data)
+            return
         try:
             with HDF5File(data) as file:
                 is_analysis = file.find('tracks') is not None
@@ -367,6 +383,34 @@ class SLEAP(NamedJoints):
                 self.note(name, 'some persons have no track: all are tracked anew')
             yield FramePoses(title, np.unique(own['frame']), own['frame'], keypoint, score,
                              None if (track < 0).any() else track, shape)
+
+
+    def _read_csv(self, name, content) -> FramePoses:
+        """Return the video of a table with a row a frame and person."""
+        try:
+            lines = [line for line in content.decode('utf-8-sig').splitlines() if line.strip()]
+            columns = [cell.strip(' "') for cell in lines[0].split(',')]
+            joints = [column[:-2] for column in columns if column.endswith('.x')]
+            if not joints or not lines[1:]:
+                raise ValueError(f'{len(joints)} joints in {len(lines) - 1} rows')
+            values = read_rows(lines[1:], [columns.index(column) for column in (
+                'frame_idx', *(f'{joint}.{part}' for joint in joints
+                               for part in ('x', 'y', 'score')))])
+            tracks = [line.split(',', 1)[0].strip() for line in lines[1:]]
+            frame = values[:, 0]
+            if not ((frame >= 0) & (frame <= _FRAMES) & (frame % 1 == 0)).all():
+                raise ValueError('other numbers of frames')
+        except (UnicodeDecodeError, ValueError, IndexError) as error:
+            raise self.error(name, 'columns', describe(error)[:300],
+                             'track, frame_idx, and x, y and score of joints') from None
+        frame, poses = frame.astype(np.int64), values[:, 1:].reshape(len(values), -1, 3)
+        poses[np.isnan(poses[..., 2]).all(1), :, 2] = 1  # labels by hand have no scores
+        names, number = np.unique(tracks, return_inverse=True)
+        if '' in names and len(names) > 1:
+            self.note(name, 'some persons have no track: all are tracked anew')
+        keypoint, score = self.named(name, joints, poses[..., :2], poses[..., 2])
+        return FramePoses(self.stem(name), np.unique(frame), frame, keypoint, score,
+                          None if '' in names else number)
 
 
 def _analysis(file):

@@ -104,6 +104,20 @@ def analysis(values, order=('track', 'xy', 'node', 'frame'), dims=True):
     return out.getvalue()
 
 
+def analysis_csv(values, tracks=('a', 'b')):
+    """Bytes of an analysis table of SLEAP."""
+    head = ['track', 'frame_idx', 'instance.score', *(
+        f'{joint}.{part}' for joint in sorted(JOINTS) for part in ('score', 'x', 'y'))]
+    lines = [','.join(head)]
+    for t, persons in enumerate(values):
+        for track, joints in zip(tracks, persons, strict=True):
+            cells = [(score, x, y) for _, (x, y, score) in sorted(
+                zip(JOINTS, joints.tolist(), strict=True))]
+            lines.append(','.join([track, str(t), '0.9', *(
+                '' if np.isnan(cell) else repr(cell) for part in cells for cell in part)]))
+    return '\n'.join(lines).encode() + b'\n'
+
+
 def project(values, version=1.4, numbers=None, by_hand=(), track=True, videos=1):
     """Bytes of a ``.slp``: person 0 of the frames ``by_hand`` also has a label by hand."""
     frames, persons, joints, _ = values.shape
@@ -202,5 +216,6 @@ SAMPLES = {
     'lightning_pose': (LightningPose, {'walk.csv': csv(poses(1), scorer='heatmap_mhcrnn_tracker')},
                        {}),
     'sleap': (SLEAP, {'walk.slp': project(poses(), by_hand=[2])}, {}),
+    'sleap_csv': (SLEAP, {'walk.csv': analysis_csv(poses())}, {}),
     'sleap_analysis': (SLEAP, {'walk.analysis.h5': analysis(poses())}, {}),
 }
