@@ -1,6 +1,8 @@
 """MSR Action3D, UTD-MHAD, MSRC-12, Florence 3D, SBU, UAV-Human: joints, labels, splits."""
+import gzip
 import json
 from collections import Counter
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
@@ -214,6 +216,17 @@ def test_uav_human_keypoints_are_pixels_of_coco(tmp_path):
     assert ann['keypoint_score'][1, 0].tolist() == [1, 1, 1, 0, *[1] * 13]
 
 
+def test_uav_human_lines_may_have_fewer_values(tmp_path):
+    """The tools of the data set read x and y by their place, whatever follows."""
+    frames = [{0: coco_person(500 + t)} for t in range(3)]
+    short = uav(frames).replace(b'0 0 0 0 0 0 0 0 0 0\n17', b'0.0\n17').replace(
+        b' 0 0 0 0 0 0 0 0 0 0', b' 0.9')
+    found, _ = read(tmp_path, 'uav_human', {UAV_NAME.format(0, 0): short})
+    whole, _ = read(tmp_path / 'b', 'uav_human', {UAV_NAME.format(0, 0): uav(frames)})
+    (a, _), (b, _) = *found.values(), *whole.values()
+    np.testing.assert_array_equal(a['keypoint'], b['keypoint'])
+
+
 def test_uav_human_person_who_gets_another_id_goes_on(tmp_path):
     frames = [{7 if t < 5 else 2: coco_person(500 + t)} for t in range(9)]
     found, source = read(tmp_path, 'uav_human', {UAV_NAME.format(0, 0): uav(frames)})
@@ -345,3 +358,45 @@ def test_kinetics_skeleton_contradictory_labels_are_named(tmp_path):
     labels = stgcn_labels(a=(0, 'abseiling'), b=(0, 'zumba'))
     with pytest.raises(AnnotationError, match='b: found .*one name of a label'):
         reader(write(tmp_path, {**files, 'kinetics_train_label.json': labels}))
+
+
+@pytest.mark.parametrize(('name', 'file'), [
+    *NAMES.items(), ('nw_ucla', 'all_sqe/a03_s01_e01_v03.json'),
+    ('utkinect', 'joints/joints_s01_e01.txt'), ('penn_action', 'labels/0001.mat'),
+    ('ntu60_2d', 'nturgb+d_skeletons/S001C001P001R001A001.skeleton'),
+    ('smarthome', 'json/Cook.Cut_p03_r00_v02_c03.json'), ('charades', 'YSKX3.npz')])
+def test_single_file_of_a_data_set_is_read_as_in_its_folder(tmp_path, name, file):
+    reader, files, options = SAMPLES[name]
+    folder = write(tmp_path, files)
+    whole = {ann['frame_dir'].split('/')[-1]: ann for ann, _ in reader(folder, **options)}
+    alone = [ann for ann, _ in reader(folder / file, strict=True, **options)]
+    assert alone
+    for ann in alone:
+        other = whole[ann['frame_dir']]
+        np.testing.assert_equal({**ann, 'frame_dir': ''}, {**other, 'frame_dir': ''})
+
+
+def upper(name, content):
+    path = PurePosixPath(name)
+    return str(path.with_suffix(path.suffix.upper())), content
+
+
+def packed(name, content):
+    return f'{name}.gz', gzip.compress(content)
+
+
+def windows(name, content):
+    return name, content.replace(b'\n', b'\r\n') if content.isascii() else content
+
+
+@pytest.mark.parametrize('change', [upper, packed, windows])
+@pytest.mark.parametrize('name', [*sorted(ACTION_FILES), 'ctr_gcn'])
+def test_action_set_files_of_other_systems_are_read_alike(tmp_path, name, change):
+    reader, files, options = SAMPLES[name]
+    items = []
+    for i, given in enumerate((files, dict(change(*item) for item in files.items()))):
+        source = reader(write(tmp_path / str(i) / 's01s02', given), strict=True, **options)
+        items.append({ann['frame_dir']: (ann['label'], splits, ann['keypoint'].tolist())
+                      for ann, splits in source})
+    assert items[0] == items[1]
+    assert items[0]

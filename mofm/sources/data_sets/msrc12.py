@@ -55,6 +55,8 @@ class MSRC12(Source3D):
 
     def load(self, name: str) -> tuple[bytes, bytes | None]:
         """Load the files of joints and of moments, which lie beside each other."""
+        if not name and (beside := self.path.with_suffix('.tagstream')).is_file():
+            return self.file_content(name), self.companion(beside.name)
         tags = self.tags.get(self.stem(name))
         return self.file_content(name), tags and self.file_content(tags)
 
@@ -86,7 +88,7 @@ class MSRC12(Source3D):
         text = content.replace(b'\0', b'').decode('latin-1')  # some are UTF-16
         ticks = [int(tick) for tick in _TICK.findall(text)]
         if not ticks:
-            raise self.error(self.tags[self.stem(name)], 'lines', repr(text[:40]),
+            raise self.error(self.tags.get(self.stem(name), name), 'lines', repr(text[:40]),
                              "lines 'tick;gesture;'")
         # as in the tools of the data set
         moments = np.array([(1000 * tick + 49875 // 2) // 49875 for tick in ticks], np.float64)

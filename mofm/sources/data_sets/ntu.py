@@ -64,15 +64,16 @@ class SkeletonText:
 
     suffix: str | tuple[str, ...] = '.skeleton'
     max_size = 2**25
-    #: Joints of a body.
+    #: Joints of a body, and values in its line and in those of joints; None for any number.
     num_joints: int = LAYOUTS['kinect25'].num_joints
+    num_values: tuple[int | None, int | None] = (_HEAD, _ROW)
 
     def rows(self, name: str, content: bytes) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         """Parse all bodies of a file.
 
         Returns:
             tuple: Number of frames T, body (N,) and frame (N,) int, and the values of the joint
-            lines (N, J, 12), finite or NaN. Bodies are numbered in order of appearance.
+            lines (N, J, 12 or any number), finite or NaN. Bodies are numbered as they appear.
 
         Raises:
             AnnotationError: If the text is invalid or has no body.
@@ -82,10 +83,13 @@ class SkeletonText:
             raise self.error(name, 'bodies', f'none in {total_frames} frames', 'at least one')
         try:
             rows = np.loadtxt(lines, comments=None, ndmin=2)
-            rows = rows.reshape(len(body), self.num_joints, _ROW)
+            if len(rows) != len(body) * self.num_joints or rows.shape[1] != (
+                    self.num_values[1] or rows.shape[1]):
+                raise ValueError(f'{len(rows)} lines of {rows.shape[1]} numbers')
         except ValueError as error:
             raise self.error(name, 'joints', str(error)[:200],
-                             f'{_ROW} numbers per line') from None
+                             f'{self.num_values[1] or "some"} numbers per line') from None
+        rows = rows.reshape(len(body), self.num_joints, -1)
         if np.isinf(rows).any():
             raise self.error(name, 'joints', 'infinite numbers', 'finite ones')
         ids = {b: i for i, b in enumerate(dict.fromkeys(body))}
@@ -135,13 +139,14 @@ class SkeletonText:
         for t in range(total_frames):
             for _ in range(number(at, 'bodies', len(lines))):
                 head = lines[at + 1].split() if at + 1 < len(lines) else []
-                if len(head) != _HEAD or not re.fullmatch(r'\d{1,20}', head[0]):
+                if len(head) != (self.num_values[0] or len(head) or 1) or not re.fullmatch(
+                        r'\d{1,20}(\.0*)?', head[0]):
                     raise self.error(name, f'line {at + 2}', repr(' '.join(head)[:60]),
                                      f'the id of a body and {_HEAD - 1} other values')
                 if number(at + 2, 'joints', self.num_joints) != self.num_joints:
                     raise self.error(name, f'line {at + 3}', f'{lines[at + 2].strip()} joints',
                                      self.num_joints)
-                body.append(str(int(head[0])))
+                body.append(str(int(head[0].split('.')[0])))
                 frame.append(t)
                 joints += lines[at + 3:at + 3 + self.num_joints]
                 at += 2 + self.num_joints

@@ -46,7 +46,7 @@ class NWUCLA(Source3D):
 
     def read(self, name: str, content: bytes) -> Item:
         """See :class:`Source3D`."""
-        stem = PurePosixPath(name).stem
+        stem = PurePosixPath(self.tree.filename(name)).stem
         match = _NAME.fullmatch(stem)
         if match is None or match[1] not in _ACTIONS:
             raise self.error(name, 'name', stem,

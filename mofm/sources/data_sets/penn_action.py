@@ -60,7 +60,7 @@ class PennAction(Source):
         score = visible[None].astype(np.float16)
         keypoint, score = convert(keypoint, score, 'penn13')  # (1, T, 17, 2), (1, T, 17)
         annotation = dict(
-            frame_dir=PurePosixPath(name).stem,
+            frame_dir=PurePosixPath(self.tree.filename(name)).stem,
             label=self.classes.index(action),
             img_shape=(int(height), int(width)),
             total_frames=shape[0],

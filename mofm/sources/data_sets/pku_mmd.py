@@ -54,6 +54,8 @@ class PKUMMD(Source3D):
 
     def find(self) -> list[str]:
         """List files of joints; set ``labels`` to those of labels."""
+        if self.tree.is_file:
+            raise self.error('', 'path', 'a single file', 'the folder of joints and labels')
         found = [f for f in super().find() if _RECORDING.fullmatch(PurePosixPath(f).stem)]
         files = {suffix: [f for f in found if f.lower().endswith(suffix)]
                  for suffix in self.suffix}

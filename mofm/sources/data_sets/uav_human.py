@@ -39,7 +39,7 @@ class UAVHuman(SkeletonText, Source):
     prefix = 'P'
     suffix = '.txt'
     classes = tuple(f'A{i:03d}' for i in range(155))
-    num_joints = 17
+    num_joints, num_values = 17, (None, None)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
@@ -57,6 +57,8 @@ class UAVHuman(SkeletonText, Source):
             raise self.error(name, 'name', stem, 'PxxxSxxGxxBxxHxxUCxxxxxxLCxxxxxxAxxxRx_xxxxxxxx '
                              f'with numbers up to P{_PEOPLE - 1} and {self.classes[-1]}')
         total_frames, person, frame, rows = self.rows(name, content)
+        if rows.shape[2] < 2:
+            raise self.error(name, 'joints', 'one number per line', 'x and y')
         points = rows[..., :2]
         points[~points.any(-1) | np.isnan(points).any(-1)] = np.nan
         seen = np.isfinite(points).all(-1).any(-1)

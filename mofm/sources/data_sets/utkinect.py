@@ -74,7 +74,7 @@ class UTKinectUntrimmed(Source3D):
 
     def _read(self, name: str, content: bytes) -> tuple[str, np.ndarray, np.ndarray]:
         """Parse recording, frame numbers (T,) and joints (T, 20, 3)."""
-        stem = PurePosixPath(name).stem[len(self.prefix):]
+        stem = PurePosixPath(self.tree.filename(name)).stem[len(self.prefix):]
         if not _RECORDING.fullmatch(stem):
             raise self.error(name, 'name', stem, 'joints_sXX_eYY')
         if stem not in self.intervals:
@@ -115,5 +115,6 @@ class UTKinect(UTKinectUntrimmed):
 
     def __len__(self) -> int:
         """Return the number of annotations if all files are valid."""
-        names = (PurePosixPath(file).stem[len(self.prefix):] for file in self.files)
+        names = (PurePosixPath(self.tree.filename(file)).stem[len(self.prefix):]
+                 for file in self.files)
         return self.views * sum(len(self.intervals.get(name, ())) for name in names)
