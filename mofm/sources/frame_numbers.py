@@ -9,6 +9,8 @@ import numpy as np
 _ONE = 1.5
 # Deviation of a time stamp from its place, in steps; and of a rounded one, at least.
 _JITTER, _ROUNDED = .25, .75
+# Numbers that happen to be frames in which somebody was seen have some neighbors if they are many.
+_MANY = 8
 # Least share of the distances that are one step: other numbers only happen to have a divisor.
 _SINGLE, _SINGLE_ROUNDED = 1 / 3, 1 / 2
 
@@ -34,18 +36,17 @@ def find_step(numbers: np.ndarray) -> tuple[np.ndarray, float] | None:
         None if the step is 1 or there is none.
     """
     gaps = np.diff(numbers)
-    if len(gaps) < 2 or gaps.min() < 2:
+    if not len(gaps) or gaps.min() < 2:
         return None
-    step = float(np.gcd.reduce(gaps))
-    exact = gaps.min() == step
-    if not exact:
-        if len(gaps) < 3:
-            return None
-        step = float(gaps[gaps <= _ONE * gaps.min()].mean())
+    step, exact = float(np.gcd.reduce(gaps)), True
+    if gaps.min() > step:
+        step, exact = float(gaps[gaps <= _ONE * gaps.min()].mean()), False
         off = np.abs(gaps - step * np.rint(gaps / step))
-        if (off > max(_ROUNDED, _JITTER * step)).any():
-            return None
-    places = np.rint(gaps / step).astype(np.int64)
+        if len(gaps) < 3 or (off > max(_ROUNDED, _JITTER * step)).any():
+            step = float(np.median(gaps))  # of uneven time stamps
+            if len(gaps) < _MANY or gaps.min() < step / 2:
+                return None
+    places = np.rint(gaps / step).clip(1).astype(np.int64)
     if (places == 1).mean() < (_SINGLE if exact else _SINGLE_ROUNDED):
         return None
     return np.concatenate([[0], np.cumsum(places)]), step

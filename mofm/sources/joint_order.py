@@ -51,6 +51,19 @@ def misfit(keypoint: np.ndarray, score: np.ndarray, layout: str) -> float:
         else np.nan
 
 
+def alike_layouts(keypoint: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    """Return the misfit of every layout of J joints, best first.
+
+    Args:
+        keypoint (np.ndarray): (N, J, 2) in any unit.
+        score (np.ndarray): (N, J), 0 for missing joints.
+    """
+    every = -(-len(keypoint) // _MAX_POSES) or 1
+    fits = {name: misfit(keypoint[::every], score[::every], name)
+            for name, layout in LAYOUTS.items() if layout.num_joints == keypoint.shape[1]}
+    return dict(sorted(fits.items(), key=lambda item: (np.isnan(item[1]), item[1])))
+
+
 def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple[str, list[str]]:
     """Compare a layout with all others of the same number of joints.
 
@@ -63,12 +76,8 @@ def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple
         tuple[str, list[str]]: 'better' and the layouts that fit the proportions of humans clearly
         better; or 'similar' and those that cannot be told from it, but for the face.
     """
-    every = -(-len(keypoint) // _MAX_POSES) or 1
-    keypoint, score = keypoint[::every], score[::every]
-    fits = {name: misfit(keypoint, score, name) for name, other in LAYOUTS.items()
-            if other.num_joints == keypoint.shape[1]}
+    fits = alike_layouts(keypoint, score)
     ours = fits.pop(layout)
-    fits = dict(sorted(fits.items(), key=lambda item: item[1]))
     better = [name for name, value in fits.items() if value * _WORSE < ours]
     if better:
         return 'better', [name for name in better if fits[name] == fits[better[0]]]

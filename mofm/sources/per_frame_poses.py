@@ -14,7 +14,7 @@ from .base import Item
 from .frame_files import FrameFiles
 from .frame_numbers import find_step
 from .joint_maps import MAP_OPTION, find_joints, load_map
-from .joint_order import BEGINS, named_order, other_layouts
+from .joint_order import BEGINS, alike_layouts, named_order, other_layouts
 
 #: Largest valid score. AlphaPose's reach 6 on COCO, MMPose's with SimCC 10.
 MAX_SCORE = 20
@@ -261,9 +261,10 @@ class FramePoseSource(FrameFiles):
             LAYOUTS[layout].num_joints, not said and BEGINS.get(count) == layout and count)]
         if not fitting:
             numbers = sorted({LAYOUTS[layout].num_joints for layout in known})
-            alike = [layout.name for layout in LAYOUTS.values() if layout.num_joints == count]
+            alike = alike_layouts(keypoint, score)
             raise self.error(name, field, f'{count} joints', f'those of {said}' if said else
-                             f'{numbers}, or --layout, e.g. one of {alike}, or --map')
+                             f'{numbers}; or --layout, which may be {" or ".join(alike)}, or --map'
+                             if alike else f'{numbers}, or --map')
         layout = fitting[0]
         keypoint, score = (part[:, :LAYOUTS[layout].num_joints] for part in (keypoint, score))
         kind, others = other_layouts(keypoint, score, layout)
@@ -275,6 +276,8 @@ class FramePoseSource(FrameFiles):
         if kind == 'better':
             self.note(name, f'the joints are read as {layout}, but their bones have the '
                       f'proportions of humans in the order of {" or ".join(others)}')
+        elif said and not self.layout:
+            self.note(name, f'the {count} joints are those of {layout}, as the file says')
         elif not said:
             others = f'; they could be those of {" or ".join(others)}' if others else ''
             self.note(name, f'the {count} joints are read as those of {layout}{others} '

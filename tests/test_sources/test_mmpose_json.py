@@ -146,7 +146,7 @@ def test_mmpose_json_layout_must_fit_joints(tmp_path, joints, layout):
 
 def test_mmpose_json_unknown_joints_ask_for_layout(tmp_path):
     write(tmp_path, {'walk.json': mmpose_video(people(joints=21))})
-    with pytest.raises(AnnotationError, match='keypoints: found 21 joints.*--layout'):
+    with pytest.raises(AnnotationError, match='keypoints: found 21 joints.*--map'):
         read(tmp_path)
     with pytest.raises(ValueError, match='unknown joint layout'):
         MMPoseJSON(tmp_path, layout='hand')

@@ -84,7 +84,7 @@ class OpenPose(FramePoseSource):
             frame=np.repeat(numbers, counts),
             keypoint=keypoint,
             score=score,
-            track_id=None if -1 in ids else np.array(ids, np.int64))
+            track_id=None if -1 in ids or not ids else np.array(ids, np.int64))
 
     def _people(self, file, data):
         people = data.get('people') if isinstance(data, dict) else None
