@@ -83,6 +83,20 @@ def read_object_npz(file: str | os.PathLike | BinaryIO) -> dict[str, Any]:
             for name, item in unique(items).items()}
 
 
+def kinds_of_arrays(file: str | os.PathLike | BinaryIO) -> tuple[list[str], list[str]]:
+    """List the arrays of an ``.npz`` file that are numbers or texts, and those of objects.
+
+    Raises:
+        Exception: Of any kind, if it is damaged.
+    """
+    kinds: tuple[list[str], list[str]] = [], []
+    with open_zip(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as opened:
+                kinds[_is_object(opened.read(128))].append(member.filename.removesuffix('.npy'))
+    return kinds
+
+
 def _is_object(content) -> bool:
     return content[:6] == b'\x93NUMPY' and b"'descr': '|O'" in content[:128]
 

@@ -209,6 +209,25 @@ def test_joints_npz_reads_npy(tmp_path):
     assert b[0]['frame_dir'] == 'b_v0'
 
 
+def test_joints_npz_passes_over_python_objects_beside_numbers(tmp_path):
+    """Metadata that NumPy pickled; a file of nothing else is refused."""
+    (tmp_path / 'a.npz').write_bytes(npz(a=walk(), meta=np.array({'fps': 30}, dtype=object)))
+    source = JointsNPZ(tmp_path, 'bandai22', strict=True)
+    assert [ann['total_frames'] for ann, _ in source] == [5]
+    assert 'arrays of Python objects are passed over' in source.notes
+
+
+def test_joints_npz_map_of_numbers_needs_no_names(tmp_path):
+    joints = [f'"{name}": {BANDAI.index(part[0])}' for name, part in load_map(
+        'bandai_namco').items()]
+    (tmp_path / 'map.json').write_text('{' + ', '.join(joints) + '}')
+    (tmp_path / 'a.npy').write_bytes(npy(walk()))
+    (ann, _), = JointsNPZ(tmp_path / 'a.npy', joint_map=tmp_path / 'map.json', strict=True,
+                          cameras=FRONT)
+    np.testing.assert_allclose(ann['keypoint'][0][:, VISIBLE], expected(coco())[:, VISIBLE],
+                               atol=.5)
+
+
 def test_joints_npz_refuses_axes_in_another_order(tmp_path):
     for joints in (walk().transpose(1, 0, 2), walk().transpose(0, 2, 1)):
         with pytest.raises(AnnotationError, match=r'at least 1 frame, 22, 3|shape \(T, J, 3\)'):

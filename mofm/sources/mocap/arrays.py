@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations.object_arrays import kinds_of_arrays
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, get_layout
 from mofm.utils.checks import describe
@@ -99,13 +100,16 @@ class JointsNPZ(MotionCapture):
         Raises:
             AnnotationError: See :meth:`npz`.
         """
-        if not self.tree.filename(name).lower().endswith('.npy'):
-            return self.npz(name, content)
         try:
-            return dict(array=read_npy(io.BytesIO(content)))
-        except Exception as error:  # the parser raises many kinds for damaged bytes
-            raise self.error(name, 'file', describe(error), 'a readable .npy file of numbers'
+            if self.tree.filename(name).lower().endswith('.npy'):
+                return dict(array=read_npy(io.BytesIO(content)))
+            numbers, objects = kinds_of_arrays(io.BytesIO(content))
+        except Exception as error:  # the parsers raise many kinds for damaged bytes
+            raise self.error(name, 'file', describe(error), 'a readable file of numbers'
                              ) from None
+        if numbers and objects:
+            self.note(name, 'arrays of Python objects are passed over')
+        return self.npz(name, content, numbers or None)
 
     def _layout(self, name, key, joints, names) -> str | None:
         """Return the layout of joints (T, J, 3); None if they are found by their names."""
@@ -136,7 +140,9 @@ class JointsNPZ(MotionCapture):
         value = arrays.get('joints')
         is_text = value is not None and value.dtype.kind == 'U'
         names = self._texts(name, 'joints', value) if is_text else []
-        if self.joint_map and not names:
+        texts = any(isinstance(part, str) for parts in (self.joint_map or {}).values()
+                    for part in parts)
+        if texts and not names:
             raise self.error(name, 'joints', 'nothing' if value is None else
                              f'{value.dtype} of shape {value.shape}',
                              'an array of the joint names that the map refers to')

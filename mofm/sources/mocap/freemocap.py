@@ -46,10 +46,10 @@ class FreeMoCap(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        head = sample.head.split(b'\n', 1)[0]
-        if sample.suffix == '.csv' and b'_ncams' not in head and (  # as Anipose has
-                re.match(rb'(\xef\xbb\xbf)?(body_)?nose_x,', head)):
-            return 'a table of nose_x, nose_y, ...'
+        if sample.suffix == '.csv':
+            columns = set(sample.head.split(b'\n', 1)[0].replace(b'body_', b'').split(b','))
+            fits = {b'nose_y', b'left_eye_inner_z'} <= columns and b'nose_ncams' not in columns
+            return 'a table of nose_x, nose_y, ...' if fits else None  # not of Anipose
         if sample.suffix == '.npy' and _FILE.fullmatch(sample.filename.lower()):
             shape, _ = (sample.arrays or {}).get('', ((), None))
             if len(shape) == 3 and shape[1] in _COUNTS and shape[2] == 3:
