@@ -30,7 +30,7 @@ def test_anomaly_videos_give_one_annotation_per_person(tmp_path, form):
         'splits/test_split_1.txt': b'1_066_1\r\n'}), strict=True)
     (first, splits), (second, _) = source
     expected = poses(TRACKS)
-    assert splits == ('test', )
+    assert splits == ('test', 'supervised_train')
     assert [(a['frame_dir'], a['clip'], a['track_id'], a['label']) for a in (first, second)] == [
         ('1_066_1/1', '1_066_1', 1, 1), ('1_066_1/12', '1_066_1', 12, 1)]
     assert first['frame_inds'].tolist() == [0, 1, 2, 4]
@@ -61,6 +61,11 @@ def test_cameras_of_chad_have_their_sizes(tmp_path):
     assert shapes == {'3_001_1': (1080, 1920), '4_001_1': (720, 1280)}
     ann, _ = next(iter(CHAD(tmp_path, img_shape=(480, 640))))
     assert ann['img_shape'] == (480, 640)
+
+
+def test_video_of_one_frame_is_read(tmp_path):
+    (ann, _), = CHAD(chad(tmp_path, video({1: [0]}), [[1]]), strict=True)
+    assert ann['frame_label'].tolist() == [1]
 
 
 def test_nan_is_a_missing_joint_and_no_lost_video(tmp_path):
@@ -124,6 +129,20 @@ def test_folders_give_the_splits_of_poselift(tmp_path):
     (ann, splits), = PoseLift(tmp_path / 'Pickle_files/Test/1_3.pkl', strict=True,
                               gt=tmp_path / 'Pickle_files/GT')
     assert (ann['label'], splits[0]) == (1, 'test')
+
+
+@pytest.mark.parametrize('names', [
+    ('train.txt', 'test.txt'), ('Train_Split_1.txt', 'Test_Split_1.txt'),
+    ('training.txt', 'testing.txt')])
+def test_lists_of_one_protocol_give_the_other(tmp_path, names):
+    files = {f'{i}_{i}.pkl': video({1: [0, 1]}) for i in range(1, 4)}
+    files.update({f'gt/{i}_{i}.npy': npy([[0, 1]]) for i in (2, 3)})
+    files.update({names[0]: b'1_1\n', names[1]: b'2_2.pkl\r\n3_3.npy\r\n'})
+    source = PoseLift(write(tmp_path, files), strict=True)
+    assert {ann['clip']: splits for ann, splits in source} == {
+        '1_1': ('train', 'supervised_train'), '2_2': ('test', 'supervised_train'),
+        '3_3': ('test', 'supervised_test')}
+    assert any('three of five' in note for note in source.notes)
 
 
 def test_labels_of_a_test_video_are_not_those_of_a_training_video_of_its_name(tmp_path):
@@ -195,7 +214,8 @@ def test_anomaly_video_with_bad_poses_is_skipped_with_its_reason(tmp_path, name)
 
 
 @pytest.mark.parametrize(('labels', 'words'), [
-    ([0, 2], 'int64 of shape'), ([[0, 1], [1, 0]], r'shape \(2, 2\)'), (['a'], '<U1')])
+    ([0, 2], 'int64 of shape'), ([], r'shape \(0,\)'),
+    ([[0, 1], [1, 0]], r'shape \(2, 2\)'), (['a'], '<U1')])
 def test_labels_that_are_not_0_and_1_are_named(tmp_path, labels, words):
     chad(tmp_path, video({1: [0]}), labels)
     with pytest.raises(AnnotationError, match=rf'1_066_1.npy: labels: found .*{words}'):

@@ -23,9 +23,8 @@ from ..base import Item, Source
 from ..per_frame_poses import MAX_SCORE
 from ..recognition import Sample
 
-_SPLIT_LIST = re.compile(r'(train|test)_split_([12])\.txt', re.IGNORECASE)
-_SPLITS = {'train1': 'train', 'test1': 'test', 'train2': 'supervised_train',
-           'test2': 'supervised_test'}
+# Lists of a split; without a number it is the first protocol.
+_SPLIT_LIST = re.compile(r'(train|test)(?:ing)?(?:_split)?(?:_?([12]))?\.txt', re.IGNORECASE)
 _FOLDERS = dict(train='train', training='train', test='test', testing='test')
 
 
@@ -39,10 +38,11 @@ class AnomalyVideos(Source):
     An annotation has M = 1, ``clip``, ``track_id``, ``frame_inds``, ``box`` and, if the video has
     labels, ``frame_label``: those of the video, whoever acts abnormally. NaN is a missing joint.
 
-    Splits are ``train`` (normal) and ``test``, and with labels in both ``supervised_train`` and
-    ``supervised_test``: those of the lists ``{train,test}_split_{1,2}.txt`` in the path; without
-    lists the folders ``Train`` and ``Test``, and for the supervised ones, which are not published
-    then, all of ``Train`` and three of five test videos in the order of their numbers.
+    Splits are ``train`` (normal) and ``test``, those of the lists ``{train,test}_split_1.txt`` in
+    the path or of the folders ``Train`` and ``Test``; and with abnormal videos in both
+    ``supervised_train`` and ``supervised_test``, those of ``{train,test}_split_2.txt``. Without
+    these lists, which is noted, ``train`` and three of five test videos, in the order of their
+    numbers, are for training.
 
     Args:
         path (str or Path): Folder or archive with the pickles, the lists if there are any, and the
@@ -58,7 +58,7 @@ class AnomalyVideos(Source):
     """
 
     suffix = '.pkl', '.pickle'
-    companions = '*.npy', 'train_split_[12].txt', 'test_split_[12].txt'
+    companions = '*.npy', 'train*.txt', 'test*.txt'
     max_size = 2**29
     classes = ('normal', 'abnormal')
     img_shape: tuple[int, int] = (1080, 1920)
@@ -72,7 +72,7 @@ class AnomalyVideos(Source):
         self.size = img_shape and tuple(img_shape)
         self.first_frame = first_frame
         self.test_clips = {self.clip(name) for name in self.files if self.folder(name) == 'test'}
-        #: Splits by video of the lists in the path.
+        #: Splits by video of the lists in the path, for each protocol that has lists.
         self.listed_splits = self._read_splits()
         self.label_files: dict[str, list[str]] = {}
         for name in self.gt.tree.names:
@@ -106,9 +106,9 @@ class AnomalyVideos(Source):
         """Return the video of a pickle."""
         return PurePosixPath(self.tree.filename(name)).stem
 
-    def _read_splits(self) -> dict[str, list[str]]:
-        """Read the splits by video from the lists in the path."""
-        splits: dict[str, list[str]] = {}
+    def _read_splits(self) -> dict[str, dict[str, list[str]]]:
+        """Read the splits by protocol, ``'1'`` or ``'2'``, and video from the lists."""
+        splits: dict[str, dict[str, list[str]]] = {}
         videos = {self.clip(name) for name in self.files}
         for name in filter(None, self.tree.names):
             match = _SPLIT_LIST.fullmatch(PurePosixPath(name).name)
@@ -125,19 +125,11 @@ class AnomalyVideos(Source):
             if unknown:
                 self.note(name, f'{len(unknown)} lines of a list of a split name no pickle here, '
                           f'e.g. {show(unknown[0])}')
+            listed = splits.setdefault(match[2] or '1', {})
             for video in named:
-                split = _SPLITS[(match[1] + match[2]).lower()]
-                if split not in splits.setdefault(video, []):
-                    splits[video].append(split)
-        return splits
-
-    @cached_property
-    def supervised_test(self) -> set[str]:
-        """Test videos of the supervised protocol without lists."""
-        test = sorted((name for name in self.files if self.folder(name) == 'test'),
-                      key=lambda name: (list(map(int, re.findall(r'\d{1,9}', self.clip(name)))),
-                                        name))
-        return {name for i, name in enumerate(test) if i % 5 in (1, 3)}
+                listed.setdefault(video, []).append(match[1].lower())
+        return {key: {video: sorted(set(titles)) for video, titles in listed.items()}
+                for key, listed in splits.items()}
 
     def folder(self, name: str) -> str | None:
         """Return the split that a folder around a pickle names."""
@@ -152,16 +144,35 @@ class AnomalyVideos(Source):
         Raises:
             AnnotationError: If neither lists nor folders have them.
         """
-        if self.listed_splits:
-            splits = tuple(self.listed_splits.get(self.clip(name), ()))
-            if not splits:
-                self.note(name, 'videos in no list of a split are in no split')
-            return splits
+        clip, lists = self.clip(name), self.listed_splits
+        first = self._first_splits(name)
+        if '2' in lists:
+            second = lists['2'].get(clip, [])
+        else:
+            second = [('test' if name in self._supervised_test else 'train')] if first else []
+            self.note(name, 'supervised_train and supervised_test have no lists: train and three '
+                      'of five test videos are for training')
+        if lists and not first and not second:
+            self.note(name, 'videos in no list of a split are in no split')
+        return (*first, *(f'supervised_{split}' for split in second))
+
+    def _first_splits(self, name) -> list[str]:
+        """Return the splits of the first protocol."""
+        if '1' in self.listed_splits:
+            return self.listed_splits['1'].get(self.clip(name), [])
         folder = self.folder(name)
-        if folder is None:
+        if folder is None and not self.listed_splits:
             raise self.error(name, 'split', 'neither lists nor a folder of it',
                              'train_split_1.txt, ... in the path, or folders Train and Test')
-        return folder, 'supervised_' + ('test' if name in self.supervised_test else 'train')
+        return [folder] if folder else []
+
+    @cached_property
+    def _supervised_test(self) -> set[str]:
+        """Test videos of the supervised protocol without lists."""
+        test = sorted((name for name in self.files if 'test' in self._first_splits(name)),
+                      key=lambda name: (list(map(int, re.findall(r'\d{1,9}', self.clip(name)))),
+                                        name))
+        return {name for i, name in enumerate(test) if i % 5 in (1, 3)}
 
     def labels(self, name: str) -> np.ndarray | None:
         """Read the labels (T,) bool of the video of a pickle; None without a file of them."""
@@ -182,11 +193,13 @@ class AnomalyVideos(Source):
             raise self.error(name, 'labels', f'{found[0][2]} and {found[1][2]}', 'one file')
         file = found[0][2]
         try:
-            labels = np.squeeze(read_npy(io.BytesIO(self.gt.file_content(file))))
+            labels = read_npy(io.BytesIO(self.gt.file_content(file)))
         except AnnotationError:
             raise
         except Exception as error:  # NumPy raises many kinds for damaged bytes
             raise self.gt.error(file, 'file', describe(error), 'an .npy file') from None
+        if labels.size == max(labels.shape, default=0):
+            labels = labels.ravel()
         if labels.ndim != 1 or not labels.size or labels.dtype.kind not in 'biuf' or not (
                 np.isin(labels, (0, 1)).all()):
             raise self.gt.error(file, 'labels', f'{labels.dtype} of shape {labels.shape}',
