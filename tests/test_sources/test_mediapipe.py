@@ -1,5 +1,7 @@
 """MediaPipe: JSON, CSV and arrays of landmarks, in the image and in the world."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,12 @@ def check(ann, values=VALUES[:, 0], score=True):
 FRAMES = [landmarks(frame[0]) for frame in VALUES]
 JSON = {
     'frames': FRAMES,
+    'frames under a key': dict(video='walk.mp4', pose_landmarks=FRAMES),
+    'numbered under a key': dict(landmarks={str(t): frame for t, frame in enumerate(FRAMES)}),
+    'columns': [{axis: [p[axis] for p in frame] for axis in ('x', 'y', 'z', 'visibility')}
+                for frame in FRAMES],
+    'holistic': [dict(pose_landmarks=frame, face_landmarks=frame * 2, left_hand_landmarks=None)
+                 for frame in FRAMES],
     'lists': [[[p['x'], p['y'], p['z'], p['visibility']] for p in frame] for frame in FRAMES],
     'flat': [[v for p in frame for v in (p['x'], p['y'], p['z'], p['visibility'])]
              for frame in FRAMES],
@@ -136,6 +144,43 @@ def test_mediapipe_arrays_equal_the_file(tmp_path, width):
         assert any('are taken for their visibility' in note for note in notes)
 
 
+def holistic(count):
+    """A frame (T, count, 4): the body, and points of face and hands in its place."""
+    body = np.stack([VALUES[:, 0, :, 0] / SIZE[1], VALUES[:, 0, :, 1] / SIZE[0],
+                     np.zeros((6, 33)), VALUES[:, 0, :, 2]], -1)
+    return np.concatenate([body, body[:, :1].repeat(count - 33, 1)], 1)
+
+
+@pytest.mark.parametrize('count', [75, 501, 543])
+def test_mediapipe_body_of_holistic_landmarks_comes_first(tmp_path, count):
+    array = holistic(count)
+    (ann, ), notes = read(tmp_path, {'walk.npy': npy(array)}, img_shape=SIZE)
+    check(ann)
+    assert any(f'the first 33 of {count} landmarks' in note for note in notes)
+    with pytest.raises(AnnotationError, match='are no body'):
+        read(tmp_path, {'walk.npy': npy(array[:, ::-1])}, img_shape=SIZE)
+
+
+def test_mediapipe_arrays_per_frame_are_one_video(tmp_path):
+    """Flat arrays of a frame: 33 x 4 of the body, 468 x 3 of the face, 2 x 21 x 3 of hands."""
+    flat = [np.concatenate([frame[:33].ravel(), np.zeros(1662 - 132)]) for frame in holistic(75)]
+    files = {f'hello/0/{t}.npy': npy(frame) for t, frame in enumerate(flat)}
+    (ann, ), _ = read(tmp_path / 'a', files, img_shape=SIZE)
+    assert (ann['frame_dir'], ann['total_frames']) == ('hello/0', 6)
+    check(ann)
+    files = {f'walk/{t}.npy': npy(frame[:33]) for t, frame in enumerate(holistic(75))}
+    (ann, ), _ = read(tmp_path / 'b', files, img_shape=SIZE)
+    check(ann)
+
+
+def test_mediapipe_visibility_in_an_array_of_its_own(tmp_path):
+    xyv = VALUES[:, 0] / [SIZE[1], SIZE[0], 1]
+    out = io.BytesIO()
+    np.savez(out, landmarks=xyv[..., :2], visibility=xyv[..., 2])
+    (ann, ), _ = read(tmp_path, {'walk.npz': out.getvalue()}, img_shape=SIZE)
+    check(ann)
+
+
 def test_mediapipe_needs_the_image_size_unless_the_file_tells_it(tmp_path):
     with pytest.raises(AnnotationError, match='--img-shape'):
         read(tmp_path, {'walk.json': dump(FRAMES)})
@@ -178,6 +223,14 @@ def test_mediapipe_world_landmarks_are_upright_meters(tmp_path, form):
     head, feet = ann['keypoint'][0, :, 0, 1], ann['keypoint'][0, :, 15, 1]
     assert (head > feet + 1).all()
     assert not any('above' in note for note in notes)
+
+
+def test_mediapipe_world_frames_that_are_missing_are_rows(tmp_path):
+    data = [dict(frame=2 * t, pose_world_landmarks=points(p)) for t, p in enumerate(WORLD)]
+    del data[2]
+    (ann, ), _ = read(tmp_path, {'walk.json': dump(data)}, MediaPipeWorld, keep_3d=True)
+    assert ann['total_frames'] == 6
+    assert ann['keypoint_score'].any((0, 2)).tolist() == [True, True, False, True, True, True]
 
 
 def test_mediapipe_world_and_image_are_not_mixed_up(tmp_path):

@@ -11,7 +11,7 @@ from ..base import Sample
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses
 from ..pose_programs.coco import COCO, dicts
-from ..pose_programs.frame_files import track_ids
+from ..pose_programs.parsed_frames import track_ids
 
 _JOINTS = 15
 

@@ -46,10 +46,8 @@ class FreeMoCap(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        if sample.suffix == '.csv':
-            columns = set(sample.head.split(b'\n', 1)[0].replace(b'body_', b'').split(b','))
-            fits = {b'nose_y', b'left_eye_inner_z'} <= columns and b'nose_ncams' not in columns
-            return 'a table of nose_x, nose_y, ...' if fits else None  # not of Anipose
+        if sample.suffix == '.csv' and _is_table(sample.head):
+            return 'a table of nose_x, nose_y, ...'
         if sample.suffix == '.npy' and _FILE.fullmatch(sample.filename.lower()):
             shape, _ = (sample.arrays or {}).get('', ((), None))
             if len(shape) == 3 and shape[1] in _COUNTS and shape[2] == 3:
@@ -116,3 +114,12 @@ class FreeMoCap(MotionCapture):
             raise self.error(name, 'rows', str(error)[:200],
                              f'{len(columns)} numbers or blank cells per row') from None
         return values[:, index].reshape(len(values), 17, 3)
+
+
+def _is_table(content: bytes) -> bool:
+    """Return whether a table has columns of FreeMoCap and millimeters."""
+    head, *rows = content.splitlines()[:2]
+    columns = set(head.replace(b'body_', b'').split(b','))
+    other = b'nose_ncams' in columns or b'visib' in head  # Anipose, MediaPipe
+    return {b'nose_y', b'left_eye_inner_z'} <= columns and not other and any(
+        abs(float(cell or 0)) > 10 for cell in b''.join(rows).split(b','))

@@ -16,9 +16,9 @@ from mofm.structures import LAYOUTS
 from mofm.utils.checks import show
 
 from ..base import Sample
-from ..frame_numbers import frame_numbers
+from ..frame_numbers import frame_numbers, split_number
 from ..per_frame_poses import FramePoses, FramePoseSource
-from .frame_files import split_number, track_ids
+from .parsed_frames import track_ids
 
 #: Layouts of keypoints of people, usual ones first.
 PERSON_LAYOUTS = ('coco17', 'wholebody133', 'halpe26', 'halpe136', 'crowdpose14', 'aic14',
@@ -197,7 +197,7 @@ class COCO(FramePoseSource):
         groups: dict[str, list[int]] = {}
         paths = [PurePosixPath(str(image.get('file_name', '')).replace('\\', '/'))
                  for image in images]
-        numbered = all(split_number(path.stem)[1] is not None for path in paths)
+        around = [split_number(path.stem) for path in paths]
         for row, (image, path) in enumerate(zip(images, paths, strict=True)):
             if image.get('is_labeled') is False:
                 continue
@@ -205,8 +205,8 @@ class COCO(FramePoseSource):
             if isinstance(video, (int, str)):
                 video = titles.get(video, str(video))
             else:
-                prefix = split_number(path.stem)[0] if numbered else ''
-                video = (path.parent / prefix).as_posix()
+                name_around = ''.join(around[row]).strip(' ._-') if None not in around else ''
+                video = (path.parent / name_around).as_posix()
             groups.setdefault(video, []).append(row)
         if not groups:
             raise self.error(name, 'images', 'none that is labeled', 'at least one')
@@ -228,8 +228,7 @@ class COCO(FramePoseSource):
             values := {image[key] for image in images if type(image.get(key)) is int
                        and 0 <= image[key] < 2**31}) == len(images)), None)
         stems = [path.stem for path in paths]
-        by_name = len(set(stems)) == len(stems) and all(
-            split_number(stem)[1] is not None for stem in stems)
+        by_name = len(set(stems)) == len(stems) and None not in map(split_number, stems)
         if by_name or told is None:
             unique = len(set(stems)) == len(stems) and all(stems)
             numbers = frame_numbers(stems) if unique else np.arange(len(stems))

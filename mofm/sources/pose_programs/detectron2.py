@@ -11,7 +11,7 @@ from ..base import Sample
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses
 from .coco import COCO, dicts
-from .frame_files import Frames, frame_number, read_each, track_ids
+from .parsed_frames import Frames, frame_number, read_each, track_ids
 
 _PERSON = 0
 # Where fields of instances may be.

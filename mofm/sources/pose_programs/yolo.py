@@ -14,7 +14,7 @@ from mofm.utils.untrusted import parse_json
 from ..base import Sample
 from ..per_frame_poses import FramePoses, FramePoseSource
 from .coco import PERSON_LAYOUTS, dicts
-from .frame_files import (
+from .parsed_frames import (
     Frames,
     file_numbers,
     frame_number,

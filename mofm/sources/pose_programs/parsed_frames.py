@@ -1,5 +1,4 @@
-"""What readers of pose programs share whose files are a video each, or a frame each."""
-import re
+"""Poses of frames that readers of pose programs have parsed, and their numbers and track IDs."""
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -43,16 +42,6 @@ def file_numbers(source: Source, files: Sequence[str]) -> np.ndarray:
     """Return the numbers of frames from the names of their files."""
     names = [source.tree.filename(file) for file in files]
     return frame_numbers([name[:name.rindex('.')] for name in names])
-
-
-def split_number(stem: str) -> tuple[str, int | None]:
-    """Split the name of a frame into that of the video and its number.
-
-    Returns:
-        tuple[str, int or None]: ``walk_000012`` is ``walk`` and 12; None without a number.
-    """
-    match = re.fullmatch(r'(.*?)(?<![0-9.])([0-9]{1,18})', stem, re.DOTALL)
-    return (match[1].rstrip(' ._-'), int(match[2])) if match else (stem, None)
 
 
 def frame_number(item: dict) -> int | None:
