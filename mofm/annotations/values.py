@@ -126,7 +126,7 @@ def find_size_fault(keypoint: np.ndarray, score: np.ndarray,
     """Find poses outside of the image, which has another size then, or swapped sides.
 
     A pose is outside if three quarters of its joints are; people who are half outside of the image
-    are none.
+    are none. A joint is far outside by more than the size of the image.
 
     Args:
         keypoint (np.ndarray): (..., V, 2) pixels of a whole video.
@@ -135,18 +135,21 @@ def find_size_fault(keypoint: np.ndarray, score: np.ndarray,
 
     Returns:
         tuple[str, bool] or None: What was found, and whether the poses fit if height and width are
-        swapped; None if less than 2 % of the poses are outside.
+        swapped; None if less than 2 % of the poses are outside and of the joints far outside.
     """
     known = visible_joints(keypoint, score)  # (..., V)
     count, size = known.sum(-1), np.array(img_shape[::-1])
 
-    def outside(size):
-        return ((keypoint < 0) | (keypoint > size)).any(-1) & known
+    def outside(size, margin=0):
+        low, high = -margin * size, (1 + margin) * size
+        return ((keypoint < low) | (keypoint > high)).any(-1) & known
 
     out = outside(size).sum(-1)
     poses = (out > 0) & (out >= _POSE_OUTSIDE * count)
     if not poses.sum() > _POSES_OUTSIDE * (count > 0).sum():
-        return None
+        far = outside(size, 1).sum()
+        return (f'{far} of {count.sum()} joints far outside of the image', False) if (
+            far > _POSES_OUTSIDE * count.sum()) else None
     swapped = outside(size[::-1]).sum() < _POSES_OUTSIDE * count.sum()
     height, width = img_shape
     return (f'{poses.sum()} of {(count > 0).sum()} poses outside of an image of height {height} '

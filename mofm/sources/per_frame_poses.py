@@ -290,7 +290,7 @@ class FramePoseSource(FrameFiles):
         return np.zeros((0, joints, 2)), np.zeros((0, joints))
 
     def _annotations(self, name, video):
-        video = self._counted(name, self._in_pixels(name, video))
+        video = self._identified(name, self._counted(name, self._in_pixels(name, video)))
         number, rows, keypoint, score = self._tracked(name, video)
         height, width = np.ceil(keypoint[rows].max((0, 1), initial=1))[::-1].tolist()
         if video.box is not None:  # its corners are two more joints
@@ -345,7 +345,7 @@ class FramePoseSource(FrameFiles):
         if fault and fault[1]:
             raise self.error(name, 'img_shape', fault[0], 'height and width, which are swapped')
         if fault:
-            self.note(name, 'poses are outside of the image; is its size right?')
+            self.note(name, 'poses or joints are far outside of the image; is its size right?')
         return video._replace(keypoint=keypoint, score=score, img_shape=size)
 
     def _counted(self, name, video) -> FramePoses:
@@ -360,6 +360,14 @@ class FramePoseSource(FrameFiles):
         self.note(name, f'images are numbered in steps of {step:.4g}: a row each')
         return video._replace(frames=places, fps=video.fps and video.fps / step,
                               frame=places[np.searchsorted(video.frames, video.frame)])
+
+    def _identified(self, name, video) -> FramePoses:
+        """Take one track ID of all persons, some in the same frame, for none."""
+        ids = video.track_id
+        if ids is not None and len(ids) > len(np.unique(video.frame)) and (ids == ids[0]).all():
+            self.note(name, 'all persons have the same track ID: they are tracked anew')
+            return video._replace(track_id=None)
+        return video
 
     def _tracked(self, name, video):
         """Return the track ID of every row, valid rows by ID and frame, and cleaned poses."""

@@ -103,11 +103,24 @@ def test_frame_poses_keep_ids_of_file_when_persons_swap_places(tmp_path):
 
 
 def test_frame_poses_with_duplicate_id_keep_the_better_pose(tmp_path):
-    values = people(frames=3, persons=2)
+    values = people(frames=3, persons=3)
     values[:, 0, :, 2], values[:, 1, :, 2] = .5, [[.4], [.6], [.4]]
-    ann, = read(tmp_path, video(values, ids=[5, 5]))
+    values[:, 2, :, 2] = .3
+    ann, = read(tmp_path, video(values, ids=[5, 5, 6]))
+    assert ann['track_id'].tolist() == [5, 6]
     np.testing.assert_array_equal(
         ann['keypoint'][0], values[np.arange(3), [0, 1, 0], :, :2].astype('f2'))
+
+
+def test_one_id_of_all_persons_is_no_tracking(tmp_path):
+    """As of trackers that were off: 0, or 10000, for everybody."""
+    values = people(frames=3, persons=2)
+    ann, = read(tmp_path, video(values, ids=[10000, 10000]))
+    assert ann['keypoint'].shape == (2, 3, 17, 2)
+    assert ann['keypoint_score'].all()
+    assert 'track_id' not in ann
+    ann, = read(tmp_path, video(values[:, :1], ids=[10000]))
+    assert ann['track_id'].tolist() == [10000]
 
 
 def test_frame_poses_fill_short_gaps_and_split_at_long_ones(tmp_path):
@@ -397,6 +410,17 @@ def test_poses_outside_of_the_image_are_noted(tmp_path):
     source.given = [video(people(frames=6, persons=3), img_shape=(100, 100))]
     list(source)
     assert any('outside of the image' in note for note in source.notes)
+
+
+def test_joints_far_outside_of_the_image_are_noted(tmp_path):
+    (tmp_path / 'a.json').write_text('')
+    for stray, noted in ((3000, True), (900, False)):
+        values = people(frames=6, persons=2)
+        values[:, :, 3, 0] = stray
+        source = Given(tmp_path, strict=True)
+        source.given = [video(values, img_shape=(480, 640))]
+        list(source)
+        assert any('far outside' in note for note in source.notes) == noted
 
 
 # ------------------------------------------------------------------------------- order of joints
