@@ -7,10 +7,19 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.annotations.video_poses import Videos
+from mofm.sources.mocap.table_3d import Table3D
 from mofm.sources.pose_programs.table import Table
+from mofm.structures import convert
 from mofm.writers import write_table
 from tests.test_sources.native_files.pose_detectors import people
-from tests.test_sources.native_files.table import JOINTS, csv, parquet, rows
+from tests.test_sources.native_files.table import (
+    JOINTS,
+    csv,
+    parquet,
+    rows,
+    rows_3d,
+    standing_3d,
+)
 from tests.test_writers.annotations import in_3d, tracked
 
 
@@ -126,7 +135,8 @@ def test_lists_come_before_the_labels_of_the_table(tmp_path):
     (pose(person=0, label=1) + pose(person=1, label=2), 'label: found several in a frame'),
     ([dict(row, x='a') for row in pose()], 'file: found ArrowInvalid'),
     (pose(track=None) + pose(1, track=3), 'track or person: found empty cells in'),
-    (pose(x=lambda j: 'inf'), 'infinite or no numbers'),
+    (pose(x=lambda j: 'nan'), 'x, y: found no number'),
+    (pose(x=lambda j: 'inf' if j else 1), 'infinite numbers'),
     ([dict(row, joint=f'j{j}') for j, row in enumerate(pose())], 'joint: found 17 joints')])
 def test_faults_of_a_table_are_named(tmp_path, table, message):
     path = tmp_path / 'walk.csv'
@@ -136,10 +146,65 @@ def test_faults_of_a_table_are_named(tmp_path, table, message):
     assert str(path) in str(error.value)
 
 
-def test_3d_table_is_refused(tmp_path):
+def test_tables_of_the_other_number_of_axes_name_the_reader(tmp_path):
     write_table(tmp_path / 'a.parquet', Videos([in_3d()]))
-    with pytest.raises(AnnotationError, match='z: found a column'):
+    with pytest.raises(AnnotationError, match='z: found a column.*table_3d reads 3D'):
         read(tmp_path / 'a.parquet')
+    write_table(tmp_path / 'b.csv', Videos([tracked()]))
+    with pytest.raises(AnnotationError, match='z: found no such column.*table reads 2D'):
+        list(Table3D(tmp_path / 'b.csv', strict=True))
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
+@pytest.mark.parametrize('layout', ['coco17', 'smpl24'])
+def test_round_trip_in_3d_is_exact(tmp_path, suffix, layout):
+    joints = standing_3d(4, 2).swapaxes(0, 1)
+    keypoint, score = convert(joints, np.ones(joints.shape[:3]), 'coco17', layout)
+    keypoint[0, 1, 5], score[0, 1, 5] = 0, 0
+    keypoint[1, 2], score[1, 2] = 0, 0
+    ann = dict(frame_dir='a/b', label=2, img_shape=(1, 1), total_frames=4, keypoint_score=score,
+               keypoint=keypoint.astype(np.float32), frame_inds=np.array([0, 1, 2, 6]),
+               track_id=np.array([4, 2]))
+    write_table(tmp_path / f'out{suffix}', Videos([ann, dict(
+        ann, frame_dir='c', frame_label=np.array([0, 1, 2, 2]))], layout))
+    (found, _), (other, _) = Table3D(tmp_path, strict=True, keep_3d=True)
+    expected, known = convert(ann['keypoint'], score, layout)
+    assert found['frame_dir'] == 'a/b'
+    assert found['label'] == 2
+    assert found['frame_inds'].tolist() == [0, 1, 2, 6]
+    assert found['track_id'].tolist() == [2, 4]
+    np.testing.assert_array_equal(found['keypoint'], expected[::-1].astype(np.float16))
+    np.testing.assert_array_equal(found['keypoint_score'] > 0, known[::-1] > 0)
+    assert other['frame_label'].tolist() == [0, 1, 2, 2]
+
+
+def test_3d_table_is_projected_by_cameras(tmp_path):
+    (tmp_path / 'walk.csv').write_bytes(csv(rows_3d(standing_3d(4, 2))))
+    source = Table3D(tmp_path, strict=True, views=2, fps=30)
+    found = [ann for ann, _ in source]
+    assert [ann['frame_dir'] for ann in found] == ['walk_v0', 'walk_v1']
+    assert found[0]['keypoint'].shape == (2, 4, 17, 2)
+    assert found[0]['fps'] == 30
+    assert not [note for note in source.notes if 'up' in note or 'unit' in note]
+
+
+def test_columns_are_found_in_any_case_and_numbers_of_persons_as_pandas_writes_them(tmp_path):
+    table = [{key.upper(): value for key, value in row.items()} for row in
+             pose(track=7.) + pose(1, track=7.) + pose(1, x=lambda j: 300. + j, track=12.)]
+    (tmp_path / 'a.csv').write_bytes(csv(table))
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / 'a.parquet')
+    for path in (tmp_path / 'a.csv', tmp_path / 'a.parquet'):
+        (ann, ), _ = read(path)
+        assert ann['track_id'].tolist() == [7, 12]
+        assert ann['keypoint'][1, 1, 3].tolist() == [303, 23]
+
+
+def test_person_that_is_nan_in_parquet_is_an_empty_cell(tmp_path):
+    table = pa.table(dict(frame=[0] * 17, joint=list(JOINTS), x=np.arange(1., 18), y=np.ones(17),
+                          track=np.full(17, np.nan)))
+    pq.write_table(table, tmp_path / 'a.parquet')
+    (ann, ), _ = read(tmp_path / 'a.parquet')
+    assert len(ann['keypoint']) == 1
 
 
 def test_parquet_that_unpacks_to_too_much_is_refused(tmp_path):

@@ -2,9 +2,11 @@
 
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mofm.sources.mocap.table_3d import Table3D
 from mofm.sources.pose_programs.table import Table
 from mofm.structures import LAYOUTS
 
@@ -38,7 +40,28 @@ def parquet(table, **options):
     return out.getvalue()
 
 
+def standing_3d(frames=6, persons=2):
+    """COCO-17 (T, M, 17, 3) in meters, y up, of people who stand beside each other."""
+    x = [0, .03, -.03, .07, -.07, .19, -.19, .23, -.23, .25, -.25, .11, -.11, .12, -.12, .12, -.12]
+    y = [1.6, 1.65, 1.65, 1.63, 1.63, 1.42, 1.42, 1.14, 1.14, .9, .9, .95, .95, .52, .52, .1, .1]
+    z = [.12, .1, .1, .02, .02] + [0] * 12
+    joints = np.stack([x, y, z], -1)[None, None].repeat(frames, 0).repeat(persons, 1)
+    joints[..., 0] += np.arange(persons)[:, None]
+    joints[..., 2] += .125 * np.arange(frames)[:, None, None]
+    return joints
+
+
+def rows_3d(values, clip='walk'):
+    """Rows of persons (T, M, 17, 3)."""
+    return [dict(clip=clip, track=m + 3, frame=t, joint=JOINTS[j], x=x, y=y, z=z, label=1)
+            for t, frame in enumerate(values) for m, pose in enumerate(frame)
+            for j, (x, y, z) in enumerate(pose.tolist())]
+
+
 SAMPLES = {
+    'table_3d': (Table3D, {'walk.csv': csv(rows_3d(standing_3d())),
+                           'run.parquet': parquet(rows_3d(standing_3d(3, 1), 'run'))}, {}),
+    'table_3d_views': (Table3D, {'a/walk.csv': csv(rows_3d(standing_3d(2)))}, dict(views=2)),
     'table': (Table, {'walk.csv': csv(rows(people()) + rows(people(3, 1), 'run'))}, {}),
     'table_plain': (Table, {'a/walk.csv': csv([
         {key: row[key] for key in ('frame', 'joint', 'x', 'y')} for row in rows(

@@ -1,0 +1,75 @@
+"""Tables of 3D poses with one row a frame, person and joint, in CSV and Parquet files."""
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mofm.registry import SOURCES
+
+from ..base import Item
+from ..joint_maps import MAP_OPTION, load_map
+from ..long_table import SUFFIXES, LongTable, columns_of, label_fields
+from ..motion_capture import MotionCapture
+from ..recognition import Sample
+
+
+@SOURCES.register_module('table_3d')
+class Table3D(MotionCapture):
+    """Reader of long tables with the columns of ``table`` and ``z``, in meters, y up.
+
+    The persons of a recording are together, with a row for each frame of the table.
+
+    Args:
+        path (str or Path): A folder, a zip file, or one file.
+        joint_map (str or Path, optional): Names of the joints, see :func:`load_map`. By default
+            those of a layout or of a shipped map, or names such as ``LWrist``.
+        **kwargs: Passed to :class:`MotionCapture`.
+
+    Raises:
+        AnnotationError: If the path has no such files or the map cannot be read.
+    """
+
+    suffix = SUFFIXES
+    max_size = 2**29
+
+    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
+        super().__init__(path, **kwargs)
+        self.joint_map = joint_map and load_map(joint_map)
+
+    @classmethod
+    def add_options(cls, parser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--map', **MAP_OPTION)
+
+    @classmethod
+    def recognize(cls, sample: Sample) -> str | None:
+        """See :meth:`Source.recognize`."""
+        return 'a table with the columns frame, joint, x, y and z' if (
+            {'frame', 'joint', 'x', 'y', 'z'} <= columns_of(sample)) else None
+
+    def recordings(self, name: str, content: bytes) -> Iterator[Item]:
+        """See :meth:`Source3D.recordings`."""
+        for video in LongTable(self, name, 'xyz').videos(content, self.stem(name)):
+            listed = self.listed(video.name)
+            if listed is None:
+                continue
+            if video.layout is None or self.joint_map:
+                joints = self.to_coco(name, 'joint', video.values, video.names, self.joint_map)
+            else:
+                joints = self.from_layout(video.values, video.layout)
+            frames, row = np.unique(video.frame, return_inverse=True)
+            persons = np.unique(video.person)
+            together = np.full((len(persons), len(frames), *joints.shape[1:]), np.nan)
+            together[np.searchsorted(persons, video.person), row.ravel()] = joints
+            ann = dict(frame_dir=video.name, label=listed[0], joints=np.stack([
+                self.meters(name, 'x, y and z', person, self.unit, self.up or self.default_up)
+                for person in together]))
+            if (frames != np.arange(len(frames))).any():
+                ann['frame_inds'] = frames
+            if video.has_persons:
+                ann['track_id'] = persons
+            if self.fps:
+                ann['fps'] = float(self.fps)
+            labels = {} if self.lists else label_fields(video.labels, frames, frames)
+            yield {**ann, **labels}, listed[1]
