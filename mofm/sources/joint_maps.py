@@ -68,9 +68,8 @@ def load_map(path: str | Path) -> dict[str, tuple[str | int, ...]]:
 def find_names(wanted: Sequence[str], names: Sequence[str]) -> list[int | None]:
     """Find joints by their names.
 
-    A name is found as it is, or else without the name of the character (all up to the last ``:``
-    or ``|``, and what all joints have in common up to a ``_``), in upper or lower case, and
-    without spaces, ``_``, ``-`` and ``.``: ``Left Arm`` is ``mixamorig7:LeftArm``.
+    A name is found as it is, or else by :func:`short_names`, in upper or lower case, and without
+    spaces, ``_``, ``-`` and ``.``: ``Left Arm`` is ``mixamorig7:LeftArm``.
 
     Args:
         wanted (Sequence[str]): Names in a map.
@@ -80,19 +79,28 @@ def find_names(wanted: Sequence[str], names: Sequence[str]) -> list[int | None]:
         list[int or None]: Index in ``names`` of each wanted one, None if no or several joints
         have the name.
     """
-    prefix = re.match(r'(.*_)?', os.path.commonprefix(list(names)), re.DOTALL)[0]
-
-    def short(name):
-        name = re.split('[:|]', name.removeprefix(prefix))[-1]
-        return re.sub(r'[\s_.-]', '', name).lower()
+    def plain(names):
+        return [re.sub(r'[\s_.-]', '', name).lower() for name in names]
 
     index: list[int | None] = [None] * len(wanted)
-    for spell in (str, short):
-        spelled = [spell(name) for name in names]
+    for titles, spelled in ((list(wanted), list(names)),
+                            (plain(short_names(wanted)), plain(short_names(names)))):
         counts = Counter(spelled)
-        index = [spelled.index(spell(name)) if old is None and counts[spell(name)] == 1 else old
-                 for old, name in zip(index, wanted, strict=True)]
+        index = [spelled.index(title) if old is None and counts[title] == 1 else old
+                 for old, title in zip(index, titles, strict=True)]
     return index
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Drop the name of the character.
+
+    That is all up to the last ``:`` or ``|``, and the first words that all names have: ``Bip01``
+    and ``Bip01 L Hand`` become '' and ``L_Hand``.
+    """
+    names = [re.sub(r'\s', '_', re.split('[:|]', name)[-1]) for name in names]
+    prefix = os.path.commonprefix([f'{name}_' for name in names])
+    prefix = prefix[:prefix.rfind('_') + 1]
+    return [name.removeprefix(prefix) for name in names] if len(names) > 4 else names
 
 
 def find_joints(joint_map: JointMap, names: Sequence[str] | None,

@@ -1,5 +1,4 @@
 """Base class of motion capture readers: units, axes and joint names."""
-import re
 from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from mofm.annotations.schema import MAX_FPS
 from mofm.structures import LAYOUTS, convert
 
 from .base import Item
-from .joint_maps import JointMap, find_joints, fitting_maps, load_map
+from .joint_maps import JointMap, find_joints, fitting_maps, load_map, short_names
 from .joint_order import named_order
 from .source_3d import Source3D, mean_joint, other_vertical
 
@@ -278,7 +277,7 @@ class MotionCapture(Source3D):
         if len(maps) == 1:
             self.note(name, f'the names of the joints are those of --map {maps[0]}')
             return find_joints(load_map(maps[0]), names, len(names))
-        places = named_order([re.split('[:|]', joint)[-1] for joint in names])
+        places = named_order(short_names(names))
         if maps or places is None:
             raise ValueError(f'--map, because {maps} fit' if maps else
                              '--map, because no map of the package fits')

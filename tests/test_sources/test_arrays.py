@@ -246,8 +246,8 @@ def test_joints_npz_frame_rate_is_that_of_the_file_or_the_user(tmp_path):
 
 # ------------------------------------------------------------------------------------------ maps
 def test_shipped_joint_maps_cover_the_body():
-    assert shipped_maps() == ['bandai_namco', 'cmu', 'daz', 'mixamo', 'plug_in_gait', 'rokoko',
-                              'unreal', 'xsens_bvh', 'xsens_mvnx']
+    assert shipped_maps() == ['bandai_namco', 'biped', 'cmu', 'daz', 'mixamo', 'plug_in_gait',
+                              'rokoko', 'unity', 'unreal', 'xsens_bvh', 'xsens_mvnx']
     for name in shipped_maps():
         joint_map = load_map(name)
         joints = {LAYOUTS['coco17'].joints[i] for i in VISIBLE}

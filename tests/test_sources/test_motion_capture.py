@@ -8,7 +8,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.keypoints import CameraRange
 from mofm.sources import BVH, JointsNPZ
-from mofm.sources.joint_maps import find_names
+from mofm.sources.joint_maps import find_names, fitting_maps, load_map
 from mofm.sources.motion_capture import _TURNS
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files.mocap import npz, person, walk
@@ -214,11 +214,30 @@ def test_unit_and_frame_rate_are_positive(tmp_path):
     ('Head', ['Head', 'head'], 0), ('Head', ['HEAD', 'Neck'], 0), ('Head', ['HEAD', 'head'], None),
     ('mixamorig:Head', ['mixamorig7:Neck', 'mixamorig7:Head'], 1),
     ('LeftArm', ['a:LeftArm', 'b:LeftArm'], None), ('Head', ['Head', 'Head'], None),
-    ('LeftArm', ['Character1_Hips', 'Character1_LeftArm'], 1), ('Arm_L', ['Arm_R', 'Arm_L'], 1),
+    ('LeftArm', [f'Character1_{name}' for name in ('Hips', 'LeftArm', 'a', 'b', 'c')], 1),
+    ('L Hand', ['Bip01', *(f'Bip01 {name}' for name in ('L Hand', 'R Hand', 'Head', 'a'))], 1),
+    ('Arm_L', ['Arm_R', 'Arm_L'], 1),
     ('LASI', ['Subject 1:RASI', 'Subject 1:LASI'], 1), ('Left Arm', ['left_arm', 'x'], 0),
     ('Head', [], None)])
 def test_names_are_found_by_their_rules(wanted, names, index):
     assert find_names([wanted], names) == [index]
+
+
+@pytest.mark.parametrize('title', ['bandai_namco', 'biped', 'daz', 'mixamo', 'rokoko', 'unity',
+                                   'unreal', 'xsens_bvh', 'xsens_mvnx'])
+def test_map_is_chosen_by_the_names_of_its_program(tmp_path, title):
+    """With a character in front, other joints and the names in upper case."""
+    joint_map = load_map(title)
+    names = ['Root', *(part for parts in joint_map.values() for part in parts), 'Prop']
+    assert fitting_maps(names) == [title]
+    assert fitting_maps([f'Bip01 {name.upper()}' for name in names]) == [title]
+    body = np.concatenate([np.zeros((5, 1, 3)), walk(5, 'coco17')[:, [0, *range(5, 17)]],
+                           np.ones((5, 1, 3))], 1)
+    (tmp_path / 'a.npz').write_bytes(npz(a=body, joints=np.array(names)))
+    source = JointsNPZ(tmp_path, strict=True)
+    (ann, _), = source.recordings('a.npz', (tmp_path / 'a.npz').read_bytes())
+    np.testing.assert_array_equal(ann['joints'][:, 5:], walk(5, 'coco17')[:, 5:])
+    assert f'--map {title}' in ' '.join(source.notes)
 
 
 # ------------------------------------------------------------------------- virtual cameras

@@ -104,7 +104,7 @@ def _read(content) -> tuple[list[str], str, str, float, int, np.ndarray]:
     if not reader.point_used:  # frames without bytes could be as many as the file says
         raise ValueError('no markers')
     frames = [points for _, points, _ in reader.read_frames()]
-    return (labels, *(''.join(_texts(reader, key)) for key in ('UNITS', 'Y_SCREEN')),
+    return (labels, *(next(iter(_texts(reader, key)), '') for key in ('UNITS', 'Y_SCREEN')),
             float(reader.point_rate), reader.frame_count,
             np.stack(frames) if frames else np.zeros((0, 0, 5)))
 
