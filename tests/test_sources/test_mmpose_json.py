@@ -374,6 +374,22 @@ def test_mmpose_3d_without_ids_notes_the_order_of_persons(tmp_path):
     assert any('steps of 10' in note for note in source.notes)
 
 
+def test_mmpose_3d_poses_of_0x_are_read(tmp_path):
+    """Beside the 2D ones, with a score or without."""
+    joints = standing_3d(persons=2)
+    kept = read_3d(write(tmp_path / 'new', {'results_walk.json': mmpose_demo_3d(joints)}),
+                   keep_3d=True)[0]
+    scored = np.concatenate([joints, np.full((*joints.shape[:3], 1), .8)], -1)
+    for values in (joints, scored):
+        data = [[dict(person, keypoints_3d=pose.tolist()) for person, pose in zip(
+            old_instances(VALUES[0]), frame, strict=True)] for frame in values]
+        root = write(tmp_path / f'old{values.shape[-1]}', {'walk.json': data})
+        assert [match.source for match in recognize(root)] == ['mmpose_3d']
+        ann, = read_3d(root, keep_3d=True)
+        np.testing.assert_array_equal(ann['keypoint'], kept['keypoint'])
+        assert ann['keypoint_score'].any(-1).all()
+
+
 def test_mmpose_2d_and_3d_files_name_the_other_reader(tmp_path):
     flat = write(tmp_path / 'a', {'walk.json': mmpose_video(VALUES)})
     deep = write(tmp_path / 'b', {'results_walk.json': mmpose_demo_3d(standing_3d())})

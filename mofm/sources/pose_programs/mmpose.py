@@ -363,6 +363,8 @@ def recognize(sample: Sample, dims: int) -> str | None:
     else:
         item = first[0] if isinstance(first, (list, tuple)) else first
         kind = kind if isinstance(first, (list, tuple)) else 'a list of instances of an image'
+    if 'keypoints_3d' in item:
+        return f"{kind} and 'keypoints_3d'" if dims == 3 else None
     points = np.shape(item['keypoints'])
     scored = 'keypoint_scores' in item
     if len(points) != 2 or not scored and not {'bbox', 'track_id'} & item.keys():

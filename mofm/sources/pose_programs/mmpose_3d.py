@@ -23,9 +23,10 @@ _LAYOUTS = {17: 'h36m17', 133: 'wholebody133'}
 class MMPose3D(MotionCapture, MMPoseFiles):
     """Reader of the files of :class:`MMPoseJSON` whose ``keypoints`` are (V, 3) with scores.
 
-    MMPose 1.x exchanges y and z of the camera and turns both of x and z around, so that z is up
-    and the axes are left-handed. Persons have their ``track_id``; without it they are told apart
-    by their order in each frame, which is noted. Joints with score 0 are missing.
+    Of 0.x, ``keypoints_3d`` is read. MMPose exchanges y and z of the camera and turns both of x
+    and z around, so that z is up and the axes are left-handed. Persons have their ``track_id``;
+    without it they are told apart by their order in each frame, which is noted. Joints with score
+    0 are missing.
 
     Args:
         path (str or Path): A folder, an archive, or one native file.
@@ -69,10 +70,7 @@ class MMPose3D(MotionCapture, MMPoseFiles):
     def _video(self, name: str, frames: Frames) -> dict:
         """Return the joints of all persons and the numbers of the frames."""
         instances = [instance for group in frames.instances for instance in group]
-        keypoint, score = self.points(name, instances) if instances else (None, None)
-        if score is None or keypoint.shape[2] != 3:
-            raise self.error(name, 'keypoints', 'nobody' if keypoint is None else '2D joints',
-                             '3D joints with keypoint_scores; source mmpose reads 2D ones')
+        keypoint, score = self._points(name, instances)
         layout = self._layout_of(name, keypoint, score, frames.info)
         inds, place = np.unique(frames.numbers, return_inverse=True)
         counts = [len(group) for group in frames.instances]
@@ -100,6 +98,20 @@ class MMPose3D(MotionCapture, MMPoseFiles):
         if type(fps) in (int, float) and 0 < fps < MAX_FPS:
             ann['fps'] = fps / (found[1] if found else 1)
         return ann
+
+    def _points(self, name, instances) -> tuple[np.ndarray, np.ndarray]:
+        """Return joints (N, J, 3) and scores (N, J)."""
+        if instances and all('keypoints_3d' in instance for instance in instances):  # of 0.x
+            points = [instance['keypoints_3d'] for instance in instances]
+            points = self.numbers(name, 'keypoints_3d', points, (None, None, None))
+            keypoint, score = points[..., :3], np.ones(points.shape[:2])
+            score = points[..., 3] if points.shape[2] == 4 else score
+        else:
+            keypoint, score = self.points(name, instances) if instances else (None, None)
+        if score is None or keypoint.shape[2] != 3:
+            raise self.error(name, 'keypoints', 'nobody' if keypoint is None else '2D joints',
+                             '3D joints with keypoint_scores; source mmpose reads 2D ones')
+        return keypoint, np.nan_to_num(score)
 
     def _layout_of(self, name, keypoint, score, info) -> str:
         count = keypoint.shape[1]

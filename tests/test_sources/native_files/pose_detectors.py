@@ -186,6 +186,10 @@ SAMPLES = dict(
         for t, frame in enumerate(_VALUES)])}, {}),
     mmpose_dump=(MMPoseJSON, {'walk.pkl': pickle.dumps(mmpose_dumped(_VALUES))}, {}),
     mmpose_3d=(MMPose3D, {'results_walk.json': dump(mmpose_demo_3d(standing_3d(persons=2)))}, {}),
+    mmpose_3d_old=(MMPose3D, {'walk.json': dump([[
+        dict(person, keypoints_3d=pose.tolist())
+        for person, pose in zip(mmpose_old(_VALUES[0]), frame, strict=True)]
+        for frame in standing_3d(persons=2)])}, {}),
     mmpose_images=(
         MMPoseJSON, {f'walk/{t:06d}.json': dump(instances(frame))
                      for t, frame in enumerate(_VALUES)}, {}),
