@@ -176,7 +176,8 @@ class _Reader:
 
     def size(self, video: str) -> np.ndarray:
         """Return width and height of a video."""
-        return np.array(self.videos.annotations[self.videos.rows[video][0]]['img_shape'])[::-1]
+        return np.max([self.videos.annotations[row]['img_shape']
+                       for row in self.videos.rows[video]], 0)[::-1]
 
     def add(self, poses: dict[int, Pose], person: int, pose: Pose):
         """Add a pose to those of a frame."""
@@ -260,6 +261,8 @@ class _Reader:
         boxes, points = {}, []
         for region in regions:
             kind, value = region.get('type'), region.get('value')
+            if kind in ('rectangle', 'keypoint'):
+                self.report.left_out['regions without a label'] += 1
             if kind not in ('rectanglelabels', 'keypointlabels'):
                 continue
             if region.get('image_rotation', 0) != 0:

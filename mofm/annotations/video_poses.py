@@ -20,7 +20,7 @@ class VideoPoses(NamedTuple):
     Args:
         name (str): The video: ``clip`` of its annotations, or ``frame_dir``.
         stem (str): Its unique file name.
-        img_shape (tuple[int, int]): Height and width.
+        img_shape (tuple[int, int]): Height and width, the largest of the annotations.
         fps (float, optional): Frames per second, if an annotation has them.
         frames (np.ndarray): (T,) int, ascending numbers of all frames, also without poses.
         frame (np.ndarray): (N,) int, the frame of each pose.
@@ -117,9 +117,9 @@ class Videos:
         order = np.argsort(frame, kind='stable')
         frame, person = frame[order], person[order]
         extra = self.columns(annotations, frame, person) if self.columns else {}
-        first = annotations[0]
+        height, width = np.max([ann['img_shape'] for ann in annotations], 0).tolist()
         return VideoPoses(
-            name, self.stems[name], tuple(map(int, first['img_shape'])),
+            name, self.stems[name], (height, width),
             next((float(ann['fps']) for ann in annotations if ann.get('fps')), None),
             np.unique(np.concatenate(list(map(frame_numbers, annotations)))), frame, person,
             keypoint[order], score[order], box[order],

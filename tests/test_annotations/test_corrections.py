@@ -310,6 +310,53 @@ def test_label_studio_joint_without_parent_belongs_to_the_rectangle_around_it(tm
     assert report.left_out == {'joints in no rectangle, or in several ones': 1}
 
 
+def test_label_studio_regions_of_other_kinds_are_passed_over_or_counted(tmp_path):
+    def edit(tasks):
+        result(tasks[0]).extend([
+            dict(id='r', type='relation', from_id='a', to_id='b', direction='right'),
+            dict(id='c', type='choices', value=dict(choices=['good'])),
+            dict(id='k', type='keypoint', value=dict(x=1, y=1, width=1)),
+            dict(id='t', type='rectanglelabels', image_rotation=90, value=dict(
+                x=1, y=1, width=1, height=1, rectanglelabels=['person']))])
+
+    ann = tracked()
+    (found, ), report = label_studio(tmp_path, [ann], edit)
+    assert found is ann
+    assert report.left_out == {'regions without a label': 1, 'regions of a rotated image': 1}
+
+
+def test_label_studio_copy_of_a_person_is_counted(tmp_path):
+    def edit(tasks):
+        copies = copy.deepcopy(result(tasks[0])[:18])
+        for r in copies:
+            r['id'] = r['id'].replace('person_0', 'x')
+            if 'parentID' in r:
+                r['parentID'] = 'x'
+                r['value']['x'] += 10
+        tasks[0]['annotations'][0]['result'] = copies + result(tasks[0])
+
+    ann = tracked()
+    (found, ), report = label_studio(tmp_path, [ann], edit)
+    assert found is ann
+    assert report.left_out == {'poses of a person who is in the frame already': 1}
+
+
+def test_corrected_box_is_that_of_the_rectangle_or_around_the_joints(tmp_path):
+    box = np.ones((2, 4, 4), np.float32) * [90, 190, 130, 240]
+
+    def edit(tasks):
+        region(tasks[0], 'person_0')['value'].update(x=10, y=10, width=50, height=50)
+        region(tasks[0], 'person_0_nose')['value'].update(x=50, y=25)
+
+    (found, ), _ = label_studio(tmp_path, [tracked(box=box)], edit)
+    np.testing.assert_allclose(found['box'][0, 0], [64, 48, 384, 288])
+    np.testing.assert_array_equal(found['box'][0, 1:], box[0, 1:])
+    (found, ), _ = cvat(tmp_path, [tracked(box=box)], lambda data: data['annotations'][0][
+        'keypoints'].__setitem__(slice(0, 2), [320, 120]))
+    np.testing.assert_allclose(found['box'][0, 0], [101.25, 120, 320, 232])
+    assert validate(found) is None
+
+
 def new_person(task, text):
     result(task).extend([
         dict(id='aB3', type='rectanglelabels', meta=dict(text=[text]), value=dict(

@@ -23,22 +23,19 @@ def file(tmp_path, request):
     bad = tracked('bad')
     bad['keypoint'][0, 0, 0] = np.nan
     dump_annotations(dict(
-        split=dict(train=['a/1'], val=['b']), metainfo=dict(classes=['sit', 'walk']),
-        annotations=[tracked('a/1'), tracked('b', label=0, frames=(3, ), ids=(0, )), bad]), path)
+        split=dict(train=['a/1'], val=['b'], none=['bad']), annotations=[
+            tracked('a/1'), tracked('b', label=0, frames=(3, ), ids=(0, )), bad],
+        metainfo=dict(classes=['sit', 'walk'])), path)
     return path
 
 
 @pytest.mark.parametrize(('to', 'name', 'files'), [
-    ('coco', 'out.json', ['out.json', 'out_labels.json', 'out_train.txt', 'out_val.txt']),
-    ('csv', 'out.csv', ['out.csv', 'out_labels.json', 'out_train.txt', 'out_val.txt']),
-    ('parquet', 'out.parquet', ['out.parquet', 'out_labels.json', 'out_train.txt',
-                                'out_val.txt']),
-    ('alphapose', 'out', ['out/a_1.json', 'out/b.json', 'out_labels.json', 'out_train.txt',
-                          'out_val.txt']),
-    ('cvat', 'out', ['out/a_1.json', 'out/b.json', 'out/labels.json', 'out_labels.json',
-                     'out_train.txt', 'out_val.txt']),
-    ('label_studio', 'out.1', ['out.1/config.xml', 'out.1/tasks.json', 'out.1_labels.json',
-                               'out.1_train.txt', 'out.1_val.txt'])])
+    ('coco', 'out.json', ['out.json']),
+    ('csv', 'out.csv', ['out.csv']),
+    ('parquet', 'out.parquet', ['out.parquet']),
+    ('alphapose', 'out', ['out/a_1.json', 'out/b.json']),
+    ('cvat', 'out', ['out/a_1.json', 'out/b.json', 'out/labels.json']),
+    ('label_studio', 'out.1', ['out.1/config.xml', 'out.1/tasks.json'])])
 def test_export_writes_poses_labels_and_lists_and_reports_the_invalid(file, to, name, files):
     folder = file.parent / 'new'
     done = export(file, folder / name, '--to', to, check=False)
@@ -46,7 +43,9 @@ def test_export_writes_poses_labels_and_lists_and_reports_the_invalid(file, to, 
     assert '1 annotations are invalid and left out' in done.stdout
     assert '2 annotations of 2 videos' in done.stdout
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*')
-                  if path.is_file()) == files
+                  if path.is_file()) == sorted(files + [
+                      f'{"out.1" if name == "out.1" else "out"}_{end}' for end in (
+                          'labels.json', 'none.txt', 'train.txt', 'val.txt')])
     labels = json.loads(next(folder.glob('*_labels.json')).read_text())
     assert labels['classes'] == ['sit', 'walk']
     assert labels['annotations'][0] == dict(
@@ -63,12 +62,14 @@ def test_export_of_a_split_has_its_annotations_only(file):
     assert [video['name'] for video in data['videos']] == ['b']
     assert [image['frame_id'] for image in data['images']] == [3]
     done = export(file, out, '--to', 'coco', '--split', 'no', check=False)
-    assert "found 'no', expected one of ['train', 'val']" in done.stderr
+    assert "found 'no', expected one of ['none', 'train', 'val']" in done.stderr
 
 
 @pytest.mark.parametrize(('args', 'message'), [
     (['out.csv', '--to', 'coco'], "found 'out.csv', expected a .json file"),
     (['out', '--to', 'alphapose', '--images', 'x'], '--images is for cvat and label_studio'),
+    (['out', '--to', 'trc', '--fps', '0'], '--fps: found 0.0, expected above 0'),
+    (['out', '--to', 'cvat', '--split', 'none'], "split: found no valid annotation in 'none'"),
     (['out', '--to', 'trc', '--fps', '30'], 'found 2D joints in pixels'),
     (['out', '--to', 'alphapose', '--layout', 'h36m17'], "layout: found 'h36m17'"),
     (['out.json', '--to', 'coco', '--layout', 'kinect25'], 'set the layout to one of')])
@@ -77,6 +78,15 @@ def test_export_that_does_not_fit_is_refused(file, args, message):
     done = export(file, file.parent / out, *rest, check=False)
     assert message in done.stderr.replace(f'{file.parent}/', '')
     assert not (file.parent / out).exists()
+
+
+def test_export_does_not_overwrite_its_input(tmp_path):
+    path = tmp_path / 'a.json'
+    dump_annotations(dict(split={}, annotations=[tracked()]), path)
+    before = path.read_bytes()
+    done = export(path, path, '--to', 'coco', check=False)
+    assert 'the input, expected another file' in done.stderr
+    assert path.read_bytes() == before
 
 
 def test_export_of_3d_joints(tmp_path):
@@ -130,6 +140,8 @@ def test_images_of_the_frames_are_written(tmp_path):
         'images/walk/frame_000001.jpg', 'images/walk/frame_000003.jpg']
     assert [round(cv2.imread(str(path)).mean()) for path in images] == [40, 120]
     assert "no video of 'run'" in done.stdout
+    assert "images have 64 x 48 pixels, the poses of 'walk' are for 640 x 480" in ' '.join(
+        done.stdout.split())
     assert '2 images' in done.stdout
     task = json.loads((tmp_path / 'out' / 'tasks.json').read_text())[0]
     assert task['data']['image'] == '/data/local-files/?d=images/walk/frame_000001.jpg'

@@ -65,6 +65,12 @@ def test_videos_box_of_the_annotation_is_kept_where_it_has_one():
     assert video.box[2].tolist() == [102.25, 200, 118.25, 232]
 
 
+def test_videos_of_tracks_of_several_sizes_have_the_largest():
+    video, = Videos([tracked('a', ids=(0, ), clip='c', track_id=1, img_shape=(400, 700)),
+                     tracked('b', ids=(0, ), clip='c', track_id=2)])
+    assert video.img_shape == (480, 700)
+
+
 def test_videos_persons_without_ids_count_through_the_annotations_of_a_clip():
     video, = Videos([tracked('a', ids=(0, 1), clip='c'), tracked('b', ids=(0, ), clip='c')])
     assert np.unique(video.person).tolist() == [0, 1, 2]

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.progress import track
 
 from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
-from mofm.annotations.schema import file_error
+from mofm.annotations.schema import MAX_FPS, file_error
 from mofm.annotations.video_poses import Videos, image_name
 from mofm.structures import LAYOUTS
 from mofm.utils.files import atomic_write
@@ -57,6 +57,10 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.images is not None and args.to not in _TASKS:
         parser.error(f'--images is for {" and ".join(_TASKS)}')
+    if args.fps is not None and not 0 < args.fps < MAX_FPS:
+        parser.error(f'--fps: found {args.fps}, expected above 0 and below {MAX_FPS}')
+    if args.output.exists() and args.output.samefile(args.input):
+        parser.error(f'output: found {args.output}, the input, expected another file')
     suffix = _SUFFIXES.get(args.to, '')
     if suffix and args.output.suffix != suffix:
         parser.error(f'output: found {args.output.name!r}, expected a {suffix} file for {args.to}')
@@ -177,6 +181,9 @@ def write_images(folder: Path, path: Path, videos: Videos) -> int:
         video = Video(file)
         video.open()
         wanted = set(poses.frames.tolist())
+        if (video.height, video.width) != poses.img_shape:
+            print(f'{file}: images have {video.width} x {video.height} pixels, the poses of '
+                  f'{poses.name!r} are for {poses.img_shape[1]} x {poses.img_shape[0]}')
         for frame, image in enumerate(video.frames()):
             if frame not in wanted:
                 continue
@@ -199,6 +206,9 @@ def main(argv=None):
                          f'one of {sorted(annotations.splits)}')
     only = None if args.split is None else set(annotations.splits[args.split])
     videos = ShownVideos(annotations, args.layout, only)
+    if not videos.rows:
+        raise file_error(args.input, 'split', f'no valid annotation in {args.split!r}',
+                         'at least one')
     written = write(args, videos) + write_labels(args, annotations, videos)
     if args.images is not None:
         print(f'{write_images(args.output / "images", args.images, videos)} images')
