@@ -152,6 +152,18 @@ def test_coco_other_categories_are_passed_over_with_a_note(tmp_path):
     assert any('of other categories than person' in note for note in notes)
 
 
+def test_coco_nested_keypoints_and_visibility_of_zero_only(tmp_path):
+    values = people(persons=1)
+    poses = coco_poses(values, visible=False, tracked=False)
+    for pose in poses:
+        joints = np.reshape(pose['keypoints'], (17, 3)) * [1, 1, 0]
+        pose['keypoints'] = joints.tolist()
+    (ann, ), notes = read(tmp_path, poses)
+    np.testing.assert_array_equal(ann['keypoint'][0], values[:, 0, :, :2].astype(np.float16))
+    assert (ann['keypoint_score'] == 1).all()
+    assert any('all marked as not labeled' in note for note in notes)
+
+
 @pytest.mark.parametrize(('change', 'words'), [
     (lambda d: d['images'].pop(), 'image_id: found 5 in 2 poses, expected the id of an image'),
     (lambda d: d['annotations'][4]['keypoints'].pop(), 'keypoints: found .*equally many'),

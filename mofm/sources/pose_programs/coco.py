@@ -198,6 +198,7 @@ class COCO(FramePoseSource):
         paths = [PurePosixPath(str(image.get('file_name', '')).replace('\\', '/'))
                  for image in images]
         around = [split_number(path.stem) for path in paths]
+        numbered = None not in around
         for row, (image, path) in enumerate(zip(images, paths, strict=True)):
             if image.get('is_labeled') is False:
                 continue
@@ -205,7 +206,7 @@ class COCO(FramePoseSource):
             if isinstance(video, (int, str)):
                 video = titles.get(video, str(video))
             else:
-                name_around = ''.join(around[row]).strip(' ._-') if None not in around else ''
+                name_around = ''.join(around[row]).strip(' ._-') if numbered else ''
                 video = (path.parent / name_around).as_posix()
             groups.setdefault(video, []).append(row)
         if not groups:
@@ -248,13 +249,14 @@ class COCO(FramePoseSource):
 
     def _joints(self, name, poses, names):
         """Return keypoint and score of N poses in ``to_layout``."""
-        values = [pose['keypoints'] for pose in poses]
+        values = [_flat(pose['keypoints']) for pose in poses]
         whole = [part for part in _PARTS if any(pose.get(part) for pose in poses)]
         if whole:
             values = [sum((list(pose.get(part) or [0] * 3 * joints)
-                           for part, joints in _PARTS.items()), list(pose['keypoints']))
+                           for part, joints in _PARTS.items()), list(value))
                       if all(isinstance(pose.get(part) or [], list) for part in (
-                          'keypoints', *_PARTS)) else None for pose in poses]
+                          'keypoints', *_PARTS)) else None
+                      for pose, value in zip(poses, values, strict=True)]
             names = None
         if not values:
             return self.no_poses()
@@ -265,6 +267,9 @@ class COCO(FramePoseSource):
         array = self.numbers(name, 'keypoints', values, (None, *lengths))
         array = array.reshape(len(values), -1, 3)
         score = array[..., 2]
+        if not score.any() and array.any():
+            self.note(name, 'joints are all marked as not labeled, which is taken for no mark')
+            score = (array[..., :2] != 0).any(-1).astype(np.float64)
         if np.isin(score, (0, 1, 2)).all():  # visibility
             score = (score > 0).astype(np.float64)
             given = [pose.get('keypoint_scores') for pose in poses]
@@ -310,6 +315,13 @@ def dicts(source: FramePoseSource, name: str, field: str, values) -> list[dict]:
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise source.error(name, field, show(values), 'a list of dicts')
     return values
+
+
+def _flat(values):
+    """Return x, y, score, x, ... of joints that are lists of three values each."""
+    nested = isinstance(values, list) and all(isinstance(joint, list) and len(joint) == 3
+                                              for joint in values)
+    return [value for joint in values for value in joint] if nested else values
 
 
 def _by_id(values) -> dict[int | str, dict]:

@@ -259,9 +259,8 @@ def persons_of(value) -> list[list]:
     if not isinstance(value, list):
         raise TypeError(f'{type(value).__name__} for landmarks')
     if is_point(value[0]):
-        if len(value) > 1 and isinstance(value[0], dict) and 'name' in value[0]:
-            return _ordered(value)
-        return [value]
+        named = isinstance(value[0], dict) and value[0].get('name')
+        return _ordered(value) if named else [value]
     if type(value[0]) in (int, float):
         length = flat_length(len(value))
         step = length // _BODY
