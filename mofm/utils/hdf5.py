@@ -14,6 +14,7 @@ import numpy as np
 from .limits import exceeds, get_limits
 
 _FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, checksum, lzf: those that h5py brings
+_TEXTS = 2**14  # read one by one
 
 
 def require_h5py() -> Any:
@@ -96,7 +97,7 @@ class HDF5File:
         """
         data = self._dataset(path)
         info = self._h5py.check_string_dtype(data.dtype)
-        if info is None or data.ndim != 1:
+        if info is None or data.ndim != 1 or len(data) > _TEXTS:
             raise ValueError(f'{path} has the type {data.dtype} and shape {data.shape}')
         self._charge(data.dtype.itemsize, data.shape)
         out = []

@@ -347,6 +347,27 @@ def test_texts_that_share_their_bytes_are_counted():
         file.texts('a')
 
 
+def test_many_texts_of_hdf5_are_refused():
+    content = hdf5(lambda file: file.create_dataset(
+        'a', (2**20, ), h5py.string_dtype(), chunks=(2**16, ), compression='gzip'))
+    with HDF5File(content) as file, pytest.raises(ValueError, match='shape'):
+        file.texts('a')
+
+
+@pytest.mark.parametrize('layout', ['coco17', None])
+def test_layout_says_the_order_of_names_that_tell_nothing(tmp_path, layout):
+    names = dict.fromkeys(f'j{i}' for i in range(17))
+    values = np.random.default_rng(0).uniform(1, 400, (3, 1, 17, 3))
+    values[..., 2] = .9
+    files = {'walk.csv': csv(values, joints=names)}
+    if layout is None:
+        with pytest.raises(AnnotationError, match='--map'):
+            read(DeepLabCut, tmp_path, files)
+    else:
+        ann, _ = read(DeepLabCut, tmp_path, files, layout=layout)
+        np.testing.assert_allclose(ann['keypoint'][0], values[:, 0, :, :2], atol=.13)
+
+
 def test_pickled_names_of_columns_are_not_run(tmp_path):
     content = bytearray(pandas_h5(poses(1)))
     code = b'cos\nmkdir\n(S"' + str(tmp_path / 'run').encode() + b'"\ntR.'

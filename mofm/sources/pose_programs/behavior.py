@@ -65,7 +65,8 @@ class NamedJoints(FramePoseSource):
             order = named_order(joints)
             if order is None:
                 raise self.error(name, 'names of joints', ' '.join(joints)[:500],
-                                 'names like left_shoulder, or --map with the names of the joints')
+                                 'names like left_shoulder, --map with names of joints, or '
+                                 '--layout if their order is one')
             used = {place for places in order.values() for place in places}
             left = [joint for i, joint in enumerate(joints) if i not in used]
             lacks = [joint for i, joint in enumerate(LAYOUTS['coco17'].joints) if i not in order]
