@@ -51,6 +51,7 @@ class Report:
 
     Args:
         frames (int): Frames in the export.
+        others (int): Frames of the same videos that are not in it.
         joints (Counter): Numbers of joints that ``moved``, were ``added`` or ``deleted``.
         poses (Counter): Numbers of poses that ``changed``, were ``added`` or ``deleted``.
         persons (list[str]): New persons, ``video/number``.
@@ -58,13 +59,15 @@ class Report:
     """
 
     frames: int = 0
+    others: int = 0
     joints: Counter = field(default_factory=Counter)
     poses: Counter = field(default_factory=Counter)
     persons: list[str] = field(default_factory=list)
     left_out: Counter = field(default_factory=Counter)
 
     def __str__(self):
-        lines = [f'{self.frames} frames in the export',
+        lines = [f'{self.frames} frames in the export'
+                 + f'; {self.others} others of these videos stay' * bool(self.others),
                  f'poses: {_counts(self.poses, "changed", "added", "deleted")}',
                  f'joints: {_counts(self.joints, "moved", "added", "deleted")}']
         if self.persons:
@@ -332,8 +335,10 @@ def _numbers(where, name, values, count, most) -> np.ndarray:
 
 def _person(value: object) -> int | None:
     """Return the number of a person that somebody typed, or None."""
-    match = re.fullmatch(r'\s*(-?\d{1,18})\s*', str(value)) if is_int(value, -10**18) or \
-        isinstance(value, str) else None
+    if is_int(value, -10**18):
+        return int(value)
+    match = re.fullmatch(r'\s*(?:person[ _])?(-?\d{1,18})\s*', value) if isinstance(
+        value, str) else None
     return match and int(match[1])
 
 
@@ -366,6 +371,8 @@ def correct(videos: Videos, poses: Poses, report: Report) -> list[dict[str, Any]
     for video, frames in poses.items():
         rows = videos.rows[video]
         persons = number_persons([out[row] for row in rows])
+        report.others += len(set().union(*(frame_numbers(out[row]).tolist() for row in rows))
+                             - frames.keys())
         for row, ids in zip(rows, persons, strict=True):
             out[row] = _corrected(out[row], ids, frames, report)
         known = set(np.concatenate(persons).tolist())

@@ -210,6 +210,20 @@ def test_cvat_corrections_move_add_and_delete(tmp_path):
     assert validate(found) is None
 
 
+def test_cvat_skeleton_without_a_number_is_counted(tmp_path):
+    def edit(data):
+        for ann, person in zip(data['annotations'], ['person 0', ' 1 ', 0, 'x', '', None, [1]],
+                               strict=True):
+            ann['attributes']['person'] = person
+        del data['annotations'][4]['attributes']
+
+    (found, ), report = cvat(tmp_path, [tracked()], edit)
+    assert report.left_out == {'skeletons without a number in the attribute person': 4}
+    assert report.poses == dict(changed=0, added=0, deleted=4)
+    assert found['keypoint'].any((2, 3)).tolist() == [[True, True, False, False],
+                                                      [True, False, False, False]]
+
+
 def test_cvat_order_of_joints_is_that_of_the_export(tmp_path):
     def edit(data):
         category, = data['categories']
@@ -230,6 +244,8 @@ def test_cvat_images_that_are_not_in_the_export_stay(tmp_path):
 
     (found, ), report = cvat(tmp_path, [tracked()], edit)
     assert report.frames == 1
+    assert report.others == 3
+    assert '1 frames in the export; 3 others of these videos stay' in str(report)
     assert report.poses == dict(changed=0, added=0, deleted=1)
     assert not found['keypoint'][1, 0].any()
     np.testing.assert_array_equal(found['keypoint'][:, 1:], tracked()['keypoint'][:, 1:])
