@@ -64,6 +64,14 @@ def test_coco_images_of_folders_and_numbered_names_are_videos(tmp_path):
                                   values[4:, :, 5, 0].T.astype(np.float16))
 
 
+def test_coco_absolute_paths_of_images_name_videos(tmp_path):
+    names = ['/data/one/7.png', '/data/one/8.png', 'C:\\clips\\two\\1.png',
+             'C:\\clips\\two\\2.png', '../three/5.png', '../three/6.png']
+    anns, _ = read(tmp_path, dict(coco(people()), images=coco_images(6, name=names.__getitem__)))
+    assert [a['frame_dir'] for a in anns] == [
+        'walk/data/one', 'walk/clips/two', 'walk/three']
+
+
 def test_coco_video_ids_and_frame_ids_are_kept(tmp_path):
     values = people(frames=4)
     images = [dict(id=40 - t, file_name='same.jpg', video_id=t % 2 + 1, frame_id=t // 2)

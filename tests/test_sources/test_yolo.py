@@ -74,6 +74,18 @@ def test_yolo_other_classes_and_frames_before_tracking(tmp_path):
     assert any('tracked anew' in note for note in notes)
 
 
+def test_yolo_nan_is_a_missing_joint(tmp_path):
+    values = people(persons=1)
+    files = yolo(values)
+    line = files['labels/walk_3.txt'].decode().split(' ')
+    line[5 + 3 * 4:7 + 3 * 4] = 'nan', 'nan'  # right ear
+    files['labels/walk_3.txt'] = ' '.join(line).encode()
+    (ann, ), _ = read(tmp_path, files, img_shape=SIZE)
+    missing = np.zeros((6, 17), bool)
+    missing[2, 4] = True
+    np.testing.assert_array_equal(ann['keypoint_score'][0] == 0, missing)
+
+
 def frames(values, **kwargs):
     return [[yolo_person(pose, m, **kwargs) for m, pose in enumerate(frame)] for frame in values]
 

@@ -32,9 +32,9 @@ class JTA(FramePoseSource):
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
         """See :meth:`FramePoseSource.videos`."""
         (_, text), = content
-        rows = self.array(name, 'rows', self.json(name, text), (None, 10))
+        rows = self.numbers(name, 'rows', self.json(name, text), (None, 10))
         key = rows[:, :3]
-        if not len(rows) or (key % 1).any() or (key < 0).any() or (key >= 2**31).any() or (
+        if not len(rows) or not ((key % 1 == 0) & (key >= 0) & (key < 2**31)).all() or (
                 key[:, 2] >= _JOINTS).any():
             raise self.error(name, 'rows', 'none, or others than whole numbers',
                              f'frame, person and joint from 0 to {_JOINTS - 1}')

@@ -7,7 +7,7 @@ list of poses with ``image_id``, ``category_id``, ``keypoints`` (x, y, score) an
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _ALIASES = dict(head_top='head', top_head='head', head_bottom='neck', thorax='ne
                 belly='spine', root='pelvis', face='head')
 _TRACK_KEYS = ('track_id', 'instance_id', 'person_id', 'tracking_id')
 _FRAME_KEYS = ('frame_id', 'frame_index', 'frame_idx', 'mot_frame_id', 'frame', 'frame_number')
+_VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 _MAX_IMAGES = 2 * 10**6
 
 
@@ -216,10 +217,10 @@ class COCO(FramePoseSource):
                 for video, rows in groups.items()}
 
     def _clean(self, name, video):
-        """Return the name of a video without suffix and leading folders like ``./``."""
-        path = PurePosixPath(video)
-        text = path.with_suffix('').as_posix() if path.suffix.lower() in (
-            '.mp4', '.avi', '.mov', '.mkv', '.webm') else path.as_posix()
+        """Return the name of a video without suffix, as a path inside of a folder."""
+        path = PureWindowsPath(video)  # accepts both separators
+        path = PurePosixPath(*(part for part in path.parts if part not in ('..', path.anchor)))
+        text = (path.with_suffix('') if path.suffix.lower() in _VIDEOS else path).as_posix()
         self.check_path(name, 'file_name', text)
         return text
 

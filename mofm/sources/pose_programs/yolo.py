@@ -121,8 +121,8 @@ class YOLO(FramePoseSource):
             rows = np.loadtxt(content.decode().splitlines(), ndmin=2, comments=None)
         except ValueError as error:
             raise self.error(file, 'lines', show(error), 'equally many numbers per line') from None
-        if not np.isfinite(rows).all() or rows.shape[1] <= _BOX:
-            raise self.error(file, 'lines', f'{rows.shape[1]} values or NaN',
+        if not np.isfinite(rows[:, 0]).all() or np.isinf(rows).any() or rows.shape[1] <= _BOX:
+            raise self.error(file, 'lines', f'{rows.shape[1]} values or infinite ones',
                              'class, box and keypoints, finite numbers')
         return rows
 
