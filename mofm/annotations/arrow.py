@@ -19,7 +19,7 @@ from mofm.utils.names import is_name
 from mofm.utils.untrusted import parse_json
 
 from .schema import MAX_FPS, file_error
-from .values import MAX_COORDINATE, MAX_SCORE, MAX_SIZES, within
+from .values import MAX_COORDINATE, MAX_SCORE, MAX_SIZES, SMALL, SMALLEST_IMAGE, within
 
 _SCALARS = dict(label='int64', height='int32', width='int32', num_person='int32',
                 total_frames='int32', visible='bool_', num_joints='int32')
@@ -220,7 +220,10 @@ class ArrowFile:
         limit[self.dims == 3] = MAX_COORDINATE
         most = get_limits().recording
         mask = (np.minimum(height, width) < 1) | (frames < 1) | (frames > most)
-        mask |= self._largest('keypoint') > limit.astype(np.float16).view(np.int16)
+        largest = self._largest('keypoint')
+        mask |= largest > limit.astype(np.float16).view(np.int16)
+        mask |= ((largest > 0) & (largest <= np.float16(SMALL).view(np.int16)) & (self.dims == 2)
+                 & (np.maximum(height, width) > SMALLEST_IMAGE))
         mask |= self._largest('keypoint_score') > np.float16(MAX_SCORE).view(np.int16)
         mask |= self._lengths['segments'] > 0
         boxes, ids = self._lengths['box'], self._lengths['track_ids']

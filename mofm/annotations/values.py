@@ -12,6 +12,10 @@ MAX_SIZES = 10
 MAX_COORDINATE = 65504.
 #: Largest confidence; those of most estimators are in [0, 1], of some a little higher.
 MAX_SCORE = 100.
+#: Sides of an image up to which its coordinates may be in a unit, e.g. 1 x 1.
+SMALLEST_IMAGE = 16
+#: Poses whose coordinates are all this small are looked at, as they may be no pixels.
+SMALL = 16.
 
 
 def within(array: np.ndarray, limit: float) -> bool:
@@ -27,6 +31,8 @@ def within(array: np.ndarray, limit: float) -> bool:
 def find_fault(keypoint: np.ndarray, score: np.ndarray,
                img_shape: Sequence[int] | None = None) -> tuple[str, str, str] | None:
     """Find a coordinate or score that is NaN, infinite or out of any sensible range.
+
+    Coordinates in 0 to 1 or -1 to 1 are no pixels of an image of known size.
 
     Args:
         keypoint (np.ndarray): (M, T, V, C) or (N, V, C), 2 pixels or 3 coordinates in meters.
@@ -51,6 +57,13 @@ def find_fault(keypoint: np.ndarray, score: np.ndarray,
         return (name, f'{array[where]} at {place} ({np.count_nonzero(bad)} values that are NaN, '
                 'infinite or too large)', f'finite numbers within {most:g}{what}; coordinates and '
                 'score 0 for missing joints')
+    if (keypoint.shape[-1] == 2 and img_shape is not None and max(img_shape) > SMALLEST_IMAGE
+            and within(keypoint[:, :1], SMALL) and within(keypoint, SMALL)
+            and find_coordinates(keypoint, score) != 'pixels'):
+        height, width = img_shape
+        return ('keypoint', f'coordinates from {keypoint.min():.3g} to {keypoint.max():.3g} in an '
+                f'image of height {height} and width {width}', 'pixels; coordinates of 0 to 1 are '
+                'to be multiplied by width and height')
     return None
 
 

@@ -21,6 +21,7 @@ from mofm.annotations import (
 )
 from mofm.annotations.values import (
     COORDINATES,
+    SMALLEST_IMAGE,
     find_coordinates,
     find_size_fault,
     to_pixels,
@@ -48,8 +49,6 @@ _FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
 # Fields of annotations in JSON files, and readers of pickles of annotations.
 _ANNOTATIONS = {'keypoint', 'frame_dir', 'annotations'}
 _PICKLES = ('pyskl', )
-# Images of fewer pixels are a unit.
-_SMALLEST_IMAGE = 16
 _HINT = ('; 3D joints and arrays of other programs are read from files, see source and '
          'source_options')
 # Four days at 30 frames per second; larger numbers are time stamps.
@@ -311,7 +310,7 @@ class RecordingReader:
         ann['keypoint'], ann['keypoint_score'] = without_nan(ann['keypoint'],
                                                              ann['keypoint_score'])
         size = item.get('img_shape', self.img_shape)
-        if self.img_shape and _is_size(size) and max(size) <= _SMALLEST_IMAGE:
+        if self.img_shape and _is_size(size) and max(size) <= SMALLEST_IMAGE:
             size = self.img_shape
         if (size is None or _is_size(size)) and np.isfinite(ann['keypoint']).all():
             self._to_pixels(ann, size, problem, file)
@@ -328,7 +327,7 @@ class RecordingReader:
         """
         keypoint, score = ann['keypoint'], ann['keypoint_score']
         kind = self.options.coordinates or find_coordinates(keypoint, score)
-        if size is not None and max(size) <= _SMALLEST_IMAGE:
+        if size is not None and max(size) <= SMALLEST_IMAGE:
             kind = self.options.coordinates or 'pixels'  # of an image in its own unit
         if kind == 'unclear':
             raise problem('keypoint', _range(keypoint), "pixels, or coordinates='unit' for 0 to 1 "

@@ -117,7 +117,7 @@ def test_arrow_workers_share_the_file(file):
 def test_arrow_file_opens_without_memory(tmp_path):
     """100 MB of keypoints, of which 10 clips are read."""
     big = clip(0)
-    big.update(total_frames=15000, keypoint=np.ones((1, 15000, 17, 2), np.float16),
+    big.update(total_frames=15000, keypoint=np.full((1, 15000, 17, 2), 50, np.float16),
                keypoint_score=np.ones((1, 15000, 17), np.float16))
     dump_annotations(dict(split={}, annotations=[dict(big, frame_dir=f'{i}') for i in range(66)]),
                      tmp_path / 'big.arrow')

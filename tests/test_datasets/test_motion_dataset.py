@@ -256,3 +256,23 @@ def test_dataset_names_bad_options(ann_file, options, words):
 def test_dataset_names_missing_file(tmp_path):
     with pytest.raises(AnnotationError, match='no such file'):
         MotionDataset(str(tmp_path / 'none.pkl'))
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.arrow'])
+def test_file_with_normalized_coordinates_is_refused_at_opening(suffix, tmp_path):
+    """They would put every body into one pixel."""
+    if suffix == '.arrow':
+        pytest.importorskip('pyarrow')
+    rng = np.random.default_rng(0)
+    anns = [dict(frame_dir=f'{i}', label=0, img_shape=(480, 640), total_frames=9,
+                 keypoint=rng.uniform(.1, .9, (1, 9, 17, 2)),
+                 keypoint_score=np.ones((1, 9, 17))) for i in range(3)]
+    dump_annotations(dict(split={}, annotations=anns), tmp_path / f'a{suffix}')
+    with pytest.raises(AnnotationError, match='(?s)none of 3 annotations.*annotation 0: keypoint'
+                       ': found coordinates from 0.1 to 0.89.*expected pixels'):
+        MotionDataset(str(tmp_path / f'a{suffix}'))
+    anns[1]['keypoint'] = anns[1]['keypoint'] * [640, 480]
+    dump_annotations(dict(split={}, annotations=anns), tmp_path / f'a{suffix}')
+    dataset = MotionDataset(str(tmp_path / f'a{suffix}'))
+    assert len(dataset) == 1
+    assert len(dataset.problems) == 2
