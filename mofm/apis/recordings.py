@@ -33,10 +33,17 @@ from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
 from mofm.sources.pose_programs.yolo import is_result, save_results
-from mofm.sources.recognition import Match, match, open_source, resolve, samples
+from mofm.sources.recognition import (
+    Match,
+    is_annotation_file,
+    match,
+    open_source,
+    resolve,
+    samples,
+)
 from mofm.structures import LAYOUTS, Layout, convert, get_layout
 from mofm.utils.checks import describe, is_number, require, show
-from mofm.utils.untrusted import open_zip, read_arrays
+from mofm.utils.untrusted import read_arrays
 
 from .arrays import AXES, find_axes, num_axes, split_scores, to_axes, to_floats
 from .windows import visible
@@ -46,8 +53,7 @@ Inputs = Input | Sequence[Input] | Iterator[Input]
 
 _ARRAYS = ('.npy', '.npz')
 _FILES = ('.pkl', '.arrow', '.json', *_ARRAYS)
-# Fields of annotations in JSON files, and readers of pickles of annotations.
-_ANNOTATIONS = {'keypoint', 'frame_dir', 'annotations'}
+# Reader of annotations, which need none.
 _PICKLES = ('pyskl', )
 _HINT = ('; 3D joints and arrays of other programs are read from files, see source and '
          'source_options')
@@ -376,9 +382,9 @@ class RecordingReader:
                 yield from self._folder(path, index)
             elif suffix in VIDEOS | IMAGES:
                 yield from self._videos(path, index)
-            elif suffix == '.npy' or suffix == '.npz' and not _is_schema(path):
+            elif suffix in _ARRAYS and not is_annotation_file(path):
                 yield from (self._poses if _has_names(path) else self._arrays)(path, index)
-            elif suffix in _FILES and _is_annotation_file(path):
+            elif is_annotation_file(path):
                 yield from self._annotations(path, index)
             else:
                 yield from self._poses(path, index)
@@ -527,28 +533,6 @@ def _matches(path: Path) -> list[Match]:
     except Exception:  # archives raise many kinds; the reader reports them
         return []
     return [one for one in match(files) if one.source not in _PICKLES]
-
-
-def _is_annotation_file(path: Path) -> bool:
-    """Return whether a file is one of annotations."""
-    if path.suffix.lower() in ('.arrow', '.npz'):
-        return True
-    if _matches(path):
-        return False
-    sample, = samples(path)
-    if path.suffix.lower() == '.pkl':
-        return sample.json is None
-    data = sample.json[0] if isinstance(sample.json, list) and sample.json else sample.json
-    return isinstance(data, dict) and bool(_ANNOTATIONS & data.keys())
-
-
-def _is_schema(path: Path) -> bool:
-    """Return whether an ``.npz`` file has the columns of annotations."""
-    try:
-        with open_zip(path) as archive:
-            return 'keypoint_score.npy' in archive.namelist()
-    except Exception:  # damaged; the reader of arrays reports it
-        return False
 
 
 def _has_names(path: Path) -> bool:

@@ -25,9 +25,12 @@ from .plugins import readers
 _HEAD = 2**16
 # Bytes of a file that are parsed, or searched.
 _PARSED, _SEARCHED = 2**22, 2**24
-# Files that are looked at: of a kind in a folder, folders of a kind, all.
-_PER_FOLDER, _FOLDERS, _FILES = 2, 8, 48
+# Files that are looked at: of names that differ in digits, such groups of a suffix, all.
+_PER_GROUP, _GROUPS, _FILES = 2, 8, 48
 _SHOWN = 4  # of them, in an error
+# Fields of annotations in JSON files, and readers of their pickles.
+_FIELDS = {'keypoint', 'frame_dir', 'annotations'}
+_SCHEMA = ('pyskl', )
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 
 
@@ -156,15 +159,15 @@ def samples(path: str | Path) -> list[Sample]:
         Exception: Of many kinds, if there is no such path or the archive is damaged.
     """
     tree = FileTree(path)
-    groups: dict[str, dict[str, list[str]]] = {}
+    kinds: dict[str, dict[tuple, list[str]]] = {}  # suffix -> folder, name without digits -> names
     for name in tree.names:
         file = PurePosixPath(tree.filename(name))
-        folders = groups.setdefault(file.suffix.lower(), {})
-        folder = folders.setdefault(PurePosixPath(name).parent.as_posix(), [])
-        if len(folder) < _PER_FOLDER:
-            folder.append(name)
-    chosen = [folder[i] for i in range(_PER_FOLDER) for folders in groups.values()
-              for folder in list(folders.values())[:_FOLDERS] if i < len(folder)]
+        group = PurePosixPath(name).parent, re.sub(r'\d+', '0', file.stem)
+        kinds.setdefault(file.suffix.lower(), {}).setdefault(group, []).append(name)
+    largest = [sorted(groups.values(), key=len, reverse=True)[:_GROUPS]
+               for groups in kinds.values()]
+    chosen = [names[i] for i in range(_PER_GROUP) for groups in largest for names in groups
+              if i < len(names)]
     return [Sample(tree, name) for name in sorted(chosen[:_FILES])]
 
 
@@ -231,6 +234,23 @@ def resolve(path: str | Path) -> Match:
     what = ('readers of this suffix, which may be named as source: ' if fitting else 'one of ')
     raise file_error(path, 'format', '; '.join(found) or 'no file', 'files that a reader '
                      f'recognizes; {what}{", ".join(fitting or sorted(readers()))}')
+
+
+def is_annotation_file(path: str | Path) -> bool:
+    """Return whether a file has annotations of our schema, and is none of another program."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in ('.pkl', '.json', '.npz') or not Path(path).is_file():
+        return suffix == '.arrow'
+    try:
+        sample, = samples(path)
+    except Exception:  # an archive of another suffix, or a damaged one
+        return False
+    if suffix == '.npz':
+        return 'keypoint_score' in (sample.arrays or ())
+    if any(one.source not in _SCHEMA for one in match([sample])):
+        return False
+    data = sample.json[0] if isinstance(sample.json, list) and sample.json else sample.json
+    return suffix == '.pkl' or isinstance(data, dict) and bool(_FIELDS & data.keys())
 
 
 class _Parser(ArgumentParser):

@@ -7,6 +7,7 @@ from .attention import attention_rollout, clip_attention, cube_attention, draw_a
 from .contact_sheet import animate_contact_sheet, draw_contact_sheet, stack_pictures
 from .embedding import draw_embedding, embed_in_plane
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
+from .labeled_frames import draw_labeled_frames
 from .layouts import draw_layouts
 from .mesh import draw_meshes
 from .overlay import draw_poses, overlay_poses, score_colors, write_video
@@ -25,8 +26,8 @@ __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'anima
            'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas',
            'draw_attention', 'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d',
            'draw_confusion', 'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat',
-           'draw_histograms', 'draw_jigsaw', 'draw_joint_heat', 'draw_layouts', 'draw_meshes',
-           'draw_pose_clip', 'draw_poses', 'draw_roc', 'draw_sample', 'draw_scores',
-           'draw_skeleton', 'draw_timeline', 'draw_tokenized_clip', 'draw_tokens',
-           'embed_in_plane', 'figure_to_image', 'overlay_poses', 'read_scalars', 'save_animation',
-           'save_figure', 'score_colors', 'stack_pictures', 'write_video']
+           'draw_histograms', 'draw_jigsaw', 'draw_joint_heat', 'draw_labeled_frames',
+           'draw_layouts', 'draw_meshes', 'draw_pose_clip', 'draw_poses', 'draw_roc',
+           'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_timeline', 'draw_tokenized_clip',
+           'draw_tokens', 'embed_in_plane', 'figure_to_image', 'overlay_poses', 'read_scalars',
+           'save_animation', 'save_figure', 'score_colors', 'stack_pictures', 'write_video']
