@@ -204,6 +204,7 @@ class RecordingReader:
             ``.arrow`` files only if they are stored so.
         """
         items: Iterable[tuple[int, Any]]
+        first: Sequence
         if isinstance(inputs, Iterator):
             first = list(islice(inputs, 1))
             inputs = chain(first, inputs)

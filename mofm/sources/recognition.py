@@ -278,8 +278,8 @@ def open_source(path: str | Path, source: str = 'auto', options: Mapping[str, An
     found = resolve(path) if source == 'auto' else None
     name, said = (found.source, str(found)) if found else (source, source)
     if name not in readers(name):
-        raise AnnotationError(f'source: found {name!r}, expected auto or one of '
-                              f'{", ".join(sorted(readers()))}')
+        raise file_error(path, 'source', repr(name), 'auto or one of '
+                         f'{", ".join(sorted(readers()))}')
     reader, parser = SOURCES.module_dict[name], _Parser(add_help=False, allow_abbrev=False)
     reader.add_options(parser)
     known = parser._option_string_actions  # noqa: SLF001

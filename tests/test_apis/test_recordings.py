@@ -92,7 +92,7 @@ def test_wrong_option_of_a_source_is_named_with_what_was_recognized(tmp_path):
     file = write(tmp_path, {'a.bvh': mocap.bvh()}) / 'a.bvh'
     refused(file, 'a.bvh: source_options: found', 'bvh (BVH): text that begins with HIERARCHY',
             'unrecognized arguments: --unti=2', source_options=dict(unti=2))
-    refused(file, "source: found 'bhv', expected auto or one of a", source='bhv')
+    refused(file, "source: found 'bhv', expected auto or one of ", source='bhv')
 
 
 def test_layout_and_image_size_of_the_user_reach_the_reader(tmp_path):

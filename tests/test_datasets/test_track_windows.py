@@ -205,10 +205,10 @@ WRONG = {
     'unsigned descending': (dict(frame_inds=np.arange(60, dtype=np.uint8)[::-1]), 'ascend'),
     'large': (dict(frame_inds=np.arange(60) + 2**40), 'frame_inds: .*too large'),
     'short': (dict(frame_inds=np.arange(59)), r'frame_inds: found shape \(59,\)'),
-    'float': (dict(frame_inds=np.arange(60.)), 'frame_inds: found float64'),
+    'float': (dict(frame_inds=np.arange(60.)), 'frame_inds: found array .* type float64'),
     'list': (dict(frame_inds=list(range(60))), 'frame_inds: found list'),
     'labels': (dict(frame_label=np.zeros((2, 60), int)), r'frame_label: found shape \(2, 60\)'),
-    'text': (dict(frame_label=np.full(60, 'a')), 'frame_label: found <U1'),
+    'text': (dict(frame_label=np.full(60, 'a')), 'frame_label: found array .* type <U1'),
 }
 
 
@@ -237,7 +237,7 @@ def test_tracks_are_written_as_json_and_refused_as_npz(build, tmp_path):
         dump_annotations(dict(split={}, annotations=anns), tmp_path / 'a.npz')
     (tmp_path / 'a.json').write_text((tmp_path / 'a.json').read_text().replace('[0, 1', '[[0], 1'))
     ann, = load_annotations(tmp_path / 'a.json')['annotations']
-    assert 'found list, expected an array of integers' in str(validate(ann))
+    assert 'frame_inds: found list [[0], 1, 2' in str(validate(ann))
 
 
 def test_track_windows_convert_layout_and_choose_split(build, tmp_path):

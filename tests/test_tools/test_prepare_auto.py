@@ -59,7 +59,7 @@ def test_auto_lists_files_of_several_kinds(tmp_path):
 
 @pytest.mark.parametrize(('name', 'content', 'words'), [
     ('a.json', json.dumps(dict(foo=1, bar=2)), "a JSON object with ['foo', 'bar'], expected"),
-    ('a.xyz', 'x;y\n1;2\n', "text 'x;y', expected files that a reader recognizes; one of alphap"),
+    ('a.xyz', 'x;y\n1;2\n', "text 'x;y', expected files that a reader recognizes; one of "),
     ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
      'suffix, which may be named as source: bvh'),
     ('b.json', None, 'no such file')])
