@@ -6,7 +6,7 @@ import numpy as np
 from mofm.utils.untrusted import to_array
 
 from .base import FolderSource, Source
-from .frame_numbers import split_number
+from .frame_numbers import split_numbers
 from .recognition import Sample
 
 # Words before the number of a frame that name no video.
@@ -36,18 +36,24 @@ class FrameFiles(FolderSource):
         """Return the name of a file without suffix and what the program adds to every name."""
         return PurePosixPath(filename).stem
 
-    def group(self, file: str) -> tuple[str, str] | None:
-        """Return the name around the number of a frame, the same for all files of a video."""
-        return split_number(self.label(self.tree.filename(file)))
+    def around(self, files: list[str]) -> list[tuple[str, str] | None]:
+        """Return the names around the number of a frame, the same for all files of a video.
+
+        Args:
+            files (list[str]): All native files of a folder.
+        """
+        return split_numbers([self.label(self.tree.filename(file)) for file in files])
 
     def find(self) -> list[str]:
         """List files, and videos with a file per frame."""
         self.members = {}
-        folders: dict[str, dict] = {}
+        folders: dict[str, list[str]] = {}
         for file in Source.find(self):
-            groups = folders.setdefault(PurePosixPath(file).parent.as_posix(), {})
-            groups.setdefault(self.group(file) or file, []).append(file)
-        for folder, groups in folders.items():
+            folders.setdefault(PurePosixPath(file).parent.as_posix(), []).append(file)
+        for folder, files in folders.items():
+            groups: dict[object, list[str]] = {}
+            for file, around in zip(files, self.around(files), strict=True):
+                groups.setdefault(around or file, []).append(file)
             if len(groups) > 1 and all(isinstance(around, tuple) and len(files) == 1
                                        for around, files in groups.items()):
                 files = [file for group in groups.values() for file in group]

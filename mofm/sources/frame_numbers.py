@@ -1,6 +1,6 @@
 """Numbers of frames: from names of images and files, and their steps if images were sampled."""
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,6 +14,9 @@ _MANY = 8
 # Least share of the distances that are one step: other numbers only happen to have a divisor.
 _SINGLE, _SINGLE_ROUNDED = 1 / 3, 1 / 2
 
+_NUMBER = r'([0-9]+(?:\.[0-9]+)?)'
+# Digits of numbers of frames that are filled with zeros.
+_PADDED = 4
 # Numbers of seconds since 1970, and of smaller units.
 _STAMPS = 10**9
 _START = datetime(1970, 1, 1)
@@ -52,25 +55,54 @@ def find_step(numbers: np.ndarray) -> tuple[np.ndarray, float] | None:
     return np.concatenate([[0], np.cumsum(places)]), step
 
 
-def split_number(name: str) -> tuple[str, str] | None:
-    """Split the name of a frame at its last number or its date and time.
+def split_numbers(names: Sequence[str]) -> list[tuple[str, str] | None]:
+    """Split the names of frames, of one or several videos, at the number of the frame.
+
+    It is the last number or a date and time; or another one of at least four digits, filled with
+    zeros, if the last one has fewer values, as in ``000012_cam1``.
 
     Args:
-        name (str): E.g. ``walk_000012``, ``walk 12 rendered`` or ``walk_2018-07-04_12-08-21.5``.
+        names (Sequence[str]): E.g. ``walk_000012``, ``walk 12 rendered`` or
+            ``walk_2018-07-04_12-08-21.5``.
 
     Returns:
-        tuple[str, str] or None: What is before and after it, e.g. ``walk_`` and '', the same for
-        all frames of a video; None without a number.
+        list[tuple[str, str] or None]: What is before and after it, e.g. ``walk_`` and '', the same
+        for all frames of a video; None without a number.
     """
-    parts = re.split(r'([0-9]+(?:\.[0-9]+)?)', _in_seconds(name))
-    return (''.join(parts[:-2]), parts[-1]) if len(parts) > 1 else None
+    parts = [re.split(_NUMBER, _in_seconds(name)) for name in names]
+    alike: dict[tuple, list] = {}
+    for part in parts:
+        alike.setdefault(tuple(part[::2]), []).append(part[1::2])
+    place = {texts: 2 * _frame_column(rows) + 1 for texts, rows in alike.items()}
+    ends = [(part, place[tuple(part[::2])]) for part in parts]
+    return [(''.join(part[:at]), ''.join(part[at + 1:])) if len(part) > 1 else None
+            for part, at in ends]
 
 
-def frame_numbers(names: Sequence[str]) -> np.ndarray:
+def split_number(name: str) -> tuple[str, str] | None:
+    """Split the name of one frame, see :func:`split_numbers`."""
+    return split_numbers([name])[0]
+
+
+def _frame_column(rows: Sequence[Sequence[str]]) -> int:
+    """Return which of the numbers in alike names is that of the frame."""
+    columns = list(zip(*rows, strict=True))
+    best = len(columns) - 1
+    for i, column in enumerate(columns[:-1]):
+        padded = {len(value) for value in column} == {len(column[0])} and any(
+            value[0] == '0' for value in column)
+        if padded and len(column[0]) >= _PADDED and len(set(column)) > len(set(columns[best])):
+            best = i
+    return best
+
+
+def frame_numbers(names: Sequence[str],
+                  note: Callable[[str], object] | None = None) -> np.ndarray:
     """Parse frame numbers from names of images.
 
     Args:
         names (Sequence[str]): N names without suffix.
+        note (Callable, optional): Called with a text if names do not differ in one number.
 
     Returns:
         np.ndarray: (N,) int64. The number in which the names differ, at any place. Time stamps,
@@ -79,6 +111,9 @@ def frame_numbers(names: Sequence[str]) -> np.ndarray:
     """
     numbers = _varying([_in_seconds(name) for name in names])
     if numbers is None or len(np.unique(numbers)) < len(names):
+        if note and len(names) > 1:
+            note('names of images differ in more than a number of the frame, or have time stamps '
+                 'without a step: rows are the images in natural order')
         order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
         return np.argsort(order)
     return numbers
@@ -99,7 +134,7 @@ def _in_seconds(name: str) -> str:
 
 def _varying(names) -> np.ndarray | None:
     """Return the only number in which names differ, as integers."""
-    parts = [re.split(r'([0-9]+(?:\.[0-9]+)?)', name) for name in names]
+    parts = [re.split(_NUMBER, name) for name in names]
     texts, numbers = [part[::2] for part in parts], [part[1::2] for part in parts]
     if any(text != texts[0] for text in texts) or not numbers[0]:
         return None

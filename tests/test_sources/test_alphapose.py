@@ -120,7 +120,9 @@ def test_alphapose_image_names_give_frame_numbers(tmp_path):
     same, = read(write(tmp_path / 'b', walk_json=data), max_gap=0)
     np.testing.assert_equal(same, ann)
     data = alphapose(VALUES, image=lambda t: f'2018-07-04T12_08_{t}.07.png')
-    ann, = read(write(tmp_path / 'c', walk_json=data))
+    source = AlphaPose(write(tmp_path / 'c', walk_json=data))
+    (ann, _), = source
+    assert any('natural order' in note for note in source.notes)
     assert 'frame_inds' not in ann
     assert ann['total_frames'] == 12
     x = ann['keypoint'][:, :, 0, 0].astype(float)

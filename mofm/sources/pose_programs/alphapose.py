@@ -6,6 +6,7 @@ PoseFlow (Xiu et al., BMVC 2018) writes a dict of lists of persons by image.
 """
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -85,10 +86,10 @@ class AlphaPose(FramePoseSource):
             return len(images) == 1 if images else None
         return bool(data.keys() & _FORMS.keys()) or len(data) == 1
 
-    def group(self, file: str) -> tuple[str, str] | None:
+    def around(self, files: list[str]) -> list[tuple[str, str] | None]:
         """Put all files of the folder ``sep-json`` into one video."""
-        parent = PurePosixPath(file).parent.name or self._root()
-        return ('', '') if parent == _SEPARATE else super().group(file)
+        parent = PurePosixPath(files[0]).parent.name or self._root()
+        return [('', '')] * len(files) if parent == _SEPARATE else super().around(files)
 
     def stem(self, name: str) -> str:
         """Return the name of the video: its file's, or the folder's of files named by the tool."""
@@ -174,7 +175,8 @@ class AlphaPose(FramePoseSource):
 
     def _video(self, name, video, images):
         names = sorted(images)
-        numbers = frame_numbers([re.sub(r'\.[A-Za-z]\w*$', '', image) for image in names])
+        numbers = frame_numbers([re.sub(r'\.[A-Za-z]\w*$', '', image) for image in names],
+                                partial(self.note, name))
         persons = [person for image in names for person in images[image]]
         keypoint, score = self.to_layout_joints(name, 'keypoints', *self.poses(
             name, 'keypoints', [values for values, _, _ in persons]), _LAYOUTS)

@@ -1,6 +1,7 @@
 """Predictions of MMPose 0.x and 1.x: of its inferencers and demos, test results and dumps."""
 import io
 from collections.abc import Iterator
+from functools import partial
 from os.path import commonpath
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -199,7 +200,8 @@ class MMPoseFiles(FrameFiles):
                                  'one, as in the other files of the folder')
             parts.append(frames)
         if len(files) > 1:
-            numbers = frame_numbers([self.label(self.tree.filename(file)) for file in files])
+            numbers = frame_numbers([self.label(self.tree.filename(file)) for file in files],
+                                    partial(self.note, name))
             yield self.stem(name), Frames(numbers, [part.instances[0] for part in parts],
                                           parts[0].info)
         elif isinstance(parts[0].numbers, list):
@@ -219,7 +221,7 @@ class MMPoseFiles(FrameFiles):
             raise self.error(name, 'image paths', describe(error), 'paths of one kind') from None
         for folder, rows in sorted(folders.items()):
             below = PurePosixPath(folder).relative_to(above or '.').as_posix()
-            numbers = frame_numbers([paths[i].stem for i in rows])
+            numbers = frame_numbers([paths[i].stem for i in rows], partial(self.note, name))
             yield (f'{self.stem(name)}/{below}' if len(folders) > 1 else self.stem(name),
                    Frames(numbers, [frames.instances[i] for i in rows], frames.info))
 
