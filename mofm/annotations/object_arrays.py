@@ -112,4 +112,17 @@ def _object(content) -> Any:
     if not isinstance(array, np.ndarray) or array.dtype != np.dtype(object):
         raise ValueError('a pickle of something else than an array of one object')
     check_nesting(array.item(), len(content))
+    _refuse_arrays(array.item())
     return array.item()
+
+
+def _refuse_arrays(value):
+    """Refuse an array of objects inside of containers, which may be the one around them."""
+    todo, done = [value], set()
+    while todo:
+        item = todo.pop()
+        if isinstance(item, np.ndarray) and item.dtype == np.dtype(object):
+            raise RefusedPickle('refused an array of objects inside of another one')
+        if isinstance(item, (dict, list, tuple, set, frozenset)) and id(item) not in done:
+            done.add(id(item))
+            todo += item.values() if isinstance(item, dict) else item

@@ -209,6 +209,19 @@ def test_joints_npz_reads_npy(tmp_path):
     assert b[0]['frame_dir'] == 'b_v0'
 
 
+@pytest.mark.parametrize('kwargs', [
+    dict(joints=np.array(BANDAI)), dict(joints=np.array(BANDAI, 'S')),
+    dict(joint_names=np.array(BANDAI))])
+def test_joints_npz_names_are_texts_or_bytes(tmp_path, kwargs):
+    key = 'joints' if 'joint_names' in kwargs else 'a'
+    ann, = read(tmp_path, npz(**{key: walk()}, **kwargs), joint_map='bandai_namco').values()
+    np.testing.assert_allclose(ann['keypoint'][0][:, VISIBLE], expected(coco())[:, VISIBLE],
+                               atol=.5)
+    names = next(iter(kwargs))
+    with pytest.raises(AnnotationError, match=f'{names}: found .*Toes_R'):
+        read(tmp_path, npz(**{key: walk()}, **{names: kwargs[names][::-1]}))
+
+
 def test_joints_npz_passes_over_python_objects_beside_numbers(tmp_path):
     """Metadata that NumPy pickled; a file of nothing else is refused."""
     (tmp_path / 'a.npz').write_bytes(npz(a=walk(), meta=np.array({'fps': 30}, dtype=object)))

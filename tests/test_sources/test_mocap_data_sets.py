@@ -147,6 +147,10 @@ def test_object_npz_runs_no_code_and_refuses_other_arrays(tmp_path):
     deep = np.array({'a': np.array({}, dtype=object)}, dtype=object)
     with pytest.raises(RefusedPickle, match='refused array [12] of objects'):
         read_object_npz(objects(deep))
+    around = np.array({}, dtype=object)
+    around.item()['a'] = [around]  # contains itself
+    with pytest.raises(RefusedPickle, match='inside of another one'):
+        read_object_npz(objects(around))
     for _ in range(100):
         deep = {'a': deep}
     with pytest.raises(LimitError):

@@ -33,8 +33,9 @@ class JointsNPZ(MotionCapture):
     arrays ``length`` and ``name`` (S,), a single array contains S concatenated recordings, named
     ``FILE/name``. NaN marks missing joints.
 
-    A text array ``joints`` (J,) names the joints: required by ``joint_map``, checked against
-    ``layout``. Without both, the names choose, or else J does if only one layout has J joints.
+    A text array ``joints`` or ``joint_names`` (J,) names the joints: required by ``joint_map``,
+    checked against ``layout``. Without both, the names choose, or else J does if only one layout
+    has J joints.
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
@@ -136,10 +137,12 @@ class JointsNPZ(MotionCapture):
         return fitting[0]
 
     def _names(self, name, arrays) -> list[str]:
-        """Return the text array ``joints``, empty if there is none."""
-        value = arrays.get('joints')
-        is_text = value is not None and value.dtype.kind == 'U'
-        names = self._texts(name, 'joints', value) if is_text else []
+        """Return the text array ``joints`` or ``joint_names``, empty if there is none."""
+        key = next((key for key in ('joints', 'joint_names') if key in arrays
+                    and arrays[key].dtype.kind in 'US'), 'joints')
+        value = arrays.get(key)
+        is_text = value is not None and value.dtype.kind in 'US'
+        names = self._texts(name, key, value) if is_text else []
         texts = any(isinstance(part, str) for parts in (self.joint_map or {}).values()
                     for part in parts)
         if texts and not names:
@@ -147,7 +150,7 @@ class JointsNPZ(MotionCapture):
                              f'{value.dtype} of shape {value.shape}',
                              'an array of the joint names that the map refers to')
         if names and self.order and not _agree(names, self.order):
-            raise self.error(name, 'joints', names,
+            raise self.error(name, key, names,
                              f'those of layout {self.order.name!r}: {self.order.joints}; pass '
                              '--map for other names')
         return names
@@ -200,9 +203,9 @@ class JointsNPZ(MotionCapture):
     def _texts(self, name, field, value) -> list[str]:
         """Return a text array with one axis as a list."""
         try:
-            if value.dtype.kind != 'U' or value.ndim != 1:
+            if value.dtype.kind not in 'US' or value.ndim != 1:
                 raise ValueError(f'{value.dtype} of shape {value.shape}')
-            texts = value.tolist()
+            texts = np.char.decode(value).tolist() if value.dtype.kind == 'S' else value.tolist()
             ''.join(texts).encode()
         except (ValueError, SystemError) as error:  # SystemError: invalid code points
             raise self.error(name, field, error, 'texts of shape (N,)') from None

@@ -19,7 +19,7 @@ from ..motion_capture import MotionCapture, frame_rate
 from ..recognition import Sample
 
 _MOTION = re.compile(r'(?im)^[ \t]*MOTION[ \t]*$')
-_FRAMES, _TIME = (re.compile(rf'(?i)\s*{word}\s*:[ \t]*(\S{{0,40}})[ \t]*(?=\n|$)')
+_FRAMES, _TIME = (re.compile(rf'(?i)\s*{word}\s*:?[ \t]*(\S{{0,40}})[ \t]*(?=\n|$)')
                   for word in ('Frames', r'Frame[ \t]*Time'))
 _MAX_JOINTS, _MAX_POSITIONS = 1000, 10**7
 _CHANNELS = {f'{axis}{kind}': (kind, i) for kind in ('position', 'rotation')
@@ -200,7 +200,8 @@ class BVH(MotionCapture):
         match = time or frames
         rows = [row for row in tail[0][match.end() if match else 0:].split('\n') if row.strip()]
         most = int(_MAX_POSITIONS / len(skeleton.names))
-        stated = frames and (int(frames[1]) if re.fullmatch(r'\d{1,9}', frames[1]) else frames[1])
+        stated = frames and (int(float(frames[1])) if re.fullmatch(r'\d{1,9}(\.0*)?', frames[1])
+                             else frames[1])
         if not 1 <= len(rows) <= most or type(stated) is str or (stated or 0) > most:
             raise self.error(name, 'Frames', f'{stated} and {len(rows)} rows', 'rows of numbers, '
                              f'and at most {_MAX_POSITIONS} positions of joints')

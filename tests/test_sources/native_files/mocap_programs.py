@@ -1,5 +1,6 @@
 """Files of programs and data sets of motion capture: TRC, MVNX, FreeMoCap, AMASS and others."""
 
+import atexit
 import struct
 import tempfile
 from pathlib import Path
@@ -238,6 +239,7 @@ def amass(frames=5, values=156, seed=0, **changes):
 
 #: Folder with the synthetic body models.
 _FOLDER = tempfile.TemporaryDirectory(prefix='body_models_')
+atexit.register(_FOLDER.cleanup)
 MODELS = Path(_FOLDER.name)
 for _kind, _joints in (('smplh', 52), ('smplx', 55)):
     (MODELS / _kind / 'male').mkdir(parents=True)
