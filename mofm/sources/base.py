@@ -84,7 +84,7 @@ class Source:
         if not cls.classes:
             parser.add_argument('--list', nargs=2, action='append', dest='lists',
                                 metavar=('SPLIT', 'FILE'),
-                                help='text file with lines NAME LABEL; once per split')
+                                help='text file with lines NAME LABEL; once or more per split')
 
     @classmethod
     def from_options(cls, path: str | Path, **options) -> 'Source':

@@ -1,6 +1,7 @@
 """Checks of arguments, with messages that say what was found and what was expected."""
 
 import reprlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -52,6 +53,12 @@ def typed(value: object) -> str:
     """Format type and value, e.g. ``int -3``, for a message about a value of another type."""
     text = show(value)
     return text if value is None or hasattr(value, 'dtype') else f'{type(value).__name__} {text}'
+
+
+def first_other(values: Iterable, kind: type | tuple[type, ...]) -> str:
+    """Format the first value of another type, with its index, for a message."""
+    index, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, kind))
+    return f'{typed(value)} at index {index}'
 
 
 def describe(error: Exception) -> str:

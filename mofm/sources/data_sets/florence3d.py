@@ -10,6 +10,7 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
+from mofm.utils.checks import show
 
 from ..base import Item
 from ..recognition import Sample
@@ -51,11 +52,11 @@ class Florence3D(Source3D):
         """Yield the sequences of a file."""
         rows = self.table(name, content, _COLUMNS, missing=True)
         numbers = rows[:, :3]
-        if not (numbers % 1 == 0).all() or (numbers < 1).any() or (
-                numbers[:, 0] >= 10**6).any() or (numbers[:, 1] > _ACTORS).any() or (
-                numbers[:, 2] > len(self.classes)).any():
-            raise self.error(name, 'rows', 'other numbers', f'video, actor up to {_ACTORS} and '
-                             f'action up to {len(self.classes)}')
+        most = 10**6, _ACTORS, len(self.classes)
+        wrong = ~((numbers % 1 == 0) & (numbers >= 1) & (numbers <= most)).all(1)
+        if wrong.any():
+            raise self.error(name, 'rows', show(numbers[wrong][0].tolist()), f'video, actor up to '
+                             f'{_ACTORS} and action up to {len(self.classes)}')
         joints = rows[:, 3:].reshape(len(rows), -1, 3) / 1000
         joints[~joints.any(-1)] = np.nan
         self.check_meters(name, 'rows', joints)

@@ -16,7 +16,7 @@ import numpy as np
 from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
-from mofm.utils.checks import typed
+from mofm.utils.checks import show, typed
 
 from ..base import FolderSource, Item
 from ..recognition import Sample
@@ -252,7 +252,7 @@ class Panoptic(FolderSource):
                              "a list of dicts with 'id' and 'joints19'")
         ids = [body['id'] for body in bodies]
         if not all(type(i) is int and 0 <= i < 2**31 for i in ids) or len(set(ids)) < len(ids):
-            raise self.error(name, 'id', f'other or duplicate values for {len(ids)} bodies',
+            raise self.error(name, 'id', f'{show(ids)} for {len(ids)} bodies',
                              'different numbers from 0')
         values = np.zeros((0, 4 * _LAYOUT.num_joints))
         if bodies:

@@ -12,6 +12,7 @@ from mofm.annotations import LABEL_NAMES
 from mofm.keypoints import join_tracks
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
+from mofm.utils.checks import show
 
 from ..base import Item
 from ..recognition import Sample
@@ -107,9 +108,10 @@ class PKUMMD(Source3D):
         persons[0] |= not persons.any()
         actions = self.table(self.labels[stem], content[1], 4, ',')
         label, first, last = actions.T[:3]
-        if (actions[:, :3] % 1).any() or (label < 1).any() or (label > len(self.classes)).any() \
-                or (first < 0).any() or (first > last).any() or (last >= 2**31).any():
-            raise self.error(self.labels[stem], 'rows', 'other numbers',
+        wrong = (actions[:, :3] % 1).any(1) | (label < 1) | (label > len(self.classes)) | (
+            first < 0) | (first > last) | (last >= 2**31)
+        if wrong.any():
+            raise self.error(self.labels[stem], 'rows', show(actions[wrong][0].tolist()),
                              f'a label in [1, {len(self.classes)}], the first and the last frame')
         segments = np.stack([label - 1, first, last], 1).astype(np.int64)
         camera = 'cv_test' if stem.endswith('L') else 'cv_train'

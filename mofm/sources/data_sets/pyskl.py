@@ -18,7 +18,7 @@ from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
-from mofm.utils.checks import describe, typed
+from mofm.utils.checks import describe, show, typed
 from mofm.utils.file_tree import FileTree
 
 from ..base import Item, Source, is_inside
@@ -186,7 +186,7 @@ def _unpickle(file: _Fields, content: bytes) -> tuple[list, dict[str, list[str]]
         ids = ids.ravel().tolist() if isinstance(ids, np.ndarray) else ids
         if not isinstance(title, str) or not isinstance(
                 ids, (list, tuple, set, frozenset)) or not all(isinstance(i, str) for i in ids):
-            raise file.error('split', 'other values', 'lists of ids by name')
+            raise file.error('split', f'{show(title)}: {show(ids)}', 'lists of ids by name')
         for i in set(ids):
             splits.setdefault(i, []).append(title)
     first = annotations[0] if annotations else {}
@@ -382,7 +382,7 @@ class Kinetics(Source):
         frame = fields.array('frame_inds', (len(keypoint), ), 'iu').astype(np.int64)
         if len(frame) and (frame[0] < 0 or frame[-1] >= total_frames
                            or (np.diff(frame) < 0).any()):
-            raise fields.error('frame_inds', 'other numbers',
+            raise fields.error('frame_inds', show(frame.tolist()),
                                f'frames from 0 to {total_frames - 1}, ascending')
         if self.valid_ratio:
             chosen = fields.array('box_score', (len(keypoint), )) >= self.box_thr

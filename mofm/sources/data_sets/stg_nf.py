@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import describe, typed
+from mofm.utils.checks import describe, first_other, typed
 from mofm.utils.untrusted import to_array
 
 from ..base import Item, Source
@@ -127,7 +127,8 @@ class TrackedPersons(Source):
         """Return frames (T,) int and x, y, score (T, 17, 3) of one person."""
         parts = frames if isinstance(frames, list) else [frames]
         if not all(isinstance(part, dict) for part in parts):
-            raise self.error(name, f'person {person}', 'other values', 'a dict of frames')
+            raise self.error(name, f'person {person}', first_other(parts, dict),
+                             'a dict of frames')
         poses = {frame: pose for part in parts for frame, pose in part.items()}
         try:
             keypoints = [pose['keypoints'] for pose in poses.values()]

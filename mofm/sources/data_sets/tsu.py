@@ -13,7 +13,7 @@ import numpy as np
 from mofm.annotations import LABEL_NAMES
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
-from mofm.utils.checks import typed
+from mofm.utils.checks import show, typed
 
 from ..base import Item, Source
 from ..recognition import Sample
@@ -181,7 +181,7 @@ class TSU(UntrimmedVideos):
             for field in ('subset', 'duration', 'actions'))
         if not isinstance(subset, str) or subset not in self._splits or not isinstance(
                 actions, list):
-            raise self.error(self.ann_file, video, 'nothing or other values',
+            raise self.error(self.ann_file, video, typed(entry),
                              f"'subset' of {sorted(self._splits)}, 'duration' and 'actions'")
         duration = float(self.array(self.ann_file, f'{video}: duration', duration, ()))
         actions = self.array(self.ann_file, f'{video}: actions', actions or np.zeros((0, 3)),
@@ -189,7 +189,7 @@ class TSU(UntrimmedVideos):
         label, first, last = actions.T
         if (actions % 1).any() or (actions < 0).any() or (actions >= 2**31).any() or (
                 label >= len(self.classes)).any() or (first > last).any():
-            raise self.error(self.ann_file, f'{video}: actions', 'other numbers',
+            raise self.error(self.ann_file, f'{video}: actions', show(actions.tolist()),
                              f'a label below {len(self.classes)}, the first and the last frame')
         return self._splits[subset], duration, actions.astype(np.int64)
 

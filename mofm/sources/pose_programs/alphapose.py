@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from mofm.registry import SOURCES
-from mofm.utils.checks import show, typed
+from mofm.utils.checks import first_other, show, typed
 
 from ..frame_numbers import frame_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
@@ -135,15 +135,17 @@ class AlphaPose(FramePoseSource):
     def _persons(self, file, data):
         """Read the poses of a list of persons."""
         if not all(isinstance(person, dict) for person in data):
-            raise self.error(file, 'persons', 'other values', 'a list of dicts')
+            raise self.error(file, 'persons', first_other(data, dict), 'a list of dicts')
         ids = [person.get('image_id') for person in data]
         kinds = set(map(type, ids))
         if kinds not in (set(), {str}, {int}) or kinds == {int} and min(ids) < 0:
-            raise self.error(file, 'image_id', sorted(kind.__name__ for kind in kinds),
-                             'names or numbers from 0')
-        if not all(type(p.get('category_id', 1)) is int and p.get('category_id', 1) == 1
-                   for p in data):
-            raise self.error(file, 'category_id', 'other values', '1, a person')
+            found = {kind: next(i for i in ids if type(i) is kind) for kind in kinds}
+            raise self.error(file, 'image_id', ' and '.join(sorted(map(typed, (
+                min(ids), ) if kinds == {int} else found.values()))), 'names or numbers from 0')
+        others = [p['category_id'] for p in data if 'category_id' in p and not (
+            type(p['category_id']) is int and p['category_id'] == 1)]
+        if others:
+            raise self.error(file, 'category_id', typed(others[0]), '1, a person')
         return [(str(image), [self._person(file, person)])
                 for image, person in zip(ids, data, strict=True)]
 

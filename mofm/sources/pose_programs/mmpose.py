@@ -12,7 +12,7 @@ from mofm.annotations.schema import MAX_FPS
 from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS
-from mofm.utils.checks import describe, show, typed
+from mofm.utils.checks import describe, first_other, show, typed
 
 from ..base import Sample, Source
 from ..frame_files import FrameFiles
@@ -74,7 +74,7 @@ def frames_of(source: Source, file: str, data: Any) -> Frames:
     if data and all(isinstance(frame, (list, tuple)) for frame in data):  # a video of 0.x
         return Frames(np.arange(len(data)), list(data))
     if not all(isinstance(item, dict) for item in data):
-        raise source.error(file, 'frames', 'other values', 'a list of dicts')
+        raise source.error(file, 'frames', first_other(data, dict), 'a list of dicts')
     if not data or 'keypoints' in data[0]:
         return Frames(np.zeros(1, np.int64), [list(data)], info)
     try:
@@ -193,7 +193,7 @@ class MMPoseFiles(FrameFiles):
             for instances in frames.instances:
                 if not isinstance(instances, (list, tuple)) or not all(
                         isinstance(instance, dict) for instance in instances):
-                    raise self.error(file, 'instances', 'other values',
+                    raise self.error(file, 'instances', typed(instances),
                                      'a list of dicts per frame')
             if len(files) > 1 and len(frames.instances) != 1:
                 raise self.error(file, 'keypoints', f'{len(frames.instances)} frames',
