@@ -166,7 +166,7 @@ class FramePoseSource(FrameFiles):
                     yield dict(ann, label=listed[0]), listed[1]
 
     def poses(self, name: str, field: str, values: Sequence) -> tuple[np.ndarray, np.ndarray]:
-        """Convert flat lists of ``x, y, score`` per joint.
+        """Convert lists of ``x, y, score`` per joint, flat or with a list for each joint.
 
         Args:
             name (str): The native file.
@@ -182,6 +182,9 @@ class FramePoseSource(FrameFiles):
         lengths = {len(v) if isinstance(v, list) else type(v).__name__ for v in values}
         if not lengths:
             return _NO_POSES
+        if all(isinstance(pose, list) and pose and isinstance(pose[0], list) for pose in values):
+            array = self.numbers(name, field, values, (None, None, 3))
+            return array[..., :2], array[..., 2]
         length = lengths.pop()
         if lengths or not isinstance(length, int) or length % 3 or not length:
             raise self.error(name, field, f'lists of {sorted(map(str, {length, *lengths}))} '

@@ -221,6 +221,19 @@ def test_missing_numbers_are_missing_joints(tmp_path, number):
     assert np.flatnonzero(absent).tolist() == ([] if number == float('inf') else [7])
 
 
+def test_alphapose_list_for_each_joint_is_read(tmp_path):
+    data = alphapose(VALUES, _as_ids)
+    for person in data:
+        person['keypoints'] = np.reshape(person['keypoints'], (17, 3)).tolist()
+    anns = read(write(tmp_path, walk_json=data), tracks=True)
+    np.testing.assert_array_equal(by_number(anns), in_half(VALUES))
+    data[3]['keypoints'][2] = [1, 2]
+    write(tmp_path, walk_json=data)
+    source = AlphaPose(tmp_path)
+    assert not list(source)
+    assert 'keypoints: found' in str(source.problems[0])
+
+
 def _as_ids(frame, person):
     return person
 

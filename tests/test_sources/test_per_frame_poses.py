@@ -372,9 +372,11 @@ def test_unclear_coordinates_are_asked_for_and_the_option_wins(tmp_path):
     with pytest.raises(AnnotationError, match='--coordinates unit or signed'):
         read(tmp_path, video(values), img_shape=(400, 800))
     for coordinates, x in (('unit', 800 * values[0, 0, 5, 0]),
-                           ('signed', 400 * (values[0, 0, 5, 0] + 1)), ('pixels', None)):
+                           ('signed', 400 * (values[0, 0, 5, 0] + 1))):
         ann, = read(tmp_path, video(values), img_shape=(400, 800), coordinates=coordinates)
-        assert x is None or ann['keypoint'][0, 0, 5, 0] == pytest.approx(x, abs=.3)
+        assert ann['keypoint'][0, 0, 5, 0] == pytest.approx(x, abs=.3)
+    with pytest.raises(AnnotationError, match='expected pixels'):  # in an image of that size
+        read(tmp_path, video(values), img_shape=(400, 800), coordinates='pixels')
 
 
 def test_small_pixels_are_no_normalized_coordinates():
