@@ -112,6 +112,11 @@ def find_axes(array: np.ndarray, layout: Layout) -> tuple[str | None, str]:
     return axes, f'{frames} frames of {persons} persons'
 
 
+def jumps(array: np.ndarray) -> bool:
+    """Return whether a person moves by more than their size between frames (T, V, C)."""
+    return _steps(array[None, :_PART])[1] > _JUMPS
+
+
 def _steps(array) -> tuple[float, float]:
     """Return the median steps along the first two axes in sizes of the person, or NaN."""
     points = array[..., :2].astype(np.float64)

@@ -45,7 +45,7 @@ from mofm.structures import LAYOUTS, Layout, convert, get_layout
 from mofm.utils.checks import describe, is_number, require, show
 from mofm.utils.untrusted import read_arrays
 
-from .arrays import AXES, find_axes, num_axes, split_scores, to_axes, to_floats
+from .arrays import AXES, find_axes, jumps, num_axes, split_scores, to_axes, to_floats
 from .windows import visible
 
 Input = dict | np.ndarray | torch.Tensor | Sequence | str | Path
@@ -257,6 +257,12 @@ class RecordingReader:
                            len(shape) in (3, 4) and shape[-1] == 2,
                            '(persons, frames, joints, 2) or (frames, joints, 2)' + _HINT * (
                                getattr(item.get('keypoint'), 'ndim', 0) == 4))
+        unsaid = keypoint.ndim == 4 and 'total_frames' not in item and self.options.axes is None
+        if unsaid and keypoint.size and find_axes(keypoint, get_layout(layout))[0] == 'TMVC':
+            persons, frames = keypoint.shape[:2]
+            raise problem('keypoint', f'{persons} persons in {frames} frames, which look like '
+                          'frames of persons', 'shape (persons, frames, joints, 2), and '
+                          "total_frames or axes='MTVC' if it is")
         single, keypoint = keypoint.ndim == 3, keypoint[None] if keypoint.ndim == 3 else keypoint
         item = dict(item, keypoint=keypoint)
         if 'keypoint_score' in item:
@@ -303,6 +309,9 @@ class RecordingReader:
             if min(array.shape[:2]) > 1 or axes != 'MTVC':
                 self.note(file, f'array of shape {array.shape} is {axes}: {reason}')
             array = to_axes(array, axes)
+        if array.ndim == 3 and jumps(array):
+            self.note(file, f'array of shape {array.shape} is {len(array)} frames of one person, '
+                      'who jumps from frame to frame; several persons of a frame have 4 axes')
         try:
             keypoint, score = split_scores(array)
         except ValueError as error:

@@ -209,6 +209,23 @@ def test_annotation_of_one_person_needs_no_axis_of_persons():
     assert (recording.ann['keypoint_score'] == .25).all()
 
 
+def test_persons_and_frames_of_annotations_are_not_swapped_silently():
+    swapped = walk(60, 2).swapaxes(0, 1)
+    refused(dict(keypoint=swapped), '60 persons in 2 frames, which look like frames of persons')
+    refused(dict(keypoint=swapped, total_frames=60), 'expected (persons, 60 frames, 17 joints')
+    (recording, ), _, _ = read(dict(keypoint=swapped), axes='MTVC')
+    assert len(recording.ann['keypoint']) == 60
+    (recording, ), _, _ = read(dict(keypoint=swapped, total_frames=2))
+    assert len(recording.ann['keypoint']) == 60
+
+
+def test_persons_of_one_frame_in_three_axes_are_noted():
+    crowd = walk(1, 5, size=(100, 100))[:, 0] + 300  # (5, 17, 2), 150 pixels apart
+    (_, ), problems, notes = read(crowd)
+    assert not problems
+    assert 'array of shape (5, 17, 2) is 5 frames of one person, who jumps' in notes[0]
+
+
 # ------------------------------------------------------------------------ units and image size
 @pytest.mark.parametrize('kind', ['array', 'annotation', 'file'])
 @pytest.mark.parametrize('coordinates', ['unit', 'signed'])
