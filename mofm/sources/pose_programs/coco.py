@@ -6,7 +6,7 @@ list of poses with ``image_id``, ``category_id``, ``keypoints`` (x, y, score) an
 """
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -62,7 +62,7 @@ class COCO(FramePoseSource):
 
     max_size = 2**30
     #: Layouts that the files may have, usual ones first.
-    layouts = PERSON_LAYOUTS
+    layouts: Sequence[str] | str = PERSON_LAYOUTS
 
     def __init__(self, path: str | Path, annotations: str | Path | None = None, **kwargs):
         self._images_file = annotations and Path(annotations).absolute()
@@ -207,7 +207,7 @@ class COCO(FramePoseSource):
             if isinstance(video, (int, str)):
                 video = titles.get(video, str(video))
             else:
-                name_around = ''.join(around[row]).strip(' ._-') if numbered else ''
+                name_around = ''.join(around[row] or ()).strip(' ._-') if numbered else ''
                 video = (path.parent / name_around).as_posix()
             groups.setdefault(video, []).append(row)
         if not groups:
@@ -218,8 +218,9 @@ class COCO(FramePoseSource):
 
     def _clean(self, name, video):
         """Return the name of a video without suffix, as a path inside of a folder."""
-        path = PureWindowsPath(video)  # accepts both separators
-        path = PurePosixPath(*(part for part in path.parts if part not in ('..', path.anchor)))
+        parts = PureWindowsPath(video).parts  # accepts both separators
+        anchor = PureWindowsPath(video).anchor
+        path = PurePosixPath(*(part for part in parts if part not in ('..', anchor)))
         text = (path.with_suffix('') if path.suffix.lower() in _VIDEOS else path).as_posix()
         self.check_path(name, 'file_name', text)
         return text
@@ -295,9 +296,9 @@ class COCO(FramePoseSource):
 
 def layout_of(names: list[str]) -> str | None:
     """Return the layout whose joints have these names in this order, None if there is none."""
-    plain = [re.sub(r'\W', '_', name).lower() for name in names]
-    plain = tuple(_ALIASES.get(name, name) for name in plain)
-    return next((layout for layout in PERSON_LAYOUTS if LAYOUTS[layout].joints == plain), None)
+    plain = (re.sub(r'\W', '_', name).lower() for name in names)
+    joints = tuple(_ALIASES.get(name, name) for name in plain)
+    return next((layout for layout in PERSON_LAYOUTS if LAYOUTS[layout].joints == joints), None)
 
 
 def is_results(data) -> bool:

@@ -2,7 +2,6 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -84,22 +83,23 @@ def read_table(source: Source, file: str, content: bytes,
             raise source.error(file, header[number[0]], 'other values', 'whole numbers')
         order = np.argsort(numbers, kind='stable')
         numbers, body = numbers[order], [body[i] for i in order]
-    landmark = [i for key in _ROW_KEYS for i, name in enumerate(plain) if name == key]
-    if landmark and {'x', 'y'} <= set(plain):
-        return _long(source, file, body, header, plain, numbers, landmark[0])
+    by_row = [i for key in _ROW_KEYS for i, name in enumerate(plain) if name == key]
+    if by_row and {'x', 'y'} <= set(plain):
+        return _long(source, file, body, header, plain, numbers, by_row[0])
     columns = _columns(source, file, header, plain, world)
     count = max(joint for joint, _ in columns) + 1
-    values = np.full((len(body), count, 1 + max(axis for _, axis in columns)), np.nan)
+    points = np.full((len(body), count, 1 + max(axis for _, axis in columns)), np.nan)
     for (joint, axis), column in columns.items():
-        values[:, joint, axis] = _column(source, file, body, column, header)
-    present = np.isfinite(values[..., :2]).any((1, 2))
+        points[:, joint, axis] = _column(source, file, body, column, header)
+    present = np.isfinite(points[..., :2]).any((1, 2))
     told = [None] * len(body) if numbers is None else numbers.tolist()
-    return *_by_frame(told, present), values[present]
+    return *_by_frame(told, present), points[present]
 
 
 def _columns(source, file, header, plain, world_wanted) -> dict[tuple[int, int], int]:
     """Return the column of each landmark and axis, both counted from 0."""
-    columns, first = {}, None
+    columns: dict[tuple[str, int, int], int] = {}
+    first: int | None = None
     for column, name in enumerate(plain):
         parts = [p for part in name.split('_') for p in re.findall(r'\d+|\D+', part)]
         axes = [part for part in parts if part in _AXES]
@@ -108,18 +108,17 @@ def _columns(source, file, header, plain, world_wanted) -> dict[tuple[int, int],
             continue
         rest = [part for part in parts if part not in (axes[0], *_WORDS)]
         if len(rest) == 1 and rest[0].isdecimal() and len(rest[0]) < 5:
-            joint = int(rest[0])
+            kind, joint = 'number', int(rest[0])
             first = joint if first is None else min(first, joint)
-            key = ('number', joint)
         else:
-            joint = _INDEX.get(''.join(sorted(rest)))
-            key = ('name', joint)
-        if joint is None:
+            kind, joint = 'name', _INDEX.get(''.join(sorted(rest)), -1)
+        if joint < 0:
             continue
-        if (*key, _AXES[axes[0]]) in columns:
+        place = kind, joint, _AXES[axes[0]]
+        if place in columns:
             raise source.error(file, 'columns', f'{header[column]!r} and '
-                             f'{header[columns[(*key, _AXES[axes[0]])]]!r}', 'one of a kind')
-        columns[(*key, _AXES[axes[0]])] = column
+                               f'{header[columns[place]]!r}', 'one of a kind')
+        columns[place] = column
     kinds = {kind for kind, _, _ in columns}
     out = {(joint - (first or 0) * (kind == 'number'), axis): column
            for (kind, joint, axis), column in columns.items()}
@@ -167,7 +166,7 @@ def _delimiter(text: str) -> str:
     return max(',;\t', key=line.count)
 
 
-def _by_frame(numbers: Sequence, present: np.ndarray) -> tuple[list, list[int]]:
+def _by_frame(numbers: list, present: np.ndarray) -> tuple[list, list[int]]:
     """Return numbers of frames and persons in each, of rows with a person each or none."""
     if None in numbers:
         return numbers, present.astype(int).tolist()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mofm.utils.checks import describe, show
+from mofm.utils.checks import describe, is_number, show
 from mofm.utils.untrusted import read_npy
 
 from ..base import Sample
@@ -49,7 +49,8 @@ class Landmarks(FrameFiles):
             tuple: :class:`Frames` with keypoint (N, J, 3) and score (N, J), (T,) numbers of the
             frames, and what the file tells about the video.
         """
-        self._told, self._alone = {}, self.members[name] == [name]
+        self._told: dict = {}
+        self._alone = self.members[name] == [name]
         frames, numbers = read_each(self, name, content, self._parse)
         return frames, numbers, self._told
 
@@ -190,17 +191,17 @@ def flat_length(length: int) -> int:
 
 def _told(data) -> dict:
     """Return image size and frame rate that a file tells."""
-    out = {}
+    out: dict = {}
     tables = [data, *data.values()] if isinstance(data, dict) else []
     for table in tables:
         if not isinstance(table, dict):
             continue
         for prefix in ('', 'image_', 'frame_', 'video_', 'img_'):
             size = tuple(table.get(f'{prefix}{side}') for side in ('height', 'width'))
-            if all(type(v) in (int, float) and 1 < v < 2**16 for v in size):
+            if all(is_number(v, 1) and v < 2**16 for v in size):
                 out.setdefault('img_shape', (int(size[0]), int(size[1])))
         fps = table.get('fps')
-        if type(fps) in (int, float) and 0 < fps < 10**4:
+        if is_number(fps, 1e-3) and fps < 10**4:
             out.setdefault('fps', float(fps))
     return out
 
@@ -232,7 +233,7 @@ def frames_of(data) -> list | None:
             return None
         named = [(key, value) for key, value in data.items()
                  if re.fullmatch(r'\D*\d{1,9}(\.\w+)?', key)]
-        return [dict(frame=re.search(r'\d+', key)[0], landmarks=value) for key, value in named]
+        return [dict(frame=re.sub(r'\..*|\D', '', key), landmarks=value) for key, value in named]
     if data and (is_point(data[0]) or type(data[0]) in (int, float)):
         return None
     return data

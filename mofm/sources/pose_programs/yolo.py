@@ -262,7 +262,7 @@ def _frames(data) -> list | None:
         return data
     if not data or any(frame_number(person) is None for person in data):
         return None
-    frames = {}
+    frames: dict = {}
     for person in data:
         frames.setdefault(frame_number(person), []).append(person)
     return [dict(frame=number, persons=frame) for number, frame in frames.items()]
