@@ -209,9 +209,11 @@ def test_bvh_without_frame_time_has_no_frame_rate(tmp_path, time):
 
 
 def test_bvh_frame_rate_is_in_annotations(tmp_path):
-    (tmp_path / 'a.bvh').write_bytes(changed('Frame Time: 0.033333', 'Frame Time: .0083333'))
-    (ann, _), = BVH(tmp_path, 'cmu', strict=True)
-    assert ann['fps'] == 120
+    for time, fps in (('.0083333', 120), ('.03333', 30), ('.033367', 29.97), ('.041708', 23.976)):
+        content = changed('Frame Time: 0.033333', f'Frame Time: {time}')
+        (tmp_path / 'a.bvh').write_bytes(content)
+        (ann, _), = BVH(tmp_path, 'cmu', strict=True)
+        assert ann['fps'] == fps
 
 
 @pytest.mark.parametrize(('old', 'new'), [

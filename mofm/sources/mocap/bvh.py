@@ -231,7 +231,8 @@ class BVH(MotionCapture):
             if self.fps is None:
                 self.note(name, 'Frame Time: is 0 or missing; the frame rate is unknown (--fps)')
             return None
-        return round(rate, 3)
+        # .03333 is 30, .033367 is 29.97
+        return float(round(rate) if abs(rate - round(rate)) < 5e-4 * rate else round(rate, 3))
 
     def _values(self, name, rows, channels) -> np.ndarray:
         """Parse the rows (T, C)."""
