@@ -17,6 +17,7 @@ from mofm.annotations import AnnotationError, dump_annotations, summarize
 from mofm.annotations.arrow import ArrowFile, ArrowWriter
 from mofm.utils.files import atomic_write, remove_unfinished
 from mofm.utils.locks import hold_output
+from mofm.utils.names import NAME, is_name
 from mofm.utils.processes import run_parallel
 from mofm.version import __version__
 
@@ -66,8 +67,9 @@ class Prepared:
 
     def details(self) -> str:
         """Return problems and notes, one per line; empty if there are none."""
-        return '\n'.join(f'{title}:\n{summarize(lines, limit=50)}' for title, lines in (
+        text = '\n'.join(f'{title}:\n{summarize(lines, limit=50)}' for title, lines in (
             ('notes', self.notes), ('problems', self.problems)) if lines)
+        return text.encode(errors='backslashreplace').decode()  # lone surrogates of file names
 
 
 def prepare(source: Source, path: str | Path, workers: int | None = None,
@@ -285,6 +287,12 @@ def _items(source: Source, folder: Path, rows: list[Row | None],
             if row is None:
                 continue
             ann = dict(part[index], **qualified(prefixes, row))
+            if not (is_name(ann['frame_dir']) and is_name(ann.get('clip', ''))):
+                report.problems.append(str(source.error(
+                    row.file, 'frame_dir', ann['frame_dir'], f'{NAME}; its folder is part of it, '
+                    'as another file has the same name')))
+                report.skipped['recordings'] += 1
+                continue
             if ann['frame_dir'] in seen:
                 report.problems.append(str(source.error(
                     row.file, 'frame_dir', f'{ann["frame_dir"]!r} twice',

@@ -147,3 +147,19 @@ def test_recordings_of_one_name_in_a_zip_file_are_both_kept(tmp_path):
     report, clips, _ = prepared(Numbers(tmp_path / 'in.zip'), tmp_path / 'out.pkl')
     assert sorted(clips) == ['a/x', 'b/x']
     assert report.problems == []
+
+
+def test_folder_that_cannot_be_in_a_name_is_a_problem_of_its_recording(tmp_path):
+    folder = numbers(tmp_path / 'in', **{'a__x': 1, 'b\n__x': 2, 'c\n__y': 3})
+    report, clips, _ = prepared(Numbers(folder), tmp_path / 'out.pkl')
+    assert sorted(clips) == ['a/x', 'y']
+    assert len(report.problems) == report.skipped['recordings'] == 1
+    assert 'as another file has the same name' in report.problems[0]
+
+
+def test_file_names_that_are_no_text_can_be_printed(tmp_path):
+    folder = numbers(tmp_path / 'in', x=1)
+    (folder / b'\xff.md'.decode(errors='surrogateescape')).touch()
+    report, _, _ = prepared(Numbers(folder), tmp_path / 'out.pkl')
+    assert report.details().encode() == (
+        b'notes:\n  files of other kinds are passed over: 1 .md (\\udcff.md)')
