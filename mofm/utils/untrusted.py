@@ -244,4 +244,4 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises:
         Exception: See :func:`read_npz` and :func:`read_npy`.
     """
-    return {'': read_npy(path)} if Path(path).suffix == '.npy' else read_npz(path)
+    return {'': read_npy(path)} if Path(path).suffix.lower() == '.npy' else read_npz(path)

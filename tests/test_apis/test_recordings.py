@@ -121,6 +121,15 @@ def test_track_ids_of_files_are_kept(tmp_path):
     assert sorted(recording.ann['track_id'].tolist()) == [4, 9]
 
 
+def test_arrays_in_files_of_any_case_are_read(tmp_path):
+    with open(tmp_path / 'a.NPY', 'wb') as file:
+        np.save(file, walk(5)[0])
+    for path in (tmp_path / 'a.NPY', tmp_path):
+        (recording, ), problems, _ = read(path)
+        assert not problems
+        np.testing.assert_array_equal(recording.ann['keypoint'], walk(5))
+
+
 # ----------------------------------------------------------------------------------- arrays
 @pytest.mark.parametrize('kind', ['array', 'float16', 'tensor', 'lists', 'frames', 'tensors'])
 @pytest.mark.parametrize('score', [False, True])
