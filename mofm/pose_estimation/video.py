@@ -7,9 +7,7 @@ import cv2
 import numpy as np
 
 from mofm.annotations import file_error
-
-VIDEOS = {'.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
-IMAGES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
+from mofm.utils.files import IMAGES, VIDEOS
 
 
 def _by_number(path: Path) -> list:

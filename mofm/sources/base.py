@@ -24,7 +24,7 @@ from .recognition import Sample, match, samples
 Item = tuple[dict, tuple[str, ...]]
 
 #: What the problem of a file says if its reader raised any other error.
-FAULT = 'a fault of the reader, not AnnotationError'
+FAULT = 'a fault of the reader, which raises AnnotationError for bad files'
 
 
 class Source:

@@ -11,7 +11,8 @@ from mofm.structures import LAYOUTS, convert
 from .base import Item
 from .joint_maps import JointMap, find_joints, fitting_maps, load_map, short_names
 from .joint_order import named_order
-from .source_3d import Source3D, mean_joint, other_vertical
+from .posture import mean_joint, other_vertical
+from .source_3d import Source3D
 
 _COCO = LAYOUTS['coco17'].joints
 # Range of the body's longest extent in meters, median over the frames; that of most recordings,

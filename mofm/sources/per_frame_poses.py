@@ -15,6 +15,7 @@ from .frame_files import FrameFiles
 from .frame_numbers import find_step
 from .joint_maps import MAP_OPTION, find_joints, load_map
 from .joint_order import BEGINS, alike_layouts, named_order, other_layouts
+from .posture import find_posture
 
 #: Largest valid score. AlphaPose's reach 6 on COCO, MMPose's with SimCC 10.
 MAX_SCORE = 20
@@ -349,6 +350,9 @@ class FramePoseSource(FrameFiles):
             raise self.error(name, 'img_shape', fault[0], 'height and width, which are swapped')
         if fault:
             self.note(name, 'poses or joints are far outside of the image; is its size right?')
+        posture = find_posture(*convert(keypoint, score, self.to_layout.name))
+        if posture and posture[1]:
+            self.note(name, 'heads are below feet in most poses; y is expected to point down')
         return video._replace(keypoint=keypoint, score=score, img_shape=size)
 
     def _counted(self, name, video) -> FramePoses:

@@ -8,6 +8,7 @@ from mofm.annotations.values import find_coordinates, find_size_fault
 from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
 
 from .joint_order import other_layouts
+from .posture import find_posture
 
 # Poses that are looked at in a file, and frames of a clip.
 _POSES, _FEWEST, _MOST = 4000, 4, 400
@@ -117,7 +118,16 @@ class Plausibility:
             image += f'; poses outside in {self.outside} of {self.clips} clips'
         if self.swapped:
             image += f'; warning: {self.swapped} clips fit if height and width are swapped'
-        return [f'units    {units}', f'image    {image}', *self._sides(keypoint, score)]
+        return [f'units    {units}', f'image    {image}', *self._upright(keypoint, score),
+                *self._sides(keypoint, score)]
+
+    def _upright(self, keypoint, score) -> list[str]:
+        """Look for people who are upside down."""
+        posture = find_posture(*convert(keypoint, score, self.layout.name))
+        if posture is None:
+            return []
+        verdict = '; warning: most have it below; y is expected to point down' * posture[1]
+        return [f'upright  {posture[0]:.0%} of the poses have the head above the feet{verdict}']
 
     def _sides(self, keypoint, score) -> list[str]:
         """Look for people seen from the front, and from the side."""

@@ -112,10 +112,17 @@ def _find_file(path: Path) -> str:
     if '.' in name:
         raise AnnotationError(f'{path}: found a point in the name of a module, expected none; '
                               'rename the file')
-    _add_folder(str(path.parent))
+    folder = path.parent
+    # modules of a package may import each other
+    while (folder / '__init__.py').is_file() and '.' not in folder.name:
+        name, folder = f'{folder.name}.{name}', folder.parent
+    _add_folder(str(folder))
     importlib.invalidate_caches()
     module = sys.modules.get(name)
-    spec = module.__spec__ if module else importlib.util.find_spec(name)
+    try:
+        spec = module.__spec__ if module else importlib.util.find_spec(name)
+    except (Exception, SystemExit):  # of the package, which fails again when it is imported
+        return name
     if spec is None or not spec.origin or Path(spec.origin).resolve() != path.resolve():
         raise AnnotationError(f'{path}: found another module {name!r}, expected a name of its '
                               'own; rename the file')

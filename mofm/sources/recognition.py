@@ -17,6 +17,7 @@ from mofm.annotations.unpickling import RestrictedUnpickler
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe, show
 from mofm.utils.file_tree import FileTree
+from mofm.utils.files import IMAGES, VIDEOS
 from mofm.utils.limits import get_limits
 from mofm.utils.untrusted import open_zip, parse_json
 
@@ -230,10 +231,21 @@ def resolve(path: str | Path) -> Match:
             *(f'{one}' + f', e.g. {one.file}' * bool(one.file) for one in matches)]))
     found = [(f'{sample.name}: ' if sample.name else '') + sample.describe()
              for sample in files[:_SHOWN]] + ['...'] * (len(files) > _SHOWN)
-    fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
-    what = ('readers of this suffix, which may be named as source: ' if fitting else 'one of ')
     raise file_error(path, 'format', '; '.join(found) or 'no file', 'files that a reader '
-                     f'recognizes; {what}{", ".join(fitting or sorted(readers()))}')
+                     f'recognizes{_advice(files)}')
+
+
+def _advice(files: list[Sample]) -> str:
+    """Say what to do with files that no reader recognizes."""
+    if any(_is_ours(sample) for sample in files):
+        return ('; these are annotations of MoFM, which all tools take as they are, one file at '
+                'a time')
+    if any(sample.suffix in IMAGES | VIDEOS for sample in files):
+        return '; extract_poses.py estimates the poses of videos and images'
+    fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
+    if fitting:
+        return f'; readers of this suffix, which may be named as source: {", ".join(fitting)}'
+    return '; prepare.py --help and docs/sources.md list the readers' * bool(files)
 
 
 def is_annotation_file(path: str | Path) -> bool:
@@ -245,12 +257,17 @@ def is_annotation_file(path: str | Path) -> bool:
         sample, = samples(path)
     except Exception:  # an archive of another suffix, or a damaged one
         return False
-    if suffix == '.npz':
-        return 'keypoint_score' in (sample.arrays or ())
-    if any(one.source not in _SCHEMA for one in match([sample])):
+    if suffix != '.npz' and any(one.source not in _SCHEMA for one in match([sample])):
         return False
+    return suffix == '.pkl' or _is_ours(sample)
+
+
+def _is_ours(sample: Sample) -> bool:
+    """Return whether a file that no reader recognizes has annotations of our schema."""
+    if sample.suffix == '.npz':
+        return 'keypoint_score' in (sample.arrays or ())
     data = sample.json[0] if isinstance(sample.json, list) and sample.json else sample.json
-    return suffix == '.pkl' or isinstance(data, dict) and bool(_FIELDS & data.keys())
+    return sample.suffix == '.arrow' or isinstance(data, dict) and bool(_FIELDS & data.keys())
 
 
 class _Parser(ArgumentParser):

@@ -12,6 +12,7 @@ from mofm.keypoints import CameraRange, add_pose_noise
 from mofm.structures import convert
 
 from .base import Item, Source, image_size
+from .posture import other_vertical
 
 # Joints nearer to the camera, in meters, are missing.
 _NEAR = .2
@@ -23,43 +24,6 @@ _CAMERA_OPTIONS = dict(
     distance='meters to the center of the person', height='meters above it',
     yaw='degrees around it, 0 on the side of the sensor', pitch='degrees of their aim above it',
     roll='degrees about the optical axis', focal='focal length in image widths')
-
-
-# Joints of COCO-17 that are up, of which all that are known are averaged, and down, of which the
-# first pair that is.
-_HEAD, _FEET = list(range(7)), ([15, 16], [13, 14], [11, 12])
-_AXES = 'x', 'y', 'z', '-x', '-y', '-z'
-
-
-def mean_joint(joints: np.ndarray) -> np.ndarray:
-    """Average the known ones of joints (T, N, 3), NaN where there is none."""
-    known = np.isfinite(joints).all(-1, keepdims=True)
-    count = known.sum(1)
-    return np.where(count > 0, np.where(known, joints, 0).sum(1) / count.clip(1), np.nan)
-
-
-def other_vertical(joints: np.ndarray) -> str | None:
-    """Find the axis along which people stand, if y is not up.
-
-    Args:
-        joints (np.ndarray): (T, 17, 3) of COCO-17 in any unit, NaN where missing.
-
-    Returns:
-        str or None: None if heads are above feet, by half of their distance, in half of the
-        frames; else the axis for which that is true, with a sign, or '' if there is none.
-    """
-    head = mean_joint(joints[:, _HEAD])
-    feet = next((feet for feet in (mean_joint(joints[:, pair]) for pair in _FEET)
-                 if np.isfinite(feet - head).any()), head)
-    spine = head - feet
-    spine = spine[np.isfinite(spine).all(-1)]  # (T, 3)
-    length = np.linalg.norm(spine, axis=-1, keepdims=True)
-    if not (length > 0).any():
-        return None
-    steep = dict(zip(_AXES, np.concatenate(
-        [spine > length / 2, -spine > length / 2], 1).mean(0).tolist(), strict=True))
-    best = max(steep, key=lambda axis: steep[axis])
-    return None if steep['y'] >= .5 else best if steep[best] >= .5 else ''
 
 
 class Source3D(Source):

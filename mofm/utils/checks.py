@@ -38,7 +38,8 @@ def show(value: object) -> str:
     Its ``repr`` could take all memory, as nested containers may share their items, or fail.
     """
     try:
-        if isinstance(value, Exception) and all(type(arg) in _FLAT for arg in value.args):
+        if isinstance(value, SyntaxError) or isinstance(value, Exception) and all(
+                type(arg) in _FLAT for arg in value.args):
             text = str(value)
         elif isinstance(value, Exception):
             text = _short.repr(value.args)

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+#: Suffixes of files from which poses have yet to be estimated.
+VIDEOS = {'.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
+IMAGES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
+
 
 @contextmanager
 def named(path: str | Path, temporary: Path | None = None) -> Iterator[None]:

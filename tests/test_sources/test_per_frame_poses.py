@@ -505,6 +505,19 @@ def test_map_by_number_or_name_gives_coco_joints(tmp_path):
         Raw(tmp_path, joint_map=file, layout='coco17')
 
 
+@pytest.mark.parametrize('turned', [False, True])
+def test_people_upside_down_are_noted(tmp_path, turned):
+    values = people(frames=12)
+    if turned:
+        values[..., 1] = 1000 - values[..., 1]
+    (tmp_path / 'a.json').write_text('')
+    source = Given(tmp_path)
+    source.given = [video(values)]
+    list(source)
+    assert ('heads are below feet in most poses; y is expected to point down' in source.notes
+            ) == turned
+
+
 def test_degenerate_poses_have_the_usual_layout():
     for keypoint in (np.zeros((4, 17, 2)), np.ones((4, 17, 2)), np.zeros((0, 17, 2)),
                      np.eye(17)[:, :2] * np.ones((2, 17, 2)), np.full((1, 17, 2), 1e200)):

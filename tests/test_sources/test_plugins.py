@@ -91,10 +91,25 @@ def test_reader_in_a_module_of_the_current_folder_is_found(tmp_path):
     assert 'Reader of 100 % of my files.' in listed.stdout
 
 
+def test_file_of_a_package_may_import_from_it(tmp_path):
+    folder = tmp_path / 'mine_parent/mine_child'
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / '__init__.py').touch()
+    (folder.parent / 'names.py').write_text("SUFFIX = '.relative'")
+    text = READER.format(name='mine_relative').replace("'.mine'", 'SUFFIX')
+    (folder / 'reader.py').write_text(f'from ..names import SUFFIX\n{text}')
+    assert load_plugin(str(folder / 'reader.py')) == ['mine_relative']
+    assert SOURCES.get('mine_relative').suffix == '.relative'
+    (folder / 'other.py').write_text('from ..names import NOTHING')
+    with pytest.raises(AnnotationError, match="other.py: .* cannot import name 'NOTHING'"):
+        load_plugin(str(folder / 'other.py'))
+
+
 @pytest.mark.parametrize(('text', 'words'), [
     ('import nothing_of_this_name', "imported: ModuleNotFoundError: No module named .* in line 1"),
     ('\n\n1 / 0', 'imported: ZeroDivisionError: division by zero in line 3'),
-    ('class A(:', 'imported: SyntaxError'),
+    ('class A(:', r'imported: SyntaxError: invalid syntax \(broken.py, line 1\)$'),
     ('import sys\nsys.exit(3)', r'SystemExit: SystemExit\(3\) in line 2'),
     ('x = 1', "found no reader, expected a class with @SOURCES.register_module"),
     (READER.format(name='alphapose'), 'imported: KeyError: .*alphapose is already registered')])

@@ -14,6 +14,7 @@ from mofm.sources.data_sets.pyskl import PYSKL, PYSKL3D, Kinetics, decompress
 from mofm.structures import convert
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.ntu import kinect_body
+from tests.test_sources.native_files.pose_detectors import people
 from tests.test_sources.native_files.pyskl import (
     KineticsFolder,
     annotation,
@@ -35,6 +36,36 @@ def without(values, *fields):
 
 
 # --------------------------------------------------------------------------------------------- 2D
+def test_pyskl_keeps_what_the_schema_has(tmp_path):
+    known = dict(clip='video', track_id=np.array([4, 9]), frame_inds=np.array([0, 2, 5, 6]),
+                 frame_label=np.array([0, 1, 1, 0]), segments=np.array([[3, 2, 5]]), fps=25.,
+                 box=np.full((2, 4, 4), 7, np.float32))
+    (item, ), problems = read(tmp_path, pyskl([annotation('a', **known, other='x')]))
+    assert not problems
+    assert 'other' not in item[0]
+    for field, value in known.items():
+        np.testing.assert_equal(item[0][field], value)
+    joints, problems = read(tmp_path, pyskl([annotation_3d('a', **known)]), PYSKL3D)
+    np.testing.assert_equal(joints[0][0]['frame_inds'], known['frame_inds'])
+    assert 'box' not in joints[0][0]
+    items, (problem, ) = read(tmp_path, pyskl([
+        annotation('a', frame_inds=np.arange(3)), annotation('b')]))
+    assert [ann['frame_dir'] for ann, _ in items] == ['b']
+    assert 'frame_inds: found shape (3,), expected (4,)' in str(problem)
+
+
+def test_pyskl_notes_an_order_of_joints_whose_bones_fit_better(tmp_path):
+    coco, score = people(30, 1)[..., :2], np.ones((1, 30, 17))
+    for layout, noted in (('coco17', []), ('h36m17', ['h36m17'])):
+        joints = convert(coco.transpose(1, 0, 2, 3), score, 'coco17', layout)[0]
+        ann = annotation('a') | dict(keypoint=joints, keypoint_score=score, total_frames=30)
+        (tmp_path / 'a.pkl').write_bytes(pyskl([ann]))
+        source = PYSKL(tmp_path / 'a.pkl')
+        list(source)
+        assert [note.rpartition('order of ')[2] for note in source.notes] == [
+            f'{name} (--layout)' for name in noted]
+
+
 def test_pyskl_keeps_splits_of_the_file(tmp_path):
     names = ['xsub_train', 'xview_val', 'val', 'train1']
     content = pyskl([annotation(n, i) for i, n in enumerate('abcd')],

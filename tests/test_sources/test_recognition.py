@@ -17,19 +17,33 @@ from tests.test_sources.native_files import SAMPLES, mocap, ntu, pose_detectors,
 # Readers of the same files, among which the user chooses.
 _SAME = ({'ntu60_2d', 'ntu60_3d', 'ntu120_2d', 'ntu120_3d'}, {'utkinect', 'utkinect_untrimmed'},
          {'pheva', 'poselift'})
+# Readers of a file alone where others than those of the folder fit.
+_ALONE = dict(humanml3d=['joints_npz'], tsu=['charades', 'tsu'])
 
 
 def sources(path):
     return [match.source for match in recognize(path)]
 
 
+def archive(path, files):
+    with zipfile.ZipFile(path, 'w') as out:
+        for name, content in files.items():
+            out.writestr(name, content)
+    return path
+
+
 @pytest.mark.parametrize('name', sorted(SAMPLES))
 def test_sample_of_every_reader_is_recognized_as_it_alone(name, tmp_path):
     reader, files, _ = SAMPLES[name]
     expected = {source for source, one in SOURCES.module_dict.items() if issubclass(reader, one)}
-    found = set(sources(write(tmp_path / 'native', files)))
-    assert found & expected, f'{name}: {found}'
-    assert len(found) == 1 or any(found <= same for same in _SAME), f'{name}: {found}'
+    found = sources(write(tmp_path / 'native', files))
+    assert expected & {*found}, f'{name}: {found}'
+    assert len(found) == 1 or any({*found} <= same for same in _SAME), f'{name}: {found}'
+    assert sources(archive(tmp_path / 'native.zip', files)) == found
+    # files that say something about those of poses are of no kind
+    alone = [kind for kind in (sources(tmp_path / 'native' / file) for file in files) if kind]
+    assert alone
+    assert all(kind in (found, _ALONE.get(name)) for kind in alone), f'{name}: {alone}'
 
 
 def test_archives_and_compressed_files_are_recognized_by_content(tmp_path):

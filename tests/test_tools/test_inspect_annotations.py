@@ -44,8 +44,8 @@ def inspected(tmp_path, *anns, metainfo=None, args=()):
     assert 'Traceback' not in done.stderr, done.stderr
     found = {}
     for line in done.stdout.splitlines():
-        for name in ('layout  ', 'units   ', 'image   ', 'rate    ', 'left and right, front',
-                     'left and right'):
+        for name in ('layout  ', 'units   ', 'image   ', 'upright ', 'rate    ',
+                     'left and right, front', 'left and right'):
             if line.startswith(name):
                 found.setdefault(name.strip(), line.removeprefix(name).strip())
     return done, found
@@ -160,6 +160,15 @@ def test_inspect_says_what_normalized_coordinates_are(tmp_path, signed, words):
 def test_inspect_says_that_height_and_width_are_swapped(tmp_path):
     _, found = inspected(tmp_path, front_clip(img_shape=(960, 540)))
     assert found['image'].endswith('warning: 1 clips fit if height and width are swapped')
+
+
+def test_inspect_warns_of_people_who_are_upside_down(tmp_path):
+    _, found = inspected(tmp_path, front_clip())
+    assert found['upright'] == '100% of the poses have the head above the feet'
+    turned = front_clip()['keypoint'] * [1, -1] + [0, 540]
+    _, found = inspected(tmp_path, front_clip(keypoint=turned))
+    assert found['upright'] == ('0% of the poses have the head above the feet; warning: most have '
+                                'it below; y is expected to point down')
 
 
 def test_inspect_warns_of_swapped_sides(tmp_path):

@@ -59,7 +59,13 @@ def test_auto_lists_files_of_several_kinds(tmp_path):
 
 @pytest.mark.parametrize(('name', 'content', 'words'), [
     ('a.json', json.dumps(dict(foo=1, bar=2)), "a JSON object with ['foo', 'bar'], expected"),
-    ('a.xyz', 'x;y\n1;2\n', "text 'x;y', expected files that a reader recognizes; one of "),
+    ('a.xyz', 'x;y\n1;2\n', "text 'x;y', expected files that a reader recognizes; prepare.py "
+     '--help and docs/sources.md list the readers\n'),
+    ('a.png', '\x89PNG', 'extract_poses.py estimates the poses of videos and images\n'),
+    ('walk.MP4', '\0\0', 'extract_poses.py estimates the poses of videos and images\n'),
+    ('a.json', '{"split": {}, "annotations": []}', 'these are annotations of MoFM, which all '
+     'tools take as they are'),
+    ('a.arrow', 'ARROW1', 'these are annotations of MoFM, which all tools take as they are'),
     ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
      'suffix, which may be named as source: bvh'),
     ('b.json', None, 'no such file')])
@@ -69,3 +75,21 @@ def test_auto_says_what_a_foreign_file_is(name, content, words, tmp_path):
     done = prepare('auto', tmp_path / name, tmp_path / 'out.pkl')
     assert done.returncode == 1
     assert words in done.stderr
+    assert done.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(('words', 'expected'), [
+    (('opnpose', '.', 'a.pkl'), "opnpose: found neither a source nor a file or folder, expected "
+     'openpose or anipose or alphapose; --help lists the sources'),
+    (('no/such/folder', 'a.pkl'), 'no/such/folder: found neither a source nor a file or folder, '
+     'expected auto; --help lists the sources')])
+def test_source_or_path_with_a_typing_error_is_named(words, expected):
+    done = prepare(*words)
+    assert done.returncode == 1
+    assert done.stderr == f'error: {expected}\n'
+
+
+def test_empty_folder_has_no_file(tmp_path):
+    done = prepare('auto', tmp_path, tmp_path / 'a.pkl')
+    assert done.stderr == (f'error: {tmp_path}: format: found no file, expected files that a '
+                           'reader recognizes\n')

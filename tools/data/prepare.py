@@ -12,6 +12,7 @@ After an interruption the same command resumes.
 from mofm.utils.tool import run_tool
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,8 +29,12 @@ _FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 def resolve_auto(argv):
     """Replace the source `auto`, or none before an existing path, by the one that fits."""
     first = argv[0] if argv else '--help'
-    if first != 'auto' and (first in readers(first) or not Path(first).exists()):
+    if first.startswith('-') or first in readers(first):
         return argv
+    if first != 'auto' and not Path(first).exists():
+        near = get_close_matches(first, [*readers(), 'auto'])
+        raise AnnotationError(f'{first}: found neither a source nor a file or folder, expected '
+                              f'{" or ".join(near) or "auto"}; --help lists the sources')
     rest = argv[first == 'auto':]
     path = next((arg for arg in rest if not arg.startswith('-')), None)
     if path is None:

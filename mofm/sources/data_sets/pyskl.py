@@ -22,12 +22,17 @@ from mofm.utils.checks import describe, show, typed
 from mofm.utils.file_tree import FileTree
 
 from ..base import Item, Source, is_inside
+from ..joint_order import other_layouts
 from ..recognition import Sample
 from ..source_3d import FARTHEST, Source3D
 
 # Scores of HRNet are slightly outside [0, 1]; values beyond these limits are no such scores.
 _SCORES = (-.5, 1.5)
 _MAX_FRAMES = 10**5  # the clips have 300
+# Frames of an annotation whose bones are measured.
+_LOOKED = 16
+# Optional fields of the schema, which :func:`mofm.annotations.validate` checks.
+_KEPT = 'clip', 'track_id', 'frame_inds', 'frame_label', 'segments', 'fps'
 _BOX_THRESHOLDS = (.5, .6, .7, .8, .9)
 
 
@@ -64,7 +69,8 @@ class _Fields:
         return int(value)
 
     def header(self, key: str) -> dict:
-        return dict(frame_dir=self.name(key), label=self.integer('label', self.get('label'), 0))
+        header = dict(frame_dir=self.name(key), label=self.integer('label', self.get('label'), 0))
+        return header | {field: self.values[field] for field in _KEPT if field in self.values}
 
     def img_shape(self) -> tuple[int, int]:
         field = 'original_shape' if 'img_shape' not in self.values else 'img_shape'
@@ -228,9 +234,23 @@ class PYSKL(_Pickles, Source):
         num_joints = LAYOUTS[self.layout].num_joints
         keypoint = fields.array('keypoint', (None, None, num_joints, 2))
         score = fields.array('keypoint_score', keypoint.shape[:3])
+        self._check_layout(fields.file, keypoint, score)
         yield dict(
-            header, img_shape=fields.img_shape(), total_frames=fields.total_frames(keypoint),
+            header, **{'box': fields.values['box']} if 'box' in fields.values else {},
+            img_shape=fields.img_shape(), total_frames=fields.total_frames(keypoint),
             **fields.pose(keypoint, score, self.layout)), splits
+
+    def _check_layout(self, name: str, keypoint: np.ndarray, score: np.ndarray):
+        """Note another layout whose bones have the proportions of humans."""
+        every = -(-keypoint.shape[1] // _LOOKED) or 1
+        keypoint, score = (part[:1, ::every].reshape(-1, *part.shape[2:]).astype(np.float64)
+                           for part in (keypoint, score))
+        known = ~(np.isnan(keypoint).any(-1) | np.isnan(score))
+        kind, others = other_layouts(np.where(known[..., None], keypoint, 0),
+                                     np.where(known, score, 0), self.layout)
+        if kind == 'better':
+            self.note(name, f'the joints are read as {self.layout}, but their bones have the '
+                      f'proportions of humans in the order of {" or ".join(others)} (--layout)')
 
 
 @SOURCES.register_module('pyskl_3d')
