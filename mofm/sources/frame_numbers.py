@@ -14,7 +14,8 @@ _MANY = 8
 # Least share of the distances that are one step: other numbers only happen to have a divisor.
 _SINGLE, _SINGLE_ROUNDED = 1 / 3, 1 / 2
 
-_NUMBER = r'([0-9]+(?:\.[0-9]+)?)'
+# A number, maybe with decimals; cam01.0031 has two.
+_NUMBER = r'((?<![A-Za-z])[0-9]+\.[0-9]+|(?!0[0-9])[0-9]+\.[0-9]+|[0-9]+)'
 # Digits of numbers of frames that are filled with zeros.
 _PADDED = 4
 # Numbers of seconds since 1970, and of smaller units.
@@ -23,6 +24,9 @@ _START = datetime(1970, 1, 1)
 # Year, month, day, hour, minute, second and its fraction, with one kind of separator or none.
 _TIME = re.compile(r'(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})[T_ .-]*([0-9]{2})'
                    r'([-_:.hH]?)([0-9]{2})[-_:.mM]?([0-9]{2})(\.[0-9]+)?(?![0-9])')
+
+# In exports of Roboflow.
+_ADDED = re.compile(r'\.rf\.[0-9a-zA-Z]{20,}$')
 
 
 def find_step(numbers: np.ndarray) -> tuple[np.ndarray, float] | None:
@@ -69,7 +73,7 @@ def split_numbers(names: Sequence[str]) -> list[tuple[str, str] | None]:
         list[tuple[str, str] or None]: What is before and after it, e.g. ``walk_`` and '', the same
         for all frames of a video; None without a number.
     """
-    parts = [re.split(_NUMBER, _in_seconds(name)) for name in names]
+    parts = [re.split(_NUMBER, _plain(name)) for name in names]
     alike: dict[tuple, list] = {}
     for part in parts:
         alike.setdefault(tuple(part[::2]), []).append(part[1::2])
@@ -109,7 +113,7 @@ def frame_numbers(names: Sequence[str],
         i.e. dates and times, decimals and numbers of more than 9 digits, are it if they have a
         step (:func:`find_step`), from the first one. Otherwise the index in natural order.
     """
-    numbers = _varying([_in_seconds(name) for name in names])
+    numbers = _varying([_plain(name) for name in names])
     if numbers is None or len(np.unique(numbers)) < len(names):
         if note and len(names) > 1:
             note('names of images differ in more than a number of the frame, or have time stamps '
@@ -119,8 +123,8 @@ def frame_numbers(names: Sequence[str],
     return numbers
 
 
-def _in_seconds(name: str) -> str:
-    """Replace a date and time in a name by seconds."""
+def _plain(name: str) -> str:
+    """Replace a date and time in a name by seconds, and drop what Roboflow adds."""
     def seconds(match):
         year, _, month, day, hour, _, minute, second, fraction = match.groups()
         try:
@@ -129,7 +133,7 @@ def _in_seconds(name: str) -> str:
             return match[0]
         return f'{(time - _START) // timedelta(seconds=1)}{fraction or ""}'
 
-    return _TIME.sub(seconds, name)
+    return _TIME.sub(seconds, _ADDED.sub('', name))
 
 
 def _varying(names) -> np.ndarray | None:

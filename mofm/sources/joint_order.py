@@ -96,7 +96,31 @@ def named_order(names: Sequence[str]) -> dict[int, list[int]] | None:
         :func:`mofm.sources.joint_maps.find_joints` returns them; None if the file has less than
         half of them.
     """
-    found, coco = [_plain(name) for name in names], LAYOUTS['coco17'].joints
+    return _order([_plain(name) for name in names])
+
+
+def named_bones(names: Sequence[str]) -> dict[int, list[int]] | None:
+    """Find the joints of COCO-17 by the names of the bones that begin there.
+
+    Args:
+        names (Sequence[str]): E.g. ``upper_arm.L``, ``LeftUpArm`` or ``l_thigh``; the head is the
+            nose, and the end of the forearm the wrist.
+
+    Returns:
+        dict[int, list[int]] or None: See :func:`named_order`; None if arms or legs lack a bone.
+    """
+    found = []
+    for name in map(_plain, names):
+        side, _, bone = name.partition('_')
+        joint = _BONES_OF.get(bone.replace('_', ''))
+        found.append(f'{side}_{joint}' if joint and side in _SIDES.values() else
+                     'nose' if name == 'head' else '')
+    order = _order(found) or {}
+    return order if {*range(5, 9), *range(11, 17)} <= order.keys() else None
+
+
+def _order(found: Sequence[str]) -> dict[int, list[int]] | None:
+    coco = LAYOUTS['coco17'].joints
     places = {i: [found.index(joint)] for i, joint in enumerate(coco) if found.count(joint) == 1}
     return places if len(places) > len(coco) / 2 else None
 
@@ -113,3 +137,8 @@ def _plain(name: str) -> str:
 
 _PARTS = '(?:shoulder|elbow|wrist|hip|knee|ankle|eye|ear)'
 _SIDES = dict(l='left', r='right', lft='left', rgt='right')
+# Joints at the upper end of bones, by their usual names.
+_BONES_OF = dict(upperarm='shoulder', uparm='shoulder', shldr='shoulder', forearm='elbow',
+                 lowerarm='elbow', lowarm='elbow', hand='wrist', forearmend='wrist',
+                 thigh='hip', upperleg='hip', upleg='hip', shin='knee', calf='knee',
+                 lowerleg='knee', lowleg='knee', foot='ankle')

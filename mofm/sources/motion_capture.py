@@ -7,10 +7,11 @@ import numpy as np
 
 from mofm.annotations.schema import MAX_FPS
 from mofm.structures import LAYOUTS, convert
+from mofm.utils.checks import show
 
 from .base import Item
 from .joint_maps import JointMap, find_joints, fitting_maps, load_map, short_names
-from .joint_order import named_order
+from .joint_order import named_bones, named_order
 from .posture import mean_joint, other_vertical
 from .source_3d import Source3D
 
@@ -271,18 +272,20 @@ class MotionCapture(Source3D):
                 out[:, joint] = joints[:, index].astype(np.float64).mean(1)
         return out
 
-
     def _find_by_names(self, name, names) -> dict[int, list[int]]:
         """Find the joints of COCO-17 by a map of the package, or by names such as LWrist."""
         maps = fitting_maps(names)
         if len(maps) == 1:
             self.note(name, f'the names of the joints are those of --map {maps[0]}')
             return find_joints(load_map(maps[0]), names, len(names))
-        places = named_order(short_names(names))
+        names = short_names(names)
+        places = named_order(names) or named_bones(names)
         if maps or places is None:
             raise ValueError(f'--map, because {maps} fit' if maps else
                              '--map, because no map of the package fits')
-        self.note(name, 'the joints are found by their names (--map for others)')
+        lacks = [joint for i, joint in enumerate(_COCO) if i >= _SHOULDERS[0] and i not in places]
+        self.note(name, 'the joints are found by their names (--map for others)'
+                  + (f', without {show(lacks)}' if lacks else ''))
         return places
 
 

@@ -10,6 +10,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources import SLEAP, Anipose, DeepLabCut, LightningPose
 from mofm.sources.joint_order import named_order
+from mofm.sources.recognition import recognize
 from mofm.utils.hdf5 import HDF5File
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.behavior import (
@@ -243,12 +244,15 @@ def test_bad_table_is_skipped_with_its_reason(tmp_path, name):
 
 
 # ------------------------------------------------------------------------------------------ 3D
-@pytest.mark.parametrize('form', ['anipose', 'deeplabcut'])
+@pytest.mark.parametrize('form', ['anipose', 'deeplabcut', 'deeplabcut_h5'])
 def test_triangulated_joints_are_in_meters_with_y_up(tmp_path, form):
     joints = walk(5)
-    content = anipose(joints) if form == 'anipose' else csv(joints[:, None],
-                                                            coords=('x', 'y', 'z'))
-    source = Anipose(write(tmp_path, {'walk.csv': content}), strict=True, keep_3d=True)
+    coords = dict(coords=('x', 'y', 'z'))
+    files = {'walk.csv': anipose(joints) if form == 'anipose' else csv(joints[:, None], **coords)}
+    if form == 'deeplabcut_h5':
+        files = {'walk.h5': pandas_h5(joints[:, None], **coords)}
+    assert [match.source for match in recognize(write(tmp_path, files))] == ['anipose']
+    source = Anipose(tmp_path, strict=True, keep_3d=True)
     (ann, _), = source
     assert ann['frame_dir'] == 'walk'
     expected = BODY[PLACES] + np.arange(5)[:, None, None] * [0, .02, 0]

@@ -236,8 +236,26 @@ def test_bvh_map_is_chosen_by_names(tmp_path):
     ann, notes = noted(tmp_path, bvh(), None)
     np.testing.assert_array_equal(ann['joints'], read(tmp_path, bvh(), 'cmu'))
     assert '--map cmu' in notes
-    with pytest.raises(AnnotationError, match="Thigh.*--map, because no map"):
-        noted(tmp_path, bvh().replace(b'UpLeg', b'Thigh'), None)
+    with pytest.raises(AnnotationError, match="LeftBone.*--map, because no map"):
+        noted(tmp_path, bvh().replace(b'UpLeg', b'Bone'), None)
+
+
+@pytest.mark.parametrize('names', [
+    'upper_arm.{0} forearm.{0} hand.{0} thigh.{0} shin.{0} foot.{0}',  # Blender
+    '{1}UpArm {1}LowArm {1}Hand {1}UpLeg {1}LowLeg {1}Foot'])
+def test_bvh_names_of_bones_are_known_if_arms_and_legs_are_whole(tmp_path, names):
+    content = bvh().replace(b'LeftShoulder', b'shoulder.L')  # the collar bone of Blender
+    for side in ('Left', 'Right'):
+        new = names.format(side[0], side).split()
+        for bone, name in zip(('Arm', 'ForeArm', 'Hand', 'UpLeg', 'Leg', 'Foot'), new,
+                              strict=True):
+            content = re.sub(rf'(?<=JOINT ){side}{bone}\b'.encode(), name.encode(), content)
+    ann, notes = noted(tmp_path, content, None)
+    np.testing.assert_array_equal(ann['joints'][:, 5:], read(tmp_path, bvh())[:, 5:])
+    assert 'found by their names' in notes
+    knee = names.format('L', 'Left').split()[4].encode()
+    with pytest.raises(AnnotationError, match='no map'):
+        noted(tmp_path, content.replace(b'JOINT ' + knee, b'JOINT other'), None)
 
 
 def test_bvh_other_bytes_and_signs_are_read(tmp_path):

@@ -64,6 +64,28 @@ def test_coco_images_of_folders_and_numbered_names_are_videos(tmp_path):
                                   values[4:, :, 5, 0].T.astype(np.float16))
 
 
+@pytest.mark.parametrize('names', [
+    [f'walk_mp4-{i}_jpg.rf.{"%032x" % (7919**9 * (i + 1))}.jpg' for i in (3, 4, 5, 6, 7, 9)],
+    [f'{word}{i}.jpg' for i, word in zip((3, 4, 5, 6, 7, 9), 'abcdef', strict=True)]])
+def test_coco_images_with_a_hash_or_other_names_each_are_one_video(tmp_path, names):
+    """As Roboflow exports them; or a word of its own for every image."""
+    data = dict(coco(people()), images=coco_images(6, name=names.__getitem__))
+    anns, _ = read(tmp_path, data, max_gap=0)
+    assert [ann['total_frames'] for ann in anns] == [6]
+    assert names[0][0] == 'a' or anns[0]['frame_inds'].tolist() == [3, 4, 5, 6, 7, 9]
+
+
+def test_coco_ids_of_images_may_be_texts_of_their_numbers(tmp_path):
+    data = coco(people())
+    plain, _ = read(tmp_path, data, tracks=True)
+    for pose in data['annotations']:
+        pose['image_id'] = str(pose['image_id'])
+    anns, _ = read(tmp_path, data, tracks=True)
+    assert [ann['frame_dir'] for ann in anns] == ['walk/5', 'walk/6']
+    for ann, other in zip(anns, plain, strict=True):
+        np.testing.assert_array_equal(ann['keypoint'], other['keypoint'])
+
+
 def test_coco_absolute_paths_of_images_name_videos(tmp_path):
     names = ['/data/one/7.png', '/data/one/8.png', 'C:\\clips\\two\\1.png',
              'C:\\clips\\two\\2.png', '../three/5.png', '../three/6.png']

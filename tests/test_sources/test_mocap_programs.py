@@ -92,6 +92,21 @@ def test_trc_and_bvh_of_this_package_are_read_by_the_names_of_their_joints(tmp_p
     assert (ann['fps'], bone['fps']) == (50, 50)
 
 
+@pytest.mark.parametrize(('old', 'new', 'words'), [
+    ((b'\t', b','), (), ["separated by ','"]), ((b'\t', b';'), (), ["separated by ';'"]),
+    ((b'.', b','), (b'walk,trc', b'walk.trc'), ['decimal points']),
+    ((b'.', b','), (b'\t', b';'), ["separated by ';'", 'decimal points'])])
+def test_trc_of_a_spreadsheet_is_read(tmp_path, old, new, words):
+    """Commas or semicolons between cells, decimal commas, and a marker without cells."""
+    values = markers()
+    values[2, 3] = np.nan
+    plain = joints_of(TRC, tmp_path / 'a.trc', trc(values))
+    content = trc(values).replace(*old)
+    (ann, ), notes = read(TRC, tmp_path / 'a.trc', content.replace(*new) if new else content)
+    np.testing.assert_array_equal(ann['joints'], plain)
+    assert all(word in notes for word in words)
+
+
 def test_trc_frame_rate_is_that_of_the_head_or_of_the_seconds(tmp_path):
     for content, kwargs, fps in ((trc(rate='120'), {}, 120), (trc(rate='x'), {}, 60),
                                  (trc(rate='x'), dict(fps=25), 25)):
@@ -275,6 +290,30 @@ def test_c3d_more_than_255_labels_are_read(tmp_path):
     values = np.concatenate([np.zeros((5, 300, 3)), plug_in_gait()], 1)
     joints = joints_of(C3D, tmp_path / 'a.c3d', c3d(values, labels))
     np.testing.assert_allclose(joints, expected_of_markers(), atol=1e-4, equal_nan=True)
+
+
+def test_c3d_persons_with_the_same_labels_are_recordings(tmp_path):
+    """Each with its joints; an object and points without a name are passed over."""
+    body = plug_in_gait()
+    labels = [*(f'A:{label}' for label in LABELS), *(f'B:{label}' for label in LABELS),
+              'Stick:LKNE', '*201', '*202']
+    values = np.concatenate([body, body + [500, 0, 0], np.ones((5, 3, 3))], 1)
+    anns, notes = read(C3D, tmp_path / 'a.c3d', c3d(values, labels))
+    assert [ann['frame_dir'] for ann in anns] == ['a/0', 'a/1']
+    alone = joints_of(C3D, tmp_path / 'a.c3d', c3d(body, LABELS))
+    np.testing.assert_allclose(anns[0]['joints'], alone, atol=1e-6)
+    np.testing.assert_allclose(anns[1]['joints'], alone + [.5, 0, 0], atol=1e-6)
+    assert 'markers of no person' in notes
+
+
+def test_c3d_of_legs_only_is_read(tmp_path):
+    """As gait laboratories record them, with angles of the model as further points."""
+    index = [i for i, label in enumerate(LABELS) if label[1:] in ('ASI', 'PSI', 'KNE', 'ANK')]
+    labels = [*(LABELS[i] for i in index), 'LKneeAngles', 'RHipAngles']
+    values = np.concatenate([plug_in_gait()[:, index], np.full((5, 2, 3), 40.)], 1)
+    joints = joints_of(C3D, tmp_path / 'a.c3d', c3d(values, labels))
+    np.testing.assert_allclose(joints[:, 11:], walk(5, 'coco17')[:, 11:], atol=1e-6)
+    assert np.isnan(joints[:, :11]).all()
 
 
 def test_c3d_marker_at_the_origin_is_missing(tmp_path):

@@ -88,6 +88,19 @@ def test_openpose_groups_files_by_folder_and_name(tmp_path):
     np.testing.assert_equal(packed, read(root))
 
 
+def test_openpose_numbers_after_a_point_are_frames_of_two_cameras(tmp_path):
+    """As Pose2Sim names them, in one folder; 01.0003 is no decimal."""
+    values = people(frames=3, persons=1, joints=25)
+    files = {f'cam{camera:02d}.{t:04d}.json': content for camera in (1, 2)
+             for t, content in enumerate(openpose(values + camera).values())}
+    anns = read(write(tmp_path, files))
+    assert [(ann['frame_dir'], ann['total_frames']) for ann in anns] == [
+        ('cam01', 3), ('cam02', 3)]
+    for camera, ann in enumerate(anns, 1):
+        np.testing.assert_array_equal(ann['keypoint'][0, :, 0],
+                                      (values + camera)[:, 0, 0, :2].astype(np.float16))
+
+
 def test_openpose_reads_one_file_at_a_time(tmp_path, monkeypatch):
     write(tmp_path, openpose(people(frames=4, joints=25)))
     source, order = OpenPose(tmp_path), []

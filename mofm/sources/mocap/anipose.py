@@ -7,12 +7,17 @@ import numpy as np
 
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe
+from mofm.utils.hdf5 import require_h5py
 
 from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map
-from ..joint_order import named_order
 from ..motion_capture import MotionCapture
-from ..pose_programs.behavior import read_csv, read_rows
+from ..pose_programs.behavior import (
+    is_hdf5_table,
+    read_rows,
+    read_table,
+    without_copies,
+)
 from ..recognition import Sample
 
 # Most frames without a row in it, per row.
@@ -23,10 +28,10 @@ _MISSING = 10
 class Anipose(MotionCapture):
     """Reader of ``.csv`` files with columns ``JOINT_x``, ``JOINT_y`` and ``JOINT_z``.
 
-    3D tables of DeepLabCut are read, too. A file is a recording of one person. Joints of COCO-17
-    are found by their names. Anipose's ``JOINT_error``, ``JOINT_ncams``, ``JOINT_score``, ``M_00``
-    ... and ``center_0`` ... are passed over, and ``fnum`` is the frame: those without a row have
-    no joints.
+    3D tables of DeepLabCut are read, too, also ``.h5``. A file is a recording of one person.
+    Joints of COCO-17 are found by their names. Anipose's ``JOINT_error``, ``JOINT_ncams``,
+    ``JOINT_score``, ``M_00`` ... and ``center_0`` ... are passed over, and ``fnum`` is the frame:
+    those without a row have no joints.
 
     Args:
         path (str or Path): A folder, an archive, or one file.
@@ -38,7 +43,8 @@ class Anipose(MotionCapture):
         AnnotationError: If the path has no such files or the map cannot be read.
     """
 
-    suffix = '.csv'
+    suffix = '.csv', '.h5'
+    max_size = 2**29
     default_unit = .001
     default_up = 'z'
 
@@ -55,6 +61,8 @@ class Anipose(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
+        if is_hdf5_table(sample, 3):
+            return 'an HDF5 table of pandas with bodyparts and z'
         lines = sample.head.removeprefix(b'\xef\xbb\xbf').splitlines()[:4]
         cells = lines[0].split(b',')
         if {b'fnum', b'center_0', b'M_00'} <= set(cells):
@@ -64,17 +72,19 @@ class Anipose(MotionCapture):
             return "a table with a header 'scorer', 'bodyparts' and 'coords' with z"
         return None
 
+    def find(self) -> list[str]:
+        """List the tables, of a recording once."""
+        files = without_copies(self, super().find())
+        if any(self.tree.filename(file).lower().endswith('.h5') for file in files):
+            require_h5py()
+        return files
+
     def recordings(self, name: str, content: bytes) -> Iterable[Item]:
         """See :meth:`Source3D.recordings`."""
-        is_dlc = content.removeprefix(b'\xef\xbb\xbf')[:7].lower() == b'scorer,'
+        is_dlc = content.startswith(b'\x89HDF') or (
+            content.removeprefix(b'\xef\xbb\xbf')[:6].lower() == b'scorer')
         names, frame, joints = (self._read_dlc if is_dlc else self._read)(name, content)
-        order = named_order(names) if self.joint_map is None else None
-        if order is None:
-            joints = self.to_coco(name, 'columns', joints, names, self.joint_map)
-        else:
-            coco = np.full((len(joints), 17, 3), np.nan)
-            coco[:, list(order)] = joints[:, [place for place, in order.values()]]
-            joints = coco
+        joints = self.to_coco(name, 'columns', joints, names, self.joint_map)
         yield from self.person(name, 'columns', self.stem(name),
                                self._every_frame(name, frame, joints))
 
@@ -101,7 +111,7 @@ class Anipose(MotionCapture):
 
     def _read_dlc(self, name, content):
         """Return names of joints, frames (T,) and joints (T, J, 3) of a table of DeepLabCut."""
-        columns, rows, values = read_csv(self, name, content)
+        columns, rows, values = read_table(self, name, content)
         places = {(joint, coord.lower()): i for i, (_, joint, coord) in enumerate(columns)}
         names = list(dict.fromkeys(joint for _, joint, _ in columns))
         if len(places) < len(columns) or not all(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 
@@ -23,10 +24,11 @@ _UNITS = {'mm': .001, 'cm': .01, 'dm': .1, 'm': 1, 'in': .0254, 'inch': .0254, '
 
 @SOURCES.register_module('c3d')
 class C3D(MotionCapture):
-    """Reader of ``.c3d`` files, one recording each.
+    """Reader of ``.c3d`` files, one recording each, or one for each person.
 
-    Markers with a residual of -1, NaN or at the origin are missing. Unit, frame rate and vertical
-    axis are those of ``POINT:UNITS``, ``POINT:RATE`` and ``POINT:Y_SCREEN``, if the file has them.
+    Persons have the same labels after different prefixes, ``A:LASI`` and ``B:LASI``. Markers with
+    a residual of -1, NaN or at the origin are missing. Unit, frame rate and vertical axis are
+    those of ``POINT:UNITS``, ``POINT:RATE`` and ``POINT:Y_SCREEN``, if the file has them.
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
@@ -62,8 +64,6 @@ class C3D(MotionCapture):
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""
-        if self.listed(self.stem(name)) is None:
-            return
         try:
             with warnings.catch_warnings(), np.errstate(all='ignore'):
                 warnings.simplefilter('ignore')  # those of the package about damaged files
@@ -78,12 +78,33 @@ class C3D(MotionCapture):
         joints = points[..., :3].astype(np.float64)  # (T, J, 3)
         lost = (points[..., 3] < 0) | ~np.isfinite(joints).all(-1) | (joints == 0).all(-1)
         joints[lost] = np.nan
-        joints = self.to_coco(name, 'POINT:LABELS', joints, labels[:joints.shape[1]],
-                              self.joint_map)
         axis = screen.lower().removeprefix('+')
-        yield from self.person(
-            name, 'POINT', self.stem(name), joints, rate,
-            unit=_UNITS.get(unit.lower()), up=axis if axis.lstrip('-') in tuple('xyz') else None)
+        told = dict(unit=_UNITS.get(unit.lower()),
+                    up=axis if axis.lstrip('-') in tuple('xyz') else None)
+        persons = self._persons(name, joints, labels[:joints.shape[1]])
+        for i, person in enumerate(persons):
+            title = self.stem(name) if len(persons) == 1 else f'{self.stem(name)}/{i}'
+            yield from self.person(name, 'POINT', title, person, rate, **told)
+
+    def _persons(self, name, joints, labels) -> list[np.ndarray]:
+        """Return the joints (T, 17, 3) of each person."""
+        parts = [label.rpartition(':') for label in labels]
+        markers = [marker for *_, marker in parts if not marker.startswith('*')]
+        if len(set(markers)) == len(markers):
+            return [self.to_coco(name, 'POINT:LABELS', joints, labels, self.joint_map)]
+        persons, errors = [], []
+        for subject in dict.fromkeys(prefix for prefix, *_ in parts):
+            index = [i for i, (prefix, *_) in enumerate(parts) if prefix == subject]
+            try:
+                persons.append(self.to_coco(name, 'POINT:LABELS', joints[:, index],
+                                            [labels[i] for i in index], self.joint_map))
+            except AnnotationError as error:
+                errors.append(error)
+        if not persons:
+            raise errors[0]
+        if errors:
+            self.note(name, 'markers of no person, e.g. of an object, are passed over')
+        return persons
 
 
 def _import_c3d():

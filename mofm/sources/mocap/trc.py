@@ -1,7 +1,8 @@
 """Markers in TRC files of OpenSim, Pose2Sim, OpenCap and Motion Analysis.
 
-Five or six lines of head, with the names of the markers in the fourth one, then rows of tabs:
-number, seconds, and x, y, z of each marker. A marker that was not seen has blank cells.
+Five or six lines of head, with the names of the markers in the fourth one, then rows: number,
+seconds, and x, y, z of each marker. Cells are separated by tabs, in files that went through a
+spreadsheet by commas or semicolons. A marker that was not seen has blank cells.
 """
 import re
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class TRC(MotionCapture):
         """See :meth:`Source3D.recordings`."""
         if self.listed(self.stem(name)) is None:
             return
-        lines = self.text(name, content).split('\n')
+        lines = self._tabs(name, self.text(name, content)).split('\n')
         first = next((i for i, line in enumerate(lines[:_HEAD]) if _ROW.match(line) and i > 3), 0)
         names, fields = self._head(name, lines[:first])
         rows = self._rows(name, [line for line in lines[first:] if line.strip()], len(names))
@@ -70,6 +71,18 @@ class TRC(MotionCapture):
         yield from self.person(name, 'rows', self.stem(name), joints,
                                _rate(fields.get('DataRate', ''), rows[:, 1]),
                                unit=_UNITS.get(fields.get('Units', '').lower()))
+
+    def _tabs(self, name, text) -> str:
+        """Return text with tabs between cells and decimal points, as spreadsheets may not."""
+        separator = re.search(r'PathFileType[ ]*([,;]?)', text)
+        if separator and separator[1]:
+            self.note(name, f'cells are separated by {separator[1]!r}')
+        if separator and separator[1] == ',':
+            return text.replace(',', '\t')
+        if re.search(r'\n[ ]*\d+[ ]*[\t;][ ]*\d+,\d', text):
+            self.note(name, 'commas are read as decimal points')
+            text = text.replace(',', '.')
+        return text.replace(separator[1], '\t') if separator and separator[1] else text
 
     def _head(self, name, lines) -> tuple[list[str], dict[str, str]]:
         """Return the names of the markers and the fields of the head."""

@@ -157,6 +157,50 @@ def read_csv(source: Source, name: str, content: bytes
     return columns, rows, values
 
 
+def read_hdf5(source: Source, name: str, content: bytes
+              ) -> tuple[list[tuple[str, ...]], list[str], np.ndarray]:
+    """Read a table in the form of DeepLabCut that pandas wrote, see :func:`read_csv`."""
+    try:
+        with HDF5File(content) as file:
+            key = next((key for key in file.groups()
+                        if file.attribute(key, 'pandas_type') is not None), None)
+            if key is None:
+                raise ValueError('no table of pandas')
+            columns, rows, values = (_table if file.find(f'{key}/table') else _fixed)(
+                file, key)
+        columns = [tuple(str(part) for part in column) for column in columns]
+        if not len(columns) == values.shape[1] <= _COLUMNS or not len(values) or any(
+                len(column) not in (3, 4) for column in columns):
+            raise ValueError(f'{len(columns)} columns of values {values.shape}')
+    except Exception as error:  # the parsers raise many kinds for damaged bytes
+        raise source.error(name, 'file', describe(error),
+                         'an .h5 file as DeepLabCut writes it, or its .csv') from None
+    columns = [column[1:] if len(column) == 4 else ('', *column[1:]) for column in columns]
+    return columns, [str(row) for row in rows], values.astype(np.float64)
+
+
+def read_table(source: Source, name: str, content: bytes
+               ) -> tuple[list[tuple[str, ...]], list[str], np.ndarray]:
+    """Read a table in the form of DeepLabCut, see :func:`read_csv`."""
+    return (read_hdf5 if content.startswith(_HDF5) else read_csv)(source, name, content)
+
+
+def is_hdf5_table(sample: Sample, dims: int) -> bool:
+    """Return whether a file is a table in HDF5 with joints in 2D or 3D."""
+    return sample.head.startswith(_HDF5) and sample.contains(b'pandas_type', b'bodyparts') and (
+        sample.contains(b'\nVz\n') == (dims == 3))
+
+
+def without_copies(source: Source, files: list[str]) -> list[str]:
+    """Leave out ``.h5`` files beside a ``.csv`` of their name, which is noted."""
+    stems = {re.sub(r'(?i)\.csv$', '', file) for file in files}
+    keep = [file for file in files if not file.lower().endswith('.h5') or file[:-3] not in stems]
+    if len(keep) < len(files):
+        source.note(min(set(files) - set(keep)), '.h5 files are passed over beside a .csv, '
+                    f'{len(files) - len(keep)} in total')
+    return keep
+
+
 @SOURCES.register_module('deeplabcut')
 class DeepLabCut(NamedJoints):
     """Reader of DeepLabCut's tables, ``.csv`` or ``.h5``, of one or several individuals.
@@ -174,8 +218,7 @@ class DeepLabCut(NamedJoints):
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
         if sample.head.startswith(_HDF5):
-            table = sample.contains(b'pandas_type', b'likelihood')
-            return 'an HDF5 file of pandas with likelihoods' if table else None
+            return 'an HDF5 table of pandas with bodyparts' if is_hdf5_table(sample, 2) else None
         lines = sample.head.removeprefix(b'\xef\xbb\xbf').lower().splitlines()[:4]
         coords = next((line for line in lines if line.startswith(b'coords,')), b'z')
         if lines[0].startswith(b'scorer,') and not (
@@ -188,23 +231,19 @@ class DeepLabCut(NamedJoints):
         files = super().find()
         if files == ['']:
             return files
-        stems = {re.sub(r'(?i)\.csv$', '', file) for file in files}
-        keep = [file for file in files if not file.lower().endswith('.h5')
-                or file[:-3] not in stems]
+        keep = without_copies(self, files)
         filtered = {re.sub(r'(?i)_filtered(?=\.\w+$)', '', file) for file in keep
                     if re.search(r'(?i)_filtered\.\w+$', file)}
         out = [file for file in keep if file not in filtered]
-        for dropped, text in ((set(files) - set(keep), '.h5 files are passed over beside a .csv'),
-                              (set(keep) - set(out), 'tables are passed over beside filtered')):
-            if dropped:
-                self.note(min(dropped), f'{text}, {len(dropped)} in total')
+        if len(out) < len(keep):
+            self.note(min(set(keep) - set(out)), 'tables are passed over beside filtered, '
+                      f'{len(keep) - len(out)} in total')
         return out
 
     def videos(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[FramePoses]:
         """See :meth:`FramePoseSource.videos`."""
         _, table = next(iter(content))
-        columns, rows, values = self._read_hdf5(name, table) if table.startswith(_HDF5) else (
-            read_csv(self, name, table))
+        columns, rows, values = read_table(self, name, table)
         places = self._places(name, columns)
         persons = self._persons(name, places)
         joints = list(places[persons[0]])
@@ -251,26 +290,6 @@ class DeepLabCut(NamedJoints):
         if not all(re.fullmatch(r'\d{1,9}(\.0*)?', row) for row in rows):
             return frame_numbers([re.sub(r'\.\w+$', '', row.replace('\\', '/')) for row in rows])
         return np.array([int(float(row)) for row in rows], np.int64)
-
-    def _read_hdf5(self, name, content):
-        """Return columns, names of rows and values of a table that pandas wrote."""
-        try:
-            with HDF5File(content) as file:
-                key = next((key for key in file.groups()
-                            if file.attribute(key, 'pandas_type') is not None), None)
-                if key is None:
-                    raise ValueError('no table of pandas')
-                columns, rows, values = (_table if file.find(f'{key}/table') else _fixed)(
-                    file, key)
-            columns = [tuple(str(part) for part in column) for column in columns]
-            if not len(columns) == values.shape[1] <= _COLUMNS or not len(values) or any(
-                    len(column) not in (3, 4) for column in columns):
-                raise ValueError(f'{len(columns)} columns of values {values.shape}')
-        except Exception as error:  # the parsers raise many kinds for damaged bytes
-            raise self.error(name, 'file', describe(error),
-                             'an .h5 file as DeepLabCut writes it, or its .csv') from None
-        columns = [column[1:] if len(column) == 4 else ('', *column[1:]) for column in columns]
-        return columns, [str(row) for row in rows], values.astype(np.float64)
 
 
 def _table(file, key):

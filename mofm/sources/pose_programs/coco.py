@@ -6,7 +6,9 @@ list of poses with ``image_id``, ``category_id``, ``keypoints`` (x, y, score) an
 """
 import re
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -16,7 +18,7 @@ from mofm.structures import LAYOUTS
 from mofm.utils.checks import show
 
 from ..base import Sample
-from ..frame_numbers import frame_numbers, split_number
+from ..frame_numbers import frame_numbers, split_number, split_numbers
 from ..per_frame_poses import FramePoses, FramePoseSource
 from .parsed_frames import track_ids
 
@@ -40,7 +42,7 @@ class COCO(FramePoseSource):
     """Reader of COCO keypoint annotations and results, ``*.json``.
 
     Images belong to the video of their ``video_id`` (or ``vid_id``), else to that of their folder
-    in ``file_name``, and of the name before the number if several are numbered in one folder. The
+    in ``file_name``, and of the name around the number if several are numbered in one folder. The
     frame is the number in the file name, else ``frame_id``, else the place in ``images``. Images
     with ``is_labeled`` false are left out. One video has the name of the file, several are named
     ``<file>/<video>``.
@@ -130,17 +132,17 @@ class COCO(FramePoseSource):
                 raise self.error(name, 'images', len(images), f'1 to {_MAX_IMAGES} images')
             ids = [image.get('id') for image in images]
             groups = self._group(name, images, tables.get('videos'))
-        index = {image: i for i, image in enumerate(ids) if isinstance(image, (int, str))}
+        index = {str(image): i for i, image in enumerate(ids) if isinstance(image, (int, str))}
         if len(index) < len(ids):
             raise self.error(name, 'images', 'images without an id, or an id twice',
                              'a number for each image')
         wanted = [pose.get('image_id') for pose in poses]
         lost = [image for image in wanted
-                if not isinstance(image, (int, str)) or image not in index]
+                if not isinstance(image, (int, str)) or str(image) not in index]
         if lost:
             raise self.error(name, 'image_id', f'{show(lost[0])} in {len(lost)} poses',
                              'the id of an image')
-        image = np.array([index[i] for i in wanted], np.int64)
+        image = np.array([index[str(i)] for i in wanted], np.int64)
         keypoint, score = self._joints(name, poses, names)
         box = self._boxes(name, poses)
         ids = [_track(pose) for pose in poses]
@@ -198,8 +200,7 @@ class COCO(FramePoseSource):
         groups: dict[str, list[int]] = {}
         paths = [PurePosixPath(str(image.get('file_name', '')).replace('\\', '/'))
                  for image in images]
-        around = [split_number(path.stem) for path in paths]
-        numbered = None not in around
+        titled = self._titles(paths)
         for row, (image, path) in enumerate(zip(images, paths, strict=True)):
             if image.get('is_labeled') is False:
                 continue
@@ -207,14 +208,26 @@ class COCO(FramePoseSource):
             if isinstance(video, (int, str)):
                 video = titles.get(video, str(video))
             else:
-                name_around = ''.join(around[row] or ()).strip(' ._-') if numbered else ''
-                video = (path.parent / name_around).as_posix()
+                video = (path.parent / titled[row]).as_posix()
             groups.setdefault(video, []).append(row)
         if not groups:
             raise self.error(name, 'images', 'none that is labeled', 'at least one')
         return {self._clean(name, video): self._video(name, [images[i] for i in rows],
                                                       [paths[i] for i in rows], rows)
                 for video, rows in groups.items()}
+
+    def _titles(self, paths: Sequence[PurePosixPath]) -> list[str]:
+        """Return the name around the number of each image, '' if all of a folder differ."""
+        around = split_numbers([path.stem for path in paths])
+        if None in around:
+            return [''] * len(paths)
+        titles = [''.join(parts or ()).strip(' ._-') for parts in around]
+        images = Counter(zip([path.parent for path in paths], titles, strict=True))
+        most: dict[PurePosixPath, int] = {}
+        for (folder, _), count in images.items():
+            most[folder] = max(count, most.get(folder, 0))
+        return [title if most[path.parent] > 1 else ''
+                for path, title in zip(paths, titles, strict=True)]
 
     def _clean(self, name, video):
         """Return the name of a video without suffix, as a path inside of a folder."""
@@ -234,7 +247,8 @@ class COCO(FramePoseSource):
         by_name = len(set(stems)) == len(stems) and None not in map(split_number, stems)
         if by_name or told is None:
             unique = len(set(stems)) == len(stems) and all(stems)
-            numbers = frame_numbers(stems) if unique else np.arange(len(stems))
+            numbers = frame_numbers(stems, partial(self.note, name)) if unique else (
+                np.arange(len(stems)))
         else:
             key = next(key for key in _FRAME_KEYS
                        if {image.get(key) for image in images} == told)

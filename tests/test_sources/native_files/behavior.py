@@ -50,14 +50,16 @@ def csv(values, persons=('',), index=None, **kwargs):
     return '\n'.join(map(','.join, rows)).encode() + b'\n'
 
 
-def pandas_h5(values, persons=('',), fixed=False, images=None):
+def pandas_h5(values, persons=('',), fixed=False, images=None, **kwargs):
     """Bytes of a table as pandas writes it with PyTables."""
-    labels = [row for row in columns(list(persons)) if any(row)]
+    labels = [row for row in columns(list(persons), **kwargs) if any(row)]
     values = values.reshape(len(values), -1)
     out = io.BytesIO()
     with h5py.File(out, 'w') as file:
         group = file.create_group('df_with_missing')
         group.attrs['pandas_type'] = np.bytes_(b'frame' if fixed else b'frame_table')
+        group.attrs['info'] = np.bytes_(pickle.dumps({1: dict(
+            names=['scorer', 'individuals', 'bodyparts', 'coords'], type='MultiIndex')}, 0))
         if fixed:
             axes = dict(block0_items=labels)
             if images:
