@@ -108,7 +108,7 @@ def _object(content) -> Any:
         None, None, None)
     if shape != () or dtype != np.dtype(object):
         raise ValueError(f'objects of shape {shape}, expected one')
-    array = ObjectArrayUnpickler(file, encoding='latin1').load()
+    array = ObjectArrayUnpickler(file).load()
     if not isinstance(array, np.ndarray) or array.dtype != np.dtype(object):
         raise ValueError('a pickle of something else than an array of one object')
     check_nesting(array.item(), len(content))

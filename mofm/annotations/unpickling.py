@@ -98,15 +98,22 @@ def set_array(array: np.ndarray, state: object):
     Raises:
         RefusedPickle: If the data are not immutable bytes of the size of the array.
     """
-    if type(state) is not tuple or len(state) != 5 or type(state[4]) is not bytes:
+    if type(state) is not tuple or len(state) != 5 or type(state[4]) not in (bytes, str):
         raise RefusedPickle('refused an array without data: expected version, shape, type, order '
                             'and bytes')
     _, shape, dtype, fortran, raw = state
+    raw = _data(raw)
     _check_array(raw, dtype, shape)
     array.__setstate__((1, shape, dtype.dtype, bool(fortran), raw))
 
 
+def _data(raw: object) -> object:
+    """Return bytes that Python 2 stored as text, others as they are."""
+    return raw.encode('latin1') if type(raw) is str else raw
+
+
 def _scalar(dtype, raw):
+    raw = _data(raw)
     _check_array(raw, dtype, ())
     return np.frombuffer(bytes(raw), dtype.dtype, 1)[0]
 
@@ -200,17 +207,17 @@ def _check_hashed(items: Collection):
 class RestrictedUnpickler:
     """Unpickler of NumPy arrays, NumPy scalars and plain containers.
 
+    Texts of Python 2, which may be the data of arrays, are decoded as Latin-1.
+
     Args:
         file (BinaryIO): File that can be searched.
-        encoding (str): Encoding of the texts of Python 2.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str = 'ascii'):
+    def __init__(self, file: BinaryIO):
         start = file.tell()
         self._size = file.seek(0, io.SEEK_END) - start
         file.seek(start)
         self._file, self._read = file, file.read
-        self._encoding = encoding
         self._budget = get_limits().expanded(self._size)
         self._stack: list = []
         self._marks: list[int] = []
@@ -312,7 +319,7 @@ class RestrictedUnpickler:
 
     def _old_text(self, data: bytes) -> str:
         """Decode a text of Python 2."""
-        return data.decode(self._encoding)
+        return data.decode('latin1')
 
     def _quoted(self) -> str:
         """Read a text of Python 2 in quotes."""

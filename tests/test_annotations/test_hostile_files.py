@@ -158,6 +158,22 @@ def test_pickle_of_every_array_is_read(protocol):
         assert found.flags.f_contiguous == array.flags.f_contiguous
 
 
+def test_pickle_of_python_2_is_read():
+    """Its texts are bytes, which the data of arrays and scalars are, too."""
+    data = np.array([1.5, -2e300, np.pi])
+    f8 = (b'cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff'
+          b'K\x00tb')
+    content = (
+        b'\x80\x02(cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R'
+        b'(K\x01K\x03\x85' + f8 + b'\x89U\x18' + data.tobytes() + b'tb'
+        b'cnumpy.core.multiarray\nscalar\n' + f8 + b'U\x08' + data[:1].tobytes() + b'\x86R'
+        b'U\x04caf\xe9l.')
+    array, scalar, text = RestrictedUnpickler(io.BytesIO(content)).load()
+    np.testing.assert_array_equal(array, data)
+    assert (scalar, text) == (1.5, 'café')
+    np.testing.assert_array_equal(pickle.loads(content, encoding='latin1')[0], data)
+
+
 def test_large_pickle_that_shares_much_is_read_with_a_limit(tmp_path, monkeypatch):
     array = np.zeros(10**6)
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps([clip(), [array] * 200], 4))

@@ -292,7 +292,7 @@ class AGCN(GCNArrays):
         beside = (PurePosixPath(file).parent / where).as_posix()
         content = self.file_content(beside) if file else self.companion(where)
         try:
-            names, labels = RestrictedUnpickler(io.BytesIO(content), 'latin1').load()
+            names, labels = RestrictedUnpickler(io.BytesIO(content)).load()
             labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
             names = [str(PurePosixPath(name).with_suffix('')) for name in names]
         except Exception as error:  # the parser raises many kinds for damaged bytes
