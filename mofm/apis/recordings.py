@@ -231,9 +231,20 @@ class RecordingReader:
                 count == 4 and (self.options.axes or num_axes(inputs[0]) == 2)):
             return [inputs]
         if count == 4 and isinstance(inputs[0], (list, tuple)):
+            if self._are_frames(inputs):
+                return [inputs]
             self.note('inputs', f'{len(inputs)} nested lists are as many recordings; pass an '
                       'array or set axes for several persons')
         return inputs
+
+    def _are_frames(self, inputs) -> bool:
+        """Return whether nested lists of four axes are frames of persons."""
+        try:
+            array = to_floats(inputs)
+        except TypeError:  # recordings of different lengths
+            return False
+        return array.ndim == 4 and array.shape[3] in (2, 3) and find_axes(
+            array, self.layout)[0] == 'TMVC'
 
     def _one(self, item, layout, file, index, name, fps, group=None) -> Iterator[Recording]:
         """Read the recording of one annotation or array, unless it is invalid."""

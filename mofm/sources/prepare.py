@@ -146,9 +146,11 @@ def _prepare(source: Source, path: Path, workers: int | None,
         if report.problems:
             raise AnnotationError(f'{source.path}: no file could be read{source.others_that_fit()}'
                                   f'\n{summarize(report.problems)}')
-        raise AnnotationError(
-            f'{source.path}: no file could be read\n  none of {len(source.files)} recordings, '
-            f'e.g. {source.stem(source.files[0])!r}, is in the lists\n{summarize(report.notes)}')
+        first = f'none of {len(source.files)} recordings, e.g. {source.stem(source.files[0])!r},'
+        raise AnnotationError('\n'.join(filter(None, [
+            f'{source.path}: no file could be read\n  {first} is in the lists' if source.lists else
+            f'{source.path}: {first} has a clip that the options of the source, such as a minimum '
+            'of frames, do not leave out', summarize(report.notes)])))
     rows, prefixes = _with_unique_names(source, rows, report)
     _MERGE[path.suffix](path, metainfo, _items(source, folder, rows, prefixes, report))
     report.skipped = +report.skipped  # without zeros

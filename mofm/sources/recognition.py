@@ -6,6 +6,7 @@ import zipfile
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, wraps
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -295,8 +296,8 @@ def open_source(path: str | Path, source: str = 'auto', options: Mapping[str, An
     found = resolve(path) if source == 'auto' else None
     name, said = (found.source, str(found)) if found else (source, source)
     if name not in readers(name):
-        raise file_error(path, 'source', repr(name), 'auto or one of '
-                         f'{", ".join(sorted(readers()))}')
+        near = get_close_matches(name, readers()) or sorted(readers())
+        raise file_error(path, 'source', repr(name), f'auto or {" or ".join(near)}')
     reader, parser = SOURCES.module_dict[name], _Parser(add_help=False, allow_abbrev=False)
     reader.add_options(parser)
     known = parser._option_string_actions  # noqa: SLF001

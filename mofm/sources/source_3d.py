@@ -16,6 +16,8 @@ from .posture import other_vertical
 
 # Joints nearer to the camera, in meters, are missing.
 _NEAR = .2
+# Poses of a recording that are looked at for the vertical axis.
+_LOOKED = 64
 #: Largest valid distance of joints from the sensor in meters.
 FARTHEST = 100
 # Pose noise: jitter per meter, share of frames with swapped limbs.
@@ -135,6 +137,7 @@ class Source3D(Source):
     def check_axes(self, recording: dict):
         """Note if people in a recording of :meth:`read` do not stand along y."""
         joints = recording['joints'].reshape(-1, *recording['joints'].shape[-2:])
+        joints = joints[::-(-len(joints) // _LOOKED) or 1]
         joints, known = convert(joints, np.isfinite(joints).all(-1), self.layout)
         axis = other_vertical(np.where(known[..., None], joints, np.nan))
         if axis is not None:

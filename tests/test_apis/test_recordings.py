@@ -92,7 +92,7 @@ def test_wrong_option_of_a_source_is_named_with_what_was_recognized(tmp_path):
     file = write(tmp_path, {'a.bvh': mocap.bvh()}) / 'a.bvh'
     refused(file, 'a.bvh: source_options: found', 'bvh (BVH): text that begins with HIERARCHY',
             'unrecognized arguments: --unti=2', source_options=dict(unti=2))
-    refused(file, "source: found 'bhv', expected auto or one of ", source='bhv')
+    refused(file, "source: found 'bhv', expected auto or bvh", source='bhv')
 
 
 def test_layout_and_image_size_of_the_user_reach_the_reader(tmp_path):
@@ -209,6 +209,16 @@ def test_nested_lists_of_recordings_are_as_many_recordings():
     assert '2 nested lists are as many recordings' in notes[0]
     (one, ), _, _ = read(walk(5, 2).tolist(), axes='MTVC')
     assert one.ann['keypoint'].shape == (2, 5, 17, 2)
+
+
+def test_nested_lists_of_frames_are_one_recording():
+    expected = walk(30, 2)
+    (one, ), problems, notes = read(expected.swapaxes(0, 1).tolist())
+    assert not problems
+    np.testing.assert_allclose(one.ann['keypoint'], expected, atol=1e-4)
+    assert notes == ['inputs: array of shape (30, 2, 17, 2) is TMVC: 30 frames of 2 persons']
+    found, _, _ = read([walk(5)[0].tolist(), walk(9)[0].tolist()])
+    assert [len(recording.ann['keypoint'][0]) for recording in found] == [5, 9]
 
 
 def test_annotation_of_one_person_needs_no_axis_of_persons():

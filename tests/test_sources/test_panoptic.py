@@ -11,6 +11,7 @@ import pytest
 
 from mofm.annotations import AnnotationError
 from mofm.sources.data_sets.panoptic import DomeCamera, Panoptic
+from mofm.sources.prepare import prepare
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files import write
 from tests.test_sources.native_files.panoptic import DOME, body, dome_camera, panoptic, scene
@@ -308,6 +309,15 @@ def test_panoptic_bad_frame_is_reported_and_missing(tmp_path, case):
     assert len(source.problems) == 1
     with pytest.raises(AnnotationError, match=f'{name}: {field}: found'):
         list(Panoptic(tmp_path, strict=True))
+
+
+def test_panoptic_runs_that_are_all_too_short_are_not_blamed_on_lists(tmp_path):
+    files = panoptic({t: [body(0)] for t in range(3)}, [dome_camera()])
+    source = Panoptic(write(tmp_path / 'in', files), min_frames=9)
+    with pytest.raises(AnnotationError, match=r'none of 1 recordings, e\.g\. .*a minimum of frames'
+                       ) as caught:
+        prepare(source, tmp_path / 'a.pkl', 0)
+    assert 'lists' not in str(caught.value)
 
 
 def test_panoptic_refuses_frame_name_without_eight_digits(tmp_path):
