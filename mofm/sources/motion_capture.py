@@ -193,7 +193,7 @@ class MotionCapture(Source3D):
             return unit
         low, high = _USUAL
         fitting = min(_UNITS, key=lambda other: abs(np.log(max(size, 1e-9) * other / 1.6)))
-        fits = low < size * fitting < high
+        fits = bool(low < size * fitting < high)
         if stated is None and fits:
             self.note(name, f'a unit of {fitting} m is taken from the size of the body, because '
                       f'that of {unit} m does not fit; --unit {fitting} confirms it')

@@ -126,7 +126,7 @@ class Plausibility:
         posture = find_posture(*convert(keypoint, score, self.layout.name))
         if posture is None:
             return []
-        verdict = '; warning: most have it below; y is expected to point down' * posture[1]
+        verdict = '; warning: most have it below; y is expected to point down' * bool(posture[1])
         return [f'upright  {posture[0]:.0%} of the poses have the head above the feet{verdict}']
 
     def _sides(self, keypoint, score) -> list[str]:
@@ -196,5 +196,5 @@ class Plausibility:
                 share = (turn > 0).mean()
                 verdict = '; warning: left and right may be swapped, or an axis mirrored'
                 return [f'left and right: {share:.0%} of {len(turn)} poses have their left '
-                        f'shoulder to the left of where {what}{verdict * (share < .5)}']
+                        f'shoulder to the left of where {what}{verdict * bool(share < .5)}']
         return ['left and right: too few poses with nose and ears, feet or knees']

@@ -17,6 +17,7 @@ from .atlas import draw_atlas
 from .attention import draw_attention
 from .embedding import draw_embedding
 from .heat import draw_heat, draw_joint_heat, draw_tokenized_clip, draw_tokens
+from .labeled_frames import draw_labeled_frames
 from .mesh import draw_meshes
 from .pose import draw_pose_clip
 from .pose_3d import draw_clip_3d
@@ -81,6 +82,7 @@ class MotionVisualizer(Visualizer):
     add_histograms = _sent(draw_histograms)
     add_jigsaw = _sent(draw_jigsaw)
     add_joint_heat = _sent(draw_joint_heat)
+    add_labeled_frames = _sent(draw_labeled_frames)
     add_meshes = _sent(draw_meshes)
     add_pose_clip = _sent(draw_pose_clip)
     add_roc = _sent(draw_roc)

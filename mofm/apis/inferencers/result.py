@@ -111,7 +111,7 @@ class Result:
 
     def _values(self) -> dict:
         return {f.name: getattr(self, f.name) for f in fields(self)
-                if not f.name.startswith('pose')}
+                if f.name not in ('poses', 'pose_layout', 'pose_ratio')}
 
     def to_dict(self) -> dict:
         """Convert task and fields to numbers, strings and lists, ready for JSON."""

@@ -118,7 +118,8 @@ class JointsNPZ(MotionCapture):
             return None
         num_joints = joints.shape[1]
         known = np.isfinite(joints).all(-1)
-        joints = np.where(known[..., None] & (np.abs(joints) < 1e30), joints, 0)
+        with np.errstate(over='ignore'):  # the limit is infinite as float16
+            joints = np.where(known[..., None] & (np.abs(joints) < 1e30), joints, 0)
         if self.order:
             kind, others = other_layouts(joints, known, self.order.name)
             if kind == 'better':

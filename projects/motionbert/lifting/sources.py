@@ -29,6 +29,10 @@ class PoseTrack18(PoseTrack):
     def __init__(self, path: str | Path, **kwargs):
         super().__init__(path, to_layout='h36m17', **kwargs)
 
+    @classmethod
+    def recognize(cls, sample) -> None:
+        """Leave the files to :class:`PoseTrack`, whose they are."""
+
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """Yield the tracks of one video."""
         for video in self.videos(name, content):
