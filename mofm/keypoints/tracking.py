@@ -17,8 +17,8 @@ _MIN_SIDE = 1 / 3
 # Weight of the last step in the velocity, small to average out swinging limbs.
 _SMOOTH = .1
 # Distance of the end of a track to the start of the next one of a person, in sizes of the person,
-# and for every frame between them: a walk of 1.5 m/s.
-_NEAR, _FARTHER = .3, .03
+# and for every frame between them, up to a number of frames: a walk of 1.5 m/s.
+_NEAR, _FARTHER, _MOST = .3, .03, 30
 # Lost tracks that a new one is compared with.
 _MOST_LOST = 1000
 
@@ -142,8 +142,9 @@ def join_tracks(track: np.ndarray, frame: np.ndarray, points: np.ndarray,
 
     Two tracks are joined if they have no frame in common and their joints are near wherever one
     follows the other within ``max_gap`` frames: by their mean distance, at most .3 of the size of
-    the person, and .03 more per frame of the gap. Nearest tracks are joined first. So persons who
-    are there at the same time are never joined, nor is what appears elsewhere.
+    the person, and .03 more per frame of the gap, up to 30 frames. Nearest tracks are joined
+    first. So persons who are there at the same time are never joined, nor is what appears
+    elsewhere.
 
     Args:
         track (np.ndarray): (R,) int, the track of each pose, once per frame.
@@ -170,7 +171,7 @@ def join_tracks(track: np.ndarray, frame: np.ndarray, points: np.ndarray,
     def cost(rows, others, size):  # (N,) relative to the size, infinite if too far
         gap = frame[others] - frame[rows] - 1
         apart, known = distances(rows, others)
-        near = known & (apart <= size * (_NEAR + _FARTHER * gap))
+        near = known & (apart <= size * (_NEAR + _FARTHER * gap.clip(0, _MOST)))
         return np.where(near, apart + size * _FARTHER * gap, np.inf)
 
     def fit(a, b):

@@ -66,21 +66,24 @@ class FrameFiles(FolderSource):
         return sorted(self.members)
 
     def _are_frames(self, files) -> bool:
-        """Return whether the first and last file that tell it contain a single frame."""
-        damaged = False
-        for order in (files, files[::-1]):
+        """Return whether the first and last file contain a frame, and most of three between."""
+        damaged, found = False, []
+        for order in (files, files[::-1], *(files[len(files) * i // 4:] for i in (1, 2, 3))):
             for file in order:
                 try:
-                    found = self.one_frame(Sample(self.tree, file))
+                    one = self.one_frame(Sample(self.tree, file))
                 except Exception:  # foreign or damaged; reported when the file is read
-                    damaged, found = True, None
-                if found is not None:
+                    damaged, one = True, None
+                if one is not None:
                     break
             else:
-                return not damaged
-            if not found:
+                if not found:
+                    return not damaged
+                continue
+            if not one and len(found) < 2:
                 return False
-        return True
+            found.append(bool(one))
+        return sum(found[2:]) > 1
 
     def _unused(self, folder, around) -> str:
         """Return an unused name of a video of files."""

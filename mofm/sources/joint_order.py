@@ -18,9 +18,10 @@ _LENGTHS = np.array([*_BONES.values()])
 # Foreshortened bones have any length down to 0.
 _SHORT = .04
 _MAX_POSES = 2000
-# Least ratio of the misfits of two orders of which one is wrong. On whole videos of AlphaPose, CMU
-# Panoptic and NW-UCLA in 5 layouts, the ratio of the right order to any other was at most 1.21.
-_WORSE = 1.25
+# Share of the bones that a pose needs to be compared, that of an upper body.
+_ENOUGH = .5
+# Least difference of the misfits of two orders of which one is wrong.
+_WORSE = .2
 
 #: Joints of programs that begin with a layout, by number: hands and faces follow the body.
 BEGINS = {65: 'coco17', 68: 'halpe26', 135: 'body25b'}
@@ -29,26 +30,41 @@ BEGINS = {65: 'coco17', 68: 'halpe26', 135: 'body25b'}
 def misfit(keypoint: np.ndarray, score: np.ndarray, layout: str) -> float:
     """Compare the proportions of poses with those of humans.
 
+    In a wrong order, bones have other lengths than those of humans, and neighbors are far apart.
+
     Args:
         keypoint (np.ndarray): (N, J, 2) in any unit.
         score (np.ndarray): (N, J), 0 for missing joints.
         layout (str): An order of J joints.
 
     Returns:
-        float: Median over the poses of the mean absolute logarithm of the ratios of both lengths
-        of bones; about 0.3 for the right order. NaN without bones.
+        float: Median over the poses of the sum of the mean absolute logarithm of the ratios of
+        both lengths of bones, about 0.3 for the right order, and of the logarithm of the mean
+        distance of neighbors in the size of the pose. NaN without poses of half the bones.
     """
-    keypoint, score = convert(keypoint, score, layout)
-    start, end = _ENDS.T
     known = visible_joints(keypoint, score)
-    known = known[:, start] & known[:, end]  # (N, E)
-    length = np.linalg.norm(keypoint[:, start] - keypoint[:, end], axis=-1) * known
-    total = length.sum(1, keepdims=True)
-    length *= (known @ _LENGTHS)[:, None] / np.where(total > 0, total, 1)
-    ratio = np.abs(np.log((length + _SHORT) / (_LENGTHS + _SHORT)))
-    fits = (known.sum(1) > 3) & (total[:, 0] > 0)
-    return float(np.median((ratio * known).sum(1)[fits] / known.sum(1)[fits])) if fits.any() \
-        else np.nan
+    count = known.sum(1)[:, None].clip(1)
+    center = (keypoint * known[..., None]).sum(1, keepdims=True) / count[..., None]
+    size = np.sqrt((((keypoint - center)**2).sum(-1) * known).sum(1) / count[:, 0])  # (N,)
+    near, pairs = _bones(keypoint, known, np.array(LAYOUTS[layout].edges))
+    keypoint, score = convert(keypoint, score, layout)
+    length, bones = _bones(keypoint, visible_joints(keypoint, score), _ENDS)
+    total, near = length.sum(1), near.sum(1)
+    fits = (bones.mean(1) >= _ENOUGH) & (total > 0) & (near > 0)
+    if not fits.any():
+        return np.nan
+    length, bones = length[fits], bones[fits]
+    scale = bones @ _LENGTHS / total[fits]
+    ratio = np.abs(np.log((length * scale[:, None] + _SHORT) / (_LENGTHS + _SHORT)))
+    apart = np.log(near[fits] / pairs.sum(1)[fits] / size[fits])
+    return float(np.median((ratio * bones).sum(1) / bones.sum(1) + apart))
+
+
+def _bones(keypoint, known, ends) -> tuple[np.ndarray, np.ndarray]:
+    """Return lengths (N, E) of the bones of which both ends are known, 0 for others; and which."""
+    start, end = ends.T
+    both = known[:, start] & known[:, end]
+    return np.linalg.norm(keypoint[:, start] - keypoint[:, end], axis=-1) * both, both
 
 
 def alike_layouts(keypoint: np.ndarray, score: np.ndarray) -> dict[str, float]:
@@ -64,6 +80,11 @@ def alike_layouts(keypoint: np.ndarray, score: np.ndarray) -> dict[str, float]:
     return dict(sorted(fits.items(), key=lambda item: (np.isnan(item[1]), item[1])))
 
 
+def _body(layout: str) -> bytes:
+    """Return where the joints of :data:`_BONES` are, the same if layouts differ in the face."""
+    return LAYOUTS[layout].gather_index(LAYOUTS['coco17'])[_ENDS].tobytes()
+
+
 def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple[str, list[str]]:
     """Compare a layout with all others of the same number of joints.
 
@@ -77,12 +98,12 @@ def other_layouts(keypoint: np.ndarray, score: np.ndarray, layout: str) -> tuple
         better; or 'similar' and those that cannot be told from it, but for the face.
     """
     fits = alike_layouts(keypoint, score)
-    ours = fits.pop(layout)
-    better = [name for name, value in fits.items() if value * _WORSE < ours]
+    ours = fits[layout]
+    fits = {name: value for name, value in fits.items() if _body(name) != _body(layout)}
+    better = [name for name, value in fits.items() if value + _WORSE < ours]
     if better:
-        return 'better', [name for name in better if fits[name] == fits[better[0]]]
-    return 'similar', [name for name, value in fits.items()
-                       if value != ours and not value > ours * _WORSE]
+        return 'better', [name for name in better if _body(name) == _body(better[0])]
+    return 'similar', [name for name, value in fits.items() if not value > ours + _WORSE]
 
 
 def named_order(names: Sequence[str]) -> dict[int, list[int]] | None:

@@ -104,6 +104,18 @@ def test_alphapose_names_videos_by_file_or_folder(tmp_path):
         'a', 'b/c', 'packed', 'walk']
 
 
+@pytest.mark.parametrize('frames', [(1, 3, 4, 2, 1), (2, 1), (1, 2), (1, 5, 1, 5)])
+def test_alphapose_videos_of_a_frame_among_longer_ones_stay_videos(tmp_path, frames):
+    write(tmp_path, **{f'clip_0{i}_json': alphapose(VALUES[:count])
+                       for i, count in enumerate(frames)})
+    anns = read(tmp_path)
+    assert [a['frame_dir'] for a in anns] == [f'clip_0{i}' for i in range(len(frames))]
+    assert [a['total_frames'] for a in anns] == [*frames]
+    for ann, count in zip(anns, frames, strict=True):
+        np.testing.assert_array_equal(by_place([ann], count)[..., :2],
+                                      in_half(VALUES[:count, :, :, :2]))
+
+
 def test_alphapose_images_of_several_folders_are_several_videos(tmp_path):
     data = alphapose(VALUES, image='cam1/{}.jpg'.format) + alphapose(
         VALUES[:5], image='cam2/f{}.jpg'.format)

@@ -346,6 +346,15 @@ def test_ntu_ids_of_two_persons_that_change_at_once_are_not_mixed(tmp_path):
     np.testing.assert_allclose(found[np.argsort(found[:, 0])], x, atol=3)
 
 
+@pytest.mark.parametrize(('gap', 'persons'), [(29, 1), (31, 1), (149, 1), (151, 2)])
+def test_ntu_body_that_is_back_within_5_s_is_one_person(tmp_path, gap, persons):
+    body = moved(8, 0)
+    frames = [{1: row} for row in body[:4]] + [{}] * gap + [{2: row} for row in body[4:]]
+    ann = one(tmp_path, skeleton(frames))
+    rows = [[0, 1, 2, 3], [gap + 4, gap + 5, gap + 6, gap + 7]]
+    assert sorted(shown(ann)) == ([sum(rows, [])] if persons == 1 else rows)
+
+
 def test_ntu_body_elsewhere_is_not_joined(tmp_path):
     """A person is lost, a chair appears 1.5 m to the side, the person returns after 10 frames."""
     person, chair = moved(30, 0), moved(30, 1.5, 3)

@@ -9,7 +9,7 @@ import pytest
 
 from mofm.annotations import AnnotationError, validate
 from mofm.annotations.values import find_coordinates
-from mofm.sources import per_frame_poses
+from mofm.sources import PennAction, per_frame_poses
 from mofm.sources.frame_numbers import find_step, frame_numbers
 from mofm.sources.joint_order import misfit, other_layouts
 from mofm.sources.per_frame_poses import FramePoses, FramePoseSource
@@ -538,6 +538,22 @@ def test_real_poses_fit_their_own_layout_best(real_data):
             fits = {other: misfit(keypoint, score, other) for other in LAYOUTS
                     if LAYOUTS[other].num_joints == LAYOUTS[layout].num_joints}
             assert fits[layout] == min(fits.values()), (src, layout)
+
+
+@pytest.mark.parametrize(('usual', 'order', 'read', 'refused'), [
+    ('coco17', 'coco17', 1, 0), ('coco17', 'h36m17', 0, .75),
+    ('body25', 'body25', 1, 0), ('body25', 'body25b', 0, .7), ('body25', 'kinect25', 0, .7)])
+def test_order_of_occluded_joints_is_read_only_if_usual(real_data, usual, order, read, refused):
+    """Every 20th clip of Penn Action, which has 13 joints, some never visible."""
+    source, kinds = PennAction(real_data('penn_action.zip')), []
+    for ann, _ in source.convert(source.files[::20]):
+        points = ann['keypoint'][0].astype(float), ann['keypoint_score'][0].astype(float)
+        kind, named = other_layouts(*convert(*points, 'coco17', order), usual)
+        kinds.append('read' if kind == 'similar' and (order == usual or order not in named)
+                     else kind)
+    assert kinds.count('read') == read * len(kinds)
+    assert kinds.count('better') >= refused * len(kinds)
+    assert len(kinds) == 117
 
 
 # ------------------------------------------------------------------------------- IDs and boxes

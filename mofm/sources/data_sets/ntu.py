@@ -27,6 +27,8 @@ _STATE = 11
 _SCORE = np.array([0, .5, 1])
 # First column and (height, width) of each image.
 _IMAGES = dict(color=(5, (1080, 1920)), depth=(3, (424, 512)))
+# Frames until a body is back, 5 s: in a recording of one action it is nobody else.
+_MAX_GAP = 150
 _MAX_FRAMES = 10000  # the clips have a few hundred
 
 _SUBJECTS_60 = frozenset((
@@ -111,7 +113,7 @@ class SkeletonText:
         Returns:
             tuple: The person (N,) of each row, and those that are kept, most motion first.
         """
-        joined = join_tracks(person, frame, points)
+        joined = join_tracks(person, frame, points, _MAX_GAP)
         if (joined != person).any():
             self.note(name, 'bodies that go on under another id are joined to one person')
         kept = rank_by_motion(joined, points)[:2]
