@@ -172,6 +172,23 @@ def test_analysis_table_of_sleap_has_its_values(tmp_path, tracks):
     check(ann, values)
 
 
+@pytest.mark.parametrize('scores', [True, False])
+def test_table_of_sleap_io_has_its_values(tmp_path, scores):
+    """The track is in any column, in quotes, and labels by hand have no columns of scores."""
+    values = np.tile(poses(2, frames=1, missing=False), (5, 1, 1, 1))
+    if not scores:
+        values[..., 2] = 1
+    parts = ['x', 'y', 'score'][:2 + scores]
+    lines = ['frame_idx,track,score,' + ','.join(f'{j}.{part}' for j in JOINTS for part in parts)]
+    lines += [f'{t},"{track}",0.9,' + ','.join(str(v) for v in pose[:, :len(parts)].ravel())
+              for t, persons in enumerate(values)
+              for track, pose in zip(('a,1', 'b'), persons, strict=True)]
+    files = {'walk.csv': '\n'.join(lines).encode()}
+    ann, _ = read(SLEAP, tmp_path, files)
+    check(ann, values)
+    assert [match.source for match in recognize(tmp_path)] == ['sleap']
+
+
 def test_analysis_of_labels_by_hand_has_full_scores(tmp_path):
     values = poses(2, frames=5)
     values[2, 0, :, 2] = 0

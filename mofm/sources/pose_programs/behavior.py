@@ -362,8 +362,10 @@ class SLEAP(NamedJoints):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        if sample.suffix == '.csv' and b'frame_idx,instance.score,' in sample.head[:100]:
-            return "a table with 'frame_idx' and 'instance.score'"
+        if sample.suffix == '.csv':
+            head = sample.head.splitlines()[0].replace(b'"', b'').split(b',')
+            fits = b'frame_idx' in head and any(column.endswith(b'.x') for column in head)
+            return "a table with 'frame_idx' and x of joints" if fits else None
         if not sample.head.startswith(_HDF5):
             return None
         if sample.contains(b'track_occupancy', b'node_names'):
@@ -404,31 +406,34 @@ class SLEAP(NamedJoints):
             yield FramePoses(title, np.unique(own['frame']), own['frame'], keypoint, score,
                              None if (track < 0).any() else track, shape)
 
-
     def _read_csv(self, name, content) -> FramePoses:
         """Return the video of a table with a row a frame and person."""
         try:
             lines = [line for line in content.decode('utf-8-sig').splitlines() if line.strip()]
-            columns = [cell.strip(' "') for cell in lines[0].split(',')]
+            columns, *rows = ([cell.strip() for cell in row] for row in csv.reader(lines))
             joints = [column[:-2] for column in columns if column.endswith('.x')]
-            if not joints or not lines[1:]:
-                raise ValueError(f'{len(joints)} joints in {len(lines) - 1} rows')
+            if not joints or not rows:
+                raise ValueError(f'{len(joints)} joints in {len(rows)} rows')
+            parts = ['x', 'y', *['score'] * any(f'{joint}.score' in columns for joint in joints)]
             values = read_rows(lines[1:], [columns.index(column) for column in (
-                'frame_idx', *(f'{joint}.{part}' for joint in joints
-                               for part in ('x', 'y', 'score')))])
-            tracks = [line.split(',', 1)[0].strip() for line in lines[1:]]
+                'frame_idx', *(f'{joint}.{part}' for part in parts for joint in joints))])
+            at = columns.index('track') if 'track' in columns else None
+            tracks = ['' if at is None else row[at] for row in rows]
             frame = values[:, 0]
             if not ((frame >= 0) & (frame <= _FRAMES) & (frame % 1 == 0)).all():
                 raise ValueError('other numbers of frames')
-        except (UnicodeDecodeError, ValueError, IndexError) as error:
+            if len(tracks) != len(values):
+                raise ValueError(f'{len(tracks)} rows of {len(values)} lines')
+        except (UnicodeDecodeError, ValueError, IndexError, csv.Error) as error:
             raise self.error(name, 'columns', describe(error)[:300],
                              'track, frame_idx, and x, y and score of joints') from None
-        frame, poses = frame.astype(np.int64), values[:, 1:].reshape(len(values), -1, 3)
-        poses[np.isnan(poses[..., 2]).all(1), :, 2] = 1  # labels by hand have no scores
+        frame, values = frame.astype(np.int64), values[:, 1:].reshape(len(values), len(parts), -1)
+        score = values[:, 2] if len(parts) > 2 else np.full(values[:, 0].shape, np.nan)
+        score[np.isnan(score).all(1)] = 1  # labels by hand have none
         names, number = np.unique(tracks, return_inverse=True)
         if '' in names and len(names) > 1:
             self.note(name, 'some persons have no track: all are tracked anew')
-        keypoint, score = self.named(name, joints, poses[..., :2], poses[..., 2])
+        keypoint, score = self.named(name, joints, values[:, :2].transpose(0, 2, 1), score)
         return FramePoses(self.stem(name), np.unique(frame), frame, keypoint, score,
                           None if '' in names else number)
 
