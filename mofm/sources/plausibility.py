@@ -8,7 +8,7 @@ from mofm.annotations.values import find_coordinates, find_size_fault
 from mofm.structures import LAYOUTS, convert, get_layout, visible_joints
 
 from .joint_order import other_layouts
-from .posture import find_posture
+from .posture import find_posture, other_vertical, spine_shares
 
 # Poses that are looked at in a file, and frames of a clip.
 _POSES, _FEWEST, _MOST = 4000, 4, 400
@@ -172,7 +172,19 @@ class Plausibility:
         units = f'meters, if bodies extend over {size:.3g} m'
         if not _SMALLEST < size < _LARGEST:
             units += '; warning: no human body has this size in meters'
-        return [f'units    {units}', *self._sides_3d(points)]
+        return [f'units    {units}', *self._upright_3d(points), *self._sides_3d(points)]
+
+    def _upright_3d(self, points) -> list[str]:
+        """Compare the vertical axis with those along which people stand."""
+        known = np.isfinite(points).all(-1)
+        joints, score = convert(np.where(known[..., None], points, 0), known, self.layout.name)
+        joints = np.where((score > 0)[..., None], joints, np.nan)
+        shares, axis = spine_shares(joints), other_vertical(joints)
+        if not shares:
+            return []
+        verdict = f'; warning: most people stand along {axis}' if axis else ''
+        return [f'upright  {shares["y"]:.0%} of the poses have the head above the feet, with y up'
+                + verdict]
 
     def _sides_3d(self, points) -> list[str]:
         """Compare left with up x forward: where nose or toes point, or knees bend."""

@@ -189,9 +189,14 @@ def test_inspect_tells_sides_and_units_of_3d_joints(tmp_path, mirrored):
     done, found = inspected(tmp_path, ann, args=('--layout', 'h36m17'))
     assert found['units'].startswith('meters, if bodies extend over 1.')
     assert ('warning' in found['left and right']) == mirrored
+    assert found['upright'] == '100% of the poses have the head above the feet, with y up'
     assert done.returncode == 0
     _, found = inspected(tmp_path, dict(ann, keypoint=1000 * joints), args=('--layout', 'h36m17'))
     assert 'warning: no human body has this size' in found['units']
+    down = joints * [1, -1, 1]
+    _, found = inspected(tmp_path, dict(ann, keypoint=down), args=('--layout', 'h36m17'))
+    assert found['upright'] == ('0% of the poses have the head above the feet, with y up; '
+                                'warning: most people stand along -y')
 
 
 # ------------------------------------------------------------------------- frames and native files
