@@ -148,6 +148,8 @@ class Source:
             few = ', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())[:8])
             self.note(names[0], f'files of other kinds are passed over: {few}'
                       + ', ...' * (len(kinds) > 8))
+        for name in self.tree.twice:
+            self.note(name, 'a .gz file is passed over for the file of its name beside it')
 
     def read(self, name: str, content: bytes) -> Item:
         """Convert one native file to an annotation.
@@ -291,12 +293,12 @@ class Source:
             raise self.error(name, 'file', describe(error), 'a readable JSON file') from None
 
     def text(self, name: str, content: bytes) -> str:
-        """Decode a text file in UTF-8, with or without a byte order mark, or else in Latin-1.
+        """Decode a text file in UTF-8, UTF-16 with a byte order mark, or else in Latin-1.
 
         Every line ends with a line feed then.
 
         Raises:
-            AnnotationError: If the file is no text, or in UTF-16.
+            AnnotationError: If the file is no text.
         """
         try:
             text, encoding = decode(content)

@@ -193,6 +193,20 @@ class FramePoseSource(FrameFiles):
         array = self.numbers(name, field, values, (None, length)).reshape(len(values), -1, 3)
         return array[..., :2], array[..., 2]
 
+    def with_joints(self, name: str, field: str, persons: Sequence[dict]) -> list[dict]:
+        """Leave out persons whose joints are an empty list or null, with a note, but not all.
+
+        Args:
+            name (str): The native file.
+            field (str): Field of the joints of a person.
+            persons (Sequence[dict]): Persons of any frames.
+        """
+        kept = [person for person in persons if person.get(field, True) not in ([], None)]
+        if not kept or len(kept) == len(persons):
+            return list(persons)
+        self.note(name, f'persons without {field} are left out')
+        return kept
+
     def joined(self, name: str, field: str, parts: Sequence[tuple[np.ndarray, np.ndarray]]
                ) -> tuple[np.ndarray, np.ndarray]:
         """Concatenate poses of the files or frames of a video.

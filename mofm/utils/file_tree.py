@@ -39,6 +39,7 @@ class FileTree:
     Attributes:
         names (list[str]): Sorted; ``['']`` for a single file.
         is_file (bool): Whether the path is a single file.
+        twice (list[str]): Names that a file with and one without ``.gz`` have; the latter counts.
 
     Raises:
         OSError: If there is no such path.
@@ -61,7 +62,9 @@ class FileTree:
         else:
             self.is_file, members = True, []
         self._members = {_without_gz(name): name for name in members if _is_gz(name)}
-        self._members.update((name, name) for name in members if not _is_gz(name))
+        plain = [name for name in members if not _is_gz(name)]
+        self.twice = sorted(self._members.keys() & set(plain))
+        self._members.update((name, name) for name in plain)
         self._folded = {name.lower(): name for name in reversed(sorted(self._members))}
         self.names = [''] if self.is_file else sorted(
             name for name in self._members

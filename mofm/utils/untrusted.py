@@ -36,21 +36,23 @@ def unique(pairs: Sequence[tuple[str, Any]]) -> dict:
 
 
 def decode(content: bytes) -> tuple[str, str]:
-    """Decode a text in UTF-8, with or without a byte order mark, or else in Latin-1.
+    """Decode a text in UTF-8 or UTF-16 with a byte order mark, in UTF-8, or else in Latin-1.
 
     Returns:
         tuple[str, str]: The text, whose lines end with a line feed, and its encoding.
 
     Raises:
-        ValueError: If it is no text, or in UTF-16.
+        ValueError: If it is no text.
     """
-    if content[:2] in (b'\xff\xfe', b'\xfe\xff'):
-        raise ValueError('text in UTF-16')
-    if b'\0' in content:
+    marked = content[:2] in (b'\xff\xfe', b'\xfe\xff')  # UTF-16, of Windows
+    if b'\0' in content and not marked:
         raise ValueError('bytes that are no text in UTF-8')
+    encoding = 'utf-16' if marked else 'utf-8'
     try:
-        text, encoding = content.decode('utf-8-sig'), 'utf-8'
+        text = content.decode('utf-16' if marked else 'utf-8-sig')
     except UnicodeDecodeError:
+        if marked:
+            raise ValueError('damaged text in UTF-16') from None
         text, encoding = content.decode('latin-1'), 'latin-1'
     return text.replace('\r\n', '\n').replace('\r', '\n'), encoding
 

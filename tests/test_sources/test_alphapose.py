@@ -104,6 +104,19 @@ def test_alphapose_names_videos_by_file_or_folder(tmp_path):
         'a', 'b/c', 'packed', 'walk']
 
 
+@pytest.mark.parametrize('joints', [None, []])
+def test_alphapose_person_without_joints_is_left_out_with_a_note(tmp_path, joints):
+    data = alphapose(VALUES)
+    assert data[10]['image_id'] == data[11]['image_id']
+    data[10]['keypoints'] = data[11]['keypoints'] = joints
+    source = AlphaPose(write(tmp_path, clip_json=data), max_gap=0)
+    (ann, _), = source
+    expected = in_half(VALUES[..., :2])
+    expected[:, 5] = 0
+    np.testing.assert_array_equal(by_place([ann])[..., :2], expected)
+    assert 'persons without keypoints are left out' in source.notes
+
+
 @pytest.mark.parametrize('frames', [(1, 3, 4, 2, 1), (2, 1), (1, 2), (1, 5, 1, 5)])
 def test_alphapose_videos_of_a_frame_among_longer_ones_stay_videos(tmp_path, frames):
     write(tmp_path, **{f'clip_0{i}_json': alphapose(VALUES[:count])
@@ -155,7 +168,7 @@ def person(**changes):
     (person(image_id=''), 'image_id'), (person(image_id='\ud800/0.jpg'), 'image_id'),
     (person(category_id=2), 'category_id'),
     (person(category_id=True), 'category_id'),
-    (person(keypoints=None), 'keypoints'), (person(keypoints=[1.] * 52), 'keypoints'),
+    (person(keypoints='1'), 'keypoints'), (person(keypoints=[1.] * 52), 'keypoints'),
     (person(keypoints=[1.] * 78), 'keypoints'), (person(keypoints=['1'] * 51), 'keypoints'),
     (person(keypoints=[1.] * 50 + [10**400]), 'keypoints'),
     (json.dumps(person(keypoints=[1.] * 51)).replace('1.0,', '1e999,').encode(), 'keypoints'),

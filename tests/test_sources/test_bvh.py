@@ -299,7 +299,8 @@ HUGE[2, 1] = 1e308
 DEEP = ('HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 0 '
         + 'JOINT a { OFFSET 0 0 0 CHANNELS 0 ' * 3000).encode()
 BAD = [
-    (b'', 'HIERARCHY: found no HIERARCHY'), (b'\xff\xfe\x00', 'file: found text in UTF-16'),
+    (b'', 'HIERARCHY: found no HIERARCHY'),
+    (b'\xff\xfe\x00', 'file: found damaged text in UTF-16'),
     (bvh()[:300], 'HIERARCHY: found the end inside'), (DEEP, 'more than 1000 joints'),
     (bvh().split(b'MOTION')[0], 'MOTION: found 0 times MOTION'),
     (bvh() + bvh(), 'MOTION: found'), (b'HIERARCHY\nMOTION\n', 'HIERARCHY: found the end'),

@@ -189,3 +189,12 @@ def test_error_names_the_reader_that_fits(tmp_path, reader, files, words):
     with pytest.raises(AnnotationError) as caught:
         reader(tmp_path / 'none')
     assert 'looks like' not in str(caught.value)
+
+
+def test_compressed_file_beside_one_of_its_name_is_passed_over_with_a_note(tmp_path):
+    files = {'a.txt': b'1 2', 'b.txt': b'5', 'c.txt.gz': gzip.compress(b'6')}
+    source = Numbers(write(tmp_path, {**files, 'a.txt.gz': gzip.compress(b'3 4')}))
+    assert source.files == ['a.txt', 'b.txt', 'c.txt']
+    assert [source.load(name) for name in source.files] == [b'1 2', b'5', b'6']
+    assert source.notes == {'a .gz file is passed over for the file of its name beside it':
+                            ('a.txt', 1)}

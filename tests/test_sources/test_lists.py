@@ -176,7 +176,7 @@ def test_line_of_an_unreadable_file_is_no_typing_error(tmp_path):
     (b'video 00001\nvideo 00002', 'line 2: found label 2 for .video., which has 1'),
     (b'00001\n00002', "line 1: found '00001'.*the label is missing"),
     (b'a 1234567', "found 'a 1234567'"),
-    ('a 1\n'.encode('utf-16'), 'UTF-16, expected text in UTF-8'), (b'', 'found no line'),
+    ('a 1\n'.encode('utf-16')[:-1], 'damaged text in UTF-16'), (b'', 'found no line'),
     ('a 1\n'.encode('utf-16-le'), 'expected text in UTF-8'), (b'# a 1\n', 'found no line'),
     (b'/ 1', "found '/ 1'"), (b'"a" b 1', None)])
 def test_bad_list_is_refused_with_its_line(tmp_path, content, words):
@@ -194,6 +194,15 @@ def test_latin_1_list_is_read_with_a_note(tmp_path):
     found, _, report = labels(tmp_path, ['w\u00e4lder'], lines)
     assert found == {'w\u00e4lder': 5}
     assert report.notes == [f'{tmp_path}/s.txt: the list is not UTF-8 and read as latin-1']
+
+
+@pytest.mark.parametrize('order', ['utf-16', 'utf-16-be'])
+def test_utf_16_list_with_a_mark_is_read_with_a_note(tmp_path, order):
+    mark = '\ufeff' if order == 'utf-16-be' else ''
+    lines = dict(s=(mark + 'w\u00e4lder.mp4 5\r\n').encode(order))
+    found, _, report = labels(tmp_path, ['w\u00e4lder'], lines)
+    assert found == {'w\u00e4lder': 5}
+    assert report.notes == [f'{tmp_path}/s.txt: the list is not UTF-8 and read as utf-16']
 
 
 def test_lists_of_100_000_names_are_fast(tmp_path):

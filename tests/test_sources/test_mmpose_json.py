@@ -169,7 +169,7 @@ def demo(first=1, **meta_info):
     (video(dict(frame_id=None)), 'frame_id'), (video(dict(frame_id=True)), 'frame_id'),
     (video(dict(frame_id=3)), 'frame_id'), (video(dict(frame_id=-1)), 'frame_id'),
     (video(dict(frame_id=2.)), 'frame_id'), (video(dict(frame_id=10**400)), 'frame_id'),
-    (video(dict(instances=None)), 'instances'), (video(dict(instances=[1])), 'instances'),
+    (video(dict(instances=7)), 'instances'), (video(dict(instances=[1])), 'instances'),
     (video(dict(keypoints=None), 0), 'keypoints'),
     (video(dict(keypoints=[[1, 2, 3]] * 17), 0), 'keypoints'),
     (video(dict(keypoints=[[1, 2]] * 16), 0), 'keypoints'),
@@ -409,3 +409,14 @@ def test_mmpose_3d_order_of_joints_is_checked(tmp_path):
     assert '--layout coco17' in str(source.problems[0])
     ann, = read_3d(tmp_path, layout='coco17')
     assert ann['keypoint_score'].all()
+
+
+def test_mmpose_frame_with_null_in_place_of_instances_has_nobody(tmp_path):
+    source = MMPoseJSON(write(tmp_path, {'walk.json': video(dict(instances=None))}), max_gap=0)
+    (ann, _), = source
+    expected = VALUES.transpose(1, 0, 2, 3)[..., :2].astype(np.float16)
+    expected[:, 2] = 0
+    order = np.argsort(ann['keypoint'][:, 0, 5, 0])
+    np.testing.assert_array_equal(ann['keypoint'][order],
+                                  expected[np.argsort(expected[:, 0, 5, 0])])
+    assert 'frames without instances have nobody' in source.notes

@@ -146,7 +146,8 @@ class AlphaPose(FramePoseSource):
             type(p['category_id']) is int and p['category_id'] == 1)]
         if others:
             raise self.error(file, 'category_id', typed(others[0]), '1, a person')
-        return [(str(image), [self._person(file, person)])
+        kept = {*map(id, self.with_joints(file, 'keypoints', data))}
+        return [(str(image), [self._person(file, person)] if id(person) in kept else [])
                 for image, person in zip(ids, data, strict=True)]
 
     def _person(self, file, person, field='keypoints'):
@@ -155,11 +156,13 @@ class AlphaPose(FramePoseSource):
     def _bodies(self, file, image, item):
         """Read the poses of an image, those of PoseFlow in a list."""
         if isinstance(item, list) and all(isinstance(person, dict) for person in item):
-            return [self._person(file, person) for person in item]
+            return [self._person(file, person)
+                    for person in self.with_joints(file, 'keypoints', item)]
         for field, joints in _FORMS.items():
             persons = item.get(field) if isinstance(item, dict) else None
             if isinstance(persons, list) and all(isinstance(p, dict) for p in persons):
-                return [self._person(file, person, joints) for person in persons]
+                return [self._person(file, person, joints)
+                        for person in self.with_joints(file, joints, persons)]
         raise self.error(file, f'image {image[:80]!r}', typed(item),
                          f'a dict with a list of persons, one of {list(_FORMS)}')
 

@@ -190,6 +190,10 @@ class MMPoseFiles(FrameFiles):
         files, parts = self.members[name], []
         for file, (_, text) in zip(files, content, strict=True):
             frames = frames_of(self, file, load_predictions(self, file, text))
+            if any(frames.instances) and None in frames.instances:
+                self.note(file, 'frames without instances have nobody')
+                frames = frames._replace(instances=[
+                    [] if instances is None else instances for instances in frames.instances])
             for instances in frames.instances:
                 if not isinstance(instances, (list, tuple)) or not all(
                         isinstance(instance, dict) for instance in instances):

@@ -90,7 +90,7 @@ class OpenPose(FramePoseSource):
         people = data.get('people') if isinstance(data, dict) else None
         if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
             raise self.error(file, 'people', typed(people), 'a list of dicts')
-        return people
+        return self.with_joints(file, _FIELD, people)
 
     def _person_id(self, file, person):
         value = person.get('person_id', [-1])
