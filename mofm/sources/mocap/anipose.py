@@ -12,7 +12,7 @@ from mofm.utils.hdf5 import require_h5py
 from ..base import Item
 from ..joint_maps import MAP_OPTION, load_map
 from ..motion_capture import MotionCapture
-from ..pose_programs.behavior import (
+from ..pose_programs.named_joints import (
     is_hdf5_table,
     read_rows,
     read_table,

@@ -1,13 +1,14 @@
 """Readers of the results of pose estimators."""
 
 from .alphapose import AlphaPose
-from .behavior import SLEAP, DeepLabCut, LightningPose
 from .coco import COCO
+from .deeplabcut import DeepLabCut, LightningPose
 from .detectron2 import Detectron2
 from .mediapipe import MediaPipe, MediaPipeWorld
 from .mmpose import MMPoseJSON
 from .mmpose_3d import MMPose3D
 from .openpose import OpenPose
+from .sleap import SLEAP
 from .table import Table
 from .yolo import YOLO
 
