@@ -16,6 +16,7 @@ import numpy as np
 
 from mofm.annotations import AnnotationError, file_error
 from mofm.annotations.unpickling import RestrictedUnpickler
+from mofm.annotations.values import MAX_COORDINATE
 from mofm.registry import SOURCES
 from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import describe, show, typed
@@ -245,7 +246,7 @@ class PYSKL(_Pickles, Source):
         every = -(-keypoint.shape[1] // _LOOKED) or 1
         keypoint, score = (part[:1, ::every].reshape(-1, *part.shape[2:]).astype(np.float64)
                            for part in (keypoint, score))
-        known = ~(np.isnan(keypoint).any(-1) | np.isnan(score))
+        known = (np.abs(keypoint) <= MAX_COORDINATE).all(-1) & ~np.isnan(score)  # not NaN
         kind, others = other_layouts(np.where(known[..., None], keypoint, 0),
                                      np.where(known, score, 0), self.layout)
         if kind == 'better':
