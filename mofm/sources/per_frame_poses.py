@@ -23,6 +23,8 @@ MAX_SCORE = 20
 _MAX_PERSONS = 250
 # Persons times frames of a dense annotation, about 100 MB.
 _MAX_DENSE = 10**6
+# Pixels over which people extend whose pose can be estimated.
+_TINY = 12
 _NO_POSES = np.zeros((0, 0, 2)), np.zeros((0, 0))
 
 
@@ -364,6 +366,8 @@ class FramePoseSource(FrameFiles):
             raise self.error(name, 'img_shape', fault[0], 'height and width, which are swapped')
         if fault:
             self.note(name, 'poses or joints are far outside of the image; is its size right?')
+        if _are_tiny(keypoint, score):
+            self.note(name, f'most bodies are smaller than {_TINY} pixels; is the unit pixels?')
         posture = find_posture(*convert(keypoint, score, self.to_layout.name))
         if posture and posture[1]:
             self.note(name, 'heads are below feet in most poses; y is expected to point down')
@@ -458,6 +462,15 @@ class FramePoseSource(FrameFiles):
         if keypoint.shape[2] > joints:
             arrays['box'] = keypoint[:, :, joints:].reshape(*keypoint.shape[:2], 4)
         return arrays
+
+
+def _are_tiny(keypoint, score) -> bool:
+    """Return whether the median extent of poses (N, J, 2) of several joints is no usual one."""
+    known = visible_joints(keypoint, score)[..., None]
+    known = known[several := known.sum((1, 2)) > 3]
+    low, high = (np.where(known, keypoint[several], far) for far in (np.inf, -np.inf))
+    extent = (high.max(1, initial=-np.inf) - low.min(1, initial=np.inf)).max(-1)
+    return bool(len(extent) and np.median(extent) < _TINY)
 
 
 def _mean_joints(keypoint, score, places) -> tuple[np.ndarray, np.ndarray]:

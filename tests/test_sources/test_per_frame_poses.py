@@ -520,6 +520,19 @@ def test_people_upside_down_are_noted(tmp_path, turned):
             ) == turned
 
 
+@pytest.mark.parametrize(('scale', 'noted'), [(1, False), (.1, False), (.01, True)])
+def test_tiny_bodies_in_pixels_are_noted(tmp_path, scale, noted):
+    """In meters or hundreds of pixels, which are above 1.5."""
+    values = people(frames=4, persons=2)
+    values[..., :2] = values[..., :2] * scale + 5
+    (tmp_path / 'a.json').write_text('')
+    source = Given(tmp_path)
+    source.given = [video(values)]
+    (ann, _), = source
+    assert any('most bodies are smaller than 12 pixels' in note for note in source.notes) == noted
+    assert ann['keypoint'].max() == pytest.approx(values[..., :2].max(), rel=1e-3)
+
+
 def test_degenerate_poses_have_the_usual_layout():
     for keypoint in (np.zeros((4, 17, 2)), np.ones((4, 17, 2)), np.zeros((0, 17, 2)),
                      np.eye(17)[:, :2] * np.ones((2, 17, 2)), np.full((1, 17, 2), 1e200)):
