@@ -217,7 +217,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.parametrize(('text', 'words'), [
     ('a\n', "line 1: found 'a', expected NAME LABEL"), ('a 1\na 2\n', 'line 2: found label 2'),
-    ('a -1', "line 1: found 'a -1'"), (b'\xff\xfe 1', 'cannot be read'),
+    ('a -1', "line 1: found 'a -1'"), (b'\xff\xfe1', 'cannot be read'),
 ])
 def test_source_names_bad_list_line(tmp_path, text, words):
     path = tmp_path / 'train.txt'
