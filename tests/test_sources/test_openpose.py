@@ -52,10 +52,11 @@ def test_openpose_empty_and_absent_frames_are_filled(tmp_path):
     assert ann['keypoint'].shape == (0, 7, 17, 2)
 
 
-def test_openpose_person_ids_become_tracks(tmp_path):
+@pytest.mark.parametrize('listed', [True, False])
+def test_openpose_person_ids_become_tracks(tmp_path, listed):
     values = people(frames=6, persons=2, joints=25)
     values[3:] = values[3:, ::-1]
-    files = openpose(values, person_id=lambda t, m: [m + 4])
+    files = openpose(values, person_id=lambda t, m: [m + 4] if listed else m + 4)
     anns = read(write(tmp_path, files), tracks=True)
     assert [a['track_id'] for a in anns] == [4, 5]
     np.testing.assert_array_equal(anns[0]['keypoint'][0], convert(
@@ -133,7 +134,7 @@ def frame(**person):
     (frame(pose_keypoints_2d=[1.] * 74 + ['1']), 'pose_keypoints_2d'),
     (frame(pose_keypoints_2d=[float('nan')] * 75), 'pose_keypoints_2d'),
     (frame(pose_keypoints_2d=[10**400] * 75), 'pose_keypoints_2d'),
-    (frame(person_id=1), 'person_id'), (frame(person_id=[1, 2]), 'person_id'),
+    (frame(person_id='1'), 'person_id'), (frame(person_id=[1, 2]), 'person_id'),
     (frame(person_id=[1.5]), 'person_id'), (frame(person_id=[-2]), 'person_id'),
     (frame(person_id=[2**40]), 'person_id')])
 def test_openpose_bad_frame_is_named(tmp_path, content, field):

@@ -93,11 +93,11 @@ class OpenPose(FramePoseSource):
         return self.with_joints(file, _FIELD, people)
 
     def _person_id(self, file, person):
-        value = person.get('person_id', [-1])
-        if not (isinstance(value, list) and len(value) == 1 and type(value[0]) is int
-                and -1 <= value[0] < 2**31):
-            raise self.error(file, 'person_id', show(value), 'a list of one number from -1')
-        return value[0]
+        value = person.get('person_id', -1)
+        number = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if type(number) is not int or not -1 <= number < 2**31:
+            raise self.error(file, 'person_id', show(value), 'a number from -1, or a list of one')
+        return number
 
 
 def _has_ending(filename: str) -> bool:
