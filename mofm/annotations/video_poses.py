@@ -60,6 +60,7 @@ class Videos:
 
     Attributes:
         dims (int): Coordinates of a joint, 2 or 3.
+        has_boxes (bool): Whether annotations have boxes.
         rows (dict[str, list[int]]): Indices of the annotations of each video.
         stems (dict[str, str]): File name of each video; the same for all choices of ``only``.
 
@@ -73,6 +74,7 @@ class Videos:
         self.layout: Layout = get_layout(layout)
         self.rows: dict[str, list[int]] = {}
         dims, used = set(), {}
+        self.has_boxes = False
         self.stems: dict[str, str] = {}
         for row in range(len(annotations)):
             ann = annotations[row]
@@ -81,6 +83,7 @@ class Videos:
                 self.stems[video] = file_stem(video, used)
             if only is None or ann['frame_dir'] in only:
                 self.rows.setdefault(video, []).append(row)
+                self.has_boxes |= 'box' in ann
                 if len(ann['keypoint']):
                     dims.add(self._dims(ann))
         if len(dims) > 1:

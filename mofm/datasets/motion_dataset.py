@@ -150,7 +150,15 @@ class MotionDataset(BaseDataset):
     def count(self, labels: Sequence[int], names: Iterable[str]):
         """Keep the labels and names of all clips for checks of a run."""
         self.label_counts = Counter(labels)
+        names = list(names)
         self.name_hashes = np.fromiter(map(hash, names), np.int64)
+        if len(np.unique(self.name_hashes)) < len(names):
+            twice = [f'{name!r} ({count} clips)' for name, count in Counter(names).items()
+                     if count > 1]
+            print_log(f'{self._where()}: found {len(twice)} names of several clips: '
+                      f'{_shorten(twice)}, expected one clip per name: the same clips twice, or '
+                      'different ones, which splits and results by name do not tell apart',
+                      'current', logging.WARNING)
 
     def read_annotations(self) -> list[dict]:
         """Read all valid annotations of the split in file order, also of an ``.arrow`` file."""

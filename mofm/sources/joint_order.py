@@ -43,6 +43,7 @@ def misfit(keypoint: np.ndarray, score: np.ndarray, layout: str) -> float:
         distance of neighbors in the size of the pose. NaN without poses of half the bones.
     """
     known = visible_joints(keypoint, score)
+    keypoint = keypoint.astype(np.float64)  # squares of millimeters overflow as float16
     count = known.sum(1)[:, None].clip(1)
     center = (keypoint * known[..., None]).sum(1, keepdims=True) / count[..., None]
     size = np.sqrt((((keypoint - center)**2).sum(-1) * known).sum(1) / count[:, 0])  # (N,)

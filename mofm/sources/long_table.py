@@ -11,13 +11,13 @@ from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe
 from mofm.utils.limits import get_limits
 from mofm.utils.names import NAME, is_name
-from mofm.utils.tables import plain_cell
+from mofm.utils.tables import BOX_COLUMNS, plain_cell
 
 from .base import Source
 from .recognition import Sample
 
 SUFFIXES = ('.csv', '.parquet')
-_NUMBERS = ('frame', 'x', 'y', 'z', 'score', 'label', 'height', 'width')
+_NUMBERS = ('frame', 'x', 'y', 'z', 'score', 'label', 'height', 'width', *BOX_COLUMNS)
 _NAMES = ('clip', 'track', 'person', 'joint')
 # More joints are hardly those of persons; rows are at least a share of poses times joints.
 _MOST_JOINTS, _SPARSE = 1000, 50
@@ -38,6 +38,7 @@ class LongVideo(NamedTuple):
         score (np.ndarray): (N, J).
         labels (np.ndarray or None): (T,) label of each of ``np.unique(frame)``.
         img_shape (tuple[int, int] or None): Height and width of the image.
+        box (np.ndarray or None): (N, 4) x1, y1, x2, y2, NaN where the table has none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class LongVideo(NamedTuple):
     score: np.ndarray
     labels: np.ndarray | None
     img_shape: tuple[int, int] | None
+    box: np.ndarray | None
 
 
 def columns_of(sample: Sample) -> set[str]:
@@ -224,8 +226,12 @@ class LongTable:
         score = np.full(values.shape[:2], np.nan)
         values[pose, joint] = np.stack([part[axis] for axis in self.axes], 1)
         score[pose, joint] = part.get('score', np.ones(len(frame)))
-        if np.isinf(values).any() or np.isinf(score).any():
-            raise self.error('coordinates and score', 'infinite numbers', 'finite numbers')
+        box = None
+        if set(BOX_COLUMNS) <= part.keys():
+            box = np.full((keys.shape[1], 4), np.nan)
+            box[pose] = np.stack([part[column] for column in BOX_COLUMNS], 1)
+        if any(np.isinf(numbers).any() for numbers in (values, score, box) if numbers is not None):
+            raise self.error('coordinates, score and box', 'infinite numbers', 'finite numbers')
         layout = next((other for other in LAYOUTS.values()
                        if sorted(other.joints) == sorted(names)), None)
         if layout is not None:
@@ -236,7 +242,7 @@ class LongTable:
             np.zeros(keys.shape[1], np.int64) if key is None else _ids(key[0])[keys[1]],
             key is not None, values, score,
             self._labels(frame, part['label']) if 'label' in part else None,
-            self._img_shape(part))
+            self._img_shape(part), box)
 
     def _whole(self, column, values) -> np.ndarray:
         """Return whole numbers of a column from 0, as int64."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .files import atomic_write
 
+#: Columns of boxes in tables of poses.
+BOX_COLUMNS = ('box_x1', 'box_y1', 'box_x2', 'box_y2')
 # Beginnings of a formula, in their usual and full widths, and characters that may hide them.
 _FORMULA = tuple('=+-@\t\r\n＝＋－＠')
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mofm.annotations.video_poses import VideoPoses, Videos
 from mofm.utils.files import atomic_write
-from mofm.utils.tables import safe_cell
+from mofm.utils.tables import BOX_COLUMNS, safe_cell
 
 
 def write_table(path: str | PathLike, videos: Videos):
@@ -16,7 +16,8 @@ def write_table(path: str | PathLike, videos: Videos):
     Its columns are ``clip``, the video; ``track``, the track ID, or empty; ``frame``; ``person``,
     counted in the order of appearance; ``joint``, the name; ``x``, ``y`` (and ``z``), in pixels,
     or meters in 3D; ``score``; the columns of the poses, e.g. ``label``; and in 2D ``width`` and
-    ``height`` of the image. Cells of missing joints are empty. Text that a spreadsheet would run
+    ``height`` of the image, and ``box_x1``, ``box_y1``, ``box_x2`` and ``box_y2`` if annotations
+    have boxes. Cells of missing joints are empty. Text that a spreadsheet would run
     as a formula gets an apostrophe in front in CSV files.
 
     Args:
@@ -89,4 +90,7 @@ def _columns(video: VideoPoses, videos: Videos, is_csv: bool) -> dict:
     if dims == 2:
         for field, size in zip(('height', 'width'), video.img_shape, strict=True):
             columns[field] = each(np.full(count, size))
+        if videos.has_boxes:
+            columns.update({field: each(side) for field, side in
+                            zip(BOX_COLUMNS, video.box.T, strict=True)})
     return columns

@@ -276,3 +276,16 @@ def test_file_with_normalized_coordinates_is_refused_at_opening(suffix, tmp_path
     dataset = MotionDataset(str(tmp_path / f'a{suffix}'))
     assert len(dataset) == 1
     assert len(dataset.problems) == 2
+
+
+@pytest.mark.parametrize('split', [None, 'train'])
+def test_names_of_several_clips_are_logged_with_their_number(tmp_path, monkeypatch, split):
+    lines = []
+    monkeypatch.setattr(motion_dataset, 'print_log', lambda text, *_: lines.append(text))
+    file = spoil(tmp_path, clip(name='good0'), clip(name='good0'), good=3,
+                 split=dict(train=['good0', 'good1']))
+    assert len(MotionDataset(file, split=split)) == (5, 4)[split == 'train']
+    line, = lines
+    assert "found 1 names of several clips: 'good0' (3 clips), expected one clip per" in line
+    MotionDataset(spoil(tmp_path, good=3))
+    assert len(lines) == 1

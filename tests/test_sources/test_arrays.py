@@ -200,6 +200,27 @@ def test_joints_npz_asks_where_several_layouts_have_one_count(tmp_path, shape, w
     assert re.search(f'a.npy: .*{words}', str(source.problems[0]))
 
 
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('dtype', [np.float16, np.int32, np.float64])
+def test_joints_npz_notes_another_order_in_millimeters_of_any_type(real_data, tmp_path, dtype):
+    """Squares of millimeters are infinite as float16, and tell no order then."""
+    with np.load(real_data('bandai_namco_15fps.npz')) as arrays:
+        joints = arrays['xyz'][:arrays['length'][0]].astype(np.float64)
+    (tmp_path / 'a.npy').write_bytes(npy((1000 * joints).astype(dtype)))
+    source = JointsNPZ(tmp_path, layout='smpl22')
+    assert len(list(source)) == 1
+    assert any('in the order of bandai22' in note for note in source.notes)
+    right = JointsNPZ(tmp_path, layout='bandai22', keep_3d=True)
+    (ann, _), = right
+    assert not any('in the order of' in note for note in right.notes)
+    wrist = LAYOUTS['bandai22'].joints.index('left_wrist')
+    np.testing.assert_allclose(ann['keypoint'][0, :, 9], joints[:, wrist], atol=2e-3)
+    (tmp_path / 'b.npy').write_bytes(npy((1000 * joints).astype(dtype)))
+    asking = JointsNPZ(tmp_path / 'b.npy')
+    assert list(asking) == []
+    assert "['bandai22', 'jta22', 'smpl22'], best fit first" in str(asking.problems[0])
+
+
 def test_joints_npz_reads_npy(tmp_path):
     (tmp_path / 'a.npy').write_bytes(npy(walk()))
     (tmp_path / 'b.NPY').write_bytes(npy(walk()[:, :, [0, 2, 1]]))

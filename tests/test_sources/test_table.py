@@ -232,3 +232,17 @@ def test_table_is_recognized(tmp_path, content):
     path.write_bytes(content)
     assert Table.recognize(Sample(FileTree(path), '')) == (
         'a table with the columns frame, joint, x and y')
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
+def test_round_trip_of_boxes_keeps_those_of_the_annotations(tmp_path, suffix):
+    box = np.zeros((2, 4, 4), np.float32)
+    box[0], box[1] = (90, 190, 130, 250.5), (390, 190, 430, 250)
+    box[1, 2] = box[0, 3] = 0  # nobody, and a person without a box
+    write_table(tmp_path / f'out{suffix}', Videos([tracked(box=box), tracked('no boxes')]))
+    (found, other), source = read(tmp_path / f'out{suffix}')
+    around = [103.25, 200, 119.25, 232]  # the joints
+    np.testing.assert_array_equal(found['box'][0], [box[0, 0]] * 3 + [around])
+    np.testing.assert_array_equal(found['box'][1], box[1])
+    np.testing.assert_array_equal(other['box'][0, 3], around)
+    assert not source.notes

@@ -20,9 +20,10 @@ class Table(FramePoseSource):
 
     Columns are ``frame``, ``joint`` (its name), ``x`` and ``y``; and if there are such, ``clip``
     (the video, by default the name of the file), ``track`` or ``person``, ``score`` (default: 1),
-    ``label`` of the recording or of its frames, ``height`` and ``width`` of the image. Others are
-    passed over. Empty cells and rows that are not there are missing joints. CSV files are
-    separated by commas, semicolons (with decimal points or commas) or tabs.
+    ``label`` of the recording or of its frames, ``height`` and ``width`` of the image, and
+    ``box_x1``, ``box_y1``, ``box_x2`` and ``box_y2``. Others are passed over. Empty cells and rows
+    that are not there are missing joints. CSV files are separated by commas, semicolons (with
+    decimal points or commas) or tabs.
     """
 
     suffix = SUFFIXES
@@ -55,4 +56,5 @@ class Table(FramePoseSource):
             frames = np.unique(video.frame)
             self._labels[video.name] = video.labels, frames
             yield FramePoses(video.name, frames, video.frame, keypoint, score,
-                             video.person if video.has_persons else None, video.img_shape)
+                             video.person if video.has_persons else None, video.img_shape,
+                             video.box)
