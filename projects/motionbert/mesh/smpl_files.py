@@ -144,7 +144,7 @@ class ArrayFile:
                 self.content = read_arrays(path)
             else:
                 with open(path, 'rb') as f:
-                    self.content = dict(SMPLUnpickler(f, encoding='latin1').load())
+                    self.content = dict(SMPLUnpickler(f).load())
         except LimitError as error:
             raise AnnotationError(f'{path}: {error}') from None
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
