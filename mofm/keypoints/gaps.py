@@ -81,7 +81,7 @@ def resample(ann: dict, ratio: float) -> dict:
 
     Returns:
         dict: Annotation with ``frame_inds`` in new frames, ``fps`` of these, and without frame
-        labels and boxes.
+        labels.
     """
     inds = ann.get('frame_inds', np.arange(ann['total_frames']))
     frames = np.arange(round(inds[0] * ratio), round(inds[-1] * ratio) + 1)
@@ -95,5 +95,10 @@ def resample(ann: dict, ratio: float) -> dict:
             if key in ann}
     if 'fps' in ann:
         kept['fps'] = ann['fps'] * ratio
+    if 'box' in ann:
+        corners = ann['box'].astype(np.float32).reshape(*ann['box'].shape[:2], 2, 2)
+        there = np.broadcast_to(ann['box'].any(-1, keepdims=True), corners.shape[:3])
+        corners, _ = interpolate(corners, there.astype(np.float32), inds, places)
+        kept['box'] = corners.reshape(*corners.shape[:2], 4)
     return dict(kept, total_frames=len(frames), frame_inds=frames, keypoint=keypoint,
                 keypoint_score=score)

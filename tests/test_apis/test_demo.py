@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from PIL import Image
 
 from mofm.annotations import dump_annotations
 from mofm.apis import Gallery
+from mofm.registry import SOURCES
 from mofm.visualization.overlay import draw_poses, score_colors, write_video
 from tests.test_sources.native_files.pose_detectors import alphapose, people
 
@@ -207,3 +209,44 @@ def test_demo_reads_poses_of_a_source_and_keeps_track_ids(run, tmp_path):
     with open(out / 'table.csv', newline='') as table:
         row, = csv.DictReader(table)
     assert row['track_id'] == str(result['track_id'][0])
+
+
+PLUGIN = '''
+from mofm.registry import SOURCES
+from mofm.sources import AlphaPose
+
+
+@SOURCES.register_module('{0}')
+class Mine(AlphaPose):
+    """Reader of mine."""
+
+    suffix = '.mine'
+
+    @classmethod
+    def recognize(cls, sample):
+        return 'mine' if sample.suffix == '.mine' else None
+'''
+
+
+@pytest.mark.parametrize('source', ['auto', 'named'])
+@pytest.mark.parametrize('fps', [(), ('--fps', 30, '--model-fps', 15)])
+def test_demo_writes_ids_and_boxes_of_the_files_of_a_plugin(run, tmp_path, monkeypatch, source,
+                                                            fps):
+    monkeypatch.setattr(SOURCES, '_module_dict', dict(SOURCES.module_dict))
+    monkeypatch.setattr(sys, 'path', [*sys.path])
+    reader = f'mine_{source}_{len(fps)}'
+    plugin, file = tmp_path / f'{reader}.py', tmp_path / 'poses' / 'walk.mine'
+    plugin.write_text(PLUGIN.format(reader))
+    file.parent.mkdir()
+    poses = alphapose(people(60, 2), lambda t, m: (9, 4)[m])
+    file.write_text(json.dumps(poses))
+    out, _ = run('action', '--pictures', 0, '--plugin', plugin, '--poses', '.csv', *fps,
+                 '--source', 'auto' if source == 'auto' else reader, inputs=(file, ))
+    assert sorted(json.loads((out / 'walk.json').read_text())['track_id']) == [4, 9]
+    with open(out / 'walk.csv', newline='') as table:
+        rows = list(csv.DictReader(table))
+    assert {row['track'] for row in rows} == {'4', '9'}
+    first = next(row for row in rows if (row['track'], row['frame']) == ('9', '0'))
+    x, y, width, height = next(pose['box'] for pose in poses if pose['idx'] == 9)
+    np.testing.assert_allclose([float(first[f'box_{side}']) for side in ('x1', 'y1', 'x2', 'y2')],
+                               (x, y, x + width, y + height), atol=.15)

@@ -57,11 +57,13 @@ def test_resample_follows_straight_lines(ratio):
                keypoint=np.broadcast_to(time + (1, 5), (1, len(inds), 17, 2)),
                keypoint_score=np.full((1, len(inds), 17), .5))
     ann['keypoint_score'][0, 5:8, 2] = 0
-    ann.update(fps=30., track_id=np.array([7]), box=np.zeros((1, len(inds), 4)))
+    box = inds[None, :, None] + np.array([1., 2, 30, 40])
+    box[0, 5:8] = 0  # nobody
+    ann.update(fps=30., track_id=np.array([7]), box=box)
     out = resample(ann, ratio)
     assert out['fps'] == 30 * ratio
     assert out['track_id'] == [7]
-    assert validate(out) is None  # without boxes, which are not resampled
+    assert validate(out) is None
     frames = out['frame_inds']
     place = (frames / ratio).clip(3, 79)
     assert ((place <= 39) | (place >= 60)).all()
@@ -72,3 +74,5 @@ def test_resample_follows_straight_lines(ratio):
     missing = (place > 7) & (place < 11)  # frames 8, 9, 10 and on the way to them
     np.testing.assert_array_equal(out['keypoint_score'][0, :, 2], np.where(missing, 0, .5))
     assert not out['keypoint'][0, missing, 2].any()
+    np.testing.assert_allclose(out['box'][0], np.where(
+        missing[:, None], 0, place[:, None] + (1, 2, 30, 40)), rtol=1e-5)

@@ -7,6 +7,7 @@ import pytest
 from mofm.annotations import AnnotationError
 from mofm.sources import BVH, MVNX, TRC, FreeMoCap
 from mofm.sources.mocap.c3d import C3D
+from mofm.sources.recognition import resolve
 from mofm.structures import LAYOUTS
 from mofm.writers import write_bvh, write_trc
 from tests.test_sources.native_files import write
@@ -190,6 +191,15 @@ def test_mvnx_names_fault_and_refuses_entities(tmp_path, content, words):
 def test_freemocap_gives_all_joints_of_coco(tmp_path, name, content):
     joints = joints_of(FreeMoCap, tmp_path / name, content)
     np.testing.assert_allclose(joints, walk(5, 'coco17'), atol=1e-6)
+
+
+def test_freemocap_in_meters_is_recognized_by_its_name(tmp_path):
+    path = tmp_path / 'mediapipe_body_3d_xyz.csv'
+    content = freemocap_table(mediapipe() / 1000)
+    (ann, ), notes = read(FreeMoCap, path, content)
+    assert resolve(path).source == 'freemocap'
+    np.testing.assert_allclose(ann['joints'], walk(5, 'coco17'), atol=1e-3)
+    assert notes.startswith('a unit of 1 m is taken')
 
 
 def test_freemocap_nan_and_blank_cells_are_missing(tmp_path):

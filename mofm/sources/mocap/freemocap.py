@@ -46,9 +46,10 @@ class FreeMoCap(MotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        if sample.suffix == '.csv' and _is_table(sample.head):
+        named = bool(_FILE.fullmatch(sample.filename.lower()))
+        if sample.suffix == '.csv' and _is_table(sample.head, named):
             return 'a table of nose_x, nose_y, ...'
-        if sample.suffix == '.npy' and _FILE.fullmatch(sample.filename.lower()):
+        if sample.suffix == '.npy' and named:
             shape, _ = (sample.arrays or {}).get('', ((), None))
             if len(shape) == 3 and shape[1] in _COUNTS and shape[2] == 3:
                 return f'an array of {shape[1]} joints of MediaPipe'
@@ -116,10 +117,10 @@ class FreeMoCap(MotionCapture):
         return values[:, index].reshape(len(values), 17, 3)
 
 
-def _is_table(content: bytes) -> bool:
-    """Return whether a table has columns of FreeMoCap and millimeters."""
+def _is_table(content: bytes, named: bool) -> bool:
+    """Return whether a table has columns of FreeMoCap, and millimeters or its name."""
     head, *rows = content.splitlines()[:2]
     columns = set(head.replace(b'body_', b'').split(b','))
     other = b'nose_ncams' in columns or b'visib' in head  # Anipose, MediaPipe
-    return {b'nose_y', b'left_eye_inner_z'} <= columns and not other and any(
-        abs(float(cell or 0)) > 10 for cell in b''.join(rows).split(b','))
+    return {b'nose_y', b'left_eye_inner_z'} <= columns and not other and (named or any(
+        abs(float(cell or 0)) > 10 for cell in b''.join(rows).split(b',')))
