@@ -10,7 +10,14 @@ from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import show
 
 from .base import Item
-from .joint_maps import JointMap, find_joints, fitting_maps, load_map, short_names
+from .joint_maps import (
+    MAP_OPTION,
+    JointMap,
+    find_joints,
+    fitting_maps,
+    load_map,
+    short_names,
+)
 from .joint_order import named_bones, named_order
 from .posture import mean_joint, other_vertical
 from .source_3d import Source3D
@@ -305,3 +312,28 @@ def _bends_backward(joints, thighs, shanks) -> bool:
         votes = np.concatenate([votes, (nose * front).sum(-1).ravel()])
     votes = votes[np.isfinite(votes)]
     return len(votes) >= _VOTES and bool((votes < 0).mean() > _MOST)
+
+
+class NamedMotionCapture(MotionCapture):
+    """Base class of readers of motion capture whose files name the joints, see :meth:`to_coco`.
+
+    Args:
+        path (str or Path): A folder, an archive, or one file.
+        joint_map (str or Path, optional): Names of the joints, see
+            :func:`mofm.sources.joint_maps.load_map`. By default the shipped map that fits, or
+            names such as ``LWrist``.
+        **kwargs: Passed to :class:`MotionCapture`.
+
+    Raises:
+        AnnotationError: If the path has no such files or the map cannot be read.
+    """
+
+    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
+        super().__init__(path, **kwargs)
+        self.joint_map = joint_map and load_map(joint_map)
+
+    @classmethod
+    def add_options(cls, parser):
+        """See :meth:`Source.add_options`."""
+        super().add_options(parser)
+        parser.add_argument('--map', **MAP_OPTION)

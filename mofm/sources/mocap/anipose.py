@@ -1,7 +1,6 @@
 """Joints in 3D that Anipose (Karashchuk et al., Cell Reports 2021) or DeepLabCut triangulate."""
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
@@ -10,8 +9,7 @@ from mofm.utils.checks import describe
 from mofm.utils.hdf5 import require_h5py
 
 from ..base import Item
-from ..joint_maps import MAP_OPTION, load_map
-from ..motion_capture import MotionCapture
+from ..motion_capture import NamedMotionCapture
 from ..pose_programs.named_joints import (
     is_hdf5_table,
     read_rows,
@@ -25,7 +23,7 @@ _MISSING = 10
 
 
 @SOURCES.register_module('anipose')
-class Anipose(MotionCapture):
+class Anipose(NamedMotionCapture):
     """Reader of ``.csv`` files with columns ``JOINT_x``, ``JOINT_y`` and ``JOINT_z``.
 
     3D tables of DeepLabCut are read, too, also ``.h5``. A file is a recording of one person.
@@ -35,8 +33,7 @@ class Anipose(MotionCapture):
 
     Args:
         path (str or Path): A folder, an archive, or one file.
-        joint_map (str or Path, optional): Names of the joints, see :func:`load_map`.
-        **kwargs: Passed to :class:`MotionCapture`; ``unit`` defaults to a millimeter, as
+        **kwargs: Passed to :class:`NamedMotionCapture`; ``unit`` defaults to a millimeter, as
             usual for the calibration board, and ``up`` to z.
 
     Raises:
@@ -47,16 +44,6 @@ class Anipose(MotionCapture):
     max_size = 2**29
     default_unit = .001
     default_up = 'z'
-
-    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
-        super().__init__(path, **kwargs)
-        self.joint_map = joint_map and load_map(joint_map)
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:

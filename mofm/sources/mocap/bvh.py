@@ -6,7 +6,6 @@ fixed order (pymotion), loop over frames in Python (bvhio) or compute no positio
 import re
 from collections.abc import Iterable
 from itertools import islice, takewhile
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +13,7 @@ import numpy as np
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..joint_maps import MAP_OPTION, load_map
-from ..motion_capture import MotionCapture, frame_rate
+from ..motion_capture import NamedMotionCapture, frame_rate
 from ..recognition import Sample
 
 _MOTION = re.compile(r'(?im)^[ \t]*MOTION[ \t]*$')
@@ -134,7 +132,7 @@ def forward_kinematics(skeleton: Skeleton, values: np.ndarray) -> np.ndarray:
 
 
 @SOURCES.register_module('bvh')
-class BVH(MotionCapture):
+class BVH(NamedMotionCapture):
     """Reader of ``.bvh`` files, one recording each.
 
     Rows of the motion are read whatever number ``Frames:`` says; a row that is cut off is not. NaN
@@ -142,10 +140,7 @@ class BVH(MotionCapture):
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path, optional): Names of the joints, see :func:`load_map` and
-            :func:`find_names`; the End Site of ``Head`` is ``Head_End``. By default the shipped
-            map that fits.
-        **kwargs: Passed to :class:`MotionCapture`; ``unit`` defaults to a centimeter.
+        **kwargs: Passed to :class:`NamedMotionCapture`; ``unit`` defaults to a centimeter.
 
     Raises:
         AnnotationError: If the path has no such files or the map cannot be read.
@@ -153,16 +148,6 @@ class BVH(MotionCapture):
 
     suffix = '.bvh'
     default_unit = .01
-
-    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
-        super().__init__(path, **kwargs)
-        self.joint_map = joint_map and load_map(joint_map)
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:

@@ -15,15 +15,14 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 
 from ..base import Item
-from ..joint_maps import MAP_OPTION, load_map
-from ..motion_capture import MotionCapture
+from ..motion_capture import NamedMotionCapture
 from ..recognition import Sample
 
 _UNITS = {'mm': .001, 'cm': .01, 'dm': .1, 'm': 1, 'in': .0254, 'inch': .0254, 'inches': .0254}
 
 
 @SOURCES.register_module('c3d')
-class C3D(MotionCapture):
+class C3D(NamedMotionCapture):
     """Reader of ``.c3d`` files, one recording each, or one for each person.
 
     Persons have the same labels after different prefixes, ``A:LASI`` and ``B:LASI``. Markers with
@@ -32,9 +31,7 @@ class C3D(MotionCapture):
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path, optional): Markers of the joints, see :func:`load_map`. By default
-            the shipped map that fits the labels, e.g. ``plug_in_gait``.
-        **kwargs: Passed to :class:`MotionCapture`; by default millimeters, z up.
+        **kwargs: Passed to :class:`NamedMotionCapture`; by default millimeters, z up.
 
     Raises:
         AnnotationError: If the path has no such files or the map cannot be read.
@@ -46,16 +43,9 @@ class C3D(MotionCapture):
     default_unit = .001
     default_up = 'z'
 
-    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
+    def __init__(self, path: str | Path, **kwargs):
         _import_c3d()
         super().__init__(path, **kwargs)
-        self.joint_map = joint_map and load_map(joint_map)
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:

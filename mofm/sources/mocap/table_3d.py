@@ -1,29 +1,25 @@
 """Tables of 3D poses with one row a frame, person and joint, in CSV and Parquet files."""
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..joint_maps import MAP_OPTION, load_map
 from ..long_table import SUFFIXES, LongTable, columns_of, label_fields
-from ..motion_capture import MotionCapture
+from ..motion_capture import NamedMotionCapture
 from ..recognition import Sample
 
 
 @SOURCES.register_module('table_3d')
-class Table3D(MotionCapture):
+class Table3D(NamedMotionCapture):
     """Reader of long tables with the columns of ``table`` and ``z``, in meters, y up.
 
     The persons of a recording are together, with a row for each frame of the table.
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path, optional): Names of the joints, see :func:`load_map`. By default
-            those of a layout or of a shipped map, or names such as ``LWrist``.
-        **kwargs: Passed to :class:`MotionCapture`.
+        **kwargs: Passed to :class:`NamedMotionCapture`.
 
     Raises:
         AnnotationError: If the path has no such files or the map cannot be read.
@@ -31,16 +27,6 @@ class Table3D(MotionCapture):
 
     suffix = SUFFIXES
     max_size = 2**29
-
-    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
-        super().__init__(path, **kwargs)
-        self.joint_map = joint_map and load_map(joint_map)
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:

@@ -6,15 +6,13 @@ spreadsheet by commas or semicolons. A marker that was not seen has blank cells.
 """
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..joint_maps import MAP_OPTION, load_map
-from ..motion_capture import MotionCapture, frame_rate
+from ..motion_capture import NamedMotionCapture, frame_rate
 from ..recognition import Sample
 
 _UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1,
@@ -24,32 +22,20 @@ _MAX_MARKERS, _HEAD = 1000, 20
 
 
 @SOURCES.register_module('trc')
-class TRC(MotionCapture):
+class TRC(NamedMotionCapture):
     """Reader of ``.trc`` files, one recording each.
 
     Blank cells and NaN are missing markers. Unit and frame rate are those of the head.
 
     Args:
         path (str or Path): A folder, a zip file, or one file.
-        joint_map (str or Path, optional): Markers of the joints, see :func:`load_map`. By default
-            the shipped map that fits, or names such as ``LWrist``.
-        **kwargs: Passed to :class:`MotionCapture`; by default meters, y up.
+        **kwargs: Passed to :class:`NamedMotionCapture`; by default meters, y up.
 
     Raises:
         AnnotationError: If the path has no such files or the map cannot be read.
     """
 
     suffix = '.trc'
-
-    def __init__(self, path: str | Path, joint_map: str | Path | None = None, **kwargs):
-        super().__init__(path, **kwargs)
-        self.joint_map = joint_map and load_map(joint_map)
-
-    @classmethod
-    def add_options(cls, parser):
-        """See :meth:`Source.add_options`."""
-        super().add_options(parser)
-        parser.add_argument('--map', **MAP_OPTION)
 
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
