@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofm.annotations import AnnotationError
+from mofm.sources.joint_maps import load_map
 from mofm.sources.mocap import bvh as module
 from mofm.sources.mocap.bvh import BVH, forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS
@@ -154,7 +155,7 @@ def test_bvh_whitespace_does_not_change_joints(tmp_path):
         if 'Left Hand' in other:
             joint_map = tmp_path / 'map.json'
             joint_map.write_text(json.dumps(dict(
-                module.load_map('cmu'), left_wrist='Left Hand')))
+                load_map('cmu'), left_wrist='Left Hand')))
         np.testing.assert_array_equal(read(tmp_path, other.encode(), joint_map),
                                       read(tmp_path, plain))
 
