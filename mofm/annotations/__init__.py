@@ -8,11 +8,12 @@ from .schema import (
     Problem,
     complete_3d,
     file_error,
+    find_twice,
     person_ids,
     summarize,
     validate,
 )
 
 __all__ = ['LABEL_NAMES', 'TRACK_ARRAYS', 'AnnotationError', 'Problem', 'check_names',
-           'complete_3d', 'dump_annotations', 'file_error', 'load_annotations', 'open_arrow',
-           'person_ids', 'summarize', 'validate']
+           'complete_3d', 'dump_annotations', 'file_error', 'find_twice', 'load_annotations',
+           'open_arrow', 'person_ids', 'summarize', 'validate']

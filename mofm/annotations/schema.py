@@ -16,7 +16,8 @@ What pose estimators know in addition is optional, too: ``box`` (M, T, 4), x1, y
 pixels, 0 where there is none; and ``fps``, the frames per second in which ``frame_inds`` count.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,6 +229,13 @@ def complete_3d(ann: dict[str, Any]) -> dict[str, Any]:
     if isinstance(keypoint, np.ndarray) and keypoint.ndim:
         ann = {'keypoint_score': keypoint.any(-1).astype(np.float16), **ann}
     return {'img_shape': (1, 1), **ann}
+
+
+def find_twice(names: Iterable[str], limit: int = 10) -> str:
+    """Describe names of several annotations, e.g. ``'a' (2 clips)``; empty if there are none."""
+    twice = [f'{name!r} ({count} clips)' for name, count in Counter(names).items() if count > 1]
+    more = f' and {len(twice) - limit} more' if len(twice) > limit else ''
+    return ', '.join(twice[:limit]) + more
 
 
 def summarize(problems: Sequence, limit: int = 5) -> str:

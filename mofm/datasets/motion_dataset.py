@@ -15,6 +15,7 @@ from mofm.annotations import (
     check_names,
     complete_3d,
     file_error,
+    find_twice,
     load_annotations,
     open_arrow,
     summarize,
@@ -153,12 +154,9 @@ class MotionDataset(BaseDataset):
         names = list(names)
         self.name_hashes = np.fromiter(map(hash, names), np.int64)
         if len(np.unique(self.name_hashes)) < len(names):
-            twice = [f'{name!r} ({count} clips)' for name, count in Counter(names).items()
-                     if count > 1]
-            print_log(f'{self._where()}: found {len(twice)} names of several clips: '
-                      f'{_shorten(twice)}, expected one clip per name: the same clips twice, or '
-                      'different ones, which splits and results by name do not tell apart',
-                      'current', logging.WARNING)
+            print_log(f'{self._where()}: found names of several clips: {find_twice(names)}, '
+                      'expected one clip per name: the same clips twice, or different ones, which '
+                      'splits and results by name do not tell apart', 'current', logging.WARNING)
 
     def read_annotations(self) -> list[dict]:
         """Read all valid annotations of the split in file order, also of an ``.arrow`` file."""

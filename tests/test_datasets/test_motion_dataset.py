@@ -286,6 +286,6 @@ def test_names_of_several_clips_are_logged_with_their_number(tmp_path, monkeypat
                  split=dict(train=['good0', 'good1']))
     assert len(MotionDataset(file, split=split)) == (5, 4)[split == 'train']
     line, = lines
-    assert "found 1 names of several clips: 'good0' (3 clips), expected one clip per" in line
+    assert "found names of several clips: 'good0' (3 clips), expected one clip per" in line
     MotionDataset(spoil(tmp_path, good=3))
     assert len(lines) == 1

@@ -89,6 +89,23 @@ def test_export_does_not_overwrite_its_input(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_export_refuses_two_clips_of_one_name_but_not_two_tracks(tmp_path):
+    """They would be two persons of one video."""
+    path, out = tmp_path / 'a.pkl', tmp_path / 'out.json'
+    names = ('run', 'walk', 'run')
+    dump_annotations(dict(split={}, annotations=[
+        tracked(name, ids=(0, ), frames=(i, i + 1)) for i, name in enumerate(names)]), path)
+    done = export(path, out, '--to', 'coco', check=False)
+    assert "frame_dir: found names of several clips: 'run' (2 clips), expected" in done.stderr
+    assert not out.exists()
+    dump_annotations(dict(split={}, annotations=[
+        tracked(name, ids=(0, ), track_id=i) for i, name in enumerate(names)]), path)
+    export(path, out, '--to', 'coco')
+    data = json.loads(out.read_text())
+    assert [video['name'] for video in data['videos']] == ['run', 'walk']
+    assert {a['track_id'] for a in data['annotations'] if a['video_id'] == 1} == {0, 2}
+
+
 def test_export_of_3d_joints(tmp_path):
     dump_annotations(dict(split={}, annotations=[in_3d(persons=2)]), tmp_path / 'a.pkl')
     export(tmp_path / 'a.pkl', tmp_path / 'out', '--to', 'trc', '--fps', '25')

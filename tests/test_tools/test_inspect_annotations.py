@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mofm.annotations import dump_annotations
+from mofm.annotations import dump_annotations, load_annotations
 from mofm.structures import LAYOUTS
 from tests.test_sources.native_files import SAMPLES, mocap, write
 from tests.test_tools.tool_runner import here
@@ -96,6 +96,16 @@ def test_inspect_annotations_counts_clips_and_problems(files, suffix):
     assert counts['missing'] == str(poses - wrist)
     assert '1 problems in 12 clips' in out
     assert 'annotation 11: label: found 7' in out
+
+
+def test_inspect_names_clips_of_one_name(files, tmp_path):
+    data = load_annotations(files / 'ann.pkl')
+    for index, name in ((3, 'c0'), (4, 'c0'), (7, 'c5'), (11, 'c5')):  # the last one is invalid
+        data['annotations'][index]['frame_dir'] = name
+    dump_annotations(dict(data, split={}), tmp_path / 'twice.pkl')
+    out = run(tmp_path / 'twice.pkl').stdout
+    assert "of several clips: 'c0' (3 clips), 'c5' (2 clips), expected one clip per name" in out
+    assert 'of several clips' not in run(files / 'ann.pkl').stdout
 
 
 def test_inspect_writes_sheets(files):

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mofm.annotations import AnnotationError, load_annotations, open_arrow, summarize, validate
+from mofm.annotations import (
+    AnnotationError,
+    find_twice,
+    load_annotations,
+    open_arrow,
+    summarize,
+    validate,
+)
 from mofm.annotations.schema import MAX_FPS, file_error
 from mofm.annotations.video_poses import Videos, image_name
 from mofm.structures import LAYOUTS
@@ -91,7 +98,7 @@ class ValidAnnotations:
             self._data, self.splits = loaded['annotations'], loaded['split']
             metainfo = loaded['metainfo']
         self.classes = list(metainfo.get('classes', []))
-        self.problems, self._rows = [], []
+        self.problems, self._rows, names = [], [], []
         for row in range(len(self._data)):
             ann = self._data[row]
             shape = getattr(ann.get('keypoint'), 'shape', ()) if isinstance(ann, dict) else ()
@@ -100,10 +107,17 @@ class ValidAnnotations:
                                3 if dims == 3 else 2)
             if problem is None:
                 self._rows.append(row)
+                if not {'clip', 'track_id'} & ann.keys():
+                    names.append(ann['frame_dir'])
             else:
                 self.problems.append(problem)
         if not self._rows:
             raise AnnotationError(self.problems[0])
+        twice = find_twice(names)
+        if twice:
+            raise AnnotationError(f'{path}: frame_dir: found names of several clips: {twice}, '
+                                  'expected unique names; the persons of one video share a clip '
+                                  'or have track_id')
 
     def __len__(self) -> int:
         return len(self._rows)

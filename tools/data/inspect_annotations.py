@@ -20,6 +20,7 @@ from rich.progress import track
 from mofm.annotations import (
     AnnotationError,
     complete_3d,
+    find_twice,
     load_annotations,
     open_arrow,
     summarize,
@@ -139,7 +140,7 @@ class Findings:
     def __init__(self, layout, dims, clips, wanted):
         self.report = AnnotationStatistics(layout)
         self.evidence = Plausibility(layout, dims, clips)
-        self.problems, self.valid = [], []
+        self.problems, self.valid, self.names = [], [], []
         self.example, self.wanted = None, wanted
 
     def add(self, ann, index, problem, splits):
@@ -147,6 +148,7 @@ class Findings:
         if problem is None:
             self.report.add(ann, splits)
             self.valid.append(index)
+            self.names.append(ann['frame_dir'])
         else:
             self.problems.append(problem)
         if problem is None or is_no_pixels(problem):
@@ -182,6 +184,9 @@ def inspect(args, ann_file):
         findings.report.print(Console(), classes, [args.split] if args.split else names or ['all'])
     if findings.evidence.clips:
         print('\n'.join(findings.evidence.lines(said)))
+    twice = find_twice(findings.names)
+    if twice:
+        print(f'names    of several clips: {twice}, expected one clip per name')
     draw(args, findings, data, classes, layout)
     valid, problems = findings.valid, findings.problems
     print(f'{args.path}: {len(problems)} problems in {len(valid) + len(problems)} clips')
