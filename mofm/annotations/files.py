@@ -150,7 +150,8 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
 
     Returns:
         dict: ``annotations`` (list[dict]), ``split`` (dict of lists of IDs; empty for a plain
-        list) and ``metainfo`` (dict). The annotations are not validated, see :func:`validate`.
+        list) and ``metainfo`` (dict). The annotations are not validated, see :func:`validate`; a
+        ``filename`` is renamed to ``frame_dir``.
 
     Raises:
         AnnotationError: If the file is missing, truncated or empty, has another structure, or
@@ -195,6 +196,9 @@ def _normalize(data) -> dict[str, Any]:
     check_names('split', list(data['split']))
     for name, ids in data['split'].items():
         check_names(name, list(ids) if isinstance(ids, Set) else ids)
+    for ann in data['annotations']:
+        if isinstance(ann, dict) and 'filename' in ann:  # of older files, where it is the id
+            ann['frame_dir'] = ann.pop('filename')
     return data
 
 

@@ -441,7 +441,7 @@ class RecordingReader:
             if self.split in splits:
                 names = set(splits[self.split])
                 items = [(i, ann) for i, ann in items if isinstance(ann, dict)
-                         and str(ann.get('frame_dir', ann.get('filename'))) in names]
+                         and str(ann.get('frame_dir')) in names]
         if self.split is not None and self.split not in splits:
             raise file_error(path, 'split', repr(self.split), f'one of {show(sorted(splits))}')
         for i, ann in items:

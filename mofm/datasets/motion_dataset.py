@@ -321,15 +321,12 @@ class MotionDataset(BaseDataset):
         annotations = data['annotations']
         ids = self._ids(self.split, data['split'])
         exemplars = self._ids(self.exemplar_split, data['split']) or {}
-        first = annotations[0] if isinstance(annotations[0], dict) else {}
-        key = 'filename' if 'filename' in first else 'frame_dir'
         selected = []
         for index, ann in enumerate(annotations):
-            name = ann.get(key) if isinstance(ann, dict) else None
+            name = ann.get('frame_dir') if isinstance(ann, dict) else None
             if not isinstance(name, str):
-                self.report(Problem(self.ann_file, index, key, show(name), 'a string'))
+                self.report(Problem(self.ann_file, index, 'frame_dir', show(name), 'a string'))
             elif ids is None or name in ids or name in exemplars:
-                ann['frame_dir'] = name
                 if self.exemplar_split is not None:
                     ann['exemplar'] = name in exemplars
                 selected.append((index, ann))

@@ -1,4 +1,5 @@
 """Counts, evidence and pictures of inspect_annotations.py."""
+import pickle
 import shutil
 
 import numpy as np
@@ -256,3 +257,12 @@ def test_inspect_takes_options_of_a_source(tmp_path):
     assert 'rate     30 frames per second' in done.stdout
     (tmp_path / 'b.json').write_text('{"a": 1}')
     assert "format: found a JSON object with ['a']" in run(tmp_path / 'b.json').stderr
+
+
+def test_inspect_takes_filename_for_frame_dir(tmp_path):
+    ann = front_clip()
+    ann['filename'] = ann.pop('frame_dir')
+    (tmp_path / 'old.pkl').write_bytes(pickle.dumps([ann]))
+    done = run(tmp_path / 'old.pkl', '--frames', tmp_path / 'frames.png')
+    assert done.returncode == 0, done.stdout
+    assert f'three frames of {ann["filename"]}' in done.stdout
