@@ -1,5 +1,5 @@
-# DT3, PHEVA: the recipe of dt3_sht.py. Published: MPED-RNN 76.05, TSGAD 68.00, GEPC 62.25, STG-
-# NF 57.57 AUC.
+# DT3, PHEVA: the recipe of dt3_sht.py. Published: MPED-RNN 76.05, TSGAD 68.00, GEPC 62.25,
+# STG-NF 57.57 AUC.
 _base_ = 'dt3_sht.py'
 ann_file = 'data/pheva.pkl'
 train_dataloader = dict(dataset=dict(ann_file=ann_file))

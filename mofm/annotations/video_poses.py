@@ -45,6 +45,11 @@ class VideoPoses(NamedTuple):
     tracked: bool
     columns: dict[str, np.ndarray]
 
+    @property
+    def box_xywh(self) -> np.ndarray:
+        """(N, 4) boxes as ``x, y, width, height``, as COCO has them."""
+        return np.concatenate([self.box[:, :2], self.box[:, 2:] - self.box[:, :2]], 1)
+
 
 class Videos:
     """The poses of annotations, one video at a time.

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mofm.structures import Layout, get_layout
+from mofm.structures import Layout
 from mofm.utils.files import atomic_write
+
+from .joints import to_motion
 
 if TYPE_CHECKING:  # SciPy is imported where it is used
     from scipy.spatial.transform import Rotation
@@ -45,11 +47,8 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
     """
     from scipy.spatial.transform import Rotation
 
-    layout = get_layout(layout) if isinstance(layout, str) else layout
-    joints, path = np.asarray(joints, np.float64), Path(path)
-    if joints.ndim != 3 or joints.shape[1:] != (layout.num_joints, 3) or not len(joints):
-        raise ValueError(f'{path}: found joints of shape {joints.shape}, expected (T, '
-                         f'{layout.num_joints}, 3) for layout {layout.name!r}')
+    path = Path(path)
+    joints, layout = to_motion(path, joints, layout)
     if not np.isfinite(joints).all() or not 0 < fps < np.inf:
         raise ValueError(f'{path}: found NaN or infinite joints, or fps={fps}, expected finite '
                          'joints and a positive frame rate')

@@ -105,9 +105,8 @@ def poses(video: VideoPoses, image: int = 0, count: int = 0,
     points = np.where(known[..., None], video.keypoint, fill)
     keypoints = np.concatenate([points, 2. * known[..., None]], -1)
     keypoints = keypoints.reshape(len(known), 3 * known.shape[1])
-    boxes = np.concatenate([video.box[:, :2], video.box[:, 2:] - video.box[:, :2]], 1)
     rows = zip(np.searchsorted(video.frames, video.frame).tolist(), keypoints.tolist(),
-               known.sum(1).tolist(), boxes.tolist(), strict=True)
+               known.sum(1).tolist(), video.box_xywh.tolist(), strict=True)
     for number, (row, values, visible, box) in enumerate(rows, count + 1):
         yield dict(id=number, image_id=image + row + 1, category_id=1,
                    keypoints=[int(v) if v == int(v) else v for v in values],
@@ -152,10 +151,9 @@ def write_alphapose(folder: str | PathLike, videos: Videos) -> list[Path]:
 def _alphapose(video) -> Iterator[dict]:
     values = np.nan_to_num(np.concatenate([video.keypoint, video.score[..., None]], -1))
     values = values.reshape(len(values), 3 * values.shape[1])
-    boxes = np.concatenate([video.box[:, :2], video.box[:, 2:] - video.box[:, :2]], 1)
     for frame, person, joints, box, score in zip(
             video.frame.tolist(), video.person.tolist(), values.tolist(),
-            boxes.tolist(), np.nanmean(video.score, 1).tolist() if len(values) else (),
+            video.box_xywh.tolist(), np.nanmean(video.score, 1).tolist() if len(values) else (),
             strict=True):
         yield dict(image_id=f'{frame}.jpg', category_id=1, keypoints=joints, score=score, box=box,
                    idx=person)

@@ -141,8 +141,7 @@ def _tasks(video, layout, prefix) -> Iterator[dict]:
     height, width = video.img_shape
     size = np.array([width, height])
     points = video.keypoint / size * 100
-    boxes = np.concatenate([video.box[:, :2], video.box[:, 2:] - video.box[:, :2]], 1)
-    boxes = boxes / np.tile(size, 2) * 100
+    boxes = video.box_xywh / np.tile(size, 2) * 100
     scores = np.nanmean(video.score, 1) if len(video.score) else np.zeros(0)
     common = dict(original_width=width, original_height=height, image_rotation=0, to_name='image')
     ends = np.searchsorted(video.frame, video.frames, 'right')

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.structures import Layout, get_layout
+from mofm.structures import Layout
 from mofm.utils.files import atomic_write
+
+from .joints import to_motion
 
 
 def write_trc(path: str | PathLike, joints: np.ndarray, layout: str | Layout, fps: float,
@@ -26,11 +28,8 @@ def write_trc(path: str | PathLike, joints: np.ndarray, layout: str | Layout, fp
     Raises:
         ValueError: If the joints or the frame rate are invalid.
     """
-    layout = get_layout(layout) if isinstance(layout, str) else layout
-    joints, path = np.asarray(joints, np.float64), Path(path)
-    if joints.ndim != 3 or joints.shape[1:] != (layout.num_joints, 3) or not len(joints):
-        raise ValueError(f'{path}: found joints of shape {joints.shape}, expected (T, '
-                         f'{layout.num_joints}, 3) for layout {layout.name!r}')
+    path = Path(path)
+    joints, layout = to_motion(path, joints, layout)
     if np.isinf(joints).any() or not 0 < fps < np.inf or first < 0:
         raise ValueError(f'{path}: found infinite joints, fps={fps} or first={first}, expected '
                          'finite joints, a positive frame rate and a frame of at least 0')
