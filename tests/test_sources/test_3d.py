@@ -96,7 +96,7 @@ def test_ucla_has_published_counts_and_split(ucla_front, real_data):
     assert len(ucla_front) == 1484
     assert sum(ann['total_frames'] for ann, _ in ucla_front) == 58534
     split = defaultdict(set)
-    for ann, (name, ) in ucla_front:
+    for ann, (name, *_) in ucla_front:
         split[name].add(ann['frame_dir'][:-3])
     with zipfile.ZipFile(real_data('nw_ucla.zip')) as zipped:
         official = json.loads(zipped.read('split.json'))
@@ -130,7 +130,7 @@ def test_utkinect_has_published_counts_and_splits(utkinect_front, real):
     assert sum(ann['total_frames'] for ann, _ in utkinect_front) == 15318
     clips = real(UTKinect, 'utkinect.zip', cameras=FRONT)
     assert len(clips) == 199  # one interval is NaN
-    for ann, (name, ) in utkinect_front + clips:
+    for ann, (name, *_) in utkinect_front + clips:
         assert name == ('train' if int(ann['frame_dir'][1:3]) % 2 else 'test')
     count = Counter(UTKinect.classes[ann['label']] for ann, _ in clips)
     assert count.pop('carry') == 19

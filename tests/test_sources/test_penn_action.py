@@ -55,7 +55,7 @@ def clips(real_data):
 def test_penn_action_has_published_counts(clips):
     assert len(clips) == 2326
     assert sum(ann['total_frames'] for ann, _, _ in clips) == 163841
-    assert Counter(splits for _, splits, _ in clips) == {('train',): 1258, ('test',): 1068}
+    assert Counter(splits[0] for _, splits, _ in clips) == dict(train=1258, test=1068)
 
 
 def test_penn_action_joints_equal_raw_files(clips):
@@ -65,7 +65,7 @@ def test_penn_action_joints_equal_raw_files(clips):
     for ann, splits, raw in clips:
         visible = raw['visibility'][:, columns] == 1
         assert ann['img_shape'] == tuple(raw['dimensions'][0, :2])
-        assert splits == ('train' if raw['train'] == 1 else 'test',)
+        assert splits[0] == ('train' if raw['train'] == 1 else 'test')
         assert PennAction.classes[ann['label']] == raw['action'][0]
         keypoint, score = ann['keypoint'][0], ann['keypoint_score'][0]
         np.testing.assert_array_equal(score[:, joints] == 1, visible)
@@ -101,7 +101,7 @@ def test_penn_action_zip_equals_folder(tmp_path):
             archive.write(file, f'Penn_Action/labels/{file.name}')
         archive.writestr('__MACOSX/._0001.mat', b'x')
     a, b = list(PennAction(root)), list(PennAction(tmp_path / 'penn.zip'))
-    assert [s for _, s in a] == [s for _, s in b] == [('test',), ('train',)]
+    assert [s for _, s in a] == [s for _, s in b] == [('test',), ('train', 'fit')]
     for (x, _), (y, _) in zip(a, b, strict=True):
         np.testing.assert_array_equal(x.pop('keypoint'), y.pop('keypoint'))
         np.testing.assert_array_equal(x.pop('keypoint_score'), y.pop('keypoint_score'))
@@ -189,7 +189,7 @@ def test_prepare_writes_penn_action_that_dataset_reads(tmp_path, monkeypatch, ca
     assert '2 clips, 10 frames, 1 of 3 files skipped' in printed
     assert 'c.mat' in printed
     data = load_annotations(out)
-    assert data['split'] == {'test': ['a'], 'train': ['b']}
+    assert data['split'] == {'test': ['a'], 'train': ['b'], 'fit': ['b']}
     dataset = MotionDataset(str(out), split='train')
     assert len(dataset) == 1
     assert dataset.metainfo['classes'][3] == 'bowl'

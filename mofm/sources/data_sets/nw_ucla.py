@@ -14,8 +14,9 @@ from mofm.utils.untrusted import parse_json, to_array, unique
 from ..base import Item
 from ..recognition import Sample
 from ..source_3d import Source3D
+from .validation import with_validation
 
-_NAME = re.compile(r'a(\d\d)_s\d\d_e\d\d_v0([123])')
+_NAME = re.compile(r'(a(\d\d)_s\d\d_e\d\d)_v0([123])')
 _ACTIONS = ('01', '02', '03', '04', '05', '06', '08', '09', '11', '12')
 # Joints nearer than this, in meters, are lost: the sensors' range starts at 0.8 m.
 _NEAREST = .7
@@ -28,7 +29,9 @@ class NWUCLA(Source3D):
     """Reader of ``all_sqe/*.json``, with the official splits ``train`` and ``test``.
 
     Views 1 and 2 are for training, view 3 for testing. A file's name, ``a01_s01_e00_v01.json``,
-    has its action and view. Joints at or near the origin, the sensor, are missing.
+    has its action and view. ``fit`` and ``val`` divide ``train``: 15 % of the recordings of each
+    class, in both views, are for validation. Joints at or near the origin, the sensor, are
+    missing.
     """
 
     prefix = 'a'
@@ -48,10 +51,10 @@ class NWUCLA(Source3D):
         """See :class:`Source3D`."""
         stem = PurePosixPath(self.tree.filename(name)).stem
         match = _NAME.fullmatch(stem)
-        if match is None or match[1] not in _ACTIONS:
+        if match is None or match[2] not in _ACTIONS:
             raise self.error(name, 'name', stem,
                              f'aXX_sXX_eXX_v0X with an action of {_ACTIONS} and view 1, 2 or 3')
-        action, view = match.groups()
+        recording, action, view = match.groups()
         try:
             skeletons = parse_json(content, unique)['skeletons']
         except Exception as error:  # the parser raises many kinds for damaged bytes
@@ -74,4 +77,5 @@ class NWUCLA(Source3D):
             frame_dir=stem,
             label=_ACTIONS.index(action),
             joints=level(joints, _TILT[view]))
-        return annotation, ('test' if view == '3' else 'train',)
+        return annotation, with_validation(
+            'test' if view == '3' else 'train', recording, 'nw_ucla')

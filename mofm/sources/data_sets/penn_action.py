@@ -10,6 +10,7 @@ from mofm.structures import LAYOUTS, convert
 from ..base import Source
 from ..matlab import has_variables, read_mat
 from ..recognition import Sample
+from .validation import with_validation
 
 _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
 
@@ -18,6 +19,7 @@ _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
 class PennAction(Source):
     """Reader of ``labels/*.mat``, with the official splits ``train`` and ``test``.
 
+    ``fit`` and ``val`` divide ``train``: 15 % of the clips of each class are for validation.
     Invisible joints, which the files place near (1, 1) or at a guess, are missing. The head
     becomes the nose; eyes and ears are missing. Coordinates are stored as float16 with an error of
     at most 1/4 pixel in these small images.
@@ -59,14 +61,15 @@ class PennAction(Source):
             keypoint = np.where(visible, [x, y], 0).transpose(1, 2, 0)[None].astype(np.float16)
         score = visible[None].astype(np.float16)
         keypoint, score = convert(keypoint, score, 'penn13')  # (1, T, 17, 2), (1, T, 17)
+        stem = PurePosixPath(self.tree.filename(name)).stem
         annotation = dict(
-            frame_dir=PurePosixPath(self.tree.filename(name)).stem,
+            frame_dir=stem,
             label=self.classes.index(action),
             img_shape=(int(height), int(width)),
             total_frames=shape[0],
             keypoint=keypoint,
             keypoint_score=score)
-        return annotation, ('train' if train == 1 else 'test',)
+        return annotation, with_validation('train' if train == 1 else 'test', stem, 'penn_action')
 
     def _numbers(self, name, mat, field, at_least=0):
         """Return a field as float64, flat if it must have ``at_least`` some values."""

@@ -13,6 +13,7 @@ from mofm.structures import LAYOUTS
 from ..base import Item
 from ..recognition import Sample
 from ..source_3d import Source3D
+from .validation import with_validation
 
 _LABELS = 'actionLabel.txt'
 _RECORDING = re.compile(r's(\d\d)_e\d\d')
@@ -24,9 +25,10 @@ _TILT = 8
 class UTKinectUntrimmed(Source3D):
     """Reader of whole recordings ``joints_sXX_eYY.txt`` with ``actionLabel.txt``.
 
-    Splits: ``train`` for odd subjects, ``test`` for even ones. ``frame_label`` (T,) are the
-    actions, -1 between them; ``label`` is 0. The first row of each frame number is kept. Where two
-    actions overlap, e.g. push and pull, the later one counts.
+    Splits: ``train`` for odd subjects, ``test`` for even ones; ``fit`` and ``val`` divide
+    ``train``, where one subject is for validation. ``frame_label`` (T,) are the actions, -1
+    between them; ``label`` is 0. The first row of each frame number is kept. Where two actions
+    overlap, e.g. push and pull, the later one counts.
     """
 
     prefix = 'joints_'
@@ -87,7 +89,8 @@ class UTKinectUntrimmed(Source3D):
         return stem, frames, level(rows[first, 1:].reshape(len(frames), -1, 3), _TILT)
 
     def _splits(self, recording: str) -> tuple[str, ...]:
-        return ('train' if int(recording[1:3]) % 2 else 'test',)
+        split = 'train' if int(recording[1:3]) % 2 else 'test'
+        return with_validation(split, recording[:3], 'utkinect')
 
     def read(self, name: str, content: bytes) -> Item:
         """See :class:`Source3D`."""
