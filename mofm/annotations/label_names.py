@@ -50,6 +50,10 @@ LABEL_NAMES: dict[str, tuple[str, ...]] = dict(
     nw_ucla=(
         'pick_up_with_one_hand', 'pick_up_with_two_hands', 'drop_trash', 'walk_around',
         'sit_down', 'stand_up', 'donning', 'doffing', 'throw', 'carry'),
+    jhmdb=(
+        'brush_hair', 'catch', 'clap', 'climb_stairs', 'golf', 'jump', 'kick_ball', 'pick', 'pour',
+        'pullup', 'push', 'run', 'shoot_ball', 'shoot_bow', 'shoot_gun', 'sit', 'stand',
+        'swing_baseball', 'throw', 'walk', 'wave'),
     utkinect=(
         'walk', 'sitDown', 'standUp', 'pickUp', 'carry', 'throw', 'push', 'pull',
         'waveHands', 'clapHands'),

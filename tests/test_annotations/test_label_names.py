@@ -12,6 +12,7 @@ from tests.test_annotations.samples import clip
     ('ntu120', 120, {42: 'falling', 60: 'put on headphone', 111: 'high-five'}),
     ('penn_action', 15, {0: 'baseball_pitch', 14: 'tennis_serve'}),
     ('nw_ucla', 10, {2: 'drop_trash', 9: 'carry'}),
+    ('jhmdb', 21, {0: 'brush_hair', 9: 'pullup', 20: 'wave'}),
     ('msr_action3d', 20, {5: 'high throw', 13: 'forward kick', 19: 'pickup and throw'}),
     ('florence3d', 9, {0: 'wave', 4: 'tight lace', 8: 'bow'}),
     ('utd_mhad', 27, {5: 'cross arms in the chest', 16: 'tennis serve', 23: 'sit to stand'}),

@@ -34,10 +34,11 @@ SECONDS = 5
 # Readers that take more than one path, here folders inside of one.
 _TWO_PATHS = (pyskl.KineticsFolder, stg_nf.UBnormalFolder)
 # Files that say something about several recordings.
-_SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt', 'cross-subject.txt',
-           'k400.pkl', 'kinetics_train_label.json', 'kinetics_val_label.json',
-           'smarthome_CS_51.json', 'test_split_1.txt', 'test_split_2.txt', 'train.txt',
-           'train_split_1.txt', 'train_split_2.txt')
+_SHARED = ('Charades_v1_test.csv', 'Charades_v1_train.csv', 'actionLabel.txt',
+           'clap_test_split1.txt', 'clap_test_split2.txt', 'cross-subject.txt', 'k400.pkl',
+           'kinetics_train_label.json', 'kinetics_val_label.json', 'shoot_bow_test_split1.txt',
+           'shoot_bow_test_split3.txt', 'smarthome_CS_51.json', 'test_split_1.txt',
+           'test_split_2.txt', 'train.txt', 'train_split_1.txt', 'train_split_2.txt')
 
 
 # ------------------------------------------------------------------------------------- mutations

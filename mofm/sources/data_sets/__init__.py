@@ -4,6 +4,7 @@ from .chad import CHAD, PHEVA, PoseLift
 from .charades import Charades
 from .florence3d import Florence3D
 from .gcn_arrays import AGCN, CTRGCN
+from .jhmdb import JHMDB, JHMDBPickles
 from .jta import JTA
 from .kinetics_skeleton import KineticsSkeleton
 from .msr_action3d import MSRAction3D, MSRAction3DPixels
@@ -23,9 +24,9 @@ from .utd_mhad import UTDMHAD
 from .utkinect import UTKinect, UTKinectUntrimmed
 
 __all__ = [
-    'AGCN', 'CHAD', 'CTRGCN', 'Charades', 'Florence3D', 'JTA', 'Kinetics', 'KineticsSkeleton',
-    'MSRAction3D', 'MSRAction3DPixels', 'MSRC12', 'NTU120', 'NTU120Joints', 'NTU60', 'NTU60Joints',
-    'NWUCLA', 'PHEVA', 'PKUMMD', 'PYSKL', 'PYSKL3D', 'Panoptic', 'PennAction', 'PoseLift',
-    'PoseTrack', 'SBU', 'ShanghaiTech', 'Smarthome', 'TSU', 'UAVHuman', 'UBnormal', 'UTDMHAD',
-    'UTKinect', 'UTKinectUntrimmed'
+    'AGCN', 'CHAD', 'CTRGCN', 'Charades', 'Florence3D', 'JHMDB', 'JHMDBPickles', 'JTA', 'Kinetics',
+    'KineticsSkeleton', 'MSRAction3D', 'MSRAction3DPixels', 'MSRC12', 'NTU120', 'NTU120Joints',
+    'NTU60', 'NTU60Joints', 'NWUCLA', 'PHEVA', 'PKUMMD', 'PYSKL', 'PYSKL3D', 'Panoptic',
+    'PennAction', 'PoseLift', 'PoseTrack', 'SBU', 'ShanghaiTech', 'Smarthome', 'TSU', 'UAVHuman',
+    'UBnormal', 'UTDMHAD', 'UTKinect', 'UTKinectUntrimmed'
 ]

@@ -6,6 +6,7 @@ from . import (
     chad,
     estimators,
     gcn_arrays,
+    jhmdb,
     kinect_v1,
     mocap,
     mocap_programs,
@@ -23,8 +24,8 @@ from . import (
 # Name to a source, its files and its options
 SAMPLES = {
     name: sample for module in (
-        actions, behavior, chad, estimators, gcn_arrays, kinect_v1, mocap, mocap_programs, ntu,
-        panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf, table, untrimmed)
+        actions, behavior, chad, estimators, gcn_arrays, jhmdb, kinect_v1, mocap, mocap_programs,
+        ntu, panoptic, penn_action, pose_detectors, pyskl, smarthome, stg_nf, table, untrimmed)
     for name, sample in module.SAMPLES.items()}
 
 
