@@ -1,5 +1,6 @@
 """Every config builds, and its model runs forward and backward on random keypoints."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ CONFIGS = sorted(
     str(p.relative_to(ROOT)) for folder in ('configs', 'projects')
     for p in (ROOT / folder).rglob('*.py') if 'configs' in p.parts and '_base_' not in p.parts
     and not {'motionbert', 'tmor'} & set(p.parts))  # other inputs, other tests
+
+
+MIXTURES = [path for path in CONFIGS if re.search('_corpus|_without_', path)]
 
 
 def random_batch(pipeline, batch):
@@ -43,22 +47,50 @@ def pipeline_of(loader):
     return dataset['pipeline']
 
 
-def test_corpus_configs_differ_in_their_data_only():
-    """Configs of the corpus need not learn twice."""
-    for path in CONFIGS:
-        if 'corpus' in path:
-            cfg = load_config(ROOT / path)
-            teacher = ROOT / path.replace('_corpus', '_teacher')
-            base = load_config(
-                teacher if teacher.exists() else ROOT / path.replace('_corpus', ''))
-            base.model.get('backbone', {})['tokens'] = 'occupied'  # what is not the paper's has
-            assert without_checkpoints(cfg.model) == without_checkpoints(base.model)
-            assert cfg.optim_wrapper == base.optim_wrapper
-            dataset = cfg.train_dataloader.dataset
-            assert len(dataset.datasets) == len(cfg.corpus_weights) == 3
-            for part in dataset.datasets:
-                assert part.pipeline == base.train_dataloader.dataset.pipeline
-                assert part.split == 'train' if 'split' in part else 'bandai' in part.ann_file
+@pytest.mark.parametrize('path', MIXTURES)
+def test_corpus_configs_differ_in_their_data_only(path):
+    """Configs of the corpus, or of a part of it, need not learn twice."""
+    cfg = load_config(ROOT / path)
+    stem = re.sub('_corpus|_without_[a-z]+', '', path)
+    teacher = ROOT / stem.replace('_tiny', '_teacher_tiny')
+    base = load_config(teacher if teacher.exists() else ROOT / stem)
+    base.model.get('backbone', {})['tokens'] = 'occupied'  # what is not the paper's has
+    assert without_checkpoints(cfg.model) == without_checkpoints(base.model)
+    assert cfg.optim_wrapper == base.optim_wrapper
+    datasets = cfg.train_dataloader.dataset.datasets
+    assert len(datasets) == len(cfg.train_dataloader.sampler.weights) == 3 - ('_without_' in path)
+    for part in datasets:
+        assert part.pipeline == base.train_dataloader.dataset.pipeline
+        assert part.split == 'train' if 'split' in part else 'bandai' in part.ann_file
+
+
+@pytest.mark.parametrize(('name', 'ann_file'), [('penn', 'data/penn_action.pkl'),
+                                                ('ucla', 'data/nw_ucla.pkl')])
+def test_chain_without_a_data_set_reads_nothing_of_it(name, ann_file):
+    """Tokenizers and pre-training: their data, and the checkpoints that they start from."""
+    for step, before in (('kmeans', None), ('dved', 'kmeans'), ('pretrain', 'dved')):
+        cfg = load_config(ROOT / f'configs/mofm/{step}_without_{name}_tiny.py')
+        full = load_config(ROOT / f'configs/mofm/{step}_corpus_tiny.py')
+        files = {part.ann_file for part in cfg.train_dataloader.dataset.datasets}
+        assert files == {part.ann_file for part in full.train_dataloader.dataset.datasets} - {
+            ann_file}
+        assert all(f'{before}_without_{name}_tiny/' in checkpoint
+                   for checkpoint in settings(cfg.model.to_dict(), ('checkpoint', )))
+
+
+@pytest.mark.parametrize(('name', 'classes'), [('penn', 15), ('ucla', 10)])
+def test_normal_classes_of_one_class_splits_partition_the_classes(name, classes):
+    splits = []
+    for number in (1, 2, 3):
+        cfg = load_config(ROOT / f'configs/dt3_{name}_split{number}_tiny.py')
+        for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+            assert evaluator.normal_labels == cfg.train_dataloader.dataset.classes
+        assert 'classes' not in cfg.test_dataloader.dataset
+        assert f'pretrain_without_{name}_tiny' in cfg.model.backbone.init_cfg.checkpoint
+        splits.append(cfg.train_dataloader.dataset.classes)
+    assert sorted(sum(splits, [])) == list(range(classes))
+    for normal in splits:  # the neighbor of a normal class is abnormal
+        assert not {label + 1 for label in normal} & set(normal)
 
 
 def without_checkpoints(cfg):
@@ -68,7 +100,8 @@ def without_checkpoints(cfg):
     return cfg
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if 'corpus' not in path])
+@pytest.mark.parametrize('path', [
+    path for path in CONFIGS if path not in MIXTURES and not re.search('_split[23]_', path)])
 def test_configs_build_and_learn(path):
     cfg = load_config(ROOT / path)
     for hook in cfg.get('custom_hooks', []):
