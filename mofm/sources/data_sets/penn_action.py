@@ -19,7 +19,8 @@ _FIELDS = ('action', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y')
 class PennAction(Source):
     """Reader of ``labels/*.mat``, with the official splits ``train`` and ``test``.
 
-    ``fit`` and ``val`` divide ``train``: 15 % of the clips of each class are for validation.
+    ``fit`` and ``val`` divide ``train``: 15 % of the clips of each class are for validation, in
+    runs of consecutive numbers, which are often of one video.
     Invisible joints, which the files place near (1, 1) or at a guess, are missing. The head
     becomes the nose; eyes and ears are missing. Coordinates are stored as float16 with an error of
     at most 1/4 pixel in these small images.
