@@ -1,6 +1,7 @@
 """Comparison of three foundation models at tiny size on the same tasks, data and epochs.
 
 python tools/analysis/compare.py projects/comparison_tiny.py
+python tools/analysis/compare.py projects/comparison_tiny.py --split val --tasks actions
 
 Pre-training excludes the novel classes of the one-shot and zero-shot tasks. MoFM and stage 1 of
 T-MOR need keypoints only, MotionBERT the 3D poses of Bandai-Namco, stage 2 of T-MOR texts, here
@@ -13,7 +14,7 @@ pretraining = dict(
           for name in ('kmeans', 'dved', 'pretrain')],
     motionbert=[motionbert + 'pretrain_dstformer_tiny.py'],
     tmor_stage1=[tmor + 'pretrain_stage1_tiny.py'],
-    tmor_stage2=[tmor + 'pretrain_stage2_tiny.py'])
+    tmor_stage2=[tmor + 'pretrain_stage1_tiny.py', tmor + 'pretrain_stage2_tiny.py'])
 checkpoints = dict(
     mofm='work_dirs/mofm/pretrain_auxiliary_classes_tiny/epoch_60.pth',
     motionbert='work_dirs/motionbert/pretrain_dstformer_tiny/epoch_60.pth',

@@ -14,7 +14,14 @@ from .overlay import draw_poses, overlay_poses, score_colors, write_video
 from .pose import draw_pose_clip, draw_skeleton
 from .pose_3d import animate_clip_3d, draw_clip_3d
 from .report import Report
-from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores, read_scalars
+from .results import (
+    draw_budget,
+    draw_confusion,
+    draw_curves,
+    draw_jigsaw,
+    draw_scores,
+    read_scalars,
+)
 from .sample import draw_sample
 from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
 from .timeline import draw_timeline
@@ -23,8 +30,8 @@ from .wandb_backend import WandbVisBackend
 
 __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'animate_clip',
            'animate_clip_3d', 'animate_contact_sheet', 'attention_rollout', 'clip_attention',
-           'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas',
-           'draw_attention', 'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d',
+           'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
+           'draw_budget', 'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d',
            'draw_confusion', 'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat',
            'draw_histograms', 'draw_jigsaw', 'draw_joint_heat', 'draw_labeled_frames',
            'draw_layouts', 'draw_meshes', 'draw_pose_clip', 'draw_poses', 'draw_roc',

@@ -10,8 +10,8 @@ from mofm.structures import LAYOUTS
 from .pose import Skeletons
 
 # Okabe and Ito's colors, 56 combinations with the markers.
-_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
-_MARKERS = 'o^sDvPX*'
+COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
+MARKERS = 'o^sDvPX*'
 
 
 def embed_in_plane(features: np.ndarray) -> np.ndarray:
@@ -62,8 +62,8 @@ def draw_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
     figure = Figure(figsize=(10, 8.4), dpi=130, layout='constrained')
     axis = figure.subplots()
     labeled = {label: points[labels == label] for label in np.unique(labels)}
-    styles = {label: dict(color=_COLORS[label % len(_COLORS)],
-                          marker=_MARKERS[label // len(_COLORS) % len(_MARKERS)])
+    styles = {label: dict(color=COLORS[label % len(COLORS)],
+                          marker=MARKERS[label // len(COLORS) % len(MARKERS)])
               for label in labeled}
     for label, cloud in labeled.items():
         axis.scatter(*cloud.T, s=20, alpha=.5, linewidths=0, **styles[label])

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from .embedding import COLORS, MARKERS
 from .pose import FAINT, LEFT, RIGHT
 
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -91,6 +92,47 @@ def draw_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], columns: int 
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_locator(MaxNLocator(5))
         axis.set_xlabel('step', fontsize=9)
+    return figure
+
+
+def draw_budget(tasks: Mapping[str, Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]]],
+                columns: int = 3) -> Figure:
+    """Draw a metric against the CPU time of training, mean and standard deviation of seeds.
+
+    Args:
+        tasks: Task -> model -> (minutes, values), both (N,), of every seed. Seeds have equal N.
+        columns: Maximum number of columns.
+
+    Returns:
+        Figure: One axes per task, and a legend of the models.
+    """
+    columns = max(1, min(columns, len(tasks)))
+    rows = max(1, -(-len(tasks) // columns))
+    figure = Figure(figsize=(4 * columns, 3 * rows + .5), dpi=150, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(tasks):]:
+        axis.remove()
+    models = list(dict.fromkeys(model for task in tasks.values() for model in task))
+    handles = {}
+    for axis, (title, task) in zip(axes, tasks.items(), strict=False):
+        for model, seeds in task.items():
+            if not seeds:
+                continue
+            minutes, values = np.array(seeds, dtype=float).swapaxes(0, 1)  # (S, N) each
+            index = models.index(model)
+            handles[model] = axis.errorbar(
+                minutes.mean(0), values.mean(0), color=COLORS[index % len(COLORS)],
+                yerr=values.std(0, ddof=1) if len(seeds) > 1 else None, linewidth=1.6,
+                marker=MARKERS[index % len(MARKERS)], markersize=4.5, capsize=2.5, elinewidth=1.)
+        axis.set_title(title, fontsize=10, loc='left', parse_math=False)
+        axis.set_xlim(left=0)
+        axis.set_xlabel('CPU minutes of training, pre-training included', fontsize=9)
+        axis.grid(color='#E3E3E3', linewidth=.7)
+        axis.spines[['top', 'right']].set_visible(False)
+        axis.tick_params(labelsize=9)
+    if handles:
+        figure.legend(handles.values(), handles, loc='outside upper center', fontsize=9,
+                      frameon=False, ncols=min(len(handles), 2 * columns))
     return figure
 
 

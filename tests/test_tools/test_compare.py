@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from mmengine.config import DictAction
 
+from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import as_module
 
 
@@ -37,10 +39,14 @@ def trainings(compare, monkeypatch):
     return commands
 
 
-def table(text):
-    """Cells by their row's first two columns."""
-    rows = (line.strip('| ').split(' | ') for line in text.splitlines() if line.startswith('|'))
-    return {tuple(row[:2]): row[2:] for row in rows}
+def rows(text):
+    """Cells of the rows of both tables by their first cell, or two of the second table."""
+    found = {}
+    for part, keys in zip(text.split('\n\n')[1:], (1, 2), strict=True):
+        for line in part.splitlines():
+            cells = line.strip('| ').split(' | ')
+            found[cells[0] if keys == 1 else tuple(cells[:2])] = cells[keys:]
+    return found
 
 
 @pytest.fixture
@@ -51,32 +57,138 @@ def main(compare, monkeypatch):
     return run
 
 
-def test_compare_resumes_and_extends_its_table(tmp_path, main, trainings, config):
-    """Mean and standard deviation; what is done is not trained again; a failure is no figure."""
-    bad, spec, out = tmp_path / 'bad.py', tmp_path / 'spec.py', tmp_path / 'out'
+@pytest.fixture
+def spec(tmp_path, config):
+    """Two models on one task; that of the second fails."""
+    bad, path = tmp_path / 'bad.py', tmp_path / 'spec.py'
     bad.write_text(config.read_text())
-    spec.write_text(f"""
+    path.write_text(f"""
 pretraining = dict(ours=[], theirs=[])
-checkpoints = dict(ours='a.pth', theirs='b.pth')
+checkpoints = dict(ours='a.pth')
+options = dict(theirs={{'optim_wrapper.optimizer.lr': 2e-3}})
 tasks = {{'actions': dict(metric='acc/top1', scale=100,
                         configs=dict(ours={str(config)!r}, theirs={str(bad)!r}))}}
 """)
+    return path
+
+
+def test_compare_resumes_and_extends_its_table(tmp_path, main, trainings, spec):
+    """Mean and standard deviation; what is done is not trained again; a failure is no figure."""
+    out = tmp_path / 'out'
     with pytest.raises(SystemExit, match='theirs/bad_seed0'):
         main(spec, '--out', out, '--seeds', 0)
-    assert table((out / 'table.md').read_text())['actions', 'acc/top1'] == ['50.0', 'failed']
+    found = rows((out / 'table.md').read_text())
+    assert found['model'] == ['actions, acc/top1']
+    assert (found['ours'], found['theirs']) == (['50.0'], ['failed'])
     assert len(trainings) == 2
 
     with pytest.raises(SystemExit, match='theirs/bad_seed1'):
         main(spec, '--out', out, '--seeds', 0, 1)
     assert len(trainings) == 5  # ours with seed 0 was done
-    assert [command[-1][-5:] for command in trainings[:2]] == ['a.pth', 'b.pth']
-    rows = table((out / 'table.md').read_text())
-    assert rows['actions', 'acc/top1'][0] == '55.0 ± 7.1'
-    parameters = float(rows['actions', 'ours'][0]) * 1e6
+    assert [command[7:] for command in trainings[:2]] == [
+        ['train_cfg.val_interval=2', 'model.backbone.init_cfg.checkpoint=a.pth'],
+        ['train_cfg.val_interval=2', 'optim_wrapper.optimizer.lr=0.002']]
+    found = rows((out / 'table.md').read_text())
+    assert found['ours'] == ['**55.0 ± 7.1**']
+    parameters = float(found['actions', 'ours'][0]) * 1e6
     assert 1e4 < parameters < 1e6
-    record = json.loads((out / 'ours/dt1_seed1/comparison.json').read_text())
-    assert record['metrics']['acc/top1'] == .6
+    results = json.loads((out / 'results.json').read_text())
+    record = results['tasks']['actions']['models']['ours']['records'][1]
+    assert (record['seed'], record['epochs'], record['values']) == (1, [1, 2], [.1, .6])
     assert record['seconds'] >= 0
+
+
+def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings, spec):
+    """Parts by seed, and no training; the plot is drawn from the same file."""
+    for seed in (0, 1):
+        main(spec, '--out', tmp_path / f'part{seed}', '--seeds', seed, '--models', 'ours')
+    main(spec, '--out', tmp_path / 'whole', '--seeds', 0, 1, '--tasks', 'act', '--models', 'ours')
+    count = len(trainings)
+    assert count == 4
+    main('--out', tmp_path / 'joined', '--from', *(tmp_path / f'part{seed}/results.json'
+                                                   for seed in (0, 1)))
+    assert len(trainings) == count
+    found, expected = (rows((tmp_path / name / 'table.md').read_text())
+                       for name in ('joined', 'whole'))
+    assert found['ours'] == expected['ours'] == ['**55.0 ± 7.1**']
+    assert 'theirs' not in found
+    assert (tmp_path / 'joined/budget.png').stat().st_size > 1000
+    with pytest.raises(SystemExit, match="--models: found 'out', expected some of ours, theirs"):
+        main(spec, '--out', tmp_path, '--models', 'out')
+
+
+def test_results_are_kept_after_every_training(tmp_path, compare, main, trainings, spec,
+                                               monkeypatch):
+    """The machine is lost in the second training."""
+    ours = compare.train
+
+    def train(config, seed, *args):
+        if seed:
+            raise KeyboardInterrupt
+        return ours(config, seed, *args)
+
+    monkeypatch.setattr(compare, 'train', train)
+    with pytest.raises(KeyboardInterrupt):
+        main(spec, '--out', tmp_path, '--models', 'ours')
+    main('--out', tmp_path, '--from', tmp_path / 'results.json')
+    assert rows((tmp_path / 'table.md').read_text())['ours'] == ['50.0']
+
+
+@pytest.mark.parametrize(('values', 'expected'), [
+    ({'a': [90, 92], 'b': [89.2, 89.4], 'c': [80, 81]}, {'a'}),
+    ({'a': [90, 92], 'b': [89.2, 89.4], 'c': [80, 100]}, {'a', 'c'}),  # the larger deviation
+    ({'a': [90, 92], 'b': [90], 'c': []}, {'a', 'b'}),
+    ({'a': [90], 'b': [80, 81]}, set()), ({'a': []}, set())])
+def test_models_within_the_spread_of_the_best_are_level(compare, values, expected):
+    """Standard deviations are 1.4 for a, 14.1 for c; one seed has no spread to claim a rank."""
+    assert compare.level(values) == expected
+
+
+def test_split_test_is_seen_once_and_val_replaces_it(compare):
+    penn = 'configs/dt1_penn_tiny.py'
+    assert compare.split_options(penn, {}, 'test') == {'train_cfg.val_interval': 16}
+    assert compare.split_options(penn, {'train_cfg.max_epochs': 5}, 'test') == {
+        'train_cfg.val_interval': 5}
+    assert compare.split_options(penn, {}, 'val') == {
+        'train_cfg.val_interval': 4, 'train_dataloader.dataset.split': 'fit',
+        'val_dataloader.dataset.split': 'val'}
+    with pytest.raises(SystemExit, match="found no split='train'.*--tasks"):
+        compare.split_options('configs/dt2_penn_tiny.py', {}, 'val')
+
+
+def test_scratch_grid_is_chosen_on_validation_clips(compare, main, trainings, tmp_path,
+                                                     monkeypatch):
+    """Every command of the grid trains on `fit`; augmentations and rates reach the config."""
+    monkeypatch.setattr(compare, 'cost', lambda *_: dict(parameters=1, flops=1))
+    main('projects/scratch_grid_tiny.py', '--split', 'val', '--seeds', 0, '--out', tmp_path,
+         '--models', 'lr0.002')
+    assert len(trainings) == 6  # of 18
+    pairs = [[option.split('=', 1) for option in command[7:]] for command in trainings]
+    cfgs = [load_config(trainings[0][0], {k: DictAction._parse_iterable(v) for k, v in pair})
+            for pair in pairs]
+    assert {(cfg.train_dataloader.dataset.split, cfg.val_dataloader.dataset.split)
+            for cfg in cfgs} == {('fit', 'val')}
+    settings = {(cfg.optim_wrapper.optimizer.lr, cfg.train_cfg.max_epochs, affine.type,
+                 affine.scale) for cfg in cfgs
+                for affine in [cfg.train_dataloader.dataset.pipeline[3]]}
+    assert settings == {(.002, epochs, 'PoseAffine', scale) for epochs in (24, 48, 96)
+                        for scale in ((.9, 1.1), (.7, 1.3))}
+    assert all(cfg.model.backbone.init_cfg is None for cfg in cfgs)
+    assert rows((tmp_path / 'table.md').read_text())['lr0.002_epochs96_strong'] == ['50.0']
+
+
+def test_curves_are_over_the_minutes_of_all_trainings(compare):
+    """Two pre-trainings of one and two minutes, then four epochs in eight."""
+    record = dict(seed=0, seconds=480, epochs=[1, 4], values=[.5, .75])
+    results = dict(pretraining=dict(a=[dict(seconds=60), dict(seconds=120)]),
+                   tasks=dict(walk=dict(metric='m', scale=100, models=dict(
+                       a=dict(records=[record, dict(record, values=[], epochs=[])]),
+                       b=dict(records=[record])))))
+    found = compare.curves(results)['walk\nm']
+    (minutes, values), = found['a']
+    assert minutes.tolist() == [3 + 2, 3 + 8]
+    assert values.tolist() == [50, 75]
+    assert found['b'][0][0].tolist() == [2, 8]
 
 
 def test_training_ends_with_a_killed_comparison(config):

@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 
 from mofm.structures import LAYOUTS
 from mofm.visualization import (
+    draw_budget,
     draw_confusion,
     draw_curves,
     draw_heat,
@@ -114,6 +115,23 @@ def test_curve_figure_draws_every_value(tmp_path):
         draw_curves({})
     with pytest.raises(ValueError, match='acc'):
         draw_curves({'acc': ([1, 2], [1])})
+
+
+def test_budget_figure_draws_means_and_deviations_of_seeds(tmp_path):
+    seeds = [([1, 2], [50, 70]), ([2, 3], [60, 90])]
+    figure = draw_budget({'walk': {'ours': seeds, 'theirs': []}, 'run': {'theirs': seeds[:1]}})
+    save(figure, tmp_path)
+    walk, run = figure.axes
+    assert [axis.get_title('left') for axis in (walk, run)] == ['walk', 'run']
+    np.testing.assert_allclose(walk.lines[0].get_xydata(), [[1.5, 55], [2.5, 80]])
+    (low, high), _ = walk.collections[0].get_segments()
+    np.testing.assert_allclose([low[1], high[1]], [55 - 50**.5, 55 + 50**.5])
+    np.testing.assert_allclose(run.lines[0].get_xydata(), [[1, 50], [2, 70]])
+    assert not run.collections
+    colors = [axis.lines[0].get_color() for axis in (walk, run)]
+    assert colors[0] != colors[1]
+    legend, = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['ours', 'theirs']
 
 
 def test_confusion_figure_shows_counts_and_accuracy(tmp_path):

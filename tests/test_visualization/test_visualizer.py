@@ -53,7 +53,7 @@ def test_visualizer_gives_both_backends_the_pixels(visualizer, tmp_path):
 
 def test_visualizer_has_a_method_per_figure():
     """Except what is not one figure of one clip, model or test."""
-    others = {'draw_contact_sheet', 'draw_layouts', 'draw_poses', 'draw_skeleton'}
+    others = {'draw_budget', 'draw_contact_sheet', 'draw_layouts', 'draw_poses', 'draw_skeleton'}
     for name in set(mofm.visualization.__all__) - others:
         if name.startswith('draw_'):
             method = getattr(MotionVisualizer, name.replace('draw', 'add'))
