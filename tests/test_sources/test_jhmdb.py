@@ -56,11 +56,34 @@ def test_jhmdb_splits_are_those_of_the_lists_wherever_they_are(tmp_path, folder)
     root = write(tmp_path, FILES)
     found = items(JHMDB(root, strict=True))
     assert {name: splits for name, (_, splits) in found.items()} == {
-        CLAP: ('test2', 'train1'), BOW: ('sub_train3', 'test1')}
+        CLAP: ('fit1', 'test2', 'train1'), BOW: ('sub_fit3', 'sub_train3', 'test1')}
     with pytest.raises(AnnotationError, match='found no list .*--splits'):
         JHMDB(root / folder)
     apart = JHMDB(root / folder, splits=[root / 'splits', root / 'sub_splits'])
     assert items(apart)[CLAP][1] == found[CLAP][1]
+
+
+def test_jhmdb_validation_has_videos_of_its_own(tmp_path):
+    """Five videos of 4, 1, 1, 3 and 11 clips: 3 of 20 clips."""
+    clips = {f'{video}_clap_u_nm_np1_fr_goo_{i}': video for video, count in zip(
+        'abcde', (4, 1, 1, 3, 11), strict=True) for i in range(count)}
+    files = {f'joint_positions/clap/{clip}/joint_positions.mat': joint_positions(puppet())
+             for clip in clips}
+    files['splits/clap_test_split2.txt'] = '\n'.join(f'{c}.avi 1' for c in clips).encode()
+    found = items(JHMDB(write(tmp_path, files), strict=True))
+    split = {part: {clip for clip, (_, splits) in found.items() if part in splits}
+             for part in ('train2', 'fit2', 'val2')}
+    assert split['train2'] == {*clips}
+    assert split['fit2'] == {*clips} - split['val2']
+    assert 1 <= len(split['val2']) <= 3
+    assert not {clips[c] for c in split['fit2']} & {clips[c] for c in split['val2']}
+
+
+def test_ddnet_validation_is_a_share_of_every_class(tmp_path):
+    labels = ['clap'] * 20 + ['walk'] * 40
+    folder = write(tmp_path, {'GT_train_2.pkl': ddnet([world(puppet())] * 60, labels)})
+    val = [ann['label'] for ann, splits in JHMDBPickles(folder, strict=True) if 'val2' in splits]
+    assert [val.count(LABEL_NAMES['jhmdb'].index(name)) for name in ('clap', 'walk')] == [3, 6]
 
 
 @pytest.mark.parametrize(('files', 'match'), [
@@ -77,7 +100,8 @@ def test_ddnet_clip_is_the_clip_of_jhmdb_but_for_place_and_size(tmp_path):
     """One factor and one shift for all joints, frames and axes; all joints in the image."""
     found = items(JHMDBPickles(write(tmp_path, DDNET_FILES), strict=True))
     assert {name: splits for name, (_, splits) in found.items()} == {
-        'train1/000': ('train1', ), 'train1/001': ('train1', ), 'test3/000': ('test3', )}
+        'train1/000': ('train1', 'fit1'), 'train1/001': ('train1', 'fit1'),
+        'test3/000': ('test3', )}
     ann, _ = found['train1/000']
     pixels, _ = items(JHMDB(write(tmp_path / 'mat', FILES), strict=True))[CLAP]
     known = pixels['keypoint_score'] > 0

@@ -8,7 +8,7 @@ image in units of its height and of the annotated puppet. ``<class>_test_split1.
 import io
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,27 @@ _PICKLE = re.compile(r'GT_(train|test)_([123])\.pkl', re.IGNORECASE)
 _IMG_SHAPE = (240, 320)
 # Share of the image that a clip of coordinates without a unit fills.
 _FILLED = .9
+_VALIDATION = .15
+
+
+def draw_validation(videos: Mapping[Hashable, str]) -> set:
+    """Draw clips of one class for validation, all or none of a video.
+
+    In a random order, always the same, the videos that fit into the remaining room of 15 %.
+
+    Args:
+        videos (Mapping[Hashable, str]): Video by clip.
+    """
+    groups: dict[str, list] = {}
+    for clip, video in videos.items():
+        groups.setdefault(video, []).append(clip)
+    room, chosen = round(_VALIDATION * len(videos)), set()
+    names = sorted(groups)
+    for i in np.random.default_rng(0).permutation(len(names)):
+        if len(groups[names[i]]) <= room:
+            chosen.update(groups[names[i]])
+            room -= len(groups[names[i]])
+    return chosen
 
 
 class _Lists(Source):
@@ -64,9 +85,11 @@ class _Joints(Source):
 class JHMDB(_Joints):
     """Reader of ``joint_positions.mat``, splits ``train1``, ``test1`` ... ``test3``.
 
-    Lists in a folder or archive ``sub_splits`` give ``sub_train1`` ... ``sub_test3``, those of
-    sub-JHMDB. The face becomes the nose; neck and belly are dropped, eyes and ears are missing.
-    Joints that are hidden or outside of the image have a guessed place in the files and score 1.
+    ``fit1`` and ``val1`` divide ``train1``: about 15 % of the clips of each class, of videos of
+    their own, are for validation. Lists in a folder or archive ``sub_splits`` give ``sub_train1``
+    ... ``sub_test3``, those of sub-JHMDB. The face becomes the nose; neck and belly are dropped,
+    eyes and ears are missing. Joints that are hidden or outside of the image have a guessed place
+    in the files and score 1.
 
     Args:
         path (str or Path): Folder or archive of the joints.
@@ -90,6 +113,7 @@ class JHMDB(_Joints):
         self.splits: dict[tuple[str, str], list[str]] = {}
         for source in map(_Lists, splits) if splits else [self]:
             self._read_lists(source)
+        self._divide()
         if not self.splits:
             raise AnnotationError(f'{self.path}: found no list <class>_test_split1.txt, expected '
                                   'those of splits.zip inside the path, or as --splits')
@@ -125,6 +149,20 @@ class JHMDB(_Joints):
                     splits = self.splits.setdefault((match[1], found[1]), [])
                     splits.append(f'{prefix}{_SETS[found[2]]}{match[2]}')
 
+    def _divide(self):
+        """Add the splits for fitting and validation, which divide those for training."""
+        trained: dict[tuple[str, str], dict[str, str]] = {}  # split and class to video by clip
+        for (action, clip), splits in self.splits.items():
+            for split in splits:
+                if 'train' in split:
+                    video = clip.rsplit(f'_{action}_', 1)[0]  # as HMDB names its clips
+                    trained.setdefault((split, action), {})[clip] = video
+        for (split, action), videos in trained.items():
+            chosen = draw_validation(videos)
+            for clip in videos:
+                self.splits[action, clip].append(
+                    split.replace('train', 'val' if clip in chosen else 'fit'))
+
     def read(self, name: str, content: bytes) -> Item:
         """See :meth:`Source.read`."""
         folder = (self.path.absolute() / name).parent
@@ -148,7 +186,8 @@ class JHMDBPickles(_Joints):
     A pickle is ``{'pose': [(T, 15, 2), ...], 'label': [class, ...]}`` with ``pos_world`` as
     coordinates, without names of the clips: they are called ``train1/000``, and a clip is there
     once for each of the three splits. Each clip is scaled to nine tenths of a 320 x 240 image,
-    since the files have no size. Joints and splits are those of :class:`JHMDB`.
+    since the files have no size. Joints and splits are those of :class:`JHMDB`, but for clips of
+    one video in both ``fit1`` and ``val1``.
     """
 
     prefix = 'GT_'
@@ -180,11 +219,16 @@ class JHMDBPickles(_Joints):
                 len(poses) != len(labels)):
             raise self.error(name, 'pose', f'{typed(poses)} and {typed(labels)} as label',
                              'two lists of equal length')
+        labels = [self.label(name, action) for action in labels]
         split = f'{match[1].lower()}{match[2]}'
-        for i, (pose, action) in enumerate(zip(poses, labels, strict=True)):
+        chosen = {i for label in {*labels} for i in draw_validation(
+            {i: f'{i:06d}' for i, one in enumerate(labels) if one == label})}
+        for i, (pose, label) in enumerate(zip(poses, labels, strict=True)):
+            part = split.replace('train', 'val' if i in chosen else 'fit')
             joints = self.array(name, f'pose {i}', pose, (None, LAYOUTS['jhmdb15'].num_joints, 2))
-            yield self.annotation(f'{split}/{i:03d}', self.label(name, action),
-                                  self._pixels(name, i, joints)), (split, )
+            yield self.annotation(f'{split}/{i:03d}', label,
+                                  self._pixels(name, i, joints)), tuple(
+                                      dict.fromkeys((split, part)))
 
     def _pixels(self, name: str, number: int, joints: np.ndarray) -> np.ndarray:
         """Move and scale joints (T, 15, 2) into the image."""
