@@ -1,0 +1,227 @@
+"""Evaluation of frozen features: linear classifiers, nearest neighbors, few labels.
+
+Everything that is chosen (regularization, mirrored clips) is chosen on validation clips.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+#: C of the logistic regression, in ascending order.
+GRID = tuple(10 ** (i / 2) for i in range(-8, 3))
+_MAX_ITERS = 300
+
+
+class ClipFeatures(NamedTuple):
+    """Features of N clips.
+
+    Attributes:
+        names (np.ndarray): (N,) ``frame_dir``.
+        labels (np.ndarray): (N,) int.
+        clips (np.ndarray): (N, D) float32.
+        mirrored (np.ndarray): (N, D), those of the mirrored clips.
+    """
+
+    names: np.ndarray
+    labels: np.ndarray
+    clips: np.ndarray
+    mirrored: np.ndarray
+
+    def take(self, index: np.ndarray) -> 'ClipFeatures':
+        """Return a part, given indices or a mask."""
+        return ClipFeatures(*(field[index] for field in self))
+
+    def gallery(self, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and labels for training, the mirrored clips after the others."""
+        if not mirror:
+            return self.clips, self.labels
+        return np.concatenate([self.clips, self.mirrored]), np.tile(self.labels, 2)
+
+
+@torch.no_grad()
+def extract_features(loader: dict, preprocessor: Callable, backbone: Callable, ann_file: str,
+                     split: str, test: bool) -> ClipFeatures:
+    """Compute the pooled features of all clips of a split and of their mirror images.
+
+    Args:
+        loader (dict): Config of a test data loader, whose pipeline and batch size are used.
+        preprocessor (Callable): A data preprocessor.
+        backbone (Callable): Maps preprocessed inputs to :class:`mofm.structures.MotionFeatures`.
+        ann_file (str): Annotation file.
+        split (str): Split in the file.
+        test (bool): Whether to keep clips without a visible joint.
+    """
+    layout = loader['dataset'].get('to_layout', 'coco17')
+    names, labels, rows = [], [], []
+    for flip in ([], [dict(type='PoseFlip', prob=1., layout=layout)]):
+        parts = []
+        config = dict(loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(
+            type='MotionDataset', ann_file=ann_file, split=split, to_layout=layout,
+            test_mode=test, pipeline=[*flip, *loader['dataset']['pipeline']]))
+        for batch in tqdm(Runner.build_dataloader(Config(config)), f'{ann_file}, {split}'):
+            data = preprocessor(batch)
+            parts.append(backbone(data['inputs']).pooled.float().cpu().numpy())
+            if not flip:
+                names += [sample.frame_dir for sample in data['data_samples']]
+                labels += [int(sample.gt_label) for sample in data['data_samples']]
+        rows.append(np.concatenate(parts))
+    return ClipFeatures(np.array(names), np.array(labels), *rows)
+
+
+class _Space:
+    """Standardized features of a gallery, in coordinates of its span if these are fewer.
+
+    A linear classifier with an L2 penalty is the same in both, and so are cosines to the gallery
+    but for the part of a clip that is outside of the span, which does not change their order.
+    """
+
+    def __init__(self, gallery: np.ndarray):
+        from sklearn.preprocessing import StandardScaler  # heavy
+
+        self.scaler = StandardScaler().fit(gallery)
+        self.gallery, self.basis = self.scaler.transform(gallery), None
+        if 2 * len(gallery) < gallery.shape[1]:
+            self.basis, upper = np.linalg.qr(self.gallery.T)
+            self.gallery = upper.T
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        features = self.scaler.transform(features)
+        return features if self.basis is None else features @ self.basis
+
+
+def linear_probabilities(known: ClipFeatures, queries: ClipFeatures, mirror: bool,
+                         grid: Sequence[float]) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """Fit a logistic regression on standardized features for each C of a grid.
+
+    Args:
+        known (ClipFeatures): Training clips.
+        queries (ClipFeatures): N clips to classify.
+        mirror (bool): Whether mirrored training clips are added.
+        grid (Sequence[float]): C in ascending order, each fit starts from the last one.
+
+    Yields:
+        tuple[float, np.ndarray, np.ndarray]: C, probabilities (N, K) of the clips and of their
+        mirror images for the K labels of the training clips, in order.
+    """
+    from sklearn.linear_model import LogisticRegression  # heavy
+
+    gallery, labels = known.gallery(mirror)
+    space = _Space(gallery)
+    clips, mirrored = space(queries.clips), space(queries.mirrored)
+    model = LogisticRegression(max_iter=_MAX_ITERS, warm_start=True)
+    for c in grid:
+        model.set_params(C=c).fit(space.gallery, labels)
+        yield c, model.predict_proba(clips), model.predict_proba(mirrored)
+
+
+def evaluate_linear(known: ClipFeatures, queries: ClipFeatures, options: Sequence[tuple]
+                    ) -> dict[tuple, tuple[float, float]]:
+    """Evaluate logistic regressions.
+
+    Args:
+        known (ClipFeatures): Training clips, which must have all labels.
+        queries (ClipFeatures): Clips to classify.
+        options (Sequence[tuple]): (C, whether mirrored training clips are added, whether the
+            probabilities of a clip and its mirror image are averaged).
+
+    Returns:
+        dict: Top-1 accuracy and log-likelihood per clip by option.
+    """
+    out, rows = {}, np.arange(len(queries.labels))
+    classes = np.unique(known.labels)
+    index = np.searchsorted(classes, queries.labels)
+    for mirror in sorted({option[1] for option in options}):
+        grid = sorted({option[0] for option in options if option[1] == mirror})
+        for c, clips, mirrored in linear_probabilities(known, queries, mirror, grid):
+            for average in (False, True):
+                if (c, mirror, average) in options:
+                    p = (clips + mirrored) / 2 if average else clips
+                    likelihood = np.log(p[rows, index] + 1e-12).mean()
+                    out[c, mirror, average] = (p.argmax(1) == index).mean(), likelihood
+    return out
+
+
+def evaluate_nearest(known: ClipFeatures, queries: ClipFeatures, mirror: bool) -> float:
+    """Compute the accuracy of the nearest neighbor by the cosine of standardized features."""
+    from sklearn.preprocessing import normalize  # heavy
+
+    gallery, labels = known.gallery(mirror)
+    space = _Space(gallery)
+    nearest = (normalize(space(queries.clips)) @ normalize(space.gallery).T).argmax(1)
+    return float((labels[nearest] == queries.labels).mean())
+
+
+def draw_labels(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw the indices of a share of the clips of each class, of at least one."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        parts.append(rng.permutation(members)[:max(1, round(share * len(members)))])
+    return np.concatenate(parts)
+
+
+#: All options of :func:`evaluate_linear`, simple ones first.
+OPTIONS = [(c, mirror, average) for mirror, average, c in product(
+    (False, True), (False, True), GRID)]
+
+
+def _best(scores: dict) -> tuple:
+    """Return the option of the highest accuracy, then of the highest likelihood."""
+    return max(scores, key=scores.get)
+
+
+def _settings(option: tuple) -> dict:
+    return dict(zip(('C', 'mirrored_training', 'mirrored_test'), option, strict=True))
+
+
+def evaluate_frozen(fit: ClipFeatures, val: ClipFeatures, train: ClipFeatures | None = None,
+                    test: ClipFeatures | None = None, shares: Sequence[float] = (.01, .1),
+                    draws: int = 5) -> dict[str, dict]:
+    """Choose on ``val`` after fitting on ``fit``, then fit on ``train`` and evaluate on ``test``.
+
+    Args:
+        fit (ClipFeatures): Part of the training clips.
+        val (ClipFeatures): The other part.
+        train (ClipFeatures, optional): Both.
+        test (ClipFeatures, optional): Test clips; None to evaluate the choices on ``val``.
+        shares (Sequence[float]): Shares of labeled training clips.
+        draws (int): Draws of labeled clips per share, seeds 0, 1, ...
+
+    Returns:
+        dict: ``linear`` and ``knn`` with ``accuracy``; one entry per share, e.g. ``1%``, with
+        ``accuracies`` of all draws and ``clips``; all with what was chosen, and ``val``, the
+        accuracy on ``val`` of that.
+    """
+    out = {}
+    scores = evaluate_linear(fit, val, OPTIONS)
+    best = _best(scores)
+    out['linear'] = dict(_settings(best), val=scores[best][0], accuracy=scores[best][0])
+    if test is not None:
+        out['linear']['accuracy'] = evaluate_linear(train, test, [best])[best][0]
+
+    nearest = {mirror: evaluate_nearest(fit, val, mirror) for mirror in (False, True)}
+    mirror = max(nearest, key=nearest.get)
+    out['knn'] = dict(mirrored_training=mirror, val=nearest[mirror], accuracy=nearest[mirror])
+    if test is not None:
+        out['knn']['accuracy'] = evaluate_nearest(train, test, mirror)
+
+    for share in shares:
+        scored = [evaluate_linear(fit.take(draw_labels(fit.labels, share, seed)), val, OPTIONS)
+                  for seed in range(draws)]
+        best = _best({option: np.mean([one[option] for one in scored], 0).tolist()
+                      for option in OPTIONS})
+        chosen = [one[best][0] for one in scored]
+        source = fit if test is None else train
+        drawn = [draw_labels(source.labels, share, seed) for seed in range(draws)]
+        out[f'{100 * share:g}%'] = dict(
+            _settings(best), val=float(np.mean(chosen)), clips=len(drawn[0]),
+            accuracies=chosen if test is None else [
+                evaluate_linear(train.take(index), test, [best])[best][0] for index in drawn])
+    return out

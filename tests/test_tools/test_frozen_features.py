@@ -1,0 +1,80 @@
+"""Table of frozen features: what it reads, chooses and prints."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mofm.annotations.files import dump_annotations
+from mofm.apis.model import init_model
+from mofm.datasets import SyntheticMotion
+from mofm.evaluation.functional import frozen_features
+from tests.test_tools.tool_runner import here
+
+
+def write(path, **splits):
+    """Clips of three actions; splits are given as ranges of clips."""
+    source = SyntheticMotion(num_clips=60, actions=('walk', 'wave', 'squat'), num_frames=(16, 20))
+    clips = [source.get_data_info(i) for i in range(60)]
+    keys = 'frame_dir', 'label', 'img_shape', 'total_frames', 'keypoint', 'keypoint_score'
+    dump_annotations(dict(
+        annotations=[{key: clip[key] for key in keys} for clip in clips],
+        split={name: [clips[i]['frame_dir'] for i in part] for name, part in splits.items()}),
+        path)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Config of a data set with all splits, of one without test, and of one without val."""
+    monkeypatch.setattr(frozen_features, 'OPTIONS', frozen_features.OPTIONS[3::7])
+    fit, val, test = range(30), range(30, 42), range(42, 60)
+    write(tmp_path / 'a.pkl', fit=fit, val=val, train=range(42), test=test)
+    write(tmp_path / 'b.pkl', fit=fit, val=val, train=range(42))
+    write(tmp_path / 'c.pkl', train1=range(42), test1=test)
+    path = tmp_path / 'data.py'
+    path.write_text('data_sets = ' + repr(dict(
+        all=dict(title='All', ann_file=str(tmp_path / 'a.pkl')),
+        no_test=dict(title='No test', ann_file=str(tmp_path / 'b.pkl')),
+        no_val=dict(title='No val', ann_file=str(tmp_path / 'c.pkl'), train='train1',
+                    test='test1'))))
+    return path
+
+
+def test_frozen_features_prints_and_writes_model_beside_raw_keypoints(config, data, tmp_path):
+    torch.manual_seed(0)
+    torch.save(dict(state_dict=init_model(config).state_dict()), tmp_path / 'a.pth')
+    done = here('analysis/frozen_features.py', config, tmp_path / 'a.pth', '--data', data,
+                '--sets', 'all', 'no_val', '--out', tmp_path / 'out.json')
+    results = json.loads((tmp_path / 'out.json').read_text())
+    rows = [line for line in done.stdout.splitlines() if line.startswith('| ')]
+    assert len(rows) == 2 + 2 * 2
+    for title, sizes in (('All', dict(fit=30, val=12, train=42, test=18)),
+                         ('No val', dict(fit=35, val=7, train=42, test=18))):
+        raw, model = results['data_sets'][title].values()
+        assert (raw['dimensions'], model['dimensions']) == (544, 32)
+        assert raw['clips'] == model['clips'] == sizes
+        assert raw['linear']['accuracy'] > .6
+        assert len(model['1%']['accuracies']) == 5
+        line = next(row for row in rows if row.startswith(f'| {title} | raw keypoints | 544 |'))
+        for kind in ('linear', 'knn'):
+            assert f'| {100 * raw[kind]["accuracy"]:.1f} |' in line
+        assert f'{100 * np.std(raw["10%"]["accuracies"], ddof=1):.1f}' in line
+    assert results['parameters'] == sum(
+        p.numel() for p in init_model(config).backbone.parameters())
+    assert results['command'] in done.stdout
+
+
+def test_frozen_features_of_val_need_no_test_clips(config, data, tmp_path):
+    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets',
+                'no_test', '--split', 'val', '--out', tmp_path / 'out.json')
+    assert 'val clips' in done.stdout
+    raw, model = json.loads((tmp_path / 'out.json').read_text())['data_sets']['No test'].values()
+    assert raw['clips'] == dict(fit=30, val=12)
+    assert model['linear']['accuracy'] == model['linear']['val']
+
+
+def test_frozen_features_name_unknown_data_set(config, data):
+    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'ntu',
+                check=False)
+    assert '--sets: found ntu, expected some of all, no_test, no_val' in done.stderr
