@@ -10,7 +10,7 @@ from mofm.annotations.files import dump_annotations
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion
 from mofm.evaluation.functional import frozen_features
-from tests.test_tools.tool_runner import here
+from tests.test_tools.tool_runner import as_module, here
 
 
 def write(path, **splits):
@@ -72,6 +72,23 @@ def test_frozen_features_of_val_need_no_test_clips(config, data, tmp_path):
     raw, model = json.loads((tmp_path / 'out.json').read_text())['data_sets']['No test'].values()
     assert raw['clips'] == dict(fit=30, val=12)
     assert model['linear']['accuracy'] == model['linear']['val']
+
+
+def test_frozen_features_of_splits_have_a_mean_row(config):
+    """Of the splits alone, draws of labels included."""
+    def rows(accuracy):
+        few = dict(accuracies=[accuracy - .2, accuracy - .1])
+        return {'raw keypoints': {'dimensions': 3, 'linear': dict(accuracy=accuracy),
+                                  'knn': dict(accuracy=.5), '1%': few, '10%': few}}
+
+    with as_module('tools/analysis/frozen_features.py') as tool:
+        text = tool.report(dict(data_sets={
+            'JHMDB, split 1': rows(.6), 'Penn Action': rows(1.), 'JHMDB, split 2': rows(.7)}))
+    table = [line.strip('| ').split(' | ') for line in text.splitlines()[2:]]
+    assert [row[0] for row in table] == ['JHMDB, split 1', 'Penn Action', 'JHMDB, split 2',
+                                         'JHMDB, mean of 2 splits']
+    assert table[0][3:6] == ['60.0', '50.0', '45.0 ± 7.1']
+    assert table[3][1:7] == ['raw keypoints', '3', '65.0', '50.0', '50.0', '50.0']
 
 
 def test_frozen_features_name_unknown_data_set(config, data):

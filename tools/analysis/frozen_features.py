@@ -74,11 +74,16 @@ def load_clips(cfg: Config, model: tuple, data: Config, test: bool) -> dict:
     return out
 
 
+def mean(entry: dict) -> float:
+    """Return an accuracy, or the mean of those of several draws."""
+    return statistics.mean(entry.get('accuracies') or [entry['accuracy']])
+
+
 def percent(entry: dict) -> str:
     """Format an accuracy, or mean and standard deviation of those of several draws."""
-    values = entry.get('accuracies', [entry.get('accuracy')])
-    spread = f' ± {100 * statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{100 * statistics.mean(values):.1f}{spread}'
+    draws = entry.get('accuracies', ())
+    spread = f' ± {100 * statistics.stdev(draws):.1f}' if len(draws) > 1 else ''
+    return f'{100 * mean(entry):.1f}{spread}'
 
 
 def describe(entry: dict) -> str:
@@ -90,7 +95,7 @@ def describe(entry: dict) -> str:
 
 
 def report(results: dict) -> str:
-    """Format the table of all data sets."""
+    """Format the table of all data sets, and the means of those that are splits of one."""
     kinds = ['linear', 'knn', '1%', '10%']
     lines = [['data set', 'features', 'dimensions', 'linear', 'kNN-1', '1 % of labels',
               '10 % of labels', 'chosen on val, for linear'], ['---'] * 8]
@@ -98,6 +103,16 @@ def report(results: dict) -> str:
         for name, row in rows.items():
             lines.append([title, name, row['dimensions'], *(percent(row[kind]) for kind in kinds),
                           describe(row['linear'])])
+    of_splits: dict[str, list] = {}
+    for title, rows in results['data_sets'].items():
+        data_set, is_split, _ = title.rpartition(', split ')
+        if is_split:
+            of_splits.setdefault(data_set, []).append(rows)
+    for data_set, splits in of_splits.items():
+        for name, row in splits[0].items():
+            means = [statistics.mean(mean(rows[name][kind]) for rows in splits) for kind in kinds]
+            lines.append([f'{data_set}, mean of {len(splits)} splits', name, row['dimensions'],
+                          *(f'{100 * value:.1f}' for value in means), ''])
     return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
 
 
