@@ -39,6 +39,12 @@ def trainings(compare, monkeypatch):
     return commands
 
 
+@pytest.fixture
+def free(compare, monkeypatch):
+    """Parameters and FLOPs are not counted."""
+    monkeypatch.setattr(compare, 'cost', lambda *_: dict(parameters=1, flops=1))
+
+
 def rows(text):
     """Cells of the rows of both tables by their first cell, or two of the second table."""
     found = {}
@@ -98,7 +104,7 @@ def test_compare_resumes_and_extends_its_table(tmp_path, main, trainings, spec):
     assert record['seconds'] >= 0
 
 
-def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings, spec):
+def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings, spec, free):
     """Parts by seed, and no training; the plot is drawn from the same file."""
     for seed in (0, 1):
         main(spec, '--out', tmp_path / f'part{seed}', '--seeds', seed, '--models', 'ours')
@@ -117,7 +123,7 @@ def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings
         main(spec, '--out', tmp_path, '--models', 'out')
 
 
-def test_results_are_kept_after_every_training(tmp_path, compare, main, trainings, spec,
+def test_results_are_kept_after_every_training(tmp_path, compare, main, trainings, spec, free,
                                                monkeypatch):
     """The machine is lost in the second training."""
     ours = compare.train
@@ -132,6 +138,19 @@ def test_results_are_kept_after_every_training(tmp_path, compare, main, training
         main(spec, '--out', tmp_path, '--models', 'ours')
     main('--out', tmp_path, '--from', tmp_path / 'results.json')
     assert rows((tmp_path / 'table.md').read_text())['ours'] == ['50.0']
+
+
+def test_minutes_of_a_training_begun_without_the_tool_are_those_of_its_log(
+        tmp_path, compare, trainings, config):
+    """Ten iterations of 0.5 s and ten of 2 s; a folder without a log has none."""
+    lines = [dict(lr=1., time=.5, step=10), {'acc/top1': .1, 'time': 9., 'step': 1},
+             dict(lr=1., time=2., step=20)]
+    for name in ('begun', 'empty'):
+        (tmp_path / name).mkdir()
+    compare.put_text('\n'.join(map(json.dumps, lines)), tmp_path / 'begun/a/vis_data/scalars.json')
+    seconds = {name: compare.train(str(config), 0, tmp_path / name)['seconds']
+               for name in ('begun', 'empty')}
+    assert seconds == pytest.approx({'begun': 25, 'empty': 0}, abs=.1)
 
 
 @pytest.mark.parametrize(('values', 'expected'), [
@@ -156,10 +175,8 @@ def test_split_test_is_seen_once_and_val_replaces_it(compare):
         compare.split_options('configs/dt2_penn_tiny.py', {}, 'val')
 
 
-def test_scratch_grid_is_chosen_on_validation_clips(compare, main, trainings, tmp_path,
-                                                     monkeypatch):
+def test_scratch_grid_is_chosen_on_validation_clips(main, trainings, tmp_path, free):
     """Every command of the grid trains on `fit`; augmentations and rates reach the config."""
-    monkeypatch.setattr(compare, 'cost', lambda *_: dict(parameters=1, flops=1))
     main('projects/scratch_grid_tiny.py', '--split', 'val', '--seeds', 0, '--out', tmp_path,
          '--models', 'lr0.002')
     assert len(trainings) == 6  # of 18

@@ -44,7 +44,8 @@ def train(config: str, seed: int, folder: Path, options: dict | None = None) -> 
         options (dict, optional): Settings to override.
 
     Returns:
-        dict: ``done``, and ``seconds`` of CPU time so far.
+        dict: ``done``, and ``seconds`` of CPU time so far; of a training that was begun without
+        this tool, or with it when it was killed, the wall time of the log.
     """
     overrides = [f'{key}={value}' for key, value in (options or {}).items()]
     record = dict(config=config, options=overrides, seed=seed, done=False, seconds=0)
@@ -56,6 +57,8 @@ def train(config: str, seed: int, folder: Path, options: dict | None = None) -> 
                 raise SystemExit(f'{path}: {key}: found {found.get(key)}, expected {record[key]}; '
                                  'remove the folder or use another --out')
         record = found
+    elif folder.is_dir():
+        record['seconds'] = _logged_seconds(folder)
     if record['done']:
         return record
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +74,17 @@ def train(config: str, seed: int, folder: Path, options: dict | None = None) -> 
     record['seconds'] += _children_seconds() - before
     put_text(json.dumps(record, indent=1), path)
     return record
+
+
+def _logged_seconds(folder: Path) -> float:
+    """Return the wall time of the iterations in the log, 0 without one."""
+    from mofm.visualization import read_scalars
+
+    try:
+        steps, times = read_scalars(folder)['time']
+    except (FileNotFoundError, KeyError):
+        return 0.
+    return float((np.diff(steps, prepend=0) * times).sum())
 
 
 def _children_seconds() -> float:
