@@ -6,7 +6,7 @@ model = dict(
 train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=1e-2, weight_decay=0.), paramwise_cfg=dict(layer_decay=1.))
 auto_scale_lr = dict(base_batch_size=64)
-train_cfg = dict(max_epochs=20, val_interval=20)
+train_cfg = dict(max_epochs=20, val_interval='${train_cfg.max_epochs}')
 param_scheduler = [
     dict(
         type='CosineAnnealingLR', eta_min=1e-5, end='${train_cfg.max_epochs}',

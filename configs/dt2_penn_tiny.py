@@ -7,6 +7,8 @@ _base_ = [
     '_base_/datasets/action_tiny.py', '_base_/schedules/adamw_cosine.py'
 ]
 ann_file = 'data/penn_action.pkl'
+auxiliary = [1, 2, 4, 5, 7, 8, 10, 11, 13, 14]
+novel = [0, 3, 6, 9, 12]
 model = dict(
     backbone=dict(
         init_cfg=dict(
@@ -21,12 +23,12 @@ model = dict(
 train_dataloader = dict(
     batch_size=80,
     sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=80, per_class=8),
-    dataset=dict(ann_file=ann_file, classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]))
-val_dataloader = dict(dataset=dict(ann_file=ann_file, classes=[0, 3, 6, 9, 12]))
+    dataset=dict(ann_file=ann_file, classes='${auxiliary}'))
+val_dataloader = dict(dataset=dict(ann_file=ann_file, classes='${novel}'))
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='OneShotAccuracy', draws=1000)
 test_evaluator = val_evaluator
 optim_wrapper = dict(clip_grad=dict(max_norm=1.), paramwise_cfg=dict(layer_decay=0.85))
 auto_scale_lr = dict(base_batch_size=80)
-train_cfg = dict(max_epochs=5, val_interval=5)
+train_cfg = dict(max_epochs=5, val_interval='${train_cfg.max_epochs}')
 schedule = dict(warmup=0.3)

@@ -5,14 +5,16 @@ _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/jigsaw_tiny.py',
     '_base_/datasets/action_tiny.py', '_base_/schedules/adam_onecycle.py'
 ]
+split = dict(train='train', test='test')
 ann_file = 'data/penn_action.pkl'
 normal = [2, 8, 9, 10, 11]  # bench_press, pullup, pushup, situp, squat
 model = dict(
     backbone=dict(
         init_cfg=dict(
             checkpoint='work_dirs/mofm/pretrain_penn_strength/epoch_60.pth')))
-train_dataloader = dict(dataset=dict(ann_file=ann_file, split='train', classes='${normal}'))
-val_dataloader = dict(dataset=dict(ann_file=ann_file, split='test'))
+train_dataloader = dict(
+    dataset=dict(ann_file=ann_file, split='${split.train}', classes='${normal}'))
+val_dataloader = dict(dataset=dict(ann_file=ann_file, split='${split.test}'))
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='ClipAUC', normal_labels='${normal}')
 test_evaluator = val_evaluator

@@ -4,6 +4,7 @@ _base_ = [
     '_base_/default_runtime.py', '_base_/grids/tiny.py', '_base_/models/recognizer_tiny.py',
     '_base_/datasets/tracks_tiny.py', '_base_/schedules/adam_onecycle.py'
 ]
+split = dict(train='train', test='test')
 data = dict(ann_file='data/utkinect_untrimmed.pkl', abnormal_labels=(4, 5, 6, 7))
 model = dict(
     cls_head=dict(
@@ -24,15 +25,15 @@ train_pipeline = [
     dict(type='PackMotionInputs')
 ]
 train_dataloader = dict(
-    dataset=dict(**data, split='train', balance=0.25, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(**data, split='test'))
+    dataset=dict(**data, split='${split.train}', balance=0.25, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**data, split='${split.test}'))
 test_dataloader = val_dataloader
 val_evaluator = dict(
     type='FrameAUC',
     gt=dict(
-        type='annotations', path=data['ann_file'], split='test',
+        type='annotations', path=data['ann_file'], split='${val_dataloader.dataset.split}',
         abnormal_labels=data['abnormal_labels']),
     smoothing=(1, 2))  # a quarter of the paper's, as is the frame rate
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=1.))
-train_cfg = dict(max_epochs=2, val_interval=2)
+train_cfg = dict(max_epochs=2, val_interval='${train_cfg.max_epochs}')

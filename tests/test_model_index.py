@@ -42,6 +42,11 @@ def test_models_of_all_metafiles_have_own_names_and_a_collection():
     assert len(set(collections)) == len(collections)
 
 
+def _reads_test_of_a_set_with_val(dataset):
+    name = Path(dataset.get('ann_file') or '').stem.removesuffix('_test')
+    return name in ('penn_action', 'nw_ucla', 'utkinect_untrimmed', 'jhmdb')
+
+
 @pytest.mark.parametrize('folder', FOLDERS, ids=str)
 def test_metafile_lists_every_config_with_its_settings(folder):
     models = metafile(folder)['Models']
@@ -54,6 +59,8 @@ def test_metafile_lists_every_config_with_its_settings(folder):
         if training:
             assert metadata['Batch Size'] == cfg.train_dataloader.batch_size
             assert metadata['Training Data']
+            if _reads_test_of_a_set_with_val(cfg.val_dataloader.dataset):  # once, at the end
+                assert training.get('val_interval', 1) == training.max_epochs, model['Config']
 
 
 @pytest.mark.parametrize('folder', FOLDERS, ids=str)

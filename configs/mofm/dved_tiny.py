@@ -22,7 +22,7 @@ train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(
     optimizer=dict(lr=3e-3, weight_decay=1e-4), constructor='DefaultOptimWrapperConstructor')
 auto_scale_lr = dict(base_batch_size=16)
-train_cfg = dict(max_epochs=16, val_interval=4)
+train_cfg = dict(max_epochs=16, val_interval='${train_cfg.max_epochs}')
 schedule = dict(eta_min=3e-5)
 custom_hooks = [
     *_base_.custom_hooks,

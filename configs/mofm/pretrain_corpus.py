@@ -7,5 +7,7 @@ model = dict(
 train_dataloader = dict(
     sampler=dict(_delete_=True, **_base_.corpus_sampler),
     dataset=dict(_delete_=True, **_base_.corpus_dataset))
-val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl', split='test'))
+split = dict(test='test')
+val_dataloader = dict(dataset=dict(ann_file='data/penn_action.pkl'))
 test_dataloader = val_dataloader
+train_cfg = dict(val_interval='${train_cfg.max_epochs}')

@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/schedules/adamw_cosine.py'
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=1.))
-train_cfg = dict(max_epochs=60, val_interval=20)
+train_cfg = dict(max_epochs=60, val_interval='${train_cfg.max_epochs}')
 schedule = dict(warmup=4)

@@ -31,13 +31,12 @@ def data(tmp_path, monkeypatch):
     fit, val, test = range(30), range(30, 42), range(42, 60)
     write(tmp_path / 'a.pkl', fit=fit, val=val, train=range(42), test=test)
     write(tmp_path / 'b.pkl', fit=fit, val=val, train=range(42))
-    write(tmp_path / 'c.pkl', train1=range(42), test1=test)
+    write(tmp_path / 'c.pkl', train=range(42), test=test)
     path = tmp_path / 'data.py'
     path.write_text('data_sets = ' + repr(dict(
         all=dict(title='All', ann_file=str(tmp_path / 'a.pkl')),
         no_test=dict(title='No test', ann_file=str(tmp_path / 'b.pkl')),
-        no_val=dict(title='No val', ann_file=str(tmp_path / 'c.pkl'), train='train1',
-                    test='test1'))))
+        no_val=dict(title='No val', ann_file=str(tmp_path / 'c.pkl')))))
     return path
 
 
@@ -45,21 +44,19 @@ def test_frozen_features_prints_and_writes_model_beside_raw_keypoints(config, da
     torch.manual_seed(0)
     torch.save(dict(state_dict=init_model(config).state_dict()), tmp_path / 'a.pth')
     done = here('analysis/frozen_features.py', config, tmp_path / 'a.pth', '--data', data,
-                '--sets', 'all', 'no_val', '--out', tmp_path / 'out.json')
+                '--sets', 'all', '--out', tmp_path / 'out.json')
     results = json.loads((tmp_path / 'out.json').read_text())
     rows = [line for line in done.stdout.splitlines() if line.startswith('| ')]
-    assert len(rows) == 2 + 2 * 2
-    for title, sizes in (('All', dict(fit=30, val=12, train=42, test=18)),
-                         ('No val', dict(fit=35, val=7, train=42, test=18))):
-        raw, model = results['data_sets'][title].values()
-        assert (raw['dimensions'], model['dimensions']) == (544, 32)
-        assert raw['clips'] == model['clips'] == sizes
-        assert raw['linear']['accuracy'] > .6
-        assert len(model['1%']['accuracies']) == 5
-        line = next(row for row in rows if row.startswith(f'| {title} | raw keypoints | 544 |'))
-        for kind in ('linear', 'knn'):
-            assert f'| {100 * raw[kind]["accuracy"]:.1f} |' in line
-        assert f'{100 * np.std(raw["10%"]["accuracies"], ddof=1):.1f}' in line
+    assert len(rows) == 2 + 2
+    raw, model = results['data_sets']['All'].values()
+    assert (raw['dimensions'], model['dimensions']) == (544, 32)
+    assert raw['clips'] == model['clips'] == dict(fit=30, val=12, train=42, test=18)
+    assert raw['linear']['accuracy'] > .6
+    assert len(model['1%']['accuracies']) == 5
+    assert rows[2].startswith('| All | raw keypoints | 544 |')
+    for kind in ('linear', 'knn'):
+        assert f'| {100 * raw[kind]["accuracy"]:.1f} |' in rows[2]
+    assert f'{100 * np.std(raw["10%"]["accuracies"], ddof=1):.1f}' in rows[2]
     assert results['parameters'] == sum(
         p.numel() for p in init_model(config).backbone.parameters())
     assert results['command'] in done.stdout
@@ -95,3 +92,9 @@ def test_frozen_features_name_unknown_data_set(config, data):
     done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'ntu',
                 check=False)
     assert '--sets: found ntu, expected some of all, no_test, no_val' in done.stderr
+
+
+def test_frozen_features_name_file_without_validation_split(config, data):
+    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'no_val',
+                check=False)
+    assert 'c.pkl: found the splits train, test, expected val' in done.stderr

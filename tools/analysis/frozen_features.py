@@ -29,7 +29,6 @@ from mofm.utils.config import load_config
 ROOT = Path(__file__).resolve().parents[2]
 _BASELINE = ROOT / 'configs/dt2_penn_baseline.py'
 _DATA = ROOT / 'configs/_base_/datasets/transfer.py'
-_SHARE = .15  # of the training clips, for validation, where a data set has no such split
 
 
 def build(cfg: Config, checkpoint: str | None, seed: int):
@@ -52,7 +51,6 @@ def load_clips(cfg: Config, model: tuple, data: Config, test: bool) -> dict:
         dict: ``fit``, ``val`` and, if ``test``, ``train`` and ``test``.
     """
     import numpy as np
-    from sklearn.model_selection import train_test_split
 
     from mofm.annotations import load_annotations
     from mofm.evaluation.functional.frozen_features import extract_features
@@ -62,11 +60,11 @@ def load_clips(cfg: Config, model: tuple, data: Config, test: bool) -> dict:
 
     train_split = data.get('train', 'train')
     train = extract(data.ann_file, train_split, False)
-    names = load_annotations(data.ann_file)['split'].get(data.get('val', 'val'))
-    if names is None:
-        _, names = train_test_split(
-            train.names, test_size=_SHARE, stratify=train.labels, random_state=0)
-    val = np.isin(train.names, names)
+    splits, val_split = load_annotations(data.ann_file)['split'], data.get('val', 'val')
+    if val_split not in splits:
+        raise SystemExit(f'{data.ann_file}: found the splits {", ".join(splits)}, expected '
+                         f'{val_split}, too; prepare the file again with tools/data/prepare.py')
+    val = np.isin(train.names, splits[val_split])
     out = dict(fit=train.take(~val), val=train.take(val))
     if test:
         file = data.get('test_file', data.ann_file)
@@ -147,7 +145,8 @@ def main():
               title: (cfg, build(cfg, checkpoint, args.seed))}
     start = time.process_time()
     results = dict(
-        command=shlex.join(sys.argv), date=str(date.today()), seed=args.seed, split=args.split,
+        command=shlex.join(['python', *sys.argv]), date=str(date.today()), seed=args.seed,
+        split=args.split,
         parameters=sum(p.numel() for p in models[title][1][1].parameters()),
         data_sets={})
     for name in args.sets or data_sets:

@@ -1,6 +1,7 @@
 # Clips without labels, for the tokenizer.
 # The paper uses CMU Panoptic; any file of the annotation schema works.
 ann_file = 'data/panoptic.pkl'
+split = dict(train='train', test='val')
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
@@ -26,7 +27,7 @@ train_dataloader = dict(
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='MotionDataset', ann_file=ann_file, split='train', pipeline=train_pipeline))
+        type='MotionDataset', ann_file=ann_file, split='${split.train}', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=24,
     num_workers=4,
@@ -34,7 +35,7 @@ val_dataloader = dict(
     collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='MotionDataset', ann_file=ann_file, split='val', pipeline=val_pipeline,
+        type='MotionDataset', ann_file=ann_file, split='${split.test}', pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='TokenizerMetric', vocab_size='${model.vocab_size}')

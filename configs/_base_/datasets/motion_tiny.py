@@ -1,6 +1,7 @@
 # motion.py for tiny models: Penn Action.
 _base_ = 'motion.py'
 ann_file = 'data/penn_action.pkl'
+split = dict(test='test')
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}'),
     dict(type='PoseCompact', padding=0.25),
@@ -16,7 +17,6 @@ train_dataloader = dict(
     num_workers=1,
     pin_memory=False,
     dataset=dict(ann_file=ann_file, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=32, num_workers=1, dataset=dict(ann_file=ann_file, split='test'))
+val_dataloader = dict(batch_size=32, num_workers=1, dataset=dict(ann_file=ann_file))
 test_dataloader = val_dataloader
 auto_scale_lr = dict(base_batch_size=32)

@@ -5,11 +5,12 @@ _base_ = [
     '_base_/datasets/skeleton_16.py', '_base_/schedules/sgd_cosine.py'
 ]
 custom_imports = dict(imports=['projects.tmor'])
+split = dict(train='train', test='test')
 data = dict(ann_file='data/penn_action.pkl', num_classes=15)
 model = dict(cls_head=dict(num_classes=15, label_smooth=0.1))
-train_dataloader = dict(dataset=dict(**data, split='train'))
-val_dataloader = dict(dataset=dict(**data, split='test'))
+train_dataloader = dict(dataset=dict(**data, split='${split.train}'))
+val_dataloader = dict(dataset=dict(**data, split='${split.test}'))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.03, weight_decay=5e-4))
-train_cfg = dict(max_epochs=16, val_interval=16)
+train_cfg = dict(max_epochs=16, val_interval='${train_cfg.max_epochs}')
 schedule = dict(warmup=1, eta_min=1e-5)

@@ -6,5 +6,5 @@ model = dict(cls_head=dict(num_classes=10))
 train_dataloader = dict(dataset=data)
 val_dataloader = dict(dataset=data)
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=4, val_interval=4)
+train_cfg = dict(max_epochs=4, val_interval='${train_cfg.max_epochs}')
 schedule = dict(warmup=0.3)

@@ -6,6 +6,8 @@ _base_ = [
 ]
 custom_imports = dict(imports=['projects.tmor'])
 ann_file = 'data/penn_action.pkl'
+auxiliary = [1, 2, 4, 5, 7, 8, 10, 11, 13, 14]
+novel = [0, 3, 6, 9, 12]
 model = dict(
     cls_head=dict(
         _delete_=True, type='OneShotHead', in_channels=256, out_channels=256, dropout=0.1,
@@ -13,12 +15,12 @@ model = dict(
 train_dataloader = dict(
     batch_size=80,
     sampler=dict(_delete_=True, type='ClassBalancedSampler', batch_size=80, per_class=8),
-    dataset=dict(ann_file=ann_file, classes=[1, 2, 4, 5, 7, 8, 10, 11, 13, 14]))
-val_dataloader = dict(dataset=dict(ann_file=ann_file, classes=[0, 3, 6, 9, 12]))
+    dataset=dict(ann_file=ann_file, classes='${auxiliary}'))
+val_dataloader = dict(dataset=dict(ann_file=ann_file, classes='${novel}'))
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='OneShotAccuracy', draws=1000)
 test_evaluator = val_evaluator
 auto_scale_lr = dict(base_batch_size=80)
 optim_wrapper = dict(optimizer=dict(lr=0.03, weight_decay=5e-4))
-train_cfg = dict(max_epochs=5, val_interval=5)
+train_cfg = dict(max_epochs=5, val_interval='${train_cfg.max_epochs}')
 schedule = dict(warmup=0.3, eta_min=1e-5)

@@ -8,3 +8,4 @@ model = dict(
     heads=dict(visual=dict(type='ProjectionHead', in_channels=768)),
     tables=dict(visual='data/posecap_vis.npz'))
 custom_hooks = [*_base_.custom_hooks, _base_.cluster_hook]
+train_cfg = dict(val_interval='${train_cfg.max_epochs}')

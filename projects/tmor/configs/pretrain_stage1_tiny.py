@@ -13,4 +13,4 @@ optim_wrapper = dict(
     optimizer=dict(
         _delete_=True, type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True))
 schedule = dict(warmup=1)
-train_cfg = dict(max_epochs=12, val_interval=4)
+train_cfg = dict(max_epochs=12, val_interval='${train_cfg.max_epochs}')

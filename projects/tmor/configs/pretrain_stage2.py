@@ -9,4 +9,4 @@ model = dict(
         text=dict(type='ProjectionHead', in_channels=768)),
     tables=dict(text='data/posecap_txt.npz'))
 optim_wrapper = dict(optimizer=dict(lr=0.01))
-train_cfg = dict(max_epochs=50)
+train_cfg = dict(max_epochs=50, val_interval='${train_cfg.max_epochs}')

@@ -16,7 +16,7 @@ zero_shot_evaluator = dict(type='ZeroShotAccuracy', num_seen=10)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1))
-train_cfg = dict(type='ResumableTrainLoop', max_epochs=20, val_interval=20)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=20, val_interval='${train_cfg.max_epochs}')
 val_cfg = dict()
 test_cfg = dict()
 param_scheduler = [

@@ -30,6 +30,7 @@ train_dataloader = dict(
     dataset=dict(
         type='MotionDataset', ann_file='data/posecap.arrow', to_layout='unik17',
         pipeline=train_pipeline))
+split = dict(train='train', test='test')
 val_dataloader = dict(
     batch_size=64,
     num_workers=4,
@@ -37,8 +38,8 @@ val_dataloader = dict(
     collate_fn=dict(type='mofm.motion_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='MotionDataset', ann_file='data/penn_action.pkl', split='test', to_layout='unik17',
-        pipeline=val_pipeline, test_mode=True))
+        type='MotionDataset', ann_file='data/penn_action.pkl', split='${split.test}',
+        to_layout='unik17', pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
 # similarity of clips of the same action, without training on labels
 val_evaluator = dict(type='OneShotAccuracy', draws=1000)

@@ -13,10 +13,12 @@ val_pipeline = [
     dict(type='SelectPersons', num_persons=1),
     dict(type='PackSkeleton', meta_keys=_base_.meta_keys)
 ]
+split = dict(train='train', test='test')
 data = dict(ann_file='data/utkinect_untrimmed.pkl', window=64, stride=32)
 train_dataloader = dict(batch_size=16, num_workers=1, pin_memory=False,
-                        dataset=dict(**data, split='train', pipeline=train_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(**data, split='test', pipeline=val_pipeline))
+                        dataset=dict(**data, split='${split.train}', pipeline=train_pipeline))
+val_dataloader = dict(
+    num_workers=1, dataset=dict(**data, split='${split.test}', pipeline=val_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='FrameMAP'),

@@ -10,4 +10,4 @@ param_scheduler = [
         type='CosineAnnealingLR', eta_min='${schedule.eta_min}', begin='${schedule.warmup}',
         end='${train_cfg.max_epochs}', convert_to_iter_based=True)
 ]
-train_cfg = dict(max_epochs=12, val_interval=4)
+train_cfg = dict(max_epochs=12, val_interval='${train_cfg.max_epochs}')
