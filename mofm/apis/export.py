@@ -133,8 +133,8 @@ class DenseBackbone(MoFMBackbone):
         cubes = inputs.grid.split(inputs.volume())  # (B, K, J, F, p, p)
         return self.embed(cubes.flatten(0, 1)).unflatten(0, visible.shape)
 
-    def _encode(self, x: Tensor, keep: Tensor):
-        return self.attend(x, keep)
+    def _encode(self, x: Tensor, keep: Tensor, levels: list):
+        return self.attend(x, keep, levels=levels)
 
 
 class ExportableModel(nn.Module):

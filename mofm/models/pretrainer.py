@@ -37,9 +37,9 @@ class MotionPretrainer(TeacherMixin, BaseModel):
         if self.tokenizer.vocab_size != self.head.vocab_size:
             raise ValueError(f'vocab_size: found {self.tokenizer.vocab_size} in the tokenizer and '
                              f'{self.head.vocab_size} in the head, expected the same number')
-        if self.tokenizer.grid != self.backbone.grid:
+        if self.tokenizer.grid != self.backbone.segment_grid:
             raise ValueError(f'cubes: found {self.tokenizer.grid} in the tokenizer and '
-                             f'{self.backbone.grid} in the backbone, expected the same')
+                             f'{self.backbone.segment_grid} in the backbone, expected the same')
 
     @property
     def tokenizer(self):
@@ -76,7 +76,8 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
                              'pipeline between ThermalCubeFormat and PackMotionInputs')
         self._load_teacher()  # a test does not call init_weights
-        ids = self.tokenizer.encode(inputs, mask)  # (N,)
+        cut = inputs.cut(self.backbone.segments)
+        ids = self.tokenizer.encode(cut, mask.view(len(cut), -1))  # (N,)
         tokens = self.backbone(inputs, mask).tokens[mask]  # (N, D)
         if mode == 'loss':
             with full_precision(tokens):

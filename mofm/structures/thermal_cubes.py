@@ -6,9 +6,11 @@ requested output: the volume U, its union over joints U_R, or only the occupied 
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mofm.utils.checks import is_number, require
@@ -171,6 +173,46 @@ class ThermalCubes:
         """
         return self.peaks() > 0
 
+    def cut(self, segments: int) -> 'ThermalCubes':
+        """Cut each clip into S segments of F / S frames.
+
+        Returns:
+            ThermalCubes: B * S clips, the segments of a clip in a row.
+        """
+        if segments == 1:
+            return self
+        batch, persons, joints, frames = self.keypoints.shape[:4]
+        keypoints = self.keypoints.view(batch, persons, joints, segments, frames // segments, 3)
+        return ThermalCubes(keypoints.movedim(3, 1).flatten(0, 1),
+                            replace(self.grid, num_frames=frames // segments), self.sigma,
+                            self.use_score)
+
+    def shares(self, parts: int, segments: int = 1) -> Tensor:
+        """Compute how the heat of each joint is distributed over the cubes.
+
+        The heat of the frames of a part is added.
+
+        Args:
+            parts (int): P, equal parts of the clip.
+            segments (int): S, see :meth:`cut`. Defaults to 1.
+
+        Returns:
+            Tensor: (B, J, P, S * K), which sum to 1 over the cubes; 0 for missing joints.
+        """
+        (b, j, f), columns, rows, heat = self._windows()
+        frames, size = self.grid.num_frames, self.grid.canvas
+        pixel = self._pixels((b * self.num_joints + j) * frames + f, columns, rows).flatten()
+        heat = heat.flatten()
+        if self.keypoints.shape[1] > 1:  # a pixel has the heat of one person
+            pixel, slot = pixel.unique(return_inverse=True)
+            heat = self._scatter(len(pixel), slot, heat)
+        f, cube = pixel // size**2 % frames, self.grid.index(pixel % size, pixel // size % size)
+        row = pixel // (size**2 * frames) * parts + f * parts // frames
+        cube = (row * segments + f * segments // frames) * self.grid.num_cubes + cube
+        shape = (len(self), self.num_joints, parts, segments * self.grid.num_cubes)
+        total = heat.new_zeros(math.prod(shape)).index_add_(0, cube, heat)
+        return F.normalize(total.view(shape), p=1, dim=-1)
+
     def cubes(self, select: Tensor | None = None) -> Tensor:
         """Render selected cubes without the rest of the volume.
 
@@ -226,6 +268,23 @@ class RenderedCubes(ThermalCubes):
     def num_joints(self) -> int:
         """Number of joints J."""
         return self._volume.shape[1]
+
+    def cut(self, segments: int) -> ThermalCubes:
+        """See :meth:`ThermalCubes.cut`."""
+        if segments == 1:
+            return self
+        frames = self.grid.num_frames // segments
+        volume = self._volume.unflatten(2, (segments, frames)).movedim(2, 1).flatten(0, 1)
+        return RenderedCubes(volume, replace(self.grid, num_frames=frames))
+
+    def shares(self, parts: int, segments: int = 1) -> Tensor:
+        """See :meth:`ThermalCubes.shares`."""
+        heat = self.grid.split(self._volume).sum((-2, -1)).permute(0, 2, 3, 1)  # (B, J, F, K)
+        frame = torch.arange(self.grid.num_frames, device=self.device)
+        part, segment = (frame * n // self.grid.num_frames for n in (parts, segments))
+        total = heat.new_zeros(*heat.shape[:2], parts * segments, heat.shape[3])
+        total.index_add_(2, part * segments + segment, heat)
+        return F.normalize(total.unflatten(2, (parts, segments)).flatten(3), p=1, dim=-1)
 
     def volume(self) -> Tensor:
         """See :meth:`ThermalCubes.volume`."""

@@ -39,6 +39,9 @@ OCCUPIED = dict(BACKBONE, embed=LINEAR, tokens='occupied')
 MODELS = dict(
     action=dict(type='MotionRecognizer', backbone=OCCUPIED,
                 cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=32)),
+    aligned=dict(type='MotionRecognizer',
+                 backbone=dict(OCCUPIED, depth=2, align=dict(blocks=(1, 2), parts=2)),
+                 cls_head=dict(type='ActionClsHead', num_classes=3, in_channels=17 * 2 * 64)),
     anomaly=dict(type='MotionRecognizer', backbone=dict(BACKBONE, embed=LINEAR),
                  cls_head=dict(type='AnomalyClsHead', in_channels=32, probe_norm=True)),
     one_shot=dict(type='MotionRecognizer', backbone=dict(OCCUPIED, embed=CONV, with_cls=True),
@@ -47,8 +50,9 @@ MODELS = dict(
                 head=dict(type='JigsawHead', in_channels=32, canvas=36, grid=(3, 3))),
     dved=dict(type='DVEDTokenizer', **GRID, vocab_size=64, code_dim=8, hidden=8, num_blocks=1),
     kmeans=dict(type='KMeansTokenizer', **GRID, vocab_size=32, trace_weight=0.5))
-FIELDS = dict(action=['pred_score'], anomaly=['normality'], one_shot=['embedding'],
-              jigsaw=['normality'], dved=['tokens', 'occupied'], kmeans=['tokens', 'occupied'])
+FIELDS = dict(action=['pred_score'], aligned=['pred_score'], anomaly=['normality'],
+              one_shot=['embedding'], jigsaw=['normality'], dved=['tokens', 'occupied'],
+              kmeans=['tokens', 'occupied'])
 
 
 def build(name, pipeline=(SAMPLE, COMPACT, FORMAT, PACK), **model):

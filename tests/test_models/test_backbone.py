@@ -103,3 +103,65 @@ def test_backbone_names_bad_sizes(clips):
         build()(ThermalCubes(torch.zeros(1, 1, 17, 48, 3), CubeGrid()))
     with pytest.raises(ValueError, match="tokens: found 'some'"):
         build(tokens='some')
+
+
+def test_backbone_aligned_features_are_the_tokens_under_each_joint(clips):
+    """A joint that stays in one cube has the normalized token of this cube."""
+    backbone, cubes = build(tokens='occupied', align=dict(blocks=(1, 2), parts=2)), clips()
+    cubes.keypoints[:, :, 4, :, :2] = torch.tensor([10., 14.])  # all heat in row 3, column 2
+    cubes.keypoints[0, 0, 7, :4, 2] = 0  # missing in the first part
+    features = backbone(cubes)
+    joints = features.pooled.view(2, 17, 2, 2, 32)
+    backbone.norm = torch.nn.LayerNorm(32, eps=1e-5, elementwise_affine=False)
+    token = backbone(cubes).tokens[:, 3 * 6 + 2]  # of the last block
+    torch.testing.assert_close(joints[:, 4, :, 1], token[:, None].expand(-1, 2, -1))
+    assert not joints[0, 7, 0].any()
+    assert joints[0, 7, 1].any()
+    torch.testing.assert_close(features.frames.view(2, 2, 17, 2, 32), joints.transpose(1, 2))
+
+
+def test_backbone_aligned_features_of_all_and_occupied_cubes_agree_without_attention(clips):
+    """With one joint per clip there is one token, or many that say nothing."""
+    features = []
+    for tokens in ('all', 'occupied'):
+        backbone = build(tokens=tokens, align=dict(parts=4))
+        for block in backbone.blocks:
+            torch.nn.init.zeros_(block.proj.weight)
+            torch.nn.init.zeros_(block.fc2.weight)
+        features.append(backbone(clips()).pooled)
+    torch.testing.assert_close(*features)
+
+
+def test_backbone_align_of_an_unknown_block_names_the_blocks():
+    with pytest.raises(ValueError, match=r'align.blocks: found \(0, 3\), expected .* 1 to 2'):
+        build(align=dict(blocks=(0, 3)))
+
+
+@pytest.mark.parametrize('tokens', ['all', 'occupied'])
+def test_backbone_segments_order_cubes_by_time(clips, tokens):
+    """A change of the last two frames only changes the embeddings of the last segment."""
+    backbone, cubes = build(tokens=tokens, segments=4), clips()
+    for block in backbone.blocks:  # without attention, a token depends on its cube alone
+        torch.nn.init.zeros_(block.proj.weight)
+    before = backbone(cubes).tokens
+    cubes.keypoints[..., 6:, :2] += 1
+    changed = (backbone(ThermalCubes(cubes.keypoints, cubes.grid)).tokens != before).any(2)
+    assert before.shape == (2, 4 * 36, 32)
+    assert not changed[:, :3 * 36].any()
+    assert changed[:, 3 * 36:].any()
+
+
+def test_backbone_segments_know_their_time(clips):
+    """The same frames in reverse order have the same tokens only without learned positions."""
+    backbone, cubes = build(segments=2, align=dict(parts=2)), clips()
+    cubes.keypoints[..., 4:, :] = cubes.keypoints[..., :4, :]
+    frames = backbone(ThermalCubes(cubes.keypoints, cubes.grid)).frames
+    assert not torch.allclose(frames[:, 0], frames[:, 1])
+    torch.nn.init.zeros_(backbone.segment_embed)
+    frames = backbone(ThermalCubes(cubes.keypoints, cubes.grid)).frames
+    torch.testing.assert_close(frames[:, 0], frames[:, 1])
+
+
+def test_backbone_segments_must_divide_the_frames():
+    with pytest.raises(ValueError, match='segments: found 3, expected a divisor of num_frames=8'):
+        build(segments=3)

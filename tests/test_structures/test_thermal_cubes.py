@@ -67,6 +67,36 @@ def test_thermal_cubes_sparse_views_equal_dense_volume(seed, persons, patch, sig
     assert torch.equal(grid.merge(grid.split(cubes.volume())), cubes.volume())
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), segments=st.sampled_from([1, 2, 3]))
+def test_thermal_cubes_cut_equals_parts_of_the_volume(seed, segments):
+    cubes = ThermalCubes(torch.cat([pack(*random_clip(2, seed + i, 6, 24)) for i in range(2)]),
+                         CubeGrid(6, 24), 1.1, use_score=True)
+    parts = cubes.volume().unflatten(2, (segments, -1)).transpose(1, 2).flatten(0, 1)
+    for cut in (cubes.cut(segments), RenderedCubes(cubes.volume(), cubes.grid).cut(segments)):
+        assert torch.equal(cut.volume(), parts)
+        assert cut.grid == CubeGrid(6 // segments, 24)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), parts=st.sampled_from([1, 2, 3, 6]),
+       segments=st.sampled_from([1, 2, 3]))
+def test_thermal_cubes_shares_equal_the_heat_of_each_joint_in_each_cube(seed, parts, segments):
+    clips = torch.cat([pack(*random_clip(2, seed + i, 6, 24)) for i in range(2)])
+    clips[0, :, 3, :, 2] = 0
+    cubes = ThermalCubes(clips, CubeGrid(6, 24))
+    dense = RenderedCubes(cubes.volume(), cubes.grid).shares(parts, segments)
+    shares = cubes.shares(parts, segments)
+    torch.testing.assert_close(shares, dense)
+    assert not shares[0, 3].any()
+    # a joint and part by hand: the frames of the part that are in the segment
+    volume, frames = cubes.volume(), torch.arange(6)
+    chosen = (frames * parts // 6 == parts - 1) & (frames * segments // 6 == segments - 1)
+    heat = cubes.grid.split(volume[:, 5, chosen]).sum((2, 3, 4))
+    total = volume[:, 5, frames * parts // 6 == parts - 1].sum((1, 2, 3))
+    torch.testing.assert_close(shares[:, 5, -1, -36:], heat / total.clamp(min=1e-12)[:, None])
+
+
 def test_cube_grid_order_is_row_major():
     """Cube k covers row k // 18 and column k % 18; index() and split() agree."""
     grid = CubeGrid(1)

@@ -28,6 +28,8 @@ class KeypointMaskGenerator(BaseTransform):
         canvas (int): Side of the canvas in pixels. Defaults to 72.
         patch (int): Side of a cube in pixels. Defaults to 4.
         num_frames (int): F, frames of a clip. Defaults to 48.
+        segments (int): S, parts of the clip with cubes of their own, see
+            :class:`mofm.models.MoFMBackbone`; K is S times the cubes of the canvas. Defaults to 1.
 
     Raises:
         ValueError: If a parameter is out of range, the canvas is not divisible by the patch, or
@@ -40,7 +42,10 @@ class KeypointMaskGenerator(BaseTransform):
                  unit: str = 'points',
                  canvas: int = 72,
                  patch: int = 4,
-                 num_frames: int = 48):
+                 num_frames: int = 48,
+                 segments: int = 1):
+        require(is_int(segments, 1) and num_frames % segments == 0, self, 'segments', segments,
+                f'a divisor of num_frames={num_frames}')
         require(is_int(min_masked, 0), self, 'min_masked', min_masked, 'an integer of at least 0')
         require(is_int(max_masked, max(min_masked, 1)), self, 'max_masked', max_masked,
                 f'an integer of at least 1 and min_masked={min_masked}')
@@ -49,6 +54,7 @@ class KeypointMaskGenerator(BaseTransform):
         self.max_masked = max_masked
         self.unit = unit
         self.grid = CubeGrid(num_frames, canvas, patch)
+        self.segments = segments
 
     def transform(self, results: dict) -> dict:
         """Add the mask."""
@@ -60,10 +66,14 @@ class KeypointMaskGenerator(BaseTransform):
                 f'shape (M, J, {self.grid.num_frames}, 3), one clip; sample with num_clips=1')
         x, y, score = keypoints.reshape(-1, 3).T
         cubes = self.grid.index(x, y)
+        if self.segments > 1:
+            frame = np.arange(len(cubes)) % self.grid.num_frames
+            segment = frame * self.segments // self.grid.num_frames
+            cubes = np.where(cubes < 0, cubes, segment * self.grid.num_cubes + cubes)
         cubes = np.random.permutation(cubes[(score >= SCORE_THRESHOLD) & (cubes >= 0)])
         if self.unit == 'blocks':
             cubes = cubes[np.sort(np.unique(cubes, return_index=True)[1])]  # in random order
-        mask = np.zeros(self.grid.num_cubes, dtype=bool)
+        mask = np.zeros(self.segments * self.grid.num_cubes, dtype=bool)
         n = len(cubes)
         if n:
             low, high = max(1, min(self.min_masked, n)), min(self.max_masked, n)

@@ -6,6 +6,7 @@ are empty and their embedding is constant: only occupied ones are computed.
 
 import math
 import re
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
 
 from ..init_cfg import load_init_cfg
 from ..layers.conv3d import Conv3d
+from ..layers.keypoint_align import KeypointAlign
 from ..layers.transformer_block import TransformerBlock
 from .base import BaseBackbone
 
@@ -100,6 +102,11 @@ class MoFMBackbone(BaseBackbone):
             Defaults to 384.
         tokens (str): 'all' cubes attend, or only the 'occupied' (and masked) ones, about a third
             of the FLOPs. Defaults to 'all'.
+        segments (int): S, equal parts of the frames of a clip. Each has cubes of its own, in the
+            order of time, so that K is S times the cubes of the canvas. Defaults to 1, cubes over
+            all frames as in the paper.
+        align (dict, optional): Keypoint-aligned features, arguments of :class:`KeypointAlign`,
+            instead of the mean over all tokens.
         with_cls (bool): Pool by a class token instead of the mean. Defaults to False.
         drop_rate, drop_path_rate (float): Dropout, and stochastic depth of the last block
             (increasing linearly). Default to 0.
@@ -122,6 +129,8 @@ class MoFMBackbone(BaseBackbone):
                  embed: dict | None = None,
                  max_tokens: int = 384,
                  tokens: str = 'all',
+                 segments: int = 1,
+                 align: dict | None = None,
                  with_cls: bool = False,
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
@@ -132,6 +141,11 @@ class MoFMBackbone(BaseBackbone):
         self.grid = CubeGrid(num_frames, canvas, patch)
         self.num_joints = num_joints
         self.embed_dims = embed_dims
+        if num_frames % segments:
+            raise ValueError(f'segments: found {segments}, expected a divisor of num_frames='
+                             f'{num_frames}')
+        self.segments = segments
+        self.segment_grid = replace(self.grid, num_frames=num_frames // segments)
         max_tokens = max(max_tokens, self.grid.num_cubes + with_cls)
         if tokens not in ('all', 'occupied'):
             raise ValueError(f"tokens: found '{tokens}', expected 'all' or 'occupied'")
@@ -141,9 +155,11 @@ class MoFMBackbone(BaseBackbone):
         self.tokens = tokens
         self.embed = MODELS.build(
             dict(dict(type='ConvCubeEmbed') if embed is None else embed,
-                 num_joints=num_joints, grid=self.grid, embed_dims=embed_dims))
+                 num_joints=num_joints, grid=self.segment_grid, embed_dims=embed_dims))
         self.pos_embed = nn.Parameter(torch.zeros(1, max_tokens, embed_dims))
         self.mask_token = nn.Parameter(torch.zeros(embed_dims))
+        self.segment_embed = nn.Parameter(torch.zeros(segments, 1, embed_dims)) \
+            if segments > 1 else None
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls else None
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(
@@ -151,6 +167,7 @@ class MoFMBackbone(BaseBackbone):
                              with_cp)
             for rate in rates)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.align = align and KeypointAlign(depth=depth, **align)
         if frozen:
             self.freeze()
 
@@ -163,7 +180,7 @@ class MoFMBackbone(BaseBackbone):
             if isinstance(module, nn.Linear):
                 trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        for parameter in (self.pos_embed, self.mask_token, self.cls_token):
+        for parameter in (self.pos_embed, self.mask_token, self.segment_embed, self.cls_token):
             if parameter is not None:
                 trunc_normal_(parameter, std=0.02)
         if self.init_cfg:
@@ -175,7 +192,7 @@ class MoFMBackbone(BaseBackbone):
         if match := re.match(rf'{re.escape(prefix)}blocks\.(\d+)\.', param_name):
             return int(match[1]) + 1, last + 1
         embedding = tuple(prefix + name for name in
-                          ('embed.', 'pos_embed', 'mask_token', 'cls_token'))
+                          ('embed.', 'pos_embed', 'mask_token', 'segment_embed', 'cls_token'))
         return 0 if param_name.startswith(embedding) else last, last + 1
 
     def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
@@ -218,38 +235,58 @@ class MoFMBackbone(BaseBackbone):
             raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, expected '
                              f'{self.num_joints} joints on {self.grid}; set the same num_frames, '
                              'canvas and patch in backbone and data_preprocessor')
+        cut = inputs.cut(self.segments)
+        occupied = cut.occupied().view(len(inputs), -1)
         if mask is None:
-            mask = torch.zeros_like(inputs.occupied())
-        x = self.embed_cubes(inputs, ~mask)  # (B, K, D)
+            mask = torch.zeros_like(occupied)
+        x = self.embed_cubes(cut, ~mask.view(len(cut), -1)).view(*mask.shape, -1)  # (B, K, D)
         x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
-        shown = inputs.occupied() | mask
+        shown = occupied | mask
         if order is not None:
             x = x.gather(1, order[..., None].expand_as(x))
             shown = shown.gather(1, order)
-        first = int(self.cls_token is not None)
-        x = x + self.pos_embed[:, first:first + self.grid.num_cubes]
+        x = x + self._positions()
 
+        levels: list[Tensor] = []
         if self.tokens == 'all':
-            return self.attend(x, torch.ones_like(mask), masked=False)
-        shown[:, 0] |= ~shown.any(1)  # at least one token per clip
-        return self._encode(x, shown)
+            features = self.attend(x, torch.ones_like(mask), False, levels)
+        else:
+            shown[:, 0] |= ~shown.any(1)  # at least one token per clip
+            features = self._encode(x, shown, levels)
+        if self.align is None or order is not None:
+            return features
+        return self.align(features, levels, inputs.shares(self.align.parts, self.segments))
 
-    def _encode(self, x: Tensor, keep: Tensor) -> MotionFeatures:
+    def _positions(self) -> Tensor:
+        """Return the positions of all cubes (1, K, D)."""
+        first = int(self.cls_token is not None)
+        positions = self.pos_embed[:, first:first + self.grid.num_cubes]
+        if self.segment_embed is None:
+            return positions
+        return (positions + self.segment_embed).flatten(0, 1)[None]
+
+    def _encode(self, x: Tensor, keep: Tensor, levels: list) -> MotionFeatures:
         """Run the blocks only on the kept tokens of x (B, K, D)."""
         longest = int(keep.sum(1).max())
         order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
         index = order[..., None].expand(-1, -1, x.shape[2])
-        kept = self.attend(x.gather(1, index), keep.gather(1, order))
-        tokens = kept.tokens.new_zeros(*keep.shape, x.shape[2])
-        return MotionFeatures(tokens.scatter(1, index, kept.tokens), kept.pooled, keep)
+        kept = self.attend(x.gather(1, index), keep.gather(1, order), levels=levels)
 
-    def attend(self, x: Tensor, valid: Tensor, masked: bool = True) -> MotionFeatures:
+        def restore(tokens):
+            return tokens.new_zeros(*keep.shape, x.shape[2]).scatter(1, index, tokens)
+
+        levels[:] = map(restore, levels)
+        return MotionFeatures(restore(kept.tokens), kept.pooled, keep)
+
+    def attend(self, x: Tensor, valid: Tensor, masked: bool = True,
+               levels: list | None = None) -> MotionFeatures:
         """Run the blocks on L tokens; no shape depends on the values.
 
         Args:
             x (Tensor): (B, L, D) with positions.
             valid (Tensor): (B, L) bool, tokens that can be attended to, at least one per clip.
             masked (bool): False if all are valid, which is faster. Defaults to True.
+            levels (list, optional): Gets the outputs (B, L, D) of the blocks of ``align``.
         """
         if self.cls_token is not None:
             cls = (self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
@@ -258,8 +295,10 @@ class MoFMBackbone(BaseBackbone):
         if masked:
             first = valid.new_ones(x.shape[0], x.shape[1] - valid.shape[1])
             attn_mask = torch.cat((first, valid), 1)[:, None, None]
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks, 1):
             x = block(x, attn_mask)
+            if self.align and levels is not None and number in self.align.blocks:
+                levels.append(x[:, int(self.cls_token is not None):])
         x = self.norm(x)
         if self.cls_token is not None:
             pooled, x = x[:, 0], x[:, 1:]
