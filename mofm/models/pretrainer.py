@@ -18,6 +18,8 @@ class MotionPretrainer(TeacherMixin, BaseModel):
         backbone (dict): Encoder of thermal cubes.
         tokenizer (dict): Teacher, with ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
         head (dict): T-Head.
+        contrast (dict, optional): :class:`ContrastHead` in addition; the training clips have
+            two views, see :class:`TwoViews`, of which the first is masked.
         data_preprocessor (dict, optional): Renderer of the clips.
 
     Raises:
@@ -28,12 +30,14 @@ class MotionPretrainer(TeacherMixin, BaseModel):
                  backbone: dict,
                  tokenizer: dict,
                  head: dict,
+                 contrast: dict | None = None,
                  data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         self.build_teacher(tokenizer)
         self._teacher_ready = not self.tokenizer.init_cfg
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
+        self.contrast = contrast and MODELS.build(dict(contrast, backbone=self.backbone))
         if self.tokenizer.vocab_size != self.head.vocab_size:
             raise ValueError(f'vocab_size: found {self.tokenizer.vocab_size} in the tokenizer and '
                              f'{self.head.vocab_size} in the head, expected the same number')
@@ -65,7 +69,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
         """Return losses ('loss'), samples ('predict') or :class:`MotionFeatures` ('tensor').
 
         Args:
-            inputs (ThermalCubes): B clips.
+            inputs (ThermalCubes): B clips; 2 B for 'loss' with contrast, two views in a row.
             mask (Tensor): (B, K) bool, from :class:`KeypointMaskGenerator`.
             data_samples (list, optional): One per clip.
             mode (str): 'loss', 'predict' or 'tensor'.
@@ -76,12 +80,22 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
                              'pipeline between ThermalCubeFormat and PackMotionInputs')
         self._load_teacher()  # a test does not call init_weights
+        views = None
+        if self.contrast and mode == 'loss':
+            if len(inputs) != 2 * len(mask):
+                raise ValueError(f'inputs: found {len(inputs)} clips with {len(mask)} masks, '
+                                 'expected two views of each; add TwoViews to the pipeline')
+            inputs, views = inputs[0::2], inputs[1::2]
         cut = inputs.cut(self.backbone.segments)
         ids = self.tokenizer.encode(cut, mask.view(len(cut), -1))  # (N,)
-        tokens = self.backbone(inputs, mask).tokens[mask]  # (N, D)
+        features = self.backbone(inputs, mask)
+        tokens = features.tokens[mask]  # (N, D)
         if mode == 'loss':
             with full_precision(tokens):
-                return self.head.loss(tokens, ids)
+                losses = self.head.loss(tokens, ids)
+            if views is not None:
+                losses.update(self.contrast(self.backbone, features.pooled, views))
+            return losses
         counts = mask.sum(1).tolist()
         predicted = self.head(tokens).argmax(1)
         for sample, pred, gt in zip(data_samples,

@@ -66,6 +66,9 @@ class ThermalCubes:
     def __len__(self):
         return self.keypoints.shape[0]
 
+    def __getitem__(self, clips: slice) -> 'ThermalCubes':
+        return ThermalCubes(self.keypoints[clips], self.grid, self.sigma, self.use_score)
+
     @property
     def device(self) -> torch.device:
         """Device of the keypoints."""
@@ -258,6 +261,9 @@ class RenderedCubes(ThermalCubes):
 
     def __len__(self):
         return self._volume.shape[0]
+
+    def __getitem__(self, clips: slice) -> ThermalCubes:
+        return RenderedCubes(self._volume[clips], self.grid)
 
     @property
     def device(self) -> torch.device:

@@ -5,10 +5,8 @@ the others keep them, and ends with :class:`PackSkeleton`. ``keypoint`` is (M, T
 or three coordinates.
 """
 
-import copy
-
 import numpy as np
-from mmcv.transforms import BaseTransform, Compose
+from mmcv.transforms import BaseTransform
 from scipy.spatial.transform import Rotation
 
 from mofm.datasets.transforms import PackMotionInputs
@@ -232,37 +230,6 @@ class DropJoints(BaseTransform):
         if 'keypoint_score' in results:
             results['keypoint_score'] = results['keypoint_score'] * keep
         return results
-
-
-@TRANSFORMS.register_module()
-class TwoViews(BaseTransform):
-    """Create two views of a sample for contrastive learning: ``keypoint`` (2, M, T, V, C).
-
-    Both pipelines start from the same sample; other entries are those of the query.
-
-    Args:
-        query (Sequence[dict]): Transforms of the first view.
-        key (Sequence[dict]): Transforms of the second view.
-
-    Raises:
-        ValueError: If the views have different shapes.
-    """
-
-    def __init__(self, query: list, key: list):
-        self.query, self.key = (Compose([TRANSFORMS.build(cfg) for cfg in pipeline])
-                                for pipeline in (query, key))
-
-    def transform(self, results: dict) -> dict:
-        """Run both pipelines."""
-        key = self.key(copy.copy(results))
-        results = self.query(results)
-        shapes = results['keypoint'].shape, key['keypoint'].shape
-        require(shapes[0] == shapes[1], self, 'keypoint', shapes,
-                'two equal shapes; end both pipelines with the same persons and frames')
-        for name in ('keypoint', 'keypoint_score'):
-            if name in results:
-                results[name] = np.stack([results[name], key[name]])
-        return dict(results, num_clips=2)
 
 
 @TRANSFORMS.register_module()

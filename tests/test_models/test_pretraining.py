@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmaction.structures import ActionDataSample
 
 from mofm.registry import MODELS
@@ -32,6 +33,59 @@ def test_pretraining_loss_is_cross_entropy_at_masked_cubes(clips):
     ids = model.tokenizer.encode(cubes)
     terms = [-logits[b, k].log_softmax(0)[ids[b, k]] for b, k in mask.nonzero()]
     assert losses['loss_mask'].item() == pytest.approx(torch.stack(terms).mean().item(), abs=1e-5)
+
+
+ALIGNED = dict(BACKBONE, align=dict(parts=2), tokens='occupied')
+CONTRAST = dict(type='ContrastHead', in_channels=17 * 2 * 32, hidden_channels=16,
+                out_channels=8, queue_size=6)
+
+
+def test_pretraining_of_segments_predicts_the_tokens_of_short_clips(clips):
+    short = dict(TOKENIZER, num_frames=4, temporal_strides=(2, 2))
+    model, cubes = pretrainer(backbone=dict(BACKBONE, segments=2), tokenizer=short).eval(), clips()
+    mask = cubes.cut(2).occupied().view(2, 72)
+    samples = model(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
+    late = ThermalCubes(cubes.keypoints[1:, :, :, 4:], model.tokenizer.grid)
+    ids = model.tokenizer.encode(late)[0][mask[1, 36:]]
+    assert torch.equal(samples[1].gt_tokens[-len(ids):], ids)
+
+
+def test_pretraining_contrast_is_the_cross_entropy_of_the_own_view(clips):
+    """By hand, with a queue of the last keys; the momentum encoder starts as a copy."""
+    model, cubes = pretrainer(backbone=ALIGNED, contrast=CONTRAST), clips(6)
+    mask = random_mask(cubes[:3])
+    views = ThermalCubes(torch.stack([cubes.keypoints[:3], cubes.keypoints[3:]], 1).flatten(0, 1),
+                         cubes.grid)
+    first = model(views, mask, mode='loss')['loss_contrast']
+    assert model.contrast.written == 3
+    queue = model.contrast.queue[:3].clone()
+    keys = F.normalize(model.contrast.project(model.backbone(cubes[3:]).pooled), dim=1)
+    torch.testing.assert_close(queue, keys)
+    second = model(views, mask, mode='loss')['loss_contrast']  # the queue is the same clips
+    assert second > first
+    query = F.normalize(model.contrast.predict(model.contrast.project(
+        model.backbone(cubes[:3], mask).pooled)), dim=1)
+    expected = F.cross_entropy(query @ torch.cat([keys, queue]).T / 0.2, torch.arange(3))
+    assert second.item() == pytest.approx(0.3 * expected.item(), abs=1e-5)
+
+
+def test_pretraining_momentum_encoder_follows_and_has_no_gradient(clips):
+    model = pretrainer(backbone=ALIGNED, contrast=dict(CONTRAST, momentum=0.75))
+    views, mask = clips(4), random_mask(clips(2))
+    sum(v for k, v in model(views, mask, mode='loss').items() if 'loss' in k).backward()
+    encoder, _ = model.contrast.momentum_encoder.module
+    assert model.backbone.blocks[0].qkv.weight.grad.any()
+    assert all(p.grad is None and not p.requires_grad for p in encoder.parameters())
+    before = encoder.norm.weight.clone()
+    torch.nn.init.constant_(model.backbone.norm.weight, 5.)
+    model(views, mask, mode='loss')
+    torch.testing.assert_close(encoder.norm.weight, 0.75 * before + 0.25 * 5)
+
+
+def test_pretraining_contrast_without_two_views_names_the_transform(clips):
+    model = pretrainer(backbone=ALIGNED, contrast=CONTRAST)
+    with pytest.raises(ValueError, match='found 2 clips with 2 masks, expected two views'):
+        model(clips(2), random_mask(clips(2)), mode='loss')
 
 
 def test_pretraining_teacher_is_not_a_submodule():

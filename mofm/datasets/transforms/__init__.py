@@ -11,9 +11,10 @@ from .geometry import (
 from .masking import KeypointMaskGenerator
 from .sampling import TemporalCrop, UniformSampleFrames
 from .thermal_cube import ThermalCubeFormat
+from .views import TwoViews
 
 __all__ = [
     'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
     'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'TemporalCrop', 'ThermalCubeFormat',
-    'UniformSampleFrames'
+    'TwoViews', 'UniformSampleFrames'
 ]

@@ -272,7 +272,8 @@ def test_joint_dropping_lasts_the_whole_clip():
 def test_two_views_are_batched_behind_each_other():
     ann = normal(frames=12)
     crop = [dict(type='CropFrames', num_frames=8, random=False)]
-    views = apply('TwoViews', ann, query=crop, key=[dict(type='SkeletonFlip', prob=1), *crop])
+    views = apply('TwoViews', ann, query=crop, key=[dict(type='SkeletonFlip', prob=1), *crop],
+                  keys=('keypoint', 'keypoint_score'))
     packed = TRANSFORMS.build(dict(type='PackSkeleton'))(views)
     sample = packed['data_samples']
     assert sample.sample_idx == 5
@@ -304,4 +305,5 @@ def test_tmor_transforms_name_bad_samples():
     with pytest.raises(ValueError, match=r'keypoint_score of clip .* expected shape \(2, 9, 17\)'):
         apply('NormalizeSkeleton', dict(clip(), keypoint_score=np.zeros((2, 9))))
     with pytest.raises(ValueError, match='two equal shapes'):
-        apply('TwoViews', clip(), query=[], key=[dict(type='CropFrames', num_frames=3)])
+        apply('TwoViews', clip(), query=[], key=[dict(type='CropFrames', num_frames=3)],
+              keys=('keypoint', ))

@@ -11,7 +11,9 @@ key_pipeline = [
 train_pipeline = [
     dict(type='NormalizeSkeleton'),
     dict(type='SelectPersons', num_persons=2),
-    dict(type='TwoViews', query=query_pipeline, key=key_pipeline),
+    dict(
+        type='TwoViews', query=query_pipeline, key=key_pipeline,
+        keys=('keypoint', 'keypoint_score')),
     dict(type='PackSkeleton')
 ]
 val_pipeline = [

@@ -19,7 +19,9 @@ key_pipeline = [
 train_pipeline = [
     dict(type='NormalizeSkeleton', box=True),
     dict(type='SelectPersons', num_persons=1),
-    dict(type='TwoViews', query=query_pipeline, key=key_pipeline),
+    dict(
+        type='TwoViews', query=query_pipeline, key=key_pipeline,
+        keys=('keypoint', 'keypoint_score')),
     dict(type='PackSkeleton')
 ]
 val_pipeline = [
