@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 
-from mofm.models import KMeansTokenizer
 from mofm.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mofm.utils.config import load_config
 
@@ -117,8 +116,8 @@ def test_configs_build_and_learn(path):
     if cfg.train_dataloader.sampler.type == 'ClassBalancedSampler':
         batch = 4  # two of two classes
     data = model.data_preprocessor(random_batch(pipeline_of(cfg.train_dataloader), batch))
-    if isinstance(model, KMeansTokenizer):
-        pytest.skip('has nothing to differentiate; test_kmeans.py fits it')
+    if hasattr(model, 'fit'):
+        pytest.skip('has nothing to differentiate; tests of the model fit it')
     if not list(model.parameters()):
         pytest.skip('a baseline without weights; test_one_shot_tool.py tests it')
     losses = model(**data, mode='loss')

@@ -5,4 +5,4 @@ _base_ = [
 ]
 model = dict(max_cubes=500_000)
 # no PreemptionHook, as checkpoints lack the collected cubes
-custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitKMeansHook')]
+custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitHook')]

@@ -5,4 +5,4 @@ _base_ = [
 ]
 model = dict(vocab_size=512, trace_weight=0.5)
 # no PreemptionHook, as checkpoints lack the collected cubes
-custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitKMeansHook')]
+custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitHook')]

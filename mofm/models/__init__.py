@@ -5,11 +5,12 @@ from .data_preprocessor import MotionDataPreprocessor, SkeletonDataPreprocessor
 from .heads import *  # noqa: F401,F403
 from .jigsaw_detector import JigsawDetector
 from .losses import *  # noqa: F401,F403
+from .nearest_neighbor_detector import NearestNeighborDetector
 from .pretrainer import MotionPretrainer
 from .recognizer import MotionRecognizer
 from .tokenizers import *  # noqa: F401,F403
 
 __all__ = [
     'JigsawDetector', 'MotionDataPreprocessor', 'MotionPretrainer', 'MotionRecognizer',
-    'SkeletonDataPreprocessor'
+    'NearestNeighborDetector', 'SkeletonDataPreprocessor'
 ]

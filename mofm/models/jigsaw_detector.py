@@ -18,6 +18,8 @@ class JigsawDetector(BaseModel):
         data_preprocessor (dict, optional): Renderer of the clips.
     """
 
+    approach = 'a token jigsaw'
+
     def __init__(self, backbone: dict, head: dict, data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         self.backbone = MODELS.build(backbone)

@@ -35,7 +35,6 @@ ARGUMENTS = {
     'tools/analysis/compare.py': 'config.py',
     'tools/analysis/get_flops.py': 'config.py',
     'tools/analysis/learning_curves.py': 'run | scalars.json',
-    'tools/analysis/nearest_neighbor.py': 'config.py',
     'tools/analysis/training_cost.py': 'config.py',
     'tools/print_config.py': 'config.py',
     'projects/motionbert/tools/lifting_baselines.py': 'file.pkl',

@@ -22,14 +22,15 @@ _MAX_SIGMA, _MAX_SIGMAS = 100, 20  # of the smoothing, in frames
 
 @dataclass
 class AnomalyResult(Result):
-    """Normality of a video: 1 is normal, 0 abnormal; with a JigsawHead only the order counts.
+    """Normality of a video: 1 is normal, 0 abnormal; without labels only the order counts.
 
     A window scores one frame and one person. T is the number of frames up to the last one scored.
 
     Attributes:
         frame (np.ndarray): (W,) int, frame that each window scores.
         person (np.ndarray): (W,) int, ``track_id``, or the row in the annotation.
-        normality (np.ndarray): (W,) float32 in [0, 1].
+        normality (np.ndarray): (W,) float32, in [0, 1] for heads that predict probabilities;
+            otherwise negated distances or log densities.
         score (np.ndarray): (T,) float64, minimum over the persons; frames without a window get
             the highest of the video.
         smoothed (np.ndarray): (T,) float64, ``score`` after the Gaussians of the metric.
@@ -185,9 +186,9 @@ class AnomalyInferencer(BaseInferencer):
 
     def describe(self) -> str:
         """Name the task and its supervision."""
-        if isinstance(self.model, JigsawDetector):
-            return 'Anomaly detection without labels, by a token jigsaw (DT3)'
-        if isinstance(self.model.cls_head, AnomalyClsHead):
+        if approach := getattr(self.model, 'approach', None):
+            return f'Anomaly detection without labels, by {approach} (DT3)'
+        if isinstance(getattr(self.model, 'cls_head', None), AnomalyClsHead):
             return 'Anomaly detection with labels (DT4)'
         return super().describe()
 

@@ -7,6 +7,7 @@ from .geometry import (
     PoseCompact,
     PoseFlip,
     PoseJitter,
+    PoseMirror,
 )
 from .masking import KeypointMaskGenerator
 from .sampling import TemporalCrop, UniformSampleFrames
@@ -15,6 +16,6 @@ from .views import TwoViews
 
 __all__ = [
     'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
-    'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'TemporalCrop', 'ThermalCubeFormat',
-    'TwoViews', 'UniformSampleFrames'
+    'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'PoseMirror', 'TemporalCrop',
+    'ThermalCubeFormat', 'TwoViews', 'UniformSampleFrames'
 ]

@@ -139,6 +139,33 @@ class PoseFlip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class PoseMirror(BaseTransform):
+    """Append the mirror images of the clips as further clips of the recording.
+
+    Heads average predictions over the clips of a recording, :class:`NearestNeighborDetector`
+    collects all of them. Use it after :class:`PoseCompact`.
+
+    Modified keys: ``keypoint`` (M, 2 * num_clips * F, V, 2), ``keypoint_score``, ``num_clips``.
+
+    Args:
+        layout (str): Joint layout, see :class:`PoseFlip`. Defaults to 'coco17'.
+    """
+
+    def __init__(self, layout: str = 'coco17'):
+        self.flip = PoseFlip(1., layout)
+
+    def transform(self, results: dict) -> dict:
+        """Append the mirrored frames."""
+        mirrored = self.flip.transform(dict(results))
+        keypoint, score, _ = read_joints(self, results)
+        results.update(
+            keypoint=np.concatenate([keypoint, mirrored['keypoint']], 1),
+            keypoint_score=np.concatenate([score, mirrored['keypoint_score']], 1),
+            num_clips=2 * results.get('num_clips', 1))
+        return results
+
+
+@TRANSFORMS.register_module()
 class PoseAffine(BaseTransform):
     """Scale, rotate and shift the clip about the center of the image.
 

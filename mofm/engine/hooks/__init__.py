@@ -4,7 +4,7 @@ from .anneal_hook import AnnealHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .data_check_hook import DataCheckHook
 from .early_stopping_hook import EarlyStoppingHook
-from .fit_kmeans_hook import FitKMeansHook
+from .fit_hook import FitHook
 from .metric_logger_hook import MetricLoggerHook
 from .preemption_hook import PreemptionHook
 from .progress_hook import ProgressHook
@@ -13,5 +13,5 @@ from .run_id_hook import RunIdHook
 from .visualization_hook import MotionVisualizationHook
 
 __all__ = ['AnnealHook', 'CheckpointGuardHook', 'DataCheckHook', 'EarlyStoppingHook',
-           'FitKMeansHook', 'MetricLoggerHook', 'MotionVisualizationHook', 'PreemptionHook',
+           'FitHook', 'MetricLoggerHook', 'MotionVisualizationHook', 'PreemptionHook',
            'ProgressHook', 'ReportHook', 'RunIdHook']

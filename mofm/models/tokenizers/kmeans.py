@@ -20,7 +20,7 @@ class KMeansTokenizer(MotionTokenizer):
     of every joint in it (J * patch^2 values), so that tokens also encode which joints move.
 
     ``tools/train.py`` fits it like any model: training steps collect cubes and
-    :class:`FitKMeansHook` runs scikit-learn's k-means at the end of the epoch.
+    :class:`FitHook` runs scikit-learn's k-means at the end of the epoch.
 
     Args:
         num_joints (int): J. Defaults to 17.

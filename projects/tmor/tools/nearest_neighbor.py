@@ -27,13 +27,38 @@ def normalized(points):
     return xy / size.clamp(min=1e-6)
 
 
-def set_scores(sample, distance, neighbors):
-    """Set the mean of the annotated actions of the nearest training windows, per frame."""
+def predict(cfg, neighbors):
+    """Score the test windows by the nearest training windows and return the metrics."""
     import numpy as np
     import torch
+    from mmengine.evaluator import Evaluator
+    from mmengine.runner import Runner
+    from sklearn.neighbors import NearestNeighbors
+    from tqdm import tqdm
 
-    targets = np.stack([neighbor.frame_targets for neighbor in neighbors])  # (k, S, K)
-    sample.frame_scores = torch.from_numpy(targets.mean(0))
+    cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
+    train, test = (Runner.build_dataloader(loader)
+                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
+    preprocessor = MODELS.build(dict(type='SkeletonDataPreprocessor'))
+
+    def batches(loader, title):
+        for batch in tqdm(loader, title):
+            data = preprocessor(dict(batch))
+            yield batch, data['data_samples'], normalized(data['inputs']).flatten(1).numpy()
+
+    targets, rows = [], []
+    for _, samples, part in batches(train, 'Training windows'):
+        targets += [sample.frame_targets for sample in samples]  # (S, K)
+        rows.append(part)
+    search = NearestNeighbors(n_neighbors=neighbors, algorithm='brute').fit(np.concatenate(rows))
+    evaluator = Evaluator(cfg.test_evaluator)
+    evaluator.dataset_meta = test.dataset.metainfo
+    for batch, samples, part in batches(test, 'Test windows'):
+        for sample, index in zip(samples, search.kneighbors(part)[1], strict=True):
+            nearest = np.stack([targets[i] for i in index])  # (k, S, K)
+            sample.frame_scores = torch.from_numpy(nearest.mean(0))
+        evaluator.process(samples, batch)
+    return evaluator.evaluate(len(test.dataset))
 
 
 def main():
@@ -44,12 +69,8 @@ def main():
                         help='number of training windows to average [%(default)s]')
     args = parser.parse_args()
     cfg = config_from_args(args)
-    from mofm.evaluation.functional.nearest_neighbor import evaluate_nearest_neighbors
-
     init_default_scope(cfg.default_scope)
-    metrics = evaluate_nearest_neighbors(
-        cfg, MODELS.build(dict(type='SkeletonDataPreprocessor')),
-        lambda inputs: normalized(inputs).flatten(1), set_scores, args.neighbors)
+    metrics = predict(cfg, args.neighbors)
     for name, value in metrics.items():
         print(f'{name}: {value:.4f}')
 

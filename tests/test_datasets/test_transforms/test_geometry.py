@@ -13,6 +13,7 @@ from mofm.datasets.transforms import (
     PoseCompact,
     PoseFlip,
     PoseJitter,
+    PoseMirror,
 )
 from mofm.structures import LAYOUTS
 
@@ -123,6 +124,18 @@ def test_pose_flip_mirrors_x_with_given_probability(clip):
     np.random.seed(0)
     flipped = sum(PoseFlip(0.25)(dict(sample))['flip'] for _ in range(400))
     assert 70 < flipped < 130
+
+
+def test_pose_mirror_appends_flipped_clips(clip):
+    sample = dict(clip(), num_clips=2)
+    out = PoseMirror()(dict(sample))
+    flipped = PoseFlip(prob=1)(dict(sample))
+    frames = sample['keypoint'].shape[1]
+    assert out['num_clips'] == 4
+    assert out['keypoint'].shape[1] == 2 * frames
+    np.testing.assert_array_equal(out['keypoint'][:, frames:], flipped['keypoint'])
+    np.testing.assert_array_equal(out['keypoint_score'][:, :frames], sample['keypoint_score'])
+    np.testing.assert_array_equal(out['keypoint_score'][:, frames:], flipped['keypoint_score'])
 
 
 def test_pose_affine_scales_and_shifts_about_the_center(clip):

@@ -1,4 +1,4 @@
-"""Fitting of the k-means tokenizer."""
+"""Fitting of models to the samples that their training steps have collected."""
 
 from mmengine.hooks import Hook
 
@@ -7,11 +7,11 @@ from mofm.registry import HOOKS
 
 
 @HOOKS.register_module()
-class FitKMeansHook(Hook):
-    """Call of :meth:`KMeansTokenizer.fit` at the end of the training epoch."""
+class FitHook(Hook):
+    """Call of the model's ``fit`` at the end of the training epoch, e.g. that of k-means."""
 
     priority = 'NORMAL'  # before the checkpoint
 
     def after_train_epoch(self, runner):
-        """Fit the tokenizer."""
+        """Fit the model."""
         get_model(runner).fit()
