@@ -1,14 +1,13 @@
-# dt3_penn_tiny.py by nearest neighbors of keypoints instead of a jigsaw, without training: L1
-# distance to the normal clips and their mirror images, each coordinate by its standard deviation.
-_base_ = 'dt3_penn_tiny.py'
+# dt3_penn_split1_tiny.py by nearest neighbors of keypoints instead of a jigsaw: L1 distance to
+# the normal clips and their mirror images, without training.
+_base_ = 'dt3_penn_split1_tiny.py'
 model = dict(
     _delete_=True,
     type='NearestNeighborDetector',
     backbone=dict(type='KeypointFeatures'),
     in_channels=544,  # 17 joints x 16 frames x 2
     gallery_size=4000,
-    standardize=True,
-    local_scale=True,
+    local_scale=10,
     data_preprocessor=_base_.model.data_preprocessor)
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),

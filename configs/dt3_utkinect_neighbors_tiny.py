@@ -1,5 +1,5 @@
-# dt3_utkinect_tiny.py by nearest neighbors of keypoints instead of a jigsaw, without training: L1
-# distance to the normal windows and their mirror images, each coordinate by its standard deviation.
+# dt3_utkinect_tiny.py by nearest neighbors of keypoints instead of a jigsaw: L1 distance to
+# the normal windows and their mirror images, without training.
 _base_ = 'dt3_utkinect_tiny.py'
 model = dict(
     _delete_=True,
@@ -7,8 +7,7 @@ model = dict(
     backbone=dict(type='KeypointFeatures'),
     in_channels=544,  # 17 joints x 16 frames x 2
     gallery_size=5000,
-    standardize=True,
-    local_scale=True,
+    local_scale=10,
     data_preprocessor=_base_.model.data_preprocessor)
 train_pipeline = [
     dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),

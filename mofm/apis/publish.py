@@ -134,7 +134,7 @@ def _default_task(model: BaseModel) -> BaseInferencer | None:
 
 def _grid(model: BaseModel):
     """Return the geometry of the clips, None for models that read coordinates."""
-    return getattr(model if isinstance(model, MotionTokenizer) else model.backbone, 'grid', None)
+    return getattr(getattr(model, 'backbone', model), 'grid', None)
 
 
 def _describe_input(model: BaseModel) -> str:
@@ -183,13 +183,17 @@ def _test_command(model: BaseModel, config: str | Path, weights: str) -> str:
 
 
 def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:
-    """Return a sentence about fine-tuning the model, and the command."""
+    """Return a sentence about training the model, and the command."""
     grid = _grid(model)
     tiny = grid is not None and grid.canvas < 72
     if isinstance(model, MotionTokenizer):
         return 'As the teacher of a pre-training:', _lines(
             f'python tools/train.py configs/mofm/pretrain{"_tiny" * tiny}.py --cfg-options',
             'model.tokenizer.init_cfg.checkpoint=FOLDER')
+    if next(getattr(model, 'backbone', BaseModule()).parameters(), None) is None:
+        return 'Train it on other data:', _lines(
+            f'python tools/train.py {config} --cfg-options',
+            'train_dataloader.dataset.ann_file=FILE')
     if isinstance(model, MotionPretrainer):
         config = f'configs/dt1_{"penn_tiny" if tiny else "ntu60"}.py'
     return 'Fine-tune its backbone:', _lines(

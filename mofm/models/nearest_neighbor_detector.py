@@ -28,12 +28,10 @@ class NearestNeighborDetector(BaseModel):
         neighbors (int): Number k of neighbors whose distances are averaged. Defaults to 1.
         norm (float): p of the distance, 1 for the sum of the absolute differences, 2 for
             Euclidean. Defaults to 1.
-        standardize (bool): Divide each feature by its standard deviation in the gallery. Defaults
-            to False.
-        local_scale (bool): Divide the distance to a window of the gallery by the square root of
-            the distance from that window to its own nearest one, as in self-tuning spectral
-            clustering (Zelnik-Manor and Perona, NIPS 2004): sparse kinds of motion may differ
-            more. Defaults to False.
+        local_scale (int): Divide the distance to a window of the gallery by the square root of
+            the mean distance from that window to so many others, its own nearest ones, as in
+            self-tuning spectral clustering (Zelnik-Manor and Perona, NIPS 2004): rare kinds of
+            motion may differ more. Defaults to 0, no division.
         data_preprocessor (dict, optional): Renderer of the clips.
 
     Raises:
@@ -49,8 +47,7 @@ class NearestNeighborDetector(BaseModel):
                  gallery_size: int = 20_000,
                  neighbors: int = 1,
                  norm: float = 1.,
-                 standardize: bool = False,
-                 local_scale: bool = False,
+                 local_scale: int = 0,
                  data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor and MODELS.build(data_preprocessor))
         if not 1 <= neighbors <= gallery_size:
@@ -60,12 +57,10 @@ class NearestNeighborDetector(BaseModel):
         self.gallery_size = gallery_size
         self.neighbors = neighbors
         self.norm = norm
-        self.standardize = standardize
         self.local_scale = local_scale
         # a parameter, as a Runner needs one to optimize
         self.gallery = nn.Parameter(torch.zeros(gallery_size, in_channels), requires_grad=False)
-        self.register_buffer('feature_scale', torch.ones(in_channels))
-        self.register_buffer('window_scale', torch.ones(gallery_size))
+        self.register_buffer('scale', torch.ones(gallery_size))
         self.register_buffer('count', torch.tensor(0))
         self._collected: list[Tensor] = []
 
@@ -91,17 +86,16 @@ class NearestNeighborDetector(BaseModel):
             raise ValueError(f'windows: found {len(rows)} in training, expected at least '
                              f'neighbors={self.neighbors}')
         print_log(f'gallery: {len(rows)} windows of {rows.shape[1]} features', 'current')
-        if self.standardize:
-            self.feature_scale.copy_(1 / rows.std(0, correction=0).clamp(min=1e-6))
-        rows = rows.to(self.gallery) * self.feature_scale
+        rows = rows.to(self.gallery)
         self.gallery.data[:len(rows)] = rows
         self.count.fill_(len(rows))
-        if self.local_scale and len(rows) > 1:
-            nearest = torch.cat([
-                torch.cdist(part, rows, p=self.norm).topk(2, largest=False).values[:, 1]
-                for part in rows.split(1024)])  # the first is the window itself
-            floor = nearest.median() / 10  # copies have no distance
-            self.window_scale[:len(rows)] = nearest.clamp(min=floor).clamp(min=1e-6).rsqrt()
+        if self.local_scale:
+            count = min(self.local_scale + 1, len(rows))  # the first is the window itself
+            own = torch.cat([
+                torch.cdist(part, rows, p=self.norm).topk(count, largest=False).values
+                for part in rows.split(1024)]).sum(1) / max(count - 1, 1)
+            floor = own.median() / 10  # copies have no distance
+            self.scale[:len(rows)] = own.clamp(min=floor).clamp(min=1e-6).rsqrt()
 
     def distances(self, features: MotionFeatures) -> Tensor:
         """Compute the mean distance (B,) of the pooled features of B clips to their neighbors.
@@ -113,9 +107,8 @@ class NearestNeighborDetector(BaseModel):
             raise ValueError('gallery: found no window, expected those of a training; fit it by '
                              'tools/train.py with FitHook')
         with full_precision(features.pooled):
-            query = features.pooled.float() * self.feature_scale.float()
-            distance = torch.cdist(query, self.gallery[:self.count].float(), p=self.norm)
-            distance = distance * self.window_scale[:self.count].float()
+            distance = torch.cdist(features.pooled.float(), self.gallery[:self.count].float(),
+                                   p=self.norm) * self.scale[:self.count].float()
         return distance.topk(self.neighbors, largest=False).values.mean(1)
 
     def forward(self, inputs: ThermalCubes, data_samples: list | None = None,

@@ -24,7 +24,12 @@ class MotionPretrainer(TeacherMixin, BaseModel):
 
     Raises:
         ValueError: If teacher and head differ in vocabulary, or teacher and backbone in cubes.
+
+    Attributes:
+        needs_mask (bool): Whether predictions need a mask of the pipeline.
     """
+
+    needs_mask = True
 
     def __init__(self,
                  backbone: dict,

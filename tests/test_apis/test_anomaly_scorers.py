@@ -16,6 +16,7 @@ from mofm.utils.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SHAPE = (1080, 4000)
+OPTIONS = dict(img_shape=SHAPE, window=16, stride=1, progress=False)
 
 
 def persons(frames=24):
@@ -37,7 +38,30 @@ def neighbors(folder):
     return cfg, model
 
 
-@pytest.fixture(scope='module', params=[neighbors])
+def surprise(folder):
+    """Config and checkpoint of a random pre-training, with its tokenizer in the folder."""
+    tokens = dict(vocab_size=16, init_cfg=dict(checkpoint=str(folder / 'tokens.pth')))
+    cfg = load_config(CONFIGS / 'dt3_penn_surprise_tiny.py')
+    cfg.merge_from_dict(dict(model=dict(
+        backbone=dict(embed_dims=32, depth=1, num_heads=2), tokenizer=tokens,
+        head=dict(in_channels=32, vocab_size=16))))
+    model = MODELS.build(cfg.model)
+    for parameter in (*model.parameters(), *model.tokenizer.parameters()):
+        torch.nn.init.normal_(parameter, std=.3)
+    torch.save(model.tokenizer.state_dict(), folder / 'tokens.pth')
+    return cfg, model
+
+
+def density(folder):
+    """Config and checkpoint of a random flow."""
+    cfg = load_config(CONFIGS / 'dt3_penn_flow_tiny.py', {'model.hidden': 8})
+    model = MODELS.build(cfg.model)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=.1)
+    return cfg, model
+
+
+@pytest.fixture(scope='module', params=[neighbors, surprise, density])
 def scorer(request, tmp_path_factory):
     """Config file, checkpoint and description of a scorer."""
     init_default_scope('mofm')
@@ -52,7 +76,7 @@ def scorer(request, tmp_path_factory):
 def test_scorer_has_normality_of_persons_and_frames(scorer):
     inferencer = MotionInferencer(*scorer[:2], device='cpu')
     assert inferencer.task().task == 'anomaly'
-    result, = inferencer(persons(), img_shape=SHAPE, progress=False)
+    result, = inferencer(persons(), **OPTIONS)
     each = result.per_person()
     assert sorted(each) == [0, 1]
     scored = np.stack(list(each.values()))[:, result.frame.min():result.frame.max() + 1]
@@ -65,19 +89,18 @@ def test_scorer_has_normality_of_persons_and_frames(scorer):
 def test_scorer_published_predicts_the_same(scorer, tmp_path):
     config, checkpoint, approach = scorer
     publish(config, checkpoint, tmp_path / 'out')
-    assert f'Anomaly detection without labels, by {approach}' in (
-        tmp_path / 'out/README.md').read_text()
-    expected, = MotionInferencer(config, checkpoint, device='cpu')(
-        persons(), img_shape=SHAPE, progress=False)
-    found, = MotionInferencer(tmp_path / 'out', device='cpu')(
-        persons(), img_shape=SHAPE, progress=False)
+    card = (tmp_path / 'out/README.md').read_text()
+    assert f'Anomaly detection without labels, by {approach}' in card
+    assert ('model.backbone.init_cfg.checkpoint=FOLDER' in card) == ('pre-training' in approach)
+    expected, = MotionInferencer(config, checkpoint, device='cpu')(persons(), **OPTIONS)
+    found, = MotionInferencer(tmp_path / 'out', device='cpu')(persons(), **OPTIONS)
     np.testing.assert_allclose(found.normality, expected.normality, rtol=1e-5)
 
 
 def test_scorer_streams_what_it_finds_offline(scorer):
     inferencer = MotionInferencer(*scorer[:2], device='cpu')
     points = persons()
-    offline, = inferencer(points, img_shape=SHAPE, progress=False)
+    offline, = inferencer(points, **OPTIONS)
     stream = MotionStream(inferencer, SHAPE)
     live = {(r.person, r.frame): r.output['normality'] for frame in range(points.shape[1])
             for r in stream.push(points[:, frame, :, :2], points[:, frame, :, 2], frame, [0, 1])}

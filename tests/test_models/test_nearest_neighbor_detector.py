@@ -45,28 +45,27 @@ def features(keypoints):
 @pytest.mark.parametrize(('norm', 'metric'), [(1., 'manhattan'), (2., 'euclidean')])
 def test_nearest_neighbor_normality_equals_scikit_learn(norm, metric):
     known, query = points(20), points(5, 1)
-    scale = features(known).std(0).clip(min=1e-6)
-    search = NearestNeighbors(n_neighbors=3, metric=metric).fit(features(known) / scale)
-    expected = -search.kneighbors(features(query) / scale)[0].mean(1)
-    found = normality(detector(known, neighbors=3, norm=norm, standardize=True), query)
+    search = NearestNeighbors(n_neighbors=3, metric=metric).fit(features(known))
+    expected = -search.kneighbors(features(query))[0].mean(1)
+    found = normality(detector(known, neighbors=3, norm=norm), query)
     assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
-def test_nearest_neighbor_local_scale_divides_by_root_of_own_distance():
+def test_nearest_neighbor_local_scale_divides_by_root_of_own_distances():
     known, query = points(20), points(5, 1)
-    search = NearestNeighbors(n_neighbors=2, metric='manhattan').fit(features(known))
-    own = search.kneighbors(features(known))[0][:, 1]
+    search = NearestNeighbors(n_neighbors=4, metric='manhattan').fit(features(known))
+    own = search.kneighbors(features(known))[0][:, 1:].mean(1)
     distance, index = search.kneighbors(features(query), 20)
     expected = -(distance / own[index] ** .5).min(1)
-    found = normality(detector(known, local_scale=True), query)
+    found = normality(detector(known, local_scale=3), query)
     assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_nearest_neighbor_copies_in_gallery_stay_neighbors():
     known = points(10)
-    model = detector(torch.cat([known, known[:1]]), local_scale=True)
+    model = detector(torch.cat([known, known[:1]]), local_scale=1)
     assert normality(model, known[:1]).abs().item() < 1e-2
-    assert model.window_scale.isfinite().all()
+    assert model.scale.isfinite().all()
 
 
 def test_nearest_neighbor_gallery_has_first_windows_only():
@@ -100,8 +99,8 @@ def test_nearest_neighbor_normality_is_averaged_over_clips():
 def test_nearest_neighbor_frozen_backbone_survives_checkpoint(tmp_path):
     backbone = dict(type='MoFMBackbone', **GRID, embed_dims=16, depth=1, num_heads=2,
                     embed=dict(type='LinearCubeEmbed'), max_tokens=36, drop_rate=.5)
-    fitted = detector(points(10), backbone=backbone, in_channels=16, local_scale=True)
-    again = detector(backbone=backbone, in_channels=16, local_scale=True)
+    fitted = detector(points(10), backbone=backbone, in_channels=16, local_scale=1)
+    again = detector(backbone=backbone, in_channels=16, local_scale=1)
     again.load_state_dict(fitted.state_dict())
     assert torch.equal(normality(fitted, points(5, 1)), normality(again, points(5, 1)))
     assert normality(again, points(10)).abs().max() < 1e-4  # collected without dropout

@@ -99,8 +99,8 @@ def test_nearest_neighbors_find_unseen_motion(ann_file, tmp_path):
         for option in (f'ann_file={ann_file}', 'abnormal_labels=[1]')), *(
         f'{mode}_evaluator.gt.{option}' for mode in ('val', 'test')
         for option in (f'path={ann_file}', 'abnormal_labels=[1]'))]
-    done = here('train.py', ROOT / 'configs/dt3_utkinect_neighbors_tiny.py', '--work-dir', tmp_path,
-                *options)
+    done = here('train.py', ROOT / 'configs/dt3_utkinect_neighbors_tiny.py', '--work-dir',
+                tmp_path, *options)
     line = next(line for line in done.stdout.splitlines() if 'micro_auc: ' in line)
     assert float(line.split('micro_auc: ')[1].split()[0]) > 0.8  # far from every normal window
 

@@ -384,7 +384,7 @@ def _find_inferencers(model: BaseModel, batch_size: int) -> dict[str, BaseInfere
     inputs, (sample, ) = probe.prepare([dict(
         keypoint=points, keypoint_score=np.ones((1, 1, joints), np.float32),
         img_shape=(100, 100), total_frames=1)])
-    if not hasattr(model, 'tokenizer'):  # a pre-training predicts masked tokens only
+    if not getattr(model, 'needs_mask', False):  # a pre-training predicts masked tokens only
         sample, = model(inputs, data_samples=[sample], mode='predict')
     found = [kind for kind in INFERENCERS.module_dict.values()
              if kind.offered(model, inputs, sample)]
