@@ -23,7 +23,8 @@ class SurpriseDetector(MotionPretrainer):
     Args:
         num_masks (int): Number of masks n, in each of which one of n adjacent cubes is masked.
             Defaults to 2.
-        reduction (str): 'sum' or 'mean' over the cubes of a clip. Defaults to 'sum'.
+        reduction (str): 'mean' or 'sum' over the cubes of a clip; the sum depends on their number
+            more than on the motion. Defaults to 'mean'.
         **kwargs: Arguments of :class:`MotionPretrainer`.
 
     Raises:
@@ -33,12 +34,12 @@ class SurpriseDetector(MotionPretrainer):
     approach = 'the surprise of its pre-training at motion tokens'
     needs_mask = False
 
-    def __init__(self, *args, num_masks: int = 2, reduction: str = 'sum', **kwargs):
+    def __init__(self, *args, num_masks: int = 2, reduction: str = 'mean', **kwargs):
         super().__init__(*args, **kwargs)
         if num_masks < 1:
             raise ValueError(f'num_masks: found {num_masks}, expected at least 1')
-        if reduction not in ('sum', 'mean'):
-            raise ValueError(f"reduction: found {reduction!r}, expected 'sum' or 'mean'")
+        if reduction not in ('mean', 'sum'):
+            raise ValueError(f"reduction: found {reduction!r}, expected 'mean' or 'sum'")
         self.num_masks = num_masks
         self.reduction = reduction
 
