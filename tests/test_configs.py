@@ -42,7 +42,7 @@ def random_batch(pipeline, batch):
 def pipeline_of(loader):
     dataset = loader['dataset']
     while 'pipeline' not in dataset:
-        dataset = dataset['dataset']
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return dataset['pipeline']
 
 

@@ -1,5 +1,6 @@
 """Data sets of keypoints and their transforms."""
 
+from .camera_pairs import CameraPairDataset
 from .collate import motion_collate
 from .frame_labels import read_frame_labels
 from .motion_dataset import MotionDataset
@@ -10,7 +11,7 @@ from .track_windows import TrackWindowDataset
 from .transforms import *  # noqa: F401,F403
 
 __all__ = [
-    'ClassBalancedSampler', 'MixtureSampler', 'MotionDataset', 'NTU120_EXEMPLARS', 'NTU120_NOVEL',
-    'SyntheticMotion', 'TrackWindowDataset', 'motion_collate', 'ntu120_one_shot',
-    'read_frame_labels'
+    'CameraPairDataset', 'ClassBalancedSampler', 'MixtureSampler', 'MotionDataset',
+    'NTU120_EXEMPLARS', 'NTU120_NOVEL', 'SyntheticMotion', 'TrackWindowDataset', 'motion_collate',
+    'ntu120_one_shot', 'read_frame_labels'
 ]

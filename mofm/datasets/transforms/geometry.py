@@ -167,10 +167,11 @@ class PoseMirror(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PoseAffine(BaseTransform):
-    """Scale, rotate and shift the clip about the center of the image.
+    """Scale, rotate, stretch, shear and shift the clip about the center of the image.
 
     All persons and frames of a clip have the same parameters:
-    ``p' = s R(a) (p - c) + c + (d_x W, d_y H)``.
+    ``p' = s R(a) A (p - c) + c + (d_x W, d_y H)`` with ``A = ((1 + b, e), (0, 1))``. A stretch
+    along x and a shear resemble another camera: a person who is turned gets narrower.
 
     Modified keys: ``keypoint``, ``keypoint_score``.
 
@@ -179,28 +180,38 @@ class PoseAffine(BaseTransform):
         shift (float): d_x and d_y are drawn from [-shift, shift], fractions of the image.
             Defaults to 0.
         rotation (float): a is drawn from [-rotation, rotation] degrees. Defaults to 0.
+        stretch (float): b is drawn from [-stretch, stretch], below 1. Defaults to 0.
+        shear (float): e is drawn from [-shear, shear]. Defaults to 0.
 
     Raises:
         ValueError: If a parameter is out of range.
     """
 
-    def __init__(self, scale: tuple = (1.0, 1.0), shift: float = 0.0, rotation: float = 0.0):
+    def __init__(self, scale: tuple = (1.0, 1.0), shift: float = 0.0, rotation: float = 0.0,
+                 stretch: float = 0.0, shear: float = 0.0):
         require(is_range(scale, 1e-6), self, 'scale', scale,
                 'a pair (low, high) with 0 < low <= high')
         require(is_number(shift, 0), self, 'shift', shift, 'a number of at least 0')
         require(is_number(rotation, 0, 180), self, 'rotation', rotation, 'degrees in [0, 180]')
+        require(is_number(stretch, 0, 0.99), self, 'stretch', stretch, 'a number in [0, 0.99]')
+        require(is_number(shear, 0), self, 'shear', shear, 'a number of at least 0')
         self.scale = tuple(scale)
         self.shift = shift
         self.rotation = rotation
+        self.stretch = stretch
+        self.shear = shear
 
     def transform(self, results: dict) -> dict:
-        """Apply one random similarity."""
+        """Apply one random affine map."""
         keypoint, score, present = read_joints(self, results)
         size = np.asarray(results['img_shape'][::-1], dtype=np.float32)
         angle = np.deg2rad(np.random.uniform(-self.rotation, self.rotation))
         cos, sin = np.random.uniform(*self.scale) * np.array((np.cos(angle), np.sin(angle)))
         matrix = np.array(((cos, -sin), (sin, cos)), dtype=np.float32)
         offset = np.random.uniform(-self.shift, self.shift, 2).astype(np.float32) * size
+        if self.stretch or self.shear:  # otherwise nothing is drawn, as before
+            stretch, shear = np.random.uniform(-1, 1, 2) * (self.stretch, self.shear)
+            matrix @= np.array(((1 + stretch, shear), (0, 1)), dtype=np.float32)
         points = keypoint.reshape(-1, 2) @ matrix.T  # a single product for all frames
         points += size / 2 + offset - matrix @ (size / 2)
         keypoint = points.reshape(keypoint.shape)

@@ -14,7 +14,8 @@ from mofm.utils.checks import require
 class TwoViews(BaseTransform):
     """Create two views of a sample, which become its two clips.
 
-    Both pipelines start from the same sample. The entries ``keys`` of both are stacked to
+    Both pipelines start from the same sample, or the second from ``other``, the sample of another
+    camera (:class:`CameraPairDataset`). The entries ``keys`` of both are stacked to
     (2, ...), other entries are those of the query. Added key: ``num_clips``, 2.
 
     Args:
@@ -35,7 +36,7 @@ class TwoViews(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Run both pipelines."""
-        key = self.key(copy.copy(results))
+        key = self.key(copy.copy(results.pop('other', results)))
         results = self.query(results)
         for name in self.keys:
             if name in results:

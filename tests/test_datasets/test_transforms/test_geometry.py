@@ -153,6 +153,31 @@ def test_pose_affine_scales_and_shifts_about_the_center(clip):
 
 
 @given(seed=st.integers(0, 1000))
+def test_pose_affine_stretch_and_shear_move_along_x_in_proportion(seed):
+    keypoint = np.random.RandomState(seed).uniform(10, 90, (2, 3, 17, 2))
+    np.random.seed(seed)
+    out = PoseAffine(stretch=.3, shear=.5)(dict(as_clip(keypoint), img_shape=(100, 100)))
+    moved = out['keypoint'] - keypoint
+    np.testing.assert_allclose(moved[..., 1], 0, atol=1e-4)
+    offset = (keypoint - 50).reshape(-1, 2)
+    (stretch, shear), error, *_ = np.linalg.lstsq(offset, moved[..., 0].ravel(), rcond=None)
+    assert error < 1e-4
+    assert abs(stretch) <= .3
+    assert abs(shear) <= .5
+
+
+def test_pose_affine_without_stretch_and_shear_draws_as_before(clip):
+    """Trainings of earlier versions repeat."""
+    outs = []
+    for kwargs in (dict(), dict(stretch=0., shear=0.)):
+        np.random.seed(3)
+        outs.append(PoseAffine(scale=(.5, 2), shift=.1, rotation=20, **kwargs)(clip())['keypoint'])
+        outs.append(np.random.rand())
+    np.testing.assert_array_equal(outs[0], outs[2])
+    assert outs[1] == outs[3]
+
+
+@given(seed=st.integers(0, 1000))
 def test_pose_affine_scales_all_distances_alike(seed):
     keypoint = np.random.RandomState(0).uniform(10, 90, (2, 3, 17, 2))
     sample = dict(as_clip(keypoint), img_shape=(100, 100))
@@ -227,6 +252,8 @@ class TestEveryTransform:
     (PoseFlip, dict(layout='octopus'), 'layout'),
     (PoseAffine, dict(scale=(0, 1)), 'scale'),
     (PoseAffine, dict(scale=1.2), 'scale'),
+    (PoseAffine, dict(stretch=1), 'stretch'),
+    (PoseAffine, dict(shear=-1), 'shear'),
     (PoseAffine, dict(shift=-0.1), 'shift'),
     (PoseAffine, dict(rotation=200), 'rotation'),
     (PoseJitter, dict(std=-1), 'std'),

@@ -1,0 +1,7 @@
+# pretrain_v2_tiny.py without Penn Action, for tests of transfer to it.
+_base_ = 'pretrain_v2_tiny.py'
+model = dict(
+    tokenizer=dict(
+        init_cfg=dict(checkpoint='work_dirs/mofm/kmeans_without_penn_tiny/epoch_1.pth')))
+train_dataloader = dict(
+    sampler=dict(weights=[1, 2]), dataset=dict(datasets=_base_.corpus_dataset.datasets[1:]))
