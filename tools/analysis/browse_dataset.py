@@ -86,7 +86,8 @@ def browse(args):
         keypoints = sample['inputs']['keypoints'].numpy()
         keypoints = keypoints.reshape(-1, *keypoints.shape[-4:])[0]  # first clip
         union, mask = data['inputs'].union()[0].numpy(), data.get('mask')
-        mask = None if mask is None else mask[0].numpy()
+        # of all segments of the clip
+        mask = None if mask is None else mask.view(-1, preprocessor.grid.num_cubes).any(0).numpy()
         label = clip['label']
         title = f'{name}, {classes[label] if label < len(classes) else f"label {label}"}'
         figure = draw_sample(clip, keypoints, union, preprocessor.grid, mask, title)
