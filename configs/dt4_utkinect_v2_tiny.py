@@ -1,7 +1,9 @@
 # dt4_utkinect_tiny.py on the keypoint-aligned features of pretrain_v2_tiny.py.
 _base_ = 'dt4_utkinect_tiny.py'
+grid = dict(segments=2)
 model = dict(
     backbone=dict(
+        segments='${grid.segments}',
         align=dict(blocks=(2, 4), parts=4),
         init_cfg=dict(checkpoint='work_dirs/mofm/pretrain_v2_tiny/epoch_75.pth')),
     cls_head=dict(in_channels=17 * 4 * 2 * 128))  # joints, parts, blocks, width

@@ -7,4 +7,4 @@ train_dataloader = dict(
 model = dict(
     tokenizer=dict(
         init_cfg=dict(
-            checkpoint='work_dirs/mofm/kmeans_auxiliary_classes_tiny/epoch_1.pth')))
+            checkpoint='work_dirs/mofm/kmeans_v2_auxiliary_classes_tiny/epoch_1.pth')))

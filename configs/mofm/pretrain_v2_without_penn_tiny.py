@@ -2,6 +2,6 @@
 _base_ = 'pretrain_v2_tiny.py'
 model = dict(
     tokenizer=dict(
-        init_cfg=dict(checkpoint='work_dirs/mofm/kmeans_without_penn_tiny/epoch_1.pth')))
+        init_cfg=dict(checkpoint='work_dirs/mofm/kmeans_v2_without_penn_tiny/epoch_1.pth')))
 train_dataloader = dict(
     sampler=dict(weights=[1, 2]), dataset=dict(datasets=_base_.corpus_dataset.datasets[1:]))

@@ -26,9 +26,9 @@ class JigsawDetector(BaseModel):
         self.head = MODELS.build(head)
         cubes = self.head.cubes.numel()
         if cubes != self.backbone.segments * self.backbone.grid.num_cubes:
-            raise ValueError(f'head: found {cubes} cubes, expected {self.backbone.segments} x '
-                             f'{self.backbone.grid.num_cubes}; set the canvas and patch of the '
-                             'backbone, which must have one segment')
+            raise ValueError(f'head: found {cubes} cubes, expected '
+                             f'{self.backbone.segments * self.backbone.grid.num_cubes}; set the '
+                             'canvas and patch of the backbone, which must have one segment')
 
     def forward(self, inputs: ThermalCubes, data_samples: list | None = None,
                 mode: str = 'tensor'):

@@ -46,9 +46,11 @@ class MotionPretrainer(TeacherMixin, BaseModel):
         if self.tokenizer.vocab_size != self.head.vocab_size:
             raise ValueError(f'vocab_size: found {self.tokenizer.vocab_size} in the tokenizer and '
                              f'{self.head.vocab_size} in the head, expected the same number')
-        if self.tokenizer.grid != self.backbone.segment_grid:
-            raise ValueError(f'cubes: found {self.tokenizer.grid} in the tokenizer and '
-                             f'{self.backbone.segment_grid} in the backbone, expected the same')
+        cubes = [(part.grid, part.segments) for part in (self.tokenizer, self.backbone)]
+        if cubes[0] != cubes[1]:
+            raise ValueError(f'cubes: found {cubes[0][0]} in {cubes[0][1]} segments in the '
+                             f'tokenizer and {cubes[1][0]} in {cubes[1][1]} in the backbone, '
+                             'expected the same')
 
     @property
     def tokenizer(self):
@@ -91,8 +93,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
                 raise ValueError(f'inputs: found {len(inputs)} clips with {len(mask)} masks, '
                                  'expected two views of each; add TwoViews to the pipeline')
             inputs, views = inputs[0::2], inputs[1::2]
-        cut = inputs.cut(self.backbone.segments)
-        ids = self.tokenizer.encode(cut, mask.view(len(cut), -1))  # (N,)
+        ids = self.tokenizer.encode(inputs, mask)  # (N,)
         features = self.backbone(inputs, mask)
         tokens = features.tokens[mask]  # (N, D)
         if mode == 'loss':

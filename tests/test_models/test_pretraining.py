@@ -41,13 +41,24 @@ CONTRAST = dict(type='ContrastHead', in_channels=17 * 2 * 32, hidden_channels=16
 
 
 def test_pretraining_of_segments_predicts_the_tokens_of_short_clips(clips):
-    short = dict(TOKENIZER, num_frames=4, temporal_strides=(2, 2))
-    model, cubes = pretrainer(backbone=dict(BACKBONE, segments=2), tokenizer=short).eval(), clips()
+    kmeans = dict(type='KMeansTokenizer', **TINY, segments=2, vocab_size=32)
+    model, cubes = pretrainer(backbone=dict(BACKBONE, segments=2), tokenizer=kmeans), clips()
+    torch.nn.init.uniform_(model.tokenizer.centers)
+    short = MODELS.build(dict(kmeans, num_frames=4, segments=1))
+    short.load_state_dict(model.tokenizer.state_dict())
     mask = cubes.cut(2).occupied().view(2, 72)
-    samples = model(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
-    late = ThermalCubes(cubes.keypoints[1:, :, :, 4:], model.tokenizer.grid)
-    ids = model.tokenizer.encode(late)[0][mask[1, 36:]]
+    samples = model.eval()(cubes, mask, [ActionDataSample() for _ in range(2)], mode='predict')
+    late = ThermalCubes(cubes.keypoints[1:, :, :, 4:], short.grid)
+    ids = short.encode(late)[0][mask[1, 36:]]
+    assert len(ids.unique()) > 1
     assert torch.equal(samples[1].gt_tokens[-len(ids):], ids)
+    heat = model.tokenizer.decode(model.tokenizer.encode(cubes))  # (B, F, H, W)
+    torch.testing.assert_close(heat[1:, 4:], short.decode(short.encode(late)))
+
+
+def test_pretraining_of_other_segments_than_the_tokenizer_is_an_error():
+    with pytest.raises(ValueError, match='in 1 segments in the tokenizer and .* in 2 in the back'):
+        pretrainer(backbone=dict(BACKBONE, segments=2))
 
 
 def test_pretraining_contrast_is_the_cross_entropy_of_the_own_view(clips):

@@ -18,9 +18,9 @@ train_pipeline = [
         query=[
             *view,
             dict(
-                type='KeypointMaskGenerator', min_masked=9, max_masked=20, unit='blocks',
+                type='KeypointMaskGenerator', min_masked=18, max_masked=40, unit='blocks',
                 num_frames='${grid.num_frames}', canvas='${grid.canvas}',
-                patch='${grid.patch}')
+                patch='${grid.patch}', segments='${grid.segments}')
         ],
         key=view),
     dict(type='PackMotionInputs')
@@ -32,6 +32,20 @@ corpus_dataset = dict(
             dict(type='CameraPairDataset', ann_file='data/nw_ucla.pkl', split='${split.train}'),
             dict(type='CameraPairDataset', ann_file='data/bandai_namco.pkl'))
     ])
+val_pipeline = [
+    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
+    dict(type='PoseCompact', padding=0.25),
+    dict(
+        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
+        patch='${grid.patch}'),
+    dict(
+        type='KeypointMaskGenerator', min_masked=18, max_masked=40, unit='blocks',
+        num_frames='${grid.num_frames}', canvas='${grid.canvas}', patch='${grid.patch}',
+        segments='${grid.segments}'),
+    dict(type='PackMotionInputs')
+]
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
 train_dataloader = dict(
     sampler=dict(_delete_=True, **_base_.corpus_sampler, num_samples=1280),
     dataset=dict(_delete_=True, type='ConcatDataset', ignore_keys=['classes'],

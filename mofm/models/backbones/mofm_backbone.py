@@ -145,7 +145,6 @@ class MoFMBackbone(BaseBackbone):
             raise ValueError(f'segments: found {segments}, expected a divisor of num_frames='
                              f'{num_frames}')
         self.segments = segments
-        self.segment_grid = replace(self.grid, num_frames=num_frames // segments)
         max_tokens = max(max_tokens, self.grid.num_cubes + with_cls)
         if tokens not in ('all', 'occupied'):
             raise ValueError(f"tokens: found '{tokens}', expected 'all' or 'occupied'")
@@ -155,7 +154,8 @@ class MoFMBackbone(BaseBackbone):
         self.tokens = tokens
         self.embed = MODELS.build(
             dict(dict(type='ConvCubeEmbed') if embed is None else embed,
-                 num_joints=num_joints, grid=self.segment_grid, embed_dims=embed_dims))
+                 num_joints=num_joints, embed_dims=embed_dims,
+                 grid=replace(self.grid, num_frames=num_frames // segments)))
         self.pos_embed = nn.Parameter(torch.zeros(1, max_tokens, embed_dims))
         self.mask_token = nn.Parameter(torch.zeros(embed_dims))
         self.segment_embed = nn.Parameter(torch.zeros(segments, 1, embed_dims)) \

@@ -21,6 +21,8 @@ class MotionTokenizer(BaseModel):
             :class:`mofm.hub.partial_loading.PretrainedInit`.
     """
 
+    segments = 1
+
     def __init__(self,
                  grid: CubeGrid,
                  vocab_size: int,
@@ -62,9 +64,9 @@ class MotionTokenizer(BaseModel):
         raise NotImplementedError
 
     def _check_ids(self, ids: Tensor):
-        if ids.dim() != 2 or ids.shape[1] != self.grid.num_cubes:
-            raise ValueError(f'ids: found shape {tuple(ids.shape)}, expected '
-                             f'(B, {self.grid.num_cubes})')
+        cubes = self.segments * self.grid.num_cubes
+        if ids.dim() != 2 or ids.shape[1] != cubes:
+            raise ValueError(f'ids: found shape {tuple(ids.shape)}, expected (B, {cubes})')
         if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
             raise ValueError(f'ids: found {int(ids.min())}...{int(ids.max())}, expected '
                              f'0...{self.vocab_size - 1}')

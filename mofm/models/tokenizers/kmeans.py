@@ -25,6 +25,8 @@ class KMeansTokenizer(MotionTokenizer):
     Args:
         num_joints (int): J. Defaults to 17.
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
+        segments (int): S, parts of a clip with cubes of their own, see :class:`MoFMBackbone`; K is
+            S times the cubes of the canvas. Defaults to 1.
         vocab_size (int): V, including the empty cube. Defaults to 8192.
         trace_weight (float): Weight of the traces. Defaults to 0, U_R only.
         max_cubes (int): Number of cubes to collect. Defaults to 200000.
@@ -39,6 +41,7 @@ class KMeansTokenizer(MotionTokenizer):
                  num_frames: int = 48,
                  canvas: int = 72,
                  patch: int = 4,
+                 segments: int = 1,
                  vocab_size: int = 8192,
                  trace_weight: float = 0.,
                  max_cubes: int = 200_000,
@@ -47,10 +50,14 @@ class KMeansTokenizer(MotionTokenizer):
                  init_cfg: dict | None = None):
         super().__init__(CubeGrid(num_frames, canvas, patch), vocab_size, data_preprocessor,
                          init_cfg)
+        if num_frames % segments:
+            raise ValueError(f'segments: found {segments}, expected a divisor of num_frames='
+                             f'{num_frames}')
+        self.segments = segments
         self.trace_weight = trace_weight
         self.max_cubes = max_cubes
         self.mini_batch = mini_batch
-        self.heat_dims = num_frames * patch**2
+        self.heat_dims = num_frames // segments * patch**2
         dims = self.heat_dims + (num_joints * patch**2 if trace_weight else 0)
         # a parameter, as a Runner needs one to optimize
         self.centers = nn.Parameter(torch.zeros(vocab_size, dims), requires_grad=False)
@@ -58,7 +65,8 @@ class KMeansTokenizer(MotionTokenizer):
 
     def describe(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """Compute descriptors (N, dims) of cubes ``select`` (B, K), by default occupied ones."""
-        select = inputs.occupied() if select is None else select
+        inputs = inputs.cut(self.segments)
+        select = inputs.occupied() if select is None else select.view(len(inputs), -1)
         parts = [inputs.grid.split(inputs.union())[select].flatten(1)]
         if self.trace_weight:
             traces = inputs.grid.split(inputs.traces())[select].flatten(1)
@@ -70,7 +78,8 @@ class KMeansTokenizer(MotionTokenizer):
         """See :meth:`MotionTokenizer.encode`."""
         if inputs.grid != self.grid:
             raise ValueError(f'clips: found {inputs.grid}, expected {self.grid}')
-        selected = inputs.occupied() if select is None else inputs.occupied() & select
+        occupied = inputs.cut(self.segments).occupied().view(len(inputs), -1)
+        selected = occupied if select is None else occupied & select
         ids = selected.long()
         with full_precision(self.centers):
             distances = [torch.cdist(part, self.centers)
@@ -84,7 +93,8 @@ class KMeansTokenizer(MotionTokenizer):
         self._check_ids(ids)
         p = self.grid.patch
         cubes = self.centers[ids][..., :self.heat_dims].unflatten(-1, (-1, p, p))
-        return self.grid.merge(cubes)
+        parts = self.grid.merge(cubes.view(-1, self.grid.num_cubes, *cubes.shape[2:]))
+        return parts.view(len(ids), -1, *parts.shape[2:])  # (B, F, H, W)
 
     @torch.no_grad()
     def loss(self, inputs: ThermalCubes) -> dict:
