@@ -54,6 +54,9 @@ def test_pretraining_of_segments_predicts_the_tokens_of_short_clips(clips):
     assert torch.equal(samples[1].gt_tokens[-len(ids):], ids)
     heat = model.tokenizer.decode(model.tokenizer.encode(cubes))  # (B, F, H, W)
     torch.testing.assert_close(heat[1:, 4:], short.decode(short.encode(late)))
+    sample = model.tokenizer.predict(cubes, [ActionDataSample() for _ in range(2)])[1]
+    assert torch.equal(sample.tokens, model.tokenizer.encode(cubes)[1])
+    assert torch.equal(sample.occupied[36:], late.occupied()[0])
 
 
 def test_pretraining_of_other_segments_than_the_tokenizer_is_an_error():
