@@ -132,8 +132,8 @@ def keypoints(batch=2, persons=2):
     return points
 
 
-def baseline(points, **kwargs):
-    return MODELS.build(dict(type='KeypointFeatures', **kwargs))(ThermalCubes(points, GRID))
+def baseline(points, type='KeypointFeatures'):
+    return MODELS.build(dict(type=type))(ThermalCubes(points, GRID))
 
 
 def test_keypoint_features_are_normalized_clip_of_best_person():
@@ -161,6 +161,18 @@ def test_keypoint_features_ignore_place_and_size():
 
 def test_keypoint_features_of_nothing_are_zero():
     assert not baseline(torch.zeros(2, 1, 17, 8, 3)).pooled.any()
+
+
+def test_keypoint_statistics_do_not_depend_on_order_in_time():
+    points = keypoints()
+    out = baseline(points, type='KeypointStatistics')
+    assert out.pooled.shape == (2, 17 * 12)
+    clip = baseline(points).pooled.view(2, 17, 8, 2).numpy()  # (B, J, F, 2)
+    wanted = [clip.mean(2), clip.std(2), clip.min(2), clip.max(2), abs(clip).mean(2),
+              abs(clip[:, :, 1:] - clip[:, :, :-1]).mean(2)]
+    np.testing.assert_allclose(out.pooled.view(2, 17, 12), np.concatenate(wanted, -1), atol=1e-6)
+    back = baseline(points.flip(3), type='KeypointStatistics')
+    torch.testing.assert_close(back.pooled, out.pooled, atol=1e-5, rtol=0)
 
 
 def test_keypoint_features_need_keypoints():

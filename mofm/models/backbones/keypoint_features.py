@@ -60,3 +60,29 @@ class KeypointFeatures(BaseModule):
         pooled = xy.flatten(1)
         encoded = torch.ones(len(pooled), 1, dtype=torch.bool, device=inputs.device)
         return MotionFeatures(pooled[:, None], pooled, encoded, xy.transpose(1, 2).flatten(2))
+
+
+@MODELS.register_module()
+class KeypointStatistics(BaseModule):
+    """Statistics over time of the coordinates of one person, see :func:`normalize_person`.
+
+    They do not depend on when something happens. There are no parameters.
+    """
+
+    def forward(self, inputs: ThermalCubes) -> MotionFeatures:
+        """Compute the features of a batch of clips.
+
+        Args:
+            inputs (ThermalCubes): B clips of keypoints.
+
+        Returns:
+            MotionFeatures: Mean, standard deviation, minimum, maximum and mean absolute value of
+            x and y of every joint, and their mean absolute change per frame: pooled
+            (B, J * 12), as the only token (B, 1, J * 12).
+        """
+        xy, _ = normalize_person(inputs)  # (B, J, F, 2)
+        pooled = torch.cat([
+            xy.mean(2), xy.std(2, correction=0), xy.amin(2), xy.amax(2), xy.abs().mean(2),
+            xy.diff(dim=2).abs().mean(2)], -1).flatten(1)
+        encoded = torch.ones(len(pooled), 1, dtype=torch.bool, device=inputs.device)
+        return MotionFeatures(pooled[:, None], pooled, encoded)

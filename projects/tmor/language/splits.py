@@ -51,8 +51,6 @@ def draw_splits(num_classes: int, num_seen: int, count: int | None,
 class SplitTrainer:
     """Trainer of the projections of a :class:`ZeroShotHead` on the seen classes of a split.
 
-    Features are standardized by the mean and standard deviation of the seen classes.
-
     Args:
         head (dict): Options of :class:`ZeroShotHead` except ``classes`` and ``num_seen``.
         classes (Sequence[str]): Ids of the classes in its table, by label.
@@ -84,8 +82,6 @@ class SplitTrainer:
             Tensor: (Q, C) cosines, columns in the new order.
         """
         torch.manual_seed(self.seed)
-        mean, std = train.mean(0), train.std(0).clamp(min=1e-6)
-        train, test = (train - mean) / std, (test - mean) / std
         head = MODELS.build(dict(
             self.head, type='ZeroShotHead', in_channels=train.shape[1],
             classes=[self.classes[c] for c in order], num_seen=int(labels.max()) + 1))
@@ -132,6 +128,8 @@ def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np
                     progress=lambda splits: splits) -> dict[str, dict[str, np.ndarray]]:
     """Compute accuracies of a trained head, of the baseline and of chance.
 
+    Features are standardized by the mean and standard deviation of the seen classes.
+
     Args:
         splits (Sequence[Sequence[int]]): Labels of the seen classes of each split.
         train (tuple): Features (N, D) and labels (N,) of the training samples of all classes.
@@ -158,9 +156,11 @@ def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np
         new = np.argsort(order)  # label to its place
         use = np.isin(train[1], seen)
         x, y = train[0][use], new[train[1][use]]
+        mean, std = x.mean(0), np.maximum(x.std(0), 1e-6)
+        x, query = (x - mean) / std, (test[0] - mean) / std
         scores = {
-            'nearest seen class': nearest_seen_class(x, y, test[0], table[order], len(seen)),
-            'phi_m, phi_t': trainer(*map(torch.from_numpy, (x, y, test[0])), order).numpy()}
+            'nearest seen class': nearest_seen_class(x, y, query, table[order], len(seen)),
+            'phi_m, phi_t': trainer(*map(torch.from_numpy, (x, y, query)), order).numpy()}
         for name, values in scores.items():
             for metric, value in accuracies(values, new[test[1]], len(seen)).items():
                 rows.setdefault(name, {}).setdefault(metric, []).append(value)

@@ -106,7 +106,7 @@ def main(argv=None):
                            lambda splits: tqdm(splits, 'splits'))
     show(rows, len(splits))
     if args.out:
-        write_csv(args.out, ['seen', 'row', *_COLUMNS], (
+        write_csv(args.out, ['seen_classes', 'row', *_COLUMNS], (
             [' '.join(map(str, seen)), name, *(f'{rows[name][c][i]:.4f}' for c in _COLUMNS)]
             for name in ('nearest seen class', 'phi_m, phi_t') for i, seen in enumerate(splits)))
 

@@ -147,7 +147,8 @@ def files(tmp_path_factory):
         dump_annotations(dict(split=dict(train=[ann['frame_dir'] for ann in anns]),
                               annotations=anns), folder / f'{name}.pkl')
     ids = [f'{name}{i}' for name, count in (('a', 12), ('b', 9)) for i in range(count)]
-    for name, width in (('posecap_vis', 768), ('posecap_txt', 768), ('motion_txt', 384)):
+    for name, width in (('posecap_vis', 768), ('posecap_txt', 768), ('motion_txt', 384),
+                        ('transfer_txt', 384)):
         FeatureTable(ids, rng.normal(size=(len(ids), width))).save(folder / f'{name}.npz')
     return folder
 
@@ -184,8 +185,8 @@ def test_contrast_configs_build_and_learn(name, files):
         assert frames == (32 if 'tiny' in name else 150)
         batch['inputs'] = batch['inputs'][:, :, frames // 2 - 4:frames // 2 + 4]
         losses = model(**batch, mode='loss')
-    terms = dict(pretrain_stage1='mm mv', pretrain_stage2='mm mv mt', pretrain_stage1_tiny='mm',
-                 pretrain_stage2_tiny='mm mt')[name].split()
+    terms = 'mm' if 'stage1' in name else 'mm mt'
+    terms = (terms if 'tiny' in name else f'{terms} mv').split()
     assert {n for n in losses if 'loss' in n} == {f'loss_{term}' for term in terms}
     model.parse_losses(losses)[0].backward()
     assert model.backbone.data_bn.weight.grad.abs().sum() > 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import runpy
 import zipfile
 from collections import Counter
@@ -205,6 +206,26 @@ def test_descriptions_cover_all_classes_and_differ(name):
     assert min(map(len, texts.values())) >= 5
     sentences = [normalize_text(text) for group in texts.values() for text in group]
     assert len(set(sentences)) == len(sentences)
+
+
+def test_descriptions_of_ucla_and_utkinect_cover_both_without_a_common_id():
+    ucla, other = (read_texts(ROOT / f'projects/tmor/descriptions/{name}.json')
+                   for name in ('nw_ucla', 'utkinect'))
+    assert not ucla.keys() & other.keys()  # text_features.py reads both at once
+    assert ucla.keys() | other.keys() == {*LABEL_NAMES['nw_ucla'], *LABEL_NAMES['utkinect']}
+    sentences = [normalize_text(text) for group in other.values() for text in group]
+    assert len(set(sentences)) == len(sentences) == 5 * len(other)
+
+
+def test_descriptions_of_parts_have_a_text_for_each_part_and_phase():
+    texts = read_texts(ROOT / 'projects/tmor/descriptions/penn_action_parts.json')
+    assert tuple(texts) == LABEL_NAMES['penn_action']
+    words = ('head', 'arm', 'hand|elbow', 'hip', 'leg', 'feet|foot|toes')
+    for group in texts.values():
+        assert len(group) == 9  # and start, middle, end
+        for word, text in zip(words, group, strict=False):
+            assert re.search(word, text), text
+    assert len(set(map(tuple, texts.values()))) == len(texts)
 
 
 def test_text_tool_resumes(tmp_path, encoder, capsys):
