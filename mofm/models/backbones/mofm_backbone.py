@@ -236,10 +236,10 @@ class MoFMBackbone(BaseBackbone):
                              f'{self.num_joints} joints on {self.grid}; set the same num_frames, '
                              'canvas and patch in backbone and data_preprocessor')
         cut = inputs.cut(self.segments)
-        occupied = cut.occupied().view(len(inputs), -1)
+        occupied = cut.occupied().view(-1, self.segments * self.grid.num_cubes)  # (B, K)
         if mask is None:
             mask = torch.zeros_like(occupied)
-        x = self.embed_cubes(cut, ~mask.view(len(cut), -1)).view(*mask.shape, -1)  # (B, K, D)
+        x = self.embed_cubes(cut, ~mask.view(-1, self.grid.num_cubes)).view(*mask.shape, -1)
         x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         shown = occupied | mask
         if order is not None:

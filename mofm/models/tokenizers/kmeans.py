@@ -66,7 +66,7 @@ class KMeansTokenizer(MotionTokenizer):
     def describe(self, inputs: ThermalCubes, select: Tensor | None = None) -> Tensor:
         """Compute descriptors (N, dims) of cubes ``select`` (B, K), by default occupied ones."""
         inputs = inputs.cut(self.segments)
-        select = inputs.occupied() if select is None else select.view(len(inputs), -1)
+        select = inputs.occupied() if select is None else select.view(-1, self.grid.num_cubes)
         parts = [inputs.grid.split(inputs.union())[select].flatten(1)]
         if self.trace_weight:
             traces = inputs.grid.split(inputs.traces())[select].flatten(1)
@@ -78,7 +78,8 @@ class KMeansTokenizer(MotionTokenizer):
         """See :meth:`MotionTokenizer.encode`."""
         if inputs.grid != self.grid:
             raise ValueError(f'clips: found {inputs.grid}, expected {self.grid}')
-        occupied = inputs.cut(self.segments).occupied().view(len(inputs), -1)
+        occupied = inputs.cut(self.segments).occupied()
+        occupied = occupied.view(-1, self.segments * self.grid.num_cubes)  # (B, K)
         selected = occupied if select is None else occupied & select
         ids = selected.long()
         with full_precision(self.centers):
