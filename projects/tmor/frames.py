@@ -136,3 +136,28 @@ class ResampleCrop(BaseTransform):
         if 'keypoint_score' in results:
             results['keypoint_score'] = results['keypoint_score'][:, near]
         return results
+
+
+@TRANSFORMS.register_module()
+class ConsecutiveClips(BaseTransform):
+    """Declare a window of N * F frames as N clips of F frames, for a backbone of F frames.
+
+    Required key: ``keypoint`` (M, N * F, V, 2). Added key: ``num_clips``, N.
+
+    Args:
+        clip_len (int): F.
+
+    Raises:
+        ValueError: If F is not positive, or does not divide the frames of the window.
+    """
+
+    def __init__(self, clip_len: int):
+        require_count(self, 'clip_len', clip_len, 'frames')
+        self.clip_len = clip_len
+
+    def transform(self, results: dict) -> dict:
+        """Add the number of clips."""
+        frames = results['keypoint'].shape[1]
+        require(frames % self.clip_len == 0, self, 'frames of keypoint', frames,
+                f'a multiple of clip_len={self.clip_len}; change the window of the data set')
+        return dict(results, num_clips=frames // self.clip_len)

@@ -24,7 +24,7 @@ class PoseCompact(BaseTransform):
     ``1 + padding``, then to the ratio of height to width; its edges are truncated to integer
     pixels as in mmaction2. One box per clip preserves the motion within the clip.
 
-    Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``.
+    Modified keys: ``keypoint``, ``keypoint_score``, ``img_shape``. Optional key: ``num_clips``.
 
     Args:
         padding (float): Expansion of the tight box, at least 0. Defaults to 0.25.
@@ -33,6 +33,8 @@ class PoseCompact(BaseTransform):
         hw_ratio (float | tuple[float, float] | None): Height over width of the box, or its range;
             None for any. Defaults to 1.0.
         allow_imgpad (bool): Whether the box may exceed the image. Defaults to True.
+        per_clip (bool): Crop each of the ``num_clips`` clips to a box of its own, resized to that
+            of the first one. Defaults to False, one box for all.
 
     Raises:
         ValueError: If a parameter is out of range.
@@ -42,7 +44,8 @@ class PoseCompact(BaseTransform):
                  padding: float = 0.25,
                  threshold: float = 10,
                  hw_ratio=1.0,
-                 allow_imgpad: bool = True):
+                 allow_imgpad: bool = True,
+                 per_clip: bool = False):
         require(is_number(padding, 0), self, 'padding', padding, 'a number of at least 0')
         require(is_number(threshold, 0), self, 'threshold', threshold, 'a number of at least 0')
         pair = (hw_ratio, hw_ratio) if is_number(hw_ratio, 0) else hw_ratio
@@ -52,9 +55,25 @@ class PoseCompact(BaseTransform):
         self.threshold = threshold
         self.hw_ratio = pair
         self.allow_imgpad = allow_imgpad
+        self.per_clip = per_clip
 
     def transform(self, results: dict) -> dict:
         """Move the origin to the corner of the box."""
+        if not self.per_clip:
+            return self._crop(results)
+        count = results.get('num_clips', 1)
+        keys = [key for key in ('keypoint', 'keypoint_score') if results.get(key) is not None]
+        parts = zip(*(np.split(np.asarray(results[key]), count, axis=1) for key in keys),
+                    strict=True)
+        clips = [self._crop(dict(results, **dict(zip(keys, part, strict=True)))) for part in parts]
+        size = clips[0]['img_shape']
+        for clip in clips:
+            clip['keypoint'] *= np.float32(max(size) / max(clip['img_shape']))
+        merged = {key: np.concatenate([clip[key] for clip in clips], axis=1)
+                  for key in ('keypoint', 'keypoint_score')}
+        return dict(results, **merged, img_shape=size)
+
+    def _crop(self, results: dict) -> dict:
         keypoint, score, present = read_joints(self, results)
         results.update(keypoint=keypoint, keypoint_score=score)
         if not present.any():

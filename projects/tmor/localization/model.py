@@ -30,6 +30,8 @@ class MotionDetector(BaseModel):
     def forward(self, inputs, data_samples: list | None = None, mode: str = 'tensor'):
         """Compute losses ('loss'), data samples ('predict') or :class:`MotionFeatures` ('tensor').
 
+        Features of the clips of a window (:class:`ConsecutiveClips`) follow each other in time.
+
         The data samples of a window have ``valid`` (S,) and, for the loss, ``frame_targets``
         (S, K), see :class:`UntrimmedDataset`.
         """
@@ -37,6 +39,9 @@ class MotionDetector(BaseModel):
         if mode == 'tensor':
             return features
         device = features.pooled.device
+        if features.frames is not None:
+            frames = features.frames.reshape(len(data_samples), -1, features.frames.shape[2])
+            features = features._replace(frames=frames)
         with full_precision(features.pooled):
             valid = _stack(data_samples, 'valid', device)
             if mode == 'predict':

@@ -138,6 +138,22 @@ def test_pose_mirror_appends_flipped_clips(clip):
     np.testing.assert_array_equal(out['keypoint_score'][:, frames:], flipped['keypoint_score'])
 
 
+def test_pose_compact_per_clip_equals_the_crops_of_single_clips(clip):
+    """Boxes of different sizes become as large as the first one."""
+    sample = clip(2, 12)
+    sample['keypoint'][:, 6:] = sample['keypoint'][:, 6:] * .5 + 300
+    single = [PoseCompact()(dict(sample, **{key: sample[key][:, part] for key in (
+        'keypoint', 'keypoint_score')})) for part in (slice(0, 6), slice(6, 12))]
+    out = PoseCompact(per_clip=True)(dict(sample, num_clips=2))
+    sizes = [max(one['img_shape']) for one in single]
+    assert sizes[0] > sizes[1]
+    assert out['img_shape'] == single[0]['img_shape']
+    np.testing.assert_allclose(out['keypoint'][:, :6], single[0]['keypoint'])
+    np.testing.assert_allclose(out['keypoint'][:, 6:],
+                               single[1]['keypoint'] * sizes[0] / sizes[1], rtol=1e-5)
+    np.testing.assert_array_equal(out['keypoint_score'], sample['keypoint_score'])
+
+
 def test_pose_affine_scales_and_shifts_about_the_center(clip):
     sample = clip(2)
     out = PoseAffine(scale=(2, 2), shift=0, rotation=0)(dict(sample))

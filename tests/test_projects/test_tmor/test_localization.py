@@ -312,6 +312,20 @@ def test_motion_detector_learns_actions_of_frames(head):
     assert (scores.argmax(-1).numpy() == targets.argmax(-1)).mean() > .85
 
 
+def test_motion_detector_joins_the_clips_of_a_window_in_time():
+    """Windows of 40 frames as two clips of 20; the dilated head looks across their border."""
+    torch.manual_seed(0)
+    model = localizer(dict(type='SDTCNHead', hidden_channels=16)).eval()
+    inputs, _, _ = windows(2, 40)
+    samples = [BaseDataElement(metainfo=dict(valid=np.ones(40, bool))) for _ in range(2)]
+    model(inputs.unflatten(2, (2, 20)).transpose(1, 2).flatten(0, 1), samples, mode='predict')
+    parts = [model.backbone(inputs[:, :, part]).frames for part in (slice(0, 20), slice(20, 40))]
+    joined = features(torch.cat(parts, 1))
+    expected = model.head.criterion.scores(model.head(joined, torch.ones(2, 40, dtype=torch.bool)))
+    for sample, scores in zip(samples, expected, strict=True):
+        torch.testing.assert_close(sample.frame_scores, scores)
+
+
 def test_motion_detector_probe_trains_the_head_only():
     model, (inputs, samples, _) = localizer(frozen=True), windows(2)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 17 * 3

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / 'projects/tmor/configs'
 # The others differ from these in weights, splits, or options that other tests cover.
 CONFIGS = ('localize_charades_probe', 'localize_pku_cs', 'localize_tsu_cs_sdtcn',
-           'localize_utkinect', 'localize_utkinect_mofm_tiny', 'localize_utkinect_motionbert_tiny')
+           'localize_utkinect', 'localize_utkinect_mofm_tiny', 'localize_utkinect_mofm_v2_tiny',
+           'localize_utkinect_motionbert_tiny')
 SPLITS = ('train', 'test', 'cs_train', 'cs_test', 'cv_train', 'cv_test')
 CLASSES = dict(utkinect=10, tsu=51, pku=51, charades=157)
 

@@ -287,6 +287,15 @@ def test_two_views_are_batched_behind_each_other():
                                   * np.float32([-1, 1]))
 
 
+def test_consecutive_clips_divide_a_window():
+    ann = clip(frames=12)
+    out = apply('ConsecutiveClips', ann, clip_len=4)
+    assert out['num_clips'] == 3
+    np.testing.assert_array_equal(out['keypoint'], ann['keypoint'])
+    with pytest.raises(ValueError, match='found 12, expected a multiple of clip_len=5'):
+        apply('ConsecutiveClips', ann, clip_len=5)
+
+
 @pytest.mark.parametrize(('name', 'kwargs', 'words'), [
     ('SelectPersons', dict(num_persons=0), 'num_persons: found 0'),
     ('CropFrames', dict(num_frames=0), 'num_frames: found 0'),
