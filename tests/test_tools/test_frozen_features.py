@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from mofm.annotations.files import dump_annotations
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion
 from mofm.evaluation.functional import frozen_features
+from mofm.registry import MODELS
 from tests.test_tools.tool_runner import as_module, here
 
 
@@ -60,6 +62,24 @@ def test_frozen_features_prints_and_writes_model_beside_raw_keypoints(config, da
     assert results['parameters'] == sum(
         p.numel() for p in init_model(config).backbone.parameters())
     assert results['command'] in done.stdout
+
+
+def test_frozen_features_of_pipelines_with_mirror_images_are_those_of_single_clips(tmp_path):
+    write(tmp_path / 'a.pkl', train=range(5))
+    init_default_scope('mofm')
+    grid, both = dict(num_frames=16, canvas=36), []
+    for mirror in ([], [dict(type='PoseMirror')]):
+        pipeline = [
+            dict(type='UniformSampleFrames', clip_len=16, test_mode=True), *mirror,
+            dict(type='ThermalCubeFormat', **grid), dict(type='PackMotionInputs')]
+        both.append(frozen_features.extract_features(
+            dict(batch_size=2, num_workers=0, collate_fn=dict(type='mofm.motion_collate'),
+                 dataset=dict(pipeline=pipeline)),
+            MODELS.build(dict(type='MotionDataPreprocessor', **grid)),
+            MODELS.build(dict(type='KeypointFeatures')), str(tmp_path / 'a.pkl'), 'train', False))
+    for alone, mirrored in zip(*both, strict=True):
+        np.testing.assert_array_equal(alone, mirrored)
+    assert (both[0].clips != both[0].mirrored).any()
 
 
 def test_frozen_features_of_val_need_no_test_clips(config, data, tmp_path):

@@ -58,12 +58,14 @@ def extract_features(loader: dict, preprocessor: Callable, backbone: Callable, a
         test (bool): Whether to keep clips without a visible joint.
     """
     layout = loader['dataset'].get('to_layout', 'coco17')
+    # mirror images have features of their own
+    pipeline = [cfg for cfg in loader['dataset']['pipeline'] if cfg['type'] != 'PoseMirror']
     names, labels, rows = [], [], []
     for flip in ([], [dict(type='PoseFlip', prob=1., layout=layout)]):
         parts = []
         config = dict(loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(
             type='MotionDataset', ann_file=ann_file, split=split, to_layout=layout,
-            test_mode=test, pipeline=[*flip, *loader['dataset']['pipeline']]))
+            test_mode=test, pipeline=[*flip, *pipeline]))
         for batch in tqdm(Runner.build_dataloader(Config(config)), f'{ann_file}, {split}'):
             data = preprocessor(batch)
             parts.append(backbone(data['inputs']).pooled.float().cpu().numpy())
