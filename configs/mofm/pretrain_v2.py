@@ -1,4 +1,5 @@
-# pretrain_v2_tiny.py at full size.
+# pretrain_corpus.py with the contrast and the keypoint-aligned features of pretrain_v2_tiny.py, in
+# one segment and without pairs of cameras; not trained here.
 _base_ = ['pretrain_corpus.py']
 model = dict(
     backbone=dict(align=dict(parts=4)),

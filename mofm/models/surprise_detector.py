@@ -45,7 +45,7 @@ class SurpriseDetector(MotionPretrainer):
 
     def surprise(self, inputs: ThermalCubes) -> Tensor:
         """Compute the negative log likelihood (B,) of the true tokens; 0 without a keypoint."""
-        occupied = inputs.occupied()
+        occupied = inputs.occupied(self.backbone.segments)
         cube = torch.arange(occupied.shape[1], device=inputs.device)
         cols = self.backbone.grid.cols
         part = (cube // cols + cube % cols) % self.num_masks

@@ -62,6 +62,7 @@ class ThermalCubes:
         self.use_score = use_score
         self._splats: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._peaks: Tensor | None = None
+        self._segments: ThermalCubes | None = None
 
     def __len__(self):
         return self.keypoints.shape[0]
@@ -168,13 +169,16 @@ class ThermalCubes:
             self._peaks = self._scatter(math.prod(shape), index, heat).view(shape)
         return self._peaks
 
-    def occupied(self) -> Tensor:
+    def occupied(self, segments: int = 1) -> Tensor:
         """Find the cubes with any heat.
 
+        Args:
+            segments (int): S, see :meth:`cut`. Defaults to 1.
+
         Returns:
-            Tensor: (B, K) bool.
+            Tensor: (B, S * K) bool.
         """
-        return self.peaks() > 0
+        return (self.cut(segments).peaks() > 0).view(-1, segments * self.grid.num_cubes)
 
     def cut(self, segments: int) -> 'ThermalCubes':
         """Cut each clip into S segments of F / S frames.
@@ -184,11 +188,13 @@ class ThermalCubes:
         """
         if segments == 1:
             return self
-        batch, persons, joints, frames = self.keypoints.shape[:4]
-        keypoints = self.keypoints.view(batch, persons, joints, segments, frames // segments, 3)
-        return ThermalCubes(keypoints.movedim(3, 1).flatten(0, 1),
-                            replace(self.grid, num_frames=frames // segments), self.sigma,
-                            self.use_score)
+        frames = self.grid.num_frames // segments
+        if self._segments is None or self._segments.grid.num_frames != frames:  # rendered once
+            keypoints = self.keypoints.unflatten(3, (segments, frames)).movedim(3, 1)
+            self._segments = ThermalCubes(keypoints.flatten(0, 1),
+                                          replace(self.grid, num_frames=frames), self.sigma,
+                                          self.use_score)
+        return self._segments
 
     def shares(self, parts: int, segments: int = 1) -> Tensor:
         """Compute how the heat of each joint is distributed over the cubes.

@@ -17,7 +17,7 @@ PARTS = dict(
 
 def build(kind='SurpriseDetector', **kwargs):
     torch.manual_seed(0)
-    model = MODELS.build(dict(type=kind, **PARTS, **kwargs)).eval()
+    model = MODELS.build(dict(PARTS, type=kind, **kwargs)).eval()
     model.tokenizer.centers.data[1:].uniform_()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=.3)
@@ -84,3 +84,14 @@ def test_surprise_without_keypoint_is_zero():
 def test_surprise_names_wrong_options(option, message):
     with pytest.raises(ValueError, match=message):
         build(**option)
+
+
+def test_surprise_of_segments_counts_the_cubes_of_each():
+    """All cubes in one mask: the sum of the likelihoods of all tokens of both segments."""
+    parts = {name: dict(PARTS[name], segments=2) for name in ('backbone', 'tokenizer')}
+    inputs, model = clips(), build(num_masks=1, reduction='sum', **parts)
+    mask = inputs.cut(2).occupied().view(3, 72)
+    assert mask.any(0)[:36].any()
+    assert mask.any(0)[36:].any()
+    expected = log_likelihood(model, inputs, mask)
+    assert torch.allclose(normality(model, inputs, 3), expected, rtol=1e-4)

@@ -235,10 +235,10 @@ class MoFMBackbone(BaseBackbone):
             raise ValueError(f'clips: found {inputs.num_joints} joints on {inputs.grid}, expected '
                              f'{self.num_joints} joints on {self.grid}; set the same num_frames, '
                              'canvas and patch in backbone and data_preprocessor')
-        cut = inputs.cut(self.segments)
-        occupied = cut.occupied().view(-1, self.segments * self.grid.num_cubes)  # (B, K)
+        occupied = inputs.occupied(self.segments)  # (B, K)
         if mask is None:
             mask = torch.zeros_like(occupied)
+        cut = inputs.cut(self.segments)
         x = self.embed_cubes(cut, ~mask.view(-1, self.grid.num_cubes)).view(*mask.shape, -1)
         x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         shown = occupied | mask

@@ -86,7 +86,7 @@ class MotionTokenizer(BaseModel):
         ids = self.encode(inputs)
         fields = zip(data_samples,
                      ids,
-                     inputs.cut(self.segments).occupied().view_as(ids),
+                     inputs.occupied(self.segments),
                      inputs.union(),
                      self.decode(ids),
                      strict=True)

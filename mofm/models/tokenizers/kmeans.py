@@ -78,8 +78,7 @@ class KMeansTokenizer(MotionTokenizer):
         """See :meth:`MotionTokenizer.encode`."""
         if inputs.grid != self.grid:
             raise ValueError(f'clips: found {inputs.grid}, expected {self.grid}')
-        occupied = inputs.cut(self.segments).occupied()
-        occupied = occupied.view(-1, self.segments * self.grid.num_cubes)  # (B, K)
+        occupied = inputs.occupied(self.segments)  # (B, K)
         selected = occupied if select is None else occupied & select
         ids = selected.long()
         with full_precision(self.centers):
