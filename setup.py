@@ -93,6 +93,7 @@ setup(
                   'mofm.sources': ['joint_maps/*.json', 'data_sets/validation_lists/*.txt'],
                   'mofm.visualization': ['report.html'],
                   'projects.tmor': ['descriptions/*.json']},
+    entry_points=dict(console_scripts=['mofm = mofm.cli:main']),
     install_requires=CORE,
     extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE, sources=SOURCES,
                         tests=TESTS + MESH + SOURCES,

@@ -100,6 +100,7 @@ def use(config, checkpoint, folder):
 
     from mofm.annotations import dump_annotations, load_annotations
     from mofm.apis import MotionInferencer, MotionStream
+    from mofm.cli import demo
 
     inferencer = MotionInferencer(config, checkpoint, device='cpu')
     points = np.random.default_rng(0).uniform(1, 99, (60, 17, 3)).clip(max=[99, 99, 1])
@@ -113,7 +114,7 @@ def use(config, checkpoint, folder):
         path = folder / f'a{suffix}'
         dump_annotations(dict(split={}, annotations=[ann]), path)
         assert len(load_annotations(path)['annotations']) == 1
-    load(ROOT / 'tools/demo.py').main([
+    demo.main([
         str(folder / 'a.pkl'), '--config', str(config), '--checkpoint', str(checkpoint),
         '--out', str(folder / 'out'), '--device', 'cpu'])
 

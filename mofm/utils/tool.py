@@ -1,6 +1,7 @@
 """Tools end in one line: after an interruption, an error of the user, a full disk.
 
-A tool imports this module first: before and after :func:`run_tool` an interruption ends it.
+A tool, or :mod:`mofm.cli` for it, imports this module first: before and after :func:`run_tool` an
+interruption ends it.
 """
 
 import atexit
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -105,6 +107,7 @@ def _imports(frame) -> bool:
 def _imported_by_script() -> bool:
     frame = sys._getframe(1)  # noqa: SLF001
     while frame is not None and (frame.f_globals is globals()
+                                 or frame.f_globals.get('__name__') == 'mofm.cli'
                                  or 'importlib' in frame.f_code.co_filename):
         frame = frame.f_back
     return frame is not None and frame.f_globals.get('__name__') == '__main__'
@@ -116,7 +119,8 @@ if _imported_by_script() and threading.current_thread() is threading.main_thread
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
-def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = ''):
+def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '',
+             debug: bool | None = None):
     """Run a tool, and exit unless it succeeds.
 
     Exit codes are 130 after Ctrl-C, 143 after SIGTERM, 1 after an error. Errors of files, e.g. of
@@ -126,6 +130,8 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
         main (Callable): The tool; what it returns is the exit code.
         errors (type[Exception]): Errors of the user, of which only the message is shown.
         hint (str): What to do after an interruption, e.g. 'the same command resumes'.
+        debug (bool, optional): True shows the traceback of every error, False of none. By default
+            that of errors which are neither of the user nor of files.
     """
     if threading.current_thread() is not threading.main_thread():
         main()
@@ -137,7 +143,7 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
     before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
     _handle(_Ending.unwind)
     try:
-        code = _run(main, errors)
+        code = _run(main, errors, debug)
     finally:
         _Ending.hint = ''
         for signum, handler in before.items():
@@ -148,7 +154,7 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
         sys.exit(code)
 
 
-def _run(main: Callable[[], object], errors: tuple) -> object:
+def _run(main: Callable[[], object], errors: tuple, debug: bool | None) -> object:
     """Run the tool and return its exit code or message."""
     try:
         code = main()
@@ -159,21 +165,29 @@ def _run(main: Callable[[], object], errors: tuple) -> object:
         pass
     except Exception as error:
         if _Ending.signum is None:
-            return _explain(error, errors)
+            return _explain(error, errors, debug)
+    except SystemExit as end:
+        if debug and end.__context__:
+            traceback.print_exception(end.__context__)
+        raise
     signum = _Ending.signum or signal.SIGINT
     _Ending.say(signum)
     return 128 + signum
 
 
-def _explain(error: Exception, errors: tuple) -> object:
+def _explain(error: Exception, errors: tuple, debug: bool | None) -> object:
     """Return the exit code or the message of an error, or raise it."""
     _Ending.explained = True
     if isinstance(error, BrokenPipeError) and _stdout_is_closed():
         return 128 + getattr(signal, 'SIGPIPE', 13)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f'error: {error.filename}: {error.strerror}'
-    if isinstance(error, errors):
-        return f'error: {error}'
+    if not debug:
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            return f'error: {error.filename}: {error.strerror}'
+        if isinstance(error, errors):
+            return f'error: {error}'
+        if debug is False:
+            reason = (str(error).strip().splitlines() or [''])[0]
+            return f'error: {type(error).__name__}: {reason} (--debug shows the traceback)'
     _Ending.explained = False
     raise error
 

@@ -1,7 +1,6 @@
-"""Files and output of tools/demo.py for every task."""
+"""Files and output of the demo for every task."""
 
 import csv
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -13,23 +12,14 @@ from PIL import Image
 
 from mofm.annotations import dump_annotations
 from mofm.apis import Gallery
+from mofm.cli import demo
 from mofm.registry import SOURCES
 from mofm.visualization.overlay import draw_poses, score_colors, write_video
 from tests.test_sources.native_files.pose_detectors import alphapose, people
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools/demo.py'
-
-
-@pytest.fixture(scope='module')
-def demo():
-    spec = importlib.util.spec_from_file_location('demo', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture
-def run(demo, tiny, motion, tmp_path, capsys):
+def run(tiny, motion, tmp_path, capsys):
     """Run the tool on four clips; returns the folder and the lines it printed."""
     path = tmp_path / 'mine.pkl'
     dump_annotations(dict(split=dict(test=[a['frame_dir'] for a in motion[:4]]),
@@ -154,7 +144,7 @@ class Extractor:
 
 
 @pytest.mark.parametrize('kind', ['action', 'jigsaw'])
-def test_demo_draws_skeletons_on_the_video(run, demo, monkeypatch, tmp_path, kind):
+def test_demo_draws_skeletons_on_the_video(run, monkeypatch, tmp_path, kind):
     monkeypatch.setattr('mofm.pose_estimation.pose_extractor.PoseExtractor', Extractor)
     path = tmp_path / 'walk.mp4'
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
@@ -187,7 +177,7 @@ def test_draw_poses_colors_by_value():
     assert (shown == (10, 20, 250)).all(2).sum() > 100
 
 
-def test_demo_names_bad_input(run, demo, tmp_path):
+def test_demo_names_bad_input(run, tmp_path):
     with pytest.raises(ValueError, match='nowhere.pkl: file: found no such file'):
         run('action', inputs=('nowhere.pkl', ))
     with pytest.raises(ValueError, match="task: found 'anomaly'"):

@@ -1,6 +1,5 @@
 """Task 'lift' with models of known output."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mofm.apis import MotionInferencer, MotionStream
+from mofm.cli import demo
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.sources.mocap.bvh import forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS, convert
@@ -393,10 +393,6 @@ def test_lift_names_bad_recordings():
 
 def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     """Checks data, pictures and BVH of every recording."""
-    spec = importlib.util.spec_from_file_location(
-        'demo', Path(__file__).resolve().parents[3] / 'tools/demo.py')
-    demo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
     lifter().model.cfg.dump(tmp_path / 'lift.py')
     # files of the second person of 'run' and of 'run_1' are two
     np.savez(tmp_path / 'clips.npz', walk=people(1, 3), run=people(2, 3), run_1=people(1, 3))

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
 from mofm.apis import MotionInferencer, MotionStream
+from mofm.cli import demo
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import convert
@@ -182,11 +183,10 @@ def test_temporal_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
 
 
 def test_temporal_demo_writes_actions_onto_the_video(inferencer, tmp_path):
-    demo = runpy.run_path(str(ROOT / 'tools/demo.py'))
     write_video((np.full((480, 640, 3), 90, np.uint8) for _ in range(40)), tmp_path / 'a.mp4', 20)
     result, = inferencer([recording('a', 40)], progress=False)
     result.segments = np.array([[1, 10, 19, .9]])
-    demo['draw'](inferencer.task(), result, tmp_path / 'b', tmp_path / 'a.mp4')
+    demo.draw(inferencer.task(), result, tmp_path / 'b', tmp_path / 'a.mp4')
     video = cv2.VideoCapture(str(tmp_path / 'b.mp4'))
     titles = [np.abs(video.read()[1][:24].astype(int) - 90).max() > 60 for _ in range(40)]
     assert titles == [10 <= frame < 20 for frame in range(40)]

@@ -1,0 +1,151 @@
+"""Run a trained model on recordings and draw the results.
+
+mofm demo walk.mp4 --config CONFIG --checkpoint CHECKPOINT --out demo
+mofm demo poses.json --config PUBLISHED_FOLDER --task features --out demo
+mofm demo walk.bvh --source-options map=mixamo --config FOLDER --out demo
+mofm demo data/mine.pkl --config FOLDER --task-options gallery=exemplars.npz --out demo
+
+Tasks are listed in docs/inference.md; those of a project need a config of the project.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mofm.sources.plugins import add_plugin_option, load_plugins
+from mofm.utils.names import file_stem
+from mofm.utils.tables import write_csv
+
+ERRORS = ImportError, OSError, TypeError, ValueError
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('input', nargs='+', help='video, poses of any source of prepare.py, '
+                        'annotations, joint arrays, or a folder or archive of them')
+    parser.add_argument('--config', required=True,
+                        help='config file, or published model: folder or hub ID')
+    parser.add_argument('--checkpoint', help='weights for a config file')
+    parser.add_argument('--task', help='task [that of the training]')
+    parser.add_argument('--task-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='options of the task, e.g. top_k=3')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the results')
+    parser.add_argument('--poses', nargs='+', default=(), choices=['.csv', '.parquet'],
+                        help='also write the poses with the predictions, as tables')
+    parser.add_argument('--pictures', type=int, default=8, metavar='N',
+                        help='draw the first N recordings [%(default)s]')
+    windows = parser.add_argument_group('recordings')
+    windows.add_argument('--window', type=int,
+                         help='frames per window [whole recording, or that of the config]')
+    windows.add_argument('--stride', type=int, help='frames between the starts of two windows')
+    windows.add_argument('--fps', type=float, help='frame rate of the input [that of a video]')
+    windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
+    windows.add_argument('--layout', help='joints of the input [coco17, or those of a pose file]')
+    windows.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                         help='size of the image of inputs that lack it')
+    windows.add_argument('--coordinates', choices=('pixels', 'unit', 'signed'),
+                         help='pixels, or 0 to 1 or -1 to 1 of the image [as the numbers tell]')
+    windows.add_argument('--axes', choices=('MTVC', 'TMVC', 'CTVM'), help='of arrays with persons '
+                         'M, frames T, joints V and coordinates C [as the numbers tell]')
+    windows.add_argument('--source', default='auto', metavar='NAME',
+                         help='reader of poses as in prepare.py [recognized by the content]')
+    windows.add_argument('--source-options', nargs='+', action=DictAction, default={},
+                         metavar='KEY=VALUE', help='options of the reader, e.g. map=mixamo')
+    windows.add_argument('--split', help='split of annotation files')
+    network = parser.add_argument_group('machine and pose network')
+    network.add_argument('--device', help='default: cuda, or cpu if there is none')
+    network.add_argument('--batch-size', type=int, default=32, help='windows [%(default)s]')
+    network.add_argument('--pose-model', help='2D model of MMPose for videos')
+    network.add_argument('--pose-checkpoint', help='its weights, path or URL')
+    network.add_argument('--whole-frame', action='store_true',
+                         help='one person fills the image; no person detector is needed')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of a config file')
+    add_plugin_option(parser)
+    return parser.parse_args(load_plugins(argv))
+
+
+def pose_extractor(args: argparse.Namespace):
+    """Build the pose network for videos, None for the default one."""
+    if not (args.whole_frame or args.pose_model or args.pose_checkpoint):
+        return None
+    from mofm.pose_estimation import pose_extractor as network
+
+    names = dict(model=args.pose_model, checkpoint=args.pose_checkpoint, device=args.device)
+    boxes = network.whole_frame if args.whole_frame else network.PersonDetector(
+        device=args.device)
+    return network.PoseExtractor(**{k: v for k, v in names.items() if v}, boxes=boxes)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of an input."""
+    return [*path.rglob('*')] if path.is_dir() else [path]
+
+
+def videos_of(inputs: list) -> dict[str, Path]:
+    """Find videos among the inputs, by the names of their results."""
+    from mofm.pose_estimation.video import IMAGES, VIDEOS, find_videos
+
+    found = {}
+    for path in map(Path, inputs):
+        if any(file.suffix.lower() in VIDEOS | IMAGES for file in files_of(path)):
+            found.update(find_videos(path))
+    return found
+
+
+def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
+    """Write the pictures and the video of a result."""
+    from mofm.pose_estimation.video import Video
+    from mofm.visualization import save_animation, save_figure, write_video
+
+    written = []
+    for suffix, picture in task.draw(result).items():
+        written.append(stem.with_name(stem.name + suffix))
+        (save_animation if suffix == '.gif' else save_figure)(picture, written[-1])
+    if video is not None:
+        video = Video(video)
+        video.open()
+        images = task.overlay(result, video.frames())
+        if images is not None:
+            written.append(stem.with_name(f'{stem.name}.mp4'))
+            write_video(images, written[-1], video.fps)
+    return written
+
+
+def main(argv=None):
+    """Parse the command line and run."""
+    args = parse_args(argv)
+    from mofm.apis import MotionInferencer  # heavy
+
+    inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
+                                  args.cfg_options)
+    task = inferencer.task(args.task)
+    args.out.mkdir(parents=True, exist_ok=True)
+    videos, written, rows = videos_of(args.input), [], []
+    used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
+            if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
+    results = task.iter(
+        args.input, window=args.window, stride=args.stride, fps=args.fps,
+        model_fps=args.model_fps, layout=args.layout, split=args.split, img_shape=args.img_shape,
+        coordinates=args.coordinates, axes=args.axes, source=args.source,
+        source_options=args.source_options, pose_extractor=pose_extractor(args),
+        **args.task_options)
+    for number, result in enumerate(results):
+        stem = args.out / file_stem(result.name, used)
+        for suffix in (*result.default_suffixes, *args.poses):
+            written += result.save(stem.with_name(stem.name + suffix))
+        rows += [dict(name=result.name, **row) for row in result.rows()]
+        print(f'{result.name}: {result.summary()}')
+        if number < args.pictures:
+            written += draw(task, result, stem, videos.get(result.name))
+    if rows:
+        written.append(args.out / 'table.csv')
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        write_csv(written[-1], columns, ([row.get(name, '') for name in columns] for row in rows))
+    print(f'\n{len(written)} files:')
+    for path in written[:30]:
+        print(f'  {path}')
+    if len(written) > 30:
+        print(f'  ... and {len(written) - 30} more in {args.out}')

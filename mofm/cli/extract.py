@@ -1,0 +1,215 @@
+"""Extract poses from videos by MMPose and write one annotation file.
+
+mofm extract videos --out data/mine.pkl
+mofm extract walk.mp4 --out data/walk.pkl --whole-frame
+mofm extract --from alphapose alphapose-results.json --out data/mine.pkl
+"""
+
+import argparse
+import hashlib
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from mofm.annotations import AnnotationError, summarize
+from mofm.pose_estimation import (
+    DETECTOR,
+    MODEL,
+    PersonDetector,
+    PoseExtractor,
+    Video,
+    extract_video,
+    extracted,
+    find_videos,
+    read_boxes,
+    whole_frame,
+)
+from mofm.registry import SOURCES
+from mofm.sources import Source3D
+from mofm.sources.plugins import add_plugin_option, load_plugins, readers
+from mofm.sources.prepare import prepare
+from mofm.sources.recognition import resolve
+
+ERRORS = ImportError, OSError, ValueError
+HINT = 'the same command resumes'
+
+
+def shard(text):
+    """Parse I/N as two integers."""
+    match = re.fullmatch(r'(\d{1,6})/(\d{1,6})', text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f'found {text!r}, expected I/N with I from 0 to N - 1')
+    return int(match[1]), int(match[2])
+
+
+def add_network_options(parser):
+    """Add the options of the pose network and of the boxes of persons."""
+    network = parser.add_argument_group('network')
+    network.add_argument('--model', default=MODEL,
+                         help='name of a 2D model of MMPose or config file; default: %(default)s')
+    network.add_argument('--checkpoint', help='path or URL; default: the published one')
+    network.add_argument('--device', help='default: cuda, or cpu if there is none')
+    network.add_argument('--batch-size', type=int, default=32, help='persons; default: 32')
+    network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
+                         help='process every N-th video from the I-th on (0 to N - 1)')
+    boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
+    boxes.add_argument('--det-model', default=DETECTOR,
+                       help='name or config file of a model of MMDetection; default: %(default)s')
+    boxes.add_argument('--whole-frame', action='store_true', help='one person fills the image')
+    boxes.add_argument('--boxes', type=Path, help='JSON file {FRAME: [[x1, y1, x2, y2, score], '
+                       '...]}, or a folder with NAME.json for each video')
+    parser.add_argument('--det-checkpoint', help='path or URL; default: the published one')
+
+
+def parse_args(argv=None):
+    """Parse the options of the tool, and those of the reader of the poses."""
+    argv = load_plugins(argv)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_plugin_option(first)
+    sources = [name for name, one in readers().items() if not issubclass(one, Source3D)]
+    first.add_argument('--from', dest='reader', choices=('auto', *sorted(sources)),
+                       metavar='SOURCE', help='read poses of a 2D source of prepare.py instead of '
+                       f'videos: auto, {", ".join(sorted(sources))}')
+    given = first.parse_known_args(argv)[0].reader
+    if given == 'auto':
+        paths = [arg for arg in argv if Path(arg).exists()]
+        if not paths:
+            raise AnnotationError('--from auto: found no existing path, expected the poses')
+        match = resolve(paths[0])
+        print(f'{paths[0]}: recognized {match}')
+        given = match.source
+    reader = SOURCES.get(given or 'mmpose')
+    second = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_options(second.add_argument_group('from poses to annotations'))
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False,
+                                     parents=[first, second])
+    parser.add_argument('input', type=Path, help='video, image, or folder with videos or with '
+                        'folders of images; with --from the poses of another program')
+    parser.add_argument('--out', type=Path, required=True, help='annotation file: .pkl, .arrow, '
+                        '.npz or .json; the poses go to OUT_poses next to it')
+    if given is None:
+        add_network_options(parser)
+    args = parser.parse_args(argv)
+    return args, reader, vars(second.parse_known_args(argv)[0])
+
+
+def boxes_file(boxes, name, several):
+    """Find the file with the boxes of a video."""
+    if not boxes.is_dir():
+        if several:
+            raise AnnotationError(f'{boxes}: found one file for several videos, expected a folder '
+                                  'with NAME.json for each')
+        return boxes
+    for file in (boxes / f'{name}.json', (boxes / name).with_suffix('.json')):
+        if file.is_file():
+            return file
+    raise AnnotationError(f'{boxes}: found no {name}.json, expected the boxes of this video')
+
+
+def settings_of(args, name, video, several):
+    """Return the settings that the poses of a video depend on, and its given boxes."""
+    given, boxes = None, f'mmdet {args.det_model}'
+    if args.whole_frame:
+        boxes = 'whole frame'
+    elif args.boxes:
+        file = boxes_file(args.boxes, name, several)
+        given = read_boxes(file)
+        boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
+    return dict(video=name, bytes=video.size, model=args.model, checkpoint=args.checkpoint,
+                boxes=boxes), given
+
+
+def make_extractor(args):
+    """Build the pose network and, unless boxes are given, the person detector."""
+    boxes = whole_frame
+    if not args.whole_frame and not args.boxes:
+        boxes = PersonDetector(args.det_model, args.det_checkpoint, args.device)
+    return PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+
+
+@contextmanager
+def task(progress, name, video):
+    """Show a bar while the block runs; yields a function of the number of frames done."""
+    bar = progress.add_task(name, total=None)
+    try:
+        yield lambda done: progress.update(bar, completed=done, total=max(
+            video.expected_frames, done))
+    finally:
+        progress.remove_task(bar)
+
+
+def extract_all(args, folder, strict):
+    """Write the missing pose files of the shard.
+
+    Returns:
+        int: Videos of all shards without poses, including unreadable ones.
+    """
+    videos = find_videos(args.input)
+    index, shards = args.shard
+    mine = list(videos)[index::shards]
+    extractor, problems, notes, resumed = None, [], [], 0
+    columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        all_videos = progress.add_task('videos', total=len(mine))
+        for name in mine:
+            output = folder / f'{name}.json'
+            try:
+                video = Video(videos[name])
+                settings, given = settings_of(args, name, video, len(videos) > 1)
+                meta = extracted(output, settings)
+                if meta:
+                    resumed += 1
+                else:
+                    extractor = extractor or make_extractor(args)
+                    with task(progress, name, video) as update:
+                        meta = extract_video(extractor, video, output, settings, given, update)
+                    if meta['num_frames'] < video.expected_frames:
+                        notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
+                                     f'{video.expected_frames} are in its header')
+                if not meta['frames_with_persons']:
+                    notes.append(f'{video.path}: no person in any of its {meta["num_frames"]} '
+                                 'frames')
+            except AnnotationError as error:
+                if strict:
+                    raise
+                problems.append(error)
+            progress.advance(all_videos)
+    missing = sum(not (folder / f'{name}.json').exists() for name in videos)
+    print(f'{folder}: {len(mine) - len(problems)} of {len(mine)} videos, {resumed} of them from '
+          f'an earlier run, {len(problems)} skipped')
+    if problems + notes:
+        print(summarize(problems + notes, limit=50))
+    return missing
+
+
+def assemble(source, out, workers):
+    """Write the annotation file."""
+    # no refresh thread, as processes fork
+    with Progress(auto_refresh=False) as progress:
+        task = progress.add_task('annotations', total=len(source.files))
+        done = prepare(source, out, workers,
+                       lambda files: progress.update(task, advance=files, refresh=True))
+    print(f'{out}: {done.summary()}')
+    if done.details():
+        print(done.details())
+
+
+def main(argv=None):
+    """Run the network where poses are missing, then write the annotations."""
+    args, reader, options = parse_args(argv)
+    if args.reader:
+        assemble(reader.from_options(args.input, **options), args.out, None)
+        return
+    folder = args.out.with_name(f'{args.out.stem}_poses')
+    missing = extract_all(args, folder, options['strict'])
+    if missing and args.shard[1] > 1:
+        print(f'{missing} videos without poses: run the other shards; then, or if these cannot be '
+              f'read, run the same command without --shard to write {args.out}')
+        return
+    if not any(folder.rglob('*.json')):
+        raise AnnotationError(f'{args.input}: none of the videos could be read')
+    # no processes, as threads and the GPU of this one do not survive a fork
+    assemble(reader.from_options(folder, **options), args.out, 0)
