@@ -13,12 +13,13 @@ from tests.test_tools.interrupted import interrupt
 from tests.test_tools.tool_runner import ROOT, environment, run
 
 TOOLS = sorted(str(path.relative_to(ROOT)) for pattern in (
-    'tools/*.py', 'tools/*/*.py', 'projects/*/tools/*.py') for path in ROOT.glob(pattern)
-    if '__main__' in path.read_text())
+    'mofm/__main__.py', 'tools/*.py', 'tools/*/*.py', 'projects/*/tools/*.py')
+    for path in ROOT.glob(pattern) if '__main__' in path.read_text())
 CONFIG = 'config.py file.pth'
 #: Arguments; others than these take a config. The tool pauses when it opens a file of the folder
 #: that ``files`` makes, or one that is named after a bar.
 ARGUMENTS = {
+    'mofm/__main__.py': 'train config.py --work-dir out',
     'tools/convert_checkpoint.py': 'projects.motionbert file.pth out.pth',
     'tools/data/extract_poses.py': '--from mmpose poses --out out.pkl',
     'tools/data/inspect_annotations.py': 'file.pkl',
