@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'mofm/version.py').read_text())[1]
@@ -70,6 +71,24 @@ TESTS = [
     'ezc3d>=1.5.17,<2',  # another reader of .c3d, which the tests compare with
 ]
 
+
+
+class BuildPy(build_py):
+    """Builds the package with the configs, where MIM and mofm.utils.config_files look for them."""
+
+    def run(self):
+        """Copy configs, as they are in the repository, to ``mofm/.mim``."""
+        super().run()
+        if self.editable_mode:  # of a repository, which has them
+            return
+        for pattern in ('model-index.yml', 'configs/**/*.*', 'projects/*/configs/**/*.*'):
+            for path in ROOT.glob(pattern):
+                if path.suffix in ('.md', '.py', '.yml'):
+                    target = Path(self.build_lib, 'mofm/.mim', path.relative_to(ROOT))
+                    self.mkpath(str(target.parent))
+                    self.copy_file(str(path), str(target))
+
+
 setup(
     name='mofm',
     version=VERSION,
@@ -93,6 +112,7 @@ setup(
                   'mofm.sources': ['joint_maps/*.json', 'data_sets/validation_lists/*.txt'],
                   'mofm.visualization': ['report.html'],
                   'projects.tmor': ['descriptions/*.json']},
+    cmdclass=dict(build_py=BuildPy),
     entry_points=dict(console_scripts=['mofm = mofm.cli:main']),
     install_requires=CORE,
     extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE, sources=SOURCES,

@@ -42,7 +42,8 @@ def path_argument(text: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of tools that run a config."""
-    parser.add_argument('config', type=path_argument, help='config file')
+    parser.add_argument('config', type=path_argument,
+                        help='config file, or the name of one of MoFM, e.g. mofm/pretrain_tiny')
     parser.add_argument('--work-dir', type=path_argument, help='folder for logs and checkpoints '
                         '[work_dirs/<path of the config below configs>]')
     parser.add_argument('--cfg-options', nargs='+', action=_OverrideAction,
@@ -62,7 +63,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(cfg.filename)
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if loader and not loader.get('num_workers'):
             loader.persistent_workers = False  # invalid with num_workers=0

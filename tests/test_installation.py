@@ -2,12 +2,16 @@
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import pytest
+
+from mofm.utils.config_files import packaged_configs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,3 +53,34 @@ def test_installed_opencv_is_whole_and_of_one_version():
                 if found.metadata['Name'].startswith('opencv')}
     assert versions == {cv2.version.opencv_version}
     assert cv2.resize(cv2.UMat(4, 4, cv2.CV_8U), (2, 2)).get().shape == (2, 2)
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """What a wheel has, in a folder without the repository."""
+    folder = tmp_path_factory.mktemp('built')
+    subprocess.run([sys.executable, '-W', 'ignore', 'setup.py', '-q', 'build', '--build-base',
+                    folder / 'tmp', '--build-lib', folder / 'lib'], cwd=ROOT, check=True)
+    return folder / 'lib'
+
+
+def test_built_package_has_all_configs_in_their_places(built):
+    ours = {path.relative_to(ROOT) for folder in ('configs', 'projects')
+            for path in (ROOT / folder).rglob('*')
+            if 'configs' in path.parts and path.suffix in ('.md', '.py', '.yml')}
+    found = {path.relative_to(built / 'mofm/.mim') for path in (built / 'mofm/.mim').rglob('*.*')}
+    assert found == ours | {Path('model-index.yml')}
+    assert not (built / 'configs').exists()  # of another package, perhaps
+
+
+def test_configs_of_built_package_load_by_name_in_an_empty_folder(built, tmp_path):
+    code = ('from mofm.utils.config_files import find_config, packaged_configs; '
+            'from mmengine.config import Config; '
+            'print(len(packaged_configs())); print(find_config("dt1_ntu60")); '
+            'print(Config.fromfile(find_config("tmor/action_penn_tiny")).custom_imports)')
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True, text=True,
+                          capture_output=True, env={**os.environ, 'PYTHONPATH': str(built)})
+    count, path, imports = done.stdout.splitlines()
+    assert int(count) == len(packaged_configs()) > 150
+    assert Path(path) == built / 'mofm/.mim/configs/dt1_ntu60.py'
+    assert 'projects.tmor' in imports

@@ -13,6 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mofm.utils.config_files import config_name, find_config
 from mofm.utils.files import named
 
 _MAX_DUMP = 2**20  # characters, whose syntax tree is 100 times larger
@@ -37,11 +38,12 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
     or after the end of the training are skipped.
 
     Args:
-        source (str, Path or Config): File, or a config, which is copied.
+        source (str, Path or Config): File or name, see :func:`find_config`, or a config, which is
+            copied.
         cfg_options (dict, optional): Settings to override, e.g. ``{'grid.canvas': 48}``.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
+        FileNotFoundError: If there is no such config.
         ValueError: If the file is not Python, as other formats could name modules to import; if a
             referenced setting does not exist; or if nothing reads a setting, e.g. because of a
             typo.
@@ -49,9 +51,7 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
     if isinstance(source, Config):
         config, path = copy.deepcopy(source), source.filename or 'config'
     else:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such config; configs/ contains all of them')
+        path = find_config(source)
         if path.suffix != '.py':
             raise ValueError(f'{path}: expected a .py config')
         with named(tempfile.gettempdir()):  # of a copy
@@ -267,20 +267,7 @@ def default_work_dir(config: str | Path) -> str:
     """Return the default folder for the logs and checkpoints of a config.
 
     Args:
-        config (str or Path): ``configs/dt1_penn_tiny.py`` gives ``work_dirs/dt1_penn_tiny``,
-            ``configs/mofm/pretrain.py`` gives ``work_dirs/mofm/pretrain``, and
-            ``projects/tmor/configs/action_penn.py`` gives ``work_dirs/tmor/action_penn``, so that
-            no two configs share a folder.
-
-    Returns:
-        str: ``work_dirs/`` and the path below ``configs``, after the name of the project; only
-        the name of the file outside of such folders.
+        config (str or Path): ``configs/mofm/pretrain.py`` gives ``work_dirs/mofm/pretrain``, see
+            :func:`config_name`, so that no two configs share a folder.
     """
-    *folders, name = Path(config).resolve().with_suffix('').parts
-    below = []
-    if 'configs' in folders:
-        start = len(folders) - folders[::-1].index('configs')
-        below = folders[start:]
-        if start >= 3 and folders[start - 3] == 'projects':
-            below = [folders[start - 2], *below]
-    return '/'.join(['work_dirs', *below, name])
+    return f'work_dirs/{config_name(config)}'

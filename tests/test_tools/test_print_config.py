@@ -42,5 +42,5 @@ def test_printed_config_has_overrides(monkeypatch, capsys, config, tmp_path):
     assert cfg.model.backbone.embed_dims == 64
     assert cfg.train_cfg.max_epochs == 7
     assert cfg.visualizer.vis_backends == [dict(type='TensorboardVisBackend')]
-    with pytest.raises(SystemExit, match='none.py: no such config; configs/ contains all of them'):
+    with pytest.raises(SystemExit, match='none.py: no such config; .*/configs contains'):
         printed(monkeypatch, capsys, 'none.py')

@@ -177,7 +177,8 @@ def test_train_and_test_name_missing_files(config, tmp_path, fails):
     assert fails('test.py', config, 'none.pth').startswith('none.pth: no such checkpoint')
     assert fails('train.py', config, '--resume', 'none.pth').startswith(
         'none.pth: no such checkpoint')
-    assert fails('train.py', 'none.py') == 'none.py: no such config; configs/ contains all of them'
+    assert fails('train.py', 'none.py') == (
+        f'none.py: no such config; {ROOT}/configs contains all of them')
     assert 'none.pkl: no such file; create it with tools/data/prepare.py' in fails(
         'train.py', ROOT / 'configs/dt1_penn_tiny.py', OPTIONS, 'model.backbone.init_cfg=None',
         'train_dataloader.dataset.ann_file=none.pkl')
