@@ -34,7 +34,8 @@ LOG_PROCESSORS = _child('log_processor', parent.LOG_PROCESSORS, 'mofm.engine')
 EVALUATOR = _child('evaluator', parent.EVALUATOR, 'mofm.evaluation')
 VISBACKENDS = _child('vis_backend', parent.VISBACKENDS, 'mofm.visualization')
 FUNCTIONS = _child('function', parent.FUNCTIONS, 'mofm.datasets')
-WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS, 'mofm.hub')
+WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS,
+                              'mofm.hub.partial_loading')
 
 #: Readers of external formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])

@@ -72,7 +72,7 @@ def test_rooms_of_poses_import_neither_torch_nor_heavy_packages(room):
     assert not loaded & {'torch', 'cv2', *HEAVY}
 
 
-@pytest.mark.parametrize('room', ['models', 'hub', 'apis'])
+@pytest.mark.parametrize('room', ['models', 'hub.partial_loading', 'apis'])
 def test_rooms_of_models_import_heavy_packages_on_use(room):
     loaded = loaded_by(f'import mofm.{room}')
     assert 'torch' in loaded

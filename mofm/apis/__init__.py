@@ -1,5 +1,7 @@
 """Python interface: models, inference and streaming; import publishing and export on their own."""
 
+from mofm.hub.zoo import list_models
+
 from .inferencer import MotionInferencer
 from .inferencers import BaseInferencer, Gallery, Result, Results, TaskOptions
 from .model import init_model
@@ -10,4 +12,4 @@ from .windows import WindowOptions
 
 __all__ = ['BaseInferencer', 'Gallery', 'MotionInferencer', 'MotionStream',
            'RecordingOptions', 'Result', 'Results', 'StreamResult', 'TaskOptions',
-           'WindowOptions', 'from_pretrained', 'init_model']
+           'WindowOptions', 'from_pretrained', 'init_model', 'list_models']

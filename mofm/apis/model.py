@@ -14,9 +14,9 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
 from mofm.hub.checkpoint import check_state, get_state, load_local
-from mofm.hub.published import check_digests, find_published, is_hub_id, read_config
+from mofm.hub.published import check_digests, find_published, is_published, read_config
+from mofm.hub.zoo import suggest
 from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 from mofm.utils.checks import found_expected, show
@@ -33,10 +33,11 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     """Build the model of a config, with the weights of a checkpoint.
 
     Args:
-        config (str, Path or Config): A config of ``tools/train.py``; or a published folder or
-            the ID of one on the Hugging Face hub, which include their weights.
-        checkpoint (str or Path, optional): Checkpoint of a training, or a published folder.
-            Without one the weights of a config of ``tools/train.py`` are random.
+        config (str, Path or Config): A model of the zoo, see :func:`mofm.hub.zoo.list_models`, a
+            published folder or the ID of one on the Hugging Face hub, which include their
+            weights; or a config of ``mofm train``, a file or a name.
+        checkpoint (str or Path, optional): Checkpoint of a training, or a published model.
+            Without one the weights of a config are random.
         device (str, optional): By default the first GPU, or the CPU if there is none.
         cfg_options (dict, optional): Settings of a config to override, e.g.
             ``{'model.backbone.depth': 2}``.
@@ -51,22 +52,23 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
             config is more than the description of a model.
     """
     published = None
-    path = None if isinstance(config, Config) else Path(config).expanduser()
-    if path and (path.is_dir() or path.name == 'config.json'
-                 or not path.exists() and is_hub_id(path)):
+    if not isinstance(config, Config) and is_published(config):
         if cfg_options:
             raise ValueError(f'cfg_options: found {config}, expected a .py config to override')
-        published = find_published(path.parent if path.name == 'config.json' else path)
+        published = find_published(config)
         config = read_config(published / 'config.json', published_keys())
     else:
-        config = load_config(config, cfg_options)
+        try:
+            config = load_config(config, cfg_options)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{error}{suggest(config)}') from None
     init_default_scope('mofm')
     checkpoint = published if checkpoint is None else checkpoint
     meta: dict = {}
     if checkpoint is None:
         model = MODELS.build(config.model)
     else:
-        content = load_local(str(checkpoint), map_location='cpu')
+        content = load_local(checkpoint, map_location='cpu')
         state = get_state(content)
         meta = content.get('meta', {}).get('dataset_meta') or {}
         model = MODELS.build(config.model) if published is None else _build_published(

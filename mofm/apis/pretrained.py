@@ -11,13 +11,13 @@ from .model import init_model
 
 def from_pretrained(path_or_hub_id: str | Path, part: str = 'model',
                     device: str | None = None, revision: str | None = None) -> BaseModel:
-    """Load a model that ``tools/publish.py`` wrote.
+    """Load a model of the zoo, or another that ``mofm publish`` wrote.
 
     Loading runs no code of the folder: weights are safetensors, and the config is data.
 
     Args:
-        path_or_hub_id (str or Path): Folder, or ID ``user/model`` on the Hugging Face hub. Cached
-            models need no network.
+        path_or_hub_id (str or Path): Name in :func:`mofm.apis.list_models`, folder, or ID
+            ``user/model`` on the Hugging Face hub. Cached models need no network.
         part (str): ``'model'``, its ``'backbone'``, or the ``'tokenizer'``, which may be the
             model itself. Defaults to ``'model'``.
         device (str, optional): By default the first GPU, or the CPU if there is none.

@@ -3,20 +3,24 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel, BaseModule
 
+from mofm.hub import zoo
 from mofm.hub.card import ModelCard, describe_data, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
 from mofm.hub.published import check_config, check_labels, describe_config, pack_weights
 from mofm.models import MotionPretrainer, MotionTokenizer
 from mofm.registry import MODELS
 from mofm.utils.config import load_config, read_dump
+from mofm.utils.config_files import config_name, find_config
 from mofm.utils.files import named, remove_unfinished, temporary_folder
 from mofm.utils.locks import hold_output
 from mofm.version import __version__
@@ -34,15 +38,22 @@ class Published(NamedTuple):
     Attributes:
         weights (Path): Weights file.
         dropped (list[str]): Dropped parts of the checkpoint, see :data:`TRAINING`.
+        kept (list[str]): Tensors that float16 cannot hold, with ``half``.
+        metrics (dict[str, float]): Results of the test.
+        model (BaseModel): The model.
     """
 
     weights: Path
     dropped: list[str]
+    kept: list[str]
+    metrics: dict[str, float]
+    model: BaseModel
 
 
 def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: str | None = None,
             metrics: Sequence[str | Path] = (), license: str | None = None,
-            cfg_options: dict | None = None) -> Published:
+            cfg_options: dict | None = None, half: bool = False,
+            data_license: str | None = None) -> Published:
     """Publish a checkpoint, see docs/models.md.
 
     Args:
@@ -53,6 +64,9 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         metrics (Sequence[str or Path]): Result files of ``tools/test.py``.
         license (str, optional): License of the weights.
         cfg_options (dict, optional): Settings of the config to override.
+        half (bool): Write float16, except for tensors that it cannot hold. They load as float32.
+            Defaults to False.
+        data_license (str, optional): License of the training data.
 
     Raises:
         FileNotFoundError: If the config or checkpoint does not exist.
@@ -76,6 +90,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     task = _default_task(model)
     labels = (task and task.names_classes and model.dataset_meta.get('classes')) or ()
     check_labels(labels, checkpoint)
+    kept = _halve(state) if half else []
     blob = pack_weights(state, described, labels)
     digest = hashlib.sha256(blob).hexdigest()
     weights = out / f'model-{digest[:8]}.safetensors'
@@ -89,14 +104,18 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         'classes': labels and f'`labels.txt`, {len(labels)} names',
         'parameters': f'{sum(v.numel() for v in state.values()):,}',
         'weights': f'`{weights.name}`, {len(blob):,} bytes, SHA-256 `{digest}`'
+                   + (', float16' if half else '')
                    + (', averaged over the training (EMA)' if 'ema_state_dict' in content else ''),
         **_describe_training(content.get('meta', {})),
         'MoFM': __version__,
-        'license': license}
+        'license': license,
+        'license of the data': data_license}
     training, train = _training_command(model, config)
     card = ModelCard(
         name or Path(config).stem, task.describe() if task else type(model).__name__, weights.name,
-        facts, python=_example(task, cfg), test=_test_command(model, config, weights.name),
+        facts, python=_example(task, cfg),
+        test=_lines(f'python tools/test.py {config} FOLDER/{weights.name}',
+                    *_test_options(model, 'FOLDER')),
         training=training, train=train, license=license, metrics=rows,
         tags=[task.task.replace('_', '-')] if task else [],
         has_classes=bool(task and task.names_classes))
@@ -106,7 +125,54 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     if labels:
         files['labels.txt'] = '\n'.join(labels) + '\n'
     _write(out, files)
-    return Published(weights, [part for part in TRAINING if part in content])
+    return Published(weights, [part for part in TRAINING if part in content], kept,
+                     {row.name: round(row.value, 6) for row in rows}, model)
+
+
+def publish_to_zoo(name: str, config: str | Path, checkpoint: str | Path, data: str,
+                   data_license: str, **options) -> Published:
+    """Publish a checkpoint in float16 as a model of the zoo, and add it to its index.
+
+    Args:
+        name (str): Name in the zoo, e.g. 'mofm-tiny-penn'.
+        config (str or Path): See :func:`publish`.
+        checkpoint (str or Path): See :func:`publish`.
+        data (str): Training data, e.g. 'Penn Action'.
+        data_license (str): License of the data.
+        **options: ``metrics``, ``license`` and ``cfg_options`` of :func:`publish`.
+
+    Raises:
+        ValueError: If the name is no plain file name; and see :func:`publish`.
+    """
+    if not re.fullmatch('[a-z0-9]+(-[a-z0-9]+)*', name):
+        raise ValueError(f'name: found {name!r}, expected small letters and digits with hyphens')
+    done = publish(config, checkpoint, zoo.FOLDER / name, name, half=True,
+                   data_license=data_license, **options)
+    content, source = done.weights.read_bytes(), config_name(find_config(config))
+    task = _default_task(done.model)
+    zoo.write_entry(name, zoo.ZooModel(
+        task.task if task else type(done.model).__name__, data, data_license, done.metrics,
+        ' '.join([f'mofm test {source} {name}', *_test_options(done.model, name)]), source,
+        len(content), hashlib.sha256(content).hexdigest()))
+    return done
+
+
+def _halve(state: dict) -> list[str]:
+    """Convert tensors to float16 in place, except for those that would lose more than rounding.
+
+    Returns:
+        list[str]: Names of the others: of too large values, or of small ones only.
+    """
+    kept = []
+    for name, tensor in state.items():
+        if tensor.dtype != torch.float32 or not tensor.numel():
+            continue
+        half = tensor.half()
+        if (half.float() - tensor).abs().max() <= 2**-11 * tensor.abs().max():
+            state[name] = half
+        else:
+            kept.append(name)
+    return kept
 
 
 def _write(out: Path, files: dict[str, bytes | str]):
@@ -175,11 +241,11 @@ def _example(task: BaseInferencer | None, cfg: Config) -> str:
         f"model = from_pretrained('FOLDER'{part})  # an nn.Module"])
 
 
-def _test_command(model: BaseModel, config: str | Path, weights: str) -> str:
-    options = ['--cfg-options', 'model.tokenizer.init_cfg.checkpoint=FOLDER',
-               'model.tokenizer.init_cfg.prefix=tokenizer.']
-    return _lines(f'python tools/test.py {config} FOLDER/{weights}',
-                  *options if isinstance(model, MotionPretrainer) else ())
+def _test_options(model: BaseModel, folder: str) -> list[str]:
+    """Return the options that a test of a published model needs."""
+    return ['--cfg-options', f'model.tokenizer.init_cfg.checkpoint={folder}',
+            'model.tokenizer.init_cfg.prefix=tokenizer.'
+            ] if isinstance(model, MotionPretrainer) else []
 
 
 def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:

@@ -24,6 +24,7 @@ COMMANDS = {
     'extract': 'extract poses from videos',
     'train': 'train a config',
     'test': 'test a checkpoint: metrics and an HTML report',
+    'models': 'list the models that travel with the package',
     'publish': 'publish a checkpoint as a folder of weights and model card',
     'export': 'export a model to ONNX',
 }

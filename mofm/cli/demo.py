@@ -1,9 +1,10 @@
 """Run a trained model on recordings and draw the results.
 
-mofm demo walk.mp4 --config CONFIG --checkpoint CHECKPOINT --out demo
-mofm demo poses.json --config PUBLISHED_FOLDER --task features --out demo
-mofm demo walk.bvh --source-options map=mixamo --config FOLDER --out demo
-mofm demo data/mine.pkl --config FOLDER --task-options gallery=exemplars.npz --out demo
+mofm demo walk.mp4
+mofm demo poses.json --model NAME_OR_FOLDER --task features --out features
+mofm demo walk.bvh --source-options map=mixamo --model FOLDER
+mofm demo data/mine.pkl --model FOLDER --task-options gallery=exemplars.npz
+mofm demo walk.mp4 --config CONFIG --checkpoint CHECKPOINT
 
 Tasks are listed in docs/inference.md; those of a project need a config of the project.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mofm.hub.zoo import DEFAULT
 from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.names import file_stem
 from mofm.utils.tables import write_csv
@@ -25,13 +27,15 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('input', nargs='+', help='video, poses of any source of prepare.py, '
                         'annotations, joint arrays, or a folder or archive of them')
-    parser.add_argument('--config', required=True,
-                        help='config file, or published model: folder or hub ID')
-    parser.add_argument('--checkpoint', help='weights for a config file')
+    parser.add_argument('--model', '--config', dest='config', default=DEFAULT,
+                        help='name of `mofm models`, published folder or hub ID, or config '
+                        '[%(default)s]')
+    parser.add_argument('--checkpoint', help='weights for a config')
     parser.add_argument('--task', help='task [that of the training]')
     parser.add_argument('--task-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='options of the task, e.g. top_k=3')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the results')
+    parser.add_argument('--out', type=Path, default='demo',
+                        help='folder of the results [%(default)s]')
     parser.add_argument('--poses', nargs='+', default=(), choices=['.csv', '.parquet'],
                         help='also write the poses with the predictions, as tables')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',

@@ -16,8 +16,9 @@ ERRORS = ImportError, OSError, RuntimeError, ValueError
 def parse_args(argv=None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config file, or published model: folder or hub ID')
-    parser.add_argument('checkpoint', nargs='?', help='weights for a config file')
+    parser.add_argument('config', help='config, or published model: name of '
+                        '`mofm models`, folder or hub ID')
+    parser.add_argument('checkpoint', nargs='?', help='weights for a config')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE.onnx')
     parser.add_argument('--tolerance', type=float, default=1e-4,
                         help='largest allowed difference from torch [%(default)s]')

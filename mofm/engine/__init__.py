@@ -1,6 +1,6 @@
 """Hooks, optimizers and parts of the runner."""
 
-import mofm.hub  # noqa: F401  checkpoints load safely
+import mofm.hub.checkpoint  # noqa: F401  checkpoints load safely
 
 from .hooks import *  # noqa: F401,F403
 from .optimizers import BFloat16OptimWrapper, LayerDecayOptimWrapperConstructor, OneCycleLR

@@ -15,10 +15,12 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from mofm.utils.checks import found_expected, show
+from mofm.utils.config_files import packaged_configs
 from mofm.utils.files import atomic_write
 
 from .published import find_published, find_weights, is_hub_id, read_labels, read_weights
 from .torch_file import is_intact, read_torch_file
+from .zoo import find_model, read_index, suggest
 
 _URL = re.compile('https?://', re.IGNORECASE)
 _CHUNK = 2**20
@@ -76,29 +78,41 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """Find the file of a checkpoint, URL, published folder or its ID on the hub.
+    """Find the file of a checkpoint, URL, model of the zoo, published folder or ID on the hub.
 
     Raises:
-        FileNotFoundError: If the file does not exist, and no such model can be downloaded.
+        FileNotFoundError: If the file does not exist, with the command that makes it, and no such
+            model can be downloaded.
         ValueError: If the URL cannot be downloaded.
     """
     if _URL.match(str(source)):
         return _download(str(source))
     path = Path(source).expanduser()
-    if path.is_dir() or not path.exists() and is_hub_id(source):
+    if find_model(source) or path.is_dir() or not path.exists() and is_hub_id(source):
         return find_weights(find_published(source))
     if not path.is_file():
-        raise FileNotFoundError(f'{source}: no such checkpoint; train it first or set the path, '
-                                'e.g. with --cfg-options (docs/training.md lists the steps)')
+        raise FileNotFoundError(f'{source}: no such checkpoint; {_advice(path)}{suggest(source)}')
     return path
 
 
-def load_local(filename: str, map_location=None) -> dict:
+def _advice(path: Path) -> str:
+    """Say where to get a checkpoint that does not exist: training, or model of the zoo."""
+    _, below, folder = path.parent.as_posix().rpartition('work_dirs/')
+    if not below or folder not in packaged_configs():
+        return ('train it first or set the path, e.g. with --cfg-options (docs/training.md lists '
+                'the steps)')
+    others = [name for name, model in read_index().items() if model.config == folder]
+    return f"'mofm train {folder}' makes it" + (
+        f', or use {" or ".join(others)} of the zoo instead' if others else '')
+
+
+def load_local(filename: str | Path, map_location=None) -> dict:
     """Read a checkpoint; also used by MMEngine's ``load_from`` and ``resume``.
 
     Args:
-        filename (str): Checkpoint of an MMEngine runner, a plain state dict, a ``.safetensors``
-            file, a published folder, the ID of one on the Hugging Face hub, or a URL.
+        filename (str or Path): Checkpoint of an MMEngine runner, a plain state dict, a
+            ``.safetensors`` file, a model of the zoo, a published folder, the ID of one on the
+            Hugging Face hub, or a URL.
         map_location (str or torch.device, optional): Device of the tensors, by default the CPU.
 
     Returns:

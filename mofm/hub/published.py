@@ -27,7 +27,10 @@ from mmengine.registry import Registry
 
 from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
 from mofm.utils.checks import found_expected, show
+from mofm.utils.config_files import packaged_configs
 from mofm.utils.untrusted import unique
+
+from .zoo import find_model, suggest
 
 #: Files to download from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
@@ -68,22 +71,39 @@ def is_hub_id(source: str | Path) -> bool:
     return bool(_HUB_ID.fullmatch(source)) and not source.endswith(_FILE_SUFFIXES)
 
 
+def is_published(source: str | Path) -> bool:
+    """Return whether ``source`` looks like a published model and not like a config.
+
+    Args:
+        source (str or Path): See :func:`find_published`. Names of configs come before IDs of the
+            hub.
+    """
+    path = Path(source).expanduser()
+    return find_model(source) is not None or path.is_dir() or path.name == 'config.json' or (
+        not path.exists() and is_hub_id(source) and str(source) not in packaged_configs())
+
+
 def find_published(source: str | Path, revision: str | None = None) -> Path:
     """Find the folder of a published model; download it if it is neither local nor cached.
 
     Args:
-        source (str or Path): Local folder, or ID of a repository on the Hugging Face hub.
+        source (str or Path): Name in the zoo of the package, local folder or its ``config.json``,
+            or ID of a repository on the Hugging Face hub, looked for in this order.
         revision (str, optional): Branch, tag or commit of the repository.
 
     Raises:
         FileNotFoundError: If neither folder nor repository can be found.
     """
-    folder = Path(source).expanduser()
+    of_zoo, folder = find_model(source), Path(source).expanduser()
+    if of_zoo is not None:
+        return of_zoo
+    folder = folder.parent if folder.name == 'config.json' else folder
     if folder.is_dir():
         return folder
     if not is_hub_id(source):
-        raise FileNotFoundError(f'{source}: no such folder, expected one of tools/publish.py, or '
-                                'the ID user/model of a Hugging Face repository')
+        raise FileNotFoundError(f'{source}: no such model, expected one of the zoo, a folder of '
+                                'tools/publish.py, or the ID user/model of a Hugging Face '
+                                f'repository{suggest(source)}')
     from huggingface_hub import constants, snapshot_download  # heavy
     try:
         return Path(snapshot_download(str(source), revision=revision, allow_patterns=list(FILES)))

@@ -44,7 +44,7 @@ def whole_frame(image: np.ndarray) -> np.ndarray:
 
 def _mmpose():
     """Import MMPose without its warnings about operators that 2D models do not need."""
-    import mofm.hub  # noqa: F401  checkpoints load safely, also from a URL
+    import mofm.hub.checkpoint  # noqa: F401  checkpoints load safely, also from a URL
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
 _UNEXPECTED = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _UNREGISTERED = re.compile(r"'?(\S+) is not in the \S+::(\S+) registry")
 
@@ -28,11 +27,11 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
     frame, line = stack[-1]
     file = frame.f_code.co_filename
     built = [frame for frame, _ in stack if frame.f_code.co_name == 'build_from_cfg']
-    ours = _ROOT in Path(file).parents and '.venv' not in file
+    ours = frame.f_globals.get('__name__', '').partition('.')[0] in ('mofm', 'projects')
     if isinstance(error, (FileNotFoundError, TypeError, ValueError)) \
             and (ours or 'mmengine/runner/' in Path(file).as_posix()) \
             and linecache.getline(file, line).lstrip().startswith('raise '):
-        return str(error)  # written for the user
+        return _place_checkpoint(str(error), config)  # written for the user
     text = str(error)
     if frame.f_code.co_name == '_save_best_checkpoint' and isinstance(error, KeyError):
         return (f'default_hooks.checkpoint.save_best: found no metric {text}, expected one of '
@@ -60,6 +59,16 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
         return _message((place for place, part in _parts(config) if part.get('type') == name),
                         f'{name}: {text}')
     return None
+
+
+def _place_checkpoint(text: str, config: dict) -> str:
+    """Add the setting of a missing checkpoint to the message, and how to do without it."""
+    for place, part in _parts(config):
+        if part.get('checkpoint') and text.startswith(f'{part["checkpoint"]}: no such '):
+            scratch = f'; for training from scratch: --cfg-options {place}=None' \
+                if place.endswith('backbone.init_cfg') else ''
+            return f'{place}.checkpoint: {text}{scratch}'
+    return text
 
 
 def _parts(config: dict, place: str = '') -> Iterator[tuple[str, dict]]:

@@ -181,7 +181,7 @@ def test_hub_ids_are_told_from_paths(source, expected):
 def test_published_names_missing_sources(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match='configs/none.py: no such config'):
         init_model('configs/none.py')
-    with pytest.raises(FileNotFoundError, match='no such folder, expected one of tools/publish'):
+    with pytest.raises(FileNotFoundError, match='no such model, expected one of the zoo'):
         from_pretrained(tmp_path / 'none')
     (folder / 'config.json').unlink()
     with pytest.raises(FileNotFoundError, match='config.json: no such file'):

@@ -13,7 +13,8 @@ from mmengine.fileio import get_file_backend
 from mmengine.runner.checkpoint import save_checkpoint
 
 from mofm.engine import AtomicLocalBackend
-from mofm.hub import find_resumable, resumable
+from mofm.hub import resumable
+from mofm.hub.resumable import find_resumable
 from mofm.hub.torch_file import is_intact, read_torch_file
 
 
