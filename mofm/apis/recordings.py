@@ -158,6 +158,7 @@ class RecordingReader:
         problems (list[Problem]): Reasons of skipped recordings.
         notes (list[str]): What inputs were taken for.
         count (int): Recordings found, skipped ones included.
+        skip (Callable, optional): Whether a video need not be read, given its path.
     """
 
     def __init__(self, options: RecordingOptions | None = None, to_layout: str = 'coco17',
@@ -174,6 +175,7 @@ class RecordingReader:
         self.notes: list[str] = []
         self._noted: set[str] = set()
         self.count = 0
+        self.skip: Callable[[Path], bool] | None = None
 
     def note(self, where: str, text: str):
         """Note what an input was taken for, once for all with the same finding."""
@@ -491,6 +493,8 @@ class RecordingReader:
     def _videos(self, path, index):
         """Read videos by the pose network."""
         for name, file in find_videos(path).items():
+            if self.skip is not None and self.skip(file):
+                continue
             try:
                 ann, fps = self._extract(Video(file))
             except AnnotationError as error:

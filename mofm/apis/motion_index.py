@@ -1,0 +1,542 @@
+"""Search by example: an index of the windows of recordings, and the windows most like a query.
+
+Vectors are features of a backbone, reduced by a PCA and normalized; their cosine with the query is
+computed for every window, so nothing is missed and no graph has to be trained or trusted.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mofm.annotations import AnnotationError, Problem, file_error, person_ids, summarize
+from mofm.annotations.video_poses import frame_numbers
+from mofm.hub.checkpoint import fingerprint
+from mofm.structures import get_layout
+from mofm.utils.checks import found_expected, require
+from mofm.utils.locks import hold_output
+from mofm.utils.tables import write_csv
+
+from .index_files import IndexFiles, IndexHeader, Part, PartWriter, Projection
+from .inferencers import BaseInferencer, FeaturesResult
+from .inferencers.base import sort_options
+from .recordings import Inputs, Recording, RecordingOptions, RecordingReader
+from .windows import ClipWindows, WindowOptions, visible
+
+WIDTH = 128  # of the vectors: more gains nothing (docs/search.md)
+_SAMPLE = 1024  # windows of the first recordings, for the PCA
+_PART, _SECONDS = 4096, 60  # windows and time after which a part is written
+_CHUNK = 8192  # vectors that are compared at once, which fit into the cache
+_VISIBLE = .5  # share of frames in which the person of a window is visible
+_SLACK = 1.5  # longest query in windows that is one clip
+_KEPT = .9  # of the similarity of the best window, by which a hit goes on
+_POSE_STEP = 3  # every third pose is kept for pictures
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Moment of a recording that resembles the query.
+
+    Attributes:
+        recording (str): Name of the recording.
+        person (int): Track ID, or the row in the annotation.
+        first (int): First frame of the recording, counted from 0.
+        last (int): Last frame.
+        fps (float or None): Frames per second of the recording, if known.
+        similarity (float): Cosine of the most similar window, in [-1, 1].
+        place (tuple[int, int]): Part of the index and track in it.
+    """
+
+    recording: str
+    person: int
+    first: int
+    last: int
+    fps: float | None
+    similarity: float
+    place: tuple[int, int]
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """Start and end in seconds, None without a frame rate."""
+        return self.fps and (self.first / self.fps, (self.last + 1) / self.fps)
+
+    def row(self) -> dict:
+        """Return a row of a table; ``start`` and ``end`` are in seconds."""
+        start, end = (round(time, 3) for time in self.seconds) if self.fps else ('', '')
+        return dict(recording=self.recording, person=self.person, start=start, end=end,
+                    first=self.first, last=self.last, similarity=round(self.similarity, 4))
+
+
+class TrackWindows(ClipWindows):
+    """Windows in which the only person is visible in half of the frames or more.
+
+    Args:
+        ann (dict): A valid annotation of one person.
+        window (int, optional): See :class:`ClipWindows`.
+        stride (int, optional): See :class:`ClipWindows`.
+    """
+
+    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
+        super().__init__(ann, window, stride)
+        seen = np.append(0, visible(ann).any((0, 2)).cumsum())
+        span = np.diff(self.frames)[:, 0] + 1
+        keep = (seen[self.starts + self.size] - seen[self.starts] >= _VISIBLE * self.size) & (
+            span * _VISIBLE <= self.size)
+        self.starts, self.frames = self.starts[keep], self.frames[keep]
+
+
+def tracks(ann: dict) -> Iterator[tuple[int, dict]]:
+    """Yield ID and annotation of each person, from the first to the last visible frame."""
+    frames = frame_numbers(ann)
+    for person, keypoint, score, seen in zip(person_ids(ann), ann['keypoint'],
+                                             ann['keypoint_score'], visible(ann).any(2),
+                                             strict=True):
+        if seen.any():
+            there = np.flatnonzero(seen)
+            rows = slice(there[0], there[-1] + 1)
+            yield person, dict(
+                frame_dir=ann['frame_dir'], img_shape=ann['img_shape'], frame_inds=frames[rows],
+                keypoint=keypoint[None, rows], keypoint_score=score[None, rows],
+                total_frames=rows.stop - rows.start)
+
+
+def mirrored(clip: dict, layout: str) -> dict:
+    """Mirror a clip, with left and right joints swapped."""
+    order = get_layout(layout).flip_index
+    points = clip['keypoint'][:, :, order]
+    there = points.any(-1, keepdims=True)
+    flipped = np.where(there, points * (-1, 1) + (clip['img_shape'][1] - 1, 0), 0)
+    return dict(clip, keypoint=flipped.astype(points.dtype),
+                keypoint_score=clip['keypoint_score'][:, :, order])
+
+
+def digest(recording: Recording) -> str:
+    """Compute the SHA-256 of the poses of a recording, whatever its name."""
+    ann, out = recording.ann, hashlib.sha256()
+    for values in (ann['keypoint'], ann['keypoint_score'], frame_numbers(ann), person_ids(ann),
+                   ann['img_shape'], recording.fps or 0., recording.ratio):
+        array = np.ascontiguousarray(values)
+        out.update(f'{array.dtype} {array.shape}'.encode())
+        out.update(array.tobytes())
+    return out.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file."""
+    with path.open('rb') as file:
+        out = hashlib.sha256()
+        while block := file.read(2**20):
+            out.update(block)
+    return out.hexdigest()
+
+
+class _Encoder:
+    """Vectors of clips of one person each."""
+
+    def __init__(self, task: BaseInferencer, projection: Projection | None):
+        self.task, self.projection = task, projection
+
+    def features(self, clips: Sequence[dict], mirror: bool = False) -> np.ndarray:
+        """Compute the pooled features (N, D) of clips, or of their mirror images."""
+        if mirror:
+            clips = [mirrored(clip, self.task.layout.name) for clip in clips]
+        return np.stack([output['pooled'] for output in self.task.predict_clips(clips)])
+
+
+class MotionIndex:
+    """Index of the motion in recordings, on the disk.
+
+    The folder has a header, a projection and parts; each appears complete or not at all. Windows
+    are of one person each. Threads may search at once; one process at a time adds.
+
+    Args:
+        folder (str or Path): Folder of the index, made by the first :meth:`add`.
+        inferencer (MotionInferencer): Model that offers features.
+        window (int, optional): Frames of a window at the frame rate of the model; by default that
+            of the index, 48 for a new one.
+        stride (int, optional): Frames between two windows, by default half a window.
+        model_fps (float, optional): Frame rate to which recordings and queries are resampled, so
+            that windows have one length in seconds.
+
+    Attributes:
+        problems (list[Problem]): Reasons of recordings that the last :meth:`add` skipped.
+        skipped (int): Recordings that the last :meth:`add` found indexed.
+
+    Raises:
+        ValueError: If the model has no features; if the index is damaged, or of another model or
+            other options.
+    """
+
+    def __init__(self, folder: str | Path, inferencer, window: int | None = None,
+                 stride: int | None = None, model_fps: float | None = None):
+        task = inferencer.task(FeaturesResult.task)
+        self._files = IndexFiles(folder)
+        WindowOptions(window, stride)
+        RecordingOptions(model_fps=model_fps)
+        header = self._files.read_header()
+        if header is None:
+            window = window or 48
+            header = IndexHeader(fingerprint(task.model), task.layout.name, window,
+                                 stride or max(window // 2, 1), model_fps)
+        self.header = header
+        self._check(dict(model=fingerprint(task.model), layout=task.layout.name),
+                    'use the model that the index was made with, or index again')
+        self._check(dict(window=window, stride=stride, model_fps=model_fps),
+                    'leave the option out, or make another index')
+        self._encoder = _Encoder(task, self._files.read_projection())
+        self._parts: list[Part] = self._files.read_parts(self._encoder.projection)
+        self.problems: list[Problem] = []
+        self.skipped = 0
+
+    def _check(self, values: dict, hint: str):
+        for name, value in values.items():
+            known = getattr(self.header, name)
+            if value is not None and value != known:
+                raise ValueError(found_expected(self._files.header, name, known,
+                                                f'{value}; {hint}'))
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return sum(map(len, self._parts))
+
+    @property
+    def recordings(self) -> list[str]:
+        """Names of the recordings, in the order they were added."""
+        return [name for part in self._parts
+                for name in dict.fromkeys(zip(part.name, part.digest, strict=True))
+                for name in name[:1]]
+
+    # ---------------------------------------------------------------------------- indexing
+    def add(self, inputs: Inputs, progress: bool = True, **options) -> int:
+        """Add recordings, except those whose poses are in the index.
+
+        An interrupted call loses at most the last part, a minute of work; the next one resumes. A
+        video that is in the index, by its content, is not read again.
+
+        Args:
+            inputs: See :meth:`MotionInferencer.iter`.
+            progress (bool): Show windows per second. Defaults to True.
+            **options: Fields of :class:`RecordingOptions`, except ``model_fps``.
+
+        Returns:
+            int: Number of recordings added.
+
+        Raises:
+            TypeError: If an option is unknown.
+            ValueError: If no recording can be used.
+            LockedError: If another process adds.
+        """
+        reader = self._reader(options, progress)
+        with hold_output(self._files.folder):
+            self._files.start(self.header)
+            self._parts = self._files.read_parts(self._encoder.projection, self._parts)
+            known = {value for part in self._parts for value in (*part.digest, *part.source)}
+            adding = _Adding(self._encoder, self._files, self.header, reader, known)
+            added = adding.run(inputs, progress)
+            self._parts = self._files.read_parts(self._encoder.projection, self._parts)
+        self.problems, self.skipped = reader.problems, adding.skipped
+        if not added and not self.skipped:
+            raise AnnotationError(f'inputs: none of {reader.count} recordings can be used\n'
+                                  f'{summarize(reader.problems)}' if reader.problems else
+                                  'inputs: found no recording, expected at least one')
+        return added
+
+    def _reader(self, options: dict, progress: bool) -> RecordingReader:
+        if 'model_fps' in options:
+            raise TypeError('model_fps: found an option of add or search, expected one of the '
+                            'index')
+        recordings, = sort_options(dict(options, model_fps=self.header.model_fps),
+                                   RecordingOptions)
+        device = self._encoder.task.model.data_preprocessor.device
+        return RecordingReader(recordings, self.header.layout, str(device), progress)
+
+    # ----------------------------------------------------------------------------- searching
+    def search(self, query: Inputs, top: int = 20, frames: tuple[int, int] | None = None,
+               seconds: tuple[float, float] | None = None, person: int | None = None,
+               mirror: bool = True, **options) -> list[Hit]:
+        """Find the moments that are most like an example.
+
+        Args:
+            query: One recording, see :meth:`MotionInferencer.iter`. If longer than 1.5 windows
+                it is cut into windows, and a moment may be like any of them.
+            top (int): Number of hits. Defaults to 20.
+            frames (tuple[int, int], optional): First and last frame of the example in it.
+            seconds (tuple[float, float], optional): The same in seconds.
+            person (int, optional): Track ID of the person, by default the one with the most
+                visible joints.
+            mirror (bool): Whether the mirrored example counts, too. Defaults to True.
+            **options: Fields of :class:`RecordingOptions`, except ``model_fps``.
+
+        Returns:
+            list[Hit]: The most similar first. Windows of a person that overlap a hit are part of
+            it if they are nearly as similar, and no hits of their own.
+
+        Raises:
+            TypeError: If an option is unknown.
+            ValueError: If the index is empty or damaged, or the example cannot be used.
+        """
+        require(isinstance(top, int) and top > 0, self, 'top', top, 'an integer of at least 1')
+        if not len(self):
+            raise ValueError(found_expected(self._files.folder, 'windows', 0,
+                                            'an index with recordings; add some first'))
+        clips = self._example(query, frames, seconds, person, options)
+        features = [self._encoder.features(clips, flip) for flip in (False, True)[:1 + mirror]]
+        return self._nearest(self._encoder.projection.apply(np.concatenate(features)), top)
+
+    def _example(self, query, frames, seconds, person, options) -> list[dict]:
+        """Read the query and cut it into clips."""
+        reader = self._reader(options, False)
+        found = list(islice(reader.read(query), 2))
+        if len(found) != 1:
+            names = ' and '.join(repr(recording.name) for recording in found) or 'nothing'
+            raise ValueError(str(reader.problems[0]) if reader.problems and not found else
+                             f'query: found {names}, expected one recording')
+        recording, = found
+        name, fps = recording.name, recording.fps
+        if seconds is not None:
+            if fps is None:
+                raise file_error(name, 'seconds', 'no frame rate', 'fps, or frames')
+            frames = round(seconds[0] * fps), round(seconds[1] * fps) - 1
+        persons = dict(tracks(recording.ann))
+        if frames is not None:
+            persons = {key: part for key, ann in persons.items()
+                       if (part := _cut(ann, recording, frames)) is not None}
+        if person is not None:
+            persons = {key: ann for key, ann in persons.items() if key == person}
+        if not persons:
+            raise file_error(name, 'person', f'nobody in frames {frames}' if person is None else
+                             f'no person {person}', 'a visible person')
+        ann = max(persons.values(), key=lambda ann: visible(ann).sum())
+        window = self.header.window
+        whole = ann['total_frames'] <= _SLACK * window
+        windows = ClipWindows(ann, None if whole else window, max(window // 2, 1))
+        return [windows.get_data_info(i) for i in range(len(windows))]
+
+    def similarities(self, vectors: np.ndarray) -> np.ndarray:
+        """Compute the largest cosine of each window with one of the vectors.
+
+        Args:
+            vectors (np.ndarray): (Q, :data:`WIDTH`) of length 1.
+
+        Returns:
+            np.ndarray: (W,) float32 in the order of the parts.
+
+        Raises:
+            ValueError: If a part is damaged.
+        """
+        queries, out = torch.from_numpy(vectors).T.contiguous(), []
+        for part in self._parts:
+            for start in range(0, len(part), _CHUNK):
+                rows = torch.from_numpy(np.array(part.vectors[start:start + _CHUNK]))
+                out.append((rows.float() @ queries).amax(1))
+            if not torch.isfinite(out[-1]).all():
+                raise part.damaged('vectors', 'NaN or infinite values', 'finite ones')
+        return torch.cat(out).numpy()
+
+    def _nearest(self, vectors, top) -> list[Hit]:
+        """Merge the most similar windows to hits."""
+        scores = self.similarities(vectors)
+        ends = np.cumsum([len(part) for part in self._parts])
+        count = 0
+        while True:
+            count = min(max(4 * count, 50 * top), len(scores))
+            best = np.argpartition(-scores, count - 1)[:count]
+            best = best[np.argsort(-scores[best], kind='stable')]
+            hits: list[Hit] = []
+            for i in best:
+                number = int(np.searchsorted(ends, i, side='right'))
+                offset = ends[number] - len(self._parts[number])
+                hit = self._hit(number, int(i - offset), scores[offset:ends[number]], hits)
+                if hit is not None:
+                    hits.append(hit)
+                if len(hits) == top:
+                    return hits
+            if count == len(scores):
+                return hits
+
+    def _hit(self, number, row, scores, hits) -> Hit | None:
+        """Return the hit around a window, unless it overlaps an earlier one."""
+        part = self._parts[number]
+        track = int(part.track[row])
+        taken = [(hit.first, hit.last) for hit in hits if hit.place == (number, track)]
+
+        def free(i):
+            return all(part.last[i] < first or part.first[i] > last for first, last in taken)
+
+        if not free(row):
+            return None
+        ends = []
+        for step in (-1, 1):
+            i = row
+            while 0 <= i + step < len(part) and part.track[i + step] == track and free(
+                    i + step) and scores[i + step] >= _KEPT * scores[row] and (
+                    part.first[max(i, i + step)] <= part.last[min(i, i + step)]):
+                i += step
+            ends.append(i)
+        fps = float(part.fps[track])
+        return Hit(str(part.name[track]), int(part.person[track]), int(part.first[ends[0]]),
+                   int(part.last[ends[1]]), None if np.isnan(fps) else fps,
+                   float(np.clip(scores[row], -1, 1)), (number, track))
+
+    # ------------------------------------------------------------------------------ pictures
+    def poses(self, hit: Hit) -> dict:
+        """Return the poses of a hit as an annotation, every third frame, for pictures."""
+        number, track = hit.place
+        keypoint, frames = self._parts[number].poses(
+            track, get_layout(self.header.layout).num_joints)
+        rows = (frames >= hit.first) & (frames <= hit.last)
+        rows = rows if rows.any() else np.abs(frames - hit.first) == np.abs(
+            frames - hit.first).min()
+        points = keypoint[rows].astype(np.float32)
+        return dict(frame_dir=hit.recording, label=0, total_frames=len(points),
+                    frame_inds=frames[rows], keypoint=points[None],
+                    keypoint_score=points.any(-1)[None].astype(np.float32))
+
+    def draw(self, hits: Sequence[Hit]) -> dict[str, Any]:
+        """Draw hits.
+
+        Returns:
+            dict[str, Any]: A contact sheet by ``.png``, and an animation by ``.gif``.
+        """
+        from mofm.visualization import animate_contact_sheet, draw_contact_sheet  # heavy
+
+        clips = [dict(self.poses(hit), label=i) for i, hit in enumerate(hits)]
+        texts = [f'{hit.similarity:.2f}, person {hit.person}, ' + (
+            '{:.1f} to {:.1f} s'.format(*hit.seconds) if hit.fps else
+            f'frames {hit.first} to {hit.last}') for hit in hits]
+        layout = self.header.layout
+        return {'.png': draw_contact_sheet(clips, texts, layout),
+                '.gif': animate_contact_sheet(clips, texts, layout)}
+
+
+def write_hits(hits: Sequence[Hit], path: str | Path):
+    """Write hits to a CSV file, see :meth:`Hit.row`."""
+    columns = ('recording', 'person', 'start', 'end', 'first', 'last', 'similarity')
+    write_csv(path, columns, (list(hit.row().values()) for hit in hits))
+
+
+def _cut(ann: dict, recording: Recording, frames: tuple[int, int]) -> dict | None:
+    """Return the rows of a track in frames of the input, None if nobody is visible in them."""
+    inds = recording.to_input(ann['frame_inds'])
+    rows = np.flatnonzero((inds >= frames[0]) & (inds <= frames[1]))
+    if not len(rows) or not visible(ann)[0, rows].any():
+        return None
+    rows = slice(rows[0], rows[-1] + 1)
+    return dict(ann, keypoint=ann['keypoint'][:, rows], total_frames=rows.stop - rows.start,
+                keypoint_score=ann['keypoint_score'][:, rows], frame_inds=ann['frame_inds'][rows])
+
+
+class _Adding:
+    """One call of :meth:`MotionIndex.add`; batches span recordings, parts do not divide them."""
+
+    def __init__(self, encoder: _Encoder, files: IndexFiles, header: IndexHeader,
+                 reader: RecordingReader, known: set[str]):
+        self.encoder, self.files, self.header = encoder, files, header
+        self.reader, self.known = reader, known
+        self.skipped = 0
+        self.source = ''
+        reader.skip = self._seen
+
+    def _seen(self, path: Path) -> bool:
+        """Return whether a video has been indexed; if not its recording comes next."""
+        self.source = file_digest(path)
+        self.skipped += self.source in self.known
+        return self.source in self.known
+
+    def _recordings(self, inputs) -> Iterator[tuple]:
+        """Yield recording, its digest, that of its file, and the windows of its persons."""
+        for recording in self.reader.read(inputs):
+            key, source, self.source = digest(recording), self.source, ''
+            if key in self.known:
+                self.skipped += 1
+                continue
+            self.known.add(key)
+            persons = []
+            for person, ann in tracks(recording.ann):
+                windows = TrackWindows(ann, self.header.window, self.header.stride)
+                if len(windows):
+                    persons.append((person, ann, windows))
+            if persons:
+                yield recording, key, source, persons
+            else:
+                self.reader.report(file_error(
+                    recording.name, 'windows', 'no person in half of the frames of a window',
+                    'a visible person'), recording.name)
+
+    def _clips(self, inputs) -> Iterator[tuple]:
+        """Yield each window, and the recording with its last one."""
+        for item in self._recordings(inputs):
+            clips = [windows.get_data_info(i) for *_, windows in item[3]
+                     for i in range(len(windows))]
+            for i, clip in enumerate(clips):
+                yield clip, item if i == len(clips) - 1 else None
+
+    def run(self, inputs, progress: bool) -> int:
+        """Add the recordings; returns their number."""
+        self.writer, self.sample, self.rows = PartWriter(), [], []
+        self.began, added = time.monotonic(), 0
+        clips = self._clips(inputs)
+        with tqdm(desc='index', unit=' windows', disable=not progress) as bar:
+            while batch := list(islice(clips, self.encoder.task.batch_size)):
+                features = self.encoder.features([clip for clip, _ in batch])
+                bar.update(len(batch))
+                if self.encoder.projection is None:
+                    self._wait(features, batch)
+                else:
+                    self._store(features, [item for _, item in batch])
+                added += sum(item is not None for _, item in batch)
+        self._fit()
+        self._commit()
+        return added
+
+    def _wait(self, features, batch):
+        """Collect the windows that the PCA is fitted on, and their mirror images."""
+        flipped = self.encoder.features([clip for clip, _ in batch], mirror=True)
+        self.sample.append((features, flipped, [item for _, item in batch]))
+        if sum(len(rows) for rows, *_ in self.sample) >= _SAMPLE:
+            self._fit()
+
+    def _fit(self):
+        """Fit the projection, and store the windows that waited for it."""
+        if not self.sample:
+            return
+        rows = np.concatenate([rows for pair in self.sample for rows in pair[:2]])
+        self.encoder.projection = Projection.fit(rows, WIDTH)
+        self.files.write_projection(self.encoder.projection)
+        waiting, self.sample = self.sample, []
+        for features, _, items in waiting:
+            self._store(features, items)
+
+    def _store(self, features, items):
+        """Store the vectors of windows, and complete recordings in parts."""
+        vectors = self.encoder.projection.apply(features)
+        for vector, item in zip(vectors, items, strict=True):
+            self.rows.append(vector)
+            if item is None:
+                continue
+            recording, key, source, persons = item
+            rows = np.array(self.rows, np.float16)
+            self.rows = []
+            for person, ann, windows in persons:
+                own, rows = rows[:len(windows)], rows[len(windows):]
+                step = slice(None, None, _POSE_STEP)
+                self.writer.add(
+                    own, recording.to_input(windows.frames), recording.name, person,
+                    recording.fps, key, source,
+                    np.where(visible(ann)[0, step, :, None], ann['keypoint'][0, step], 0),
+                    recording.to_input(ann['frame_inds'][step]))
+            if len(self.writer) >= _PART or time.monotonic() - self.began > _SECONDS:
+                self._commit()
+
+    def _commit(self):
+        """Write a part."""
+        if len(self.writer):
+            self.files.write_part(self.writer)
+        self.writer, self.began = PartWriter(), time.monotonic()
