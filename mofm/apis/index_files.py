@@ -10,7 +10,7 @@ import numpy as np
 
 from mofm.structures import LAYOUTS
 from mofm.utils.checks import describe, found_expected, is_int, is_number
-from mofm.utils.files import atomic_write, remove_unfinished
+from mofm.utils.files import atomic_write
 from mofm.utils.names import is_name
 from mofm.utils.untrusted import map_array, parse_json, read_npz, unique
 
@@ -151,6 +151,8 @@ class Part:
 
     def __init__(self, path: Path, width: int):
         self.path = path
+        if not path.is_file():  # e.g. a pipe, which would be waited for
+            raise self.damaged('file', 'no regular file', 'a part of a motion index')
         try:
             arrays = read_npz(path)  # all of them, as this compares checksums
             self.vectors = map_array(path, 'vectors')
@@ -254,8 +256,9 @@ class IndexFiles:
     def start(self, header: IndexHeader):
         """Write the header if there is none, and remove what interrupted calls left."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.header, self._projection, *self.folder.glob('part_*.npz')):
-            remove_unfinished(path)
+        for path in self.folder.glob('*.????????.tmp'):
+            if path.is_file():
+                path.unlink()
         if not self.header.exists():
             with atomic_write(self.header) as file:
                 file.write(json.dumps(dict(format=_FORMAT, **asdict(header))).encode())
@@ -266,7 +269,7 @@ class IndexFiles:
         Raises:
             ValueError: If the file is damaged.
         """
-        if not self._projection.exists():
+        if not self._projection.is_file():
             return None
         try:
             arrays = read_npz(self._projection, ('mean', 'directions'))

@@ -287,8 +287,25 @@ class MotionIndex:
             raise ValueError(found_expected(self._files.folder, 'windows', 0,
                                             'an index with recordings; add some first'))
         clips = self._example(query, frames, seconds, person, options)
-        features = [self._encoder.features(clips, flip) for flip in (False, True)[:1 + mirror]]
-        return self._nearest(self._encoder.projection.apply(np.concatenate(features)), top)
+        vectors = [self.encode(clips, flip) for flip in (False, True)[:1 + mirror]]
+        return self.nearest(np.concatenate(vectors), top)
+
+    def encode(self, clips: Sequence[dict], mirror: bool = False) -> np.ndarray:
+        """Compute the vectors of clips.
+
+        Args:
+            clips (Sequence[dict]): N annotations of one person each, with the joints of the index.
+            mirror (bool): Whether to mirror them. Defaults to False.
+
+        Returns:
+            np.ndarray: (N, K) float32 of length 1.
+        """
+        return self._encoder.projection.apply(self._encoder.features(clips, mirror))
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """All vectors (W, K) float16, read into memory."""
+        return np.concatenate([part.vectors for part in self._parts])
 
     def _example(self, query, frames, seconds, person, options) -> list[dict]:
         """Read the query and cut it into clips."""
@@ -340,8 +357,16 @@ class MotionIndex:
                 raise part.damaged('vectors', 'NaN or infinite values', 'finite ones')
         return torch.cat(out).numpy()
 
-    def _nearest(self, vectors, top) -> list[Hit]:
-        """Merge the most similar windows to hits."""
+    def nearest(self, vectors: np.ndarray, top: int = 20) -> list[Hit]:
+        """Find the moments whose windows are most like one of several vectors.
+
+        Args:
+            vectors (np.ndarray): (Q, K) float32 of length 1, see :meth:`encode`.
+            top (int): Number of hits. Defaults to 20.
+
+        Returns:
+            list[Hit]: See :meth:`search`.
+        """
         scores = self.similarities(vectors)
         ends = np.cumsum([len(part) for part in self._parts])
         count = 0

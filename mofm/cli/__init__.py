@@ -22,6 +22,8 @@ COMMANDS = {
     'prepare': 'convert poses, motion capture or a data set to an annotation file',
     'inspect': 'report on annotations or poses: counts, units, problems, pictures',
     'extract': 'extract poses from videos',
+    'index': 'index the motion in recordings, to search it',
+    'search': 'find the moments of an index that are like an example',
     'train': 'train a config',
     'test': 'test a checkpoint: metrics and an HTML report',
     'models': 'list the models that travel with the package',

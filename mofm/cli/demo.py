@@ -22,6 +22,44 @@ from mofm.utils.tables import write_csv
 ERRORS = ImportError, OSError, TypeError, ValueError
 
 
+def add_recording_options(parser: argparse.ArgumentParser):
+    """Add the options of reading recordings; returns their group."""
+    windows = parser.add_argument_group('recordings')
+    windows.add_argument('--fps', type=float, help='frame rate of the input [that of a video]')
+    windows.add_argument('--layout', help='joints of the input [coco17, or those of a pose file]')
+    windows.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                         help='size of the image of inputs that lack it')
+    windows.add_argument('--coordinates', choices=('pixels', 'unit', 'signed'),
+                         help='pixels, or 0 to 1 or -1 to 1 of the image [as the numbers tell]')
+    windows.add_argument('--axes', choices=('MTVC', 'TMVC', 'CTVM'), help='of arrays with persons '
+                         'M, frames T, joints V and coordinates C [as the numbers tell]')
+    windows.add_argument('--source', default='auto', metavar='NAME',
+                         help='reader of poses as in prepare.py [recognized by the content]')
+    windows.add_argument('--source-options', nargs='+', action=DictAction, default={},
+                         metavar='KEY=VALUE', help='options of the reader, e.g. map=mixamo')
+    windows.add_argument('--split', help='split of annotation files')
+    return windows
+
+
+def add_network_options(parser: argparse.ArgumentParser):
+    """Add the options of the machine and the pose network."""
+    network = parser.add_argument_group('machine and pose network')
+    network.add_argument('--device', help='default: cuda, or cpu if there is none')
+    network.add_argument('--batch-size', type=int, default=32, help='windows [%(default)s]')
+    network.add_argument('--pose-model', help='2D model of MMPose for videos')
+    network.add_argument('--pose-checkpoint', help='its weights, path or URL')
+    network.add_argument('--whole-frame', action='store_true',
+                         help='one person fills the image; no person detector is needed')
+
+
+def recording_options(args: argparse.Namespace) -> dict:
+    """Return the options of recordings, with the pose network for videos."""
+    names = ('fps', 'layout', 'split', 'img_shape', 'coordinates', 'axes', 'source',
+             'source_options')
+    return dict({name: getattr(args, name) for name in names},
+                pose_extractor=pose_extractor(args))
+
+
 def parse_args(argv=None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -40,31 +78,12 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='also write the poses with the predictions, as tables')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',
                         help='draw the first N recordings [%(default)s]')
-    windows = parser.add_argument_group('recordings')
+    windows = add_recording_options(parser)
     windows.add_argument('--window', type=int,
                          help='frames per window [whole recording, or that of the config]')
     windows.add_argument('--stride', type=int, help='frames between the starts of two windows')
-    windows.add_argument('--fps', type=float, help='frame rate of the input [that of a video]')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
-    windows.add_argument('--layout', help='joints of the input [coco17, or those of a pose file]')
-    windows.add_argument('--img-shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
-                         help='size of the image of inputs that lack it')
-    windows.add_argument('--coordinates', choices=('pixels', 'unit', 'signed'),
-                         help='pixels, or 0 to 1 or -1 to 1 of the image [as the numbers tell]')
-    windows.add_argument('--axes', choices=('MTVC', 'TMVC', 'CTVM'), help='of arrays with persons '
-                         'M, frames T, joints V and coordinates C [as the numbers tell]')
-    windows.add_argument('--source', default='auto', metavar='NAME',
-                         help='reader of poses as in prepare.py [recognized by the content]')
-    windows.add_argument('--source-options', nargs='+', action=DictAction, default={},
-                         metavar='KEY=VALUE', help='options of the reader, e.g. map=mixamo')
-    windows.add_argument('--split', help='split of annotation files')
-    network = parser.add_argument_group('machine and pose network')
-    network.add_argument('--device', help='default: cuda, or cpu if there is none')
-    network.add_argument('--batch-size', type=int, default=32, help='windows [%(default)s]')
-    network.add_argument('--pose-model', help='2D model of MMPose for videos')
-    network.add_argument('--pose-checkpoint', help='its weights, path or URL')
-    network.add_argument('--whole-frame', action='store_true',
-                         help='one person fills the image; no person detector is needed')
+    add_network_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of a config file')
     add_plugin_option(parser)
@@ -131,11 +150,8 @@ def main(argv=None):
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
     results = task.iter(
-        args.input, window=args.window, stride=args.stride, fps=args.fps,
-        model_fps=args.model_fps, layout=args.layout, split=args.split, img_shape=args.img_shape,
-        coordinates=args.coordinates, axes=args.axes, source=args.source,
-        source_options=args.source_options, pose_extractor=pose_extractor(args),
-        **args.task_options)
+        args.input, window=args.window, stride=args.stride, model_fps=args.model_fps,
+        **recording_options(args), **args.task_options)
     for number, result in enumerate(results):
         stem = args.out / file_stem(result.name, used)
         for suffix in (*result.default_suffixes, *args.poses):

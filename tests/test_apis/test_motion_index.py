@@ -297,8 +297,9 @@ def test_hits_are_drawn_and_written(index, planted, tmp_path):
     poses = index.poses(hits[0])
     assert poses['keypoint'].shape == (1, 20, 17, 2)
     source = next(ann for ann in planted[0] if ann['frame_dir'] == hits[0].recording)
-    np.testing.assert_allclose(poses['keypoint'][0, 1], source['keypoint'][
-        0, poses['frame_inds'][1]], atol=1)
+    there = poses['keypoint_score'] > 0
+    np.testing.assert_allclose(poses['keypoint'][there], source['keypoint'][
+        :, poses['frame_inds']][there], atol=1)
     pictures = index.draw(hits)
     save_figure(pictures['.png'], tmp_path / 'hits.png')
     save_animation(pictures['.gif'], tmp_path / 'hits.gif')
@@ -307,3 +308,26 @@ def test_hits_are_drawn_and_written(index, planted, tmp_path):
     assert lines[0] == 'recording,person,start,end,first,last,similarity'
     assert len(lines) == 4
     assert lines[1].startswith(f'{hits[0].recording},0,,,{hits[0].first},')
+
+
+def test_index_and_search_from_the_shell(published, planted, tmp_path, capsys):
+    from mofm.cli import index, search
+
+    dump_annotations(dict(split={}, annotations=planted[0]), tmp_path / 'clips.pkl')
+    np.save(tmp_path / 'example.npy', planted[0][0]['keypoint'][0, :LENGTH])
+    words = [str(tmp_path / 'clips.pkl'), str(tmp_path / 'index'), '--fps', '30']
+    index.main([*words, '--model', str(published('action')), '--window', '60'])
+    assert '3 recordings added, 0 were in it; 21 windows' in capsys.readouterr().out
+    index.main(words)
+    assert '0 recordings added, 3 were in it; 21 windows' in capsys.readouterr().out
+    search.main([str(tmp_path / 'index'), str(tmp_path / 'example.npy'), '--top', '3', '--out',
+                 str(tmp_path / 'hits')])
+    out = capsys.readouterr().out
+    assert '1 1.000 a, person 0: 0.00 to 2.00 s, frames 0 to 59' in out
+    assert {path.name for path in (tmp_path / 'hits').iterdir()} == {
+        'hits.csv', 'hits.gif', 'hits.png'}
+    assert len((tmp_path / 'hits/hits.csv').read_text().splitlines()) == 4
+    with pytest.raises(FileNotFoundError, match='found no index, expected a folder of mofm index'):
+        search.main([str(tmp_path), str(tmp_path / 'example.npy')])
+    with pytest.raises(ValueError, match='--model: found nothing, expected a published model'):
+        index.main([words[0], str(tmp_path / 'other'), '--model', 'nothing'])
