@@ -1,4 +1,4 @@
-"""Install MoFM: ``pip install -e .``; extras: pose, export, mesh, sources, tests, all."""
+"""Install MoFM: ``pip install -e .``; extras: video, pose, export, mesh, sources, tests, all."""
 
 import re
 from pathlib import Path
@@ -45,6 +45,12 @@ LANGUAGE = [  # descriptions of classes; projects/tmor
 SOURCES = [  # readers of files that need a library
     'h5py>=3.11',  # .slp of SLEAP, .h5 of SLEAP and DeepLabCut; older ones need NumPy 1
     'c3d>=0.6,<0.7',  # .c3d of motion capture
+]
+VIDEO = [  # poses from video: docs/video.md
+    'mediapipe==0.10.21',  # the last whose wheel carries the networks; asks for numpy<2 and
+    # protobuf<5, which the core and the other extras allow, and for OpenCV as in the core
+    'jax<0.7.2',  # asked for by mediapipe; newer ones need NumPy 2, and pip would try each of them
+    'jaxlib<0.7.2',
 ]
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
@@ -116,7 +122,8 @@ setup(
     cmdclass=dict(build_py=BuildPy),
     entry_points=dict(console_scripts=['mofm = mofm.cli:main']),
     install_requires=CORE,
-    extras_require=dict(pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE, sources=SOURCES,
+    extras_require=dict(video=VIDEO, pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE,
+                        sources=SOURCES,
                         tests=TESTS + MESH + SOURCES,
-                        all=POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
+                        all=VIDEO + POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
 )

@@ -37,5 +37,7 @@ FUNCTIONS = _child('function', parent.FUNCTIONS, 'mofm.datasets')
 WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS,
                               'mofm.hub.partial_loading')
 
+#: Pose networks, see :class:`mofm.pose_estimation.PoseEstimator`.
+POSE_ESTIMATORS = Registry('pose estimator', scope='mofm', locations=['mofm.pose_estimation'])
 #: Readers of external formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])

@@ -117,7 +117,7 @@ class MotionInferencer:
                   and, if C is 3, score,
                 - or a path: annotations (``.pkl``, ``.arrow``, ``.npz``, ``.json``), poses of any
                   source of ``tools/data/prepare.py``, arrays (``.npy``, ``.npz``), a video (needs
-                  the extra ``pose``), or a folder or an archive of one of these.
+                  the extra ``video``), or a folder or an archive of one of these.
 
                 Joints with NaN or a score below 1e-4 are missing.
             task (str, optional): One of :attr:`tasks`, by default the first.
@@ -134,6 +134,6 @@ class MotionInferencer:
             TypeError: If an option is unknown.
             ValueError: If the model does not support the task, an option is out of range, or no
                 recording can be used.
-            ImportError: If a video is given and MMPose or MMDetection is not installed.
+            ImportError: If a video is given and no pose estimator is installed.
         """
         return self.task(task).iter(inputs, progress, **options)

@@ -28,8 +28,8 @@ from mofm.annotations.values import (
     without_nan,
 )
 from mofm.keypoints import resample
+from mofm.pose_estimation.estimator import PoseEstimator, build_estimator
 from mofm.pose_estimation.extract import extract_video
-from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
 from mofm.sources.pose_programs.yolo import is_result, save_results
@@ -112,8 +112,8 @@ class RecordingOptions:
             default 'MTVC' or 'TMVC' as the numbers tell.
         coordinates (str, optional): 'pixels', 'unit' (0 to 1 of the image) or 'signed' (-1 to 1)
             of annotations and arrays, by default as the numbers tell.
-        pose_extractor (PoseExtractor, optional): Pose network and person detector for videos, by
-            default those of MMPose and MMDetection.
+        pose_extractor (PoseEstimator or str, optional): Pose network for videos, or its name in
+            ``POSE_ESTIMATORS``. Defaults to 'auto', see :func:`choose_estimator`.
 
     Raises:
         ValueError: If a frame rate is not a positive number or the layout is unknown.
@@ -128,7 +128,7 @@ class RecordingOptions:
     source_options: Mapping[str, Any] = field(default_factory=dict)
     axes: str | None = None
     coordinates: str | None = None
-    pose_extractor: PoseExtractor | None = None
+    pose_extractor: PoseEstimator | str | None = None
 
     def __post_init__(self):
         for name in ('fps', 'model_fps'):
@@ -506,8 +506,9 @@ class RecordingReader:
 
     def _extract(self, video):
         """Extract the poses of a video; also returns its frame rate."""
-        if self.pose_extractor is None:
-            self.pose_extractor = _default_extractor(self.device)
+        if self.pose_extractor is None or isinstance(self.pose_extractor, str):
+            self.pose_extractor = build_estimator(self.pose_extractor or 'auto',
+                                                  device=self.device)
         with tempfile.TemporaryDirectory() as folder, tqdm(
                 desc=video.path.name, unit='frame', disable=not self.progress) as bar:
             poses = Path(folder) / 'poses.json'
@@ -564,12 +565,3 @@ def _has_names(path: Path) -> bool:
     """Return whether an ``.npz`` file also has texts, as those of a reader of arrays."""
     sample, = samples(path)
     return any(dtype.kind == 'U' for _, dtype in (sample.arrays or {}).values())
-
-
-def _default_extractor(device) -> PoseExtractor:
-    try:
-        return PoseExtractor(device=device, boxes=PersonDetector(device=device))
-    except ImportError as error:
-        raise ImportError(f'{error}. From Python: pass pose_extractor=PoseExtractor('
-                          'boxes=whole_frame) for one person who fills the image, or poses '
-                          'instead of the video') from None

@@ -15,6 +15,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mofm.hub.zoo import DEFAULT
+from mofm.pose_estimation.options import add_estimator_options, estimator_name
 from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.names import file_stem
 from mofm.utils.tables import write_csv
@@ -46,8 +47,10 @@ def add_network_options(parser: argparse.ArgumentParser):
     network = parser.add_argument_group('machine and pose network')
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
     network.add_argument('--batch-size', type=int, default=32, help='windows [%(default)s]')
+    add_estimator_options(network)
     network.add_argument('--pose-model', help='2D model of MMPose for videos')
-    network.add_argument('--pose-checkpoint', help='its weights, path or URL')
+    network.add_argument('--pose-checkpoint', help='weights of the pose network; a path, for '
+                         'mmpose also a URL')
     network.add_argument('--whole-frame', action='store_true',
                          help='one person fills the image; no person detector is needed')
 
@@ -57,7 +60,7 @@ def recording_options(args: argparse.Namespace) -> dict:
     names = ('fps', 'layout', 'split', 'img_shape', 'coordinates', 'axes', 'source',
              'source_options')
     return dict({name: getattr(args, name) for name in names},
-                pose_extractor=pose_extractor(args))
+                pose_extractor=pose_estimator(args))
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -90,16 +93,19 @@ def parse_args(argv=None) -> argparse.Namespace:
     return parser.parse_args(load_plugins(argv))
 
 
-def pose_extractor(args: argparse.Namespace):
+def pose_estimator(args: argparse.Namespace):
     """Build the pose network for videos, None for the default one."""
-    if not (args.whole_frame or args.pose_model or args.pose_checkpoint):
+    if args.estimator == 'auto' and not (args.whole_frame or args.pose_model
+                                         or args.pose_checkpoint or args.estimator_options):
         return None
-    from mofm.pose_estimation import pose_extractor as network
+    from mofm.pose_estimation import build_estimator, whole_frame
 
-    names = dict(model=args.pose_model, checkpoint=args.pose_checkpoint, device=args.device)
-    boxes = network.whole_frame if args.whole_frame else network.PersonDetector(
-        device=args.device)
-    return network.PoseExtractor(**{k: v for k, v in names.items() if v}, boxes=boxes)
+    boxes = whole_frame if args.whole_frame else None
+    name = estimator_name(args, bool(args.pose_model or args.pose_checkpoint), boxes is None)
+    options = dict(args.estimator_options)
+    if args.pose_model:
+        options['model'] = args.pose_model
+    return build_estimator(name, args.pose_checkpoint, args.device, boxes, **options)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -141,17 +147,21 @@ def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
     from mofm.apis import MotionInferencer  # heavy
+    from mofm.pose_estimation import build_estimator
 
+    videos, written, rows = videos_of(args.input), [], []
+    recordings = recording_options(args)
+    if videos and recordings['pose_extractor'] is None:  # before the model is loaded
+        recordings['pose_extractor'] = build_estimator(device=args.device)
     inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
                                   args.cfg_options)
     task = inferencer.task(args.task)
     args.out.mkdir(parents=True, exist_ok=True)
-    videos, written, rows = videos_of(args.input), [], []
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
     results = task.iter(
         args.input, window=args.window, stride=args.stride, model_fps=args.model_fps,
-        **recording_options(args), **args.task_options)
+        **recordings, **args.task_options)
     for number, result in enumerate(results):
         stem = args.out / file_stem(result.name, used)
         for suffix in (*result.default_suffixes, *args.poses):

@@ -1,4 +1,4 @@
-"""Extract poses from videos by MMPose and write one annotation file.
+"""Extract poses from videos and write one annotation file.
 
 mofm extract videos --out data/mine.pkl
 mofm extract walk.mp4 --out data/walk.pkl --whole-frame
@@ -18,21 +18,22 @@ from mofm.pose_estimation import (
     DETECTOR,
     MODEL,
     PersonDetector,
-    PoseExtractor,
     Video,
+    build_estimator,
     extract_video,
     extracted,
     find_videos,
     read_boxes,
     whole_frame,
 )
+from mofm.pose_estimation.options import add_estimator_options, estimator_name
 from mofm.registry import SOURCES
 from mofm.sources import Source3D
 from mofm.sources.plugins import add_plugin_option, load_plugins, readers
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import resolve
 
-ERRORS = ImportError, OSError, ValueError
+ERRORS = ImportError, OSError, TypeError, ValueError
 HINT = 'the same command resumes'
 
 
@@ -47,11 +48,14 @@ def shard(text):
 def add_network_options(parser):
     """Add the options of the pose network and of the boxes of persons."""
     network = parser.add_argument_group('network')
-    network.add_argument('--model', default=MODEL,
-                         help='name of a 2D model of MMPose or config file; default: %(default)s')
-    network.add_argument('--checkpoint', help='path or URL; default: the published one')
+    add_estimator_options(network)
+    network.add_argument('--model', help='name of a 2D model of MMPose or config file; default: '
+                         f'{MODEL}')
+    network.add_argument('--checkpoint', help='weights of the pose network; a path, for mmpose '
+                         'also a URL; default: the published or shipped ones')
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
-    network.add_argument('--batch-size', type=int, default=32, help='persons; default: 32')
+    network.add_argument('--batch-size', type=int, default=32,
+                         help='persons, for mmpose; default: 32')
     network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
                          help='process every N-th video from the I-th on (0 to N - 1)')
     boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
@@ -111,23 +115,30 @@ def boxes_file(boxes, name, several):
 
 def settings_of(args, name, video, several):
     """Return the settings that the poses of a video depend on, and its given boxes."""
-    given, boxes = None, f'mmdet {args.det_model}'
+    given, model, boxes = None, args.model or MODEL, f'mmdet {args.det_model}'
+    if args.estimator != 'mmpose':
+        model, boxes = args.estimator, args.estimator
     if args.whole_frame:
         boxes = 'whole frame'
     elif args.boxes:
         file = boxes_file(args.boxes, name, several)
         given = read_boxes(file)
         boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
-    return dict(video=name, bytes=video.size, model=args.model, checkpoint=args.checkpoint,
+    model = ' '.join([model, *(f'{key}={value}' for key, value in args.estimator_options.items())])
+    return dict(video=name, bytes=video.size, model=model, checkpoint=args.checkpoint,
                 boxes=boxes), given
 
 
-def make_extractor(args):
+def make_estimator(args):
     """Build the pose network and, unless boxes are given, the person detector."""
-    boxes = whole_frame
-    if not args.whole_frame and not args.boxes:
-        boxes = PersonDetector(args.det_model, args.det_checkpoint, args.device)
-    return PoseExtractor(args.model, args.checkpoint, args.device, boxes, args.batch_size)
+    options = dict(args.estimator_options)
+    boxes = whole_frame if args.whole_frame or args.boxes else None
+    if args.estimator == 'mmpose':
+        options |= dict(model=args.model or MODEL, batch_size=args.batch_size)
+        boxes = boxes or PersonDetector(args.det_model, args.det_checkpoint, args.device)
+    elif args.model:
+        options['model'] = args.model
+    return build_estimator(args.estimator, args.checkpoint, args.device, boxes, **options)
 
 
 @contextmanager
@@ -150,7 +161,7 @@ def extract_all(args, folder, strict):
     videos = find_videos(args.input)
     index, shards = args.shard
     mine = list(videos)[index::shards]
-    extractor, problems, notes, resumed = None, [], [], 0
+    estimator, problems, notes, resumed = None, [], [], 0
     columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         all_videos = progress.add_task('videos', total=len(mine))
@@ -163,9 +174,9 @@ def extract_all(args, folder, strict):
                 if meta:
                     resumed += 1
                 else:
-                    extractor = extractor or make_extractor(args)
+                    estimator = estimator or make_estimator(args)
                     with task(progress, name, video) as update:
-                        meta = extract_video(extractor, video, output, settings, given, update)
+                        meta = extract_video(estimator, video, output, settings, given, update)
                     if meta['num_frames'] < video.expected_frames:
                         notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
                                      f'{video.expected_frames} are in its header')
@@ -203,6 +214,8 @@ def main(argv=None):
     if args.reader:
         assemble(reader.from_options(args.input, **options), args.out, None)
         return
+    args.estimator = estimator_name(args, bool(args.model or args.checkpoint),
+                                    not (args.whole_frame or args.boxes))
     folder = args.out.with_name(f'{args.out.stem}_poses')
     missing = extract_all(args, folder, options['strict'])
     if missing and args.shard[1] > 1:

@@ -194,20 +194,25 @@ def _check_content(checkpoint: Any, where: str):
         resume, dict) and _are_dicts(resume.get('hooks', {})), 'the states of hooks')
 
 
+def cache_path(url: str) -> Path:
+    """Return where the file of a URL is, or will be, in the cache of torch."""
+    parts = urlsplit(urldefrag(url).url)
+    url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
+    name = re.sub(r'[^\w.-]', '_', parts.path.rpartition('/')[2], flags=re.ASCII)[-100:]
+    folder = hashlib.sha256(url.encode()).hexdigest()[:16]  # of equal names in different places
+    return Path(torch.hub.get_dir()) / 'checkpoints' / folder / (name.lstrip('.') or 'file')
+
+
 def _download(url: str) -> Path:
     """Download a file into the cache of torch, unless it is there, and return its path.
 
     Raises:
         ValueError: If it cannot be downloaded as a whole.
     """
-    url = urldefrag(url).url
-    parts = urlsplit(url)
-    url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
-    name = re.sub(r'[^\w.-]', '_', parts.path.rpartition('/')[2], flags=re.ASCII)[-100:]
-    folder = hashlib.sha256(url.encode()).hexdigest()[:16]  # of equal names in different places
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / folder / (name.lstrip('.') or 'file')
+    path = cache_path(url)
     if path.exists():
         return path
+    url = urldefrag(url).url
     path.parent.mkdir(parents=True, exist_ok=True)
     print_log(f'{url}: downloading to {path}', 'current')
     try:

@@ -1,8 +1,15 @@
 """2D pose estimation on videos and images."""
 
+from .estimator import PoseEstimator, build_estimator, choose_estimator, whole_frame
 from .extract import extract_video, extracted, read_boxes
-from .pose_extractor import DETECTOR, MODEL, PersonDetector, PoseExtractor, whole_frame
+from .mediapipe import MediaPipePoses
+from .movenet import MoveNet
+from .pose_extractor import DETECTOR, MODEL, PersonDetector, PoseExtractor
+from .rtmpose import RTMPose
+from .ultralytics import UltralyticsPoses
 from .video import Video, find_videos
 
-__all__ = ['DETECTOR', 'MODEL', 'PersonDetector', 'PoseExtractor', 'Video', 'extract_video',
-           'extracted', 'find_videos', 'read_boxes', 'whole_frame']
+__all__ = ['DETECTOR', 'MODEL', 'MediaPipePoses', 'MoveNet', 'PersonDetector', 'PoseEstimator',
+           'PoseExtractor', 'RTMPose', 'UltralyticsPoses', 'Video', 'build_estimator',
+           'choose_estimator', 'extract_video', 'extracted', 'find_videos', 'read_boxes',
+           'whole_frame']

@@ -17,7 +17,7 @@ from mofm.utils.files import atomic_write, named, remove_unfinished
 from mofm.utils.locks import hold_output
 from mofm.utils.untrusted import parse_json
 
-from .pose_extractor import PoseExtractor
+from .estimator import PoseEstimator
 from .video import Video
 
 
@@ -138,7 +138,7 @@ def _partial(output: Path) -> Path:
     return output.with_name(output.name + 'l.part')
 
 
-def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
+def extract_video(extractor: PoseEstimator, video: Video, output: str | Path,
                   settings: dict, boxes: Mapping[int, np.ndarray] | None = None,
                   progress: Callable[[int], None] = lambda frames: None) -> dict:
     """Extract the poses of a video to a file.
@@ -147,7 +147,7 @@ def extract_video(extractor: PoseExtractor, video: Video, output: str | Path,
     call resumes after the last complete line.
 
     Args:
-        extractor (PoseExtractor): The pose estimator.
+        extractor (PoseEstimator): The pose estimator.
         video (Video): The video.
         output (str or Path): ``NAME.json`` in the format of MMPose's demo, with frames from 0.
         settings (dict): Settings that determine the poses, stored in ``meta_info``. They must be

@@ -2,7 +2,9 @@
 import difflib
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from mmengine.fileio import load
 from mmengine.registry import DefaultScope
 
 from mofm.annotations import AnnotationError
+from mofm.registry import POSE_ESTIMATORS
+
+from .estimator import Boxes, PoseEstimator, whole_frame
 
 if TYPE_CHECKING:  # --help imports no PyTorch
     from torch import nn
@@ -24,22 +29,6 @@ DETECTOR = 'rtmdet-m'
 # Minimum score and maximum overlap of boxes in MMPose's demo.
 _MIN_SCORE = .3
 _MAX_OVERLAP = .3
-
-
-Boxes = Callable[[np.ndarray], np.ndarray]
-
-
-def whole_frame(image: np.ndarray) -> np.ndarray:
-    """Return the whole image as the box of one person.
-
-    Args:
-        image (np.ndarray): (H, W, 3).
-
-    Returns:
-        np.ndarray: (1, 5), x1, y1, x2, y2 and score 1.
-    """
-    height, width = image.shape[:2]
-    return np.array([[0, 0, width, height, 1]], np.float32)
 
 
 def _mmpose():
@@ -145,15 +134,35 @@ class PersonDetector:
         return boxes[self._nms(boxes, _MAX_OVERLAP)]
 
 
-class PoseExtractor:
-    """2D pose estimator for images and videos.
+def is_ready(detector: bool = True) -> bool:
+    """Return whether MMPose and the default weights are here, so that nothing is downloaded.
+
+    Args:
+        detector (bool): Also look for MMDetection and its weights. Defaults to True.
+    """
+    packages = dict(mmpose=MODEL, **(dict(mmdet=DETECTOR) if detector else {}))
+    if not all(map(find_spec, packages)):
+        return False
+    from mofm.hub.checkpoint import cache_path
+
+    try:
+        found = [_find_model(import_module(name), model) for name, model in packages.items()]
+    except (ImportError, OSError, ValueError):  # a broken installation
+        return False
+    return all(url and cache_path(url).exists() for _, url in found)
+
+
+@POSE_ESTIMATORS.register_module('mmpose')
+class PoseExtractor(PoseEstimator):
+    """2D pose estimator of MMPose for images and videos.
 
     Args:
         model (str): Name of a 2D model of MMPose, or a config file.
         checkpoint (str, optional): Path or URL; by default the published weights.
         device (str, optional): By default the first GPU, or the CPU without one.
-        boxes (Callable): Maps an image to the boxes (N, 4) or (N, 5) of its persons, e.g.
-            :func:`whole_frame` or a :class:`PersonDetector`. Bottom-up models ignore it.
+        boxes (Callable, optional): Maps an image to the boxes (N, 4) or (N, 5) of its persons,
+            e.g. :func:`whole_frame`; None for a :class:`PersonDetector`. Bottom-up models ignore
+            it.
         batch_size (int): Persons (bottom-up: frames) per batch.
 
     Raises:
@@ -164,7 +173,8 @@ class PoseExtractor:
     """
 
     def __init__(self, model: str = MODEL, checkpoint: str | None = None,
-                 device: str | None = None, boxes: Boxes = whole_frame, batch_size: int = 32):
+                 device: str | None = None, boxes: Boxes | None = whole_frame,
+                 batch_size: int = 32):
         import torch
         from mmengine.dataset import Compose
 
@@ -176,6 +186,8 @@ class PoseExtractor:
         with DefaultScope.overwrite_default_scope('mmpose'), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # about registry scopes
             config = Config.fromfile(config)
+            self.bottom_up = config.get('data_mode') == 'bottomup'
+            self.boxes = whole_frame if self.bottom_up else boxes or PersonDetector(device=device)
             try:
                 self.model = mmpose.apis.init_model(config, None, device)
             except KeyError as error:  # of a registry
@@ -185,9 +197,13 @@ class PoseExtractor:
             self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
         meta = _load_weights(self.model, checkpoint)
         self.meta = meta.get('dataset_meta') or self.model.dataset_meta
-        self.bottom_up = config.get('data_mode') == 'bottomup'
-        self.boxes = boxes
         self.batch_size = batch_size
+
+    def estimate(self, image: np.ndarray, boxes: np.ndarray | None = None
+                 ) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`PoseEstimator.estimate`."""
+        poses, = self.extract([image], None if boxes is None else [boxes])
+        return poses['keypoints'], poses['keypoint_scores']
 
     def extract(self, frames: Iterable[np.ndarray],
                 boxes: Iterable[np.ndarray] | None = None) -> Iterator[dict[str, np.ndarray]]:
@@ -205,9 +221,8 @@ class PoseExtractor:
         Raises:
             AnnotationError: If a prediction is NaN or infinite.
         """
-        find = whole_frame if self.bottom_up else self.boxes
         if boxes is None:
-            pairs = ((frame, find(frame)) for frame in frames)
+            pairs = ((frame, self.boxes(frame)) for frame in frames)
         else:
             pairs = zip(frames, boxes, strict=False)  # boxes may be infinite
         waiting, samples = [], []

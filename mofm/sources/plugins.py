@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mofm.annotations import AnnotationError
-from mofm.registry import SOURCES
+from mofm.registry import POSE_ESTIMATORS, SOURCES
 from mofm.utils.checks import describe
 
 #: Group of entry points: ``name = "package.module"`` or ``"package.module:Class"``.
@@ -70,7 +70,7 @@ def _load(entry: importlib.metadata.EntryPoint):
 
 
 def load_plugin(plugin: str) -> list[str]:
-    """Import a reader of the user, which runs its code.
+    """Import a reader or pose estimator of the user, which runs its code.
 
     Other processes find it, too: the folder of a file is added to the path of modules.
 
@@ -78,10 +78,10 @@ def load_plugin(plugin: str) -> list[str]:
         plugin (str): A Python file or the name of a module.
 
     Returns:
-        list[str]: Names of its readers.
+        list[str]: Names of its readers and pose estimators.
 
     Raises:
-        AnnotationError: If it cannot be imported or registers no reader.
+        AnnotationError: If it cannot be imported or registers none.
     """
     path = Path(plugin)
     if path.suffix == '.py' or path.exists():
@@ -97,10 +97,12 @@ def load_plugin(plugin: str) -> list[str]:
         line = f' in line {lines[-1].lineno}' if lines else ''
         raise AnnotationError(f'{plugin}: the reader cannot be imported: {describe(error)}{line}'
                               ) from error
-    found = [source for source, reader in SOURCES.module_dict.items()
-             if f'{reader.__module__}.'.startswith(f'{name}.')]
+    found = [known for registry in (SOURCES, POSE_ESTIMATORS)
+             for known, kind in registry.module_dict.items()
+             if f'{kind.__module__}.'.startswith(f'{name}.')]
     if not found:
-        raise AnnotationError(f'{plugin}: found no reader, expected {_EXPECTED}')
+        raise AnnotationError(f'{plugin}: found no reader, expected {_EXPECTED}, or of '
+                              'POSE_ESTIMATORS')
     return found
 
 
@@ -137,8 +139,8 @@ def _add_folder(folder: str):
 def add_plugin_option(parser: ArgumentParser, hidden: bool = False):
     """Add ``--plugin``, which :func:`load_plugins` takes from the command line."""
     parser.add_argument('--plugin', action='append', default=[], metavar='FILE_OR_MODULE',
-                        help=SUPPRESS if hidden else 'Python file or module with readers of your '
-                        'own; it is run')
+                        help=SUPPRESS if hidden else 'Python file or module with readers or '
+                        'pose estimators of your own; it is run')
 
 
 def load_plugins(argv: Sequence[str] | None = None) -> list[str]:

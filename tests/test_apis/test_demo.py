@@ -13,7 +13,7 @@ from PIL import Image
 from mofm.annotations import dump_annotations
 from mofm.apis import Gallery
 from mofm.cli import demo
-from mofm.registry import SOURCES
+from mofm.registry import POSE_ESTIMATORS, SOURCES
 from mofm.visualization.overlay import draw_poses, score_colors, write_video
 from tests.test_sources.native_files.pose_detectors import alphapose, people
 
@@ -132,8 +132,8 @@ class Extractor:
 
     meta = dict(dataset_name='coco')
 
-    def __init__(self, **settings):
-        assert settings['boxes'] is not None
+    def __init__(self, boxes, **settings):
+        assert boxes is not None
 
     def extract(self, frames, boxes=None):
         person = np.random.default_rng(0).uniform(10, 50, (17, 2)).astype(np.float32)
@@ -145,10 +145,10 @@ class Extractor:
 
 @pytest.mark.parametrize('kind', ['action', 'jigsaw'])
 def test_demo_draws_skeletons_on_the_video(run, monkeypatch, tmp_path, kind):
-    monkeypatch.setattr('mofm.pose_estimation.pose_extractor.PoseExtractor', Extractor)
+    monkeypatch.setitem(POSE_ESTIMATORS.module_dict, 'walker', Extractor)
     path = tmp_path / 'walk.mp4'
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
-    out, lines = run(kind, '--whole-frame', inputs=(path, ))
+    out, lines = run(kind, '--estimator', 'walker', '--whole-frame', inputs=(path, ))
     assert {f.suffix for f in out.iterdir()} >= {'.json', '.mp4'}
     capture = cv2.VideoCapture(str(next(out.glob('*.mp4'))))
     frames = []
@@ -202,7 +202,7 @@ def test_demo_reads_poses_of_a_source_and_keeps_track_ids(run, tmp_path):
 
 
 PLUGIN = '''
-from mofm.registry import SOURCES
+from mofm.registry import POSE_ESTIMATORS, SOURCES
 from mofm.sources import AlphaPose
 
 

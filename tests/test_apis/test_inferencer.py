@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -14,7 +15,6 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
-from mofm.apis import recordings
 from mofm.apis.inferencer import MotionInferencer
 from mofm.apis.recordings import RecordingOptions, RecordingReader
 from mofm.apis.windows import ClipWindows
@@ -465,13 +465,12 @@ def test_inferencer_names_bad_videos(inferencer, video, tmp_path):
 
 
 def test_inferencer_names_what_to_install_for_video(inferencer, video, monkeypatch):
-
-    def missing(*args, **kwargs):
-        raise ImportError('MMPose cannot be imported')
-
-    monkeypatch.setattr(recordings, 'PersonDetector', missing)
-    with pytest.raises(ImportError, match='MMPose cannot be imported.*whole_frame.*or poses'):
+    for library in ('mediapipe', 'mmpose'):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match='no pose estimator is installed.*or give poses'):
         inferencer('action')(video, **QUIET)
+    with pytest.raises(ValueError, match="pose estimator: found 'openpose'"):
+        inferencer('action')(video, pose_extractor='openpose', **QUIET)
 
 
 # ----------------------------------------------------------------------------- bad input

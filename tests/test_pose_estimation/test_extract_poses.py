@@ -485,9 +485,13 @@ def test_person_detector_keeps_strong_persons_once(mmpose, monkeypatch, tmp_path
 
 def test_extract_poses_names_what_to_install(sample, tmp_path, monkeypatch, capsys):
     command = sample / 'people_walking.mp4', '--out', tmp_path / 'a.pkl'
-    monkeypatch.setitem(sys.modules, 'mmpose', None)
+    for library in ('mediapipe', 'mmpose'):
+        monkeypatch.setitem(sys.modules, library, None)
     for options in (['--whole-frame'], []):
         last = run_tool(monkeypatch, capsys, *command, *options).splitlines()[-1]
+        assert last.startswith('error: no pose estimator is installed: pip install ')
+        last = run_tool(monkeypatch, capsys, *command, *options, '--estimator', 'mmpose')
+        last = last.splitlines()[-1]
         assert last.startswith('error: MMPose cannot be imported')
         assert last.endswith('pip install --no-deps -r requirements/pose.txt')
 
@@ -496,7 +500,7 @@ def test_extract_poses_names_alternatives_to_the_detector(
         mmpose, sample, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     last = run_tool(monkeypatch, capsys, sample / 'people_walking.mp4', '--out',
-                    tmp_path / 'a.pkl').splitlines()[-1]
+                    tmp_path / 'a.pkl', '--estimator', 'mmpose').splitlines()[-1]
     assert last.startswith('error: no person detector')
     assert last.endswith(
         'install mmdet and the full mmcv, or pass --boxes PATH or --whole-frame')
