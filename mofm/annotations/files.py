@@ -120,7 +120,7 @@ def open_arrow(path: str | os.PathLike) -> ArrowFile:
 def _existing(path):
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise AnnotationError(f'{path}: no such file; create it with tools/data/prepare.py or '
+        raise AnnotationError(f'{path}: no such file; create it with mofm prepare or '
                               'correct ann_file')
     return path
 

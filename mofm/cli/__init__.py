@@ -1,6 +1,6 @@
 """The ``mofm`` command.
 
-A command NAME is a line of :data:`COMMANDS` and a module ``mofm.cli.NAME``, imported when it is
+A command is a line of :data:`COMMANDS` and a module of this package, imported when it is
 run, with a function ``main(argv=None)`` and, if needed,
 
 - ``ERRORS``: exceptions of which only the message is shown,
@@ -26,6 +26,7 @@ COMMANDS = {
     'search': 'find the moments of an index that are like an example',
     'train': 'train a config',
     'test': 'test a checkpoint: metrics and an HTML report',
+    'config': 'print a whole config, to copy and change it',
     'models': 'list the models that travel with the package',
     'publish': 'publish a checkpoint as a folder of weights and model card',
     'export': 'export a model to ONNX',

@@ -179,7 +179,7 @@ def test_train_and_test_name_missing_files(config, tmp_path, fails):
         'none.pth: no such checkpoint')
     assert fails('train.py', 'none.py') == (
         f'none.py: no such config; {ROOT}/configs contains all of them')
-    assert 'none.pkl: no such file; create it with tools/data/prepare.py' in fails(
+    assert 'none.pkl: no such file; create it with mofm prepare' in fails(
         'train.py', ROOT / 'configs/dt1_penn_tiny.py', OPTIONS, 'model.backbone.init_cfg=None',
         'train_dataloader.dataset.ann_file=none.pkl')
     pretrained = tmp_path / 'dt1.py'
