@@ -115,7 +115,7 @@ setup(
     packages=[*find_packages(include=['mofm', 'mofm.*']), 'projects',
               *(f'projects.{name}' for name in find_packages('projects'))],
     package_data={'mofm': ['py.typed'],
-                  'mofm.hub.zoo': ['index.json', '*/*'],
+                  'mofm.hub.zoo': ['index.json', '[a-z]*/*'],
                   'mofm.sources': ['joint_maps/*.json', 'data_sets/validation_lists/*.txt'],
                   'mofm.visualization': ['report.html'],
                   'projects.tmor': ['descriptions/*.json']},
