@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from mofm.evaluation.functional.frozen_features import (
+    GRID,
     ClipFeatures,
     draw_labels,
     evaluate_frozen,
@@ -44,8 +45,21 @@ def test_linear_and_nearest_equal_scikit_learn(dims, mirror):
         assert accuracy == (p.argmax(1) == queries.labels).mean()
         np.testing.assert_allclose(
             likelihood, np.log(p[np.arange(40), queries.labels]).mean(), atol=1e-3)
-    nearest = make_pipeline(StandardScaler(), Normalizer(), KNeighborsClassifier(1)).fit(x, y)
-    assert evaluate_nearest(known, queries, mirror) == nearest.score(queries.clips, queries.labels)
+    for scaler in (StandardScaler(), None):
+        nearest = make_pipeline(scaler, Normalizer(), KNeighborsClassifier(1)).fit(x, y)
+        found = evaluate_nearest(known, queries, mirror, scaler is not None)
+        assert found == nearest.score(queries.clips, queries.labels)
+
+
+def test_linear_stops_where_a_larger_c_lowers_the_likelihood():
+    rng = np.random.default_rng(0)
+    known = clips(1)._replace(labels=rng.integers(0, 3, 60))
+    queries = clips(2, 40)._replace(labels=rng.integers(0, 3, 40))
+    found = evaluate_linear(known, queries, [(c, False, False) for c in GRID])
+    likelihoods = [likelihood for _, likelihood in found.values()]
+    assert 3 < len(found) < len(GRID)
+    assert (np.diff(likelihoods)[-3:] < 0).all()
+    assert max(likelihoods) == likelihoods[-4]
 
 
 def test_draw_has_the_share_of_each_class_and_at_least_one_clip():

@@ -86,6 +86,16 @@ def test_one_shot_head_embeds_on_the_sphere_and_learns():
     assert model.fc.weight.grad.abs().sum() > 0
 
 
+def test_one_shot_head_standardizes_features_by_those_of_the_training():
+    model = head(out_channels=None, probe_norm=True, dropout=0.).train()
+    x = features(64)
+    for _ in range(200):  # running statistics
+        model(x)
+    z = (x.pooled - x.pooled.mean(0)) / x.pooled.std(0)
+    torch.testing.assert_close(model.eval()(x), z / z.norm(dim=1, keepdim=True), atol=1e-3, rtol=0)
+    assert not list(model.parameters())
+
+
 def test_one_shot_head_without_projection_normalizes_features():
     model, x = head(out_channels=None), features(3)
     assert not list(model.parameters())

@@ -16,6 +16,7 @@ from tqdm import tqdm
 #: C of the logistic regression, in ascending order.
 GRID = tuple(10 ** (i / 2) for i in range(-8, 3))
 _MAX_ITERS = 300
+_PATIENCE = 3  # larger C are not tried after so many lower likelihoods
 
 
 class ClipFeatures(NamedTuple):
@@ -77,18 +78,18 @@ def extract_features(loader: dict, preprocessor: Callable, backbone: Callable, a
 
 
 class _Space:
-    """Standardized features of a gallery, in coordinates of its span if these are fewer.
+    """Features of a gallery, standardized or not, in coordinates of its span if these are fewer.
 
     A linear classifier with an L2 penalty is the same in both, and so are cosines to the gallery
     but for the part of a clip that is outside of the span, which does not change their order.
     """
 
-    def __init__(self, gallery: np.ndarray):
+    def __init__(self, gallery: np.ndarray, standardize: bool = True):
         from sklearn.preprocessing import StandardScaler  # heavy
 
-        self.scaler = StandardScaler().fit(gallery)
+        self.scaler = StandardScaler(with_mean=standardize, with_std=standardize).fit(gallery)
         self.gallery, self.basis = self.scaler.transform(gallery), None
-        if 2 * len(gallery) < gallery.shape[1]:
+        if len(gallery) < gallery.shape[1]:
             self.basis, upper = np.linalg.qr(self.gallery.T)
             self.gallery = upper.T
 
@@ -133,28 +134,41 @@ def evaluate_linear(known: ClipFeatures, queries: ClipFeatures, options: Sequenc
             probabilities of a clip and its mirror image are averaged).
 
     Returns:
-        dict: Top-1 accuracy and log-likelihood per clip by option.
+        dict: Top-1 accuracy and log-likelihood per clip by option, without those of a larger C
+        than the last of three in a row that lower the likelihood.
     """
     out, rows = {}, np.arange(len(queries.labels))
     classes = np.unique(known.labels)
     index = np.searchsorted(classes, queries.labels)
     for mirror in sorted({option[1] for option in options}):
         grid = sorted({option[0] for option in options if option[1] == mirror})
+        likelihoods = [-np.inf]
         for c, clips, mirrored in linear_probabilities(known, queries, mirror, grid):
             for average in (False, True):
                 if (c, mirror, average) in options:
                     p = (clips + mirrored) / 2 if average else clips
                     likelihood = np.log(p[rows, index] + 1e-12).mean()
                     out[c, mirror, average] = (p.argmax(1) == index).mean(), likelihood
+            likelihoods.append(likelihood)
+            if (np.diff(likelihoods[-_PATIENCE - 1:]) < 0).sum() == _PATIENCE:
+                break
     return out
 
 
-def evaluate_nearest(known: ClipFeatures, queries: ClipFeatures, mirror: bool) -> float:
-    """Compute the accuracy of the nearest neighbor by the cosine of standardized features."""
+def evaluate_nearest(known: ClipFeatures, queries: ClipFeatures, mirror: bool,
+                     standardize: bool = True) -> float:
+    """Compute the accuracy of the nearest neighbor by cosine.
+
+    Args:
+        known (ClipFeatures): Training clips.
+        queries (ClipFeatures): Clips to classify.
+        mirror (bool): Whether mirrored training clips are added.
+        standardize (bool): Standardize the features, or use them as they are.
+    """
     from sklearn.preprocessing import normalize  # heavy
 
     gallery, labels = known.gallery(mirror)
-    space = _Space(gallery)
+    space = _Space(gallery, standardize)
     nearest = (normalize(space(queries.clips)) @ normalize(space.gallery).T).argmax(1)
     return float((labels[nearest] == queries.labels).mean())
 
@@ -208,17 +222,19 @@ def evaluate_frozen(fit: ClipFeatures, val: ClipFeatures, train: ClipFeatures | 
     if test is not None:
         out['linear']['accuracy'] = evaluate_linear(train, test, [best])[best][0]
 
-    nearest = {mirror: evaluate_nearest(fit, val, mirror) for mirror in (False, True)}
-    mirror = max(nearest, key=nearest.get)
-    out['knn'] = dict(mirrored_training=mirror, val=nearest[mirror], accuracy=nearest[mirror])
+    nearest = {option: evaluate_nearest(fit, val, *option)
+               for option in product((False, True), (True, False))}
+    best = _best(nearest)
+    out['knn'] = dict(zip(('mirrored_training', 'standardized'), best, strict=True),
+                      val=nearest[best], accuracy=nearest[best])
     if test is not None:
-        out['knn']['accuracy'] = evaluate_nearest(train, test, mirror)
+        out['knn']['accuracy'] = evaluate_nearest(train, test, *best)
 
     for share in shares:
         scored = [evaluate_linear(fit.take(draw_labels(fit.labels, share, seed)), val, OPTIONS)
                   for seed in range(draws)]
         best = _best({option: np.mean([one[option] for one in scored], 0).tolist()
-                      for option in OPTIONS})
+                      for option in OPTIONS if all(option in one for one in scored)})
         chosen = [one[best][0] for one in scored]
         source = fit if test is None else train
         drawn = [draw_labels(source.labels, share, seed) for seed in range(draws)]

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
 
+from ..layers.probe_norm import ProbeBatchNorm
+
 
 @MODELS.register_module()
 class OneShotHead(BaseModule):
@@ -19,14 +21,18 @@ class OneShotHead(BaseModule):
             not trained for the task. Defaults to 2048.
         dropout (float): Defaults to 0.4.
         loss (dict, optional): Loss of (embedding, labels). Defaults to :class:`SupConLoss`.
+        probe_norm (bool): Batch norm without affine parameters before the linear layer, see
+            :class:`ActionClsHead`. Defaults to False.
     """
 
     def __init__(self,
                  in_channels: int = 768,
                  out_channels: int | None = 2048,
                  dropout: float = 0.4,
-                 loss: dict | None = None):
+                 loss: dict | None = None,
+                 probe_norm: bool = False):
         super().__init__()
+        self.norm = ProbeBatchNorm(in_channels, affine=False) if probe_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Identity() if out_channels is None else nn.Linear(in_channels, out_channels)
         self.criterion = MODELS.build(loss or dict(type='SupConLoss'))
@@ -39,7 +45,7 @@ class OneShotHead(BaseModule):
 
     def forward(self, features: MotionFeatures) -> Tensor:
         """Compute embeddings (B, E) of length 1."""
-        return F.normalize(self.fc(self.dropout(features.pooled)), dim=1)
+        return F.normalize(self.fc(self.dropout(self.norm(features.pooled))), dim=1)
 
     def loss(self, features: MotionFeatures, labels: Tensor) -> dict:
         """Compute ``loss_supcon`` for labels (B,)."""
