@@ -1,5 +1,5 @@
-# dt2_penn_tiny.py on the keypoint-aligned features of pretrain_v2_tiny.py, standardized and without
-# a projection; tests average a clip and its mirror image.
+# dt2_penn_tiny.py on the standardized keypoint-aligned features of pretrain_v2_tiny.py, without a
+# projection; tests average a clip and its mirror image.
 _base_ = 'dt2_penn_tiny.py'
 grid = dict(segments=2)
 model = dict(
