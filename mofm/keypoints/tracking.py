@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
-                    .087, .087, .089, .089])
+#: Tolerance of each COCO-17 joint in the similarity of COCO, in sizes of the person.
+SIGMAS = np.array([.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107,
+                   .087, .087, .089, .089])
 # Pairs below are different persons.
 _MIN_OKS = .2
 # Minimum ratio of the sides of a person, as collinear poses would have no area and never match.
@@ -50,7 +51,7 @@ def oks(keypoint: np.ndarray, score: np.ndarray, other: np.ndarray,
     weight = np.minimum(score[:, None], other_score)  # (N, K, 17)
     area = (_area(keypoint, score > 0)[:, None] + _area(other, other_score > 0)) / 2  # (N, K)
     distance = ((keypoint[:, None] - other)**2).sum(-1)
-    spread = (2 * _SIGMAS)**2 * area[..., None] + np.spacing(1)
+    spread = (2 * SIGMAS)**2 * area[..., None] + np.spacing(1)
     similarity = (weight * np.exp(-distance / (2 * spread))).sum(-1)
     return similarity / np.maximum(weight.sum(-1), np.spacing(1))
 

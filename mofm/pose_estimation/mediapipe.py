@@ -2,7 +2,7 @@
 
 import io
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -21,6 +21,8 @@ _MODELS = {
 }
 # Poses that are more similar are one person seen in two tiles.
 _SAME = .3
+# Smallest score of a person, and of one in a given box, where somebody is.
+_CONFIDENCE, _BOX_CONFIDENCE = .5, .1
 # Side of the square around a box in longer sides of the box, as for MMPose's networks.
 _PADDING = 1.25
 
@@ -94,12 +96,16 @@ class MediaPipePoses(PoseEstimator):
         else:
             content = _bundle()
         self._image = lambda pixels: Image(image_format=ImageFormat.SRGB, data=pixels)
-        self.tiles = tiles
+        self.tiles, self._found = tiles, False
         try:
             with _silence():
-                self._task = PoseLandmarker.create_from_options(PoseLandmarkerOptions(
-                    BaseOptions(model_asset_buffer=content), num_poses=max_persons))
-                self._task.detect(self._image(np.zeros((32, 32, 3), np.uint8)))
+                self._image_task, self._box_task = (
+                    PoseLandmarker.create_from_options(PoseLandmarkerOptions(
+                        BaseOptions(model_asset_buffer=content), num_poses=max_persons,
+                        min_pose_detection_confidence=confidence))
+                    for confidence in (_CONFIDENCE, _BOX_CONFIDENCE))
+                for task in (self._image_task, self._box_task):
+                    task.detect(self._image(np.zeros((32, 32, 3), np.uint8)))
         except (RuntimeError, ValueError) as error:
             raise ValueError(f'{checkpoint}: found {str(error).splitlines()[0][:200]}, expected '
                              'a .task file of MediaPipe') from None
@@ -111,7 +117,7 @@ class MediaPipePoses(PoseEstimator):
         if boxes is not None:
             return _join([self._in_box(image, box) for box in boxes])
         areas = _tiles(height, width) if self.tiles else [(0, 0, width, height)]
-        keypoint, score = _join([self._in_area(image, area) for area in areas])
+        keypoint, score = _join([self._in_area(self._image_task, image, area) for area in areas])
         order = np.argsort(-score.mean(1), kind='stable')
         keypoint, score = keypoint[order], score[order]
         same, keep = oks(keypoint, score, keypoint, score) > _SAME, []
@@ -120,11 +126,13 @@ class MediaPipePoses(PoseEstimator):
                 keep.append(i)
         return keypoint[keep], score[keep]
 
-    def _in_area(self, image, area):
+    def _in_area(self, task, image, area):
         """Return the poses in a part of the image."""
         x1, y1, x2, y2 = area
         part = np.ascontiguousarray(image[y1:y2, x1:x2, ::-1])
-        poses = self._task.detect(self._image(part)).pose_landmarks
+        with nullcontext() if self._found else _silence():  # it also reports at the first pose
+            poses = task.detect(self._image(part)).pose_landmarks
+        self._found |= bool(poses)
         found = np.array([[(p.x, p.y, min(p.visibility, p.presence)) for p in pose]
                           for pose in poses]).reshape(-1, 33, 3)
         pixels = found[..., :2] * (x2 - x1, y2 - y1) + (x1, y1)
@@ -138,7 +146,7 @@ class MediaPipePoses(PoseEstimator):
         high = np.minimum(np.ceil(center + half), (width, height)).astype(int)
         if (high <= low).any():
             return _join([])
-        keypoint, score = self._in_area(image, (*low, *high))
+        keypoint, score = self._in_area(self._box_task, image, (*low, *high))
         inside = ((keypoint >= box[:2]) & (keypoint <= box[2:])).all(-1).sum(-1)
         best = inside.argsort()[-1:]
         return keypoint[best], score[best]
