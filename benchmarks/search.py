@@ -184,7 +184,7 @@ def main():
     one.add_argument('--data', type=Path, default=ROOT / 'data')
     one.add_argument('--sets', nargs='+', help='some of the data sets')
     one.add_argument('--split', default='test', help='[%(default)s]')
-    one.add_argument('--windows', type=int, nargs='+', default=[32], help='[32]')
+    one.add_argument('--windows', type=int, nargs='+', default=[48], help='[48]')
     one.add_argument('--views', default='v0', help='end of the names of recordings; an empty text '
                      'for all views [%(default)s]')
     one.add_argument('--device')

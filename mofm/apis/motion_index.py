@@ -375,25 +375,27 @@ class MotionIndex:
             best = np.argpartition(-scores, count - 1)[:count]
             best = best[np.argsort(-scores[best], kind='stable')]
             hits: list[Hit] = []
+            taken: dict[tuple[int, int], list[Hit]] = {}
             for i in best:
                 number = int(np.searchsorted(ends, i, side='right'))
                 offset = ends[number] - len(self._parts[number])
-                hit = self._hit(number, int(i - offset), scores[offset:ends[number]], hits)
+                hit = self._hit(number, int(i - offset), scores[offset:ends[number]], taken)
                 if hit is not None:
                     hits.append(hit)
+                    taken.setdefault(hit.place, []).append(hit)
                 if len(hits) == top:
                     return hits
             if count == len(scores):
                 return hits
 
-    def _hit(self, number, row, scores, hits) -> Hit | None:
+    def _hit(self, number, row, scores, taken) -> Hit | None:
         """Return the hit around a window, unless it overlaps an earlier one."""
         part = self._parts[number]
         track = int(part.track[row])
-        taken = [(hit.first, hit.last) for hit in hits if hit.place == (number, track)]
+        hits = taken.get((number, track), ())
 
         def free(i):
-            return all(part.last[i] < first or part.first[i] > last for first, last in taken)
+            return all(part.last[i] < hit.first or part.first[i] > hit.last for hit in hits)
 
         if not free(row):
             return None
