@@ -120,10 +120,10 @@ class MediaPipePoses(PoseEstimator):
         keypoint, score = _join([self._in_area(self._image_task, image, area) for area in areas])
         order = np.argsort(-score.mean(1), kind='stable')
         keypoint, score = keypoint[order], score[order]
-        same, keep = oks(keypoint, score, keypoint, score) > _SAME, []
+        same = oks(keypoint, score, keypoint, score) > _SAME
+        keep = np.zeros(len(keypoint), bool)
         for i in range(len(keypoint)):
-            if not same[i, keep].any():
-                keep.append(i)
+            keep[i] = not same[i][keep].any()
         return keypoint[keep], score[keep]
 
     def _in_area(self, task, image, area):
