@@ -7,4 +7,5 @@ model = dict(
         align=dict(blocks=(2, 4), parts=4),
         init_cfg=dict(
             checkpoint='work_dirs/mofm/pretrain_v2_auxiliary_classes_tiny/epoch_75.pth')),
-    cls_head=dict(in_channels=17 * 4 * 2 * 128))  # joints, parts, blocks, width
+    # joints, parts, blocks, width
+    cls_head=dict(in_channels=17 * 4 * 2 * 128, hidden_channels=256))

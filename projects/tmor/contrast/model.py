@@ -34,13 +34,15 @@ class ProjectionHead(Sequential):
     Args:
         in_channels (int): C. Defaults to 256.
         out_channels (int): D, the same for all modalities. Defaults to 128.
+        hidden_channels (int, optional): Width of the first layer. Defaults to C.
         init_cfg (dict, optional): Weights to start from.
     """
 
     def __init__(self, in_channels: int = 256, out_channels: int = 128,
-                 init_cfg: dict | None = None):
-        super().__init__(nn.Linear(in_channels, in_channels), nn.ReLU(),
-                         nn.Linear(in_channels, out_channels), init_cfg=init_cfg)
+                 hidden_channels: int | None = None, init_cfg: dict | None = None):
+        hidden_channels = hidden_channels or in_channels
+        super().__init__(nn.Linear(in_channels, hidden_channels), nn.ReLU(),
+                         nn.Linear(hidden_channels, out_channels), init_cfg=init_cfg)
         self.in_channels = in_channels
         self.out_channels = out_channels
 

@@ -40,6 +40,8 @@ class ZeroShotHead(BaseModule):
             ``frame_dir``.
         in_channels (int): Width of the motion features. Defaults to 256.
         out_channels (int): Width of the common space. Defaults to 128.
+        hidden_channels (int, optional): Width of the first layer of the projections, see
+            :class:`ProjectionHead`.
         init_cfg (dict, optional): Weights to start from.
 
     Attributes:
@@ -57,6 +59,7 @@ class ZeroShotHead(BaseModule):
                  visual_table: str | None = None,
                  in_channels: int = 256,
                  out_channels: int = 128,
+                 hidden_channels: int | None = None,
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
         table = FeatureTable.load(class_table)
@@ -72,7 +75,8 @@ class ZeroShotHead(BaseModule):
 
         def projection(channels):
             return MODELS.build(dict(type='ProjectionHead', in_channels=channels,
-                                     out_channels=out_channels))
+                                     out_channels=out_channels,
+                                     hidden_channels=hidden_channels))
 
         self.motion = projection(in_channels)
         self.text = projection(texts.shape[1])
