@@ -120,6 +120,15 @@ def test_zero_shot_head_loads_weights_of_text_stage(table, tmp_path):
         build(table, init_cfg=init_cfg).init_weights()
 
 
+def test_projections_may_be_narrower_than_the_features(table):
+    def count(**kwargs):
+        head = MODELS.build(dict(type='ZeroShotHead', class_table=table, in_channels=40,
+                                 out_channels=3, **kwargs))
+        return sum(p.numel() for p in head.motion.parameters())
+    assert count() == 40 * 41 + 41 * 3
+    assert count(hidden_channels=5) == 5 * 41 + 6 * 3
+
+
 def test_zero_shot_head_names_wrong_classes(table):
     with pytest.raises(AnnotationError, match=r"no row for 1 of 2 samples, e.g. \['fly'\]"):
         build(table, classes=['walk', 'fly'])
