@@ -18,7 +18,7 @@ from mofm.hub.zoo import DEFAULT
 from mofm.pose_estimation.options import add_estimator_options, estimator_name
 from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.names import file_stem
-from mofm.utils.tables import write_csv
+from mofm.utils.tables import write_arrow
 
 ERRORS = ImportError, OSError, TypeError, ValueError
 
@@ -77,6 +77,10 @@ def parse_args(argv=None) -> argparse.Namespace:
                         metavar='KEY=VALUE', help='options of the task, e.g. top_k=3')
     parser.add_argument('--out', type=Path, default='demo',
                         help='folder of the results [%(default)s]')
+    parser.add_argument('--table', default='.csv', choices=['.csv', '.parquet'],
+                        help='format of the table of all results [%(default)s]')
+    parser.add_argument('--json', action='store_true',
+                        help='also write every result with all of its fields to NAME.json')
     parser.add_argument('--poses', nargs='+', default=(), choices=['.csv', '.parquet'],
                         help='also write the poses with the predictions, as tables')
     parser.add_argument('--pictures', type=int, default=8, metavar='N',
@@ -147,15 +151,22 @@ def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
     from mofm.apis import MotionInferencer  # heavy
+    from mofm.apis.inferencers import join_tables
+    from mofm.hub.card import trained_on
     from mofm.pose_estimation import build_estimator
 
-    videos, written, rows = videos_of(args.input), [], []
+    videos, written, tables = videos_of(args.input), [], []
     recordings = recording_options(args)
     if videos and recordings['pose_extractor'] is None:  # before the model is loaded
         recordings['pose_extractor'] = build_estimator(device=args.device)
     inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
                                   args.cfg_options)
     task = inferencer.task(args.task)
+    cfg = inferencer.model.cfg
+    print(f'model: {args.checkpoint or args.config}, {task.describe()}')
+    print(f'trained on: {trained_on(args.config, args.checkpoint, cfg)}')
+    if limits := task.limits():
+        print(f'cannot know: {limits}')
     args.out.mkdir(parents=True, exist_ok=True)
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
@@ -164,16 +175,14 @@ def main(argv=None):
         **recordings, **args.task_options)
     for number, result in enumerate(results):
         stem = args.out / file_stem(result.name, used)
-        for suffix in (*result.default_suffixes, *args.poses):
+        for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
             written += result.save(stem.with_name(stem.name + suffix))
-        rows += [dict(name=result.name, **row) for row in result.rows()]
+        tables.append(result.to_table())
         print(f'{result.name}: {result.summary()}')
         if number < args.pictures:
             written += draw(task, result, stem, videos.get(result.name))
-    if rows:
-        written.append(args.out / 'table.csv')
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        write_csv(written[-1], columns, ([row.get(name, '') for name in columns] for row in rows))
+    written.append(args.out / f'table{args.table}')
+    write_arrow(written[-1], join_tables(tables))
     print(f'\n{len(written)} files:')
     for path in written[:30]:
         print(f'  {path}')

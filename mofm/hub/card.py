@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from mofm.utils.config import read_dump
 
+from .zoo import read_index
+
 CARD = """---
 {front}
 ---
@@ -130,6 +132,24 @@ def describe_data(dataset: dict) -> str:
     split = f', split {dataset["split"]}' if dataset.get('split') else ''
     labels = f', labels {dataset["classes"]}' if dataset.get('classes') else ''
     return f'{short_path(dataset.get("ann_file", dataset["type"]))}{split}{labels}'
+
+
+def trained_on(source: str, checkpoint: str | None, cfg: dict) -> str:
+    """Describe the training of a model in a phrase, as far as it is known.
+
+    Args:
+        source (str): Name in the zoo, published folder or hub ID, or config.
+        checkpoint (str, optional): Weights, if ``source`` is a config.
+        cfg (dict): Config of the model.
+    """
+    entry = read_index().get(checkpoint or source)
+    if entry is not None:
+        return ', '.join([f'{entry.data} (license of the data: {entry.data_license})', *(
+            f'{name} {value:.3f} in its test' for name, value in [*entry.metrics.items()][:1])])
+    if not cfg.get('train_dataloader'):  # published
+        return 'not stated here; see its model card'
+    return describe_data(cfg['train_dataloader']['dataset']) if checkpoint else \
+        'nothing, its weights are random; name those of a training with --checkpoint'
 
 
 def read_metrics(file: Path) -> list[MetricRow]:

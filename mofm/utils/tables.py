@@ -29,6 +29,30 @@ def plain_cell(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and safe_cell(cell[1:]) == cell else cell
 
 
+def write_arrow(path: str | PathLike, table):
+    """Write a ``pyarrow.Table`` atomically.
+
+    Args:
+        path (str or Path): A ``.csv`` file, see :func:`write_csv`, or a ``.parquet`` file.
+        table (pyarrow.Table): The table.
+
+    Raises:
+        ValueError: If the suffix is another one.
+    """
+    path = Path(path)
+    if path.suffix == '.csv':
+        write_csv(path, table.column_names,
+                  zip(*(column.to_pylist() for column in table.columns), strict=True))
+    elif path.suffix == '.parquet':
+        from pyarrow.parquet import write_table  # heavy
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            write_table(table, file)
+    else:
+        raise ValueError(f'{path}: found suffix {path.suffix!r}, expected .csv or .parquet')
+
+
 def write_csv(path: str | PathLike, head: Sequence[str], rows: Iterable[Sequence]):
     """Write a table atomically, in UTF-8.
 

@@ -111,7 +111,7 @@ class PersonResult(Result):
             seen = score.any(1)
             if seen.any():
                 first, last = self.frame[seen][[0, -1]]
-                rows.append(dict(first=float(first), last=float(last), person=person,
+                rows.append(dict(person=person, first=float(first), last=float(last),
                                  frames=int(seen.sum()), score=float(score[seen].mean())))
         return rows
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -42,11 +43,11 @@ def listed(lines):
 
 
 @pytest.mark.parametrize(('kind', 'task', 'data', 'picture'), [
-    ('action', 'action', '.json', '.gif'), ('clip_jigsaw', 'anomaly', '.json', '.png'),
-    ('dved', 'tokens', '.json', '.png'), ('dved', 'reconstruct', '.npz', '.png'),
-    ('pretrain', 'tokens', '.json', '.png'), ('action', 'features', '.npz', None)])
+    ('action', 'action', None, '.gif'), ('clip_jigsaw', 'anomaly', None, '.png'),
+    ('dved', 'tokens', None, '.png'), ('dved', 'reconstruct', '.npz', '.png'),
+    ('pretrain', 'tokens', None, '.png'), ('action', 'features', '.npz', None)])
 def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
-    """Data of four clips, pictures of two, all of them listed and readable."""
+    """One table of four clips, pictures of two, arrays, all of them listed and readable."""
     out, lines = run(kind, '--task', task, '--pictures', 2)
     files = sorted(out.iterdir())
     assert listed(lines) == files
@@ -55,23 +56,43 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
     with open(out / 'table.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     suffixes = [f.suffix for f in files]
-    assert suffixes.count(data) == 4
+    assert suffixes.count('.npz') == (4 if data else 0)
     if picture:
         assert suffixes.count(picture) == 2
         for file in out.glob(f'*{picture}'):
             with Image.open(file) as image:
                 assert min(image.size) > 100
-    assert len(files) == 5 + 2 * (picture is not None)
+    assert len(files) == 1 + 4 * (data is not None) + 2 * (picture is not None)
     names = {a['frame_dir'] for a in motion[:4]}
-    assert {row['name'] for row in rows} == names
+    assert {row['recording'] for row in rows} == names
     assert all(row['first'] == '0' for row in rows)
-    assert {line.split(':')[0] for line in lines if ': ' in line} == names
-    if data == '.json':
-        assert {json.loads(f.read_text())['task'] for f in out.glob('*.json')} == {task}
+    said = {line.split(':')[0] for line in lines if ': ' in line}
+    assert said - {'cannot know'} == names | {'model', 'trained on'}
+    assert ('cannot know' in said) == (task in ('action', 'anomaly'))
+
+
+def test_demo_table_and_json_have_the_scores_of_all_classes(run):
+    out, _ = run('action', '--pictures', 0, '--table', '.parquet', '--json')
+    table = pq.read_table(out / 'table.parquet').to_pylist()
+    results = [json.loads(file.read_text()) for file in out.glob('*.json')]
+    assert len(results) == 4
+    for result in results:
+        rows = [row for row in table if row['recording'] == result['name']]
+        assert [row['rank'] for row in rows] == list(range(1, len(result['classes']) + 1))
+        assert {row['class']: row['score'] for row in rows} == pytest.approx(
+            dict(zip(result['classes'], result['scores'][0], strict=True)))
+        assert [[row['class'], row['score']] for row in rows[:len(result['top'])]] == result['top']
+
+
+def test_demo_says_what_the_model_knows(run, tiny):
+    _, lines = run('action', '--pictures', 0)
+    assert lines[0].startswith('model: ')
+    assert lines[0].endswith(', Action classification, 3 classes (DT1)')
+    assert lines[1].startswith('trained on: ')
 
 
 def test_demo_writes_poses_with_predictions(run, motion):
-    out, lines = run('action', '--poses', '.csv', '--pictures', 0)
+    out, lines = run('action', '--poses', '.csv', '--json', '--pictures', 0)
     files = sorted(out.iterdir())
     assert listed(lines) == files
     tables = [file for file in files if file.suffix == '.csv' and file.name != 'table.csv']
@@ -92,14 +113,14 @@ def test_demo_files_of_odd_names_stay_in_the_folder(run, motion, tmp_path, kind,
     dump_annotations(dict(annotations=[dict(motion[0], frame_dir=name) for name in names],
                           split={}), tmp_path / 'odd.pkl')
     before = set(tmp_path.rglob('*'))
-    out, _ = run(kind, '--pictures', 3, inputs=[tmp_path / 'odd.pkl'])
+    out, _ = run(kind, '--pictures', 3, '--json', inputs=[tmp_path / 'odd.pkl'])
     files = set(tmp_path.rglob('*')) - before - {out, tmp_path / f'{kind}.py'}
     assert {file.parent for file in files} == {out}
     assert len({file.name.lower() for file in files}) == len(names) + 4
     found = [json.loads(f.read_text(encoding='utf-8'))['name'] for f in out.glob('*.json')]
     assert sorted(found) == sorted(names)
     with open(out / 'table.csv', newline='', encoding='utf-8') as file:
-        table = {row['name'] for row in csv.DictReader(file)}
+        table = {row['recording'] for row in csv.DictReader(file)}
     assert table == {"'=1+1" if name == '=1+1' else name for name in names}
     assert len(list(out.glob(f'*{picture}'))) == 3
 
@@ -109,7 +130,7 @@ def test_demo_into_the_folder_of_its_input_leaves_the_input(run, motion, tmp_pat
     path = tmp_path / 'out/walk.json'
     dump_annotations(dict(annotations=[dict(motion[0], frame_dir='walk')], split={}), path)
     before = path.read_bytes()
-    out, lines = run('action', '--pictures', 0, inputs=[path])
+    out, lines = run('action', '--pictures', 0, '--json', inputs=[path])
     assert path.read_bytes() == before
     assert listed(lines) == sorted({*out.iterdir()} - {path})
 
@@ -149,7 +170,7 @@ def test_demo_draws_skeletons_on_the_video(run, monkeypatch, tmp_path, kind):
     path = tmp_path / 'walk.mp4'
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
     out, lines = run(kind, '--estimator', 'walker', '--whole-frame', inputs=(path, ))
-    assert {f.suffix for f in out.iterdir()} >= {'.json', '.mp4'}
+    assert {f.suffix for f in out.iterdir()} >= {'.csv', '.mp4'}
     capture = cv2.VideoCapture(str(next(out.glob('*.mp4'))))
     frames = []
     while (pair := capture.read())[0]:
@@ -192,13 +213,13 @@ def test_demo_reads_poses_of_a_source_and_keeps_track_ids(run, tmp_path):
     file = tmp_path / 'poses' / 'walk.json'
     file.parent.mkdir()
     file.write_text(json.dumps(alphapose(people(50, 2), lambda t, m: (9, 4)[m])))
-    out, lines = run('action', '--pictures', 0, '--source', 'alphapose', '--source-options',
-                     'layout=coco17', 'max_person=1', inputs=(file, ))
+    out, lines = run('action', '--pictures', 0, '--json', '--source', 'alphapose',
+                     '--source-options', 'layout=coco17', 'max_person=1', inputs=(file, ))
     result = json.loads((out / 'walk.json').read_text())
     assert len(result['track_id']) == 1
     with open(out / 'table.csv', newline='') as table:
-        row, = csv.DictReader(table)
-    assert row['track_id'] == str(result['track_id'][0])
+        row = next(csv.DictReader(table))
+    assert row['person'] == str(result['track_id'][0])
 
 
 PLUGIN = '''
@@ -230,7 +251,7 @@ def test_demo_writes_ids_and_boxes_of_the_files_of_a_plugin(run, tmp_path, monke
     file.parent.mkdir()
     poses = alphapose(people(60, 2), lambda t, m: (9, 4)[m])
     file.write_text(json.dumps(poses))
-    out, _ = run('action', '--pictures', 0, '--plugin', plugin, '--poses', '.csv', *fps,
+    out, _ = run('action', '--pictures', 0, '--json', '--plugin', plugin, '--poses', '.csv', *fps,
                  '--source', 'auto' if source == 'auto' else reader, inputs=(file, ))
     assert sorted(json.loads((out / 'walk.json').read_text())['track_id']) == [4, 9]
     with open(out / 'walk.csv', newline='') as table:

@@ -304,12 +304,12 @@ def test_results_have_notes_and_track_ids(inferencer, tmp_path):
     results = inferencer('action')(file, progress=False)
     assert any('read as alphapose (AlphaPose): a list of' in note for note in results.notes)
     assert sorted(results[0].to_dict()['track_id']) == [4, 9]
-    assert {row['track_id'] for row in results[0].rows()} <= {'4 9', '9 4'}
+    assert {row['person'] for row in results[0].rows()} <= {'4 9', '9 4'}
     results[0].save(tmp_path / 'out.json')
     assert json.loads((tmp_path / 'out.json').read_text())['track_id'] == results[0].track_id
     plain, = inferencer('action')(walk(50), progress=False)
     assert 'track_id' not in plain.to_dict()
-    assert 'track_id' not in plain.rows()[0]
+    assert 'person' not in plain.rows()[0]
 
 
 def test_error_of_a_file_says_what_it_was_taken_for(inferencer, tmp_path):

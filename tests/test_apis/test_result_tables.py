@@ -1,11 +1,13 @@
 """Results as tables of poses with predictions, by values."""
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mofm.apis.inferencers import ResultIterator, Results
 from mofm.apis.inferencers.action import ActionResult
 from mofm.apis.inferencers.anomaly import AnomalyResult
 from mofm.sources.pose_programs.table import Table
@@ -35,6 +37,31 @@ def test_action_table_has_the_best_class_of_every_frame(tmp_path):
     assert column(path, 'predicted_score') == pytest.approx(
         [.75, .75, .75, .75, .625, 1, 1, None, None, .5, .5, None, None])
     assert column(path, 'label') == [1] * 13
+
+
+def results(*found):
+    return Results(ResultIterator(found, [], []))
+
+
+def test_table_of_results_has_a_row_per_recording_window_and_class():
+    seen = tracked(frames=range(7), track_id=np.array([7, 9]))
+    table = results(action(poses=[seen]), action(poses=[])).to_table()
+    assert table.column_names == ['recording', 'person', 'first', 'last', 'rank', 'class', 'score']
+    rows = table.to_pylist()
+    assert len(rows) == 2 * 3 * 2
+    assert [tuple(row.values())[2:] for row in rows[:4]] == [
+        (0, 2, 1, 'sit', .75), (0, 2, 2, 'walk', .25), (2, 3, 1, 'walk', 1), (2, 3, 2, 'sit', 0)]
+    assert {row['person'] for row in rows[:6]} == {'7 9'}
+    assert {row['person'] for row in rows[6:]} == {None}  # not tracked
+
+
+def test_dataframe_is_the_table_or_names_pandas():
+    if find_spec('pandas') is None:
+        with pytest.raises(ImportError, match=r"'pip install pandas', or use to_table\(\)"):
+            results(action()).to_dataframe()
+        return
+    frame = results(action()).to_dataframe()
+    assert frame.to_dict('records') == results(action()).to_table().to_pylist()
 
 
 def test_anomaly_table_has_normality_of_persons_and_frames(tmp_path):

@@ -192,11 +192,11 @@ def test_task_of_a_plugin_works_in_inferencer_demo_publishing_and_export(tmp_pat
     np.testing.assert_allclose(found['exported'], [found['expected']], atol=1e-5)
 
     assert sorted(f.name for f in (tmp_path / 'demo').iterdir()) == [
-        'table.csv', 'walk.json', 'walk.png']
+        'table.csv', 'walk.png']
     assert f'walk: stillness {np.mean(found["values"]):.3f}' in done.stdout
     with open(tmp_path / 'demo/table.csv', newline='') as file:
         rows = list(csv.DictReader(file))
-    assert [(row['name'], row['first'], row['last']) for row in rows] == [
+    assert [(row['recording'], row['first'], row['last']) for row in rows] == [
         ('walk', '0', '15'), ('walk', '8', '23'), ('walk', '16', '31')]
     np.testing.assert_allclose([float(row['stillness']) for row in rows], found['values'],
                                rtol=1e-6)

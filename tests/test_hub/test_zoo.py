@@ -166,8 +166,13 @@ def test_demo_answers_with_a_model_of_the_zoo(a_zoo, motion, tmp_path, monkeypat
     np.save('walk.npy', keypoints)
     demo.main(['walk.npy', '--model', NAME, '--pictures', '0', '--device', 'cpu'])
     assert sorted(path.name for path in (tmp_path / 'demo').iterdir()) == [
-        'table.csv', 'walk.json']
-    assert capsys.readouterr().out.startswith('walk: ')
+        'table.csv']
+    model, data, limits, answer = capsys.readouterr().out.splitlines()[:4]
+    entry = read_index()[NAME]
+    assert model.startswith(f'model: {NAME}, Action classification')
+    assert data.startswith(f'trained on: {entry.data} (license of the data: {entry.data_license})')
+    assert limits.startswith('cannot know: any other motion')
+    assert answer.startswith('walk: ')
 
 
 @pytest.mark.parametrize('words', ['--zoo a', '--zoo a --data b', '', '--out a --zoo b'])

@@ -6,11 +6,11 @@ from .base import BaseInferencer, TaskOptions, find_inferencers, published_keys
 from .features import FeaturesInferencer, FeaturesResult
 from .one_shot import Gallery, OneShotInferencer, OneShotResult
 from .reconstruct import ReconstructInferencer, ReconstructResult
-from .result import Result, ResultIterator, Results
+from .result import Result, ResultIterator, Results, join_tables
 from .tokens import TokensInferencer, TokensResult
 
 __all__ = ['ActionInferencer', 'ActionResult', 'AnomalyInferencer', 'AnomalyResult',
            'BaseInferencer', 'FeaturesInferencer', 'FeaturesResult', 'Gallery',
            'OneShotInferencer', 'OneShotResult', 'ReconstructInferencer', 'ReconstructResult',
            'Result', 'ResultIterator', 'Results', 'TaskOptions', 'TokensInferencer',
-           'TokensResult', 'find_inferencers', 'published_keys']
+           'TokensResult', 'find_inferencers', 'join_tables', 'published_keys']

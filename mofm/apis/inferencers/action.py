@@ -62,10 +62,10 @@ class ActionResult(Result):
         return ', '.join(f'{name} {score:.3f}' for name, score in self.top())
 
     def rows(self) -> list[dict]:
-        """Return the best class of each window."""
-        best = [self.top(1, window)[0] for window in range(len(self.frames))]
-        return [dict(row, label=name, score=score)
-                for row, (name, score) in zip(super().rows(), best, strict=True)]
+        """Return the score of every class in each window, the best with ``rank`` 1 first."""
+        return [{**row, 'rank': rank, 'class': name, 'score': score}
+                for window, row in enumerate(super().rows())
+                for rank, (name, score) in enumerate(self.top(len(self.classes), window), 1)]
 
     def predictions(self, frame, person) -> dict:
         """Return the best class over the windows around each frame, and its score."""
@@ -123,6 +123,11 @@ class ActionInferencer(BaseInferencer):
             return '{} {:.2f}'.format(*result.top(1, window)[0])
 
         return overlay_poses(images, result.persons(), title, layout=self.layout.name)
+
+    def limits(self) -> str:
+        """List the classes, of which one is always the best."""
+        return (f'any other motion is given the nearest of its {len(self.classes)} classes: '
+                f'{self.list_classes()}') if self.classes else super().limits()
 
     def describe(self) -> str:
         """Name the task and the number of classes."""

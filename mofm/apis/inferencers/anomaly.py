@@ -68,10 +68,9 @@ class AnomalyResult(Result):
 
     def rows(self) -> list[dict]:
         """Return frame, person and normality of each window."""
-        return [dict(row, frame=frame, person=person, normality=normality,
-                     **({'track_id': person} if 'track_id' in row else {}))
-                for row, frame, person, normality in zip(
-                    super().rows(), self.frame.tolist(), self.person.tolist(),
+        return [dict(person=person, frame=frame, first=first, last=last, normality=normality)
+                for (first, last), frame, person, normality in zip(
+                    self.frames.tolist(), self.frame.tolist(), self.person.tolist(),
                     self.normality.tolist(), strict=True)]
 
     def thumbnails(self, num: int = 5) -> dict[int, np.ndarray]:
@@ -183,6 +182,11 @@ class AnomalyInferencer(BaseInferencer):
 
         return overlay_poses(images, result.persons(), title, values,
                              (result.normality.min(), result.normality.max()), self.layout.name)
+
+    def limits(self) -> str:
+        """State what is normal."""
+        return ('normal is what its training data show, so any motion that they lack scores low, '
+                'harmless or not; scores of different cameras cannot be compared')
 
     def describe(self) -> str:
         """Name the task and its supervision."""

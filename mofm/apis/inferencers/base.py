@@ -225,6 +225,10 @@ class BaseInferencer:
         """Return the names of ``count`` classes, their indices if the model has none."""
         return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
 
+    def list_classes(self) -> str:
+        """List the names of the classes, the first twenty of many."""
+        return ', '.join([*self.classes[:20], *['...'] * (len(self.classes) > 20)])
+
     @property
     def max_frames(self) -> int | None:
         """Frames of the longest clip that the config allows, None if unlimited."""
@@ -310,6 +314,10 @@ class BaseInferencer:
         head = getattr(self.model, 'cls_head', None) or getattr(self.model, 'head', None)
         name = type(self.model).__name__
         return name if head is None else f'{name} with {type(head).__name__}'
+
+    def limits(self) -> str:
+        """State in a phrase what the results cannot tell, for the demo; empty if unknown."""
+        return ''
 
     def example(self) -> str:
         """Return Python for the card, after ``inferencer = MotionInferencer('FOLDER')``."""

@@ -239,6 +239,10 @@ class OneShotInferencer(ActionInferencer):
             raise AnnotationError(summarize(found.problems))
         return np.concatenate(embedding)
 
+    def limits(self) -> str:
+        """State that the gallery has all classes."""
+        return 'any motion is given the nearest class of the gallery, low scores are unknown ones'
+
     def describe(self) -> str:
         """Name the task."""
         return 'One-shot action recognition (DT2)' if self.exportable(self.model) else \

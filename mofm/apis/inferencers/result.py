@@ -46,7 +46,8 @@ class Result:
     Attributes:
         task (str): Name of the task (class attribute).
         suffixes (tuple[str]): File formats of :meth:`save` (class attribute).
-        default_suffixes (tuple[str]): Formats that ``tools/demo.py`` writes (class attribute).
+        default_suffixes (tuple[str]): Formats that ``mofm demo`` writes besides :meth:`rows`, for
+            arrays that do not fit into a table (class attribute).
         name (str): Name of the recording.
         frames (np.ndarray): (W, 2) int, first and last frame of each window.
         fps (float or None): Frames per second of the input, if known.
@@ -58,7 +59,7 @@ class Result:
 
     task: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ('.json', '.npz', '.csv', '.parquet')
-    default_suffixes: ClassVar[tuple[str, ...]] = ('.json', )
+    default_suffixes: ClassVar[tuple[str, ...]] = ()
     name: str
     frames: np.ndarray
     fps: float | None
@@ -71,12 +72,19 @@ class Result:
         return f'{len(self.frames)} windows'
 
     def rows(self) -> list[dict]:
-        """Return rows of a table, by default one per window; all have the same columns.
+        """Return rows of a long table, by default one per window; all have the same columns.
 
-        The track IDs of the persons are separated by spaces.
+        The track IDs of the persons in a window, if known, are separated by spaces.
         """
-        known = dict(track_id=' '.join(map(str, self.track_id))) if self.track_id else {}
-        return [dict(first=first, last=last, **known) for first, last in self.frames.tolist()]
+        known = dict(person=' '.join(map(str, self.track_id))) if self.track_id else {}
+        return [dict(**known, first=first, last=last) for first, last in self.frames.tolist()]
+
+    def to_table(self):
+        """Return :meth:`rows` as a ``pyarrow.Table``, behind the column ``recording``."""
+        import pyarrow as pa  # heavy
+
+        table = pa.Table.from_pylist(self.rows())
+        return table.add_column(0, 'recording', pa.array([self.name] * len(table), pa.string()))
 
     @property
     def track_id(self) -> list[int]:
@@ -179,3 +187,26 @@ class Results(list[Result]):
         super().__init__(results)
         self.problems = results.problems
         self.notes = results.notes
+
+    def to_table(self):
+        """Return the rows of all results as one ``pyarrow.Table``, see :func:`join_tables`."""
+        return join_tables(result.to_table() for result in self)
+
+    def to_dataframe(self):
+        """Return :meth:`to_table` as a ``pandas.DataFrame``.
+
+        Raises:
+            ImportError: If pandas is not installed; MoFM itself does not need it.
+        """
+        try:
+            return self.to_table().to_pandas()
+        except ImportError as error:
+            raise ImportError(f"pandas cannot be imported ({error}); 'pip install pandas', or use "
+                              'to_table(), which needs no pandas') from None
+
+
+def join_tables(tables: Iterable):
+    """Join tables of :meth:`Result.to_table`; cells of columns that one lacks are null."""
+    import pyarrow as pa  # heavy
+
+    return pa.concat_tables(tables, promote_options='default')

@@ -37,10 +37,10 @@ class TokensResult(Result):
         return f'{len(np.unique(self.tokens[self.occupied]))} different tokens'
 
     def rows(self) -> list[dict]:
-        """Return the numbers of occupied cubes and different tokens of each window."""
-        return [dict(row, occupied=int(seen.sum()), different=len(np.unique(ids[seen])))
-                for row, ids, seen in zip(super().rows(), self.tokens, self.occupied,
-                                          strict=True)]
+        """Return the token of every occupied cube of each window."""
+        return [dict(row, cube=cube, token=int(ids[cube]))
+                for row, ids, seen in zip(super().rows(), self.tokens, self.occupied, strict=True)
+                for cube in np.flatnonzero(seen).tolist()]
 
 
 @INFERENCERS.register_module(TokensResult.task)

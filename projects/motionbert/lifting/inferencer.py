@@ -9,6 +9,7 @@ import numpy as np
 from mofm.apis.windows import visible
 from mofm.keypoints import interpolate
 from mofm.registry import INFERENCERS
+from mofm.structures import get_layout
 from mofm.writers import write_bvh
 
 from ..persons import PersonInferencer, PersonResult, join_persons
@@ -28,8 +29,19 @@ class LiftResult(PersonResult):
 
     task = 'lift'
     suffixes = ('.json', '.npz', '.bvh')
-    default_suffixes = ('.json', '.bvh')
+    default_suffixes = ('.bvh', )
     joints: np.ndarray
+
+    def rows(self) -> list[dict]:
+        """Return the position of every joint of the persons in the frames that show them."""
+        names = get_layout(self.layout).joints
+        seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
+        return [dict(person=person, frame=float(self.frame[row]), joint=name, x=x, y=y, z=z,
+                     score=score)
+                for person, row in np.argwhere(seen).tolist()
+                for name, (x, y, z), score in zip(
+                    names, self.joints[person, row].tolist(), self.score[person, row].tolist(),
+                    strict=True)]
 
     def save(self, path: str | PathLike) -> list[Path]:
         """Write the result.

@@ -74,7 +74,7 @@ class LocalizeResult(Result):
 
     def rows(self) -> list[dict]:
         """Return one row per action."""
-        return [dict(first=first, last=last, label=name, score=confidence)
+        return [{'first': first, 'last': last, 'class': name, 'score': confidence}
                 for name, first, last, confidence in self.actions()]
 
     def to_dict(self) -> dict:
@@ -137,6 +137,11 @@ class LocalizeInferencer(BaseInferencer):
         from mofm.visualization import draw_timeline
 
         return {'.png': draw_timeline(result.scores, None, result.classes, result.name)}
+
+    def limits(self) -> str:
+        """List the classes, beside which there is no action."""
+        return (f'any motion but its {len(self.classes)} classes counts as no action: '
+                f'{self.list_classes()}') if self.classes else super().limits()
 
     def overlay(self, result, images):
         """Write the names of the actions on each frame."""

@@ -1,5 +1,6 @@
 """Task 'lift' with models of known output."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -403,8 +404,14 @@ def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     files = sorted(out.iterdir())
     assert [f.name for f in files] == [
-        'clips_run+0.bvh', 'clips_run+1.bvh', 'clips_run.json', 'clips_run_1.bvh',
-        'clips_run_1.json', 'clips_walk.bvh', 'clips_walk.gif', 'clips_walk.json',
-        'clips_walk.png', 'table.csv']
+        'clips_run+0.bvh', 'clips_run+1.bvh', 'clips_run_1.bvh', 'clips_walk.bvh',
+        'clips_walk.gif', 'clips_walk.png', 'table.csv']
     assert sorted(Path(line.strip()) for line in lines if line.startswith('  ')) == files
     assert 'clips/run: 2 persons, 3 frames, 17 joints' in lines
+    with open(out / 'table.csv', newline='') as file:
+        rows = [row for row in csv.DictReader(file) if row['recording'] == 'clips/run']
+    assert len(rows) == 2 * 3 * 17
+    assert {row['person'] for row in rows} == {'0', '1'}
+    assert [row['joint'] for row in rows[:17]] == list(H36M.joints)
+    assert {row['frame'] for row in rows} == {'0.0', '1.0', '2.0'}
+    assert np.isfinite([float(row[axis]) for row in rows for axis in 'xyz']).all()

@@ -173,7 +173,8 @@ def test_temporal_inferencer_without_segments_gives_scores(model):
 def test_temporal_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [
         'demo.py', str(model / 'a.pkl'), '--split', 'test', '--config', str(model / 'config.py'),
-        '--checkpoint', str(model / 'model.pth'), '--out', str(tmp_path), '--pictures', '1'])
+        '--checkpoint', str(model / 'model.pth'), '--out', str(tmp_path), '--pictures', '1',
+        '--json'])
     runpy.run_path(str(ROOT / 'tools/demo.py'), run_name='__main__')
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         'gap.json', 'long.json', 'long.png', 'short.json', 'table.csv']
