@@ -189,7 +189,7 @@ OPTIONS = [(c, mirror, average) for mirror, average, c in product(
 
 
 def _best(scores: dict) -> tuple:
-    """Return the option of the highest accuracy, then of the highest likelihood."""
+    """Return the option of the highest accuracy, then of the highest second score."""
     return max(scores, key=scores.get)
 
 
@@ -222,11 +222,13 @@ def evaluate_frozen(fit: ClipFeatures, val: ClipFeatures, train: ClipFeatures | 
     if test is not None:
         out['linear']['accuracy'] = evaluate_linear(train, test, [best])[best][0]
 
-    nearest = {option: evaluate_nearest(fit, val, *option)
-               for option in product((False, True), (True, False))}
+    nearest = {  # of options that are level on val, the one with which val classifies fit best
+        option: (evaluate_nearest(fit, val, *option), evaluate_nearest(val, fit, *option))
+        for option in product((False, True), (True, False))}
     best = _best(nearest)
+    accuracy = nearest[best][0]
     out['knn'] = dict(zip(('mirrored_training', 'standardized'), best, strict=True),
-                      val=nearest[best], accuracy=nearest[best])
+                      val=accuracy, accuracy=accuracy)
     if test is not None:
         out['knn']['accuracy'] = evaluate_nearest(train, test, *best)
 
