@@ -131,15 +131,18 @@ def choose(known: Sequence[str], wanted: Sequence[str] | None, option: str) -> l
 
 
 def cost(config: str, options: dict) -> dict:
-    """Count parameters, and FLOPs per clip of a prediction, see :func:`count_flops`."""
+    """Count parameters, and FLOPs per clip when eight test clips are predicted."""
+    from mmengine.runner import Runner
+
     from mofm.apis.model import init_model
-    from mofm.apis.profiling import count_flops, make_batch
+    from mofm.apis.profiling import count_flops
 
     cfg = load_config(config, options)
     init_default_scope(cfg.default_scope)
-    np.random.seed(0)
     model = init_model(cfg, device='cpu')
-    _, flops = count_flops(model, make_batch(cfg, 1))
+    loader = Runner.build_dataloader(dict(cfg.test_dataloader, batch_size=8, num_workers=0,
+                                          persistent_workers=False))
+    _, flops = count_flops(model, next(iter(loader)))
     return dict(parameters=sum(p.numel() for p in model.parameters()), flops=flops['total'])
 
 
