@@ -74,6 +74,7 @@ TESTS = [
     'pyyaml',  # model index and workflow
     'mkdocs',  # hooks of the documentation
     'griffelib',
+    'packaging',  # requirements of a package, benchmarks/poses.py
     'ezc3d>=1.5.17,<2',  # another reader of .c3d, which the tests compare with
 ]
 

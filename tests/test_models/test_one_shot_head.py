@@ -96,6 +96,21 @@ def test_one_shot_head_standardizes_features_by_those_of_the_training():
     assert not list(model.parameters())
 
 
+@pytest.mark.parametrize('batches', [3, 400])
+def test_features_that_were_constant_in_the_training_do_not_count(batches):
+    model, x = head(out_channels=None, probe_norm=True, dropout=0.), features(64)
+    z = model(x)  # before the training
+    torch.testing.assert_close(z, x.pooled / x.pooled.norm(dim=1, keepdim=True), atol=1e-4, rtol=0)
+    x.pooled[:, 2] = 5.
+    model.train()
+    for _ in range(batches):
+        model(x)
+    other = features(64)  # of a data set in which the feature varies
+    z = model.eval()(other)
+    assert (z[:, 2] == 0).all()
+    assert (z[:, [0, 1, 3, 4, 5]] != 0).all()
+
+
 def test_one_shot_head_without_projection_normalizes_features():
     model, x = head(out_channels=None), features(3)
     assert not list(model.parameters())

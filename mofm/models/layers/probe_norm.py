@@ -7,10 +7,20 @@ from ..losses.global_batch import gather_rows
 
 
 class ProbeBatchNorm(nn.BatchNorm1d):
-    """Batch norm over all processes; torch's SyncBatchNorm does not support the CPU."""
+    """Batch norm over all processes; torch's SyncBatchNorm does not support the CPU.
+
+    Without affine parameters, features that were constant in the training, such as those of joints
+    that the data set lacks, are 0 in evaluation: divided by their deviation, they would outweigh
+    all others when another source has these joints.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (B, D)."""
         if not self.training:
-            return super().forward(x)
+            out = super().forward(x)
+            if self.affine:
+                return out
+            count = self.num_batches_tracked
+            initial = (1 - self.momentum) ** count  # what is left of the initial variance, 1
+            return out * ((self.running_var > self.eps + initial) | (count == 0))
         return super().forward(gather_rows(x)).chunk(get_world_size())[get_rank()]

@@ -1,0 +1,38 @@
+"""The models of the zoo load, and predict what they predicted when they were published."""
+
+import numpy as np
+import pytest
+
+from mofm.apis import Gallery, MotionInferencer, list_models
+from mofm.datasets import SyntheticMotion
+
+
+def predict(name: str) -> np.ndarray:
+    """Predict a few numbers for procedural motion, one kind for each task."""
+    first, second = (SyntheticMotion(2, seed=0).get_data_info(i) for i in range(2))
+    shape = dict(img_shape=first['img_shape'])
+    clips = [np.concatenate([ann['keypoint'][0], ann['keypoint_score'][0][..., None]], -1)
+             for ann in (first, second)]
+    inferencer = MotionInferencer(name, device='cpu')
+    if inferencer.task().result_type.task == 'one_shot':
+        gallery = Gallery(inferencer)
+        gallery.add('first', clips[0], **shape)
+        return np.array([inferencer(clip, gallery=gallery, **shape)[0].top(1)[0][1]
+                         for clip in clips])
+    result, = inferencer(clips[0], **shape)
+    return result.pooled[0, :3] if hasattr(result, 'pooled') else np.array(
+        [score for _, score in result.top(3)])
+
+
+@pytest.mark.parametrize(('name', 'expected'), [
+    ('mofm-tiny', [-1.7446, 1.5323, -0.0807]),
+    ('mofm-tiny-oneshot', [1, 0.8049]),
+    ('mofm-tiny-penn', [0.9278, 0.0463, 0.0166]),
+])
+def test_prediction_is_that_of_the_publication(name, expected):
+    np.testing.assert_allclose(predict(name), expected, atol=2e-3)
+
+
+def test_every_model_has_a_stored_prediction():
+    cases = test_prediction_is_that_of_the_publication.pytestmark[0].args[1]
+    assert [name for name, _ in cases] == list_models()

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Rebuild the models of mofm/hub/zoo from data to files: about 1.5 hours of two CPU cores.
+# Data, in this order: docs/sources_data_sets.md, configs/README.md#commands, projects/tmor/README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+
+train() {  # CONFIG OPTIONS...: skipped if it is done
+    [ -f "work_dirs/$1/zoo_done" ] || { mofm train "$1" --seed 0 --resume && touch "work_dirs/$1/zoo_done"; }
+}
+publish() {  # NAME CONFIG DATA OPTIONS...: test the last checkpoint, replace the model
+    local name=$1 config=$2 data=$3 checkpoint
+    checkpoint=$(cat "work_dirs/$config/last_checkpoint")
+    rm -rf "work_dirs/$config/zoo_test" "mofm/hub/zoo/$name"
+    mofm test "$config" "$checkpoint" --work-dir "work_dirs/$config/zoo_test"
+    mofm publish "$config" "$checkpoint" --zoo "$name" --data "$data" --license cc-by-nc-4.0 \
+        --data-license 'research only; NW-UCLA and Bandai-Namco: CC BY-NC 4.0' \
+        --metrics "work_dirs/$config/zoo_test"/*/*.json "${@:4}"
+}
+
+for config in mofm/kmeans_v2_tiny mofm/pretrain_v2_tiny dt1_penn_v2_tiny \
+        mofm/kmeans_v2_auxiliary_classes_tiny mofm/pretrain_v2_auxiliary_classes_tiny dt2_penn_v2_tiny; do
+    train "$config"
+done
+corpus='Penn Action, NW-UCLA, Bandai-Namco'
+publish mofm-tiny mofm/pretrain_v2_tiny "$corpus" --cfg-options model.contrast=None 'model.backbone.align.blocks=(2,4)'
+publish mofm-tiny-penn dt1_penn_v2_tiny "$corpus; actions of Penn Action"
+publish mofm-tiny-oneshot dt2_penn_v2_tiny "$corpus, without five actions of Penn Action"
+mofm models
