@@ -1,6 +1,6 @@
 """Figures of poses, heat, tokens, features and results; the caller saves them."""
 
-from .animation import animate_clip, save_animation, save_figure
+from .animation import animate_clip, real_time, save_animation, save_figure
 from .anomaly import draw_anomaly_curve
 from .atlas import AtlasEntry, collect_atlas, draw_atlas
 from .attention import attention_rollout, clip_attention, cube_attention, draw_attention
@@ -37,4 +37,5 @@ __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'anima
            'draw_layouts', 'draw_meshes', 'draw_pose_clip', 'draw_poses', 'draw_roc',
            'draw_sample', 'draw_scores', 'draw_skeleton', 'draw_timeline', 'draw_tokenized_clip',
            'draw_tokens', 'embed_in_plane', 'figure_to_image', 'overlay_poses', 'read_scalars',
-           'save_animation', 'save_figure', 'score_colors', 'stack_pictures', 'write_video']
+           'real_time', 'save_animation', 'save_figure', 'score_colors', 'stack_pictures',
+           'write_video']

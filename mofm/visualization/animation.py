@@ -16,7 +16,36 @@ from mofm.utils.files import atomic_path
 
 from .pose import MIDDLE, Skeletons, bounds, show_window
 
-_SIZE = 2.2  # side of a panel in inches of 80 pixels
+_SIZE = 4.8  # side of a panel in inches of 80 pixels
+FPS = 12  # of animations
+_MAX_FRAMES = 120
+
+
+def real_time(total: int, fps: float | None) -> int:
+    """Return the frames of an animation at the speed of the input, which lasts at most 10 s."""
+    return int(np.clip(FPS * total / (fps or 30), 2, _MAX_FRAMES))
+
+
+class Clock:
+    """Frame number and, if ``fps`` of the clip is known, time at the lower left of a figure.
+
+    Args:
+        figure (Figure): Figure to write on.
+        clip (dict): Annotation, whose ``frame_inds`` are counted if it has them.
+    """
+
+    def __init__(self, figure: Figure, clip: dict):
+        self._frames = np.rint(clip.get('frame_inds', np.arange(clip['keypoint'].shape[1])))
+        self._fps = clip.get('fps')
+        self._text = figure.text(.01, .01, '', fontsize=12, color=MIDDLE, va='bottom')
+
+    def show(self, time: float):
+        """Show the frame at a relative time in [0, 1]."""
+        if not len(self._frames):
+            return
+        frame = int(self._frames[round(time * (len(self._frames) - 1))])
+        seconds = f'{frame / self._fps:.2f} s, ' if self._fps else ''
+        self._text.set_text(f'{seconds}frame {frame}')
 
 
 class ClipPanel:
@@ -51,7 +80,8 @@ def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32,
     """Animate a clip with a given number of frames; colors as in `draw_pose_clip`.
 
     Args:
-        clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V).
+        clip (dict): Annotation with ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V),
+            and optionally ``frame_inds`` and ``fps``, see :class:`Clock`.
         layout (str): Joint layout.
         num (int): Frames of the animation.
         title (str): Title of the figure.
@@ -59,12 +89,20 @@ def animate_clip(clip: dict, layout: str = 'coco17', num: int = 32,
     Returns:
         FuncAnimation: For :func:`save_animation`.
     """
-    head = .19 * (title.count('\n') + 1) + .03 if title else 0
-    figure = Figure(figsize=(_SIZE, _SIZE + head), dpi=80)
-    panel = ClipPanel(figure.add_axes((.01, .01, .98, .98 * _SIZE / (_SIZE + head))), clip, layout)
-    figure.text(.5, .995, title, fontsize=8, color=MIDDLE, ha='center', va='top',
+    head, foot = .27 * (title.count('\n') + 1) * bool(title), .25
+    height = head + _SIZE + foot
+    figure = Figure(figsize=(_SIZE, height), dpi=80)
+    panel = ClipPanel(figure.add_axes((.01, foot / height, .98, .98 * _SIZE / height)), clip,
+                      layout, 3)
+    clock = Clock(figure, clip)
+    figure.text(.5, .995, title, fontsize=13, color=MIDDLE, ha='center', va='top',
                 parse_math=False)
-    return FuncAnimation(figure, lambda frame: panel.show(frame / max(num - 1, 1)), num)
+
+    def show(frame: int):
+        for part in (panel, clock):
+            part.show(frame / max(num - 1, 1))
+
+    return FuncAnimation(figure, show, num)
 
 
 class _GifWriter(AbstractMovieWriter):
@@ -100,7 +138,7 @@ def save_figure(figure: Figure, path: str | PathLike) -> None:
         figure.savefig(temporary)
 
 
-def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = 12) -> None:
+def save_animation(animation: FuncAnimation, path: str | PathLike, fps: float = FPS) -> None:
     """Save an animation as GIF, or as MP4 with the ffmpeg of imageio-ffmpeg.
 
     Args:

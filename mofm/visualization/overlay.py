@@ -13,6 +13,7 @@ from mofm.structures import get_layout
 from mofm.utils.files import atomic_path
 
 from .animation import not_encoded
+from .pose import bone_distances, bridges
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -34,7 +35,8 @@ def score_colors(values: np.ndarray, low: float = 0., high: float = 1.) -> np.nd
 
 
 def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, colors: np.ndarray,
-               texts: Sequence[str] = (), title: str = '', layout: str = 'coco17') -> np.ndarray:
+               texts: Sequence[str] = (), title: str = '', layout: str = 'coco17',
+               clock: str = '') -> np.ndarray:
     """Draw the persons of a frame.
 
     Args:
@@ -45,12 +47,13 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
         texts (Sequence[str]): Text above each person.
         title (str): Text in the upper left corner.
         layout (str): Joint layout.
+        clock (str): Text in the lower left corner.
 
     Returns:
         np.ndarray: (H, W, 3) uint8.
     """
     image = image.copy()
-    edges = np.array(get_layout(layout).edges)
+    edges, distances = np.array(get_layout(layout).edges), bone_distances(get_layout(layout))
     width = max(round(max(image.shape) / 400), 1)
     size = max(image.shape) / 1600
     # OpenCV has 16-bit coordinates
@@ -59,6 +62,8 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
     for i, (person, seen, color) in enumerate(zip(points, visible, colors, strict=True)):
         color = tuple(map(int, color))
         shown = edges[seen[edges].all(1)]
+        cv2.polylines(image, list(person[bridges(seen, distances)]), False, (180, 180, 180), 1,
+                      cv2.LINE_AA)
         cv2.polylines(image, list(person[shown]), False, (0, 0, 0), 2 * width + 2, cv2.LINE_AA)
         cv2.polylines(image, list(person[shown]), False, color, 2 * width, cv2.LINE_AA)
         if i < len(texts) and seen.any():
@@ -66,14 +71,16 @@ def draw_poses(image: np.ndarray, keypoint: np.ndarray, score: np.ndarray, color
             _write(image, texts[i], (left, top - 6 * width), size, color)
     if title:
         _write(image, title, (10, round(34 * size) + 6), size, (255, 255, 255))
+    if clock:
+        _write(image, clock, (10, len(image) - 8), .7 * size, (255, 255, 255))
     return image
 
 
 def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
                   title: Callable[[int], str], scores: dict[int, np.ndarray] | None = None,
-                  limits: tuple[float, float] = (0, 1), layout: str = 'coco17'
-                  ) -> Iterator[np.ndarray]:
-    """Draw persons onto the frames of their video.
+                  limits: tuple[float, float] = (0, 1), layout: str = 'coco17',
+                  fps: float | None = None) -> Iterator[np.ndarray]:
+    """Draw persons, frame number and time onto the frames of their video.
 
     Args:
         images (Iterable[np.ndarray]): (H, W, 3) uint8 BGR, from frame 0.
@@ -84,6 +91,7 @@ def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
             color; the last value is repeated.
         limits (tuple[float, float]): Values of the ends of the color scale.
         layout (str): Joint layout.
+        fps (float, optional): Frames per second of the video, for the time.
 
     Yields:
         np.ndarray: (H, W, 3) uint8.
@@ -103,7 +111,8 @@ def overlay_poses(images: Iterable[np.ndarray], persons: Iterable[tuple],
             seen.append(score[row])
         yield draw_poses(image, np.reshape(points, (-1, joints, 2)),
                          np.reshape(seen, (-1, joints)), score_colors(values, *limits), texts,
-                         title(frame), layout)
+                         title(frame), layout,
+                         (f'{frame / fps:.2f} s, ' if fps else '') + f'frame {frame}')
 
 
 def _write(image, text, corner, size, color):

@@ -4,11 +4,13 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 
 from mofm.structures import Layout, get_layout
 
 # Okabe and Ito's palette, suitable for color blindness.
 LEFT, RIGHT, MIDDLE, FAINT = '#0072B2', '#D55E00', '#4D4D4D', '#B4B4B4'
+GRAY = '#8C8C8C'
 
 
 def spaced(total: int, num: int) -> np.ndarray:
@@ -40,6 +42,28 @@ def bone_colors(layout: Layout) -> np.ndarray:
     return np.where(first == second, first, MIDDLE)
 
 
+def bone_distances(layout: Layout) -> np.ndarray:
+    """Count the bones from each joint to each other one, (V, V); 0 for separate parts."""
+    graph = np.zeros((layout.num_joints, layout.num_joints))
+    graph[tuple(np.transpose(layout.edges))] = 1
+    distances = shortest_path(graph, directed=False)
+    return np.where(np.isfinite(distances), distances, 0)
+
+
+def bridges(seen: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Connect the visible parts of a person across as few missing joints as possible.
+
+    Args:
+        seen (np.ndarray): (V,) bool.
+        distances (np.ndarray): (V, V), see :func:`bone_distances`.
+
+    Returns:
+        np.ndarray: (N, 2) joints that are not neighbors.
+    """
+    tree = minimum_spanning_tree(distances * np.outer(seen, seen))
+    return np.transpose((tree > 1).nonzero())
+
+
 def _faded(colors: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return to_rgba_array(colors, .15 + .85 * confidence)  # (N, 4)
 
@@ -61,6 +85,8 @@ class Skeletons:
         self._bone_colors = bone_colors(layout)
         self._bones = axis.add_collection(LineCollection([], linewidths=width, capstyle='round'))
         self._joints = axis.scatter([], [], s=4 * width, linewidths=0, zorder=2)
+        self._distances = bone_distances(layout)
+        self._width = width
 
     def show(self, keypoint: np.ndarray, score: np.ndarray):
         """Update the positions of the persons.
@@ -70,15 +96,19 @@ class Skeletons:
             score (np.ndarray): (M, V) confidence; joints with 0 are not drawn.
         """
         alpha = np.clip(score, 0, 1)
+        seen = alpha > 0
+        self._joints.set_offsets(keypoint[seen])
+        self._joints.set_color(_faded(np.broadcast_to(self._colors, seen.shape)[seen],
+                                      alpha[seen]))
         bone_alpha = alpha[:, self._edges].min(2)  # (M, E)
-        for artist, position, colors, confidence, move in (
-                (self._bones, keypoint[:, self._edges], self._bone_colors, bone_alpha,
-                 self._bones.set_segments),
-                (self._joints, keypoint, self._colors, alpha, self._joints.set_offsets)):
-            shown = confidence > 0
-            move(position[shown])
-            colors = np.broadcast_to(colors, shown.shape)
-            artist.set_color(_faded(colors[shown], confidence[shown]))
+        shown = bone_alpha > 0
+        colors = _faded(np.broadcast_to(self._bone_colors, shown.shape)[shown], bone_alpha[shown])
+        across = [points[pair] for points, there in zip(keypoint, seen, strict=True)
+                  if not there.all() for pair in bridges(there, self._distances)]
+        self._bones.set_segments([*across, *keypoint[:, self._edges][shown]])
+        self._bones.set_color([*[GRAY] * len(across), *colors])
+        self._bones.set_linewidth([self._width / 2] * len(across) + [self._width] * len(colors))
+        self._bones.set_linestyle(['dotted'] * len(across) + ['solid'] * len(colors))
 
 
 def draw_skeleton(axis, keypoint: np.ndarray, score: np.ndarray, layout: Layout):
@@ -127,8 +157,9 @@ def draw_pose_clip(keypoint: np.ndarray, score: np.ndarray, layout: str | Layout
     """Draw frames of a clip, evenly spaced from the first to the last.
 
     A person's left side is blue, the right side orange. The opacity of a bone is the lower
-    confidence of its two joints; bones to missing joints (score 0) are not drawn. All frames share
-    one window, so that motion through the image stays visible.
+    confidence of its two joints; bones to missing joints (score 0) are not drawn, and dotted gray
+    lines connect what is visible across them. All frames share one window, so that motion through
+    the image stays visible.
 
     Args:
         keypoint: (T, V, 2) or, for several persons, (M, T, V, 2) pixels, y downwards.

@@ -7,13 +7,13 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from mofm.structures import Layout, get_layout
 
-from .animation import ClipPanel
+from .animation import ClipPanel, Clock
 from .pose import MIDDLE, bone_colors, spaced
 
 # Degrees, slightly from above and from the side to show depth.
 _ELEVATION, _AZIMUTH = 12, -60
 _FRONT, _SWING = -90, 45
-_SIZE = 2.6  # side of a panel in inches of 80 pixels
+_SIZE = 4.2  # side of a panel in inches of 80 pixels
 
 
 class ClipPanel3D:
@@ -126,14 +126,15 @@ def animate_clip_3d(joints: np.ndarray, layout: str | Layout, clip: dict | None 
     """
     columns = 1 + (clip is not None)
     figure = Figure(figsize=(_SIZE * columns, _SIZE), dpi=80)
-    grid = figure.add_gridspec(1, columns, left=.01, right=.99, bottom=.01, top=.99, wspace=.02)
+    grid = figure.add_gridspec(1, columns, left=.01, right=.99, bottom=.06, top=.99, wspace=.02)
     panel = ClipPanel3D(figure.add_subplot(grid[-1], projection='3d'), joints, layout)
-    flat = clip and ClipPanel(figure.add_subplot(grid[0]), clip, layout)
+    flat = [ClipPanel(figure.add_subplot(grid[0]), clip, layout, 2.5),
+            Clock(figure, clip)] if clip else []
 
     def show(frame: int):
         time = frame / max(num - 1, 1)
         panel.show(time, _FRONT + _SWING * np.sin(2 * np.pi * time))
-        if flat:
-            flat.show(time)
+        for part in flat:
+            part.show(time)
 
     return FuncAnimation(figure, show, num)

@@ -196,6 +196,8 @@ def test_draw_poses_colors_by_value():
     shown = draw_poses(image, points, score, [[10, 20, 250]])
     assert not image.any()
     assert (shown == (10, 20, 250)).all(2).sum() > 100
+    timed = draw_poses(image, points, score, [[10, 20, 250]], clock='1.00 s, frame 25')
+    assert (timed[-20:] != shown[-20:]).sum() > 100
 
 
 def test_demo_names_bad_input(run, tmp_path):

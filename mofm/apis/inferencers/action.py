@@ -10,7 +10,7 @@ from mofm.registry import INFERENCERS
 from mofm.utils.checks import is_int, require
 
 from .base import BaseInferencer, TaskOptions
-from .result import Result
+from .result import Result, at_input
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,12 @@ class ActionInferencer(BaseInferencer):
 
     def draw(self, result) -> dict:
         """Animate the recording, titled by the best classes."""
-        from mofm.visualization import animate_clip
+        from mofm.visualization import animate_clip, real_time
 
+        clip = at_input(result.poses[0], result.pose_ratio, result.fps)
         title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2))
-        return {'.gif': animate_clip(result.poses[0], self.layout.name, title=title)}
+        return {'.gif': animate_clip(clip, self.layout.name,
+                                     real_time(clip['total_frames'], result.fps), title)}
 
     def overlay(self, result, images):
         """Title each frame by the best class of the latest window."""
@@ -122,7 +124,8 @@ class ActionInferencer(BaseInferencer):
             window = max(np.searchsorted(result.frames[:, 0], frame, 'right') - 1, 0)
             return '{} {:.2f}'.format(*result.top(1, window)[0])
 
-        return overlay_poses(images, result.persons(), title, layout=self.layout.name)
+        return overlay_poses(images, result.persons(), title, layout=self.layout.name,
+                             fps=result.fps)
 
     def limits(self) -> str:
         """List the classes, of which one is always the best."""

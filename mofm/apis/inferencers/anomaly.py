@@ -181,7 +181,8 @@ class AnomalyInferencer(BaseInferencer):
             return f'normality {result.smoothed[min(frame, len(result.smoothed) - 1)]:.2f}'
 
         return overlay_poses(images, result.persons(), title, values,
-                             (result.normality.min(), result.normality.max()), self.layout.name)
+                             (result.normality.min(), result.normality.max()), self.layout.name,
+                             result.fps)
 
     def limits(self) -> str:
         """State what is normal."""

@@ -24,7 +24,7 @@ def _plain(value):
     return list(value) if isinstance(value, tuple) else value
 
 
-def _at_input(ann: dict, ratio: float, fps: float | None) -> dict:
+def at_input(ann: dict, ratio: float, fps: float | None) -> dict:
     """Return an annotation at frames of the input, of which several of the model may be one."""
     known = {} if fps is None else dict(fps=fps)
     if ratio == 1:
@@ -114,7 +114,7 @@ class Result:
 
     def videos(self) -> Videos:
         """Return the poses, at frames of the input, with :meth:`predictions`, for writers."""
-        return Videos([_at_input(ann, self.pose_ratio, self.fps) for ann in self.poses],
+        return Videos([at_input(ann, self.pose_ratio, self.fps) for ann in self.poses],
                       self.pose_layout, columns=lambda _, *poses: self.predictions(*poses))
 
     def _values(self) -> dict:

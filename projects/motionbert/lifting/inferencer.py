@@ -99,13 +99,12 @@ class LiftInferencer(PersonInferencer):
 
     def draw(self, result) -> dict:
         """Draw up to three of the most visible persons, as a strip and an animation."""
-        from mofm.visualization import animate_clip_3d, draw_clip_3d
+        from mofm.visualization import animate_clip_3d, draw_clip_3d, real_time
 
         seen = np.isfinite(result.joints).all((2, 3)).sum(1)
         joints = result.joints[seen >= seen.max() / 2][:3]
-        seconds = (result.frame[-1] - result.frame[0]) / (result.fps or 30)
-        num = int(np.clip(12 * seconds, 2, 240))  # at the rate of save_animation
-        clip = result.poses[0]
+        num = real_time(result.frame[-1] - result.frame[0], result.fps)
+        clip = dict(result.poses[0], frame_inds=result.frame, fps=result.fps)
         return {'.png': draw_clip_3d(joints, result.layout, clip),
                 '.gif': animate_clip_3d(joints, result.layout, clip, num)}
 

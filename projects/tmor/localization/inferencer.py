@@ -152,4 +152,5 @@ class LocalizeInferencer(BaseInferencer):
         def title(frame: int) -> str:
             return ', '.join(name for name, first, last, _ in actions if first <= frame <= last)
 
-        return overlay_poses(images, result.persons(), title, layout=self.layout.name)
+        return overlay_poses(images, result.persons(), title, layout=self.layout.name,
+                             fps=result.fps)
