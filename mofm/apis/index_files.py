@@ -1,6 +1,7 @@
 """Files of a motion index: header, projection and parts, checked when they are read."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +150,16 @@ class Part:
         ValueError: If the file is damaged.
     """
 
+    track: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    name: np.ndarray
+    person: np.ndarray
+    fps: np.ndarray
+    digest: np.ndarray
+    source: np.ndarray
+    poses_per_track: np.ndarray
+
     def __init__(self, path: Path, width: int):
         self.path = path
         if not path.is_file():  # e.g. a pipe, which would be waited for
@@ -290,7 +301,8 @@ class IndexFiles:
         with atomic_write(self._projection) as file:
             np.savez(file, mean=projection.mean, directions=projection.directions)
 
-    def read_parts(self, projection: Projection | None, known: list[Part] = ()) -> list[Part]:
+    def read_parts(self, projection: Projection | None,
+                   known: Sequence[Part] = ()) -> list[Part]:
         """Read the parts, except known ones.
 
         Raises:
@@ -298,7 +310,9 @@ class IndexFiles:
         """
         read = {part.path: part for part in known}
         paths = sorted(self.folder.glob('part_??????.npz'))
-        if paths and projection is None:
+        if not paths:
+            return []
+        if projection is None:
             raise ValueError(found_expected(self._projection, 'file', 'nothing',
                                             'the projection of the parts; make the index again'))
         return [read.get(path) or Part(path, projection.directions.shape[1]) for path in paths]

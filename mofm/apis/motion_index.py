@@ -65,11 +65,11 @@ class Hit:
     @property
     def seconds(self) -> tuple[float, float] | None:
         """Start and end in seconds, None without a frame rate."""
-        return self.fps and (self.first / self.fps, (self.last + 1) / self.fps)
+        return (self.first / self.fps, (self.last + 1) / self.fps) if self.fps else None
 
     def row(self) -> dict:
         """Return a row of a table; ``start`` and ``end`` are in seconds."""
-        start, end = (round(time, 3) for time in self.seconds) if self.fps else ('', '')
+        start, end = (round(time, 3) for time in self.seconds) if self.seconds else ('', '')
         return dict(recording=self.recording, person=self.person, start=start, end=end,
                     first=self.first, last=self.last, similarity=round(self.similarity, 4))
 
@@ -142,6 +142,16 @@ class _Encoder:
 
     def __init__(self, task: BaseInferencer, projection: Projection | None):
         self.task, self.projection = task, projection
+
+    def reduce(self, features: np.ndarray) -> np.ndarray:
+        """Apply the projection to features (N, D).
+
+        Raises:
+            ValueError: If the index has no recording yet.
+        """
+        if self.projection is None:
+            raise ValueError('index: found no recording, expected at least one; add some first')
+        return self.projection.apply(features)
 
     def features(self, clips: Sequence[dict], mirror: bool = False) -> np.ndarray:
         """Compute the pooled features (N, D) of clips, or of their mirror images."""
@@ -300,7 +310,7 @@ class MotionIndex:
         Returns:
             np.ndarray: (N, K) float32 of length 1.
         """
-        return self._encoder.projection.apply(self._encoder.features(clips, mirror))
+        return self._encoder.reduce(self._encoder.features(clips, mirror))
 
     @property
     def vectors(self) -> np.ndarray:
@@ -436,7 +446,7 @@ class MotionIndex:
 
         clips = [dict(self.poses(hit), label=i) for i, hit in enumerate(hits)]
         texts = [f'{hit.similarity:.2f}, person {hit.person}, ' + (
-            '{:.1f} to {:.1f} s'.format(*hit.seconds) if hit.fps else
+            '{:.1f} to {:.1f} s'.format(*hit.seconds) if hit.seconds else
             f'frames {hit.first} to {hit.last}') for hit in hits]
         layout = self.header.layout
         return {'.png': draw_contact_sheet(clips, texts, layout),
@@ -455,9 +465,9 @@ def _cut(ann: dict, recording: Recording, frames: tuple[int, int]) -> dict | Non
     rows = np.flatnonzero((inds >= frames[0]) & (inds <= frames[1]))
     if not len(rows) or not visible(ann)[0, rows].any():
         return None
-    rows = slice(rows[0], rows[-1] + 1)
-    return dict(ann, keypoint=ann['keypoint'][:, rows], total_frames=rows.stop - rows.start,
-                keypoint_score=ann['keypoint_score'][:, rows], frame_inds=ann['frame_inds'][rows])
+    part = slice(rows[0], rows[-1] + 1)
+    return dict(ann, keypoint=ann['keypoint'][:, part], total_frames=len(inds[part]),
+                keypoint_score=ann['keypoint_score'][:, part], frame_inds=ann['frame_inds'][part])
 
 
 class _Adding:
@@ -507,7 +517,9 @@ class _Adding:
 
     def run(self, inputs, progress: bool) -> int:
         """Add the recordings; returns their number."""
-        self.writer, self.sample, self.rows = PartWriter(), [], []
+        self.writer = PartWriter()
+        self.sample: list[tuple] = []
+        self.rows: list[np.ndarray] = []
         self.began, added = time.monotonic(), 0
         clips = self._clips(inputs)
         with tqdm(desc='index', unit=' windows', disable=not progress) as bar:
@@ -543,7 +555,7 @@ class _Adding:
 
     def _store(self, features, items):
         """Store the vectors of windows, and complete recordings in parts."""
-        vectors = self.encoder.projection.apply(features)
+        vectors = self.encoder.reduce(features)
         for vector, item in zip(vectors, items, strict=True):
             self.rows.append(vector)
             if item is None:
