@@ -234,7 +234,7 @@ def test_annotations_wrong_structure_is_described(tmp_path, content, words):
 
 
 def test_annotations_missing_file_and_unknown_suffix_are_named(tmp_path):
-    with pytest.raises(AnnotationError, match='none.pkl: no such file.*prepare.py'):
+    with pytest.raises(AnnotationError, match='none.pkl: no such file.*mofm prepare'):
         load_annotations(tmp_path / 'none.pkl')
     with pytest.raises(AnnotationError, match=r"found suffix '\.csv', expected one of"):
         load_annotations(tmp_path / 'a.csv')

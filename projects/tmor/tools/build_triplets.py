@@ -27,9 +27,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
+from mofm.cli import extract
 
 _VIDEO_FEATURES = Path(__file__).with_name('video_features.py')
-_EXTRACT = Path(__file__).resolve().parents[3] / 'tools/data/extract_poses.py'
 
 
 def parse_args(argv=None):
@@ -70,8 +70,7 @@ def find_poses(args, options: list):
     before = poses.exists() and poses.stat().st_mtime_ns
     index, shards = args.shard
     which = ['--from', args.reader] if args.reader else ['--shard', f'{index}/{shards}']
-    extract = runpy.run_path(str(_EXTRACT))
-    extract['main']([str(args.input), '--out', str(poses), *which, *options])
+    extract.main([str(args.input), '--out', str(poses), *which, *options])
     written = poses.exists() and poses.stat().st_mtime_ns != before
     return load_annotations(poses) if written else None
 
