@@ -203,6 +203,26 @@ class SkeletonFlip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class SkeletonMirror(SkeletonFlip):
+    """Add the mirror image as a second clip, over whose predictions heads average.
+
+    Modified key: ``keypoint`` (M, T, V, C) to (2, M, T, V, C).
+
+    Args:
+        layout (str): Joint layout, see :class:`SkeletonFlip`. Defaults to 'unik17'.
+    """
+
+    def __init__(self, layout: str = 'unik17'):
+        super().__init__(1., layout)
+
+    def transform(self, results: dict) -> dict:
+        """Stack the clip and its mirror image."""
+        mirrored = super().transform(dict(results))['keypoint']
+        results['keypoint'] = np.stack([results['keypoint'], mirrored])
+        return results
+
+
+@TRANSFORMS.register_module()
 class DropJoints(BaseTransform):
     """Drop joints of the whole clip, each with the same random probability.
 

@@ -86,8 +86,17 @@ def test_inferencer_averages_clips_of_a_recording(tiny, motion):
     with torch.no_grad():
         sample, = action.model.test_step(motion_collate([action.task().pipeline(dict(motion[0]))]))
     np.testing.assert_array_equal(scores['scores'], sample.pred_score)
-    with pytest.raises(ValueError, match='num_clips: found 3 in the test pipeline, expected 1'):
-        action(motion[0], 'features', **QUIET)
+
+
+def test_features_are_those_of_the_clip_without_its_mirror_image(tiny, motion):
+    cfg, checkpoint = tiny('action')
+    plain = MotionInferencer(cfg, checkpoint, device='cpu').predict_clips(motion[:2], 'features')
+    cfg.test_dataloader.dataset.pipeline.insert(2, dict(type='PoseMirror'))
+    mirrored = MotionInferencer(cfg, checkpoint, device='cpu').predict_clips(
+        motion[:2], 'features')
+    for expected, found in zip(plain, mirrored, strict=True):
+        for name in ('pooled', 'tokens', 'encoded'):
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
 def test_predict_clips_equals_the_model(inferencer, motion):

@@ -52,7 +52,10 @@ class FeaturesResult(Result):
 
 @INFERENCERS.register_module(FeaturesResult.task)
 class FeaturesInferencer(BaseInferencer):
-    """Features, for all models whose 'tensor' mode returns :class:`MotionFeatures`."""
+    """Features, for all models whose 'tensor' mode returns :class:`MotionFeatures`.
+
+    If tests sample several clips of a window or add its mirror image, of the first clip.
+    """
 
     result_type = FeaturesResult
     options_type = FeaturesOptions
@@ -63,6 +66,11 @@ class FeaturesInferencer(BaseInferencer):
     def offered(cls, model, inputs, sample) -> bool:
         """Require pooled features; the head is not used."""
         return hasattr(model(inputs, mode='tensor'), 'pooled')
+
+    def prepare(self, clips) -> tuple:
+        """Keep the first of the clips of each window."""
+        inputs, samples = super().prepare(clips)
+        return inputs[::len(inputs) // len(samples)], samples
 
     def predict(self, inputs, samples) -> dict:
         """Run the backbone only."""

@@ -66,14 +66,16 @@ class MotionBERTOneShotHead(OneShotHead):
         out_channels (int, optional): E. None returns the representations. Defaults to 2048.
         dropout (float): Dropout probability. Defaults to 0.1.
         loss (dict, optional): See :class:`OneShotHead`.
+        probe_norm (bool): See :class:`OneShotHead`. Defaults to False.
     """
 
     def __init__(self,
                  in_channels: int = 512,
                  out_channels: int | None = 2048,
                  dropout: float = 0.1,
-                 loss: dict | None = None):
-        super().__init__(NUM_JOINTS * in_channels, out_channels, dropout, loss)
+                 loss: dict | None = None,
+                 probe_norm: bool = False):
+        super().__init__(NUM_JOINTS * in_channels, out_channels, dropout, loss, probe_norm)
         self.fc1 = self.fc  # its name in the released checkpoints
         del self.fc
 
@@ -82,4 +84,4 @@ class MotionBERTOneShotHead(OneShotHead):
 
     def forward(self, features: MotionFeatures) -> Tensor:
         """Compute embeddings (B, E) of unit length."""
-        return F.normalize(self.fc1(pool(features.tokens, self.dropout)), dim=1)
+        return F.normalize(self.fc1(self.norm(pool(features.tokens, self.dropout))), dim=1)

@@ -239,6 +239,24 @@ class LiftingFlip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class LiftingMirror(LiftingFlip):
+    """Add the mirror image as a second clip, over whose predictions heads average.
+
+    Modified keys: ``keypoint`` (M, T, 17, 2) to (2, M, T, 17, 2), ``keypoint_score`` likewise.
+    """
+
+    def __init__(self):
+        super().__init__(1.)
+
+    def transform(self, results: dict) -> dict:
+        """Stack the clip and its mirror image."""
+        mirrored = super().transform(dict(results))
+        for key in ('keypoint', 'keypoint_score'):
+            results[key] = np.stack([results[key], mirrored[key]])
+        return results
+
+
+@TRANSFORMS.register_module()
 class ZeroMissing(BaseTransform):
     """Set joints with score 0 to the origin, after a normalization that moved them.
 
@@ -255,8 +273,8 @@ class ZeroMissing(BaseTransform):
 class PackLiftingInputs(PackMotionInputs):
     """Pack normalized keypoints and their 3D labels.
 
-    Required keys: ``keypoint`` ([M,] T, 17, 2), ``keypoint_score`` ([M,] T, 17). Optional key:
-    ``keypoint_3d`` (T, 17, 3).
+    Required keys: ``keypoint`` ([[clips,] M,] T, 17, 2), ``keypoint_score`` likewise. Optional
+    key: ``keypoint_3d`` (T, 17, 3).
 
     Args:
         noise (bool): Whether the data preprocessor adds pose noise in training. Defaults to False.
@@ -277,14 +295,15 @@ class PackLiftingInputs(PackMotionInputs):
         """Pack a sample.
 
         Returns:
-            dict: ``inputs`` with ``keypoints`` (M, 17, T, 3) float32, x, y and score, ``noise``
-            and ``masked`` bool () and, with labels, ``target`` (T, 17, 3) float32;
+            dict: ``inputs`` with ``keypoints`` ([clips,] M, 17, T, 3) float32, x, y and score,
+            ``noise`` and ``masked`` bool () and, with labels, ``target`` (T, 17, 3) float32;
             ``data_samples`` as in :class:`PackMotionInputs`.
         """
         score = results['keypoint_score'][..., None]
         keypoints = np.concatenate([results['keypoint'], score], -1, dtype=np.float32)
-        keypoints = keypoints.reshape(-1, *keypoints.shape[-3:])  # (M, T, 17, 3)
-        packed = super().transform(dict(results, keypoints=keypoints.swapaxes(1, 2)))
+        if keypoints.ndim == 3:
+            keypoints = keypoints[None]  # ([clips,] M, T, 17, 3)
+        packed = super().transform(dict(results, keypoints=keypoints.swapaxes(-3, -2)))
         packed['inputs'].update(noise=torch.tensor(self.noise), masked=torch.tensor(self.masked))
         if 'keypoint_3d' in results:
             packed['inputs']['target'] = torch.from_numpy(

@@ -313,6 +313,13 @@ def test_action_embedding_head_equals_formula():
     assert not list(itself.parameters())
     torch.testing.assert_close(itself(x)[1].double(), pooled(x, 1) / pooled(x, 1).norm(),
                                rtol=1e-5, atol=1e-6)
+    standardized = MODELS.build(dict(type='MotionBERTOneShotHead', in_channels=6, dropout=0.,
+                                     out_channels=None, probe_norm=True)).train()
+    batch = torch.stack([pooled(x, b) for b in range(len(x.tokens))])
+    expected = (batch - batch.mean(0)) / (batch.var(0, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(standardized(x).double(),
+                               torch.nn.functional.normalize(expected, dim=1),
+                               rtol=1e-4, atol=1e-5)
 
 
 def test_action_head_drops_every_token():

@@ -24,6 +24,7 @@ from projects.motionbert.lifting.transforms import (
     CropScale,
     CropScale3D,
     LiftingFlip,
+    LiftingMirror,
     NormalizeByBox,
     NormalizeByShortSide,
     NormalizeByWidth,
@@ -337,6 +338,19 @@ def test_lifting_flip_mirrors_and_swaps_sides(sample):
     np.random.seed(0)
     assert 60 < sum(LiftingFlip(prob=.4)(copy(sample))['flip'] for _ in range(200)) < 100
     assert (LiftingFlip(prob=0)(copy(sample))['keypoint'] == sample['keypoint']).all()
+
+
+def test_lifting_mirror_adds_a_clip_per_recording(sample):
+    sample = {key: sample[key] for key in ('keypoint', 'keypoint_score')}
+    mirrored = LiftingFlip(prob=1)(copy(sample))
+    out = LiftingMirror()(copy(sample))
+    for key in ('keypoint', 'keypoint_score'):
+        np.testing.assert_array_equal(out[key], np.stack([sample[key], mirrored[key]]))
+    persons = {key: value[:, None].repeat(3, 1) for key, value in out.items() if key in sample}
+    packed = PackLiftingInputs()(persons)['inputs']['keypoints']
+    assert packed.shape == (2, 3, 17, len(sample['keypoint']), 3)  # clips, persons, joints, frames
+    np.testing.assert_array_equal(packed[1, 0, :, :, :2].transpose(0, 1),
+                                  mirrored['keypoint'].astype(np.float32))
 
 
 def test_random_yaw_rotates_about_the_vertical(sample, monkeypatch):

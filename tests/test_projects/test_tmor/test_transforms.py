@@ -238,6 +238,16 @@ def test_skeleton_flip_mirrors_and_swaps_sides(layout):
     assert apply('SkeletonFlip', ann, prob=0, layout=layout)['keypoint'] is ann['keypoint']
 
 
+def test_skeleton_mirror_adds_a_clip_per_recording():
+    ann = normal(persons=2, frames=5)
+    out = apply('SkeletonMirror', ann)
+    np.testing.assert_array_equal(out['keypoint'][0], ann['keypoint'])
+    np.testing.assert_array_equal(out['keypoint'][1],
+                                  apply('SkeletonFlip', ann, prob=1)['keypoint'])
+    packed = apply('PackSkeleton', out)['inputs']['keypoints']
+    assert packed.shape == (2, 2, JOINTS, 5, 2)  # clips, persons, joints, frames
+
+
 def test_tmor_transforms_leave_input_untouched():
     """Two views start from the same arrays."""
     ann = normal()
@@ -246,7 +256,8 @@ def test_tmor_transforms_leave_input_untouched():
                          ('CropFrames', dict(num_frames=5)),
                          ('PadFrames', dict(num_frames=20)), ('ResampleCrop', {}),
                          ('SkeletonMove', {}), ('SkeletonRotate', {}), ('NormalizeSkeleton', {}),
-                         ('SkeletonFlip', dict(prob=1)), ('DropJoints', {})):
+                         ('SkeletonFlip', dict(prob=1)), ('SkeletonMirror', {}),
+                         ('DropJoints', {})):
         apply(name, ann, **kwargs)
         for key, value in before.items():
             np.testing.assert_array_equal(ann[key], value, err_msg=name)

@@ -1,4 +1,5 @@
-# action.py for tiny models: 16 frames, one person, joints of Human3.6M.
+# action.py for tiny models: 16 frames, one person, joints of Human3.6M; tests average a clip and
+# its mirror image.
 _base_ = 'action.py'
 train_pipeline = [
     dict(type='PersonTracking', fix_conf_order=True),
@@ -17,6 +18,7 @@ val_pipeline = [
     dict(type='PadPersons', num_persons=1),
     dict(type='CropScale', scale_range=(1.2, 1.2)),
     dict(type='ZeroMissing'),
+    dict(type='LiftingMirror'),
     dict(type='PackLiftingInputs')
 ]
 train_dataloader = dict(
