@@ -19,7 +19,7 @@ SIZES = dict(mb=(dict(), 2), lite=(dict(embed_dims=256, mlp_ratio=4), 2),
 
 
 def transcription(w: dict, x: torch.Tensor, num_heads: int) -> torch.Tensor:
-    """Compute DSTformer by the formulas of MotionBERT, Sec. 3.3, with the released names.
+    """Compute DSTformer by the formulas of MotionBERT, Sec. 3.2, with the released names.
 
     Args:
         w (dict): Weights by name.

@@ -1,4 +1,4 @@
-# Masked pre-training of the ViT-Base on motion tokens (MoFM, Sec. 3.3): 20 epochs, batch 32.
+# Masked pre-training of the ViT-Base on motion tokens (MoFM, Sec. 4.3): 20 epochs, batch 32.
 # The batch size is the total of the paper's six GPUs: with N processes set
 # train_dataloader.batch_size to 32 / N.
 _base_ = [

@@ -1,4 +1,4 @@
-"""MotionPretrainer: BERT on motion tokens (MoFM, Sec. 3.3; BEiT, arXiv 2106.08254)."""
+"""MotionPretrainer: BERT on motion tokens (MoFM, Sec. 4.3; BEiT, arXiv 2106.08254)."""
 
 from mmengine.model import BaseModel
 from torch import Tensor

@@ -12,7 +12,7 @@ from mofm.utils.limits import get_limits
 
 @dataclass(frozen=True)
 class CubeGrid:
-    """Grid of the thermal cubes of a clip (MoFM, Sec. 3.1).
+    """Grid of the thermal cubes of a clip (MoFM, Sec. 4.1.1).
 
     Cube ``k = row * cols + col`` covers the rows ``patch * row ... patch * (row + 1) - 1`` and
     the columns alike, over all joints and frames.

@@ -1,4 +1,4 @@
-"""DSTformer, the dual-stream transformer of MotionBERT (arXiv 2210.06551, Sec. 3.3).
+"""DSTformer, the dual-stream transformer of MotionBERT (arXiv 2210.06551, Sec. 3.2).
 
 Pre-norm as in the released code; the paper's text has post-norm. Parameters carry the names of the
 released checkpoints.
@@ -74,7 +74,7 @@ class Block(nn.Module):
 
 
 def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
-    """Average the streams with weights ``softmax(scores([x_st, x_ts]))`` (eq. 4).
+    """Average the streams with weights ``softmax(scores([x_st, x_ts]))`` (eq. 4 and 5).
 
     Softmax over two scores is the sigmoid of their difference, so nothing is concatenated.
     """
@@ -88,7 +88,7 @@ class DSTformer(BaseBackbone):
     """Dual-stream transformer from 2D keypoints of one person to 3D positions or features.
 
     A level has two streams that read the same input: space, then time (ST), and time, then space
-    (TS). They are fused with weights computed from both for each joint and frame (eq. 4).
+    (TS). They are fused with weights computed from both for each joint and frame (eq. 4 and 5).
 
     The released models are ``DSTformer()``, 42,466,317 parameters, and Lite,
     ``DSTformer(embed_dims=256, mlp_ratio=4)``, 16,001,549 parameters.

@@ -1,4 +1,4 @@
-"""Transforms of UNIK and T-MOR (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
+"""Transforms of UNIK and T-MOR (arXiv 2606.21607, Sec. II-A; arXiv 2107.08580).
 
 A pipeline starts with :class:`NormalizeSkeleton`, which moves missing joints to the origin, where
 the others keep them, and ends with :class:`PackSkeleton`. ``keypoint`` is (M, T, V, C), with two

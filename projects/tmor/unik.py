@@ -1,4 +1,4 @@
-"""UNIK, the encoder of skeleton sequences of T-MOR (arXiv 2606.21607, Sec. III; arXiv 2107.08580).
+"""UNIK, the encoder of skeletons of T-MOR (arXiv 2606.21607, Sec. II-A; arXiv 2107.08580).
 
 All pairs of joints are connected by learned weights and by attention, with several heads.
 Parameters have the names of the released checkpoints.

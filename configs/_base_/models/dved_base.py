@@ -1,4 +1,4 @@
-# DVEDTokenizer at the size of the paper: 24.7 M parameters (MoFM, Sec. 3.2). Configs set the loss.
+# DVEDTokenizer at the size of the paper: 24.7 M parameters (MoFM, Sec. 4.2). Configs set the loss.
 model = dict(
     type='DVEDTokenizer',
     num_joints=17,

@@ -1,4 +1,4 @@
-# ViT-Base on thermal cubes, 87.7 M parameters (MoFM, Sec. 3.3), predicting the tokens of
+# ViT-Base on thermal cubes, 87.7 M parameters (MoFM, Sec. 4.3), predicting the tokens of
 # dved_base.py.
 _base_ = 'dved_base.py'
 model = dict(

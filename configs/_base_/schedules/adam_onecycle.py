@@ -1,5 +1,5 @@
 # Adam; the learning rate rises from lr / `div_factor` to lr and falls to the initial rate /
-# `final_div_factor`, stepped per iteration (MoFM, Table 7).
+# `final_div_factor`, stepped per iteration (MoFM, Tables 8 and 9).
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999), weight_decay=3e-4, fused=True))

@@ -1,4 +1,4 @@
-"""Mapping of keypoints to the canvas of thermal cubes (MoFM, Sec. 3.1)."""
+"""Mapping of keypoints to the canvas of thermal cubes (MoFM, Sec. 4.1)."""
 
 import numpy as np
 import torch

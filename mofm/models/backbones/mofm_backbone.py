@@ -1,4 +1,4 @@
-"""MoFMBackbone: a ViT over thermal cubes (MoFM, Sec. 3.3; ViT, arXiv 2010.11929).
+"""MoFMBackbone: a ViT over thermal cubes (MoFM, Sec. 4.3; ViT, arXiv 2010.11929).
 
 Cubes are embedded independently, so a masked cube cannot leak through its neighbors. Most cubes
 are empty and their embedding is constant: only occupied ones are computed.
@@ -59,7 +59,7 @@ class _ResidualBlock3D(nn.Module):
 
 @MODELS.register_module()
 class ConvCubeEmbed(nn.Module):
-    """Two 3D residual blocks per cube and a projection (MoFM, Sec. 3.3).
+    """Two 3D residual blocks per cube and a projection (MoFM, Sec. 4.3).
 
     Uses GroupNorm, because empty cubes would dominate batch statistics.
 

@@ -8,7 +8,7 @@ from .cls_head import ActionClsHead
 
 @MODELS.register_module()
 class AnomalyClsHead(ActionClsHead):
-    """Classifier of normal (0) and abnormal (1) with weighted cross entropy (MoFM, Sec. 4).
+    """Classifier of normal (0) and abnormal (1) with weighted cross entropy (MoFM, Sec. 5.4).
 
     Args:
         in_channels (int): D. Defaults to 768.

@@ -15,7 +15,7 @@ from ..losses.global_batch import global_mean
 
 @MODELS.register_module()
 class ActionClsHead(BaseModule):
-    """Dropout and one linear layer on the pooled features (MoFM, Sec. 4).
+    """Dropout and one linear layer on the pooled features (MoFM, Sec. 5.1).
 
     Args:
         num_classes (int): C.

@@ -1,6 +1,6 @@
 """Token jigsaw: prediction of the pieces of a shuffled clip (DT3).
 
-MoFM, Sec. 4, after the decoupled jigsaw of Wang et al. (arXiv 2207.10172).
+MoFM, Sec. 5.3, after the decoupled jigsaw of Wang et al. (arXiv 2207.10172).
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""T-Head: prediction of masked motion tokens (MoFM, Sec. 3.3)."""
+"""T-Head: prediction of masked motion tokens (MoFM, Sec. 4.3)."""
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule

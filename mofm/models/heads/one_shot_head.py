@@ -13,7 +13,7 @@ from ..layers.probe_norm import ProbeBatchNorm
 
 @MODELS.register_module()
 class OneShotHead(BaseModule):
-    """Dropout, one linear layer and L2 normalization (MoFM, Sec. 4).
+    """Dropout, one linear layer and L2 normalization (MoFM, Sec. 5.2).
 
     Args:
         in_channels (int): D. Defaults to 768.

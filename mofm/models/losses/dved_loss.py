@@ -1,4 +1,4 @@
-"""Objective of the dVED in the paper: reconstruction and a KL term (MoFM, eq. 7)."""
+"""Objective of the dVED in the paper: reconstruction and a KL term (MoFM, eq. 5)."""
 
 import math
 

@@ -1,9 +1,9 @@
 """DVEDTokenizer: the discrete variational encoder-decoder that learns the MotionBook.
 
-MoFM, Sec. 3.2, eq. 3-7; details that the paper omits follow the DiscreteVAE it is built on. A 3D
-encoder reads the heat of all joints, a Gumbel-softmax (arXiv 1611.01144) samples one of V motion
-tokens per thermal cube, and a 2D decoder with frames as channels reconstructs the heat of all
-joints together.
+MoFM, Sec. 4.1.2 and 4.2, eq. 2 to 6; details that the paper omits follow the DiscreteVAE it is
+built on. A 3D encoder reads the heat of all joints, a Gumbel-softmax (arXiv 1611.01144) samples
+one of V motion tokens per thermal cube, and a 2D decoder with frames as channels reconstructs the
+heat of all joints together.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Heads on joint representations (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
+"""Heads on joint representations (MotionBERT, arXiv 2210.06551, Sec. 3.4)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-# Pre-training by lifting (MotionBERT, Sec. 3.2 and 4.1; values of the released config): 30 epochs
+# Pre-training by lifting (MotionBERT, Sec. 3.3 and 4.2; values of the released config): 30 epochs
 # of 3D data, then 60 of 2D and 3D data.
 _base_ = [
     '../../../configs/_base_/default_runtime.py', '_base_/models/lifter.py',

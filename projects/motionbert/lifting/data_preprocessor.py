@@ -1,7 +1,7 @@
 """Corruption of keypoints on the device, for the pre-training.
 
-Noise and masks follow MotionBERT (arXiv 2210.06551, Sec. 3.2 and 4.1) and its released code; the
-pose noise is modeled as in arXiv 1812.03595, Sec. 4.
+Noise and masks follow MotionBERT (arXiv 2210.06551, Sec. 3.3, 4.2 and A.1) and its released code;
+the pose noise is modeled as in arXiv 1812.03595, Sec. 4.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Window data sets of 3D motion: Human3.6M with cameras, and motion capture without.
 
-Recordings are cut into windows as in MotionBERT (arXiv 2210.06551, Sec. 4.1). The arrays stay in
+Recordings are cut into windows as in MotionBERT (arXiv 2210.06551, Sec. A.1). The arrays stay in
 one block of memory, which the workers of a DataLoader share; a window is a row of frame indices.
 """
 

@@ -18,7 +18,7 @@ def mirror(x: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class MotionLifter(BaseModel):
-    """Model that lifts every person of a clip (MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.2).
+    """Model that lifts every person of a clip (MotionBERT, arXiv 2210.06551, Sec. 3.1 and 3.3).
 
     Args:
         backbone (dict): Network from (N, T, J, 3) keypoints to (N, T, J, 3) positions.

@@ -1,4 +1,4 @@
-"""Losses of lifting from 2D to 3D (MotionBERT, arXiv 2210.06551, eq. 5-8, and the released code).
+"""Losses of lifting 2D to 3D (MotionBERT, arXiv 2210.06551, eq. 6 to 8, and its released code).
 
 Terms with zero weight in the released configs (limbs, angles) are omitted.
 """
@@ -59,7 +59,7 @@ class LiftingLoss(nn.Module):
                     loss_velocity=self.velocity * velocity_error(pred, target))
 
     def project(self, pred: Tensor, target: Tensor, score: Tensor) -> dict:
-        """Compute the confidence-weighted loss of the orthographic projection (eq. 8).
+        """Compute the confidence-weighted loss of the orthographic projection (eq. 7).
 
         Args:
             pred (Tensor): (N, T, J, 3) float32.

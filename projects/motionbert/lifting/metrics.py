@@ -1,7 +1,7 @@
 """Error metrics of 3D poses and the Human3.6M protocol.
 
 MPJPE and its aligned and temporal variants, in the unit of the poses, usually mm (MotionBERT,
-arXiv 2210.06551, Sec. 4.2; N-MPJPE: arXiv 1804.01110, Sec. 3.3; MPJVE: VideoPose3D, arXiv
+arXiv 2210.06551, Sec. 4.3; N-MPJPE: arXiv 1804.01110, Sec. 3.3; MPJVE: VideoPose3D, arXiv
 1811.11742, Sec. 5; acceleration error: arXiv 1812.01601, Sec. 4).
 """
 

@@ -1,4 +1,4 @@
-"""Readers of the 2D data in MotionBERT's pre-training (arXiv 2210.06551, Sec. 4.1).
+"""Readers of the 2D data in MotionBERT's pre-training (arXiv 2210.06551, Sec. 4.2).
 
 Unlike other readers they yield layout ``h36m17``, because PoseTrack has a neck and a top of the
 head, which COCO-17 lacks.

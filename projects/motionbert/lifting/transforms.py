@@ -3,7 +3,7 @@
 Every normalization is affine and the same for x and y: ``v = (p - norm_center) / norm_scale``, and
 ``z / norm_scale`` for 3D labels. Both are added to the sample, to invert it. Axes are x to the
 right, y down, z forward. Keypoints (..., 17, 2), scores (..., 17) and labels (..., 17, 3) may have
-any leading axes; the layout is ``h36m17``. MotionBERT, arXiv 2210.06551, Sec. 3.2 and 4.1.
+any leading axes; the layout is ``h36m17``. MotionBERT, arXiv 2210.06551, Sec. 3.3 and 4.2.
 """
 
 from collections.abc import Sequence

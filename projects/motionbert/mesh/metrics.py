@@ -1,4 +1,4 @@
-"""Error metrics of meshes and their joints in mm (MotionBERT, arXiv 2210.06551, Sec. 4.4)."""
+"""Error metrics of meshes and their joints in mm (MotionBERT, arXiv 2210.06551, Sec. 4.5)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Contrastive loss of T-MOR (arXiv 2606.21607, eq. 3 to 8) and its positive and negative pairs.
+"""Contrastive loss of T-MOR (arXiv 2606.21607, eq. 1 to 8) and its positive and negative pairs.
 
 An anchor i has its own key, which is always positive, and is compared with entries of a queue:
 

@@ -1,7 +1,8 @@
 """Texts of classes: phrases from their names, prompts, descriptions.
 
-T-MOR uses "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. II), as CLIP does
-(arXiv 2103.00020, Sec. 3.1.4): several texts per class, whose normalized features are averaged.
+T-MOR uses "textual descriptions of actions as proxies" (arXiv 2606.21607, Sec. III-C), as CLIP
+does (arXiv 2103.00020, Sec. 3.1.4): several texts per class, whose normalized features are
+averaged.
 """
 
 import csv

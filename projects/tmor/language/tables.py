@@ -1,6 +1,6 @@
 """Tables of precomputed features of a frozen encoder, with one row per sample id.
 
-Video and text encoders are frozen in T-MOR (arXiv 2606.21607, Sec. II), so that training needs
+Video and text encoders are frozen in T-MOR (arXiv 2606.21607, Sec. II-A), so that training needs
 only one vector per sample.
 """
 

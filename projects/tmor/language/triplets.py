@@ -1,4 +1,4 @@
-"""Triplets (skeleton, video, text) as in PoseCap of T-MOR (arXiv 2606.21607, Sec. III-A)."""
+"""Triplets (skeleton, video, text) as in PoseCap of T-MOR (arXiv 2606.21607, Sec. II-C)."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Zero-shot recognition of classes by their texts (arXiv 2606.21607, Sec. II and III)."""
+"""Zero-shot recognition of classes by their texts (arXiv 2606.21607, Sec. II-B and III-C)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Temporal localization of actions in untrimmed recordings (T-MOR, arXiv 2606.21607, Sec. IV)."""
+"""Temporal localization of actions in untrimmed recordings (arXiv 2606.21607, Sec. III-B)."""
 
 from .datasets import UntrimmedDataset
 from .events import event_ap

@@ -1,7 +1,8 @@
 """Heads that classify the actions of every frame, and their losses.
 
-The frame head is T-MOR's (arXiv 2606.21607, Sec. IV), with the details of UNIK2 and LAC by the
-same author; SD-TCN is the baseline of Toyota Smarthome Untrimmed (Dai et al., TPAMI 2022).
+The frame head is T-MOR's (arXiv 2606.21607, Sec. II-A and III-B), with the details of UNIK2 and
+LAC by the same author; SD-TCN is the baseline of Toyota Smarthome Untrimmed (Dai et al., TPAMI
+2022).
 """
 
 import torch
