@@ -1,9 +1,10 @@
 """Pose estimators on COCO images and videos: similarity to the annotation, speed, install size.
 
 OMP_NUM_THREADS=1 python benchmarks/poses.py FOLDER mediapipe mediapipe:tiles=False
+OMP_NUM_THREADS=1 python benchmarks/poses.py VIDEOS mediapipe --frames 100 --steps 2 4 8
 
-FOLDER has ``test_coco.json`` with its images, and videos. NAME:KEY=VALUE gives an option of an
-estimator, ``checkpoint`` included; NAME@boxes gives it the annotated boxes.
+FOLDER has ``test_coco.json`` with its images, or videos, or both. NAME:KEY=VALUE gives an option
+of an estimator, ``checkpoint`` included; NAME@boxes gives it the annotated boxes.
 """
 
 import argparse
@@ -20,8 +21,14 @@ import torch
 from common import machine
 from packaging.requirements import Requirement
 
-from mofm.keypoints.tracking import SIGMAS
-from mofm.pose_estimation import Video, build_estimator, find_videos
+from mofm.keypoints.tracking import SIGMAS, oks
+from mofm.pose_estimation import (
+    PoseEstimator,
+    Video,
+    build_estimator,
+    estimate_sampled,
+    find_videos,
+)
 from mofm.visualization.overlay import draw_poses
 
 LIBRARIES = dict(mediapipe=['mediapipe'], movenet=['ai-edge-litert'], ultralytics=['ultralytics'],
@@ -58,6 +65,34 @@ def megabytes(names: list[str]) -> float:
     return total / 2**20
 
 
+class Replay(PoseEstimator):
+    """Poses that are known, by frame."""
+
+    def estimate(self, image, boxes=None):
+        """See :meth:`PoseEstimator.estimate`."""
+        return image['keypoints'], image['keypoint_scores']
+
+
+def compare_steps(videos: list[list[dict]], steps: list[int]):
+    """Print the similarity of interpolated poses to those that are estimated in the same frame."""
+    print('\n| every n-th frame | median | mean | below 0.5 | persons in each video |\n'
+          '|---|---|---|---|---|')
+    for step in (1, *steps):
+        values, persons = [], []
+        for poses in videos:
+            found = list(estimate_sampled(Replay(), poses, step))
+            persons.append(np.mean([len(pose['keypoints']) for pose in found]))
+            for number, (pose, other) in enumerate(zip(poses, found, strict=True)):
+                if number % step and number < len(poses) - 1:
+                    likeness = oks(pose['keypoints'], pose['keypoint_scores'],
+                                   other['keypoints'], other['keypoint_scores'])
+                    sure = pose['keypoint_scores'].mean(1) > .5
+                    values += likeness.max(1, initial=0)[sure].tolist()
+        text = f'{np.median(values):.3f} | {np.mean(values):.3f} | ' \
+               f'{np.mean(np.array(values) < .5):.1%}' if values else ' |  | '
+        print(f'| {step} | {text} | {", ".join(f"{count:.2f}" for count in persons)} |')
+
+
 def draw(image: np.ndarray, poses: dict, path: Path):
     """Write a picture of the poses."""
     score = poses['keypoint_scores']
@@ -71,9 +106,12 @@ def main():
     parser.add_argument('folder', type=Path)
     parser.add_argument('estimators', nargs='+', metavar='NAME[@boxes][:KEY=VALUE]')
     parser.add_argument('--frames', type=int, default=30, help='of each video [%(default)s]')
+    parser.add_argument('--steps', type=int, nargs='+', default=[], help='also compare poses of '
+                        'every n-th frame, interpolated')
     parser.add_argument('--out', type=Path, help='folder for pictures')
     args = parser.parse_args()
-    coco = json.loads((args.folder / 'test_coco.json').read_text())
+    coco = args.folder / 'test_coco.json'
+    coco = json.loads(coco.read_text()) if coco.exists() else dict(images=[], annotations=[])
     videos = {name: path for name, path in find_videos(args.folder).items() if path.is_file()}
     print(machine(torch.device('cpu')))
     print(f'\n| estimator | OKS of every person | mean | persons in '
@@ -96,7 +134,7 @@ def main():
             values.append([similarity(a, poses['keypoints']) for a in persons])
             if args.out:
                 draw(image, poses, args.out / f'{text}_{info["file_name"]}.png')
-        counts, spent, done = [], 0., 0
+        counts, spent, done, every = [], 0., 0, []
         for path in () if boxed else videos.values():
             video = Video(path)
             video.open()
@@ -105,14 +143,17 @@ def main():
             poses = list(estimator.extract(frames))
             spent += time.process_time() - start
             done += len(frames)
+            every.append(poses)
             counts.append(f'{np.mean([len(p["keypoints"]) for p in poses]):.1f}')
             if args.out:
                 middle = len(frames) // 2
                 draw(frames[middle], poses[middle], args.out / f'{text}_{path.stem}.png')
         each = '; '.join(' '.join(f'{v:.2f}' for v in image) for image in values)
-        print(f'| `{text}` | {each} | {np.mean([np.mean(v) for v in values]):.2f} | '
+        print(f'| `{text}` | {each} | {np.mean([np.mean(v) for v in values] or [np.nan]):.2f} | '
               f'{", ".join(counts)} | {f"{done / spent:.1f}" if spent else ""} | '
               f'{megabytes(LIBRARIES.get(name, [])):.0f} |', flush=True)
+        if args.steps:
+            compare_steps(every, args.steps)
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ from mofm.annotations.values import (
 from mofm.keypoints import resample
 from mofm.pose_estimation.estimator import PoseEstimator, build_estimator
 from mofm.pose_estimation.extract import extract_video
+from mofm.pose_estimation.sampling import POSE_FPS
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
 from mofm.sources.pose_programs.yolo import is_result, save_results
@@ -114,6 +115,8 @@ class RecordingOptions:
             of annotations and arrays, by default as the numbers tell.
         pose_extractor (PoseEstimator or str, optional): Pose network for videos, or its name in
             ``POSE_ESTIMATORS``. Defaults to 'auto', see :func:`choose_estimator`.
+        pose_fps (float, optional): Frames of a video per second whose poses are estimated, the
+            others are interpolated, see :func:`frame_step`; None for all. Defaults to 15.
 
     Raises:
         ValueError: If a frame rate is not a positive number or the layout is unknown.
@@ -129,9 +132,10 @@ class RecordingOptions:
     axes: str | None = None
     coordinates: str | None = None
     pose_extractor: PoseEstimator | str | None = None
+    pose_fps: float | None = POSE_FPS
 
     def __post_init__(self):
-        for name in ('fps', 'model_fps'):
+        for name in ('fps', 'model_fps', 'pose_fps'):
             value = getattr(self, name)
             require(value is None or is_number(value, 0) and value > 0, self, name, value,
                     'a positive number of frames per second')
@@ -511,10 +515,21 @@ class RecordingReader:
                                                   device=self.device)
         with tempfile.TemporaryDirectory() as folder, tqdm(
                 desc=video.path.name, unit='frame', disable=not self.progress) as bar:
+            def show(frames):
+                bar.total = max(video.expected_frames, frames)
+                bar.update(frames - bar.n)
+
             poses = Path(folder) / 'poses.json'
-            extract_video(self.pose_extractor, video, poses, {},
-                          progress=lambda frames: bar.update(frames - bar.n))
-            (ann, _), = MMPoseJSON(poses, strict=True, to_layout=self.to_layout.name)
+            step = extract_video(self.pose_extractor, video, poses, {}, None,
+                                 self.options.pose_fps, show)['pose_step']
+            # a person who is missed in one estimated frame stays
+            (ann, _), = MMPoseJSON(poses, strict=True, to_layout=self.to_layout.name,
+                                   max_gap=max(5, 2 * step - 1))
+        for text in video.remarks():
+            self.note(str(video.path), text)
+        if step > 1:
+            self.note(str(video.path), f'poses at {video.fps / step:.4g} of {video.fps:.4g} '
+                      'frames a second, interpolated in between')
         return ann, video.fps
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mofm.hub.zoo import DEFAULT
-from mofm.pose_estimation.options import add_estimator_options, estimator_name
+from mofm.pose_estimation.options import add_estimator_options, add_pose_fps, estimator_name
+from mofm.pose_estimation.sampling import POSE_FPS
 from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.names import file_stem
 from mofm.utils.tables import write_arrow
@@ -48,6 +49,7 @@ def add_network_options(parser: argparse.ArgumentParser):
     network.add_argument('--device', help='default: cuda, or cpu if there is none')
     network.add_argument('--batch-size', type=int, default=32, help='windows [%(default)s]')
     add_estimator_options(network)
+    add_pose_fps(network, POSE_FPS)
     network.add_argument('--pose-model', help='2D model of MMPose for videos')
     network.add_argument('--pose-checkpoint', help='weights of the pose network; a path, for '
                          'mmpose also a URL')
@@ -58,7 +60,7 @@ def add_network_options(parser: argparse.ArgumentParser):
 def recording_options(args: argparse.Namespace) -> dict:
     """Return the options of recordings, with the pose network for videos."""
     names = ('fps', 'layout', 'split', 'img_shape', 'coordinates', 'axes', 'source',
-             'source_options')
+             'source_options', 'pose_fps')
     return dict({name: getattr(args, name) for name in names},
                 pose_extractor=pose_estimator(args))
 

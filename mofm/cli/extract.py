@@ -26,7 +26,7 @@ from mofm.pose_estimation import (
     read_boxes,
     whole_frame,
 )
-from mofm.pose_estimation.options import add_estimator_options, estimator_name
+from mofm.pose_estimation.options import add_estimator_options, add_pose_fps, estimator_name
 from mofm.registry import SOURCES
 from mofm.sources import Source3D
 from mofm.sources.plugins import add_plugin_option, load_plugins, readers
@@ -49,6 +49,7 @@ def add_network_options(parser):
     """Add the options of the pose network and of the boxes of persons."""
     network = parser.add_argument_group('network')
     add_estimator_options(network)
+    add_pose_fps(network, None)
     network.add_argument('--model', help='name of a 2D model of MMPose or config file; default: '
                          f'{MODEL}')
     network.add_argument('--checkpoint', help='weights of the pose network; a path, for mmpose '
@@ -126,7 +127,7 @@ def settings_of(args, name, video, several):
         boxes = f'{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}'
     model = ' '.join([model, *(f'{key}={value}' for key, value in args.estimator_options.items())])
     return dict(video=name, bytes=video.size, model=model, checkpoint=args.checkpoint,
-                boxes=boxes), given
+                boxes=boxes, pose_fps=args.pose_fps), given
 
 
 def make_estimator(args):
@@ -176,10 +177,9 @@ def extract_all(args, folder, strict):
                 else:
                     estimator = estimator or make_estimator(args)
                     with task(progress, name, video) as update:
-                        meta = extract_video(estimator, video, output, settings, given, update)
-                    if meta['num_frames'] < video.expected_frames:
-                        notes.append(f'{video.path}: {meta["num_frames"]} frames can be decoded, '
-                                     f'{video.expected_frames} are in its header')
+                        meta = extract_video(estimator, video, output, settings, given,
+                                             args.pose_fps, update)
+                    notes += [f'{video.path}: {text}' for text in video.remarks()]
                 if not meta['frames_with_persons']:
                     notes.append(f'{video.path}: no person in any of its {meta["num_frames"]} '
                                  'frames')

@@ -18,6 +18,7 @@ from mofm.utils.locks import hold_output
 from mofm.utils.untrusted import parse_json
 
 from .estimator import PoseEstimator
+from .sampling import estimate_sampled, frame_step
 from .video import Video
 
 
@@ -87,9 +88,12 @@ def _check_settings(file: Path, meta: object, settings: dict):
                              f'{expected!r}; delete the file or choose another output')
 
 
-def _done_frames(part, file: Path, settings: dict) -> int:
-    """Count the frames of a part file and truncate its damaged end; -1 without a header."""
-    end, frames = 0, -1
+def _done_frames(part, file: Path, settings: dict, step: int = 1) -> int:
+    """Count the frames of a part file and truncate its end; -1 without a header.
+
+    A damaged end, and frames that do not belong to a whole step, are estimated again.
+    """
+    end, frames, ends = 0, -1, []
     part.seek(0)
     for line in part:
         try:
@@ -102,6 +106,10 @@ def _done_frames(part, file: Path, settings: dict) -> int:
             _check_settings(file, item.get('meta_info'), settings)
         frames += 1
         end += len(line)
+        ends.append(end)
+    if frames > 0:
+        frames -= frames % step
+        end = ends[frames]
     part.truncate(end)
     part.seek(end)
     return frames
@@ -140,6 +148,7 @@ def _partial(output: Path) -> Path:
 
 def extract_video(extractor: PoseEstimator, video: Video, output: str | Path,
                   settings: dict, boxes: Mapping[int, np.ndarray] | None = None,
+                  pose_fps: float | None = None,
                   progress: Callable[[int], None] = lambda frames: None) -> dict:
     """Extract the poses of a video to a file.
 
@@ -154,6 +163,8 @@ def extract_video(extractor: PoseEstimator, video: Video, output: str | Path,
             the same when an interrupted extraction is resumed.
         boxes (Mapping[int, np.ndarray], optional): (N, 5) by frame, see :func:`read_boxes`. By
             default those of the extractor.
+        pose_fps (float, optional): Frames per second to estimate, the others are interpolated;
+            see :func:`frame_step`. Defaults to all.
         progress (Callable): Called with the total number of extracted frames.
 
     Returns:
@@ -168,20 +179,21 @@ def extract_video(extractor: PoseEstimator, video: Video, output: str | Path,
     video.open()
     if boxes is not None:
         _check_boxes(boxes, video)
+    step = frame_step(video.fps, pose_fps)
     partial = _partial(output)
     with hold_output(output), named(partial), open(partial, 'a+b') as part:
         remove_unfinished(output)
-        start = _done_frames(part, partial, settings)
+        start = _done_frames(part, partial, settings, step)
         if start < 0:
             part.write(_line(dict(meta_info=dict(
                 settings, width=video.width, height=video.height, fps=video.fps,
-                dataset=extractor.meta.get('dataset_name'), frame_offset=0))))
+                dataset=extractor.meta.get('dataset_name'), frame_offset=0, pose_step=step))))
             start = 0
         progress(start)
         given = None if boxes is None else (
             boxes.get(i, np.zeros((0, 5), np.float32)) for i in itertools.count(start))
         frames = start
-        for poses in extractor.extract(video.frames(start), given):
+        for poses in estimate_sampled(extractor, video.frames(start), step, given):
             part.write(_line(dict(frame_id=frames, instances=_instances(poses))))
             part.flush()
             frames += 1

@@ -2,8 +2,12 @@
 
 import io
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from zipfile import ZipFile
 
 import numpy as np
@@ -23,6 +27,8 @@ _MODELS = {
 _SAME = .3
 # Smallest score of a person, and of one in a given box, where somebody is.
 _CONFIDENCE, _BOX_CONFIDENCE = .5, .1
+# Parts of an image at a time; there are rarely more.
+_MAX_THREADS = 4
 # Side of the square around a box in longer sides of the box, as for MMPose's networks.
 _PADDING = 1.25
 
@@ -68,7 +74,8 @@ class MediaPipePoses(PoseEstimator):
     """MediaPipe Pose, 33 joints converted to COCO-17, on the CPU.
 
     Its detector is made for one or two persons who fill the image. Without boxes it therefore
-    also looks at overlapping squares of the image, which takes up to four times as long.
+    also looks at overlapping squares of the image, which takes up to four times as long. Parts of
+    an image are estimated in parallel, in as many threads as PyTorch uses.
 
     Args:
         checkpoint (str, optional): A ``.task`` file; by default the networks in the wheel.
@@ -87,37 +94,48 @@ class MediaPipePoses(PoseEstimator):
                  boxes: Boxes | None = None, max_persons: int = 6, tiles: bool = True):
         super().__init__(checkpoint, device, boxes)
         need('mediapipe', "'mofm[video]'")
+        import torch
         from mediapipe import Image, ImageFormat
-        from mediapipe.tasks.python import BaseOptions
-        from mediapipe.tasks.python.vision import PoseLandmarker, PoseLandmarkerOptions
 
-        if checkpoint:
-            content = Path(need_weights(checkpoint, 'a .task file of MediaPipe')).read_bytes()
-        else:
-            content = _bundle()
-        self._image = lambda pixels: Image(image_format=ImageFormat.SRGB, data=pixels)
-        self.tiles, self._found = tiles, False
+        self._content = Path(need_weights(checkpoint, 'a .task file of MediaPipe')).read_bytes() \
+            if checkpoint else _bundle()
+        self._image = partial(Image, image_format=ImageFormat.SRGB)
+        self.max_persons, self.tiles, self._found = max_persons, tiles, False
+        self._cores = min(torch.get_num_threads(), _MAX_THREADS)
+        self._threads = ThreadPoolExecutor(self._cores)
+        self._tasks: dict[float, SimpleQueue] = {}
         try:
-            with _silence():
-                self._image_task, self._box_task = (
-                    PoseLandmarker.create_from_options(PoseLandmarkerOptions(
-                        BaseOptions(model_asset_buffer=content), num_poses=max_persons,
-                        min_pose_detection_confidence=confidence))
-                    for confidence in (_CONFIDENCE, _BOX_CONFIDENCE))
-                for task in (self._image_task, self._box_task):
-                    task.detect(self._image(np.zeros((32, 32, 3), np.uint8)))
+            self._prepare(_CONFIDENCE)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f'{checkpoint}: found {str(error).splitlines()[0][:200]}, expected '
                              'a .task file of MediaPipe') from None
+
+    def _prepare(self, confidence):
+        """Make the networks of a confidence, one per thread."""
+        from mediapipe.tasks.python import BaseOptions
+        from mediapipe.tasks.python.vision import PoseLandmarker, PoseLandmarkerOptions
+
+        if confidence in self._tasks:
+            return
+        tasks: SimpleQueue = SimpleQueue()
+        with _silence():
+            for _ in range(self._cores):
+                task = PoseLandmarker.create_from_options(PoseLandmarkerOptions(
+                    BaseOptions(model_asset_buffer=self._content), num_poses=self.max_persons,
+                    min_pose_detection_confidence=confidence))
+                task.detect(self._image(data=np.zeros((32, 32, 3), np.uint8)))
+                tasks.put(task)
+        self._tasks[confidence] = tasks
 
     def estimate(self, image: np.ndarray, boxes: np.ndarray | None = None
                  ) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`PoseEstimator.estimate`; one pose for a box, none where nobody is found."""
         height, width = image.shape[:2]
         if boxes is not None:
-            return _join([self._in_box(image, box) for box in boxes])
+            self._prepare(_BOX_CONFIDENCE)
+            return _join(self._map(partial(self._in_box, image), boxes))
         areas = _tiles(height, width) if self.tiles else [(0, 0, width, height)]
-        keypoint, score = _join([self._in_area(self._image_task, image, area) for area in areas])
+        keypoint, score = _join(self._map(partial(self._in_area, _CONFIDENCE, image), areas))
         order = np.argsort(-score.mean(1), kind='stable')
         keypoint, score = keypoint[order], score[order]
         same = oks(keypoint, score, keypoint, score) > _SAME
@@ -126,12 +144,20 @@ class MediaPipePoses(PoseEstimator):
             keep[i] = not same[i][keep].any()
         return keypoint[keep], score[keep]
 
-    def _in_area(self, task, image, area):
+    def _map(self, function, parts: Sequence) -> list:
+        # one at a time until the first pose, at which MediaPipe reports and is silenced
+        return list((self._threads.map if self._found else map)(function, parts))
+
+    def _in_area(self, confidence, image, area):
         """Return the poses in a part of the image."""
         x1, y1, x2, y2 = area
         part = np.ascontiguousarray(image[y1:y2, x1:x2, ::-1])
-        with nullcontext() if self._found else _silence():  # it also reports at the first pose
-            poses = task.detect(self._image(part)).pose_landmarks
+        task = self._tasks[confidence].get()
+        try:
+            with nullcontext() if self._found else _silence():
+                poses = task.detect(self._image(data=part)).pose_landmarks
+        finally:
+            self._tasks[confidence].put(task)
         self._found |= bool(poses)
         found = np.array([[(p.x, p.y, min(p.visibility, p.presence)) for p in pose]
                           for pose in poses]).reshape(-1, 33, 3)
@@ -146,7 +172,7 @@ class MediaPipePoses(PoseEstimator):
         high = np.minimum(np.ceil(center + half), (width, height)).astype(int)
         if (high <= low).any():
             return _join([])
-        keypoint, score = self._in_area(self._box_task, image, (*low, *high))
+        keypoint, score = self._in_area(_BOX_CONFIDENCE, image, (*low, *high))
         inside = ((keypoint >= box[:2]) & (keypoint <= box[2:])).all(-1).sum(-1)
         best = inside.argsort()[-1:]
         return keypoint[best], score[best]

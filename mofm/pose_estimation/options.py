@@ -16,6 +16,13 @@ def add_estimator_options(group: argparse._ArgumentGroup):
                        metavar='KEY=VALUE', help='arguments of its class, e.g. tiles=False')
 
 
+def add_pose_fps(group: argparse._ArgumentGroup, default: float | None):
+    """Add ``--pose-fps``."""
+    group.add_argument('--pose-fps', type=float, default=default, metavar='HZ',
+                       help='estimate at least as many frames of a video per second, and '
+                       f'interpolate the others [{default or "all"}]')
+
+
 def estimator_name(args: argparse.Namespace, mmpose: bool, detector: bool) -> str:
     """Return the name of the pose estimator.
 

@@ -9,6 +9,9 @@ import numpy as np
 from mofm.annotations import file_error
 from mofm.utils.files import IMAGES, VIDEOS
 
+# Longer breaks between the time stamps of two frames are cut out, in seconds.
+_LONGEST_BREAK = 10
+
 
 def _by_number(path: Path) -> list:
     """Return a sorting key with frame 10 after frame 9."""
@@ -44,7 +47,9 @@ def find_videos(path: str | Path) -> dict[str, Path]:
 class Video:
     """Frames of a video file, of an image, or of a folder of images.
 
-    Videos are rotated according to their metadata.
+    Videos are rotated according to their metadata. Their frames are at even times: where the rate
+    varies, as of phones and screens, frames are repeated or dropped by their time stamps, so that
+    frame ``i`` is what was to be seen at ``i / fps`` seconds.
 
     Args:
         path (str or Path): The file or folder.
@@ -57,6 +62,9 @@ class Video:
         height (int): Height of the first frame in pixels.
         expected_frames (int): Number of frames, for videos from the header, which may be an
             estimate.
+        decoded (int): Frames that were decoded by the latest :meth:`frames`.
+        repeated (int): Times that one of them was repeated.
+        dropped (int): How many of them were dropped.
     """
 
     def __init__(self, path: str | Path):
@@ -67,6 +75,7 @@ class Video:
                                   and not f.name.startswith('.')), key=_by_number)
         elif self.path.suffix.lower() in IMAGES:
             self.images = [self.path]
+        self.decoded = self.repeated = self.dropped = 0
         self.size = sum(f.stat().st_size for f in self.images or [self.path])
 
     def open(self):
@@ -105,16 +114,51 @@ class Video:
                 yield image
             return
         capture = self._capture()
+        self.decoded = self.repeated = self.dropped = 0
         try:
-            # grabbing is exact, seeking is not
-            if all(capture.grab() for _ in range(start)):
-                while True:
-                    success, image = capture.read()
+            for first, end in self._places(capture):  # grabbing is exact, seeking is not
+                if max(first, start) < end:
+                    success, image = capture.retrieve()
                     if not success:
                         break
-                    yield image
+                    for _ in range(max(first, start), end):
+                        yield image
         finally:
             capture.release()
+
+    def _places(self, capture) -> Iterator[tuple[int, int]]:
+        """Grab all frames and yield the range of places at even times that each of them takes."""
+        end, last, cut = 0, -np.inf, 0.
+        while capture.grab():
+            self.decoded += 1
+            time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            first = end
+            if self.fps and time > last:  # else there are no time stamps
+                if not end:
+                    cut = time
+                elif time - last > _LONGEST_BREAK:
+                    cut += time - last - 1 / self.fps
+                last = time
+                end = max(int((time - cut) * self.fps + .5) + 1, first)
+            else:
+                end += 1
+            self.repeated += max(end - first - 1, 0)
+            self.dropped += end == first
+            yield first, end
+
+    def remarks(self) -> list[str]:
+        """Say what was done to frames of a variable rate, and that there are fewer than expected.
+
+        Call it after the last of :meth:`frames`.
+        """
+        out = []
+        if self.repeated + self.dropped:
+            out.append(f'variable frame rate: taken at even times, {self.fps:.4g} frames a '
+                       f'second; {self.repeated} frames repeated, {self.dropped} dropped')
+        if not self.images and self.decoded < self.expected_frames:
+            out.append(f'{self.decoded} frames can be decoded, {self.expected_frames} are in its '
+                       'header')
+        return out
 
     def frames(self, start: int = 0) -> Iterator[np.ndarray]:
         """Iterate over the frames in order.

@@ -154,10 +154,11 @@ def _encode(frames: Iterable[np.ndarray], path: Path, fps: float):
         for frame in frames:
             height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2  # even for the codec
             if writer is None:
-                writer = write_frames(str(path), (width, height), fps=fps, macro_block_size=2,
-                                      ffmpeg_log_level='quiet')
+                writer = write_frames(str(path), (width, height), pix_fmt_in='bgr24', fps=fps,
+                                      macro_block_size=2, ffmpeg_log_level='quiet',
+                                      output_params=['-preset', 'veryfast'])
                 writer.send(None)
-            writer.send(np.ascontiguousarray(frame[:height, :width, ::-1]))
+            writer.send(np.ascontiguousarray(frame[:height, :width]))
     finally:
         if writer is not None:
             writer.close()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 import threading
 import types
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -26,6 +28,7 @@ from mofm.pose_estimation.pose_extractor import PersonDetector, PoseExtractor
 from mofm.pose_estimation.video import Video, find_videos
 from mofm.sources.pose_programs.mmpose import MMPoseJSON
 from mofm.utils.locks import LockedError, hold_output
+from mofm.visualization import overlay
 from tests.test_tools.tool_runner import ROOT
 
 SMALL = 'td-hm_shufflenetv2_8xb64-210e_coco-256x192'
@@ -319,6 +322,57 @@ def test_video_with_rotation_is_turned_upright(tmp_path):
     assert (turned.width, turned.height) == (plain.height, plain.width) == (120, 160)
     for a, b in zip(turned.frames(), plain.frames(), strict=True):
         np.testing.assert_array_equal(a, np.rot90(b, -1))
+
+
+def test_video_of_variable_rate_is_read_at_even_times(tmp_path):
+    """20 frames a second, and 5 from the second second on; brightness tells the time."""
+    times = np.concatenate([np.arange(20) / 20, 1 + np.arange(10) / 5])
+    overlay.write_video((np.full((64, 64, 3), 80 * t, np.uint8) for t in np.arange(60) / 20),
+                        tmp_path / 'even.mp4', 20)
+    subprocess.run([get_ffmpeg_exe(), '-loglevel', 'error', '-i', tmp_path / 'even.mp4', '-vf',
+                    "select='lt(n,20)+not(mod(n,4))'", '-fps_mode', 'passthrough',
+                    tmp_path / 'a.mp4'], check=True)
+    video, even = Video(tmp_path / 'a.mp4'), Video(tmp_path / 'even.mp4')
+    video.open()
+    even.open()
+    assert len(list(even.frames())) == 60
+    assert not even.remarks()
+    frames = list(video.frames())
+    assert (video.decoded, len(frames)) == (30, round(times[-1] * video.fps) + 1)
+    assert video.decoded + video.repeated - video.dropped == len(frames)
+    assert min(video.repeated, video.dropped) > 5
+    shown = np.array([frame.mean() for frame in frames]) / 80
+    assert np.abs(shown - np.arange(len(frames)) / video.fps).max() < 1 / 5
+    assert abs(shown[-1] - times[-1]) < .05
+    assert video.remarks() == [
+        f'variable frame rate: taken at even times, {video.fps:.4g} frames a second; '
+        f'{video.repeated} frames repeated, {video.dropped} dropped']
+    for frame, expected in zip(video.frames(25), frames[25:], strict=True):
+        np.testing.assert_array_equal(frame, expected)
+
+
+@pytest.mark.parametrize(('times', 'places'), [
+    ([0, 100, 200, 300], [(0, 1), (1, 2), (2, 3), (3, 4)]),
+    ([40, 140, 250, 330], [(0, 1), (1, 2), (2, 3), (3, 4)]),  # late start and jitter
+    ([0, 0, 0, 0], [(0, 1), (1, 2), (2, 3), (3, 4)]),  # no time stamps
+    ([0, 10, 100, 400], [(0, 1), (1, 1), (1, 2), (2, 5)]),
+    ([0, 100, 9e9, 9e9 + 100], [(0, 1), (1, 2), (2, 3), (3, 4)]),  # a break is cut out
+])
+def test_frames_take_the_places_of_their_time_stamps(tmp_path, times, places):
+    class Capture:
+        at = -1
+
+        def grab(self):
+            self.at += 1
+            return self.at < len(times)
+
+        def get(self, _):
+            return times[self.at]
+
+    (tmp_path / 'a.mp4').touch()
+    video = Video(tmp_path / 'a.mp4')
+    video.fps = 10
+    assert list(video._places(Capture())) == places
 
 
 def with_long_header(path):
