@@ -11,6 +11,7 @@ val_dataloader = dict(dataset=dict(**data, split='test'))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='FrameMAP', convention='tsu'),
-    dict(type='EventMAP', segments=dict(type='threshold_segments'))
+    dict(type='EventMAP', segments=dict(type='threshold_segments'),
+         skip_unmatched=True)  # as the script of the data set
 ]
 test_evaluator = val_evaluator

@@ -77,6 +77,8 @@ def test_motionbert_configs_read_learn_and_predict(name, files):
     init_default_scope('mofm')
     cfg = load_config(FOLDER / f'{name}.py')
     backbone = cfg.model.backbone
+    if name.endswith('paper') and 'scratch' not in name and 'pretrain' not in name:
+        assert 'pretrain_dstformer_paper/epoch_80' in backbone.init_cfg.checkpoint
     backbone.init_cfg = None
     if 'tiny' not in name:
         lite = 'lite' in name or 'paper' in name
