@@ -21,6 +21,7 @@ from mofm.models import MotionPretrainer
 from mofm.registry import MODELS
 from mofm.utils.checks import found_expected, show
 from mofm.utils.config import load_config
+from mofm.utils.urls import live_hint, mask
 
 from .inferencers import published_keys
 
@@ -52,6 +53,9 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
             config is more than the description of a model.
     """
     published = None
+    if hint := live_hint(config):
+        raise ValueError(f'config: found {mask(str(config))}, expected the name of a model, a '
+                         f'folder or a config{hint}')
     if not isinstance(config, Config) and is_published(config):
         if cfg_options:
             raise ValueError(f'cfg_options: found {config}, expected a .py config to override')

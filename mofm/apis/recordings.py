@@ -45,6 +45,7 @@ from mofm.sources.recognition import (
 from mofm.structures import LAYOUTS, Layout, convert, get_layout
 from mofm.utils.checks import describe, is_number, require, show
 from mofm.utils.untrusted import read_arrays
+from mofm.utils.urls import is_url, live_hint, mask
 
 from .arrays import AXES, find_axes, jumps, num_axes, split_scores, to_axes, to_floats
 from .windows import visible
@@ -224,7 +225,11 @@ class RecordingReader:
         else:
             items = _by_video(self._listed(inputs))
         for index, item in items:
-            if isinstance(item, (str, Path)):
+            if is_url(item):
+                self.count += 1
+                self.report(file_error(mask(item), 'input', 'a URL', 'a file or folder'
+                                       + live_hint(item)), mask(item))
+            elif isinstance(item, (str, Path)):
                 yield from self._path(Path(item), index)
             else:
                 yield from self._one(item, self.layout.name, 'inputs', index,
@@ -269,7 +274,8 @@ class RecordingReader:
         if isinstance(item, (np.ndarray, torch.Tensor, list, tuple)):
             item = self._array(problem, item, get_layout(layout), file)
         if not isinstance(item, dict):
-            raise problem('input', type(item).__name__, 'an annotation, an array or a path')
+            raise problem('input', type(item).__name__, 'an annotation, an array or a path'
+                          + live_hint(item))
         keypoint = _floats(problem, 'keypoint', item.get('keypoint'), lambda shape:
                            len(shape) in (3, 4) and shape[-1] == 2,
                            '(persons, frames, joints, 2) or (frames, joints, 2)' + _HINT * (
@@ -402,7 +408,7 @@ class RecordingReader:
         try:
             if not path.exists():
                 raise file_error(path, 'file', 'no such file or folder',
-                                 'annotations, poses, arrays or a video')
+                                 'annotations, poses, arrays or a video' + live_hint(str(path)))
             if self.options.source != 'auto':
                 yield from self._poses(path, index)
             elif path.is_dir():
