@@ -22,6 +22,7 @@ COMMANDS = {
     'prepare': 'convert poses, motion capture or a data set to an annotation file',
     'inspect': 'report on annotations or poses: counts, units, problems, pictures',
     'extract': 'extract poses from videos',
+    'stream': 'watch a camera, a network stream, a video or a folder: actions, events',
     'index': 'index the motion in recordings, to search it',
     'search': 'find the moments of an index that are like an example',
     'train': 'train a config',

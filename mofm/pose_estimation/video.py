@@ -13,7 +13,7 @@ from mofm.utils.files import IMAGES, VIDEOS
 _LONGEST_BREAK = 10
 
 
-def _by_number(path: Path) -> list:
+def by_number(path: Path) -> list:
     """Return a sorting key with frame 10 after frame 9."""
     return [int(t) if t.isdecimal() else t for t in re.split(r'(\d+)', path.name)]
 
@@ -72,7 +72,7 @@ class Video:
         self.images: list[Path] = []
         if self.path.is_dir():
             self.images = sorted((f for f in self.path.iterdir() if f.suffix.lower() in IMAGES
-                                  and not f.name.startswith('.')), key=_by_number)
+                                  and not f.name.startswith('.')), key=by_number)
         elif self.path.suffix.lower() in IMAGES:
             self.images = [self.path]
         self.decoded = self.repeated = self.dropped = 0

@@ -9,7 +9,7 @@ from mofm.models import ActionClsHead, AnomalyClsHead
 from mofm.registry import INFERENCERS
 from mofm.utils.checks import is_int, require
 
-from .base import BaseInferencer, TaskOptions
+from .base import BaseInferencer, EventRule, TaskOptions
 from .result import Result, at_input
 
 
@@ -96,11 +96,17 @@ class ActionInferencer(BaseInferencer):
     predicted = dict(scores='pred_score')
     several_clips = True
     names_classes = True
+    event_rule: EventRule | None = EventRule('probability', .6, .4)
 
     @classmethod
     def offered(cls, model, inputs, sample) -> bool:
         """Exclude classifiers of anomalies, which also set ``normality``."""
         return super().offered(model, inputs, sample) and 'normality' not in sample
+
+    def window_scores(self, output) -> dict[str, float]:
+        """Return the probability of each class."""
+        scores = output['scores'].tolist()
+        return dict(zip(self.class_names(len(scores)), scores, strict=True))
 
     def make_result(self, group, windows, outputs, options) -> ActionResult:
         """Add the names of the classes."""

@@ -14,7 +14,7 @@ from mofm.models import AnomalyClsHead, JigsawDetector
 from mofm.registry import DATASETS, INFERENCERS, METRICS
 from mofm.utils.checks import is_number, require
 
-from .base import BaseInferencer
+from .base import BaseInferencer, EventRule
 from .result import Result
 
 _MAX_SIGMA, _MAX_SIGMAS = 100, 20  # of the smoothing, in frames
@@ -103,6 +103,7 @@ class AnomalyInferencer(BaseInferencer):
     result_type = AnomalyResult
     predicted = dict(normality='normality')
     several_clips = True
+    event_rule = EventRule('normality', below=True)
     published = PublishedKeys(dataset=('seg_len', 'stride', 'max_missing', 'min_len'),
                               metric=('smoothing', ))
 
@@ -116,6 +117,10 @@ class AnomalyInferencer(BaseInferencer):
         require(isinstance(sigmas, (list, tuple)) and len(sigmas) <= _MAX_SIGMAS
                 and all(is_number(sigma, .01, _MAX_SIGMA) for sigma in sigmas), self, 'smoothing',
                 sigmas, f'at most {_MAX_SIGMAS} numbers from 0.01 to {_MAX_SIGMA}')
+
+    def window_scores(self, output) -> dict[str, float]:
+        """Return the normality."""
+        return {self.task: float(output['normality'])}
 
     def group(self, recordings):
         """Group the persons of a video."""

@@ -40,6 +40,23 @@ class TaskOptions:
     """Options of a task besides those of recordings and windows; none by default."""
 
 
+@dataclass(frozen=True)
+class EventRule:
+    """Score of a task from which a live stream makes events.
+
+    Attributes:
+        score (str): What the score is, e.g. 'probability'.
+        start (float, optional): Level at which an event starts; None if it depends on the model.
+        end (float, optional): Level at which it ends.
+        below (bool): Whether events are where the score is below the level, not above.
+    """
+
+    score: str
+    start: float | None = None
+    end: float | None = None
+    below: bool = False
+
+
 class BaseInferencer:
     """Base class of tasks: inference with a model on recordings.
 
@@ -62,6 +79,7 @@ class BaseInferencer:
         keeps_frames (bool): Whether clips keep the frames of their windows, so that a batch has
             windows of one length only.
         names_classes (bool): Whether results name the classes of the training data.
+        event_rule (EventRule): Score of live events; None if the task has none.
         part (str): Part of a published model that its card loads: 'model', 'backbone' or
             'tokenizer'.
         published (PublishedKeys): Settings of the config that the task reads.
@@ -80,6 +98,7 @@ class BaseInferencer:
     several_clips = False
     keeps_frames = False
     names_classes = False
+    event_rule: EventRule | None = None
     part = 'model'
     published = PublishedKeys()
 
@@ -139,6 +158,10 @@ class BaseInferencer:
     def finish(self, output: dict, sample: Any, clip: dict) -> dict:
         """Convert the output of one clip to that of the task, e.g. to pixels."""
         return output
+
+    def window_scores(self, output: dict) -> dict[str, float]:
+        """Return the score of each label, of the output of one window, for :attr:`event_rule`."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def predict_clips(self, clips: Sequence[dict]) -> list[dict]:
