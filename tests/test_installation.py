@@ -12,6 +12,7 @@ import cv2
 import pytest
 
 from mofm.hub.zoo import list_models
+from mofm.utils.config import load_config
 from mofm.utils.config_files import packaged_configs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,10 +80,13 @@ def test_configs_of_built_package_load_by_name_in_an_empty_folder(built, tmp_pat
     code = ('from mofm.utils.config_files import find_config, packaged_configs; '
             'from mmengine.config import Config; '
             'print(len(packaged_configs())); print(find_config("dt1_ntu60")); '
-            'print(Config.fromfile(find_config("tmor/action_penn_tiny")).custom_imports)')
+            'print(Config.fromfile(find_config("tmor/action_penn_tiny")).custom_imports); '
+            'from mofm.utils.config import load_config; print(load_config("mine.py").model.type)')
+    (tmp_path / 'mine.py').write_text("_base_ = 'mofm::dt1_penn_v2_tiny.py'")
     done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True, text=True,
                           capture_output=True, env={**os.environ, 'PYTHONPATH': str(built)})
-    count, path, imports = done.stdout.splitlines()
+    count, path, imports, model = done.stdout.splitlines()
     assert int(count) == len(packaged_configs()) > 150
     assert Path(path) == built / 'mofm/.mim/configs/dt1_ntu60.py'
     assert 'projects.tmor' in imports
+    assert model == load_config('dt1_penn_v2_tiny').model.type

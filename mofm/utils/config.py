@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mofm.utils.config_files import config_name, find_config
+from mofm.utils.config_files import config_name, find_base, find_config
 from mofm.utils.files import named
 
 _MAX_DUMP = 2**20  # characters, whose syntax tree is 100 times larger
@@ -29,6 +29,22 @@ _PARTS = {'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
 PARAMWISE = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
              'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
 
+_base_of_mmengine = Config._get_cfg_path  # noqa: SLF001  has no other name
+
+
+def _base_path(base: str, filename: str) -> tuple[str, str | None]:
+    """Find a base of a config: ``mofm::NAME`` is one of this package, in a wheel and editable.
+
+    MMEngine knows such names only for the packages of OpenMMLab.
+    """
+    package, _, name = base.partition('::')
+    if package == 'mofm' and name:
+        return str(find_base(name)), None
+    return _base_of_mmengine(base, filename)
+
+
+Config._get_cfg_path = staticmethod(_base_path)  # noqa: SLF001
+
 
 def load_config(source: str | Path | Config, cfg_options: dict | None = None) -> Config:
     """Load a config of ``tools/train.py``, with settings to override.
@@ -39,7 +55,7 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
 
     Args:
         source (str, Path or Config): File or name, see :func:`find_config`, or a config, which is
-            copied.
+            copied. A file may inherit from a config of the package: ``_base_ = 'mofm::NAME'``.
         cfg_options (dict, optional): Settings to override, e.g. ``{'grid.canvas': 48}``.
 
     Raises:
@@ -205,8 +221,8 @@ def _unread_variables(path: Path, read: set[str], inherited: frozenset | None = 
                     strict or difflib.get_close_matches(node.id, read, 1, 0.85)):
                 unread.append(node.id)
     for base in Config._get_base_files(str(path)):  # noqa: SLF001  has no other name
-        if '::' not in base:  # of another package
-            unread += _unread_variables(path.parent / base, read, of_bases)
+        if '::' not in base or base.startswith('mofm::'):  # else of another package
+            unread += _unread_variables(Path(_base_path(base, str(path))[0]), read, of_bases)
     return unread
 
 

@@ -48,9 +48,12 @@ def find_config(source: str | Path) -> Path:
     Raises:
         FileNotFoundError: If there is none, with near names, or several.
     """
-    path, configs = Path(source).expanduser(), packaged_configs()
-    if path.is_file():
-        return path
+    path = Path(source).expanduser()
+    return path if path.is_file() else _find_packaged(path)
+
+
+def _find_packaged(path: Path) -> Path:
+    configs = packaged_configs()
     if ROOT / path in configs.values():
         return ROOT / path
     name = path.as_posix().removesuffix('.py')
@@ -58,5 +61,18 @@ def find_config(source: str | Path) -> Path:
     if len(found) == 1:
         return configs[found[0]]
     near = found or difflib.get_close_matches(name.removeprefix('configs/'), configs)
-    raise FileNotFoundError(f'{source}: no such config; ' + (
+    raise FileNotFoundError(f'{path}: no such config; ' + (
         f'did you mean {" or ".join(near)}?' if near else f'{ROOT}/configs contains all of them'))
+
+
+def find_base(name: str) -> Path:
+    """Find a config of the package that another one inherits from.
+
+    Args:
+        name (str): Path below ``configs``, also of ``_base_``, or a name of :func:`find_config`.
+
+    Raises:
+        FileNotFoundError: See :func:`find_config`.
+    """
+    path = ROOT / 'configs' / name
+    return path if path.is_file() else _find_packaged(Path(name))

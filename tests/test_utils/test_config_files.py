@@ -1,5 +1,7 @@
 """Configs by name."""
 
+from pathlib import Path
+
 import pytest
 
 from mofm.utils.config import load_config
@@ -35,3 +37,32 @@ def test_unknown_and_ambiguous_names_list_near_ones(name, words, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=words):
         find_config(name)
+
+
+@pytest.mark.parametrize('base', ['dt1_penn_v2_tiny.py', 'dt1_penn_v2_tiny',
+                                  'configs/dt1_penn_v2_tiny.py'])
+def test_config_inherits_from_one_of_the_package_outside_of_it(tmp_path, monkeypatch, base):
+    monkeypatch.chdir(tmp_path)  # with the name of its base
+    Path('dt1_penn_v2_tiny.py').write_text(f"_base_ = 'mofm::{base}'\n"
+                                           'train_dataloader = dict(batch_size=7)\n')
+    mine, theirs = load_config('dt1_penn_v2_tiny.py'), load_config('dt1_penn_v2_tiny')
+    assert mine.train_dataloader.batch_size == 7 != theirs.train_dataloader.batch_size
+    mine.train_dataloader.batch_size = theirs.train_dataloader.batch_size
+    assert mine.to_dict() == theirs.to_dict()
+
+
+def test_config_inherits_from_projects_and_bases_of_the_package(tmp_path):
+    (tmp_path / 'a.py').write_text("_base_ = 'mofm::motionbert/action_penn_tiny'\n")
+    (tmp_path / 'b.py').write_text("_base_ = ['mofm::_base_/default_runtime.py']\n")
+    assert load_config(tmp_path / 'a.py').model == load_config('motionbert/action_penn_tiny').model
+    assert load_config(tmp_path / 'b.py').default_hooks.checkpoint
+
+
+def test_unknown_base_of_the_package_and_setting_of_nothing_are_named(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text("_base_ = 'mofm::dt1_pen_v2_tiny'\n")
+    with pytest.raises(FileNotFoundError, match='did you mean .*dt1_penn_v2_tiny'):
+        load_config(path)
+    path.write_text("_base_ = 'mofm::dt1_penn_v2_tiny'\ntrain_dataloder = dict()\n")
+    with pytest.raises(ValueError, match='train_dataloder: nothing reads this setting'):
+        load_config(path)
