@@ -33,7 +33,7 @@ CORE = [
     'filelock>=4',  # locks of work dirs and outputs; older ones live on in forked workers
 ]
 EXPORT = [
-    'onnx>=1.17',
+    'onnx>=1.17,<1.23',  # newer ones need protobuf 6, which mediapipe refuses
     'onnxscript>=0.3',  # torch.onnx.export(dynamo=True)
     'onnxruntime>=1.20',
 ]
