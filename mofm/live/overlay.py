@@ -62,9 +62,9 @@ class Overlay:
         self._curves = {person: curve for person, curve in self._curves.items() if curve}
         persons = result.person.tolist()
         colors = np.array([_color(p)[::-1] for p in persons], np.uint8).reshape(-1, 3)
-        image = draw_poses(result.image, result.keypoint, result.keypoint_score, colors)
-        size = max(round(max(image.shape) / 56), 11)
-        self._panel(image, result, size)
+        size = max(round(max(result.image.shape) / 60), 11)
+        image = draw_poses(self._panels(result.image, size), result.keypoint,
+                           result.keypoint_score, colors)
         picture = Image.fromarray(image[..., ::-1])
         draw = ImageDraw.Draw(picture)
         self._curve(draw, picture.size, result.time, size)
@@ -73,12 +73,12 @@ class Overlay:
             text = f'{person}'
             if person in best:
                 text += '  {} {}'.format(*self._words(*best[person]))
-            left, top = keypoint[score > 0].min(0)
-            self._tag(draw, picture.size, text, (left, top - .8 * size), size, _color(person),
+            seen = keypoint[score > 0]
+            self._tag(draw, picture.size, text, seen[seen[:, 1].argmin()], size, _color(person),
                       person in result.active)
         rates = f'{result.fps:.1f} fps, lag {1000 * result.lag:.0f} ms, {result.dropped} dropped'
         clock = f'{int(result.time // 60)}:{result.time % 60:04.1f}'
-        draw.text((size, .6 * size), f'{clock}   {rates}' if self.live else clock, _WHITE,
+        draw.text((size, .5 * size), f'{clock}   {rates}' if self.live else clock, _WHITE,
                   _font(size))
         return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
 
@@ -91,21 +91,20 @@ class Overlay:
             return label.replace('_', ' '), f'{100 * score:.0f} %'
         return self.rule.score, f'{score:.2f}'
 
-    def _panel(self, image: np.ndarray, result: LiveResult, size: int):
+    def _panels(self, image: np.ndarray, size: int) -> np.ndarray:
         """Darken the bar of the rates and the background of the curve."""
-        bars = [image[:round(2.4 * size)]]
-        if self._curves:
-            bars.append(image[-7 * size:])
-        for bar in bars:
+        image = image.copy()
+        for bar in (image[:round(2.3 * size)], image[-6 * size:])[:1 + bool(self._curves)]:
             cv2.addWeighted(bar, .35, np.full_like(bar, _DARK[::-1]), .65, 0, dst=bar)
+        return image
 
-    def _tag(self, draw, limits, text, corner, size, color, active):
-        """Write text on a plate of the color of the person, bright while an event is open."""
+    def _tag(self, draw, limits, text, place, size, color, active):
+        """Write text on a plate above a joint, bright while an event is open."""
         font = _font(size)
         left, top, right, bottom = draw.textbbox((0, 0), text, font)
         width, height = right + size, 1.7 * size
-        x = float(np.clip(corner[0], 2, max(limits[0] - width - 2, 2)))
-        y = float(np.clip(corner[1] - height, 2.6 * size, max(limits[1] - height - 2, 2.6 * size)))
+        x = float(np.clip(place[0] - width / 2, 2, max(limits[0] - width - 2, 2)))
+        y = float(np.clip(place[1] - height - .8 * size, 2.5 * size, limits[1]))
         draw.rounded_rectangle((x, y, x + width, y + height), size / 3,
                                color if active else _DARK, color, max(size // 10, 1))
         draw.text((x + size / 2, y + (height - bottom - top) / 2), text,
@@ -117,7 +116,7 @@ class Overlay:
             return
         font = _font(max(round(.8 * size), 9))
         left, right = size, limits[0] - size
-        top, bottom = limits[1] - 5.2 * size, limits[1] - size
+        top, bottom = limits[1] - 4.3 * size, limits[1] - .8 * size
         values = [score for curve in self._curves.values() for _, score in curve]
         low, high = (0., 1.) if self.rule.score == 'probability' else (min(values), max(values))
         if self.rule.start is not None:
@@ -128,12 +127,15 @@ class Overlay:
             return (right - (now - moment) / _SECONDS * (right - left),
                     bottom - (score - low) / span * (bottom - top))
 
-        draw.text((left, limits[1] - 6.7 * size), f'{self.rule.score}, last {_SECONDS:.0f} s',
+        draw.text((left, limits[1] - 5.7 * size), f'{self.rule.score}, last {_SECONDS:.0f} s',
                   _GRAY, font)
         draw.line((left, bottom, right, bottom), (80, 84, 94), 1)
         if self.rule.start is not None:
             y = place(now, self.rule.start)[1]
-            for x in range(int(left), int(right), max(size // 2, 4)):
+            text = f'{self.rule.start:g}'
+            draw.text((left, y), text, _RED, font, 'lm')
+            for x in range(int(left + draw.textlength(text, font)) + 4, int(right),
+                           max(size // 2, 4)):
                 draw.line((x, y, x + max(size // 5, 2), y), _RED, 1)
         width = max(size // 7, 2)
         for person, curve in self._curves.items():

@@ -149,10 +149,18 @@ class FolderSource(Source):
         """See :meth:`Source.frames`; they end with :attr:`stop` only."""
         done: set[Path] = set()
         seen: dict[Path, tuple] = {}
-        last, changed = -1., None
+        last, changed, there = -1., None, True
         while not self.stop.is_set():
-            files = [f for f in Path(self.source).iterdir()
-                     if f.suffix.lower() in _SETTLED and not f.name.startswith('.')]
+            try:
+                files = [f for f in Path(self.source).iterdir()
+                         if f.suffix.lower() in _SETTLED and not f.name.startswith('.')]
+                there = True
+            except OSError as error:  # a network drive
+                if there:
+                    self.notify(f'{self.name}: {error.strerror}; waiting for it')
+                there = False
+                yield from self._wait(1)
+                continue
             done &= set(files)
             for path in sorted(set(files) - done, key=by_number):
                 if self.stop.is_set() or not self._settled(path, seen):

@@ -21,6 +21,7 @@ from .source import Frame, NewestFrames, in_real_time, open_source
 _WINDOW = 2.  # seconds, of models trained on whole clips
 _PATIENCE = 2.  # seconds in which a person may be away, and between two frames that are filled
 _BREAK = 60.  # seconds after which all starts anew
+_LEAST_JOINTS = 3  # in the image, of a pose
 _FPS_OVER = 30  # frames over which the rate is measured
 
 
@@ -110,9 +111,6 @@ class LiveStream:
                                  ('start', start, -np.inf), ('end', end, -np.inf)):
             require(value is None or is_number(value, low), self, name, value,
                     'a number' + f' of at least {low}' * np.isfinite(low))
-        self._source = open_source(source, fps, retries=retries,
-                                   **dict(notify=notify) if notify else {})
-        self.name, self.live = self._source.name, self._source.live
         self.inferencer = model if isinstance(model, MotionInferencer) else MotionInferencer(model)
         self._task = self.inferencer.task(task)
         self.rule = self._levels(start, end)
@@ -128,6 +126,9 @@ class LiveStream:
         self._scores: dict[int, dict[str, float]] = {}
         self._done: deque[float] = deque(maxlen=_FPS_OVER + 1)
         self._newest: NewestFrames | None = None
+        self._source = open_source(source, fps, retries=retries,
+                                   **dict(notify=notify) if notify else {})
+        self.name, self.live = self._source.name, self._source.live
 
     def _levels(self, start, end) -> EventRule:
         """Return the rule of the task with the levels of the caller."""
@@ -210,8 +211,7 @@ class LiveStream:
         if windows is not self._windows:  # the image changed, or there was a long break
             events += self._events.close(frame.source)
             self._windows, self._before = windows, None
-        poses = next(iter(self._estimator.extract([frame.image])))
-        keypoint, score = poses['keypoints'], poses['keypoint_scores']
+        keypoint, score = self._poses(frame.image)
         number = max(self._number + 1, round(frame.time * frame.fps))
         self._times.append((number, frame.time))
         person = self._tracker.update(keypoint, score, number)
@@ -230,6 +230,15 @@ class LiveStream:
             {p: label for p in person.tolist() if (label := self._events.current(p))},
             self._dated(events, frame.time + now - frame.captured), now - frame.captured,
             (len(self._done) - 1) / max(now - self._done[0], 1e-9), self.dropped)
+
+    def _poses(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the poses in an image, without joints outside of it."""
+        poses = next(iter(self._estimator.extract([image])))
+        keypoint, score = poses['keypoints'], poses['keypoint_scores']
+        inside = ((keypoint >= 0) & (keypoint < image.shape[1::-1])).all(-1)
+        score = np.where(inside, score, 0)
+        seen = (score > 0).sum(1) >= _LEAST_JOINTS
+        return keypoint[seen], score[seen]
 
     def _windows_of(self, frame: Frame) -> MotionStream:
         """Return the windows for a frame, new ones if it cannot continue those before."""

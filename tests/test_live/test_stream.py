@@ -3,14 +3,18 @@
 import http.server
 import threading
 import time
+import zipfile
 from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 
+from mofm.apis import MotionInferencer
 from mofm.live import LiveStream, PageServer
-from tests.test_live.people import DOWN, FPS, NOBODY, UP, picture
+from mofm.live import stream as live_stream
+from mofm.pose_estimation import build_estimator
+from tests.test_live.people import DOWN, FPS, NOBODY, UP, judge, picture
 from tests.test_live.rtsp_server import RtspServer
 
 NAMES = ('baseball_pitch', 'baseball_swing')
@@ -72,6 +76,38 @@ def test_score_between_both_levels_keeps_an_event(video, options, inferencer, mo
     assert len(spans(run(LiveStream(path, **options, start=.6, end=.6)))) > 4
 
 
+def test_anomaly_is_an_event_below_its_threshold(video, tiny, monkeypatch):
+    inferencer = MotionInferencer(*tiny('jigsaw'), device='cpu')
+    monkeypatch.setattr(inferencer.task(), 'predict_clips', lambda clips: [
+        dict(normality=np.float32(-2 - output['scores'][1])) for output in judge(clips)])
+    path = video([DOWN] * 60 + [UP] * 60 + [DOWN] * 60)
+    options = dict(estimator='gray_people', stride=.1, min_length=.2)
+    stream = LiveStream(path, inferencer, **options, start=-2.5, end=-2.2)
+    (span, ) = spans(run(stream))
+    assert span == ('anomaly', pytest.approx(2, abs=.2), pytest.approx(4, abs=.2))
+    assert not run(LiveStream(path, inferencer, **options))  # no threshold, no events
+    with pytest.raises(ValueError, match='end: found -3, expected at least start=-2'):
+        LiveStream(path, inferencer, **options, start=-2, end=-3)
+
+
+def test_model_without_events_is_refused(video):
+    with pytest.raises(ValueError, match="^task: found 'features', which has no events, expected "
+                                         'a model of actions or anomalies'):
+        LiveStream(video([DOWN]), 'mofm-tiny', estimator='gray_people')
+
+
+def test_video_with_the_default_estimator(real_data, trained, tmp_path):
+    pytest.importorskip('mediapipe', reason="needs pip install 'mofm[video]'")
+    with zipfile.ZipFile(real_data('videos_sample.zip')) as archive:
+        path = archive.extract('pose2sim_single_cam01.mp4', tmp_path)
+    stream = LiveStream(path, trained, window=.3, estimator=build_estimator(
+        'mediapipe', tiles=False))
+    results = list(zip(range(40), stream, strict=False))
+    _, last = results[-1]
+    assert sum(len(r.person) for _, r in results) > 35
+    assert sum(last.scores[last.person[0]].values()) == pytest.approx(1, abs=1e-4)
+
+
 def test_real_time_drops_frames_and_keeps_the_times(video, options):
     def slow(result):
         time.sleep(.1)
@@ -79,7 +115,7 @@ def test_real_time_drops_frames_and_keeps_the_times(video, options):
 
     dropped, began = [], time.monotonic()
     found = spans(run(LiveStream(video([DOWN] * 45 + [UP] * 45), **options, realtime=True), slow))
-    assert 2.5 < time.monotonic() - began < 6
+    assert 2.5 < time.monotonic() - began < 8  # frame by frame 9
     assert dropped[-1] > 30
     assert [name for name, *_ in found] == [*NAMES]
     assert found[1][1] == pytest.approx(1.5, abs=.25)
@@ -128,14 +164,16 @@ def test_folder_that_grows_reads_each_file_once_and_whole(tmp_path, video, optio
     assert notes[0].startswith(f'{folder}/d_bad.png: found bytes that cannot be decoded')
 
 
-def test_rtsp_server_that_is_killed_and_comes_back(quick, options):
+def test_rtsp_server_that_is_killed_and_comes_back(quick, options, monkeypatch):
     """A short break continues an event, a long one ends it; none is lost or doubled."""
+    monkeypatch.setattr(live_stream, '_PATIENCE', 3.)  # also on a busy machine
+
     def at(result):
         nonlocal server
         number = server.number
         if len(kills) == 0 and number > 60 or len(kills) == 1 and number > 150:
             server.kill()
-            pause = (.6, 3.5)[len(kills)]
+            pause = (.6, 4.5)[len(kills)]
             kills.append(result.time)
             threading.Timer(pause, restart, [number]).start()
         if number > 260:
@@ -155,7 +193,7 @@ def test_rtsp_server_that_is_killed_and_comes_back(quick, options):
     assert [name for name, *_ in found] == [NAMES[1]] * 2
     assert found[0][1] < 1  # the server has sent some frames while it was opened
     assert found[0][2] == pytest.approx(kills[1], abs=.7)
-    assert found[1][1] > kills[1] + 2.5
+    assert found[1][1] > kills[1] + 3.5
     texts = [note.removeprefix(f'{stream.name}: ') for note in notes]
     assert sum(text.startswith('broken after') for text in texts) == 2
     assert sum(text == 'connected again' for text in texts) == 2
