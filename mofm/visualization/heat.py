@@ -120,20 +120,20 @@ def _draw_grid(axis, ids, occupied, vocabulary, bar):
 
 def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: np.ndarray,
                         grid, vocabulary: int) -> Figure:
-    """Draw nine frames of a clip and its motion tokens (MoFM, Figure 1).
+    """Draw frames of a clip and its motion tokens (MoFM, Figure 1).
 
     The gray lines in the frames are the borders of the cubes. Low token IDs are blue, high ones
-    red, cubes without heat gray.
+    red, cubes without heat gray. Segments of a clip with cubes of their own are side by side.
 
     Args:
         keypoints: (M, 17, F, 3) x and y in canvas pixels and score, COCO-17.
-        token_ids: (K,) IDs in the order of the cubes.
-        occupied: (K,) bool, cubes with heat.
+        token_ids: (S * K,) IDs in the order of the cubes, one segment after the other.
+        occupied: (S * K,) bool, cubes with heat.
         grid (CubeGrid): Geometry of the cubes.
         vocabulary: V, upper end of the colors.
 
     Returns:
-        Figure: Axes of the frames, then of the tokens and of the color bar.
+        Figure: For each segment axes of the frames, of the tokens and of the color bar.
 
     Raises:
         ValueError: If the shapes do not match.
@@ -141,20 +141,32 @@ def draw_tokenized_clip(keypoints: np.ndarray, token_ids: np.ndarray, occupied: 
     keypoints, layout = np.asarray(keypoints, np.float32), get_layout('coco17')
     token_ids, occupied = np.asarray(token_ids), np.asarray(occupied, bool)
     check_clip(keypoints, grid, layout)
+    segments = max(token_ids.size // grid.num_cubes, 1)
     for name, value in (('token_ids', token_ids), ('occupied', occupied)):
-        if value.shape != (grid.num_cubes, ):
-            raise ValueError(f'{name} {value.shape}: expected ({grid.num_cubes},), one per cube')
-    figure = Figure(figsize=(12, 5.6), dpi=150, layout='constrained')
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.12))
-    frames = spaced(grid.num_frames, 9)
-    axes = left.subplots(3, 3).ravel()
-    for axis in axes[len(frames):]:
-        axis.set_axis_off()
-    for axis, frame in zip(axes, frames, strict=True):
-        draw_on_canvas(axis, keypoints[:, :, frame], grid, layout)
-        axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE, pad=3)
-    _draw_grid(right.subplots(), token_ids.reshape(grid.rows, grid.cols),
-               occupied.reshape(grid.rows, grid.cols), vocabulary, 'right')
+        if value.shape != (segments * grid.num_cubes, ) or grid.num_frames % segments:
+            raise ValueError(f'{name} {value.shape}: expected ({grid.num_cubes},), one per cube, '
+                             'or a multiple of it for segments')
+    if segments == 1:
+        figure = Figure(figsize=(12, 5.6), dpi=150, layout='constrained')
+        parts = [figure.subfigures(1, 2, width_ratios=(1, 1.12))]
+        shape = 3, 3
+    else:
+        figure = Figure(figsize=(6 * segments, 7), dpi=150, layout='constrained')
+        parts = [part.subfigures(2, 1, height_ratios=(1, 3.2))
+                 for part in figure.subfigures(1, segments)]
+        shape = 1, 4
+    count = grid.num_frames // segments
+    for number, (first, second) in enumerate(parts):
+        axes = first.subplots(*shape).ravel()
+        frames = number * count + spaced(count, len(axes))
+        for axis in axes[len(frames):]:
+            axis.set_axis_off()
+        for axis, frame in zip(axes, frames, strict=False):
+            draw_on_canvas(axis, keypoints[:, :, frame], grid, layout)
+            axis.set_title(f'frame {frame}', fontsize=9, color=MIDDLE, pad=3)
+        ids, seen = (values.reshape(segments, grid.rows, grid.cols)[number]
+                     for values in (token_ids, occupied))
+        _draw_grid(second.subplots(), ids, seen, vocabulary, 'right')
     return figure
 
 

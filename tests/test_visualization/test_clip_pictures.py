@@ -44,6 +44,20 @@ def test_token_figure_shows_ids_beside_skeletons(tmp_path):
             draw_tokenized_clip(*wrong, GRID, 512)
 
 
+def test_token_figure_of_segments_shows_the_frames_of_each():
+    keypoints = np.ones((1, 17, 10, 3), np.float32)
+    ids, occupied = np.arange(18), np.arange(18) % 3 == 0
+    figure = draw_tokenized_clip(keypoints, ids, occupied, GRID, vocabulary=512)
+    shown = [axis for axis in figure.axes if axis.images]
+    assert [[int(text.get_text()) for text in axis.texts] for axis in shown] == [
+        [*range(9)], [*range(9, 18)]]
+    assert [np.ma.count(axis.images[0].get_array()) for axis in shown] == [3, 3]
+    frames = [int(axis.get_title().removeprefix('frame ')) for axis in figure.axes
+              if axis.get_title().startswith('frame')]
+    assert frames[:4] == [0, 1, 3, 4]
+    assert frames[4:] == [5, 6, 8, 9]
+
+
 def test_joint_heat_has_the_color_of_its_time(tmp_path):
     volume = np.zeros((17, 10, 12, 12), np.float32)
     volume[9, 0, 2, 3] = volume[9, 9, 2, 8] = 1

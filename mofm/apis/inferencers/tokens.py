@@ -48,6 +48,7 @@ class TokensInferencer(BaseInferencer):
     """Motion tokens, for tokenizers and the teacher of a pre-training."""
 
     result_type = TokensResult
+    title = 'Motion tokens'
     predicted = dict(tokens='tokens', occupied='occupied')
     order = 2
     part = 'tokenizer'
@@ -72,7 +73,7 @@ class TokensInferencer(BaseInferencer):
             teacher = self._loaded_teacher
         if teacher is None:
             return super().predict(inputs, samples)
-        return dict(tokens=teacher.encode(inputs), occupied=inputs.occupied())
+        return dict(tokens=teacher.encode(inputs), occupied=inputs.occupied(teacher.segments))
 
     def draw(self, result) -> dict:
         """Draw frames and tokens of the first window."""
@@ -91,9 +92,14 @@ class TokensInferencer(BaseInferencer):
 
     def describe(self) -> str:
         """Name the task and the size of the vocabulary."""
-        if not isinstance(self.model, MotionTokenizer):
+        tokenizer = getattr(self.model, 'tokenizer', self.model)
+        if not isinstance(tokenizer, MotionTokenizer):
             return super().describe()
-        return f'Tokenizer of thermal cubes with {self.model.vocab_size} motion tokens'
+        return f'Tokenizer of thermal cubes with {tokenizer.vocab_size} motion tokens'
+
+    def limits(self) -> str:
+        """State that tokens have no names."""
+        return 'a token is a pattern of motion in its cube, without a name or a meaning'
 
     @classmethod
     def exportable(cls, model: BaseModel) -> bool:
