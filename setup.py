@@ -1,4 +1,4 @@
-"""Install MoFM: ``pip install -e .``; extras: video, pose, export, mesh, sources, tests, all."""
+"""Install MoFM: ``pip install -e .``; extras: video, app, pose, export, sources, all ..."""
 
 import re
 from pathlib import Path
@@ -51,6 +51,10 @@ VIDEO = [  # poses from video: docs/video.md
     # protobuf<5, which the core and the other extras allow, and for OpenCV as in the core
     'jax<0.7.2',  # asked for by mediapipe; newer ones need NumPy 2, and pip would try each of them
     'jaxlib<0.7.2',
+]
+APP = [  # the page of `mofm app`: docs/app.md
+    'gradio>=6.10,<7',  # page, uploads and downloads without a script from outside
+    'pandas<3',  # asked for by gradio; newer ones need NumPy 2, which mediapipe refuses
 ]
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
@@ -116,6 +120,7 @@ setup(
     packages=[*find_packages(include=['mofm', 'mofm.*']), 'projects',
               *(f'projects.{name}' for name in find_packages('projects'))],
     package_data={'mofm': ['py.typed'],
+                  'mofm.app': ['page.css', 'page.js', 'examples/*.json'],
                   'mofm.hub.zoo': ['index.json', '[a-z]*/*'],
                   'mofm.sources': ['joint_maps/*.json', 'data_sets/validation_lists/*.txt'],
                   'mofm.visualization': ['report.html'],
@@ -123,8 +128,8 @@ setup(
     cmdclass=dict(build_py=BuildPy),
     entry_points=dict(console_scripts=['mofm = mofm.cli:main']),
     install_requires=CORE,
-    extras_require=dict(video=VIDEO, pose=POSE, export=EXPORT, mesh=MESH, language=LANGUAGE,
-                        sources=SOURCES,
+    extras_require=dict(video=VIDEO, app=APP, pose=POSE, export=EXPORT, mesh=MESH,
+                        language=LANGUAGE, sources=SOURCES,
                         tests=TESTS + MESH + SOURCES,
-                        all=VIDEO + POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
+                        all=VIDEO + APP + POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
 )

@@ -25,6 +25,7 @@ COMMANDS = {
     'stream': 'watch a camera, a network stream, a video or a folder: actions, events',
     'index': 'index the motion in recordings, to search it',
     'search': 'find the moments of an index that are like an example',
+    'app': 'open a page that does what demo and search do',
     'train': 'train a config',
     'test': 'test a checkpoint: metrics and an HTML report',
     'config': 'print a whole config, to copy and change it',

@@ -114,47 +114,12 @@ def pose_estimator(args: argparse.Namespace):
     return build_estimator(name, args.pose_checkpoint, args.device, boxes, **options)
 
 
-def files_of(path: Path) -> list[Path]:
-    """Return the files of an input."""
-    return [*path.rglob('*')] if path.is_dir() else [path]
-
-
-def videos_of(inputs: list) -> dict[str, Path]:
-    """Find videos among the inputs, by the names of their results."""
-    from mofm.pose_estimation.video import IMAGES, VIDEOS, find_videos
-
-    found = {}
-    for path in map(Path, inputs):
-        if any(file.suffix.lower() in VIDEOS | IMAGES for file in files_of(path)):
-            found.update(find_videos(path))
-    return found
-
-
-def draw(task, result, stem: Path, video: Path | None) -> list[Path]:
-    """Write the pictures and the video of a result."""
-    from mofm.pose_estimation.video import Video
-    from mofm.visualization import save_animation, save_figure, write_video
-
-    written = []
-    for suffix, picture in task.draw(result).items():
-        written.append(stem.with_name(stem.name + suffix))
-        (save_animation if suffix == '.gif' else save_figure)(picture, written[-1])
-    if video is not None:
-        video = Video(video)
-        video.open()
-        images = task.overlay(result, video.frames())
-        if images is not None:
-            written.append(stem.with_name(f'{stem.name}.mp4'))
-            write_video(images, written[-1], video.fps)
-    return written
-
-
 def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
     from mofm.apis import MotionInferencer  # heavy
+    from mofm.apis.demo import about, draw, files_of, videos_of
     from mofm.apis.inferencers import join_tables
-    from mofm.hub.card import trained_on
     from mofm.pose_estimation import build_estimator
 
     videos, written, tables = videos_of(args.input), [], []
@@ -164,11 +129,8 @@ def main(argv=None):
     inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
                                   args.cfg_options)
     task = inferencer.task(args.task)
-    cfg = inferencer.model.cfg
-    print(f'model: {args.checkpoint or args.config}, {task.describe()}')
-    print(f'trained on: {trained_on(args.config, args.checkpoint, cfg)}')
-    if limits := task.limits():
-        print(f'cannot know: {limits}')
+    for name, text in about(task, args.config, args.checkpoint).items():
+        print(f'{name}: {text}')
     args.out.mkdir(parents=True, exist_ok=True)
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten

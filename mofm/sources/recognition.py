@@ -328,6 +328,11 @@ def _suffixes(reader) -> tuple[str, ...]:
     return tuple(PurePosixPath(f'name{ending}').suffix for ending in endings)
 
 
+def known_suffixes() -> set[str]:
+    """Return the suffixes of the files of all readers."""
+    return {suffix for reader in readers().values() for suffix in _suffixes(reader) if suffix}
+
+
 def _of_suffix(suffix: str) -> list[str]:
     """List the readers of files with a suffix."""
     return [source for source, reader in readers().items()

@@ -17,6 +17,8 @@ from .untrusted import open_zip
 
 _TARS = {'.tar': open, '.tar.gz': gzip.open, '.tgz': gzip.open, '.tar.bz2': bz2.open,
          '.tar.xz': lzma.open}
+#: Suffixes of archives.
+ARCHIVES = ('.zip', *_TARS)
 # Zip files that are single native files.
 _ZIPPED = ('.npz', )
 # Archives that Python does not read.

@@ -92,6 +92,7 @@ class ActionInferencer(BaseInferencer):
     """Action classification, for heads that set ``pred_score``."""
 
     result_type: type[ActionResult] = ActionResult
+    title = 'Actions'
     options_type = ActionOptions
     predicted = dict(scores='pred_score')
     several_clips = True

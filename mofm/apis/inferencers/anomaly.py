@@ -101,6 +101,7 @@ class AnomalyInferencer(BaseInferencer):
     """
 
     result_type = AnomalyResult
+    title = 'Unusual motion'
     predicted = dict(normality='normality')
     several_clips = True
     event_rule = EventRule('normality', below=True)

@@ -73,6 +73,7 @@ class BaseInferencer:
         options_type (type[TaskOptions]): Class of the options.
         predicted (dict[str, str]): Output name to the field of data samples that a model sets in
             mode 'predict' if it supports the task.
+        title (str): Heading of the results, by default the name of the task.
         order (int): Rank among the tasks of a model; the lowest is the default.
         several_clips (bool): Whether the pipeline may sample several clips per window, which the
             head averages.
@@ -94,6 +95,7 @@ class BaseInferencer:
     result_type: type[Result] = Result
     options_type: type[TaskOptions] = TaskOptions
     predicted: dict[str, str] = {}
+    title = ''
     order = 0
     several_clips = False
     keeps_frames = False

@@ -42,6 +42,7 @@ class ReconstructInferencer(BaseInferencer):
     """Reconstruction, for tokenizers."""
 
     result_type = ReconstructResult
+    title = 'Reconstruction'
     predicted = dict(heat='heat', reconstruction='reconstruction')
     order = 3
 

@@ -80,6 +80,7 @@ class LiftInferencer(PersonInferencer):
     """Lifting by models that set ``pred_keypoints_3d`` in the units of their input."""
 
     result_type = LiftResult
+    title = '3D skeleton'
     predicted = dict(joints='pred_keypoints_3d')
 
     @classmethod

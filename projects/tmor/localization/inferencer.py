@@ -91,6 +91,7 @@ class LocalizeInferencer(BaseInferencer):
     """
 
     result_type = LocalizeResult
+    title = 'Actions over time'
     predicted = dict(scores='frame_scores')
     keeps_frames = True
     names_classes = True
