@@ -123,6 +123,39 @@ def nearest_seen_class(train: np.ndarray, labels: np.ndarray, test: np.ndarray,
     return (texts @ texts.T)[nearest]
 
 
+def bilinear_scores(train: np.ndarray, labels: np.ndarray, test: np.ndarray, texts: np.ndarray,
+                    num_seen: int, ridge: float = 1.) -> np.ndarray:
+    """Score classes by a bilinear map of features and texts, which has a closed form.
+
+    ESZSL (Romera-Paredes and Torr, ICML 2015): ``x V t`` with
+    ``V = (X'X + r I)^-1 X'Y T (T'T + r I)^-1`` on features of mean squared length 1, centered
+    class indicators Y and texts centered by the mean of the seen ones.
+
+    Args:
+        train (np.ndarray): (N, D) standardized features of seen classes.
+        labels (np.ndarray): (N,) their labels, below ``num_seen``.
+        test (np.ndarray): (Q, D) features.
+        texts (np.ndarray): (C, E) features of the texts, those of seen classes first.
+        num_seen (int): S.
+        ridge (float): r. Defaults to 1.
+
+    Returns:
+        np.ndarray: (Q, C) scores.
+    """
+    scale = np.sqrt(np.square(train).sum(1).mean())
+    x, query = train / scale, test / scale
+    texts = unit_rows(texts)
+    mean = texts[:num_seen].mean(0)
+    seen = texts[:num_seen] - mean
+    indicators = np.eye(num_seen, dtype=x.dtype)[labels]
+    weights = np.linalg.solve(x @ x.T + ridge * np.eye(len(x), dtype=x.dtype),
+                              indicators - indicators.mean(0))  # (N, S)
+    gram = seen @ seen.T
+    gram *= num_seen / np.trace(gram)
+    likeness = np.linalg.solve(gram + ridge * np.eye(num_seen), seen @ unit_rows(texts - mean).T)
+    return query @ x.T @ weights @ likeness
+
+
 def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np.ndarray],
                     test: tuple[np.ndarray, np.ndarray], trainer: SplitTrainer,
                     progress=lambda splits: splits) -> dict[str, dict[str, np.ndarray]]:
@@ -160,6 +193,7 @@ def evaluate_splits(splits: Sequence[Sequence[int]], train: tuple[np.ndarray, np
         x, query = (x - mean) / std, (test[0] - mean) / std
         scores = {
             'nearest seen class': nearest_seen_class(x, y, query, table[order], len(seen)),
+            'bilinear': bilinear_scores(x, y, query, table[order], len(seen)),
             'phi_m, phi_t': trainer(*map(torch.from_numpy, (x, y, query)), order).numpy()}
         for name, values in scores.items():
             for metric, value in accuracies(values, new[test[1]], len(seen)).items():

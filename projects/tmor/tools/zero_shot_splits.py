@@ -2,10 +2,11 @@
 
 python projects/tmor/tools/zero_shot_splits.py projects/tmor/configs/zero_shot_penn.py CHECKPOINT
 
-The backbone must be trained without labels. Its features are computed once; for each split the
-projections of motion and text are trained on the training clips of the seen classes. The table has
-the mean and standard deviation over the splits: zero-shot (clips of unseen classes, among these)
-and generalized zero-shot (among all classes).
+The backbone must be trained without labels. Its features, the mean and the standard deviation over
+time, are computed once; for each split, projections of motion and text are trained on the training
+clips of the seen classes, and a bilinear map (ESZSL) is solved. The table has the mean and
+standard deviation over the splits: zero-shot (clips of unseen classes, among these) and
+generalized zero-shot (among all classes).
 """
 
 from mofm.utils.tool import run_tool
@@ -61,8 +62,13 @@ def features(cfg, preprocessor, backbone, name: str) -> tuple:
     for batch in tqdm(loader, f'{name} clips'):
         data = preprocessor(dict(batch))
         samples = data['data_samples']
-        pooled = backbone(data['inputs']).pooled.float()
-        rows.append(pooled.view(len(samples), -1, pooled.shape[1]).mean(1).cpu().numpy())
+        features = backbone(data['inputs'])
+        if features.frames is None:
+            found = features.pooled
+        else:  # (B, T, D)
+            found = torch.cat([features.frames.mean(1), features.frames.std(1, correction=0)], 1)
+        found = found.float().view(len(samples), -1, found.shape[1]).mean(1)
+        rows.append(found.cpu().numpy())
         labels += [int(sample.gt_label) for sample in samples]
     return (np.concatenate(rows), np.array(labels)), loader.dataset.metainfo.get('classes')
 
@@ -71,7 +77,7 @@ def show(rows: dict, num_splits: int):
     """Print the table in percent."""
     titles = ('zero-shot top-1', 'mean class', 'generalized: seen', 'unseen', 'harmonic mean')
     print(f'\n| {num_splits} splits |', ' | '.join(titles), '|\n|' + '---|' * (len(titles) + 1))
-    for name in ('chance', 'nearest seen class', 'phi_m, phi_t'):
+    for name in ('chance', 'nearest seen class', 'phi_m, phi_t', 'bilinear'):
         cells = (f'{100 * values.mean():.1f} ± {100 * values.std():.1f}' if values is not None
                  else '–' for values in map(rows[name].get, _COLUMNS))
         print(f'| {name} |', ' | '.join(cells), '|')
@@ -108,7 +114,8 @@ def main(argv=None):
     if args.out:
         write_csv(args.out, ['seen_classes', 'row', *_COLUMNS], (
             [' '.join(map(str, seen)), name, *(f'{rows[name][c][i]:.4f}' for c in _COLUMNS)]
-            for name in ('nearest seen class', 'phi_m, phi_t') for i, seen in enumerate(splits)))
+            for name in ('nearest seen class', 'phi_m, phi_t', 'bilinear')
+            for i, seen in enumerate(splits)))
 
 
 if __name__ == '__main__':

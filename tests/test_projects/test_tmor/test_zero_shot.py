@@ -18,6 +18,7 @@ from mofm.structures import MotionFeatures
 from mofm.utils.config import load_config
 from projects.tmor.language.splits import (
     SplitTrainer,
+    bilinear_scores,
     draw_splits,
     evaluate_splits,
     nearest_seen_class,
@@ -189,6 +190,23 @@ def test_zero_shot_baseline_is_nearest_to_the_nearest_seen_class():
         assert 3 + scores[3:].argmax() == unseen
 
 
+def test_bilinear_scores_equal_the_primal_formula():
+    rng = np.random.default_rng(0)
+    train, test, texts = rng.normal(size=(30, 5)), rng.normal(size=(4, 5)), rng.normal(size=(6, 7))
+    labels = np.arange(30) % 4
+    x = train / np.sqrt((train ** 2).sum(1).mean())
+    t = unit(texts)
+    seen = t[:4] - t[:4].mean(0)
+    seen_scaled = seen * np.sqrt(4 / (seen ** 2).sum())
+    y = np.eye(4)[labels] - .25
+    y -= y.mean(0)
+    v = np.linalg.solve(x.T @ x + .5 * np.eye(5), x.T @ y) @ np.linalg.solve(
+        seen_scaled @ seen_scaled.T + .5 * np.eye(4), seen)
+    query = test / np.sqrt((train ** 2).sum(1).mean())
+    np.testing.assert_allclose(bilinear_scores(train, labels, test, texts, 4, ridge=.5),
+                               query @ v @ unit(t - t[:4].mean(0)).T, atol=1e-5)
+
+
 def test_zero_shot_finds_unseen_classes_by_texts(tmp_path):
     """Motions are a linear map of the texts, learned on some classes, tested on others."""
     rng = np.random.default_rng(0)
@@ -212,9 +230,10 @@ def test_zero_shot_finds_unseen_classes_by_texts(tmp_path):
     assert learned['unseen_mean_class'].shape == (2, )
     assert learned['unseen_mean_class'].mean() > .6
     assert learned['seen'].mean() > .6
+    assert rows['bilinear']['unseen_mean_class'].mean() > .6
     scale = 10. ** rng.integers(-2, 3, 16).astype(np.float32)  # features are standardized
     scaled = evaluate_splits(splits[:1], *((x * scale, y) for x, y in (train, test)), trainer)
-    for name in ('nearest seen class', 'phi_m, phi_t'):
+    for name in ('nearest seen class', 'phi_m, phi_t', 'bilinear'):
         for metric, values in scaled[name].items():
             assert values[0] == pytest.approx(rows[name][metric][0], abs=.03)
     with pytest.raises(ValueError, match='test labels: found'):
@@ -299,9 +318,9 @@ def test_zero_shot_splits_tool_prints_its_table(files, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert '| chance | – | 20.0 ± 0.0 | – | – | – |' in lines
     rows = (tmp_path / 'out/splits.csv').read_text().splitlines()
-    assert len(rows) == 5
+    assert len(rows) == 7
     assert rows[0].endswith('unseen_mean_class,seen,unseen,harmonic')
-    mean = np.mean([float(row.split(',')[3]) for row in rows[1:] if 'phi_m' not in row])
+    mean = np.mean([float(row.split(',')[3]) for row in rows[1:] if 'nearest' in row])
     row, = (line for line in lines if line.startswith('| nearest seen class |'))
     assert f'| {100 * mean:.1f} ±' in row
 
