@@ -1,6 +1,6 @@
 # dt3_ucla_split1_tiny.py by nearest neighbors of keypoints instead of a jigsaw: L1 distance to
 # the normal clips and their mirror images, without training.
-_base_ = 'dt3_ucla_split1_tiny.py'
+_base_ = ['dt3_ucla_split1_tiny.py', '_base_/datasets/mirrored.py']
 model = dict(
     _delete_=True,
     type='NearestNeighborDetector',
@@ -9,16 +9,7 @@ model = dict(
     gallery_size=10_000,
     local_scale=10,
     data_preprocessor=_base_.model.data_preprocessor)
-train_pipeline = [
-    dict(type='UniformSampleFrames', clip_len='${grid.num_frames}', test_mode=True),
-    dict(type='PoseCompact', padding=0.25),
-    dict(type='PoseMirror'),
-    dict(
-        type='ThermalCubeFormat', num_frames='${grid.num_frames}', canvas='${grid.canvas}',
-        patch='${grid.patch}'),
-    dict(type='PackMotionInputs')
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.mirrored_pipeline))
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=0.))
 param_scheduler = None
 train_cfg = dict(max_epochs=1, val_interval=1)
