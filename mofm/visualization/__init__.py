@@ -23,7 +23,7 @@ from .results import (
     read_scalars,
 )
 from .sample import draw_sample
-from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .scores import draw_calibration, draw_histograms, draw_roc
 from .timeline import draw_timeline
 from .visualizer import MotionVisualizer, figure_to_image
 from .wandb_backend import WandbVisBackend
@@ -31,7 +31,7 @@ from .wandb_backend import WandbVisBackend
 __all__ = ['AtlasEntry', 'MotionVisualizer', 'Report', 'WandbVisBackend', 'animate_clip',
            'animate_clip_3d', 'animate_contact_sheet', 'attention_rollout', 'clip_attention',
            'collect_atlas', 'cube_attention', 'draw_anomaly_curve', 'draw_atlas', 'draw_attention',
-           'draw_budget', 'draw_calibration', 'draw_class_accuracy', 'draw_clip_3d',
+           'draw_budget', 'draw_calibration', 'draw_clip_3d',
            'draw_confusion', 'draw_contact_sheet', 'draw_curves', 'draw_embedding', 'draw_heat',
            'draw_histograms', 'draw_jigsaw', 'draw_joint_heat', 'draw_labeled_frames',
            'draw_layouts', 'draw_meshes', 'draw_pose_clip', 'draw_poses', 'draw_roc',

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from mofm.structures import LAYOUTS
 
 from .pose import FAINT, LEFT, MIDDLE, RIGHT, bounds, draw_skeleton, show_window
+from .timeline import label_time
 
 # Size of a thumbnail in units of the curve's axes.
 _WIDTH, _HEIGHT = .105, .55
@@ -16,7 +17,7 @@ _WIDTH, _HEIGHT = .105, .55
 
 def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarray,
                        thumbnails: Mapping[int, np.ndarray] | None = None,
-                       title: str = '') -> Figure:
+                       title: str = '', fps: float | None = None) -> Figure:
     """Draw the frame scores of a clip, with abnormal frames shaded and skeletons of chosen frames.
 
     Args:
@@ -26,6 +27,7 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
         thumbnails: Frame -> (17, 2 or 3) keypoints in COCO-17 order, y downwards, in any unit;
             missing joints are 0.
         title: Title of the figure.
+        fps: Frames per second, for seconds on the axis.
 
     Returns:
         Figure: Axes of the curve, then one per thumbnail in the order of the frames.
@@ -42,17 +44,18 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
         if not 0 <= frame < len(score) or np.ndim(keypoint) != 2 or len(keypoint) != 17:
             raise ValueError(f'thumbnail of frame {frame}, keypoints {np.shape(keypoint)}: '
                              f'expected a frame in [0, {len(score)}) and (17, 2 or 3)')
-    inches = 4.7 if thumbnails else 3.
+    foot = .5 if fps is None else .65
+    inches = (4.2 if thumbnails else 2.5) + foot
     figure = Figure(figsize=(12, inches), dpi=150)
-    axis = figure.add_axes((.06, .5 / inches, .93, 2.15 / inches))
+    axis = figure.add_axes((.06, foot / inches, .93, 2.15 / inches))
     edges = np.flatnonzero(np.diff(label, prepend=False, append=False)).reshape(-1, 2)
     for i, (start, stop) in enumerate(edges):
         axis.axvspan(start - .5, stop - .5, color=RIGHT, alpha=.18, linewidth=0,
                      label='_' * min(i, 1) + 'abnormal (ground truth)')
     axis.plot(score, color=FAINT, linewidth=.8, label='score')
     axis.plot(smoothed, color=LEFT, linewidth=2, label='smoothed')
-    axis.set(xlim=(-.5, len(score) - .5), xlabel='frame', ylabel='normality')
-    axis.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axis.set(xlim=(-.5, len(score) - .5), ylabel='normality')
+    label_time(axis, fps)
     axis.yaxis.set_major_locator(MaxNLocator(5))
     axis.spines[['top', 'right']].set_visible(False)
     axis.tick_params(labelsize=9)
@@ -60,7 +63,8 @@ def draw_anomaly_curve(score: np.ndarray, smoothed: np.ndarray, label: np.ndarra
     for left, (frame, keypoint) in zip(lefts, thumbnails.items(), strict=True):
         panel = axis.inset_axes((left, 1.12, _WIDTH, _HEIGHT))
         _draw_person(panel, np.asarray(keypoint, np.float32))
-        panel.set_title(f'frame {frame}', fontsize=9, color=MIDDLE)
+        time = '' if fps is None else f', {frame / fps:.1f} s'
+        panel.set_title(f'frame {frame}{time}', fontsize=9, color=MIDDLE)
         point = (frame, smoothed[frame])
         axis.plot(*point, 'o', color=LEFT, markersize=6.5, markeredgecolor='white')
         figure.add_artist(ConnectionPatch(

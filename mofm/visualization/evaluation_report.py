@@ -6,17 +6,20 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mofm.evaluation.functional import wilson_interval
+from mofm.evaluation.measures import format_interval, format_value
 from mofm.evaluation.metrics.clip_auc import ClipAUC
 from mofm.evaluation.metrics.frame_auc import FrameAUC
 from mofm.evaluation.metrics.one_shot import OneShotAccuracy
 
 from .animation import save_figure
 from .anomaly import draw_anomaly_curve
-from .report import Report
+from .report import Bar, Report, format_count
 from .results import draw_confusion
-from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .scores import draw_calibration, draw_histograms, draw_roc
 
 _MAX_CURVES = 10
+_MAX_PAIRS = 20
 
 
 def save_pictures(metric):
@@ -45,13 +48,13 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
     Args:
         report (Report): Report to extend.
         dataset (MotionDataset): Test set.
-        rows (Iterable[tuple]): ``sample_idx``, label, best classes, their scores, and the score of
-            the true class of every sample.
+        rows (Iterable[tuple]): ``sample_idx``, label, best classes, their scores, the score of the
+            true class of every sample, and more that is not used.
         num_mistakes (int): Number of mistakes to show.
     """
     from sklearn.metrics import confusion_matrix
 
-    index, label, best, scores, true = zip(*rows, strict=True)
+    index, label, best, scores, true, *_ = zip(*rows, strict=True)
     index, label, true = np.array(index), np.array(label), np.array(true)
     best, scores = np.array(best), np.array(scores)  # (N, 3)
     names = _names(dataset, 1 + max(label.max(), best.max()))
@@ -61,8 +64,9 @@ def report_classification(report: Report, dataset, rows: Iterable[tuple], num_mi
         return
     right = best[:, 0] == label
     matrix = confusion_matrix(label, best[:, 0], labels=np.arange(len(names)))
-    _add_confusion(report, matrix, names,
-                   {'confidence and accuracy': draw_calibration(scores[:, 0], right)}, 'clips')
+    _add_confusion(report, matrix, names, 'clips')
+    report.add_figures('Calibration',
+                       {'confidence and accuracy': draw_calibration(scores[:, 0], right)})
     wrong = np.flatnonzero(~right)
     wrong = wrong[np.argsort(true[wrong], kind='stable')]
 
@@ -98,11 +102,11 @@ def report_one_shot(report: Report, dataset, rows: Iterable[tuple], metric: OneS
     other, nearest = rest.max(1), rest.argmax(1)
     query = np.isfinite(metric.recognized)
     similarity = 'cosine similarity' + (' (mean over draws)' if metric.draws else '')
-    figures = {'similarity of queries and exemplars': draw_histograms(
-        {'own class': own[query], 'nearest other class': other[query]}, similarity)} \
-        if len(names) > 1 else {}
-    _add_confusion(report, metric.confusion, names, figures, 'queries',
+    _add_confusion(report, metric.confusion, names, 'queries',
                    f'Mean over {metric.draws} random draws of exemplars.' if metric.draws else '')
+    if len(names) > 1:
+        report.add_figures('Similarity', {'of queries and exemplars': draw_histograms(
+            {'own class': own[query], 'nearest other class': other[query]}, similarity)})
     wrong = np.flatnonzero(query & (metric.recognized < .5))
     wrong = wrong[np.lexsort(((own - other)[wrong], metric.recognized[wrong]))]
 
@@ -163,9 +167,9 @@ def report_clips(report: Report, dataset, rows: Iterable[tuple], metric: ClipAUC
     error, names = ranking_errors(abnormal, normality), _names(dataset, label.max() + 1)
     auc = {c: 1 - error[label == c].mean() for c in np.unique(label)}
     report.add_table(
-        'Classes', ['class', 'kind', 'clips', 'mean normality', 'AUC'],
+        'Classes', ['class', 'kind', 'clips', 'mean normality', 'AUC, %'],
         [[names[c], 'normal' if c in metric.normal_labels else 'abnormal', (label == c).sum(),
-          f'{normality[label == c].mean():.4f}', f'{auc[c]:.4f}']
+          f'{normality[label == c].mean():.4f}', format_value(auc[c])]
          for c in sorted(auc, key=auc.get)],
         'AUC of the class against all clips of the other kind.')
     _add_wrong_side(report, dataset, index, abnormal, normality, 'clips', num_mistakes)
@@ -208,25 +212,33 @@ def _short(name: str) -> str:
     return name if len(name) <= 32 else name[:31] + '…'
 
 
-def _add_confusion(report, matrix, names, figures, unit, note=''):
-    """Add confusion matrix, accuracy per class, and a table of both, for occurring classes."""
+def _add_confusion(report, matrix, names, unit, note=''):
+    """Add confusion matrix, most confused pairs and accuracy per class, for occurring classes."""
     there = np.flatnonzero(matrix.any(0) | matrix.any(1))
     matrix, names = matrix[np.ix_(there, there)], [names[c] for c in there]
-    total = matrix.sum(1)
+    total, right = matrix.sum(1), matrix.diagonal()
+    report.add_confusion('Confusion', matrix, names, f'{note} Rows are true classes, columns are '
+                         'predicted ones; a cell tells its classes and its count.'.strip())
+    wrong = matrix - np.diag(right)
+    pairs = np.dstack(np.unravel_index(np.argsort(-wrong, None, 'stable'), wrong.shape))[0]
+    pairs = [(i, j) for i, j in pairs[:_MAX_PAIRS] if wrong[i, j] >= 2]
+    if pairs:
+        report.add_table('Most confused', ['true', 'predicted', unit, 'of the class'], [
+            [names[i], names[j], format_count(wrong[i, j]), f'{wrong[i, j] / total[i]:.1%}']
+            for i, j in pairs])
+    low, high = wilson_interval(right, total)
     with np.errstate(invalid='ignore'):
-        accuracy = matrix.diagonal() / total
-    report.add_figures('Confusion', {
-        'true and predicted class': draw_confusion(matrix, _drawable(names)),
-        'accuracy of the classes': draw_class_accuracy(accuracy, _drawable(names),
-                                                       np.nanmean(accuracy)), **figures}, note)
-    wrong = matrix - np.diag(matrix.diagonal())
+        accuracy = right / total
     rows = []
     for c in np.argsort(accuracy, kind='stable'):
         worst = wrong[c].argmax()
-        confused = f'{names[worst]} ({wrong[c, worst]:.4g})' if wrong[c, worst] else '–'
-        rows.append([names[c], f'{total[c]:.4g}',
-                     f'{accuracy[c]:.1%}' if total[c] else '–', confused])
-    report.add_table('Classes', ['class', unit, 'accuracy', 'most often confused with'], rows)
+        rows.append([
+            names[c], format_count(total[c]),
+            f'{format_value(float(accuracy[c]))} {format_interval(low[c], high[c])}'
+            if total[c] else '–', Bar(accuracy[c], low[c], high[c]) if total[c] else '',
+            f'{names[worst]} ({format_count(wrong[c, worst])})' if wrong[c, worst] else '–'])
+    report.add_table('Classes', ['class', unit, 'accuracy, %', '', 'most often confused with'],
+                     rows, 'Lowest accuracy first, with its 95 % interval (Wilson).')
 
 
 def _add_curves(report, scores):
@@ -245,10 +257,10 @@ def _add_curves(report, scores):
         if len(order) > _MAX_CURVES else 'Lowest AUC first.'
     report.add_figures('Anomaly curves', figures, note)
     report.add_table(
-        'Clips', ['clip', 'frames', 'abnormal', 'lowest normality', 'AUC'],
+        'Clips', ['clip', 'frames', 'abnormal', 'lowest normality', 'AUC, %'],
         [[clip, len(scores[clip]['label']), scores[clip]['label'].sum(),
           f'{scores[clip]["smoothed"].min():.4f}',
-          f'{auc[clip]:.4f}' if auc[clip] <= 1 else '–'] for clip in order],
+          format_value(float(auc[clip])) if auc[clip] <= 1 else '–'] for clip in order],
         'AUC of the smoothed scores; undefined for clips with a single label.')
 
 

@@ -6,15 +6,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from mofm.evaluation.measures import Reading
 from mofm.utils.files import atomic_write
 
 from .animation import animate_clip, save_animation
 
 _TEMPLATE = Path(__file__).with_name('report.html')
 _CSS_PIXELS = 96  # per inch
+_MANY, _MOST = 30, 60  # classes of a confusion matrix: no counts in the cells, narrow cells
+
+
+def format_count(number: float) -> str:
+    """Format a count, or the mean of several with one decimal."""
+    return f'{number:.0f}' if number == round(number) else f'{number:.1f}'
+
+
+def _breakable(text):
+    """Let a line break after an underscore."""
+    from markupsafe import Markup, escape
+
+    return escape(text).replace('_', Markup('_<wbr>'))
+
+
+class Bar(NamedTuple):
+    """Cell of a table that shows a share and its interval as a bar, all in [0, 1]."""
+
+    value: float
+    low: float
+    high: float
 
 
 def _data_uri(content: bytes, kind: str) -> str:
@@ -22,7 +46,7 @@ def _data_uri(content: bytes, kind: str) -> str:
 
 
 def _is_number(cell) -> bool:
-    return re.fullmatch(r'[\d.e+-]+%?|–|nan', str(cell)) is not None
+    return re.fullmatch(r'[\d.e+-]+%?( \[[\d., -]+\])?|–|nan|', str(cell)) is not None
 
 
 class Report:
@@ -30,12 +54,12 @@ class Report:
 
     Args:
         title (str): Heading.
-        metrics (Mapping[str, str]): Formatted metrics of the run.
+        metrics (Sequence[Reading]): Metrics of the run.
         facts (Mapping[str, str]): Description of the run.
         config (str): The full config.
     """
 
-    def __init__(self, title: str, metrics: Mapping[str, str], facts: Mapping[str, str],
+    def __init__(self, title: str, metrics: Sequence[Reading], facts: Mapping[str, str],
                  config: str = ''):
         self._content = dict(title=title, metrics=metrics, facts=facts, config=config)
         self._sections = []
@@ -67,13 +91,35 @@ class Report:
         Args:
             title (str): Heading.
             head (Sequence[str]): Names of the columns.
-            rows (Iterable[Sequence]): Cells; columns of numbers are right-aligned.
+            rows (Iterable[Sequence]): Cells, some may be :class:`Bar`; columns of numbers are
+                right-aligned.
             note (str): Text above the table.
         """
         rows = list(rows)
         numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
         self._sections.append(dict(title=title, note=note,
                                    table=dict(head=head, rows=rows, numbers=numbers)))
+
+    def add_confusion(self, title: str, matrix: np.ndarray, names: Sequence[str], note: str = ''):
+        """Add a section with a confusion matrix, whose cells tell their classes and counts.
+
+        Args:
+            title (str): Heading.
+            matrix (np.ndarray): (C, C) counts, true class by predicted class.
+            names (Sequence[str]): C names.
+            note (str): Text above the matrix.
+        """
+        share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1e-12)
+        opacity = .1 + .9 * np.sqrt(share)  # rare confusions stay visible
+        rows = []
+        for i, name in enumerate(names):
+            cells = [dict(count=format_count(matrix[i, j]), share=f'{share[i, j]:.1%}',
+                          opacity=f'{opacity[i, j]:.2f}', dark=opacity[i, j] > .7, right=i == j, predicted=names[j])
+                     if matrix[i, j] else None for j in range(len(names))]
+            rows.append((name, cells))
+        self._sections.append(dict(title=title, note=note, confusion=dict(
+            rows=rows, names=names,
+            size='most' if len(names) > _MOST else 'many' if len(names) > _MANY else '')))
 
     def add_clips(self, title: str,
                   clips: Iterable[tuple[dict, str, Sequence[tuple[str, str]]]], note: str = ''):
@@ -96,8 +142,13 @@ class Report:
 
     def save(self, path: str | PathLike):
         """Write the report."""
-        from jinja2 import Environment  # comes with torch
-        template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding='utf-8'))
-        page = template.render(sections=self._sections, **self._content)
+        from jinja2 import Environment
+
+        environment = Environment(autoescape=True)
+        environment.filters['breakable'] = _breakable
+        template = environment.from_string(_TEMPLATE.read_text(encoding='utf-8'))
+        over = dict.fromkeys(r.reference.over for r in self._content['metrics'] if r.interval)
+        page = template.render(sections=self._sections, intervals=' or '.join(over),
+                               **self._content)
         with atomic_write(path) as file:
             file.write(page.encode(errors='replace'))

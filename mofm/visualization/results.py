@@ -156,10 +156,10 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     num = len(class_names)
     if matrix.shape != (num, num):
         raise ValueError(f'matrix {matrix.shape}: expected ({num}, {num}) for {num} class names')
-    size = float(np.clip(2.2 + .5 * num, 4.5, 14))
+    size = float(max(np.clip(2.2 + .5 * num, 4.5, 14), 2.2 + .16 * num))
     figure = Figure(figsize=(size, size), dpi=150, layout='constrained')
     axis = figure.subplots()
-    font = float(np.clip(150 / num, 5, 11))
+    font = float(np.clip(150 / num, 7, 11))
     display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
     display.plot(include_values=num <= 30, cmap='Blues', ax=axis, colorbar=False,
                  xticks_rotation=90, values_format='.4g', text_kw=dict(fontsize=font))

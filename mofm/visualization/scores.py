@@ -1,5 +1,5 @@
-"""Figures of scores: accuracy per class, calibration, ROC curves, distributions."""
-from collections.abc import Mapping, Sequence
+"""Figures of scores: calibration, ROC curves, distributions."""
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,34 +15,6 @@ def _panel(width: float, height: float):
     axis.spines[['top', 'right']].set_visible(False)
     axis.tick_params(labelsize=9)
     return figure, axis
-
-
-def draw_class_accuracy(accuracy: np.ndarray, class_names: Sequence[str],
-                        mean: float) -> Figure:
-    """Draw the accuracy per class, the worst on top.
-
-    Args:
-        accuracy: (C,) in [0, 1]; NaN for classes without samples, which are not drawn.
-        class_names: C names.
-        mean: Mean in [0, 1], drawn as a line.
-
-    Returns:
-        Figure: One axes.
-    """
-    accuracy = np.asarray(accuracy, float)
-    order = np.argsort(accuracy, kind='stable')[:np.isfinite(accuracy).sum()]
-    figure, axis = _panel(5.6, 1. + .24 * max(len(order), 4))
-    axis.barh(np.arange(len(order)), accuracy[order], color=LEFT, height=.7)
-    for i, value in enumerate(accuracy[order]):
-        inside = value > .2
-        axis.text(value + (-.01 if inside else .01), i, f'{value:.0%}', va='center', fontsize=8,
-                  ha='right' if inside else 'left', color='white' if inside else MIDDLE)
-    axis.axvline(mean, color=RIGHT, linewidth=1, zorder=0)
-    axis.set(xlim=(0, 1.02), xticks=np.linspace(0, 1, 6), xlabel='accuracy',
-             yticks=np.arange(len(order)), yticklabels=[class_names[i] for i in order],
-             ylim=(len(order) - .4, -.6))
-    axis.set_title(f'line: mean of the classes, {mean:.1%}', fontsize=9, color=RIGHT, loc='right')
-    return figure
 
 
 def draw_calibration(confidence: np.ndarray, right: np.ndarray) -> Figure:
@@ -87,7 +59,7 @@ def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     for color, (name, (abnormal, normality)) in zip(colors, curves.items(), strict=False):
         false, true, _ = roc_curve(abnormal, -np.asarray(normality))
         axis.plot(false, true, color=color, linewidth=1.6,
-                  label=f'{name}, AUC {auc(false, true):.4f}')
+                  label=f'{name}, AUC {auc(false, true):.1%}')
     axis.set(xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect='equal',
              xlabel='false positive rate', ylabel='true positive rate')
     axis.legend(loc='lower right', fontsize=9, frameon=False)

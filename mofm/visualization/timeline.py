@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .pose import LEFT, MIDDLE, RIGHT
 
@@ -15,8 +16,17 @@ _TRUTH = LinearSegmentedColormap.from_list('truth', ['#FFFFFF', RIGHT])
 _MAX_CLASSES = 16
 
 
+def label_time(axis: Axes, fps: float | None, num: int = 10):
+    """Label the x axis, which counts frames, with frames and, if ``fps`` is known, seconds."""
+    axis.xaxis.set_major_locator(MaxNLocator(num, integer=True))
+    axis.set_xlabel('frame' if fps is None else 'frame, time')
+    if fps is not None:
+        axis.xaxis.set_major_formatter(FuncFormatter(
+            lambda frame, _: f'{frame:.0f}\n{frame / fps:.1f} s'))
+
+
 def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Sequence[str],
-                  title: str = '') -> Figure:
+                  title: str = '', fps: float | None = None) -> Figure:
     """Draw one row per action: annotated frames, if any, above the predicted probability.
 
     At most 16 actions are drawn, those with most annotated frames, then those with the highest
@@ -27,6 +37,7 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Seque
         targets: (T, K) bool, the ground truth, None if unknown.
         classes: K names.
         title: Title of the figure.
+        fps: Frames per second, for seconds on the axis.
 
     Returns:
         Figure: One axes with rows in the order of the classes.
@@ -47,9 +58,10 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Seque
     shown = np.sort(shown[:_MAX_CLASSES])
     names = [classes[k] if len(classes[k]) <= 40 else classes[k][:39] + '…' for k in shown]
     left = .03 + .0065 * max(map(len, names))  # width of a letter
-    inches = 1.1 + .34 * len(shown)
+    foot = .5 if fps is None else .65
+    inches = .6 + foot + .34 * len(shown)
     figure = Figure(figsize=(12, inches), dpi=110)
-    axis = figure.add_axes((left, .5 / inches, .98 - left, 1 - 1. / inches))
+    axis = figure.add_axes((left, foot / inches, .98 - left, 1 - (foot + .5) / inches))
     for row, k in enumerate(shown):
         bands = [(targets[:, k], _TRUTH, .08, .36)] * known + [
             (scores[:, k], _PROBABILITY, .42 if known else .08, .92)]
@@ -58,10 +70,10 @@ def draw_timeline(scores: np.ndarray, targets: np.ndarray | None, classes: Seque
                         aspect='auto', interpolation='nearest',
                         extent=(-.5, len(scores) - .5, row + bottom, row + top))
     axis.hlines(np.arange(1, len(shown)), -.5, len(scores) - .5, color='#D0D0D0', linewidth=.6)
-    axis.set(xlim=(-.5, len(scores) - .5), ylim=(len(shown), 0), xlabel='frame',
+    axis.set(xlim=(-.5, len(scores) - .5), ylim=(len(shown), 0),
              yticks=np.arange(len(shown)) + .5)
     axis.set_yticklabels([name.replace('$', r'\$') for name in names], color=MIDDLE)
-    axis.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    label_time(axis, fps, 12)
     axis.tick_params(labelsize=9, left=False)
     axis.spines[['top', 'right', 'left']].set_visible(False)
     figure.text(left, 1 - .15 / inches, title.replace('$', r'\$'), fontsize=11, va='top')

@@ -23,7 +23,7 @@ from .pose import draw_pose_clip
 from .pose_3d import draw_clip_3d
 from .results import draw_confusion, draw_curves, draw_jigsaw, draw_scores
 from .sample import draw_sample
-from .scores import draw_calibration, draw_class_accuracy, draw_histograms, draw_roc
+from .scores import draw_calibration, draw_histograms, draw_roc
 from .timeline import draw_timeline
 
 
@@ -73,7 +73,6 @@ class MotionVisualizer(Visualizer):
     add_atlas = _sent(draw_atlas)
     add_attention = _sent(draw_attention)
     add_calibration = _sent(draw_calibration)
-    add_class_accuracy = _sent(draw_class_accuracy)
     add_clip_3d = _sent(draw_clip_3d)
     add_confusion = _sent(draw_confusion)
     add_curves = _sent(draw_curves)

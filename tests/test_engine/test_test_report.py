@@ -1,13 +1,16 @@
 """HTML report of a test run: numbers against scikit-learn, and the page in a browser."""
 import base64
+import csv
 import json
 import re
 import shutil
 import subprocess
+from html import escape
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
 from mofm.annotations import dump_annotations
@@ -37,7 +41,7 @@ from mofm.visualization.report import Report
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<script>alert(1)</script>'
 CLASSES = ['<b onclick="alert(2)">', 'a$^$', 'squat & "co"']
-VOID = {'meta', 'img', 'br', 'hr', 'link', 'input'}
+VOID = {'meta', 'img', 'br', 'hr', 'link', 'input', 'wbr'}
 
 
 @DATASETS.register_module(force=True)
@@ -96,7 +100,14 @@ class Page(HTMLParser):
         return rows
 
     def metrics(self):
-        return dict(zip(self.all('dl', 'div', 'dt'), self.all('dl', 'div', 'dd'), strict=True))
+        """Lines of the cards by the name of the metric."""
+        cards = {}
+        for path, text in self.texts:
+            if path[-3:] == ('dl', 'div', 'dt'):
+                lines = cards[text] = []
+            elif path[-3:] == ('dl', 'div', 'dd'):
+                lines.append(text)
+        return cards
 
 
 class Predictions(Hook):
@@ -151,18 +162,41 @@ def test_report_of_classification_shows_rows_and_mistakes(classified):
     path, results, predictions = classified
     page, label = read(path), predictions.label
     guess = np.argmax(predictions.scores, 1)
-    assert page.metrics()['acc/top1'] == f'{results["acc/top1"]:.4f}'
-    assert page.metrics()['acc/top1'] == f'{accuracy_score(label, guess):.4f}'
+    value, interval, chance = page.metrics()['Top-1 accuracy']
+    assert value.strip() == f'{100 * accuracy_score(label, guess):.1f}'
+    assert chance == f'chance {100 * max(np.bincount(label)) / 29:.1f}, higher is better'
+    with open(path.with_name('metrics.csv'), newline='') as file:
+        table = {row['metric']: row for row in csv.DictReader(file)}
+    assert table.keys() == {'acc/top1', 'acc/top5', 'acc/mean1'}
+    row = table['acc/top1']
+    assert float(row['value']) == results['acc/top1']
+    assert float(row['low']) < float(row['value']) < float(row['high'])
+    assert interval == f'95 %: [{100 * float(row["low"]):.1f}, {100 * float(row["high"]):.1f}]'
+    assert row['text'] == f'{value.strip()} {interval[6:]}'
+    assert row['text'] in max(path.parent.glob('*.log')).read_text()
+    shown = [[int(cell or 0) for cell in row] for row in page.rows('Confusion')]
+    assert shown == confusion_matrix(label, guess).tolist()
     matrix = confusion_matrix(label, guess)
     recall = recall_score(label, guess, average=None)
     rows = page.rows('Classes')
     assert len(rows) == 3
-    for name, count, accuracy, taken in rows:
+    for name, count, accuracy, _, taken in rows:
         c = CLASSES.index(name)
-        assert (count, accuracy) == (str(matrix[c].sum()), f'{recall[c]:.1%}')
+        low, high = binomtest(int(matrix[c, c]), int(matrix[c].sum())).proportion_ci(
+            method='wilson')
+        assert count == str(matrix[c].sum())
+        assert accuracy == f'{100 * recall[c]:.1f} [{100 * low:.1f}, {100 * high:.1f}]'
         wrong = np.where(np.arange(3) == c, 0, matrix[c])
         assert taken == f'{CLASSES[wrong.argmax()]} ({wrong.max()})'
-    assert [row[2] for row in rows] == [f'{r:.1%}' for r in sorted(recall)]
+    assert [float(row[2].split()[0]) for row in rows] == [round(100 * r, 1)
+                                                          for r in sorted(recall)]
+    pairs = page.rows('Most confused')
+    counts = sorted((count for count in (matrix - np.diag(matrix.diagonal())).ravel()
+                     if count >= 2), reverse=True)
+    assert [int(row[2]) for row in pairs] == counts
+    true, predicted, count, share = pairs[0]
+    assert matrix[CLASSES.index(true), CLASSES.index(predicted)] == int(count)
+    assert share == f'{int(count) / matrix[CLASSES.index(true)].sum():.1%}'
 
     wrong = np.flatnonzero(guess != label)
     worst = sorted(wrong, key=lambda i: predictions.scores[i][label[i]])
@@ -238,7 +272,7 @@ def test_report_in_browser_is_complete(classified, browse):
     text = path.read_text(encoding='utf-8')
     document, console = browse(text)
     assert console == []
-    assert f'<dd>{results["acc/top1"]:.4f}</dd>' in document
+    assert f'<dd class="value">{100 * results["acc/top1"]:.1f} <small>%</small></dd>' in document
     # the policy of the page forbids what we are looking for, so it has to go
     probed = re.sub('<meta http-equiv[^>]*>', PROBE, text)
     document, _ = browse(probed)
@@ -257,6 +291,40 @@ def test_report_in_browser_refuses_requests(classified, browse):
     text = classified[0].read_text(encoding='utf-8')
     _, console = browse(text.replace('</h1>', '</h1><img src="http://127.0.0.1:9/x.png">'))
     assert any('Content Security Policy' in line for line in console)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('width', [390, 1280])
+def test_report_of_120_classes_fits_the_screen(browse, dataset, tmp_path, width):
+    """Only the matrix may scroll sideways, and needs to on a phone only."""
+    names = [f'class number {c}, which has a long name' for c in range(119)] + ['sit_' * 20]
+    rng = np.random.default_rng(0)
+    label = np.repeat(np.arange(120), 5)
+    best = np.c_[label, rng.integers(120, size=(600, 2))]
+    best[rng.random(600) < .4] = 0
+    rows = zip(range(600), label.tolist(), best.tolist(), [[.5, .3, .2]] * 600, [.5] * 600,
+               strict=True)
+    dataset = SimpleNamespace(metainfo=dict(classes=names), get_data_info=dataset.get_data_info)
+    report = Report('many classes', [], {'checkpoint': 'work_dirs/' + 'x' * 200})
+    report_classification(report, dataset, rows, 0)
+    report.save(tmp_path / 'report.html')
+    text = (tmp_path / 'report.html').read_text(encoding='utf-8')
+    right = (best[label == 7, 0] == 7).sum()
+    assert f'title="{names[7]} → {names[7]}: {right} ({right / 5:.1%})"' in text
+    # a frame, as windows have a minimum width
+    document, _ = browse(f'''<iframe id="page" style="width:{width}px;height:800px" srcdoc="{
+        escape(text)}"></iframe><script>onload = () => {{
+            const wide = e => e.scrollWidth - e.clientWidth, page = document.getElementById("page");
+            const shown = page.contentDocument;
+            document.documentElement.dataset.probe = JSON.stringify({{
+                page: wide(shown.documentElement), matrix: wide(shown.querySelector(".confusion")),
+                tables: [...shown.querySelectorAll(".scroll")].map(wide)}}); }};</script>''')
+    found = json.loads(re.search("data-probe=['\"](.*?)['\"]>", document)[1]
+                       .replace('&quot;', '"'))
+    assert found['page'] <= 0
+    assert max(found['tables']) <= 0
+    assert len(found['tables']) == 4  # facts, pairs, classes and the figure
+    assert (found['matrix'] > 0) == (width == 390)
 
 
 # ------------------------------------------------------------------------------- other tasks
@@ -279,16 +347,17 @@ def written(report, folder):
 
 
 def test_report_without_mistakes_says_none(dataset, tmp_path):
-    report = Report('a test', {}, {})
+    report = Report('a test', [], {})
     report_classification(report, dataset, rows_of(dataset, np.eye(3)[np.arange(12) % 3]), 20)
     page = written(report, tmp_path)
-    assert page.all('section', 'p') == ['None.']
+    assert page.all('section', 'p')[-1] == 'None.'
     assert not page.all('li')
-    assert [row[3] for row in page.rows('Classes')] == ['–'] * 3
+    assert not page.rows('Most confused')
+    assert [row[4] for row in page.rows('Classes')] == ['–'] * 3
 
 
 def test_report_counts_nan_scores(dataset, tmp_path):
-    report = Report('a test', {}, {})
+    report = Report('a test', [], {})
     scores = np.full((12, 3), 1 / 3)
     scores[:5] = np.nan
     report_classification(report, dataset, rows_of(dataset, scores), 20)
@@ -335,7 +404,7 @@ def test_report_of_given_exemplars_lists_mistakes(dataset, embedding, tmp_path):
     exemplar = [0, 1, 5]
     metric, found = one_shot_metric(dataset, embedding, exemplar)
     rows = [(i, i % 3) for i in range(12)]
-    report = Report('a test', {}, {})
+    report = Report('a test', [], {})
     report_one_shot(report, dataset, rows, metric, 20)
     page = written(report, tmp_path)
     similarity = embedding @ embedding[exemplar].T  # exemplar of class 0, 1, 2
@@ -364,7 +433,7 @@ def test_report_of_drawn_exemplars_lists_chances(dataset, embedding, tmp_path):
     for i, c in product(range(12), range(3)):
         others = [j for j in range(12) if target[j] == c and j != i]
         assert metric.similarity[i, c] == pytest.approx(similarity[i, others].mean(), abs=1e-6)
-    report = Report('a test', {}, {})
+    report = Report('a test', [], {})
     report_one_shot(report, dataset, list(zip(range(12), target, strict=True)), metric, 20)
     page = written(report, tmp_path)
     chance = right / times
@@ -378,7 +447,7 @@ def test_report_of_clip_anomaly_lists_ranking_errors(dataset, tmp_path):
     metric = METRICS.build(dict(type='ClipAUC', normal_labels=[0, 2]))
     normality = np.random.default_rng(0).random(12)
     normality[1] = .99  # the most normal of all is abnormal
-    report = Report('a test', {}, {})
+    report = Report('a test', [], {})
     report_clips(report, dataset, [(i, i % 3, v, None, 0) for i, v in enumerate(normality)],
                  metric, 4)
     page = written(report, tmp_path)
@@ -388,7 +457,7 @@ def test_report_of_clip_anomaly_lists_ranking_errors(dataset, tmp_path):
         some = (label == c) | (normal != normal[c])
         auc = roc_auc_score(normal[some], normality[some])
         assert rows[name] == ['normal' if c != 1 else 'abnormal', '4',
-                              f'{normality[label == c].mean():.4f}', f'{auc:.4f}']
+                              f'{normality[label == c].mean():.4f}', f'{100 * auc:.1f}']
     names = [dataset.get_data_info(i)['frame_dir'] for i in range(12)]
     shown = page.all('li', 'strong')
     assert shown[0] == names[np.flatnonzero(normal)[normality[normal].argmin()]]
@@ -417,12 +486,13 @@ def test_report_of_frame_anomaly_lists_frames(tmp_path):
             'test_evaluator': dict(gt=dict(path=ann_file, abnormal_labels=(1,)),
                                    out_dir=str(tmp_path / 'out'))})
     page, scores = read(path), np.load(tmp_path / 'out/scores.npz')
-    assert page.metrics()['anomaly/micro_auc'] == f'{results["anomaly/micro_auc"]:.4f}'
+    assert page.metrics()['AUC over all frames'][::2] == [
+        f'{100 * results["anomaly/micro_auc"]:.1f} ', 'chance 50.0, higher is better']
     for clip, frames, abnormal, lowest, auc in page.rows('Clips'):
         name = clip.replace('$', '_').replace('^', '_')
         smoothed = scores[f'{name}/smoothed']
         assert (frames, abnormal, lowest) == ('60', '30', f'{smoothed.min():.4f}')
-        assert auc == f'{roc_auc_score(~scores[f"{name}/label"], smoothed):.4f}'
+        assert auc == f'{100 * roc_auc_score(~scores[f"{name}/label"], smoothed):.1f}'
     # no two windows of the same clip that overlap: frames 8 ... 51, thus at most 3 of 16 frames
     shown = page.all('li', 'strong')
     frames = [int(v) for k, v in zip(page.all('li', 'dl', 'dt'), page.all('li', 'dl', 'dd'),

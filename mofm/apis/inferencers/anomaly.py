@@ -172,7 +172,7 @@ class AnomalyInferencer(BaseInferencer):
 
         normal = np.zeros(len(result.score), bool)
         return {'.png': draw_anomaly_curve(result.score, result.smoothed, normal,
-                                           result.thumbnails(), result.name)}
+                                           result.thumbnails(), result.name, result.fps)}
 
     def overlay(self, result, images):
         """Color persons by their normality."""

@@ -1,4 +1,4 @@
-"""HTML report of a test run: settings, metrics and worst mistakes."""
+"""HTML report of a test run: settings, metrics with intervals, and worst mistakes."""
 import platform
 import shlex
 import sys
@@ -14,16 +14,30 @@ from torch import Tensor
 
 import mofm
 from mofm.engine.runner.access import loaded_from
+from mofm.evaluation.measures import (
+    Reading,
+    accuracy_references,
+    collect_references,
+    format_readings,
+    group_views,
+    read_metrics,
+    to_table,
+)
 from mofm.registry import HOOKS
+from mofm.utils.tables import write_csv
 
 
 @HOOKS.register_module()
 class ReportHook(Hook):
     """HTML report of a test, ``report.html`` in the folder of the run, see :class:`Report`.
 
+    The log and ``metrics.csv`` in the same folder have every metric with its 95 % interval and its
+    level of chance, if the metric gives them (``references()``) or is mmaction2's accuracy.
+
     Its sections depend on the predictions: ``pred_score`` (classification), ``embedding``
     (one-shot recognition, with :class:`OneShotAccuracy`) or ``normality`` (anomaly detection, with
-    :class:`FrameAUC` or :class:`ClipAUC`). Other tests get a report of their metrics.
+    :class:`FrameAUC` or :class:`ClipAUC`). Other tests get a report of their metrics, and the
+    ``tables()`` of these: title -> head and rows.
 
     Only a few numbers per sample are kept. The keypoints of the mistakes are read from the data
     set again, by ``sample_idx``.
@@ -32,7 +46,7 @@ class ReportHook(Hook):
 
     Args:
         num_mistakes (int): Number of mistakes shown as animations. Defaults to 20.
-        page (bool): Write the report, otherwise only the pictures. Defaults to True.
+        page (bool): Write the report, otherwise only metrics and pictures. Defaults to True.
     """
 
     priority = 'LOWEST'  # after the metrics are logged
@@ -53,7 +67,7 @@ class ReportHook(Hook):
                 index = [s.sample_idx for s in outputs]
                 label = torch.cat([s.gt_label for s in outputs]).cpu()
                 values = torch.stack([getattr(s, name) for s in outputs]).float().cpu()
-                self._kept = name
+                self._kept, self._num_classes = name, values.shape[-1]
                 self._rows += zip(index,
                                   label.tolist(),
                                   *keep(values, label, outputs),
@@ -71,16 +85,33 @@ class ReportHook(Hook):
         from mofm.visualization.evaluation_report import Report, save_pictures  # matplotlib
         for metric in runner.test_evaluator.metrics:
             save_pictures(metric)
+        readings = self._read(runner, metrics, rows)
+        if readings:
+            write_csv(Path(runner.log_dir) / 'metrics.csv', *to_table(readings))
+            runner.logger.info(f'\n{format_readings(readings)}')
         if not self.page:
             return
-        report = Report(f'Test of {Path(runner.cfg.filename or "a model").stem}',
-                        {name: _figure(value) for name, value in metrics.items()},
+        report = Report(f'Test of {Path(runner.cfg.filename or "a model").stem}', readings,
                         _facts(runner, dataset, seconds), runner.cfg.pretty_text)
+        for metric in runner.test_evaluator.metrics:
+            for title, (head, cells) in getattr(metric, 'tables', dict)().items():
+                report.add_table(title, head, cells)
         if rows:
             self._report(report, dataset, rows, runner.test_evaluator.metrics)
         path = Path(runner.log_dir) / 'report.html'
         report.save(path)
         runner.logger.info(f'report: {path}')
+
+    def _read(self, runner, metrics: dict, rows: list) -> list[Reading]:
+        """Join the metrics with intervals and levels of chance."""
+        references = collect_references(runner.test_evaluator.metrics)
+        if rows and self._kept == 'pred_score':
+            label, rank = np.array([(row[1], row[-2]) for row in rows]).T
+            if rank.min() >= 0:  # finite scores
+                found = accuracy_references(label, rank, self._num_classes,
+                                            group_views([row[-1] for row in rows]))
+                references |= {f'acc/{name}': reference for name, reference in found.items()}
+        return read_metrics(metrics, references)
 
     def _report(self, report, dataset, rows, metrics):
         """Add the sections of the task."""
@@ -103,11 +134,13 @@ class ReportHook(Hook):
 
 
 def _keep_scores(scores: Tensor, label: Tensor, samples: list) -> tuple:
-    """Keep the three best classes, their scores, and the score of the true class."""
+    """Keep the best classes, their scores, score and rank of the true class, and the name."""
     top = scores.topk(min(3, scores.shape[1]))
     known = label < scores.shape[1]
     true = scores.gather(1, (label * known)[:, None])[:, 0] * known
-    return top.indices.tolist(), top.values.tolist(), true.tolist()
+    rank = (scores > true[:, None]).sum(1).where(known & scores.isfinite().all(1), -1)
+    return (top.indices.tolist(), top.values.tolist(), true.tolist(), rank.tolist(),
+            [s.get('frame_dir', '') for s in samples])
 
 
 def _keep_normality(normality: Tensor, label: Tensor, samples: list) -> tuple:
@@ -120,12 +153,6 @@ _KEEP = dict(normality=_keep_normality, pred_score=_keep_scores,
              embedding=lambda embedding, label, samples: ())
 
 
-def _figure(value) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f'{value:.4f}' if abs(value) >= .1 or value != value else f'{value:.4g}'
-
-
 def _facts(runner, dataset, seconds: float) -> dict[str, str]:
     """Collect the settings of the run."""
     device = next(runner.model.parameters(), torch.empty(0)).device
@@ -133,6 +160,7 @@ def _facts(runner, dataset, seconds: float) -> dict[str, str]:
         f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
     processes = get_world_size()
     split = getattr(dataset, 'split', None)
+    program = sys.argv[0].split() if sys.argv[0].startswith('mofm ') else ['python', sys.argv[0]]
     return {
         'config': str(runner.cfg.filename),
         'checkpoint': str(loaded_from(runner) or 'none: initial weights of the training'),
@@ -146,4 +174,4 @@ def _facts(runner, dataset, seconds: float) -> dict[str, str]:
         'versions': ', '.join([f'Python {platform.python_version()}', *(
             f'{package.__name__} {package.__version__}'
             for package in (mofm, torch, mmengine, np))]),
-        'command': shlex.join(['python', *sys.argv])}
+        'command': shlex.join([*program, *sys.argv[1:]])}

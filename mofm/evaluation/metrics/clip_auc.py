@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from mofm.evaluation.functional import roc_auc
+from mofm.evaluation.functional import auc_statistic, roc_auc
+from mofm.evaluation.measures import Reference, count_unit, group_views, make_references
 from mofm.registry import METRICS
 from mofm.utils.tables import write_csv
 
@@ -40,5 +41,15 @@ class ClipAUC(BaseMetric):
         """Compute the AUC over clips and write the scores to ``out_dir``."""
         if self.out_dir:
             write_csv(self.out_dir / 'scores.csv', ('name', 'label', 'normality'), results)
-        _, label, normality = map(np.array, zip(*results, strict=True))
-        return dict(clip_auc=roc_auc(np.isin(label, self.normal_labels), normality))
+        names, label, normality = zip(*results, strict=True)
+        label, normality = np.array(label), np.array(normality)
+        self._group = group_views(names)
+        self._normal, self._normality = np.isin(label, self.normal_labels), normality
+        return dict(clip_auc=roc_auc(self._normal, normality))
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the interval over clips, or over recordings if these have several views."""
+        num = self._group.max() + 1
+        return make_references(
+            dict(clip_auc=auc_statistic(self._normal, self._normality, self._group)), num,
+            count_unit(num, len(self._normal)), dict(clip_auc=.5))

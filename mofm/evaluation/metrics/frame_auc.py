@@ -11,7 +11,14 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mofm.datasets.frame_labels import CLIPS_LEFT_OUT, read_frame_labels
-from mofm.evaluation.functional import lowest_per_frame, roc_auc, smooth
+from mofm.evaluation.functional import (
+    auc_statistic,
+    lowest_per_frame,
+    mean_statistic,
+    roc_auc,
+    smooth,
+)
+from mofm.evaluation.measures import Reference, group_views, make_references
 from mofm.registry import METRICS
 from mofm.utils.files import atomic_write
 from mofm.utils.names import file_stem
@@ -127,15 +134,33 @@ class FrameAUC(BaseMetric):
         smoothed = np.concatenate([s['smoothed'] for s in scores.values()])
         normal = ~np.concatenate(list(self.labels.values()))
         low, high = min(0, smoothed.min()), max(1, smoothed.max())
-        macro = np.mean([
+        self._macro = [
             roc_auc(np.r_[False, True, ~s['label']], np.r_[low, high, s['smoothed']])
-            for s in scores.values()])
+            for s in scores.values()]
         print_log(f'{len(results)} windows on {sum(f.sum() for f in seen)} of {len(raw)} frames '
                   f'in {len(scores)} clips, {(~normal).sum()} frames abnormal', 'current')
         if self.out_dir:
             self._write(scores, results)
-        return dict(micro_auc=roc_auc(normal, smoothed), macro_auc=float(macro),
+        return dict(micro_auc=roc_auc(normal, smoothed), macro_auc=float(np.mean(self._macro)),
                     raw_micro_auc=roc_auc(normal, raw))
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over recordings, whose frames and views belong together.
+
+        Chance of ``macro_auc`` is above 0.5, as two frames of each clip are ranked by definition.
+        """
+        arrays = list(self.scores.values())
+        group = group_views(list(self.scores))
+        frames = np.repeat(group, [len(a['label']) for a in arrays])
+        normal = ~np.concatenate([a['label'] for a in arrays])
+        statistics = {name: auc_statistic(normal, np.concatenate([a[kind] for a in arrays]), frames)
+                      for name, kind in (('micro_auc', 'smoothed'), ('raw_micro_auc', 'score'))}
+        pairs = np.array([[a['label'].sum(), (~a['label']).sum()] for a in arrays])
+        drawn = pairs.prod(1) / (pairs + 1).prod(1)  # share of the pairs that are not by definition
+        chance = dict(micro_auc=.5, raw_micro_auc=.5, macro_auc=float(np.mean(1 - drawn / 2)))
+        return make_references(
+            dict(statistics, macro_auc=mean_statistic(self._macro, group=group)),
+            group.max() + 1, 'recordings', chance)
 
     def _names(self, clips: set[str]) -> dict[str, str]:
         """Return the clip of the ground truth for each clip, whose name may have more folders.

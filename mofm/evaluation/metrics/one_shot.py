@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from mofm.evaluation.functional import draw_accuracy, nearest_class
+from mofm.evaluation.functional import draw_accuracy, mean_statistic, nearest_class
+from mofm.evaluation.measures import Reference, count_unit, group_views, make_references
 from mofm.registry import METRICS
 from mofm.utils.tables import write_csv
 
@@ -75,6 +76,7 @@ class OneShotAccuracy(BaseMetric):
                              f'{len(bad)} of {len(names)} samples), expected finite numbers')
         embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
         self.labels, target = np.unique(labels, return_inverse=True)  # classes 0 ... C - 1
+        self._target, self._names = target, names
         if self.draws is None:
             return self._given(embedding, target, np.array(exemplar), names)
         return self._drawn(embedding, target)
@@ -135,6 +137,22 @@ class OneShotAccuracy(BaseMetric):
         self.confusion = confusion
         low, high = np.percentile(accuracy, [2.5, 97.5])
         return dict(_accuracies(right, count - 1), top1_low=float(low), top1_high=float(high))
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over queries, or over recordings if these have several views.
+
+        The exemplars, or their draws, stay the same.
+        """
+        query = np.flatnonzero(np.isfinite(self.recognized))
+        recognized, target = self.recognized[query], self._target[query]
+        # share of the draws in which a sample is a query
+        weight = 1 - 1 / np.bincount(self._target)[target] if self.draws else np.ones(len(query))
+        group = group_views([self._names[i] for i in query])
+        num = group.max() + 1
+        return make_references(
+            dict(top1=mean_statistic(recognized, None, group, weight),
+                 mean_class=mean_statistic(recognized, target, group, weight)),
+            num, count_unit(num, len(query), 'queries'), dict.fromkeys(('top1', 'mean_class'), 1 / len(self.labels)))
 
     def class_name(self, c: int) -> str:
         """Return the name of class c, or its label."""

@@ -4,6 +4,8 @@ import numpy as np
 import torch.nn.functional as F
 from mmengine.evaluator import BaseMetric
 
+from mofm.evaluation.functional import mean_statistic
+from mofm.evaluation.measures import Reference, make_references
 from mofm.registry import METRICS
 
 _FOREGROUND = 0.3  # heat of a pixel near a joint
@@ -45,12 +47,21 @@ class TokenizerMetric(BaseMetric):
         counts = np.bincount(np.concatenate([r[1] for r in results]), minlength=self.vocab_size)
         share = counts[counts > 0] / max(counts.sum(), 1)
         both, either = numbers[:, 2:].sum(0)
+        self._numbers = numbers
         return dict(
             smooth_l1=float(numbers[:, 0].mean()),
             blank_smooth_l1=float(numbers[:, 1].mean()),
             iou=float(both / max(either, 1)),
             tokens_used=int((counts > 0).sum()),
             perplexity=float(np.exp(-(share * np.log(share)).sum())))
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over clips."""
+        error, blank, both, either = self._numbers.T
+        return make_references(
+            dict(smooth_l1=mean_statistic(error), blank_smooth_l1=mean_statistic(blank),
+                 iou=mean_statistic(both / np.maximum(either, 1), weight=either)),
+            len(error), 'clips', dict(smooth_l1=float(blank.mean()), iou=0.))
 
 
 @METRICS.register_module()
@@ -67,6 +78,14 @@ class MaskedTokenMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Average over masked cubes."""
+        self._right = np.array([((pred == gt).sum(), len(gt)) for pred, gt in results])
         pred, gt = (np.concatenate(part) for part in zip(*results, strict=True))
-        return dict(
-            acc=float((pred == gt).mean()), majority_acc=float(np.bincount(gt).max() / len(gt)))
+        self._majority = float(np.bincount(gt).max() / len(gt))
+        return dict(acc=float((pred == gt).mean()), majority_acc=self._majority)
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the interval over clips; chance is the most frequent token."""
+        right, total = self._right.T
+        return make_references(
+            dict(acc=mean_statistic(right / np.maximum(total, 1), weight=total)), len(total),
+            'clips', dict(acc=self._majority))

@@ -10,7 +10,23 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mofm.evaluation.functional import Statistic, mean_statistic
+from mofm.evaluation.measures import (
+    MEASURES,
+    Measure,
+    Reference,
+    format_interval,
+    group_views,
+    make_references,
+)
 from mofm.registry import METRICS
+
+MEASURES.update({
+    'pose3d/mpjpe': Measure('Joint error (MPJPE)', 'mm', 'lower'),
+    'pose3d/p_mpjpe': Measure('Joint error after alignment (P-MPJPE)', 'mm', 'lower'),
+    'pose3d/n_mpjpe': Measure('Joint error at the best scale (N-MPJPE)', 'mm', 'lower'),
+    'pose3d/mpjve': Measure('Velocity error (MPJVE)', 'mm/frame', 'lower'),
+    'pose3d/acceleration': Measure('Acceleration error', 'mm/frame²', 'lower')})
 
 #: Clips of Human3.6M with wrong labels; video names add ``_ca_<camera>``.
 H36M_BLOCKED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
@@ -125,23 +141,55 @@ class PoseAccuracy3D(BaseMetric):
             total = np.add.reduceat(np.concatenate(values)[order], first, dtype=float)
             return total / seen.reshape(-1, *[1] * (total.ndim - 1))
 
-        def mean_of_action(values, frames=slice(None)) -> np.ndarray:
-            count = np.bincount(action[frames], minlength=len(actions))
-            with np.errstate(invalid='ignore'):  # no neighboring frames
-                return np.bincount(action[frames], values, len(actions)) / count
-
         errors = mean_of_clips(errors)
-        table = {name: mean_of_action(column)
+        every = np.arange(len(frames))
+        parts = {name: (column, every)
                  for name, column in zip(('mpjpe', 'p_mpjpe', 'n_mpjpe'), errors.T, strict=True)}
         difference = mean_of_clips(difference)  # (F, J, 3); velocities are linear
         joined = (np.diff(frames) == 1) & (video[1:] == video[:-1])
         twice = joined[1:] & joined[:-1]
         zero = np.zeros(3)
-        table['mpjve'] = mean_of_action(
-            mpjpe(np.diff(difference, axis=0)[joined], zero), np.flatnonzero(joined) + 1)
-        table['acceleration'] = mean_of_action(
-            mpjpe(np.diff(difference, 2, axis=0)[twice], zero), np.flatnonzero(twice) + 1)
+        parts['mpjve'] = (mpjpe(np.diff(difference, axis=0)[joined], zero),
+                          np.flatnonzero(joined) + 1)
+        parts['acceleration'] = (mpjpe(np.diff(difference, 2, axis=0)[twice], zero),
+                                 np.flatnonzero(twice) + 1)
+        table = {}
+        for name, (values, index) in parts.items():
+            with np.errstate(invalid='ignore'):  # no neighboring frames
+                table[name] = np.bincount(action[index], values, len(actions)) / np.bincount(
+                    action[index], minlength=len(actions))
+        self._parts, self._table, self._actions = parts, table, actions.tolist()
+        self._video, self._action = group_views(np.unique(source))[video], action
         out = {name: float(np.nanmean(values)) for name, values in table.items()}
-        out.update((f'{name}_{act}', float(value)) for name in ('mpjpe', 'p_mpjpe')
-                   for act, value in zip(actions.tolist(), table[name], strict=True))
+        out.update((f'{name}_{act}', value) for name in ('mpjpe', 'p_mpjpe')
+                   for act, value in zip(self._actions, table[name].tolist(), strict=True))
         return out
+
+    def _statistic(self, name: str, action: int | None = None) -> Statistic:
+        """Make the statistic of an error, of all actions or of one."""
+        values, index = self._parts[name]
+        value, weight = np.zeros((2, len(self._video)))
+        value[index], weight[index] = values, 1
+        if action is not None:
+            weight = weight * (self._action == action)
+        return mean_statistic(value, self._action, self._video, weight)
+
+    def _references(self, statistics: dict) -> dict[str, Reference]:
+        return make_references(statistics, self._video.max() + 1, 'recordings')
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over recordings, whose frames and views belong together."""
+        return self._references({name: self._statistic(name) for name in self._parts})
+
+    def tables(self) -> dict[str, tuple[list, list]]:
+        """Return the errors per action: title -> head and rows, the worst first."""
+        names = ('mpjpe', 'p_mpjpe')
+        found = self._references({(name, i): self._statistic(name, i) for name in names
+                                  for i in range(len(self._actions))})
+        rows = []
+        for i in np.argsort(-self._table['mpjpe']):
+            here = self._action == i
+            errors = (f'{self._table[name][i]:.1f} '
+                      f'{format_interval(*found[name, i][:2], "mm")}' for name in names)
+            rows.append([self._actions[i], here.sum(), len(np.unique(self._video[here])), *errors])
+        return {'Actions': (['action', 'frames', 'recordings', 'MPJPE, mm', 'P-MPJPE, mm'], rows)}

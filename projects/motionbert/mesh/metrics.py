@@ -5,9 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mofm.evaluation.functional import mean_statistic
+from mofm.evaluation.measures import (
+    MEASURES,
+    Measure,
+    Reference,
+    group_views,
+    make_references,
+)
 from mofm.registry import METRICS
 
 from ..lifting.metrics import mpjpe, p_mpjpe
+
+_NAMES = dict(
+    mpve='Vertex error (MPVE)', mpjpe='Joint error (MPJPE, 14 joints)',
+    pa_mpjpe='Joint error after alignment (PA-MPJPE, 14 joints)',
+    mpjpe_17='Joint error (MPJPE, 17 joints)',
+    pa_mpjpe_17='Joint error after alignment (PA-MPJPE, 17 joints)')
+MEASURES.update({f'mesh/{key}': Measure(name, 'mm', 'lower') for key, name in _NAMES.items()})
 
 #: Indices of the 14 common joints in mesh recovery, layout ``h36m17``.
 COMMON_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)
@@ -53,9 +68,20 @@ class MeshAccuracy(BaseMetric):
             if not np.isfinite(errors).all():
                 raise ValueError(f'pred_vertices of {name!r}: found NaN or infinite values, '
                                  'expected finite numbers')
-            self.results.append(errors)
+            self.results.append((name, errors))
 
     def compute_metrics(self, results: list) -> dict:
         """Compute the mean errors in mm."""
-        names = 'mpve', 'mpjpe', 'pa_mpjpe', 'mpjpe_17', 'pa_mpjpe_17'
-        return dict(zip(names, np.concatenate(results).mean(0).tolist(), strict=True))
+        sources, errors = zip(*results, strict=True)
+        self._source = np.repeat(sources, list(map(len, errors)))
+        self._errors = np.concatenate(errors)
+        return dict(zip(_NAMES, self._errors.mean(0).tolist(), strict=True))
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over recordings, whose frames and views belong together."""
+        videos, index = np.unique(self._source, return_inverse=True)
+        group = group_views(videos)[index]
+        return make_references(
+            {name: mean_statistic(column, group=group)
+             for name, column in zip(_NAMES, self._errors.T, strict=True)},
+            group.max() + 1, 'recordings')

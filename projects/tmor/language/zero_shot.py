@@ -1,6 +1,7 @@
 """Zero-shot recognition of classes by their texts (arXiv 2606.21607, Sec. II-B and III-C)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,6 +10,15 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mofm.evaluation.functional import Statistic, mean_statistic
+from mofm.evaluation.measures import (
+    MEASURES,
+    Measure,
+    Reference,
+    count_unit,
+    group_views,
+    make_references,
+)
 from mofm.models.init_cfg import load_init_cfg
 from mofm.registry import METRICS, MODELS
 from mofm.structures import MotionFeatures
@@ -16,6 +26,12 @@ from mofm.structures import MotionFeatures
 from ..contrast import losses, model  # noqa: F401
 from .tables import FeatureTable
 
+MEASURES.update({f'zero_shot/{key}': Measure(name) for key, name in dict(
+    top1='Zero-shot accuracy', mean_class='Zero-shot mean class accuracy',
+    unseen_top1='Accuracy of unseen classes among themselves',
+    unseen_mean_class='Mean class accuracy of unseen classes among themselves',
+    seen='Mean class accuracy of seen classes', unseen='Mean class accuracy of unseen classes',
+    harmonic='Harmonic mean of seen and unseen').items()})
 _TEMPERATURE = 0.07  # of the loss and of the softmax over cosines for ``pred_score``
 
 
@@ -172,12 +188,41 @@ class ZeroShotAccuracy(BaseMetric):
         """Store label and scores of every sample."""
         for sample in data_samples:
             self.results.append((int(sample['gt_label']),
-                                 sample['pred_score'].float().cpu().numpy()))
+                                 sample['pred_score'].float().cpu().numpy(),
+                                 sample.get('frame_dir', '')))
 
     def compute_metrics(self, results: list) -> dict:
         """Compute the accuracies, in [0, 1]."""
-        labels = np.array([label for label, _ in results])
-        return accuracies(np.stack([scores for _, scores in results]), labels, self.num_seen)
+        labels, scores, names = zip(*results, strict=True)
+        self._labels, self._scores = np.array(labels), np.stack(scores)
+        self._group = group_views(names)
+        return accuracies(self._scores, self._labels, self.num_seen)
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over clips, or over recordings if these have several views.
+
+        Chance is one over the number of classes.
+        """
+        scores, labels, num_seen = self._scores, self._labels, self.num_seen
+        num_classes = scores.shape[1]
+        right = scores.argmax(1) == labels
+        mean = partial(mean_statistic, group=self._group)
+        statistics = dict(top1=mean(right), mean_class=mean(right, labels))
+        chance = dict.fromkeys(('top1', 'mean_class', 'seen', 'unseen', 'harmonic'),
+                               1 / num_classes)
+        if num_seen:
+            unseen = labels >= num_seen
+            alone = num_seen + scores[:, num_seen:].argmax(1) == labels
+            statistics |= dict(
+                unseen_top1=mean(alone, weight=unseen),
+                unseen_mean_class=mean(alone, labels, weight=unseen),
+                seen=mean(right, labels, weight=~unseen),
+                unseen=mean(right, labels, weight=unseen))
+            statistics['harmonic'] = partial(_harmonic, statistics['seen'], statistics['unseen'])
+            chance |= dict.fromkeys(('unseen_top1', 'unseen_mean_class'),
+                                    1 / (num_classes - num_seen))
+        num = self._group.max() + 1
+        return make_references(statistics, num, count_unit(num, len(labels)), chance)
 
 
 def accuracies(scores: np.ndarray, labels: np.ndarray, num_seen: int = 0) -> dict:
@@ -212,6 +257,11 @@ def accuracies(scores: np.ndarray, labels: np.ndarray, num_seen: int = 0) -> dic
         total = out['seen'] + out['unseen']
         out['harmonic'] = 2 * out['seen'] * out['unseen'] / total if total else 0.
     return out
+
+
+def _harmonic(seen: Statistic, unseen: Statistic, count: np.ndarray) -> np.ndarray:
+    a, b = seen(count), unseen(count)
+    return 2 * a * b / np.maximum(a + b, 1e-12)
 
 
 def _mean_class(right: np.ndarray, labels: np.ndarray) -> float:

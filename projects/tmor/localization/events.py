@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from mofm.evaluation.functional import Statistic
+
 
 def event_ap(proposals: np.ndarray, truth: np.ndarray, iou: float,
              skip_unmatched: bool = False) -> float:
@@ -26,17 +28,49 @@ def event_ap(proposals: np.ndarray, truth: np.ndarray, iou: float,
     """
     if not len(proposals) or not len(truth):
         return 0.
+    num_recordings = int(max(proposals[:, 0].max(), truth[:, 0].max())) + 1
+    statistic = event_statistic(proposals, truth, iou, skip_unmatched)
+    return float(statistic(np.ones((1, num_recordings)))[0])
+
+
+def event_statistic(proposals: np.ndarray, truth: np.ndarray, iou: float,
+                    skip_unmatched: bool = False, group: np.ndarray | None = None) -> Statistic:
+    """Make the statistic of :func:`event_ap`, resampled by recordings.
+
+    Args:
+        proposals (np.ndarray): (P, 5), recordings are 0, 1, ...
+        truth (np.ndarray): (G, 4).
+        iou (float): Least intersection over union, (0, 1].
+        skip_unmatched (bool): See :func:`event_ap`.
+        group (np.ndarray, optional): (R,) int, group of each recording. Defaults to its own.
+
+    Returns:
+        Statistic: 0 without proposals or true segments, NaN for draws without the latter.
+    """
+    if not len(proposals) or not len(truth):
+        return lambda count: np.zeros(len(count))
     proposals = proposals[np.argsort(proposals[:, 4], kind='stable')]
     matched = _match(proposals, truth, iou)
-    count = len(proposals)
     last = np.full(len(truth), -1)  # most confident proposal of each true segment
     np.maximum.at(last, matched[matched >= 0], np.flatnonzero(matched >= 0))
-    positive = np.searchsorted(np.sort(-last), -np.arange(count + 1), side='right')
-    precision = positive / np.maximum(count - np.arange(count + 1), 1)
-    recall = positive / len(truth)
-    if skip_unmatched:
-        precision[1:][matched < 0] = 0
-    return float(np.maximum.accumulate(precision)[1:] @ -np.diff(recall))
+    found = last >= 0
+    source, owner = proposals[:, 0].astype(int), truth[:, 0].astype(int)
+    if group is not None:
+        source, owner = group[source], group[owner]
+
+    def statistic(count: np.ndarray) -> np.ndarray:
+        removed, missed = np.zeros((2, len(count), len(proposals) + 1))
+        removed[:, :-1] = count[:, source]
+        missed[:, last[found]] = count[:, owner[found]]
+        left, positive = (part[:, ::-1].cumsum(1)[:, ::-1] for part in (removed, missed))
+        precision = np.divide(positive, left, out=np.zeros(left.shape), where=left > 0)
+        if skip_unmatched:
+            precision[:, 1:][:, matched < 0] = 0
+        best = np.maximum.accumulate(precision, 1)[:, 1:]
+        with np.errstate(invalid='ignore'):
+            return (best * missed[:, :-1]).sum(1) / count[:, owner].sum(1)
+
+    return statistic
 
 
 def _match(proposals: np.ndarray, truth: np.ndarray, iou: float) -> np.ndarray:

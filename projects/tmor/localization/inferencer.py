@@ -137,7 +137,8 @@ class LocalizeInferencer(BaseInferencer):
         """Draw the probabilities over time."""
         from mofm.visualization import draw_timeline
 
-        return {'.png': draw_timeline(result.scores, None, result.classes, result.name)}
+        return {'.png': draw_timeline(result.scores, None, result.classes, result.name,
+                                      result.fps)}
 
     def limits(self) -> str:
         """List the classes, beside which there is no action."""

@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +13,27 @@ from mmengine.logging import print_log
 from sklearn.metrics import average_precision_score
 
 from mofm.datasets.frame_windows import join_windows
+from mofm.evaluation.functional import Statistic, ap_statistic, mean_statistic
+from mofm.evaluation.measures import (
+    MEASURES,
+    Measure,
+    Reference,
+    format_interval,
+    format_value,
+    group_views,
+    make_references,
+)
 from mofm.registry import FUNCTIONS, METRICS
 from mofm.utils.files import atomic_write
 from mofm.utils.names import file_stem
 from mofm.visualization import draw_timeline, save_figure
 
-from .events import event_ap
+from .events import event_ap, event_statistic
 
+MEASURES.update({
+    'localization/frame_mAP': Measure('Mean average precision per frame'),
+    'localization/mAP_action': Measure('Mean average precision of segments, over actions, IoU'),
+    'localization/mAP_video': Measure('Mean average precision of segments, over recordings, IoU')})
 _FIELDS = ('frame_dir', 'frame', 'num_frames', 'valid', 'frame_targets', 'segments',
            'frame_scores')
 
@@ -141,6 +155,10 @@ class FrameMAP(_RecordingMetric):
         self.average_precision = ap = np.array([
             average_precision_score(target, score) if target.any() else np.nan
             for target, score in zip(targets.T, scores.T, strict=True)])
+        self._scores, self._targets = scores, targets
+        self._group = np.repeat(group_views(list(recordings)), [
+            len(r.scores[i]) for r, i in zip(recordings.values(), chosen, strict=True)])
+        self.__dict__.pop('_references', None)
         if self.out_dir:
             self._write(recordings)
         known = ap[~np.isnan(ap)]
@@ -153,6 +171,36 @@ class FrameMAP(_RecordingMetric):
         if self.convention == 'tsu':
             known = known[known != 0]
         return dict(frame_mAP=float(known.mean()) if len(known) else float('nan'))
+
+    @cached_property
+    def _references(self) -> dict:
+        """References of the mean, ``frame_mAP``, and of the AP of each class, by its number."""
+        ap, share = self.average_precision, self._targets.mean(0)
+        classes = {k: ap_statistic(self._targets[:, k], self._scores[:, k], self._group)
+                   for k in np.flatnonzero(~np.isnan(ap))}
+        averaged = [k for k in classes if self.convention == 'charades' or ap[k] != 0]
+        if not averaged:
+            return {}
+        return make_references(
+            dict(classes, frame_mAP=partial(_mean, [classes[k] for k in averaged])),
+            self._group.max() + 1, 'recordings',
+            {**dict(enumerate(share)), 'frame_mAP': float(share[averaged].mean())})
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the interval over recordings; chance is the mean share of frames."""
+        return {name: found for name, found in self._references.items() if name == 'frame_mAP'}
+
+    def tables(self) -> dict[str, tuple[list, list]]:
+        """Return the AP per class: title -> head and rows, the lowest first."""
+        ap, names, rows = self.average_precision, self.class_names(len(self.average_precision)), []
+        for k in np.argsort(ap):
+            if k in self._references:
+                low, high, chance, _ = self._references[k]
+                there = self._targets[:, k]
+                rows.append([names[k], there.sum(), len(np.unique(self._group[there])),
+                             f'{format_value(float(ap[k]))} {format_interval(low, high)}',
+                             format_value(float(chance))])
+        return {'Classes': (['class', 'frames', 'recordings', 'AP, %', 'chance'], rows)}
 
     def _points(self, length: int):
         """Return the indices of the frames to evaluate."""
@@ -223,11 +271,13 @@ class EventMAP(_RecordingMetric):
         """Compute ``mAP_action@θ`` and ``mAP_video@θ`` for each overlap θ."""
         proposals, truth = [np.zeros((0, 5))], [np.zeros((0, 4))]
         recordings = self.recordings(results)
+        group = group_views(list(recordings))
         for i, recording in enumerate(recordings.values()):
             found = self.to_segments(recording.scores)
             proposals.append(np.insert(found, 0, i, 1))
             truth.append(np.insert(recording.segments.astype(np.float64), 0, i, 1))
         proposals, truth = np.concatenate(proposals), np.concatenate(truth)
+        self._statistics = {}
         num_classes = recording.scores.shape[1]
         print_log(f'{len(proposals)} segments found, {len(truth)} annotated, in '
                   f'{len(recordings)} recordings', 'current')
@@ -236,6 +286,22 @@ class EventMAP(_RecordingMetric):
             parts = [(proposals[proposals[:, column] == g], truth[truth[:, column] == g])
                      for g in range(groups)]
             for iou in self.iou:
-                out[f'mAP_{kind}@{iou:g}'] = float(np.mean(
-                    [event_ap(p, t, iou, self.skip_unmatched) for p, t in parts]))
+                values = [event_ap(p, t, iou, self.skip_unmatched) for p, t in parts]
+                out[f'mAP_{kind}@{iou:g}'] = float(np.mean(values))
+                self._statistics[f'mAP_{kind}@{iou:g}'] = mean_statistic(
+                    np.array(values), group=group) if kind == 'video' else partial(
+                        _mean, [event_statistic(p, t, iou, self.skip_unmatched, group)
+                                for p, t in parts])
+        self._num_recordings = group.max() + 1
         return out
+
+    def references(self) -> dict[str, Reference]:
+        """Compute the intervals over recordings; there is no level of chance."""
+        return make_references(self._statistics, self._num_recordings, 'recordings')
+
+
+def _mean(statistics: Sequence[Statistic], count: np.ndarray) -> np.ndarray:
+    """Average statistics over those that have a value in a draw."""
+    values = np.array([statistic(count) for statistic in statistics])
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(0) / known.sum(0).clip(1)
