@@ -87,14 +87,19 @@ def make_references(statistics: Mapping[str, Statistic], num: int, unit: str,
                     chance: Mapping[str, float] | None = None) -> dict[str, Reference]:
     """Compute intervals by :func:`bootstrap` and join them with chance levels, by name.
 
+    An interval without width, as of a value that is 0 in every group, is none.
+
     Args:
         statistics (Mapping[str, Statistic]): Name of a value -> statistic.
         num (int): Number of groups.
         unit (str): What a group is, in the plural.
         chance (Mapping[str, float], optional): Chance levels, by name.
     """
-    return {name: Reference(*ends, (chance or {}).get(name, np.nan), f'{num} {unit}')
-            for name, ends in bootstrap(statistics, num).items()}
+    out = {}
+    for name, (low, high) in bootstrap(statistics, num).items():
+        ends = (low, high) if low < high else (np.nan, np.nan)
+        out[name] = Reference(*ends, (chance or {}).get(name, np.nan), f'{num} {unit}')
+    return out
 
 
 def accuracy_references(label: np.ndarray, rank: np.ndarray, num_classes: int,

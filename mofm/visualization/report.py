@@ -22,8 +22,9 @@ _MANY, _MOST = 30, 60  # classes of a confusion matrix: no counts in the cells, 
 
 
 def format_count(number: float) -> str:
-    """Format a count, or the mean of several with one decimal."""
-    return f'{number:.0f}' if number == round(number) else f'{number:.1f}'
+    """Format a count, or the mean of several with one decimal below 100."""
+    whole = number >= 99.95 or abs(number - round(number)) < 1e-6
+    return f'{number:.0f}' if whole else f'{number:.1f}'
 
 
 def _breakable(text):
@@ -113,8 +114,9 @@ class Report:
         opacity = .1 + .9 * np.sqrt(share)  # rare confusions stay visible
         rows = []
         for i, name in enumerate(names):
-            cells = [dict(count=format_count(matrix[i, j]), share=f'{share[i, j]:.1%}',
-                          opacity=f'{opacity[i, j]:.2f}', dark=opacity[i, j] > .7, right=i == j, predicted=names[j])
+            cells = [dict(predicted=names[j], count=format_count(matrix[i, j]),
+                          share=f'{share[i, j]:.1%}', opacity=f'{opacity[i, j]:.2f}',
+                          dark=opacity[i, j] > .7, right=i == j)
                      if matrix[i, j] else None for j in range(len(names))]
             rows.append((name, cells))
         self._sections.append(dict(title=title, note=note, confusion=dict(

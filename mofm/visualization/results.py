@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
@@ -162,7 +163,8 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     font = float(np.clip(150 / num, 7, 11))
     display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
     display.plot(include_values=num <= 30, cmap='Blues', ax=axis, colorbar=False,
-                 xticks_rotation=90, values_format='.4g', text_kw=dict(fontsize=font))
+                 xticks_rotation=90, values_format='.4g', text_kw=dict(fontsize=font),
+                 im_kw=dict(norm=PowerNorm(.5)) if num > 30 else None)  # rare errors are seen
     if display.text_ is not None:
         for text in display.text_[matrix == 0]:
             text.set_visible(False)

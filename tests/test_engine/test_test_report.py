@@ -314,10 +314,11 @@ def test_report_of_120_classes_fits_the_screen(browse, dataset, tmp_path, width)
     # a frame, as windows have a minimum width
     document, _ = browse(f'''<iframe id="page" style="width:{width}px;height:800px" srcdoc="{
         escape(text)}"></iframe><script>onload = () => {{
-            const wide = e => e.scrollWidth - e.clientWidth, page = document.getElementById("page");
-            const shown = page.contentDocument;
+            const wide = e => e.scrollWidth - e.clientWidth;
+            const shown = document.getElementById("page").contentDocument;
             document.documentElement.dataset.probe = JSON.stringify({{
-                page: wide(shown.documentElement), matrix: wide(shown.querySelector(".confusion")),
+                page: wide(shown.documentElement),
+                matrix: wide(shown.querySelector(".confusion")),
                 tables: [...shown.querySelectorAll(".scroll")].map(wide)}}); }};</script>''')
     found = json.loads(re.search("data-probe=['\"](.*?)['\"]>", document)[1]
                        .replace('&quot;', '"'))

@@ -19,6 +19,7 @@ from mofm.evaluation.measures import (
     accuracy_references,
     format_readings,
     group_views,
+    make_references,
     read_metrics,
 )
 
@@ -69,9 +70,11 @@ def test_mean_statistic_averages_classes_by_weight():
     value, label, weight = [1, 0, 0, 1], np.array([0, 0, 1, 1]), [1, 1, 3, 1]
     assert once(mean_statistic(value), 4) == .5
     assert once(mean_statistic(value, weight=weight), 4) == pytest.approx(2 / 6)
-    assert once(mean_statistic(value, label, weight=weight), 4) == pytest.approx((1 / 2 + 1 / 4) / 2)
+    means = 1 / 2, 1 / 4
+    assert once(mean_statistic(value, label, weight=weight), 4) == pytest.approx(sum(means) / 2)
     absent = np.array([[2, 2, 0, 0]])  # class 1 is not drawn
     assert mean_statistic(value, label)(absent)[0] == .5
+    assert np.isnan(mean_statistic(value, weight=[0, 0, 1, 1])(absent)[0])
 
 
 def test_interval_of_accuracy_is_close_to_the_closed_form(rng):
@@ -139,6 +142,11 @@ def test_views_of_a_recording_are_one_group():
 
 def test_single_group_has_no_interval():
     assert np.isnan(bootstrap(dict(a=mean_statistic([1.])), 1)['a']).all()
+
+
+def test_value_of_0_in_all_groups_has_no_interval():
+    found = make_references(dict(a=mean_statistic([0., 0., 0.])), 3, 'clips')['a']
+    assert np.isnan(found[:2]).all()
 
 
 def test_readings_name_metrics_and_print_as_papers_do():

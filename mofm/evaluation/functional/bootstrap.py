@@ -71,7 +71,8 @@ def mean_statistic(value: np.ndarray, label: np.ndarray | None = None,
         sums, masses = count @ total, count @ mass  # (B, C)
         there = masses > 0
         means = np.divide(sums, masses, out=np.zeros(sums.shape), where=there)
-        return means.sum(1) / there.sum(1).clip(1)
+        with np.errstate(invalid='ignore'):  # a draw without any
+            return means.sum(1) / there.sum(1)
 
     return statistic
 

@@ -153,10 +153,11 @@ class FrameAUC(BaseMetric):
         group = group_views(list(self.scores))
         frames = np.repeat(group, [len(a['label']) for a in arrays])
         normal = ~np.concatenate([a['label'] for a in arrays])
-        statistics = {name: auc_statistic(normal, np.concatenate([a[kind] for a in arrays]), frames)
-                      for name, kind in (('micro_auc', 'smoothed'), ('raw_micro_auc', 'score'))}
+        statistics = {
+            name: auc_statistic(normal, np.concatenate([a[kind] for a in arrays]), frames)
+            for name, kind in (('micro_auc', 'smoothed'), ('raw_micro_auc', 'score'))}
         pairs = np.array([[a['label'].sum(), (~a['label']).sum()] for a in arrays])
-        drawn = pairs.prod(1) / (pairs + 1).prod(1)  # share of the pairs that are not by definition
+        drawn = pairs.prod(1) / (pairs + 1).prod(1)  # share of pairs not ranked by definition
         chance = dict(micro_auc=.5, raw_micro_auc=.5, macro_auc=float(np.mean(1 - drawn / 2)))
         return make_references(
             dict(statistics, macro_auc=mean_statistic(self._macro, group=group)),

@@ -152,7 +152,8 @@ class OneShotAccuracy(BaseMetric):
         return make_references(
             dict(top1=mean_statistic(recognized, None, group, weight),
                  mean_class=mean_statistic(recognized, target, group, weight)),
-            num, count_unit(num, len(query), 'queries'), dict.fromkeys(('top1', 'mean_class'), 1 / len(self.labels)))
+            num, count_unit(num, len(query), 'queries'),
+            dict.fromkeys(('top1', 'mean_class'), 1 / len(self.labels)))
 
     def class_name(self, c: int) -> str:
         """Return the name of class c, or its label."""

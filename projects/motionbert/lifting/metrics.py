@@ -182,14 +182,19 @@ class PoseAccuracy3D(BaseMetric):
         return self._references({name: self._statistic(name) for name in self._parts})
 
     def tables(self) -> dict[str, tuple[list, list]]:
-        """Return the errors per action: title -> head and rows, the worst first."""
+        """Return the errors per action: title -> head and rows, the worst first.
+
+        Actions in one or two recordings have no intervals.
+        """
         names = ('mpjpe', 'p_mpjpe')
         found = self._references({(name, i): self._statistic(name, i) for name in names
                                   for i in range(len(self._actions))})
         rows = []
         for i in np.argsort(-self._table['mpjpe']):
             here = self._action == i
+            count = len(np.unique(self._video[here]))
             errors = (f'{self._table[name][i]:.1f} '
-                      f'{format_interval(*found[name, i][:2], "mm")}' for name in names)
-            rows.append([self._actions[i], here.sum(), len(np.unique(self._video[here])), *errors])
+                      f'{format_interval(*found[name, i][:2], "mm") if count > 2 else ""}'.strip()
+                      for name in names)
+            rows.append([self._actions[i], here.sum(), count, *errors])
         return {'Actions': (['action', 'frames', 'recordings', 'MPJPE, mm', 'P-MPJPE, mm'], rows)}

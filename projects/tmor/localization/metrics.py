@@ -31,9 +31,9 @@ from mofm.visualization import draw_timeline, save_figure
 from .events import event_ap, event_statistic
 
 MEASURES.update({
-    'localization/frame_mAP': Measure('Mean average precision per frame'),
-    'localization/mAP_action': Measure('Mean average precision of segments, over actions, IoU'),
-    'localization/mAP_video': Measure('Mean average precision of segments, over recordings, IoU')})
+    'localization/frame_mAP': Measure('Mean average precision per frame (mAP)'),
+    'localization/mAP_action': Measure('Segment mAP over actions, IoU'),
+    'localization/mAP_video': Measure('Segment mAP over recordings, IoU')})
 _FIELDS = ('frame_dir', 'frame', 'num_frames', 'valid', 'frame_targets', 'segments',
            'frame_scores')
 
@@ -191,14 +191,19 @@ class FrameMAP(_RecordingMetric):
         return {name: found for name, found in self._references.items() if name == 'frame_mAP'}
 
     def tables(self) -> dict[str, tuple[list, list]]:
-        """Return the AP per class: title -> head and rows, the lowest first."""
+        """Return the AP per class: title -> head and rows, the lowest first.
+
+        Classes in one or two recordings have no intervals.
+        """
         ap, names, rows = self.average_precision, self.class_names(len(self.average_precision)), []
         for k in np.argsort(ap):
             if k in self._references:
                 low, high, chance, _ = self._references[k]
                 there = self._targets[:, k]
-                rows.append([names[k], there.sum(), len(np.unique(self._group[there])),
-                             f'{format_value(float(ap[k]))} {format_interval(low, high)}',
+                count = len(np.unique(self._group[there]))
+                interval = format_interval(low, high) if count > 2 else ''
+                rows.append([names[k], there.sum(), count,
+                             f'{format_value(float(ap[k]))} {interval}'.strip(),
                              format_value(float(chance))])
         return {'Classes': (['class', 'frames', 'recordings', 'AP, %', 'chance'], rows)}
 

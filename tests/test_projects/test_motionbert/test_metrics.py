@@ -101,6 +101,28 @@ def test_pose_3d_protocol_equals_hand_computation():
         out['pose3d/p_mpjpe'])
 
 
+def test_pose_3d_intervals_are_over_recordings():
+    """Walk in three recordings, one of them in two views; Eat in one, which has no interval."""
+    errors, clips = (17, 34, 51, 68), []
+    for i, (error, name) in enumerate(zip(errors, ('01_ca_01', '01_ca_02', '02_ca_01', '03_ca_01'),
+                                          strict=True)):
+        clips.append(sample([9 * i, 9 * i + 1], [error] * 2, f's_09_act_02_subact_{name}'))
+    clips.append(sample([50, 51], [170, 170], 's_11_act_03_subact_02_ca_03', 'Eat'))
+    metric = PoseAccuracy3D()
+    metric.process({}, clips)
+    out = metric.evaluate(len(clips))
+    found = metric.references()['mpjpe']
+    assert found.over == '4 recordings'
+    assert found.low < out['pose3d/mpjpe'] < found.high
+    assert math.isnan(found.chance)
+    (title, (_, (eat, walk))), = metric.tables().items()
+    assert title == 'Actions'
+    assert eat[:4] == ['Eat', 2, 1, '160.0']
+    assert walk[:3] == ['Walk', 8, 3]
+    # draws of three recordings with mean errors of 24, 48 and 64 mm
+    assert walk[3] == '40.0 [24.0, 64.0]'
+
+
 def test_pose_3d_metric_skips_blocked_sources():
     clips = [sample([0, 1, 2], [17] * 3),
              sample([3, 4], [51, 51], 's_09_act_13_subact_01_ca_01', 'Eat')]

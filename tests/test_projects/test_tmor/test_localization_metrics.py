@@ -12,6 +12,7 @@ from projects.tmor.localization import (
     event_ap,
     threshold_segments,
 )
+from projects.tmor.localization.events import event_statistic
 
 
 def samples_of(recordings, window=8, stride=5):
@@ -103,6 +104,29 @@ def test_frame_map_averages_overlapping_windows():
     assert evaluate(FrameMAP(), windows)['localization/frame_mAP'] == pytest.approx(1.)
 
 
+def test_frame_map_tells_interval_and_chance_over_recordings(recordings):
+    metric = FrameMAP('charades')
+    out = evaluate(metric, samples_of(recordings))
+    targets = np.concatenate([recordings[n][1] for n in 'abc'])[:, :3]
+    found = metric.references()
+    assert found.keys() == {'frame_mAP'}
+    assert found['frame_mAP'].chance == pytest.approx(targets.mean())
+    assert found['frame_mAP'].over == '3 recordings'
+    assert found['frame_mAP'].low <= out['localization/frame_mAP'] <= found['frame_mAP'].high
+    (title, (head, rows)), = metric.tables().items()
+    assert title == 'Classes'
+    assert head[3] == 'AP, %'
+    ap = metric.average_precision
+    assert [row[0] for row in rows] == [str(k) for k in np.argsort(ap[:3])]
+    for name, frames, count, value, chance in rows:
+        k = int(name)
+        assert frames == targets[:, k].sum()
+        assert count == sum(recordings[n][1][:, k].any() for n in 'abc')
+        assert value.split()[0] == f'{100 * ap[k]:.1f}'
+        assert ('[' in value) == (count == 3)
+        assert chance == f'{100 * targets[:, k].mean():.1f}'
+
+
 def ap_of_events(proposals, truth, theta, skip):
     """Sweep as in the protocol, one proposal at a time, with new counts each time."""
     proposals = sorted(proposals, key=lambda p: p[4])
@@ -146,6 +170,22 @@ def test_event_ap_equals_published_code(skip):
             assert event_ap(proposals, truth, theta, skip) == pytest.approx(expected, abs=1e-12)
         differ += event_ap(proposals, truth, .5) != event_ap(proposals, truth, .5, True)
     assert differ
+
+
+def test_event_statistic_equals_ap_of_drawn_recordings():
+    """Recordings that are drawn twice are there twice; one without true segments, one not drawn."""
+    rng = np.random.default_rng(1)
+    start = rng.uniform(0, 50, (40, 1))
+    proposals = np.c_[rng.integers(0, 4, 40), np.zeros(40), start, start + 10, rng.random(40)]
+    true = rng.uniform(0, 50, (9, 1))
+    truth = np.c_[rng.integers(0, 3, 9), np.zeros(9), true, true + 10]
+    statistic, draws = event_statistic(proposals, truth, .3), [[1, 1, 1, 1], [2, 0, 1, 1]]
+    for count, value in zip(draws, statistic(np.array(draws)), strict=True):
+        copies = [r for r, times in enumerate(count) for _ in range(times)]
+        parts = ([np.insert(rows[rows[:, 0] == r, 1:], 0, i, 1) for i, r in enumerate(copies)]
+                 for rows in (proposals, truth))
+        assert value == pytest.approx(event_ap(*map(np.concatenate, parts), .3))
+    assert np.isnan(statistic(np.array([[0, 0, 0, 4]]))[0])  # no true segment
 
 
 def test_event_ap_equals_hand_computation():
