@@ -173,7 +173,7 @@ def test_event_ap_equals_published_code(skip):
 
 
 def test_event_statistic_equals_ap_of_drawn_recordings():
-    """Recordings that are drawn twice are there twice; one without true segments, one not drawn."""
+    """A recording that is drawn twice is there twice; one has no true segments."""
     rng = np.random.default_rng(1)
     start = rng.uniform(0, 50, (40, 1))
     proposals = np.c_[rng.integers(0, 4, 40), np.zeros(40), start, start + 10, rng.random(40)]
