@@ -27,13 +27,6 @@ def format_count(number: float) -> str:
     return f'{number:.0f}' if whole else f'{number:.1f}'
 
 
-def _breakable(text):
-    """Let a line break after an underscore."""
-    from markupsafe import Markup, escape
-
-    return escape(text).replace('_', Markup('_<wbr>'))
-
-
 class Bar(NamedTuple):
     """Cell of a table that shows a share and its interval as a bar, all in [0, 1]."""
 
@@ -146,9 +139,7 @@ class Report:
         """Write the report."""
         from jinja2 import Environment
 
-        environment = Environment(autoescape=True)
-        environment.filters['breakable'] = _breakable
-        template = environment.from_string(_TEMPLATE.read_text(encoding='utf-8'))
+        template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding='utf-8'))
         over = dict.fromkeys(r.reference.over for r in self._content['metrics'] if r.interval)
         page = template.render(sections=self._sections, intervals=' or '.join(over),
                                **self._content)
