@@ -3,10 +3,14 @@
 import argparse
 import ast
 import gc
+import json
 import logging
 import os
 import re
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 from mmengine.config import Config, ConfigDict, DictAction
 
@@ -88,8 +92,8 @@ def require_checkpoint(path: str):
 def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace):
     """Run a tool and record the error of a failed process for dist_train.sh.
 
-    A mistake in the config ends it in one line, a full disk too, not in a traceback for each
-    line of the log.
+    A mistake in the config ends it in one line, for all processes of dist_train.sh together; a
+    full disk too, not in a traceback for each line of the log.
     Gloo threads that outlive the interpreter sometimes abort it, so the process group is
     destroyed, and before that the model wrapper that keeps it alive.
     """
@@ -99,16 +103,28 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
     logging.raiseExceptions = False
     try:
         record(main)(args)
+    except SystemExit as end:
+        _leave(end.code)
     except (AssertionError, FileNotFoundError, KeyError, TypeError, ValueError) as error:
         message = explain_config_error(
             error, load_config(args.config, args.cfg_options).to_dict())
         if message is None:
             raise
-        raise SystemExit(message) from None
+        _leave(message)
     if torch.distributed.is_initialized():
         gc.collect()
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """Exit; tools/torchrun.py prints the message of its processes."""
+    file = os.environ.get('TORCHELASTIC_ERROR_FILE')
+    if isinstance(code, str) and file and 'MOFM_LAUNCHER' in os.environ:
+        told = dict(message=code, timestamp=int(time.time()))
+        Path(file).write_text(json.dumps(told), encoding='utf-8')
+        code = 1
+    raise SystemExit(code) from None
 
 
 def join_processes(cfg: Config):

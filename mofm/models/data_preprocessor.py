@@ -61,7 +61,9 @@ class MotionDataPreprocessor(SkeletonDataPreprocessor):
     Args:
         num_frames, canvas, patch (int): Geometry, see :class:`CubeGrid`.
         sigma (float): Standard deviation of the Gaussian in pixels. Defaults to 0.6.
-        use_score (bool): Multiply the heat by the score. Defaults to False.
+        use_score (bool): Multiply the heat by the score. Missing joints have no heat in either
+            case, unlike in mmaction2, which without scores draws them at (0, 0). Defaults to
+            False.
     """
 
     def __init__(self,

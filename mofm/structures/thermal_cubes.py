@@ -39,7 +39,9 @@ class ThermalCubes:
             below 1e-4 or a coordinate that is not finite marks a missing joint.
         grid (CubeGrid): Geometry of the cubes.
         sigma (float): Standard deviation of the Gaussian in pixels. Defaults to 0.6.
-        use_score (bool): Multiply the heat by the score. Defaults to False.
+        use_score (bool): Multiply the heat by the score. Missing joints have no heat in either
+            case, unlike in mmaction2, which without scores draws them at (0, 0). Defaults to
+            False.
 
     Raises:
         ValueError: If the shape of ``keypoints`` does not fit, or sigma is out of range.

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mofm.models.backbones.mofm_backbone import ConvCubeEmbed
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes
 
@@ -28,6 +29,22 @@ def test_backbone_has_parameter_counts_of_the_paper():
     assert count(backbone.embed) == pytest.approx(2.39e6, rel=2e-3)
     linear = dict(type='MoFMBackbone', depth=1, embed=dict(type='LinearCubeEmbed'))
     assert count(MODELS.build(linear).embed) == 13_056 * 768 + 768
+
+
+@pytest.mark.parametrize(('channels', 'strides', 'width'), [
+    ((8, ), ((12, 2, 2), ), 8 * 4 * 4),
+    ((8, 16, 24), ((4, 1, 1), (3, 2, 2), (2, 1, 1)), 24 * 2 * 4)])
+def test_embedding_has_a_block_for_each_stride(channels, strides, width):
+    embed = ConvCubeEmbed(17, CubeGrid(), 32, channels, strides)
+    assert len(embed.blocks) == len(channels)
+    assert embed.proj.in_features == width
+    assert embed(torch.rand(2, 17, 48, 4, 4)).shape == (2, 32)
+
+
+@pytest.mark.parametrize('channels', [(64, ), (64, 128, 256), (64, 100), ()])
+def test_embedding_of_other_channels_than_strides_is_an_error(channels):
+    with pytest.raises(ValueError, match='ConvCubeEmbed.channels: found'):
+        ConvCubeEmbed(17, CubeGrid(), 32, channels)
 
 
 @pytest.mark.parametrize('embed', ['ConvCubeEmbed', 'LinearCubeEmbed'])

@@ -264,6 +264,8 @@ def test_panoptic_split_follows_sequence_name(tmp_path):
     assert set(splits.values()) == {'train', 'val'}
     assert splits == {ann['clip'].split('/')[0]: s for ann, (s, ) in Panoptic(tmp_path / 'data')}
     assert {s for _, (s, ) in Panoptic(tmp_path, val_share=0)} == {'train'}
+    few = Panoptic(tmp_path, val_share=1e-9)
+    assert [s for _, (s, ) in few].count('val') == 1
     (tmp_path / 'some.txt').write_text(f'{names[3]} 2')
     (ann, split), = Panoptic(tmp_path, lists=dict(some=tmp_path / 'some.txt'))
     assert (ann['label'], split) == (2, ('some', ))

@@ -9,13 +9,13 @@ from .geometry import (
     PoseJitter,
     PoseMirror,
 )
-from .masking import KeypointMaskGenerator
+from .masking import BlockMaskGenerator, KeypointMaskGenerator
 from .sampling import TemporalCrop, UniformSampleFrames
 from .thermal_cube import ThermalCubeFormat
 from .views import TwoViews
 
 __all__ = [
-    'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
+    'BlockMaskGenerator', 'KeypointMaskGenerator', 'PackMotionInputs', 'PadPersons',
     'PoseAffine', 'PoseCompact', 'PoseFlip', 'PoseJitter', 'PoseMirror', 'TemporalCrop',
     'ThermalCubeFormat', 'TwoViews', 'UniformSampleFrames'
 ]

@@ -1,4 +1,4 @@
-"""Keypoint-wise masking of cubes (MoFM, Algorithm 1, corrected)."""
+"""Masking of cubes: keypoint-wise (MoFM, Algorithm 1, corrected), block-wise as in BEiT."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -80,3 +80,58 @@ class KeypointMaskGenerator(BaseTransform):
             mask[cubes[:np.random.randint(low, high + 1)]] = True
         results['mask'] = mask
         return results
+
+
+@TRANSFORMS.register_module()
+class BlockMaskGenerator(BaseTransform):
+    """Mask random rectangles of cubes, as in BEiT (arXiv 2106.08254, Algorithm 1).
+
+    Rectangles of at least ``min_block`` cubes are added until the share of the cubes is masked, or
+    none of ten fits into what is left.
+
+    Added key: ``mask`` (K,) bool.
+
+    Args:
+        share (float): Largest share of masked cubes. Defaults to 0.4.
+        min_block (int): Smallest rectangle in cubes. Defaults to 16.
+        aspect (float): Smallest ratio of height and width, below 1; its inverse is the largest.
+            Defaults to 0.3.
+        canvas, patch (int): Geometry, see :class:`CubeGrid`. Default to 72 and 4.
+
+    Raises:
+        ValueError: If a parameter is out of range, or the share is less than a rectangle.
+    """
+
+    def __init__(self, share: float = 0.4, min_block: int = 16, aspect: float = 0.3,
+                 canvas: int = 72, patch: int = 4):
+        self.grid = CubeGrid(1, canvas, patch)
+        require(0 < share < 1, self, 'share', share, 'a number in (0, 1)')
+        require(0 < aspect <= 1, self, 'aspect', aspect, 'a number in (0, 1]')
+        self.most = round(share * self.grid.num_cubes)
+        require(is_int(min_block, 1, self.most), self, 'min_block', min_block,
+                f'an integer from 1 to {self.most}, the masked cubes')
+        self.min_block = min_block
+        self.aspect = aspect
+
+    def transform(self, results: dict) -> dict:
+        """Add the mask."""
+        mask = np.zeros((self.grid.rows, self.grid.cols), dtype=bool)
+        while self._add(mask, self.most - mask.sum()):
+            pass
+        results['mask'] = mask.ravel()
+        return results
+
+    def _add(self, mask: np.ndarray, left: int) -> bool:
+        """Mask a rectangle of at most ``left`` new cubes; return whether one fitted."""
+        for _ in range(10 if left else 0):
+            area = np.random.uniform(self.min_block, left)
+            ratio = np.exp(np.random.uniform(np.log(self.aspect), -np.log(self.aspect)))
+            height, width = (round(n) for n in (np.sqrt(area * ratio), np.sqrt(area / ratio)))
+            if height >= len(mask) or width >= len(mask):
+                continue
+            top, start = (np.random.randint(len(mask) - n + 1) for n in (height, width))
+            block = mask[top:top + height, start:start + width]
+            if 0 < block.size - block.sum() <= left:
+                block[:] = True
+                return True
+        return False

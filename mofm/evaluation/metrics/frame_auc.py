@@ -99,7 +99,7 @@ class FrameAUC(BaseMetric):
             raise ValueError(f'data sample without {sorted(missing)}: expected windows of '
                              'TrackWindowDataset, PackMotionInputs with meta_keys clip and frame, '
                              'and a model that sets normality')
-        normality = torch.stack([s['normality'] for s in data_samples]).float().cpu().tolist()
+        normality = torch.stack([s['normality'] for s in data_samples]).double().cpu().tolist()
         for i, (sample, score) in enumerate(zip(data_samples, normality, strict=True)):
             points = None
             if self.out_dir:

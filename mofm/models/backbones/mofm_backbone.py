@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
+from mofm.utils.checks import is_int, require
 
 from ..init_cfg import load_init_cfg
 from ..layers.conv3d import Conv3d
@@ -59,28 +60,40 @@ class _ResidualBlock3D(nn.Module):
 
 @MODELS.register_module()
 class ConvCubeEmbed(nn.Module):
-    """Two 3D residual blocks per cube and a projection (MoFM, Sec. 4.3).
+    """3D residual blocks per cube and a projection (MoFM, Sec. 4.3).
 
-    Uses GroupNorm, because empty cubes would dominate batch statistics.
+    Uses GroupNorm of 8 groups, because empty cubes would dominate batch statistics.
 
     Args:
         num_joints (int): J.
         grid (CubeGrid): Geometry of the cubes.
         embed_dims (int): D.
-        channels (tuple[int]): Channels of the two blocks. Defaults to (64, 128).
+        channels (tuple[int]): Channels of each block, multiples of 8. Defaults to (64, 128).
+        strides (tuple[tuple]): Strides of each block in time, rows and columns. Defaults to
+            ((4, 1, 1), (3, 2, 2)).
+
+    Raises:
+        ValueError: If channels and strides do not match.
     """
 
     def __init__(self,
                  num_joints: int,
                  grid: CubeGrid,
                  embed_dims: int,
-                 channels: tuple = (64, 128)):
+                 channels: tuple = (64, 128),
+                 strides: tuple = ((4, 1, 1), (3, 2, 2))):
         super().__init__()
-        self.blocks = nn.Sequential(
-            _ResidualBlock3D(num_joints, channels[0], (4, 1, 1)),
-            _ResidualBlock3D(channels[0], channels[1], (3, 2, 2)))
-        frames = math.ceil(math.ceil(grid.num_frames / 4) / 3)
-        self.proj = nn.Linear(channels[1] * frames * math.ceil(grid.patch / 2)**2, embed_dims)
+        require(len(channels) == len(strides) > 0 and all(is_int(c, 8) and c % 8 == 0
+                                                          for c in channels),
+                self, 'channels', channels,
+                f'multiples of 8, one for each of the {len(strides)} strides {tuple(strides)}')
+        self.blocks = nn.Sequential(*(
+            _ResidualBlock3D(before, after, tuple(stride)) for before, after, stride in zip(
+                (num_joints, *channels), channels, strides, strict=False)))
+        size = [grid.num_frames, grid.patch, grid.patch]
+        for stride in strides:
+            size = [math.ceil(n / s) for n, s in zip(size, stride, strict=True)]
+        self.proj = nn.Linear(channels[-1] * math.prod(size), embed_dims)
 
     def forward(self, cubes: Tensor) -> Tensor:
         """Embed cubes: (N, J, F, p, p) to (N, D)."""

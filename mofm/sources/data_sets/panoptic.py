@@ -102,7 +102,8 @@ class Panoptic(FolderSource):
     Annotations are named ``<sequence>/<camera>/<person>_<first frame>`` and have ``clip``,
     ``track_id`` and ``frame_inds``. Joints with low confidence or outside the image are missing;
     views that show too little of a run are skipped. A tenth of the sequences, by a hash of their
-    names, is the split ``val``, the others ``train``. Unreadable frames count as missing.
+    names, is the split ``val``, the others ``train``; of several at least one. Unreadable frames
+    count as missing.
 
     Args:
         path (str or Path): A folder or zip file of sequences, or one sequence.
@@ -189,6 +190,15 @@ class Panoptic(FolderSource):
             return self.path.absolute().parent.name
         return super().stem(PurePosixPath(name).parent.as_posix())
 
+    def _share(self, name: str) -> float:
+        return _hash(PurePosixPath(self.stem(name)).name) / 2**32
+
+    @cached_property
+    def _val_end(self) -> float:
+        """Share below which a sequence is in ``val``."""
+        shares = sorted({self._share(name) for name in self.files})
+        return max(self.val_share, shares[1]) if self.val_share and shares[1:] else self.val_share
+
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """Yield all annotations of one sequence, see :meth:`FolderSource.annotations`."""
         sequence = self.stem(name)
@@ -196,8 +206,7 @@ class Panoptic(FolderSource):
         if listed is None:
             return
         label, splits = listed
-        share = _hash(PurePosixPath(sequence).name) / 2**32
-        splits = splits or ('val' if share < self.val_share else 'train', )
+        splits = splits or ('val' if self._share(name) < self._val_end else 'train', )
         cameras = self._calibration(name, sequence)
         frame, person, pose = self._poses(name, content)
         runs = self._runs(frame, person)

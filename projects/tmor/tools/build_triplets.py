@@ -6,10 +6,11 @@ python projects/tmor/tools/build_triplets.py poses captions.json data/mine.pkl -
 python projects/tmor/tools/build_triplets.py data/poses.pkl captions.csv data/mine.pkl \
     --videos videos --video-encoder viclip.py:load
 
-Writes OUT, an annotation file with ``text``, and the feature tables OUT_txt.npz and, with a video
-encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions are a .csv with the columns id (name of the
-clip or video) and text, or a .json {id: text}; the first caption of an id is used. Clips without
-a caption, without a person, or with nearly the caption of another video are skipped and counted.
+Writes OUT, an annotation file, with ``text`` in a .pkl and without it in an .arrow, and the
+feature tables OUT_txt.npz and, with a video encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions
+are a .csv with the columns id (name of the clip or video) and text, or a .json {id: text}; the
+first caption of an id is used. Clips without a caption, without a person, or with nearly the
+caption of another video are skipped and counted.
 
 Poses of videos are estimated by tools/data/extract_poses.py, which receives the options unknown
 here (--whole-frame, --boxes, --checkpoint, --tracks, ...). After an interruption the same command
@@ -38,7 +39,7 @@ def parse_args(argv=None):
     parser.add_argument('input', type=Path,
                         help='folder of videos; poses, with --from; or annotation file')
     parser.add_argument('captions', type=Path, help='.csv or .json')
-    parser.add_argument('out', type=Path, help='annotation file, .pkl')
+    parser.add_argument('out', type=Path, help='annotation file, .pkl or .arrow')
     parser.add_argument('--from', dest='reader', choices=('alphapose', 'mmpose', 'openpose'),
                         help='the input is poses of this program')
     parser.add_argument('--videos', type=Path,
@@ -83,9 +84,9 @@ def main(argv=None):
     from projects.tmor.language.triplets import join_captions, unique_captions
     from projects.tmor.tools.text_features import text_table
 
-    if args.out.suffix != '.pkl':
+    if args.out.suffix not in ('.pkl', '.arrow'):
         raise AnnotationError(f'{args.out}: found suffix {args.out.suffix!r}, expected .pkl, '
-                              'which keeps the text')
+                              'which keeps the text, or .arrow, which is read in parts')
     if is_annotated(args) and options:
         raise ValueError(f'found options {options}, expected none for the poses of {args.input}')
     captions = {name: texts[0] for name, texts in read_texts(args.captions).items()}

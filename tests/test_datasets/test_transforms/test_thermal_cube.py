@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mmengine.dataset import Compose, pseudo_collate
 
 from mofm.datasets.transforms import (
+    BlockMaskGenerator,
     KeypointMaskGenerator,
     PackMotionInputs,
     ThermalCubeFormat,
@@ -248,6 +249,22 @@ class TestKeypointMaskGenerator:
     def test_mask_generator_names_bad_parameters(self, kwargs, field):
         with pytest.raises(ValueError, match=f'{field}: found'):
             KeypointMaskGenerator(**kwargs)
+
+
+def test_block_masks_are_compact_up_to_their_share():
+    np.random.seed(0)
+    masks = [BlockMaskGenerator()(dict())['mask'] for _ in range(200)]
+    counts = np.array([mask.sum() for mask in masks])
+    assert counts.max() <= round(0.4 * 324)
+    assert counts.mean() > 0.35 * 324
+    masks = np.array(masks).reshape(-1, 18, 18)
+    assert masks.any(0).all()  # also where no person is
+    beside = masks[:, :, 1:][masks[:, :, :-1]]
+    assert beside.mean() > 0.7  # 0.4 if cubes were masked one by one
+    for kwargs, field in ((dict(share=1), 'share'), (dict(min_block=200), 'min_block'),
+                          (dict(aspect=0), 'aspect'), (dict(canvas=71), 'canvas')):
+        with pytest.raises(ValueError, match=f'{field}: found'):
+            BlockMaskGenerator(**kwargs)
 
 
 def test_pack_inputs_gives_tensors_and_metainfo(clip):

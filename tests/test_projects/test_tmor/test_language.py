@@ -16,6 +16,7 @@ import torch
 from mofm.annotations import LABEL_NAMES, AnnotationError
 from mofm.datasets import MotionDataset
 from mofm.pose_estimation.video import Video
+from mofm.utils.config import load_config
 from projects.tmor.language.encoders import (
     SentenceEncoder,
     encode_clips,
@@ -446,6 +447,12 @@ def test_triplets_keep_different_captioned_clips(native, encoder, capsys):
 
     tool('build_triplets')([*command, '--keep-duplicates'])
     assert len(MotionDataset(str(out))) == 4
+
+    command[2] = str(out.with_suffix('.arrow'))
+    tool('build_triplets')(command)
+    assert [s['frame_dir'] for s in MotionDataset(command[2])] == ['v0', 'v1']
+    stage1 = load_config(ROOT / 'projects/tmor/configs/pretrain_stage1.py')
+    assert Path(stage1.train_dataloader.dataset.ann_file).suffix == '.arrow'
 
 
 def test_triplets_of_real_video_have_features(real_data, tmp_path, encoder, capsys):
