@@ -23,8 +23,8 @@ from common import ROOT, machine
 
 from mofm.annotations import load_annotations
 from mofm.apis import MotionIndex, MotionInferencer
+from mofm.apis.index_adding import WIDTH
 from mofm.apis.index_files import IndexFiles, PartWriter, Projection
-from mofm.apis.motion_index import WIDTH
 
 BASELINE = ROOT / 'configs/dt2_penn_baseline.py'
 FPS = 30

@@ -4,9 +4,7 @@ Vectors are features of a backbone, reduced by a PCA and normalized; their cosin
 computed for every window, so nothing is missed and no graph has to be trained or trusted.
 """
 
-import hashlib
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,30 +12,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from mofm.annotations import AnnotationError, Problem, file_error, person_ids, summarize
-from mofm.annotations.video_poses import frame_numbers
+from mofm.annotations import AnnotationError, Problem, file_error, summarize
 from mofm.hub.checkpoint import fingerprint
 from mofm.structures import get_layout
 from mofm.utils.checks import found_expected, require
 from mofm.utils.locks import hold_output
 from mofm.utils.tables import write_csv
 
-from .index_files import IndexFiles, IndexHeader, Part, PartWriter, Projection
-from .inferencers import BaseInferencer, FeaturesResult
+from .index_adding import Adding, Encoder, tracks
+from .index_files import IndexFiles, IndexHeader, Part
+from .inferencers import FeaturesResult
 from .inferencers.base import sort_options
 from .recordings import Inputs, Recording, RecordingOptions, RecordingReader
 from .windows import ClipWindows, WindowOptions, visible
 
-WIDTH = 128  # of the vectors: more gains nothing (docs/search.md)
-_SAMPLE = 1024  # windows of the first recordings, for the PCA
-_PART, _SECONDS = 4096, 60  # windows and time after which a part is written
 _CHUNK = 8192  # vectors that are compared at once, which fit into the cache
-_VISIBLE = .5  # share of frames in which the person of a window is visible
 _SLACK = 1.5  # longest query in windows that is one clip
 _KEPT = .9  # of the similarity of the best window, by which a hit goes on
-_POSE_STEP = 3  # every third pose is kept for pictures
 
 
 @dataclass(frozen=True)
@@ -72,92 +64,6 @@ class Hit:
         start, end = (round(time, 3) for time in self.seconds) if self.seconds else ('', '')
         return dict(recording=self.recording, person=self.person, start=start, end=end,
                     first=self.first, last=self.last, similarity=round(self.similarity, 4))
-
-
-class TrackWindows(ClipWindows):
-    """Windows in which the only person is visible in half of the frames or more.
-
-    Args:
-        ann (dict): A valid annotation of one person.
-        window (int, optional): See :class:`ClipWindows`.
-        stride (int, optional): See :class:`ClipWindows`.
-    """
-
-    def __init__(self, ann: dict, window: int | None = None, stride: int | None = None):
-        super().__init__(ann, window, stride)
-        seen = np.append(0, visible(ann).any((0, 2)).cumsum())
-        span = np.diff(self.frames)[:, 0] + 1
-        keep = (seen[self.starts + self.size] - seen[self.starts] >= _VISIBLE * self.size) & (
-            span * _VISIBLE <= self.size)
-        self.starts, self.frames = self.starts[keep], self.frames[keep]
-
-
-def tracks(ann: dict) -> Iterator[tuple[int, dict]]:
-    """Yield ID and annotation of each person, from the first to the last visible frame."""
-    frames = frame_numbers(ann)
-    for person, keypoint, score, seen in zip(person_ids(ann), ann['keypoint'],
-                                             ann['keypoint_score'], visible(ann).any(2),
-                                             strict=True):
-        if seen.any():
-            there = np.flatnonzero(seen)
-            rows = slice(there[0], there[-1] + 1)
-            yield person, dict(
-                frame_dir=ann['frame_dir'], img_shape=ann['img_shape'], frame_inds=frames[rows],
-                keypoint=keypoint[None, rows], keypoint_score=score[None, rows],
-                total_frames=rows.stop - rows.start)
-
-
-def mirrored(clip: dict, layout: str) -> dict:
-    """Mirror a clip, with left and right joints swapped."""
-    order = get_layout(layout).flip_index
-    points = clip['keypoint'][:, :, order]
-    there = points.any(-1, keepdims=True)
-    flipped = np.where(there, points * (-1, 1) + (clip['img_shape'][1] - 1, 0), 0)
-    return dict(clip, keypoint=flipped.astype(points.dtype),
-                keypoint_score=clip['keypoint_score'][:, :, order])
-
-
-def digest(recording: Recording) -> str:
-    """Compute the SHA-256 of the poses of a recording, whatever its name."""
-    ann, out = recording.ann, hashlib.sha256()
-    for values in (ann['keypoint'], ann['keypoint_score'], frame_numbers(ann), person_ids(ann),
-                   ann['img_shape'], recording.fps or 0., recording.ratio):
-        array = np.ascontiguousarray(values)
-        out.update(f'{array.dtype} {array.shape}'.encode())
-        out.update(array.tobytes())
-    return out.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    with path.open('rb') as file:
-        out = hashlib.sha256()
-        while block := file.read(2**20):
-            out.update(block)
-    return out.hexdigest()
-
-
-class _Encoder:
-    """Vectors of clips of one person each."""
-
-    def __init__(self, task: BaseInferencer, projection: Projection | None):
-        self.task, self.projection = task, projection
-
-    def reduce(self, features: np.ndarray) -> np.ndarray:
-        """Apply the projection to features (N, D).
-
-        Raises:
-            ValueError: If the index has no recording yet.
-        """
-        if self.projection is None:
-            raise ValueError('index: found no recording, expected at least one; add some first')
-        return self.projection.apply(features)
-
-    def features(self, clips: Sequence[dict], mirror: bool = False) -> np.ndarray:
-        """Compute the pooled features (N, D) of clips, or of their mirror images."""
-        if mirror:
-            clips = [mirrored(clip, self.task.layout.name) for clip in clips]
-        return np.stack([output['pooled'] for output in self.task.predict_clips(clips)])
 
 
 class MotionIndex:
@@ -200,7 +106,7 @@ class MotionIndex:
                     'use the model that the index was made with, or index again')
         self._check(dict(window=window, stride=stride, model_fps=model_fps),
                     'leave the option out, or make another index')
-        self._encoder = _Encoder(task, self._files.read_projection())
+        self._encoder = Encoder(task, self._files.read_projection())
         self._parts: list[Part] = self._files.read_parts(self._encoder.projection)
         self.problems: list[Problem] = []
         self.skipped = 0
@@ -248,7 +154,7 @@ class MotionIndex:
             self._files.start(self.header)
             self._parts = self._files.read_parts(self._encoder.projection, self._parts)
             known = {value for part in self._parts for value in (*part.digest, *part.source)}
-            adding = _Adding(self._encoder, self._files, self.header, reader, known)
+            adding = Adding(self._encoder, self._files, self.header, reader, known)
             added = adding.run(inputs, progress)
             self._parts = self._files.read_parts(self._encoder.projection, self._parts)
         self.problems, self.skipped = reader.problems, adding.skipped
@@ -468,114 +374,3 @@ def _cut(ann: dict, recording: Recording, frames: tuple[int, int]) -> dict | Non
     part = slice(rows[0], rows[-1] + 1)
     return dict(ann, keypoint=ann['keypoint'][:, part], total_frames=len(inds[part]),
                 keypoint_score=ann['keypoint_score'][:, part], frame_inds=ann['frame_inds'][part])
-
-
-class _Adding:
-    """One call of :meth:`MotionIndex.add`; batches span recordings, parts do not divide them."""
-
-    def __init__(self, encoder: _Encoder, files: IndexFiles, header: IndexHeader,
-                 reader: RecordingReader, known: set[str]):
-        self.encoder, self.files, self.header = encoder, files, header
-        self.reader, self.known = reader, known
-        self.skipped = 0
-        self.source = ''
-        reader.skip = self._seen
-
-    def _seen(self, path: Path) -> bool:
-        """Return whether a video has been indexed; if not its recording comes next."""
-        self.source = file_digest(path)
-        self.skipped += self.source in self.known
-        return self.source in self.known
-
-    def _recordings(self, inputs) -> Iterator[tuple]:
-        """Yield recording, its digest, that of its file, and the windows of its persons."""
-        for recording in self.reader.read(inputs):
-            key, source, self.source = digest(recording), self.source, ''
-            if key in self.known:
-                self.skipped += 1
-                continue
-            self.known.add(key)
-            persons = []
-            for person, ann in tracks(recording.ann):
-                windows = TrackWindows(ann, self.header.window, self.header.stride)
-                if len(windows):
-                    persons.append((person, ann, windows))
-            if persons:
-                yield recording, key, source, persons
-            else:
-                self.reader.report(file_error(
-                    recording.name, 'windows', 'no person in half of the frames of a window',
-                    'a visible person'), recording.name)
-
-    def _clips(self, inputs) -> Iterator[tuple]:
-        """Yield each window, and the recording with its last one."""
-        for item in self._recordings(inputs):
-            clips = [windows.get_data_info(i) for *_, windows in item[3]
-                     for i in range(len(windows))]
-            for i, clip in enumerate(clips):
-                yield clip, item if i == len(clips) - 1 else None
-
-    def run(self, inputs, progress: bool) -> int:
-        """Add the recordings; returns their number."""
-        self.writer = PartWriter()
-        self.sample: list[tuple] = []
-        self.rows: list[np.ndarray] = []
-        self.began, added = time.monotonic(), 0
-        clips = self._clips(inputs)
-        with tqdm(desc='index', unit=' windows', disable=not progress) as bar:
-            while batch := list(islice(clips, self.encoder.task.batch_size)):
-                features = self.encoder.features([clip for clip, _ in batch])
-                bar.update(len(batch))
-                if self.encoder.projection is None:
-                    self._wait(features, batch)
-                else:
-                    self._store(features, [item for _, item in batch])
-                added += sum(item is not None for _, item in batch)
-        self._fit()
-        self._commit()
-        return added
-
-    def _wait(self, features, batch):
-        """Collect the windows that the PCA is fitted on, and their mirror images."""
-        flipped = self.encoder.features([clip for clip, _ in batch], mirror=True)
-        self.sample.append((features, flipped, [item for _, item in batch]))
-        if sum(len(rows) for rows, *_ in self.sample) >= _SAMPLE:
-            self._fit()
-
-    def _fit(self):
-        """Fit the projection, and store the windows that waited for it."""
-        if not self.sample:
-            return
-        rows = np.concatenate([rows for pair in self.sample for rows in pair[:2]])
-        self.encoder.projection = Projection.fit(rows, WIDTH)
-        self.files.write_projection(self.encoder.projection)
-        waiting, self.sample = self.sample, []
-        for features, _, items in waiting:
-            self._store(features, items)
-
-    def _store(self, features, items):
-        """Store the vectors of windows, and complete recordings in parts."""
-        vectors = self.encoder.reduce(features)
-        for vector, item in zip(vectors, items, strict=True):
-            self.rows.append(vector)
-            if item is None:
-                continue
-            recording, key, source, persons = item
-            rows = np.array(self.rows, np.float16)
-            self.rows = []
-            for person, ann, windows in persons:
-                own, rows = rows[:len(windows)], rows[len(windows):]
-                step = slice(None, None, _POSE_STEP)
-                self.writer.add(
-                    own, recording.to_input(windows.frames), recording.name, person,
-                    recording.fps, key, source,
-                    np.where(visible(ann)[0, step, :, None], ann['keypoint'][0, step], 0),
-                    recording.to_input(ann['frame_inds'][step]))
-            if len(self.writer) >= _PART or time.monotonic() - self.began > _SECONDS:
-                self._commit()
-
-    def _commit(self):
-        """Write a part."""
-        if len(self.writer):
-            self.files.write_part(self.writer)
-        self.writer, self.began = PartWriter(), time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 
 from mofm.annotations import dump_annotations
 from mofm.apis import MotionIndex, write_hits
-from mofm.apis.motion_index import TrackWindows, mirrored
+from mofm.apis.index_adding import TrackWindows, mirrored
 from mofm.datasets import SyntheticMotion
 
 QUIET = dict(progress=False)
@@ -173,7 +173,7 @@ def test_motion_index_resumes_and_skips_known_content(index, keypoints, planted,
 _KILLED = """
 import os, signal, sys
 import numpy as np
-import mofm.apis.motion_index as module
+import mofm.apis.index_adding as module
 from mofm.apis import MotionIndex, MotionInferencer
 from mofm.utils.config import load_config
 
