@@ -12,8 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
-from mofm.apis import MotionInferencer, MotionStream
-from mofm.cli import demo
+from mofm.apis import MotionInferencer, MotionStream, demo
 from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, METRICS, MODELS
 from mofm.structures import convert
