@@ -27,6 +27,7 @@ from mofm.datasets import SyntheticMotion
 from mofm.datasets.transforms import (
     PackMotionInputs,
     PoseCompact,
+    PoseMirror,
     ThermalCubeFormat,
     UniformSampleFrames,
 )
@@ -45,8 +46,8 @@ class DenseRenderer:
     """The test pipeline and the data preprocessor as tensor operations.
 
     Args:
-        pipeline (Sequence[dict]): UniformSampleFrames with one clip, optionally PoseCompact,
-            ThermalCubeFormat, PackMotionInputs. The caller samples the frames.
+        pipeline (Sequence[dict]): UniformSampleFrames with one clip, optionally PoseCompact and
+            PoseMirror, ThermalCubeFormat, PackMotionInputs. The caller samples the frames.
         data_preprocessor (MotionDataPreprocessor): Geometry and rendering.
 
     Raises:
@@ -56,16 +57,17 @@ class DenseRenderer:
     def __init__(self, pipeline: Sequence[dict], data_preprocessor: BaseDataPreprocessor):
         transforms = [TRANSFORMS.build(t) for t in pipeline]
         kinds = [type(t) for t in transforms]
-        if kinds not in ([UniformSampleFrames, PoseCompact, ThermalCubeFormat, PackMotionInputs],
-                         [UniformSampleFrames, ThermalCubeFormat, PackMotionInputs]):
+        optional = [kind for kind in (PoseCompact, PoseMirror) if kind in kinds]
+        if kinds != [UniformSampleFrames, *optional, ThermalCubeFormat, PackMotionInputs]:
             raise ValueError(
                 f'test pipeline: found {", ".join(kind.__name__ for kind in kinds)}, expected '
-                'UniformSampleFrames, PoseCompact (optional), ThermalCubeFormat, '
+                'UniformSampleFrames, PoseCompact and PoseMirror (optional), ThermalCubeFormat, '
                 'PackMotionInputs; a graph supports no other transform')
         if transforms[0].num_clips != 1:
             raise ValueError(f'num_clips of UniformSampleFrames: found {transforms[0].num_clips}, '
                              'expected 1; a graph takes one clip of a recording')
         self.compact: PoseCompact | None = transforms[1] if PoseCompact in kinds else None
+        self.mirror = transforms[-3].flip.order if PoseMirror in kinds else None
         self.format = transforms[-2]
         rendering = self.format if self.format.render == 'loader' else data_preprocessor
         self.grid = data_preprocessor.grid
@@ -79,7 +81,7 @@ class DenseRenderer:
             img_shape (Tensor): (B, 2), height and width in pixels.
 
         Returns:
-            RenderedCubes: B clips.
+            RenderedCubes: B clips; with PoseMirror 2 B, each before its mirror image.
         """
         points, score = keypoints[..., :2], keypoints[..., 2]
         present = _seen(points) & (score >= SCORE_THRESHOLD) & (score < torch.inf)
@@ -88,6 +90,9 @@ class DenseRenderer:
         if self.compact:
             points, size = self._crop(self.compact, points, present, size)
             present = present & _seen(points)
+        if self.mirror is not None:
+            order = torch.from_numpy(self.mirror).to(points.device)
+            points, score, present, size = self._mirrored(order, points, score, present, size)
         score = score.where(present, 0)
         scale, offset = fit_canvas(size, self.format.grid.canvas, torch)
         points = points * scale + offset
@@ -109,6 +114,15 @@ class DenseRenderer:
         crop = people & large
         points = (points - start.float()).where(crop & present[..., None], points)
         return points, box.float().where(crop, size)
+
+    @staticmethod
+    def _mirrored(order: Tensor, points: Tensor, score: Tensor, present: Tensor, size: Tensor
+                  ) -> tuple:
+        """See :class:`PoseMirror`; the clips of a recording are consecutive."""
+        mirrored = torch.cat([size[..., :1] - points[..., :1], points[..., 1:]], -1)[:, :, order]
+        pairs = ((points, mirrored), (score, score[:, :, order]),
+                 (present, present[:, :, order] & _seen(mirrored)), (size, size))
+        return tuple(torch.stack(pair, 1).flatten(0, 1) for pair in pairs)
 
     def _profiles(self, points: Tensor) -> Tensor:
         """Compute (..., 2, canvas) heat along both axes, supported as in :class:`ThermalCubes`."""
@@ -192,7 +206,10 @@ class ExportableModel(nn.Module):
         Returns:
             tuple[Tensor]: :attr:`outputs`, (B, ...) each.
         """
-        return self.task.graph(self.model, self.render(keypoints, img_shape))
+        outputs = self.task.graph(self.model, self.render(keypoints, img_shape))
+        if self.render.mirror is None:
+            return outputs
+        return tuple(self.task.graph_mean(output.unflatten(0, (-1, 2))) for output in outputs)
 
 
 def _find_task(model: BaseModel) -> type[BaseInferencer]:

@@ -32,6 +32,7 @@ GRID = dict(num_frames=16, canvas=36, patch=4)
 SAMPLE, PACK = dict(type='UniformSampleFrames', clip_len=16, test_mode=True), dict(
     type='PackMotionInputs')
 COMPACT, FORMAT = dict(type='PoseCompact'), dict(type='ThermalCubeFormat', **GRID)
+MIRROR = dict(type='PoseMirror')
 RENDER = dict(type='MotionDataPreprocessor', **GRID)
 BACKBONE = dict(type='MoFMBackbone', **GRID, embed_dims=32, depth=1, num_heads=2, max_tokens=82)
 LINEAR, CONV = dict(type='LinearCubeEmbed'), dict(type='ConvCubeEmbed', channels=(8, 16))
@@ -144,6 +145,19 @@ def test_export_dense_graph_equals_sparse_model(name):
         assert_ordinary(name, model, batch, [result.detach().numpy() for result in results])
 
 
+@pytest.mark.parametrize('name', ['aligned', 'anomaly', 'one_shot'])
+def test_export_graph_averages_mirror_images_as_the_head(name):
+    model = build(name, (SAMPLE, COMPACT, MIRROR, FORMAT, PACK))
+    plain = ExportableModel(build(name))
+    graph = ExportableModel(model)
+    for batch in batches():
+        inputs = [torch.from_numpy(value) for value in to_inputs(batch).values()]
+        found = [result.detach().numpy() for result in graph(*inputs)]
+        assert_ordinary(name, model, batch, found)
+        if len(batch) > 1:  # one may have scores of 0 and 1
+            assert np.abs(found[0] - plain(*inputs)[0].detach().numpy()).max() > 1e-3
+
+
 @pytest.mark.parametrize('name', [
     'jigsaw', 'dved', pytest.param('one_shot', marks=pytest.mark.slow)])
 def test_export_onnx_equals_pytorch(exported, name):
@@ -241,6 +255,8 @@ PIPELINES = {
     'range of ratios in the image': [
         dict(COMPACT, hw_ratio=(0.8, 1.5), allow_imgpad=False), FORMAT],
     'large threshold': [dict(COMPACT, threshold=200), FORMAT],
+    'mirror images': [COMPACT, MIRROR, FORMAT],
+    'mirror images of the whole image': [MIRROR, FORMAT],
     'rendered by the loader': [
         COMPACT, dict(FORMAT, render='loader', sigma=0.8, use_score=True)]}
 
@@ -248,15 +264,17 @@ PIPELINES = {
 @pytest.mark.parametrize('steps', PIPELINES.values(), ids=PIPELINES)
 def test_export_heat_equals_transforms(steps):
     """Pixel by pixel: one rounding more and the edge of a support or of a box moves."""
-    model = build('dved', [SAMPLE, *steps, PACK])
+    model = build('action', [SAMPLE, *steps, PACK])
+    images = 1 + (MIRROR in steps)  # of a clip
     batch = [*clips(16, persons=3), *(without(clip, 3) for clip in clips(1, persons=3))]
     batch[0]['keypoint'][0, :, 3] = np.nan
     batch[1]['keypoint_score'][1, :, 4] = np.inf
     inputs = [torch.from_numpy(value) for value in to_inputs(batch).values()]
     render = DenseRenderer(model.cfg.test_dataloader.dataset.pipeline, model.data_preprocessor)
     found, expected = render(*inputs), ordinary(model, batch)[0]
-    assert expected.occupied()[:-1].any(1).all()
-    assert not expected.occupied()[-1].any()
+    assert len(expected.occupied()) == images * len(batch)
+    assert expected.occupied()[:-images].any(1).all()
+    assert not expected.occupied()[-images:].any()
     torch.testing.assert_close(found.volume(), expected.volume(), rtol=0, atol=1e-6)
     assert torch.equal(found.occupied(), expected.occupied())
 

@@ -364,6 +364,11 @@ class BaseInferencer:
         raise NotImplementedError
 
     @staticmethod
+    def graph_mean(output: Tensor) -> Tensor:
+        """Average an output (B, clips, ...) of a graph over the clips, as the head does."""
+        return output.mean(1)
+
+    @staticmethod
     def graph_gap(model: BaseModel, cubes: Any, name: str, found: Tensor,
                   expected: Tensor) -> Tensor:
         """Compute the difference of an output of a graph from that of the model."""

@@ -6,7 +6,9 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+import torch.nn.functional as F
 from mmengine.model import BaseModel
+from torch import Tensor
 
 from mofm.annotations import AnnotationError, check_names, summarize
 from mofm.hub.checkpoint import fingerprint
@@ -264,3 +266,8 @@ class OneShotInferencer(ActionInferencer):
     def graph(model, cubes) -> tuple:
         """Compute embeddings (B, E)."""
         return (model.cls_head(model.backbone(cubes)),)
+
+    @staticmethod
+    def graph_mean(output: Tensor) -> Tensor:
+        """Average embeddings and normalize the mean."""
+        return F.normalize(output.mean(1), dim=1)
