@@ -1,4 +1,5 @@
 """Reader of frames from videos, images and folders of images."""
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from mofm.annotations import file_error
 from mofm.utils.files import IMAGES, VIDEOS
 
+# Level of OpenCV's log.
+_ERRORS = 2
 # Longer breaks between the time stamps of two frames are cut out, in seconds.
 _LONGEST_BREAK = 10
 
@@ -98,7 +101,11 @@ class Video:
         self.height, self.width = first.shape[:2]
 
     def _capture(self):
+        # errors are those of this class, in one line
+        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # read at the first video
+        level = cv2.setLogLevel(_ERRORS)
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        cv2.setLogLevel(level)
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         return capture
 

@@ -375,6 +375,23 @@ def test_frames_take_the_places_of_their_time_stamps(tmp_path, times, places):
     assert list(video._places(Capture())) == places
 
 
+@pytest.mark.parametrize('content', ['noise', 'sound'])
+def test_file_without_a_frame_is_one_line(tmp_path, content):
+    path = tmp_path / 'a.mp4'
+    if content == 'sound':
+        subprocess.run([get_ffmpeg_exe(), '-loglevel', 'error', '-f', 'lavfi', '-i',
+                        'sine=duration=0.2', path], check=True)
+    else:
+        path.write_bytes(content.encode() * 100)
+    code = f"from mofm.pose_estimation.video import Video; Video({str(path)!r}).open()"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert not done.stdout
+    assert done.stderr.startswith('Traceback')  # nothing of OpenCV and FFmpeg
+    assert done.stderr.splitlines()[-1] == (
+        f'mofm.annotations.schema.AnnotationError: {path}: video: found no frame that can be '
+        'decoded, expected a video that OpenCV can read')
+
+
 def with_long_header(path):
     """A video of 7 frames whose header says 50."""
     content = bytearray(write_video(path, codec='MJPG').read_bytes())
