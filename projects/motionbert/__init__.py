@@ -1,5 +1,5 @@
 """MotionBERT (arXiv 2210.06551) plug-in: ``custom_imports=['projects.motionbert']``."""
 
-from . import actions, dstformer, lifting, mesh
+from . import actions, dstformer, lifting, mesh, variants
 
-__all__ = ['actions', 'dstformer', 'lifting', 'mesh']
+__all__ = ['actions', 'dstformer', 'lifting', 'mesh', 'variants']

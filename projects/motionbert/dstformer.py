@@ -73,7 +73,7 @@ class Block(nn.Module):
         return (x + self.mlp_t(self.norm2_t(x))).view(shape).transpose(1, 2)
 
 
-def _fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
+def fuse(scores: nn.Linear, x_st: Tensor, x_ts: Tensor) -> Tensor:
     """Average the streams with weights ``softmax(scores([x_st, x_ts]))`` (eq. 4 and 5).
 
     Softmax over two scores is the sigmoid of their difference, so nothing is concatenated.
@@ -179,9 +179,13 @@ class DSTformer(BaseBackbone):
             raise ValueError(f'x: found shape {tuple(x.shape)}, expected (B, T, {joints}, 3) with '
                              f'T up to max_frames={frames}')
         x = self.joints_embed(x) + self.pos_embed + self.temp_embed[:, :x.shape[1]]
-        for st, ts, fuse in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
-            x = _fuse(fuse, st.temporal(st.spatial(x)), ts.spatial(ts.temporal(x)))
-        return self.pre_logits(self.norm(x))
+        return self.pre_logits(self.norm(self.transform(x)))
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Apply all levels, (B, T, J, C) to the same."""
+        for st, ts, scores in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
+            x = fuse(scores, st.temporal(st.spatial(x)), ts.spatial(ts.temporal(x)))
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict positions (B, T, J, 3) in the units of the input (B, T, J, 3)."""

@@ -27,7 +27,7 @@ class LiftingDataPreprocessor(SkeletonDataPreprocessor):
         joint_mask (float): Probability of masking a joint; 0.05 in the released code. Defaults
             to 0.
         frame_mask (float): Probability of masking a frame in the whole batch; 0.1 in the released
-            code. Nothing is masked unless both are positive. Defaults to 0.
+            code, which masks nothing unless both are positive. Defaults to 0.
 
     Raises:
         ValueError: If a share is not in [0, 1).
@@ -60,7 +60,7 @@ class LiftingDataPreprocessor(SkeletonDataPreprocessor):
         inputs = clean = joints_last(given['keypoints'])
         if training and self.noise is not None:
             inputs = torch.where(given['noise'].view(-1, 1, 1, 1, 1), self.noise(clean), clean)
-        if training and self.joint_mask and self.frame_mask:
+        if training and (self.joint_mask or self.frame_mask):
             inputs = inputs * (self._keep(inputs) | ~given['masked'].view(-1, 1, 1, 1))[..., None]
         return dict(inputs=inputs, clean=clean, target=given.get('target'),
                     data_samples=data.get('data_samples'))

@@ -12,6 +12,7 @@ from mofm.hub.released import convert_checkpoint
 from projects.motionbert import dstformer, released
 from projects.motionbert.dstformer import DSTformer, DSTformerBackbone
 from projects.motionbert.released import from_released, to_released
+from projects.motionbert.variants import DSTformerVariant
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = dict(embed_dims=8, rep_dims=6, depth=2, num_heads=2, mlp_ratio=2, max_frames=7)
@@ -116,7 +117,7 @@ def test_dstformer_streams_are_averaged_at_first(monkeypatch):
     torch.manual_seed(0)
     model, x = DSTformer(**SMALL), torch.randn(2, 7, 17, 3)
     fused = model(x)
-    monkeypatch.setattr(dstformer, '_fuse', lambda fuse, x_st, x_ts: (x_st + x_ts) / 2)
+    monkeypatch.setattr(dstformer, 'fuse', lambda fuse, x_st, x_ts: (x_st + x_ts) / 2)
     torch.testing.assert_close(fused, model(x))
 
 
@@ -261,3 +262,35 @@ def test_dstformer_conversion_round_trips(tmp_path, model):
     before, after = (torch.load(path, weights_only=True)['model_pos'] for path in (source, back))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_variant_with_the_streams_of_dstformer_equals_it():
+    torch.manual_seed(0)
+    options = dict(embed_dims=16, rep_dims=16, num_heads=2, depth=2, max_frames=8, init_std=0.2)
+    model, variant = dstformer.DSTformer(**options), DSTformerVariant(**options)
+    state, names = model.state_dict(), {}
+    for i in range(2):
+        for k, (blocks, axes) in enumerate((('blocks_st', 'st'), ('blocks_ts', 'ts'))):
+            for n, (axis, layer, norm) in enumerate(
+                    (axis, *pair) for axis in axes for pair in (('attn', 1), ('mlp', 2))):
+                to = f'levels.{i}.{k}.{n}'
+                names[f'{blocks}.{i}.{layer}_{axis}'] = f'{to}.layer'
+                names[f'{blocks}.{i}.norm{norm}_{axis}'] = f'{to}.norm'
+    for old, new in names.items():
+        for key in [key for key in state if key.startswith(f'{old}.')]:
+            state[key.replace(old, new)] = state.pop(key)
+    variant.load_state_dict(state)
+    x = torch.rand(2, 8, 17, 3)
+    torch.testing.assert_close(variant(x), model(x))
+
+
+@pytest.mark.parametrize(('options', 'layers'), [
+    (dict(depth=10, streams=('smtm', )), 20), (dict(streams=('smsm', 'tmtm')), 20),
+    (dict(streams=('stm', 'tsm')), 20), (dict(adaptive=False), 20)])
+def test_variants_have_the_attention_layers_of_dstformer(options, layers):
+    model = DSTformerVariant(embed_dims=8, rep_dims=8, num_heads=2, max_frames=4, **options)
+    assert sum(isinstance(m, dstformer.Attention) for m in model.modules()) == layers
+    model(torch.rand(1, 4, 17, 3)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    with pytest.raises(ValueError, match='streams: found'):
+        DSTformerVariant(streams=('sx', ))

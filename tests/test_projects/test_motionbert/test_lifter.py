@@ -216,10 +216,12 @@ def test_lifting_masks_hide_given_shares():
     many = [(preprocessor(motion_collate(batch(1, 200, False)), True)['inputs'] == 0).all(-1)
             .all(-1).double().mean().item() for _ in range(40)]
     assert np.mean(many) == pytest.approx(0.1, abs=0.015)
-    for options in (dict(), dict(joint_mask=0.1), dict(frame_mask=0.1)):  # both or none
-        none = LiftingDataPreprocessor(**options)
-        data = none(motion_collate(samples), training=True)
-        assert torch.equal(data['inputs'], data['clean'])
+    for joints, frames in ((0, 0), (0.1, 0), (0, 0.1)):
+        some = LiftingDataPreprocessor(joint_mask=joints, frame_mask=frames)
+        hidden = (some(motion_collate(samples), training=True)['inputs'] == 0).all(-1)[:, 0]
+        frame = hidden.all(-1).all(0)
+        assert frame.any() == bool(frames)
+        assert hidden[:, ~frame].any() == bool(joints)
 
 
 def test_lifting_samples_choose_masks_and_noise():

@@ -366,14 +366,16 @@ def test_mesh_configs_have_published_values(name, epochs, lr, backbone, clip, hi
 
 @pytest.mark.parametrize(('name', 'sets'), [
     ('h36m_paper', ['h36m']), ('pw3d_paper', ['h36m', 'coco', 'pw3d']),
-    ('pw3d_transfer', ['coco', 'h36m']), ('pw3d_transfer_paper', ['coco', 'h36m'])])
+    ('pw3d_transfer', ['coco', 'h36m']), ('pw3d_transfer_paper', ['coco', 'h36m']),
+    ('h36m_probe', ['h36m']), ('pw3d_transfer_probe', ['coco', 'h36m'])])
 def test_mesh_configs_of_the_paper_have_its_values_and_learn(name, sets, files, tmp_path):
     init_default_scope('mofm')
     cfg = load_config(CONFIGS / f'mesh_{name}.py')
     loaders = [*cfg.train_cfg.get('extra_dataloaders', []), cfg.train_dataloader]
     assert [loader.dataset.ann_file[-8:-4] for loader in loaders] == sets
     assert not any('epochs' in loader for loader in loaders)
-    assert name == 'h36m_paper' or cfg.train_cfg.extra_begin == 0
+    assert 'h36m' in name or cfg.train_cfg.extra_begin == 0
+    assert cfg.model.backbone.get('frozen', False) == ('probe' in name)
     assert cfg.test_dataloader.dataset.ann_file[-8:-4] == name[:4]
     if 'paper' in name:
         rate = cfg.optim_wrapper.optimizer.lr
