@@ -118,7 +118,7 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
 
 
 def _leave(code: str | int | None) -> NoReturn:
-    """Exit; tools/torchrun.py prints the message of its processes."""
+    """Exit; :mod:`mofm.torchrun` prints the message of its processes."""
     file = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if isinstance(code, str) and file and 'MOFM_LAUNCHER' in os.environ:
         told = dict(message=code, timestamp=int(time.time()))

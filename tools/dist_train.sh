@@ -18,6 +18,6 @@ fi
 # one thread per core, shared by the processes of this machine
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(( $(nproc) / GPUS > 0 ? $(nproc) / GPUS : 1 ))}"
 export MOFM_LAUNCHER=$$  # the processes end with it
-exec "$PYTHON" "$HERE/torchrun.py" --nnodes="$NNODES" --node_rank="$NODE_RANK" \
+exec "$PYTHON" -m mofm.torchrun --nnodes="$NNODES" --node_rank="$NODE_RANK" \
     --master_addr="$MASTER_ADDR" --master_port="$PORT" --nproc_per_node="$GPUS" \
     "$HERE/$TOOL" "$CONFIG" "$@" --launcher pytorch

@@ -58,10 +58,10 @@ def test_launcher_scripts_parse(tool):
 
 def test_dist_train_calls_torchrun(launch):
     lines = launch('dist_train.sh', 'c.py', 3, '--resume', '--cfg-options', 'a=1 2', 'b=x')
-    port = lines.pop(4).removeprefix('--master_port=')
+    port = lines.pop(5).removeprefix('--master_port=')
     assert 1024 <= int(port) <= 65535
     assert lines == [
-        str(ROOT / 'tools/torchrun.py'), '--nnodes=1', '--node_rank=0',
+        '-m', 'mofm.torchrun', '--nnodes=1', '--node_rank=0',
         '--master_addr=127.0.0.1', '--nproc_per_node=3', str(ROOT / 'tools/train.py'), 'c.py',
         '--resume', '--cfg-options', 'a=1 2', 'b=x', '--launcher', 'pytorch',
         'threads 1 port none'
@@ -78,7 +78,7 @@ def test_dist_test_calls_torchrun(launch):
 def test_dist_train_on_several_machines_needs_port(launch):
     lines = launch('dist_train.sh', 'c.py', 8, NNODES='2', NODE_RANK='1',
                    MASTER_ADDR='10.0.0.1', PORT='29511')
-    assert lines[1:6] == ['--nnodes=2', '--node_rank=1', '--master_addr=10.0.0.1',
+    assert lines[2:7] == ['--nnodes=2', '--node_rank=1', '--master_addr=10.0.0.1',
                           '--master_port=29511', '--nproc_per_node=8']
     done = bash('dist_train.sh', 'c.py', 8, NNODES='2', check=False)
     assert done.returncode == 2
