@@ -47,7 +47,7 @@ def play(video: Path, target: Path, seconds: float, side: int):
 def measure(video: Path, inferencer: MotionInferencer, name: str, options: dict) -> str:
     """Return the row of a pose network."""
     stream = LiveStream(video, inferencer, estimator=build_estimator(name, **options),
-                        realtime=True)
+                        realtime=True, start=.2, end=.1)  # low, so that there are events
     lags, known, count = [], [], 0
     began, worked = time.perf_counter(), time.process_time()
     for result in stream:

@@ -12,7 +12,7 @@ import argparse
 import os
 import signal
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from mofm.hub.zoo import DEFAULT
 from mofm.sources.plugins import add_plugin_option, load_plugins
@@ -138,16 +138,43 @@ def open_receivers(args, stream, stack: ExitStack) -> tuple[list, object]:
     return receivers, page
 
 
+def watch(stream, args) -> tuple[int, float]:
+    """Show the results and pass the events on; returns the frames and the time of the last."""
+    import cv2
+
+    from mofm.live import Overlay
+
+    frames, seconds, overlay = 0, 0., Overlay(stream.rule)
+    with ExitStack() as stack:
+        receivers, page = open_receivers(args, stream, stack)
+        if args.show:
+            stack.callback(cv2.destroyAllWindows)
+        note(f'{stream.name}: running, Ctrl-C ends')
+        stack.enter_context(ended_by_signals(stream.stop))
+        for result in stream:
+            frames, seconds = frames + 1, result.time
+            for event in result.events:
+                for receiver in receivers:
+                    receiver.write(event)
+            if args.show or page:
+                picture = small(overlay.draw(result))
+                if page and page.viewers:
+                    page.show(picture)
+                if args.show:
+                    cv2.imshow('MoFM', picture)
+                    if cv2.waitKey(1) in _KEYS:
+                        stream.stop()
+    return frames, seconds
+
+
 def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
     if args.show:
         check_display()
-    import cv2  # heavy, as the rest
-
-    from mofm.apis import MotionInferencer
+    from mofm.apis import MotionInferencer  # heavy
     from mofm.hub.card import trained_on
-    from mofm.live import LiveStream, Overlay
+    from mofm.live import LiveStream
 
     inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size)
     task = inferencer.task(args.task)
@@ -162,27 +189,8 @@ def main(argv=None):
     if stream.rule.start is None:
         note(f'no events: the {stream.rule.score} at which one starts depends on model and '
              'camera, see --threshold')
-    frames, last = 0, None
-    with ExitStack() as stack:
-        receivers, page = open_receivers(args, stream, stack)
-        overlay = Overlay(stream.rule)
-        note(f'{stream.name}: running, Ctrl-C ends')
-        stack.enter_context(ended_by_signals(stream.stop))
-        for last in stream:
-            frames += 1
-            for event in last.events:
-                for receiver in receivers:
-                    receiver.write(event)
-            if args.show or page:
-                picture = small(overlay.draw(last))
-                if page and page.viewers:
-                    page.show(picture)
-                if args.show:
-                    cv2.imshow('MoFM', picture)
-                    if cv2.waitKey(1) in _KEYS:
-                        stream.stop()
-    if args.show:
-        with suppress(cv2.error):  # already closed
-            cv2.destroyAllWindows()
-    note(f'{stream.name}: ended after {frames} frames, {stream.dropped} dropped'
-         + (f', {last.time:.1f} s' if last else ''))
+    frames, seconds = watch(stream, args)
+    note(f'{stream.name}: ended after {frames} frames, {stream.dropped} dropped, {seconds:.1f} s')
+    if stream.reading:  # from a server that sends nothing; Python would wait for its time limit
+        sys.stdout.flush()
+        os._exit(0)

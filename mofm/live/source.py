@@ -4,6 +4,7 @@ A source yields :class:`Frame` objects, and None while it waits, so that its rea
 other work.
 """
 
+import atexit
 import os
 import socket
 import sys
@@ -339,7 +340,7 @@ class CaptureSource(Source):
             socket.create_connection((parts.hostname, port), 3).close()
         except (OSError, ValueError) as error:
             return str(getattr(error, 'strerror', None) or error).lower()
-        return 'no video there; check path, user and password'
+        return 'it sends no video; check path, user and password'
 
 
 def open_source(source: int | str | Path, fps: float | None = None,
@@ -396,19 +397,33 @@ class NewestFrames:
     """Frames of a thread that reads all of them and keeps the newest.
 
     Args:
-        frames (Iterator): Frames at their own pace.
+        source (Source): Source whose :attr:`Source.stop` ends the thread.
+        frames (Iterator): Its frames at their own pace.
 
     Attributes:
         dropped (int): Frames that were replaced before they were taken.
     """
 
-    def __init__(self, frames: Iterator[Frame | None]):
-        self.dropped = 0
+    def __init__(self, source: Source, frames: Iterator[Frame | None]):
+        self.dropped, self._source = 0, source
         self._frame: Frame | None = None
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, args=(frames, ), daemon=True)
         self._thread.start()
+        atexit.register(self.end, _TIMEOUT + 1)  # Python aborts if OpenCV still waits then
+
+    @property
+    def reading(self) -> bool:
+        """Whether the thread runs; it may wait for a server that sends nothing."""
+        return self._thread.is_alive()
+
+    def end(self, seconds: float):
+        """End the thread, and wait for it at most for some seconds."""
+        self._source.stop.set()
+        self._thread.join(seconds)
+        if not self.reading:
+            atexit.unregister(self.end)
 
     def _run(self, frames):
         try:
@@ -424,7 +439,7 @@ class NewestFrames:
     def __iter__(self) -> Iterator[Frame | None]:
         """Iterate over the newest frames, None while there is none."""
         while True:
-            ended = not self._thread.is_alive()
+            ended = not self.reading
             with self._changed:
                 if self._frame is None and not ended:
                     self._changed.wait(_TICK)

@@ -21,6 +21,7 @@ from .source import Frame, NewestFrames, in_real_time, open_source
 _WINDOW = 2.  # seconds, of models trained on whole clips
 _PATIENCE = 2.  # seconds in which a person may be away, and between two frames that are filled
 _BREAK = 60.  # seconds after which all starts anew
+_ENDING = 1.  # seconds to wait for the source at the end
 _LEAST_JOINTS = 3  # in the image, of a pose
 _FPS_OVER = 30  # frames over which the rate is measured
 
@@ -124,6 +125,7 @@ class LiveStream:
         self._before: tuple | None = None  # persons and points of the frame before
         self._times: deque[tuple[int, float]] = deque()  # of the numbers
         self._scores: dict[int, dict[str, float]] = {}
+        self._started: dict[str, str] = {}  # times by the clock of open events
         self._done: deque[float] = deque(maxlen=_FPS_OVER + 1)
         self._newest: NewestFrames | None = None
         self._source = open_source(source, fps, retries=retries,
@@ -154,6 +156,11 @@ class LiveStream:
         """Frames dropped so far."""
         return self._newest.dropped if self._newest else 0
 
+    @property
+    def reading(self) -> bool:
+        """Whether a thread still waits for the source, also after the last result."""
+        return self._newest is not None and self._newest.reading
+
     def stop(self):
         """End the iteration after the current frame; open events end. Signal handlers may call it.
 
@@ -183,12 +190,14 @@ class LiveStream:
                 yield self._again(result, ended, result.time)
         finally:
             self._source.stop.set()
+            if self._newest is not None:
+                self._newest.end(_ENDING)
 
     def _frames(self) -> Iterator[Frame | None]:
         if self.realtime and not self.live:
-            self._newest = NewestFrames(in_real_time(self._source))
+            self._newest = NewestFrames(self._source, in_real_time(self._source))
         elif self.live:
-            self._newest = NewestFrames(self._source.frames())
+            self._newest = NewestFrames(self._source, self._source.frames())
         return iter(self._newest or self._source.frames())
 
     def _again(self, result: LiveResult, events: list[Event], now: float) -> LiveResult:
@@ -198,9 +207,15 @@ class LiveStream:
         """Add the times by the clock to events of a live source."""
         if not self.live:
             return events
-        return [replace(event, start_utc=utc(now - event.start),
-                        end_utc=None if event.end is None else utc(now - event.end))
-                for event in events]
+        dated = []
+        for event in events:
+            if event.end is None:
+                self._started[event.id] = utc(now - event.start)
+                dated.append(replace(event, start_utc=self._started[event.id]))
+            else:
+                dated.append(replace(event, start_utc=self._started.pop(event.id),
+                                     end_utc=utc(now - event.end)))
+        return dated
 
     def _process(self, frame: Frame) -> LiveResult:
         """Find persons, scores and events of a frame."""

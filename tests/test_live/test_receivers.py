@@ -176,6 +176,17 @@ def test_command_prints_events_and_ends_cleanly_by_ctrl_c(video, inferencer, mon
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_command_shows_a_window_until_q(video, inferencer, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setattr('mofm.apis.MotionInferencer', lambda *args: inferencer)
+    monkeypatch.setattr(cv2, 'imshow', lambda title, image: shown.append(image.shape))
+    monkeypatch.setattr(cv2, 'waitKey', lambda wait: ord('q') if len(shown) == 3 else -1)
+    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: shown.append('closed'))
+    main([str(video([UP] * 60)), '--show', '--estimator', 'gray_people'])
+    assert shown == [(128, 160, 3)] * 3 + ['closed']
+
+
 def test_command_without_a_display_says_so(monkeypatch):
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
         monkeypatch.delenv(name, raising=False)

@@ -21,7 +21,7 @@ def test_source_that_cannot_be_opened(source, error, text):
 
 def test_server_without_a_video_says_what_to_check():
     server = RtspServer(lambda n: None)
-    with pytest.raises(OSError, match='no video there; check path, user and password'):
+    with pytest.raises(OSError, match='it sends no video; check path, user and password'):
         open_source(server.url)
     server.kill()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mofm.apis import MotionInferencer
-from mofm.live import LiveStream, PageServer
+from mofm.live import LiveStream, PageServer, source
 from mofm.live import stream as live_stream
 from mofm.pose_estimation import build_estimator
 from tests.test_live.people import DOWN, FPS, NOBODY, UP, judge, picture
@@ -209,6 +209,26 @@ def test_stream_gives_up_after_retries(quick, options):
     assert len(spans(events)) == 1
     assert notes[-1].endswith('given up after 2 attempts')
     assert sum('attempt' in note for note in notes) == 3
+
+
+def test_server_that_hangs_does_not_keep_the_stream_from_ending(options, monkeypatch):
+    """Python would abort if the thread were in OpenCV at its end."""
+    monkeypatch.setattr(source, '_TIMEOUT', 3)
+    server = RtspServer(lambda n: picture(UP) if n < 40 or server.ended.wait() else None)
+    stream, began = LiveStream(server.url, **options, notify=print), []
+
+    def at(result):
+        if server.number >= 40 and not began:
+            time.sleep(.5)
+            began.append(time.monotonic())
+            stream.stop()
+
+    assert len(spans(run(stream, at))) == 1
+    assert time.monotonic() - began[0] < 2
+    assert stream.reading
+    stream._newest.end(10)
+    assert not stream.reading
+    server.kill()
 
 
 @pytest.fixture
