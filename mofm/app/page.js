@@ -11,7 +11,7 @@ function jump(curve, frame) {
 
 function mark(curve, frame) {
   const plot = curve.querySelector('.plot'), total = Number(plot.dataset.frames);
-  plot.setAttribute('aria-valuenow', Math.floor(frame));
+  plot.setAttribute('aria-valuenow', Math.round(frame));
   plot.querySelector('i').style.left = `${100 * Math.min((frame + .5) / total, 1)}%`;
 }
 

@@ -52,7 +52,7 @@ def main(argv=None):
     from mofm.app.answers import Models, open_index
 
     models = Models(args.models, args.device, args.batch_size)
-    indexes = {str(folder): open_index(folder, args.device, args.batch_size)
+    indexes = {folder.resolve().name: open_index(folder, args.device, args.batch_size)
                for folder in args.indexes}
     reading = RecordingOptions(pose_extractor=pose_estimator(args), pose_fps=args.pose_fps)
     serve(models, indexes, reading, args.host, args.port, args.upload_mb)
