@@ -43,7 +43,7 @@ def test_embedding_has_a_block_for_each_stride(channels, strides, width):
 
 @pytest.mark.parametrize('channels', [(64, ), (64, 128, 256), (64, 100), ()])
 def test_embedding_of_other_channels_than_strides_is_an_error(channels):
-    with pytest.raises(ValueError, match='ConvCubeEmbed.channels: found'):
+    with pytest.raises(ValueError, match='ConvCubeEmbed: channels: found'):
         ConvCubeEmbed(17, CubeGrid(), 32, channels)
 
 

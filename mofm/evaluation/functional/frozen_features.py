@@ -13,6 +13,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from mofm.datasets import draw_labels
+
 #: C of the logistic regression, in ascending order.
 GRID = tuple(10 ** (i / 2) for i in range(-8, 3))
 _MAX_ITERS = 300
@@ -171,16 +173,6 @@ def evaluate_nearest(known: ClipFeatures, queries: ClipFeatures, mirror: bool,
     space = _Space(gallery, standardize)
     nearest = (normalize(space(queries.clips)) @ normalize(space.gallery).T).argmax(1)
     return float((labels[nearest] == queries.labels).mean())
-
-
-def draw_labels(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw the indices of a share of the clips of each class, of at least one."""
-    rng = np.random.default_rng(seed)
-    parts = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        parts.append(rng.permutation(members)[:max(1, round(share * len(members)))])
-    return np.concatenate(parts)
 
 
 #: All options of :func:`evaluate_linear`, simple ones first.

@@ -23,7 +23,7 @@ FOLDER = ROOT / 'projects/tmor/configs'
 OTHERS = ('anomaly', 'localize', 'oneshot', 'pretrain', 'zero_shot')  # of other kinds
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith(OTHERS))
 SPLITS = ('train', 'val', 'test', 'cs_train', 'cs_test', 'cv2_train', 'cv_test', 'xsub_train',
-          'xsub_val')
+          'xsub_val', 'csv1_train', 'csv1_test', 'csv2_train', 'csv2_test')
 
 
 def skeletons(joints, dims, persons=1, frames=12, count=4):

@@ -288,7 +288,8 @@ def test_zero_shot_configs_learn_and_predict(name, files):
     init_default_scope('mofm')
     cfg = overrides(name, files)
     test = DATASETS.build(cfg.test_dataloader.dataset)
-    names = cfg.model.cls_head.get('classes', LABEL_NAMES['smarthome'])
+    names = cfg.model.cls_head.get(
+        'classes', LABEL_NAMES['penn_action' if 'penn' in name else 'smarthome'])
     assert test.metainfo['classes'] == list(names)  # same labels in head and data
     model = MODELS.build(cfg.model)
     if cfg.train_dataloader:
