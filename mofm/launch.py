@@ -65,7 +65,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     try:
         cfg = load_config(args.config, args.cfg_options)
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(str(error)) from error
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(cfg.filename)
     for loader in (cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
@@ -104,27 +104,27 @@ def launch(main: Callable[[argparse.Namespace], None], args: argparse.Namespace)
     try:
         record(main)(args)
     except SystemExit as end:
-        _leave(end.code)
+        _leave(end.code, end)
     except (AssertionError, FileNotFoundError, KeyError, TypeError, ValueError) as error:
         message = explain_config_error(
             error, load_config(args.config, args.cfg_options).to_dict())
         if message is None:
             raise
-        _leave(message)
+        _leave(message, error)
     if torch.distributed.is_initialized():
         gc.collect()
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
-def _leave(code: str | int | None) -> NoReturn:
+def _leave(code: str | int | None, cause: BaseException) -> NoReturn:
     """Exit; :mod:`mofm.torchrun` prints the message of its processes."""
     file = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if isinstance(code, str) and file and 'MOFM_LAUNCHER' in os.environ:
         told = dict(message=code, timestamp=int(time.time()))
         Path(file).write_text(json.dumps(told), encoding='utf-8')
         code = 1
-    raise SystemExit(code) from None
+    raise SystemExit(code) from cause
 
 
 def join_processes(cfg: Config):

@@ -130,7 +130,8 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
 
 
 def publish_to_zoo(name: str, config: str | Path, checkpoint: str | Path, data: str,
-                   data_license: str, **options) -> Published:
+                   data_license: str, test_config: str | Path | None = None,
+                   **options) -> Published:
     """Publish a checkpoint in float16 as a model of the zoo, and add it to its index.
 
     Args:
@@ -139,6 +140,7 @@ def publish_to_zoo(name: str, config: str | Path, checkpoint: str | Path, data: 
         checkpoint (str or Path): See :func:`publish`.
         data (str): Training data, e.g. 'Penn Action'.
         data_license (str): License of the data.
+        test_config (str or Path, optional): Config of the test; by default ``config``.
         **options: ``metrics``, ``license`` and ``cfg_options`` of :func:`publish`.
 
     Raises:
@@ -148,11 +150,12 @@ def publish_to_zoo(name: str, config: str | Path, checkpoint: str | Path, data: 
         raise ValueError(f'name: found {name!r}, expected small letters and digits with hyphens')
     done = publish(config, checkpoint, zoo.FOLDER / name, name, half=True,
                    data_license=data_license, **options)
-    content, source = done.weights.read_bytes(), config_name(find_config(config))
+    content = done.weights.read_bytes()
+    source, tested = (config_name(find_config(c)) for c in (config, test_config or config))
     task = _default_task(done.model)
     zoo.write_entry(name, zoo.ZooModel(
         task.task if task else type(done.model).__name__, data, data_license, done.metrics,
-        ' '.join([f'mofm test {source} {name}', *_test_options(done.model, name)]), source,
+        ' '.join([f'mofm test {tested} {name}', *_test_options(done.model, name)]), source,
         len(content), hashlib.sha256(content).hexdigest()))
     return done
 

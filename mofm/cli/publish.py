@@ -29,6 +29,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--half', action='store_true', help='write float16; loads as float32')
     parser.add_argument('--data', metavar='TEXT', help='training data, for the list of models')
     parser.add_argument('--data-license', metavar='TEXT', help='license of the training data')
+    parser.add_argument('--test-config', metavar='NAME', help='with --zoo, config of the test, if '
+                        'it is another one than that of the inference')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     args = parser.parse_args(argv)
@@ -44,7 +46,8 @@ def main(argv=None):
 
     common = {name: getattr(args, name) for name in (
         'config', 'checkpoint', 'metrics', 'license', 'data_license', 'cfg_options')}
-    done = publish_to_zoo(args.zoo, data=args.data, **common) if args.zoo else publish(
+    done = publish_to_zoo(
+        args.zoo, data=args.data, test_config=args.test_config, **common) if args.zoo else publish(
         out=args.out, name=args.name, half=args.half, **common)
     before, after = (Path(p).stat().st_size / 2**20 for p in (args.checkpoint, done.weights))
     print(f'{args.checkpoint} {before:.1f} MiB -> {done.weights} {after:.1f} MiB, '

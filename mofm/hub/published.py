@@ -19,6 +19,8 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +32,7 @@ from mofm.utils.checks import found_expected, show
 from mofm.utils.config_files import packaged_configs
 from mofm.utils.untrusted import unique
 
-from .zoo import find_model, suggest
+from .zoo import find_model, read_index, suggest
 
 #: Files to download from the hub.
 FILES = ('config.json', 'labels.txt', 'model-*.safetensors')
@@ -96,6 +98,9 @@ def find_published(source: str | Path, revision: str | None = None) -> Path:
     """
     of_zoo, folder = find_model(source), Path(source).expanduser()
     if of_zoo is not None:
+        project = 'projects.' + read_index()[str(source)].config.partition('/')[0]
+        if find_spec('projects') and find_spec(project):
+            import_module(project)  # registers its classes
         return of_zoo
     folder = folder.parent if folder.name == 'config.json' else folder
     if folder.is_dir():

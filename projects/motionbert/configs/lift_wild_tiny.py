@@ -6,6 +6,7 @@ test_dataloader = dict(
         type='MotionDataset',
         to_layout='h36m17',
         pipeline=[
+            dict(type='FillJoints'),
             dict(type='CropScale'),
             dict(type='ZeroMissing'),
             dict(type='PackLiftingInputs')

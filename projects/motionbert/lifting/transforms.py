@@ -257,6 +257,38 @@ class LiftingMirror(LiftingFlip):
 
 
 @TRANSFORMS.register_module()
+class FillJoints(BaseTransform):
+    """Interpolate joints that are missing in some frames linearly along time.
+
+    Lifters are trained on complete poses. Before the first and after the last frame that shows a
+    joint it stays where it was; a joint that no frame shows stays missing. The score is the lower
+    one of both ends.
+
+    Modified keys: ``keypoint`` (..., T, 17, 2), ``keypoint_score`` (..., T, 17).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Interpolate."""
+        keypoint, score = results['keypoint'], results['keypoint_score']
+        seen, last = score != 0, score.shape[-2] - 1
+        rows = np.arange(last + 1)[:, None]
+        before = np.maximum.accumulate(np.where(seen, rows, -1), -2)
+        after = np.minimum.accumulate(np.where(seen, rows, last + 1)[..., ::-1, :],
+                                      -2)[..., ::-1, :]
+        any_seen = seen.any(-2, keepdims=True)
+        first = np.where(before < 0, after, before).clip(0, last)
+        second = np.where(after > last, before, after).clip(0, last)
+        share = ((rows - first) / np.maximum(second - first, 1))[..., None]
+        ends = [np.take_along_axis(keypoint, index[..., None], -3) for index in (first, second)]
+        filled = ((1 - share) * ends[0] + share * ends[1]).astype(keypoint.dtype)
+        results['keypoint'] = np.where((any_seen & ~seen)[..., None], filled, keypoint)
+        results['keypoint_score'] = np.where(
+            any_seen & ~seen, np.minimum(*(np.take_along_axis(score, index, -2)
+                                           for index in (first, second))), score)
+        return results
+
+
+@TRANSFORMS.register_module()
 class ZeroMissing(BaseTransform):
     """Set joints with score 0 to the origin, after a normalization that moved them.
 

@@ -23,6 +23,7 @@ from projects.motionbert.lifting.datasets import (
 from projects.motionbert.lifting.transforms import (
     CropScale,
     CropScale3D,
+    FillJoints,
     LiftingFlip,
     LiftingMirror,
     NormalizeByBox,
@@ -351,6 +352,28 @@ def test_lifting_mirror_adds_a_clip_per_recording(sample):
     assert packed.shape == (2, 3, 17, len(sample['keypoint']), 3)  # clips, persons, joints, frames
     np.testing.assert_array_equal(packed[1, 0, :, :, :2].transpose(0, 1),
                                   mirrored['keypoint'].astype(np.float32))
+
+
+def test_missing_joints_are_interpolated_along_time():
+    rng = np.random.default_rng(0)
+    keypoint = rng.normal(size=(2, 9, 17, 2)).astype(np.float32)
+    score = rng.uniform(.2, 1, (2, 9, 17)).astype(np.float32)
+    score[rng.random(score.shape) < .5] = 0
+    score[0, :, 3] = 0
+    out = FillJoints()(dict(keypoint=keypoint, keypoint_score=score))
+    for person, joint in np.ndindex(2, 17):
+        seen = np.flatnonzero(score[person, :, joint])
+        if not len(seen):
+            assert not out['keypoint_score'][person, :, joint].any()
+            continue
+        for axis in range(2):
+            np.testing.assert_allclose(
+                out['keypoint'][person, :, joint, axis],
+                np.interp(range(9), seen, keypoint[person, seen, joint, axis]), atol=1e-6)
+        for row in range(9):
+            ends = seen[seen <= row][-1:], seen[seen >= row][:1]
+            assert out['keypoint_score'][person, row, joint] == \
+                score[person, np.concatenate(ends), joint].min()
 
 
 def test_random_yaw_rotates_about_the_vertical(sample, monkeypatch):

@@ -11,10 +11,11 @@ import torch
 from mofm.apis import MotionInferencer
 from mofm.apis.publish import publish
 from mofm.structures import convert
+from projects.motionbert.lifting.transforms import FillJoints
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'projects/motionbert/configs'
 SMALL = {'model.backbone.depth': 1}
-PIXELS = {**SMALL, 'test_dataloader.dataset.pipeline.0.type': 'NormalizeByShortSide'}
+PIXELS = {**SMALL, 'test_dataloader.dataset.pipeline.1.type': 'NormalizeByShortSide'}
 
 
 def person(frames):
@@ -39,6 +40,8 @@ def test_wild_configs_equal_normalization_formulas(name, options, root_relative)
     result, = lifter(points, layout='halpe26', img_shape=(480, 640), progress=False)
 
     points, score = convert(points[0, ..., :2], points[0, ..., 2], 'halpe26', 'h36m17')
+    filled = FillJoints()(dict(keypoint=points, keypoint_score=score))
+    points, score = filled['keypoint'], filled['keypoint_score']
     seen = score > 0
     if options is PIXELS:
         center, scale = np.array([320, 240]), 240
