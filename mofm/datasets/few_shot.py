@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mofm.registry import DATASETS
-from mofm.utils.checks import require
+from mofm.utils.checks import is_number, require
 
 from .motion_dataset import MotionDataset
 
@@ -35,7 +35,7 @@ class FewShotDataset(MotionDataset):
     """
 
     def __init__(self, ann_file: str, share: float, seed: int = 0, **kwargs):
-        require(0 < share <= 1, self, 'share', share, 'a number above 0, at most 1')
+        require(is_number(share, 1e-9, 1), self, 'share', share, 'a number above 0, at most 1')
         self.share = share
         self.seed = seed
         super().__init__(ann_file, **kwargs)

@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 
 from mofm.registry import TRANSFORMS
 from mofm.structures import SCORE_THRESHOLD, CubeGrid
-from mofm.utils.checks import is_int, require
+from mofm.utils.checks import is_int, is_number, require
 
 
 @TRANSFORMS.register_module()
@@ -105,8 +105,8 @@ class BlockMaskGenerator(BaseTransform):
     def __init__(self, share: float = 0.4, min_block: int = 16, aspect: float = 0.3,
                  canvas: int = 72, patch: int = 4):
         self.grid = CubeGrid(1, canvas, patch)
-        require(0 < share < 1, self, 'share', share, 'a number in (0, 1)')
-        require(0 < aspect <= 1, self, 'aspect', aspect, 'a number in (0, 1]')
+        require(is_number(share, 1e-6, 1 - 1e-6), self, 'share', share, 'a number in (0, 1)')
+        require(is_number(aspect, 1e-6, 1), self, 'aspect', aspect, 'a number in (0, 1]')
         self.most = round(share * self.grid.num_cubes)
         require(is_int(min_block, 1, self.most), self, 'min_block', min_block,
                 f'an integer from 1 to {self.most}, the masked cubes')

@@ -83,8 +83,12 @@ class ConvCubeEmbed(nn.Module):
                  channels: tuple = (64, 128),
                  strides: tuple = ((4, 1, 1), (3, 2, 2))):
         super().__init__()
-        require(len(channels) == len(strides) > 0 and all(is_int(c, 8) and c % 8 == 0
-                                                          for c in channels),
+        require(isinstance(strides, (tuple, list)) and all(
+            isinstance(stride, (tuple, list)) and len(stride) == 3
+            and all(is_int(n, 1, 2**10) for n in stride) for stride in strides),
+                self, 'strides', strides, 'three integers from 1 to 1024 for each block')
+        require(isinstance(channels, (tuple, list)) and len(channels) == len(strides) > 0
+                and all(is_int(c, 8) and c % 8 == 0 for c in channels),
                 self, 'channels', channels,
                 f'multiples of 8, one for each of the {len(strides)} strides {tuple(strides)}')
         self.blocks = nn.Sequential(*(
