@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -115,7 +116,7 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         name or Path(config).stem, task.describe() if task else type(model).__name__, weights.name,
         facts, python=_example(task, cfg),
         test=_lines(f'python tools/test.py {config} FOLDER/{weights.name}',
-                    *_test_options(model, 'FOLDER')),
+                    *_test_options(model, 'FOLDER', cfg_options)),
         training=training, train=train, license=license, metrics=rows,
         tags=[task.task.replace('_', '-')] if task else [],
         has_classes=bool(task and task.names_classes))
@@ -155,7 +156,8 @@ def publish_to_zoo(name: str, config: str | Path, checkpoint: str | Path, data: 
     task = _default_task(done.model)
     zoo.write_entry(name, zoo.ZooModel(
         task.task if task else type(done.model).__name__, data, data_license, done.metrics,
-        ' '.join([f'mofm test {tested} {name}', *_test_options(done.model, name)]), source,
+        ' '.join([f'mofm test {tested} {name}', *_test_options(
+            done.model, name, options.get('cfg_options'))]), source,
         len(content), hashlib.sha256(content).hexdigest()))
     return done
 
@@ -244,11 +246,14 @@ def _example(task: BaseInferencer | None, cfg: Config) -> str:
         f"model = from_pretrained('FOLDER'{part})  # an nn.Module"])
 
 
-def _test_options(model: BaseModel, folder: str) -> list[str]:
+def _test_options(model: BaseModel, folder: str, cfg_options: dict | None) -> list[str]:
     """Return the options that a test of a published model needs."""
-    return ['--cfg-options', f'model.tokenizer.init_cfg.checkpoint={folder}',
-            'model.tokenizer.init_cfg.prefix=tokenizer.'
-            ] if isinstance(model, MotionPretrainer) else []
+    options = [shlex.quote(f'{key}={value}'.replace(' ', ''))
+               for key, value in (cfg_options or {}).items()]
+    if isinstance(model, MotionPretrainer):
+        options += [f'model.tokenizer.init_cfg.checkpoint={folder}',
+                    'model.tokenizer.init_cfg.prefix=tokenizer.']
+    return ['--cfg-options', *options] if options else []
 
 
 def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:

@@ -1,10 +1,18 @@
 """The models of the zoo load, and predict what they predicted when they were published."""
 
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mofm.apis import Gallery, MotionInferencer, list_models
 from mofm.datasets import SyntheticMotion
+from mofm.hub.zoo import read_index
+from mofm.utils.config import load_config
 
 
 def predict(name: str) -> np.ndarray:
@@ -30,6 +38,7 @@ def predict(name: str) -> np.ndarray:
     ('mofm-tiny', [-1.7446, 1.5323, -0.0807]),
     ('mofm-tiny-oneshot', [1, 0.8049]),
     ('mofm-tiny-penn', [0.9278, 0.0463, 0.0166]),
+    ('mofm-tiny-synthetic', [-1.2613, -0.5047, 0.3387]),
     ('motionbert-tiny-lift', [13.0462, 4.6580, -0.1216]),
 ])
 def test_prediction_is_that_of_the_publication(name, expected):
@@ -39,3 +48,18 @@ def test_prediction_is_that_of_the_publication(name, expected):
 def test_every_model_has_a_stored_prediction():
     cases = test_prediction_is_that_of_the_publication.pytestmark[0].args[1]
     assert [name for name, _ in cases] == list_models()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', list_models())
+def test_card_has_the_metrics_of_the_test(name, tmp_path):
+    """Runs the command of the index, where the data of its config are in ``data/``."""
+    entry = read_index()[name]
+    _, *words = shlex.split(entry.command)
+    file = load_config(words[1]).test_dataloader.dataset.get('ann_file')
+    if file and not Path(file).exists():
+        pytest.skip(f'needs {file}')
+    subprocess.run([sys.executable, '-m', 'mofm', *words, '--work-dir', str(tmp_path)], check=True)
+    found, = (json.loads(path.read_text()) for path in tmp_path.glob('*/*.json'))
+    for key, value in entry.metrics.items():
+        assert found[key] == pytest.approx(value, rel=5e-3), key
