@@ -15,12 +15,13 @@ publish() {  # NAME CONFIG DATA OPTIONS...: test the last checkpoint, replace th
     rm -rf "work_dirs/$config/zoo_test" "mofm/hub/zoo/$name"
     mofm test "$config" "$checkpoint" --work-dir "work_dirs/$config/zoo_test"
     mofm publish "${CONFIG:-$config}" "$checkpoint" --zoo "$name" --test-config "$config" --data "$data" \
-        --license cc-by-nc-4.0 --data-license "$LICENSE" \
+        --license "${FREE:-cc-by-nc-4.0}" --data-license "$LICENSE" \
         --metrics "work_dirs/$config/zoo_test"/*/*.json "${@:4}"
 }
 
 for config in mofm/kmeans_v2_tiny mofm/pretrain_v2_tiny dt1_penn_v2_tiny \
         mofm/kmeans_v2_auxiliary_classes_tiny mofm/pretrain_v2_auxiliary_classes_tiny dt2_penn_v2_tiny \
+        mofm/kmeans_v2_synthetic_tiny mofm/pretrain_v2_synthetic_tiny \
         motionbert/pretrain_dstformer_tiny motionbert/pose3d_bandai_tiny; do
     train "$config"
 done
@@ -28,6 +29,9 @@ corpus='Penn Action, NW-UCLA, Bandai-Namco'
 publish mofm-tiny mofm/pretrain_v2_tiny "$corpus" --cfg-options model.contrast=None 'model.backbone.align.blocks=(2,4)'
 publish mofm-tiny-penn dt1_penn_v2_tiny "$corpus; actions of Penn Action"
 publish mofm-tiny-oneshot dt2_penn_v2_tiny "$corpus, without five actions of Penn Action"
+FREE=apache-2.0 LICENSE='none needed: procedural motion of this package' \
+    publish mofm-tiny-synthetic mofm/pretrain_v2_synthetic_tiny 'synthetic motion' \
+    --cfg-options model.contrast=None 'model.backbone.align.blocks=(2,4)'
 LICENSE='CC BY-NC 4.0' CONFIG=motionbert/lift_wild_tiny \
     publish motionbert-tiny-lift motionbert/pose3d_bandai_tiny 'Bandai-Namco (3D poses)'
 mofm models

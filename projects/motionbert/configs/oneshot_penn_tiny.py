@@ -11,6 +11,7 @@ novel = [0, 3, 6, 9, 12]
 model = dict(
     cls_head=dict(
         type='MotionBERTOneShotHead', in_channels=64, out_channels=256, dropout=0.1,
+        probe_norm=True,  # chosen on auxiliary classes (docs/dt2.md)
         loss=dict(type='SupConLoss', temperature=0.1)))
 train_dataloader = dict(
     batch_size=80,

@@ -103,8 +103,8 @@ def main(argv=None):
     if not classes:
         raise ValueError(f'{cfg.train_dataloader.dataset.ann_file}: found no names of classes, '
                          'expected metainfo.classes; set class_names of the data set')
-    head = {key: cfg.model.cls_head[key] for key in ('class_table', 'out_channels')
-            if key in cfg.model.cls_head}
+    names = ('class_table', 'out_channels', 'hidden_channels')
+    head = {key: cfg.model.cls_head[key] for key in names if key in cfg.model.cls_head}
     splits = draw_splits(len(classes), args.num_seen,
                          None if args.splits == 'all' else int(args.splits), args.seed)
     rows = evaluate_splits(splits, train, test,
