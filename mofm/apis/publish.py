@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel, BaseModule
 
+from mofm.evaluation.measures import read_metrics as read_measures
 from mofm.hub import zoo
 from mofm.hub.card import ModelCard, describe_data, read_metrics, short_path
 from mofm.hub.checkpoint import load_local
@@ -77,6 +78,8 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
     out = Path(out)
     cfg = load_config(config, cfg_options)
     rows = [row for file in metrics for row in read_metrics(Path(file))]
+    whole = {r.key for r in read_measures({row.name: row.value for row in rows}, {})}
+    rows = [row for row in rows if row.name in whole]  # without those of parts, e.g. classes
     content = load_local(str(checkpoint), map_location='cpu')
     keys = published_keys()
     described = describe_config(cfg, keys)

@@ -144,8 +144,11 @@ def trained_on(source: str, checkpoint: str | None, cfg: dict) -> str:
     """
     entry = read_index().get(checkpoint or source)
     if entry is not None:
+        from mofm.evaluation.measures import read_metrics as read_measures  # heavy
+
         return ', '.join([f'{entry.data} (license of the data: {entry.data_license})', *(
-            f'{name} {value:.3f} in its test' for name, value in [*entry.metrics.items()][:1])])
+            f'{reading.measure.name} {reading.text} {reading.measure.unit}'.rstrip()
+            + ' in its test' for reading in read_measures(entry.metrics, {})[:1])])
     if not cfg.get('train_dataloader'):  # published
         return 'not stated here; see its model card'
     return describe_data(cfg['train_dataloader']['dataset']) if checkpoint else \
