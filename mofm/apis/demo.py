@@ -1,7 +1,7 @@
-"""Parts that ``mofm demo`` and ``mofm app`` share: what a model is, videos of inputs, pictures."""
+"""Parts that ``mofm demo`` and ``mofm app`` share: what a model is, videos, pictures, the page."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 
@@ -11,9 +11,17 @@ from PIL import Image
 
 from mofm.hub.card import trained_on
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
-from mofm.visualization import draw_poses, overlay_poses, save_animation, save_figure, write_video
+from mofm.visualization import (
+    Report,
+    draw_poses,
+    overlay_poses,
+    save_animation,
+    save_figure,
+    write_video,
+)
 
-from .inferencers import BaseInferencer, Result
+from .inferencers import ActionResult, BaseInferencer, Result
+from .inferencers.result import at_input
 from .windows import visible
 
 _SIDE = 720  # of a video of skeletons in pixels
@@ -21,6 +29,32 @@ _SMALL = 240  # of a clip
 _WHITE = np.full((1, 3), 255)
 _GROUND = 40  # gray value behind skeletons
 FPS = 30.  # of a recording without frame rate
+
+
+@dataclass
+class View:
+    """Answer of one task of a model about one recording.
+
+    Attributes:
+        title (str): Heading.
+        about (dict[str, str]): See :func:`about`.
+        result (Result): The result.
+        table (Path): Table of the results of the task about all recordings.
+        pictures (list[Path]): Images.
+        animations (list[Path]): Videos and GIFs.
+    """
+
+    title: str
+    about: dict[str, str]
+    result: Result
+    table: Path
+    pictures: list[Path] = field(default_factory=list)
+    animations: list[Path] = field(default_factory=list)
+
+
+def title_of(task: BaseInferencer) -> str:
+    """Return the heading of the answers of a task."""
+    return task.title or task.task.replace('_', ' ').capitalize()
 
 
 def about(task: BaseInferencer, config: str, checkpoint: str | None = None) -> dict[str, str]:
@@ -34,6 +68,59 @@ def about(task: BaseInferencer, config: str, checkpoint: str | None = None) -> d
     known = {'model': f'{checkpoint or config}, {task.describe()}',
              'trained on': trained_on(config, checkpoint, task.model.cfg)}
     return {**known, 'cannot know': limits} if (limits := task.limits()) else known
+
+
+def ask_again(task: BaseInferencer, result: Result, **options) -> Result:
+    """Let another task answer about the poses of a result, at its frames of the input.
+
+    Args:
+        task (BaseInferencer): The other task.
+        result (Result): The result.
+        **options: Options of windows.
+
+    Raises:
+        AnnotationError: If the task cannot use the poses.
+    """
+    poses = [at_input(ann, result.pose_ratio, result.fps) for ann in result.poses]
+    answer, = task.iter(poses, False, layout=result.pose_layout, coordinates='pixels', **options)
+    return answer
+
+
+def write_page(path: Path, title: str, views: Mapping[str, Sequence[View]],
+               models: Mapping[str, Mapping[str, str]], tables: Mapping[Path, int],
+               notes: Sequence[str] = (), skeletons: Mapping[str, Path] | None = None):
+    """Write an HTML page of answers, which links to their files beside it.
+
+    Args:
+        path (Path): The page.
+        title (str): Heading.
+        views (Mapping[str, Sequence[View]]): Answers to show by recording.
+        models (Mapping[str, Mapping[str, str]]): :func:`about` of each heading of answers.
+        tables (Mapping[Path, int]): Tables of all answers, and the number of their recordings.
+        notes (Sequence[str]): What the inputs were taken for, and what was skipped.
+        skeletons (Mapping[str, Path], optional): Video of a recording by name.
+    """
+    page = Report(title, (), {f'{heading}: {name}': text.replace('`', '')
+                              for heading, known in models.items()
+                              for name, text in known.items()})
+    total = max(tables.values())
+    page.add('All results', f'Recordings in the tables: {total}, on this page: {len(views)}.',
+             [table.name for table in tables])
+    for name, answers in views.items():
+        shown = [skeletons[name]] if skeletons and name in skeletons else []
+        for view in answers:
+            heading = f'{name}: {view.title}'
+            shown += [*view.animations, *view.pictures]
+            if isinstance(view.result, ActionResult):
+                page.add_table(heading, ('class', 'score'), [
+                    (label, f'{score:.3f}') for label, score in view.result.top()],
+                    files=[file.name for file in shown])
+            else:
+                page.add(heading, view.result.summary(), [file.name for file in shown])
+            shown = []
+    if notes:
+        page.add_table('Notes', ('note', ), [(note, ) for note in notes])
+    page.save(path)
 
 
 def files_of(path: Path) -> list[Path]:

@@ -2,15 +2,21 @@
 
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from mofm.annotations import AnnotationError
 from mofm.apis import MotionIndex, MotionInferencer, write_hits
-from mofm.apis.demo import about, videos_of, write_clip, write_skeletons
+from mofm.apis.demo import (
+    View,
+    about,
+    title_of,
+    videos_of,
+    write_clip,
+    write_page,
+    write_skeletons,
+)
 from mofm.apis.inferencers import (
     ActionResult,
     BaseInferencer,
@@ -26,7 +32,7 @@ from mofm.utils.file_tree import ARCHIVES
 from mofm.utils.files import IMAGES, VIDEOS
 from mofm.utils.names import file_stem
 from mofm.utils.tables import write_arrow
-from mofm.visualization import Report, save_animation, save_figure
+from mofm.visualization import save_animation, save_figure
 
 EXAMPLES = sorted(Path(__file__).with_name('examples').glob('*.json'))
 READING = RecordingOptions()  # of videos, by default
@@ -51,29 +57,6 @@ def explain(error: Exception) -> str:
     if isinstance(error, (ImportError, OSError, TypeError, ValueError)):
         return str(error)
     return f'{type(error).__name__}: {error}; the terminal of mofm app shows more'
-
-
-@dataclass
-class View:
-    """Answer of one task of a model about one recording.
-
-    Attributes:
-        title (str): Heading.
-        about (dict[str, str]): See :func:`mofm.apis.demo.about`.
-        result (Result): The result.
-        table (Path): CSV file of the results of the task about all recordings.
-        pictures (list[Path]): Images.
-        animations (list[Path]): Videos.
-        figures (list[Figure]): The images, for the report.
-    """
-
-    title: str
-    about: dict[str, str]
-    result: Result
-    table: Path
-    pictures: list[Path] = field(default_factory=list)
-    animations: list[Path] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
 
 
 @dataclass
@@ -233,7 +216,7 @@ class _Work:
             self.names[result.name] = None
             if result.name in self.views or len(self.views) < _DRAWN:
                 views = self.views.setdefault(result.name, [])
-                title = task.title or task.task.replace('_', ' ').capitalize()
+                title = title_of(task)
                 if title in (view.title for view in views):
                     title = f'{title}, {name}'
                 views.append(View(title, known, result, table))
@@ -253,8 +236,6 @@ class _Work:
             path = stem.with_name(stem.name + ('.mp4' if animated else suffix))
             (save_animation if animated else save_figure)(picture, path)
             (view.animations if animated else view.pictures).append(path)
-            if isinstance(picture, Figure):
-                view.figures.append(picture)
 
     def finish(self, title: str) -> Answer:
         """Write skeletons, tables, report and archive."""
@@ -263,35 +244,17 @@ class _Work:
             write_skeletons(task, result, self.skeletons[name], self.videos.get(name))
         for path, tables in self.tables.items():
             write_arrow(path, join_tables(tables))
-        self._report(title)
+        models = {view.title: view.about for views in self.views.values() for view in views}
+        write_page(self.folder / 'report.html', title, self.views, models,
+                   {path: len(tables) for path, tables in self.tables.items()},
+                   list(self.notes), self.skeletons)
         archive = self.folder / 'results.zip'
         files = sorted(self.folder.iterdir())
         with zipfile.ZipFile(archive, 'w', zipfile.ZIP_DEFLATED) as out:
             for file in files:
                 out.write(file, file.name)
-        for views in self.views.values():
-            for view in views:
-                view.figures.clear()  # are in the report
         return Answer(self.skeletons, self.views, archive, list(self.names),
                       list(self.notes))
-
-    def _report(self, title: str):
-        facts = {f'{view.title}: {name}': text for views in self.views.values()
-                 for view in views for name, text in view.about.items()}
-        report = Report(title, {}, facts)
-        for name, views in self.views.items():
-            for view in views:
-                heading = f'{name}: {view.title}'
-                if isinstance(view.result, ActionResult):
-                    report.add_table(heading, ('action', 'probability'), [
-                        (action, f'{score:.3f}') for action, score in view.result.top()])
-                elif view.figures:
-                    report.add_figures(heading, {view.result.summary(): view.figures[0]})
-                else:
-                    report.add(heading, view.result.summary())
-        if self.notes:
-            report.add_table('Notes', ('note', ), [(note, ) for note in self.notes])
-        report.save(self.folder / 'report.html')
 
 
 # -------------------------------------------------------------------------------------- search

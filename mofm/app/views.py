@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.apis.demo import FPS
+from mofm.apis.demo import FPS, View
 from mofm.apis.inferencers import ActionResult, AnomalyResult
 from mofm.apis.motion_index import Hit
-
-from .answers import View
 
 _POINTS = 600  # of a curve
 

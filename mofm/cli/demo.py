@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mofm.hub.zoo import DEFAULT
+from mofm.hub.zoo import DEFAULT, TOKENIZER
 from mofm.pose_estimation.options import add_estimator_options, add_pose_fps, estimator_name
 from mofm.pose_estimation.sampling import POSE_FPS
 from mofm.sources.plugins import add_plugin_option, load_plugins
@@ -70,9 +70,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('input', nargs='+', help='video, poses of any source of prepare.py, '
                         'annotations, joint arrays, or a folder or archive of them')
-    parser.add_argument('--model', '--config', dest='config', default=DEFAULT,
+    parser.add_argument('--model', '--config', dest='config',
                         help='name of `mofm models`, published folder or hub ID, or config '
-                        '[%(default)s]')
+                        f'[{DEFAULT}, and without --task the motion tokens of {TOKENIZER}]')
     parser.add_argument('--checkpoint', help='weights for a config')
     parser.add_argument('--task', help='task [that of the training]')
     parser.add_argument('--task-options', nargs='+', action=DictAction, default={},
@@ -114,41 +114,87 @@ def pose_estimator(args: argparse.Namespace):
     return build_estimator(name, args.pose_checkpoint, args.device, boxes, **options)
 
 
-def main(argv=None):
-    """Parse the command line and run."""
-    args = parse_args(argv)
-    from mofm.apis import MotionInferencer  # heavy
-    from mofm.apis.demo import about, draw, files_of, videos_of
-    from mofm.apis.inferencers import join_tables
-    from mofm.pose_estimation import build_estimator
-
-    videos, written, tables = videos_of(args.input), [], []
-    recordings = recording_options(args)
-    if videos and recordings['pose_extractor'] is None:  # before the model is loaded
-        recordings['pose_extractor'] = build_estimator(device=args.device)
-    inferencer = MotionInferencer(args.config, args.checkpoint, args.device, args.batch_size,
-                                  args.cfg_options)
-    task = inferencer.task(args.task)
-    for name, text in about(task, args.config, args.checkpoint).items():
-        print(f'{name}: {text}')
-    args.out.mkdir(parents=True, exist_ok=True)
-    used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
-            if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
-    results = task.iter(
-        args.input, window=args.window, stride=args.stride, model_fps=args.model_fps,
-        **recordings, **args.task_options)
-    for number, result in enumerate(results):
-        stem = args.out / file_stem(result.name, used)
-        for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
-            written += result.save(stem.with_name(stem.name + suffix))
-        tables.append(result.to_table())
-        print(f'{result.name}: {result.summary()}')
-        if number < args.pictures:
-            written += draw(task, result, stem, videos.get(result.name))
-    written.append(args.out / f'table{args.table}')
-    write_arrow(written[-1], join_tables(tables))
+def print_files(written: list[Path], folder: Path):
+    """List the written files, the first thirty of many."""
     print(f'\n{len(written)} files:')
     for path in written[:30]:
         print(f'  {path}')
     if len(written) > 30:
-        print(f'  ... and {len(written) - 30} more in {args.out}')
+        print(f'  ... and {len(written) - 30} more in {folder}')
+
+
+def main(argv=None):
+    """Parse the command line and run."""
+    args = parse_args(argv)
+    from mofm.annotations import AnnotationError
+    from mofm.apis import MotionInferencer  # heavy
+    from mofm.apis.demo import (
+        View,
+        about,
+        ask_again,
+        draw,
+        files_of,
+        title_of,
+        videos_of,
+        write_page,
+    )
+    from mofm.apis.inferencers import TokensResult, join_tables
+    from mofm.pose_estimation import build_estimator
+
+    videos, written = videos_of(args.input), []
+    recordings = recording_options(args)
+    if videos and recordings['pose_extractor'] is None:  # before the model is loaded
+        recordings['pose_extractor'] = build_estimator(device=args.device)
+    config = args.config or DEFAULT
+    task = MotionInferencer(config, args.checkpoint, args.device, args.batch_size,
+                            args.cfg_options).task(args.task)
+    asked = {args.out / f'table{args.table}': (task, about(task, config, args.checkpoint))}
+    if not (args.config or args.task):
+        other = MotionInferencer(TOKENIZER, None, args.device, args.batch_size).task(
+            TokensResult.task)
+        asked[args.out / f'tokens{args.table}'] = other, about(other, TOKENIZER)
+    for _, known in asked.values():
+        for name, text in known.items():
+            print(f'{name}: {text}')
+    args.out.mkdir(parents=True, exist_ok=True)
+    used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
+            if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
+    windows = dict(window=args.window, stride=args.stride, model_fps=args.model_fps)
+    results = task.iter(args.input, **windows, **recordings, **args.task_options)
+    tables: dict[Path, list] = {path: [] for path in asked}
+    views: dict[str, list[View]] = {}
+    problems = []
+    for number, result in enumerate(results):
+        stem, said = args.out / file_stem(result.name, used), []
+        for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
+            written += result.save(stem.with_name(stem.name + suffix))
+        for path, (asking, known) in asked.items():
+            try:
+                answer = result if asking is task else ask_again(asking, result, **windows)
+            except AnnotationError as error:
+                problems.append(f'{title_of(asking)}: {error}')
+                said.append(problems[-1])
+                continue
+            tables[path].append(answer.to_table())
+            said.append(answer.summary())
+            if number < args.pictures:
+                files = draw(asking, answer, stem,
+                             videos.get(result.name) if asking is task else None)
+                written += files
+                views.setdefault(result.name, []).append(View(
+                    title_of(asking), known, answer, path,
+                    [file for file in files if file.suffix not in ('.mp4', '.gif')],
+                    [file for file in files if file.suffix in ('.mp4', '.gif')]))
+        print(f'{result.name}: {"; ".join(said)}')
+    tables = {path: found for path, found in tables.items() if found}
+    for path, found in tables.items():
+        write_arrow(path, join_tables(found))
+    page = args.out / 'index.html'
+    first = Path(args.input[0]).resolve().name
+    write_page(page, first if len(args.input) == 1 else f'{first} and {len(args.input) - 1} more',
+               views, {title_of(asking): known for asking, known in asked.values()},
+               {path: len(found) for path, found in tables.items()},
+               [*results.notes, *map(str, results.problems), *problems])
+    written += [*tables, page]
+    print_files(written, args.out)
+    print(f'\nopen {page}')

@@ -7,6 +7,7 @@ from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,8 +44,17 @@ def _is_number(cell) -> bool:
     return re.fullmatch(r'[\d.e+-]+%?( \[[\d., -]+\])?|–|nan|', str(cell)) is not None
 
 
+def _link(name: str) -> dict[str, str]:
+    suffix = Path(name).suffix
+    kind = 'video' if suffix == '.mp4' else 'image' if suffix in ('.gif', '.png') else 'other'
+    return dict(name=name, url=quote(name), kind=kind)
+
+
 class Report:
-    """HTML report without other files, network access or scripts; all texts are escaped.
+    """HTML report without network access or scripts; all texts are escaped.
+
+    It needs no other files but those that ``files`` of a section name: names of files beside the
+    report, of which videos and pictures are shown and others linked.
 
     Args:
         title (str): Heading.
@@ -58,9 +68,9 @@ class Report:
         self._content = dict(title=title, metrics=metrics, facts=facts, config=config)
         self._sections = []
 
-    def add(self, title: str, note: str = ''):
-        """Add a section of text only."""
-        self._sections.append(dict(title=title, note=note))
+    def add(self, title: str, note: str = '', files: Sequence[str] = ()):
+        """Add a section of text, and files."""
+        self._sections.append(dict(title=title, note=note, files=[*map(_link, files)]))
 
     def add_figures(self, title: str, figures: Mapping[str, Figure], note: str = ''):
         """Add a section with figures.
@@ -79,7 +89,8 @@ class Report:
                                width=round(width), height=round(height), wide=width > 3 * height))
         self._sections.append(dict(title=title, note=note, figures=images))
 
-    def add_table(self, title: str, head: Sequence[str], rows: Iterable[Sequence], note: str = ''):
+    def add_table(self, title: str, head: Sequence[str], rows: Iterable[Sequence], note: str = '',
+                  files: Sequence[str] = ()):
         """Add a section with a table.
 
         Args:
@@ -88,10 +99,11 @@ class Report:
             rows (Iterable[Sequence]): Cells, some may be :class:`Bar`; columns of numbers are
                 right-aligned.
             note (str): Text above the table.
+            files (Sequence[str]): Files below the table.
         """
         rows = list(rows)
         numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
-        self._sections.append(dict(title=title, note=note,
+        self._sections.append(dict(title=title, note=note, files=[*map(_link, files)],
                                    table=dict(head=head, rows=rows, numbers=numbers)))
 
     def add_confusion(self, title: str, matrix: np.ndarray, names: Sequence[str], note: str = ''):

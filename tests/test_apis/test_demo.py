@@ -3,7 +3,9 @@
 import csv
 import json
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -62,7 +64,8 @@ def test_demo_writes_files_of_each_task(run, motion, kind, task, data, picture):
         for file in out.glob(f'*{picture}'):
             with Image.open(file) as image:
                 assert min(image.size) > 100
-    assert len(files) == 1 + 4 * (data is not None) + 2 * (picture is not None)
+    assert lines[-1] == f'open {out / "index.html"}'
+    assert len(files) == 2 + 4 * (data is not None) + 2 * (picture is not None)
     names = {a['frame_dir'] for a in motion[:4]}
     assert {row['recording'] for row in rows} == names
     assert all(row['first'] == '0' for row in rows)
@@ -116,13 +119,79 @@ def test_demo_files_of_odd_names_stay_in_the_folder(run, motion, tmp_path, kind,
     out, _ = run(kind, '--pictures', 3, '--json', inputs=[tmp_path / 'odd.pkl'])
     files = set(tmp_path.rglob('*')) - before - {out, tmp_path / f'{kind}.py'}
     assert {file.parent for file in files} == {out}
-    assert len({file.name.lower() for file in files}) == len(names) + 4
+    assert len({file.name.lower() for file in files}) == len(names) + 5
     found = [json.loads(f.read_text(encoding='utf-8'))['name'] for f in out.glob('*.json')]
     assert sorted(found) == sorted(names)
     with open(out / 'table.csv', newline='', encoding='utf-8') as file:
         table = {row['recording'] for row in csv.DictReader(file)}
     assert table == {"'=1+1" if name == '=1+1' else name for name in names}
     assert len(list(out.glob(f'*{picture}'))) == 3
+
+
+class Page(HTMLParser):
+    """Tags, local addresses and texts of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.addresses, self.texts = [], [], []
+        self.feed(path.read_text(encoding='utf-8'))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ('src', 'href')]
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+
+def test_page_of_the_demo_links_its_files_and_escapes_names(run, motion, tmp_path):
+    names = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', 'javascript:alert(1)',
+             'a%2f..#1?']
+    dump_annotations(dict(annotations=[dict(motion[0], frame_dir=name) for name in names],
+                          split={}), tmp_path / '<b>#%41.pkl')
+    out, _ = run('action', '--pictures', 3, inputs=[tmp_path / '<b>#%41.pkl'])
+    page = Page(out / 'index.html')
+    assert not {'script', 'iframe', 'link', 'b'} & {*page.tags}
+    assert '<b>#%41.pkl' in page.texts
+    assert [text for text in page.texts if text.endswith(': Actions')] == [
+        f'{name}: Actions' for name in names[:3]]
+    assert 'Recordings in the tables: 4, on this page: 3.' in page.texts
+    assert page.texts.count('class') == 3
+    assert not any(urlsplit(address).scheme for address in page.addresses)
+    assert {unquote(urlsplit(address).path) for address in page.addresses} == {
+        file.name for file in out.iterdir()} - {'index.html'}
+
+
+def test_demo_without_a_choice_adds_motion_tokens_of_the_same_poses(tmp_path, monkeypatch, capsys):
+    frames = []
+
+    class Counted(Extractor):
+        def extract(self, images, boxes=None):
+            images = list(images)
+            frames.extend(images)
+            return super().extract(images, boxes)
+
+    monkeypatch.setitem(POSE_ESTIMATORS.module_dict, 'counted', Counted)
+    path, out = tmp_path / 'walk.mp4', tmp_path / 'out'
+    write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 30)
+    demo.main([str(path), '--out', str(out), '--device', 'cpu', '--estimator', 'counted',
+               '--whole-frame', '--pose-fps', '30'])
+    assert len(frames) == 30  # of both models
+    assert sorted(file.name for file in out.iterdir()) == [
+        'index.html', 'table.csv', 'tokens.csv', 'walk.mp4.gif', 'walk.mp4.mp4', 'walk.mp4.png']
+    with open(out / 'tokens.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert {(row['recording'], row['first'], row['last']) for row in rows} == {
+        ('walk.mp4', '0', '29')}
+    page = Page(out / 'index.html')
+    assert [text for text in page.texts if text.startswith('walk.mp4: ')] == [
+        'walk.mp4: Actions', 'walk.mp4: Motion tokens']
+    assert page.tags.count('video') == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(',')[0] for line in said if line.startswith('model: ')] == [
+        'model: mofm-tiny-penn', 'model: mofm-tiny']
+    answer, = (line for line in said if line.startswith('walk.mp4: '))
+    assert answer.endswith(' different tokens')
 
 
 def test_demo_into_the_folder_of_its_input_leaves_the_input(run, motion, tmp_path):

@@ -192,7 +192,7 @@ def test_task_of_a_plugin_works_in_inferencer_demo_publishing_and_export(tmp_pat
     np.testing.assert_allclose(found['exported'], [found['expected']], atol=1e-5)
 
     assert sorted(f.name for f in (tmp_path / 'demo').iterdir()) == [
-        'table.csv', 'walk.png']
+        'index.html', 'table.csv', 'walk.png']
     assert f'walk: stillness {np.mean(found["values"]):.3f}' in done.stdout
     with open(tmp_path / 'demo/table.csv', newline='') as file:
         rows = list(csv.DictReader(file))

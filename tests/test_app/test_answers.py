@@ -5,6 +5,7 @@ import re
 import sys
 import zipfile
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -12,13 +13,13 @@ import pytest
 
 from mofm.annotations import dump_annotations
 from mofm.apis import MotionIndex
+from mofm.apis.demo import View
 from mofm.apis.inferencers import AnomalyResult
 from mofm.apis.recordings import RecordingOptions
 from mofm.app import views
 from mofm.app.answers import (
     EXAMPLES,
     Models,
-    View,
     answer,
     explain,
     open_index,
@@ -90,6 +91,8 @@ def test_example_is_answered_by_tabs_with_tables_and_a_report(zoo, out):
         report = archive.read('report.html').decode()
     assert '<td class="number">0.8' in report
     assert 'nearest of its 15 classes' in report
+    for name in ('squat.mp4', tokens.pictures[0].name):
+        assert f'src="{quote(name)}"' in report
 
 
 def test_anomaly_model_has_a_curve_whose_lowest_point_is_its_least_normal_frame(given, out):

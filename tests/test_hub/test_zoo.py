@@ -166,7 +166,7 @@ def test_demo_answers_with_a_model_of_the_zoo(a_zoo, motion, tmp_path, monkeypat
     np.save('walk.npy', keypoints)
     demo.main(['walk.npy', '--model', NAME, '--pictures', '0', '--device', 'cpu'])
     assert sorted(path.name for path in (tmp_path / 'demo').iterdir()) == [
-        'table.csv']
+        'index.html', 'table.csv']
     model, data, limits, answer = capsys.readouterr().out.splitlines()[:4]
     entry = read_index()[NAME]
     assert model.startswith(f'model: {NAME}, Action classification')

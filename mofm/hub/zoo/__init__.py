@@ -14,6 +14,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 #: The model of ``mofm demo``.
 DEFAULT = 'mofm-tiny-penn'
+#: The model of its motion tokens.
+TOKENIZER = 'mofm-tiny'
 
 
 @dataclass(frozen=True)

@@ -405,7 +405,7 @@ def test_lift_demo_writes_data_pictures_and_bvh(tmp_path, capsys):
     files = sorted(out.iterdir())
     assert [f.name for f in files] == [
         'clips_run+0.bvh', 'clips_run+1.bvh', 'clips_run_1.bvh', 'clips_walk.bvh',
-        'clips_walk.gif', 'clips_walk.png', 'table.csv']
+        'clips_walk.gif', 'clips_walk.png', 'index.html', 'table.csv']
     assert sorted(Path(line.strip()) for line in lines if line.startswith('  ')) == files
     assert 'clips/run: 2 persons, 3 frames, 17 joints' in lines
     with open(out / 'table.csv', newline='') as file:

@@ -123,7 +123,7 @@ def test_mesh_demo_draws_bodies(inferencer, config, tmp_path, capsys):
             '--checkpoint', str(tmp_path / 'model.pth'), '--out', str(tmp_path / 'out')])
         runpy.run_path(str(ROOT / 'tools/demo.py'), run_name='__main__')
     assert sorted(f.name for f in (tmp_path / 'out').iterdir()) == [
-        'pair.npz', 'pair.png', 'table.csv']
+        'index.html', 'pair.npz', 'pair.png', 'table.csv']
     assert f'pair: 2 persons, 5 frames, {VERTICES} vertices' in capsys.readouterr().out
     with Image.open(tmp_path / 'out/pair.png') as image:
         pixels = np.asarray(image.convert('RGB')).astype(int)

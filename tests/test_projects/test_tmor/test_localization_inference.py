@@ -176,7 +176,7 @@ def test_temporal_demo_draws_the_timeline(model, tmp_path, monkeypatch, capsys):
         '--json'])
     runpy.run_path(str(ROOT / 'tools/demo.py'), run_name='__main__')
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'gap.json', 'long.json', 'long.png', 'short.json', 'table.csv']
+        'gap.json', 'index.html', 'long.json', 'long.png', 'short.json', 'table.csv']
     lines = capsys.readouterr().out.splitlines()
     actions = json.loads((tmp_path / 'long.json').read_text())['actions']
     assert f'long: {", ".join(f"{a[0]} {a[1]}-{a[2]}" for a in actions)}' in lines
