@@ -30,12 +30,15 @@ def predict(name: str) -> np.ndarray:
     result, = inferencer(clips[0], **shape)
     if hasattr(result, 'joints'):
         return result.joints[0, 20, 13] / 100  # left wrist
+    if hasattr(result, 'segments'):
+        return result.scores[40, :3]
     return result.pooled[0, :3] if hasattr(result, 'pooled') else np.array(
         [score for _, score in result.top(3)])
 
 
 @pytest.mark.parametrize(('name', 'expected'), [
     ('mofm-tiny', [-1.7446, 1.5323, -0.0807]),
+    ('mofm-tiny-localize', [0.5078, 0, 0.0001]),
     ('mofm-tiny-oneshot', [1, 0.8049]),
     ('mofm-tiny-penn', [0.9278, 0.0463, 0.0166]),
     ('mofm-tiny-synthetic', [-1.2613, -0.5047, 0.3387]),

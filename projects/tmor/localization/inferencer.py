@@ -93,6 +93,7 @@ class LocalizeInferencer(BaseInferencer):
     result_type = LocalizeResult
     title = 'Actions over time'
     predicted = dict(scores='frame_scores')
+    several_clips = True  # of a window, which the model puts one after the other
     keeps_frames = True
     names_classes = True
     published = PublishedKeys(dataset=('window', 'stride'), metric=('segments', ))
