@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuild the models of mofm/hub/zoo from data to files: about 1.5 hours of two CPU cores.
+# Rebuild the models of mofm/hub/zoo from data to files: about 3 CPU hours.
 # Data, in this order: docs/sources_data_sets.md, configs/README.md#commands, projects/tmor/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,7 +20,8 @@ publish() {  # NAME CONFIG DATA OPTIONS...: test the last checkpoint, replace th
 }
 
 for config in mofm/kmeans_v2_tiny mofm/pretrain_v2_tiny dt1_penn_v2_tiny \
-        tmor/localize_utkinect_mofm_v2_tiny mofm/kmeans_v2_auxiliary_classes_tiny mofm/pretrain_v2_auxiliary_classes_tiny dt2_penn_v2_tiny \
+        dt4_utkinect_v2_tiny tmor/localize_utkinect_mofm_v2_tiny \
+        mofm/kmeans_v2_auxiliary_classes_tiny mofm/pretrain_v2_auxiliary_classes_tiny dt2_penn_v2_tiny \
         mofm/kmeans_v2_synthetic_tiny mofm/pretrain_v2_synthetic_tiny \
         motionbert/pretrain_dstformer_tiny motionbert/pose3d_bandai_tiny; do
     train "$config"
@@ -29,6 +30,7 @@ corpus='Penn Action, NW-UCLA, Bandai-Namco'
 publish mofm-tiny mofm/pretrain_v2_tiny "$corpus" --cfg-options model.contrast=None 'model.backbone.align.blocks=(2,4)'
 publish mofm-tiny-penn dt1_penn_v2_tiny "$corpus; actions of Penn Action"
 publish mofm-tiny-oneshot dt2_penn_v2_tiny "$corpus, without five actions of Penn Action"
+publish mofm-tiny-anomaly dt4_utkinect_v2_tiny "$corpus; throw, push, pull and carry of UTKinect as abnormal"
 publish mofm-tiny-localize tmor/localize_utkinect_mofm_v2_tiny "$corpus; actions of UTKinect"
 FREE=apache-2.0 LICENSE='none needed: procedural motion of this package' \
     publish mofm-tiny-synthetic mofm/pretrain_v2_synthetic_tiny 'synthetic motion' \

@@ -30,6 +30,8 @@ def predict(name: str) -> np.ndarray:
     result, = inferencer(clips[0], **shape)
     if hasattr(result, 'joints'):
         return result.joints[0, 20, 13] / 100  # left wrist
+    if hasattr(result, 'normality'):
+        return result.normality[::30][:3]
     if hasattr(result, 'segments'):
         return result.scores[40, :3]
     return result.pooled[0, :3] if hasattr(result, 'pooled') else np.array(
@@ -38,6 +40,7 @@ def predict(name: str) -> np.ndarray:
 
 @pytest.mark.parametrize(('name', 'expected'), [
     ('mofm-tiny', [-1.7446, 1.5323, -0.0807]),
+    ('mofm-tiny-anomaly', [0.8763, 0.5618, 0.1950]),
     ('mofm-tiny-localize', [0.5078, 0, 0.0001]),
     ('mofm-tiny-oneshot', [1, 0.8049]),
     ('mofm-tiny-penn', [0.9278, 0.0463, 0.0166]),
