@@ -111,7 +111,7 @@ class LiveStream:
                                  ('min_length', min_length, 0), ('fps', fps, .1),
                                  ('start', start, -np.inf), ('end', end, -np.inf)):
             require(value is None or is_number(value, low), self, name, value,
-                    'a number' + f' of at least {low}' * np.isfinite(low))
+                    'a number' + f' of at least {low}' * bool(np.isfinite(low)))
         self.inferencer = model if isinstance(model, MotionInferencer) else MotionInferencer(model)
         self._task = self.inferencer.task(task)
         self.rule = self._levels(start, end)

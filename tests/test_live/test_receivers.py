@@ -1,5 +1,6 @@
 """Receivers of events: files, webhook, page, pictures; the command from start to end."""
 
+import contextlib
 import csv
 import http.client
 import http.server
@@ -165,10 +166,13 @@ def test_overlay_draws_person_class_and_curve(video, options):
 
 def test_command_prints_events_and_ends_cleanly_by_ctrl_c(video, inferencer, monkeypatch, capsys):
     monkeypatch.setattr('mofm.apis.MotionInferencer', lambda *args: inferencer)
-    process = os.getpid()
-    threading.Timer(3, os.kill, [process, signal.SIGINT]).start()
     before = signal.getsignal(signal.SIGINT)
-    main([str(video([UP] * 600)), '--realtime', '--estimator', 'gray_people', '--window', '.5'])
+    ctrl_c = threading.Timer(3, os.kill, [os.getpid(), signal.SIGINT])
+    ctrl_c.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(ctrl_c.cancel)  # it would end the tests if the command failed before
+        main([str(video([UP] * 600)), '--realtime', '--estimator', 'gray_people',
+              '--window', '.5'])
     out, errors = capsys.readouterr()
     start, stop = map(json.loads, out.splitlines())
     assert (start['event'], stop['event'], start['id']) == ('start', 'end', stop['id'])

@@ -97,7 +97,11 @@ def test_panoptic_camera_reach_ends_outside_the_image(sample):
 def test_panoptic_sample_equals_opencv_projection(sample):
     """Every HD camera: joints are where OpenCV puts them, those that are not seen are missing."""
     path, data = sample
-    found = [ann for ann, splits in Panoptic(path, strict=True) if splits == ('train', )]
+    both = [pair for pair in Panoptic(path, strict=True)
+            if pair[1] in (('train', ), ('val', ))]
+    found = [ann for ann, _ in both]
+    assert {splits: ann['frame_dir'][:12] for ann, splits in both} == {
+        ('val', ): SEQUENCES[0], ('train', ): SEQUENCES[1]}
     assert len(found) == 138
     assert len({ann['frame_dir'] for ann in found}) == 138
     assert Counter(ann['frame_dir'][:12] for ann in found) == {SEQUENCES[0]: 64, SEQUENCES[1]: 74}
