@@ -17,7 +17,7 @@ def test_everything_is_imported_and_infers_without_unix(tiny, tmp_path):
         text=True, timeout=600, check=False)
     assert not run.returncode, run.stderr[-3000:]
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
-        'a.png', 'table.csv']
+        'a.png', 'index.html', 'table.csv']
 
 
 def test_other_systems_lists_all_modules_and_tools():
