@@ -236,7 +236,7 @@ def test_extract_video_resumes_in_the_middle(small, tmp_path, cut):
         counter, steps = Counter(extractor, stop), []
         with contextlib.suppress(KeyboardInterrupt):
             extract_video(extractor, Video(video), output, settings, boxes_of(counts),
-                          steps.append)
+                          progress=steps.append)
         return counter.batches, steps
 
     assert run(tmp_path / 'whole.json') == ([4, 4, 4], list(range(8)))
@@ -257,8 +257,8 @@ def test_extract_video_resumes_in_the_middle(small, tmp_path, cut):
     assert np.shape(instance['keypoint_scores']) == (17, )
     assert len(instance['bbox']) == 4
     assert data['meta_info'] == dict(
-        settings, width=160, height=120, fps=10, dataset='coco', frame_offset=0, num_frames=7,
-        frames_with_persons=7)
+        settings, pose_step=1, width=160, height=120, fps=10, dataset='coco', frame_offset=0,
+        num_frames=7, frames_with_persons=7)
 
 
 @pytest.mark.parametrize(('tail', 'kept'), [
