@@ -8,6 +8,7 @@ test_dataloader = dict(
         to_layout='h36m17',
         seg_len=16,
         pipeline=[
+            dict(type='FillJoints'),
             dict(type='CropScale'),
             dict(type='ZeroMissing'),
             dict(type='PackLiftingInputs')
