@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,19 @@ def pytest_collection_modifyitems(items):
             item.add_marker('numpy1')
             if np.lib.NumpyVersion(np.__version__) >= '2.0.0':
                 item.add_marker(pytest.mark.skip(reason='xtcocotools is built for NumPy 1'))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Where the time went, by folder."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.split('::')[0].rsplit('/', 1)[0]] += report.duration
+    if len(seconds) > 1:
+        terminalreporter.section('minutes by folder')
+        for folder, spent in seconds.most_common():
+            terminalreporter.write_line(f'{spent / 60:6.2f} {folder}')
 
 
 @pytest.fixture(scope='session')

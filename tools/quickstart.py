@@ -7,8 +7,11 @@ Runs the configs of ``configs/quickstart/`` in order, like ``tools/train.py`` an
 from mofm.utils.tool import run_tool
 
 import argparse
+import os
 import time
 from pathlib import Path
+
+BUDGET = 8  # CPU minutes
 
 
 def main(argv=None):
@@ -23,7 +26,9 @@ def main(argv=None):
     start = time.time()
     configs = Path(__file__).resolve().parents[1] / 'configs/quickstart'
     files = run_quickstart(configs, args.out, args.smoke)
-    print(f'\nDone in {(time.time() - start) / 60:.1f} min. Open:')
+    cpu = sum(os.times()[:4]) / 60  # of the process and its workers
+    print(f'\nDone in {(time.time() - start) / 60:.1f} min, {cpu:.1f} CPU minutes of at most '
+          f'{BUDGET}. Open:')
     for name, text in files.items():
         print(f'  {args.out / name}: {text}')
 

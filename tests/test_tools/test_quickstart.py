@@ -40,6 +40,8 @@ def test_quickstart_trains_and_writes_its_table(tmp_path):
     (out / '.mofm_quickstart').touch()  # all of it is of an earlier quickstart
     done = quickstart(tmp_path, '--smoke')
     assert done.returncode == 0, done.stderr
+    minutes, = re.findall(r'([\d.]+) CPU minutes of at most 8', done.stdout)
+    assert float(minutes) > 0
     assert len(list((out / 'work_dirs/dt1').glob('*/vis_data'))) == 1
     for name in ('report.md', *PICTURES):
         assert f'quickstart/{name}' in done.stdout
