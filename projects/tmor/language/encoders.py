@@ -18,6 +18,7 @@ from mofm.annotations import AnnotationError, file_error
 from mofm.pose_estimation.video import Video, find_videos
 
 from .tables import unit_rows
+from .viclip import ViCLIP
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, as in ViCLIP
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -54,19 +55,24 @@ class SentenceEncoder:
         return self.model.encode(texts, show_progress_bar=False)
 
 
+#: Built-in encoders by name.
+ENCODERS = dict(minilm=SentenceEncoder, viclip=ViCLIP)
+
+
 def load_encoder(name: str, **options):
     """Build an encoder by name.
 
     Args:
-        name (str): ``'minilm'``; or ``'package.module:attribute'`` or ``'file.py:attribute'``, a
-            class or function that returns the encoder. The module is executed.
+        name (str): ``'minilm'``, ``'viclip'``; or ``'package.module:attribute'`` or
+            ``'file.py:attribute'``, a class or function that returns the encoder. The module is
+            executed.
         **options: Its arguments.
 
     Raises:
         ValueError: If there is no such module or attribute.
     """
-    if name == 'minilm':
-        return SentenceEncoder(**options)
+    if name in ENCODERS:
+        return ENCODERS[name](**options)
     place, _, attribute = name.rpartition(':')
     try:
         if place.endswith('.py'):
@@ -77,8 +83,8 @@ def load_encoder(name: str, **options):
             module = importlib.import_module(place)
         make = getattr(module, attribute)
     except (AttributeError, FileNotFoundError, ModuleNotFoundError, ValueError) as error:
-        raise ValueError(f"encoder: found {name!r} ({error}), expected 'minilm', "
-                         "'package.module:attribute' or 'file.py:attribute'") from None
+        raise ValueError(f'encoder: found {name!r} ({error}), expected {", ".join(ENCODERS)}, '
+                         'package.module:attribute or file.py:attribute') from None
     return make(**options)
 
 

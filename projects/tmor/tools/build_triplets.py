@@ -1,10 +1,11 @@
 """Build triplets (skeleton, video, text) from videos or poses and captions.
 
 python projects/tmor/tools/build_triplets.py videos captions.csv data/mine.pkl \
-    --video-encoder viclip.py:load --text-encoder viclip.py:load
+    --video-encoder viclip --video-encoder-options weights=ViClip-InternVid-10M-FLT.pth \
+    --text-encoder viclip --text-encoder-options weights=ViClip-InternVid-10M-FLT.pth
 python projects/tmor/tools/build_triplets.py poses captions.json data/mine.pkl --from alphapose
 python projects/tmor/tools/build_triplets.py data/poses.pkl captions.csv data/mine.pkl \
-    --videos videos --video-encoder viclip.py:load
+    --videos videos --video-encoder mine.py:load
 
 Writes OUT, an annotation file, with ``text`` in a .pkl and without it in an .arrow, and the
 feature tables OUT_txt.npz and, with a video encoder, OUT_vis.npz, keyed by ``frame_dir``. Captions

@@ -3,7 +3,7 @@
 python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
     data/penn_text.npz
 python projects/tmor/tools/text_features.py captions.csv data/mine_txt.npz \
-    --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
+    --encoder viclip --encoder-options weights=ViClip-InternVid-10M-FLT.pth
 python projects/tmor/tools/text_features.py tsu data/tsu_text.npz --template 'a person {}.'
 python projects/tmor/tools/text_features.py projects/tmor/descriptions/penn_action.json \
     projects/tmor/descriptions/nw_ucla.json data/motion_txt.npz \
@@ -42,7 +42,7 @@ def parse_args(argv=None):
     parser.add_argument('--annotations', nargs='+', metavar='FILE',
                         help='one row per clip of these files, for the texts of its class')
     parser.add_argument('--encoder', default='minilm', metavar='NAME',
-                        help='minilm, package.module:attribute or file.py:attribute; '
+                        help='minilm, viclip, package.module:attribute or file.py:attribute; '
                         'default: %(default)s')
     parser.add_argument('--encoder-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='arguments of the encoder')

@@ -1,7 +1,7 @@
 """Compute a feature table of videos with a frozen encoder that has the interface of ViCLIP.
 
 python projects/tmor/tools/video_features.py videos data/mine_vis.npz --annotations data/mine.pkl \
-    --encoder viclip.py:load --encoder-options pretrain=ViClip-InternVid-10M-FLT.pth
+    --encoder viclip --encoder-options weights=ViClip-InternVid-10M-FLT.pth
 
 Each row is the feature of the frames of an annotation, keyed by its ``frame_dir``; without
 annotations that of a video, keyed by its name. After an interruption the same command resumes;
@@ -34,8 +34,8 @@ def add_encoder(parser: argparse.ArgumentParser, required: bool = True):
     group = parser.add_argument_group('video encoder')
     prefix = '' if required else 'video-'
     group.add_argument(f'--{prefix}encoder', required=required, metavar='NAME',
-                       help='package.module:attribute or file.py:attribute, a class or function '
-                       'that returns an object with encode_vision(x, test=True), '
+                       help='viclip; or package.module:attribute or file.py:attribute, a class or '
+                       'function that returns an object with encode_vision(x, test=True), '
                        'x (B, T, 3, H, W)')
     group.add_argument(f'--{prefix}encoder-options', nargs='+', action=DictAction, default={},
                        metavar='KEY=VALUE', help='arguments of the encoder')
