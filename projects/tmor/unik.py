@@ -147,6 +147,24 @@ class Block(nn.Module):
         return F.relu(y if self.residual is None else y + self.residual(x))
 
 
+def joint_features(x: Tensor) -> MotionFeatures:
+    """Pool the features of joints.
+
+    Args:
+        x (Tensor): (B, M, V, T, C).
+
+    Returns:
+        MotionFeatures: ``tokens`` (B, M * T * V, C), persons outermost; ``pooled`` (B, C), their
+        mean; ``encoded`` (B, M * T * V), all true; ``frames`` (B, T, C), the means over persons
+        and joints.
+    """
+    x = x.float()
+    tokens = x.transpose(2, 3).flatten(1, 3)
+    frames = x.mean((1, 2))
+    return MotionFeatures(tokens, frames.mean(1), torch.ones_like(tokens[..., 0], dtype=bool),
+                          frames)
+
+
 class UNIK(BaseBackbone):
     """Published UNIK model: skeleton sequences to class scores.
 
@@ -278,12 +296,6 @@ class UNIKBackbone(UNIK):
             inputs (Tensor): (B, M, T, V, C or more); the first C coordinates are used.
 
         Returns:
-            MotionFeatures: ``tokens`` (B, M * T' * V, 256), persons outermost; ``pooled``
-            (B, 256), their mean; ``encoded`` (B, M * T' * V), all true; ``frames`` (B, T', 256),
-            the means over persons and joints.
+            MotionFeatures: As :func:`joint_features`, with T' frames and 256 channels.
         """
-        x = self.encode(inputs[..., :self.input_shape[-1]]).float()
-        tokens = x.transpose(2, 3).flatten(1, 3)
-        frames = x.mean((1, 2))
-        return MotionFeatures(tokens, frames.mean(1), torch.ones_like(tokens[..., 0], dtype=bool),
-                              frames)
+        return joint_features(self.encode(inputs[..., :self.input_shape[-1]]))

@@ -154,7 +154,7 @@ def test_tmor_3d_configs_read_learn_and_predict(name, files):
     cfg.model.backbone.init_cfg = None
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
-    assert sum(p.numel() for p in model.backbone.parameters()) > 3_440_000  # full width
+    assert sum(p.numel() for p in model.backbone.parameters()) > 3_070_000  # full width
     assert model.cls_head.fc.out_features == len(
         cfg.train_dataloader.dataset.get('classes') or range(
             cfg.train_dataloader.dataset.num_classes))
@@ -168,10 +168,8 @@ def test_tmor_3d_configs_read_learn_and_predict(name, files):
 
     loss, _ = model.parse_losses(model(**batch(cfg.train_dataloader.dataset), mode='loss'))
     loss.backward()
-    trained = {key for key, p in model.named_parameters() if p.grad is not None}
     assert loss.isfinite()
-    assert ('backbone.l2.s_unit.DepM' in trained) == (
-        not name.endswith('probe'))
+    assert (next(model.backbone.parameters()).grad is None) == name.endswith('probe')
     with torch.no_grad():
         samples = model.eval()(**batch(cfg.test_dataloader.dataset), mode='predict')
     assert len(samples) == 2
