@@ -30,6 +30,7 @@ CORE = [
     'safetensors>=0.4',  # published weights
     'huggingface_hub>=0.30',  # from_pretrained
     'imageio-ffmpeg>=0.5',  # the ffmpeg that writes MP4
+    'fsspec>=2024.2',  # annotation files at URLs
     'filelock>=4',  # locks of work dirs and outputs; older ones live on in forked workers
 ]
 EXPORT = [
@@ -60,6 +61,12 @@ APP = [  # the page of `mofm app`: docs/app.md
     'gradio>=6.10,<7',  # page, uploads and downloads without a script from outside
     'pandas<3',  # asked for by gradio; newer ones need NumPy 2, which mediapipe refuses
 ]
+REMOTE = [  # protocols of URLs beside hf://, that of huggingface_hub: docs/data.md
+    's3fs>=2024.2',
+    'gcsfs>=2024.2',
+    'aiohttp>=3.9',  # http:// and https://
+]
+CLUSTER = ['ray>=2.9,<3']  # `mofm extract --ray` and `mofm prepare --ray`: docs/video.md
 POSE = [  # and MMPose, without what it asks for: requirements/pose.txt says why
     'xtcocotools==1.14.3',
     'munkres==1.1.4',
@@ -133,7 +140,8 @@ setup(
     entry_points=dict(console_scripts=['mofm = mofm.cli:main']),
     install_requires=CORE,
     extras_require=dict(video=VIDEO, app=APP, pose=POSE, export=EXPORT, mesh=MESH,
-                        language=LANGUAGE, sources=SOURCES,
+                        language=LANGUAGE, sources=SOURCES, remote=REMOTE, cluster=CLUSTER,
                         tests=TESTS + MESH + SOURCES + VICLIP,
-                        all=VIDEO + APP + POSE + EXPORT + MESH + LANGUAGE + SOURCES + TESTS),
+                        all=VIDEO + APP + POSE + EXPORT + MESH + LANGUAGE + SOURCES + REMOTE
+                        + CLUSTER + TESTS),
 )

@@ -67,7 +67,7 @@ LOCKS = ['lock.txt', 'torch.txt', 'torch_cpu.txt', 'numpy2.txt', 'pose.txt']
 def test_packages_of_setup_are_in_the_pinned_set(declared):
     pinned = {plain(line) for name in ('lock.txt', 'torch.txt', 'pose.txt') for line in pins(name)}
     wanted = set().union(*declared.values()) - set().union(
-        *(declared[extra] for extra in ('language', 'video', 'app')))
+        *(declared[extra] for extra in ('language', 'video', 'app', 'remote', 'cluster')))
     assert wanted - pinned == {'opencv-contrib-python'}  # writes the files of opencv-python
 
 
@@ -100,7 +100,8 @@ def test_imported_packages_are_declared(declared):
     optional = {'mmpose', 'mmdet', 'ai-edge-litert', 'rtmlib', 'ultralytics',
                 'playwright'}  # browser of tests/test_app
     users = declared[''].union(*(declared[e] for e in ('pose', 'export', 'mesh', 'language',
-                                                             'sources', 'video', 'app')))
+                                                             'sources', 'video', 'app', 'remote',
+                                                             'cluster')))
     folders = ('mofm', 'projects', 'tools', 'examples', 'benchmarks', 'docs', 'tests')
     files = {folder: sorted((ROOT / folder).rglob('*.py')) for folder in folders}
     known = {'mofm', 'projects', 'tests', *sys.stdlib_module_names}

@@ -5,6 +5,7 @@ arrays as flat lists. Coordinates and scores are float16, as in published files.
 """
 import json
 import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from mofm.structures import visible_joints
 from mofm.utils.checks import show
 from mofm.utils.limits import get_limits
-from mofm.utils.names import is_name
+from mofm.utils.names import LENGTH, is_name
 from mofm.utils.untrusted import parse_json
 
 from .schema import MAX_FPS, file_error
@@ -118,6 +119,73 @@ class ArrowWriter:
         self._file.close()
 
 
+class _Numbers:
+    """Column of numbers as a sequence."""
+
+    def __init__(self, column):
+        self.values = column.fill_null(0).to_numpy(zero_copy_only=False)
+
+    def __getitem__(self, i: int):
+        return self.values.item(i)
+
+
+class _Texts:
+    """Column of texts as a sequence."""
+
+    def __init__(self, column):
+        self._valid, offsets, data = column.buffers()
+        self._column, self._missing = column, column.null_count > 0
+        self.offsets = np.frombuffer(offsets, np.int32, len(column) + 1)
+        self.data = memoryview(data or b'')
+
+    def __getitem__(self, i: int) -> str | None:
+        if self._missing:
+            return self._column[i].as_py()
+        return str(self.data[self.offsets.item(i):self.offsets.item(i + 1)], 'utf-8')
+
+
+class _Lists:
+    """Column of lists as a sequence of arrays, which are copies.
+
+    Attributes:
+        offsets (np.ndarray): (N + 1,) starts of the rows in ``values``, without a copy.
+        values (np.ndarray): All numbers, without a copy.
+        rows_with_nulls (list[int]): Rows with a null among their numbers.
+    """
+
+    def __init__(self, column, kind: str):
+        self.offsets, values = column.offsets.to_numpy(), column.values
+        self.rows_with_nulls = []
+        if values.null_count:
+            where = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+            self.rows_with_nulls = np.unique(
+                np.searchsorted(self.offsets, where, 'right') - 1).tolist()
+            if kind != 'float16':  # else NaN
+                values = values.fill_null(0)
+        self.values = values.to_numpy(zero_copy_only=False)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.values[self.offsets.item(i):self.offsets.item(i + 1)].copy()
+
+
+class _View:
+    """Columns of a record batch as NumPy sees them, as objects of pyarrow are slow row by row."""
+
+    def __init__(self, batch):
+        self.scalars = [_Numbers(batch.column(name)).values for name in _SCALARS
+                        if name != 'visible']
+        self.names = _Texts(batch.column('frame_dir'))
+        self.lists = {name: _Lists(batch.column(name), kind) for name, kind in _LISTS.items()}
+        self.optional = {}
+        for name in _OPTIONAL:
+            column = batch.column(name)
+            if column.null_count == batch.num_rows:
+                continue
+            valid = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
+            self.optional[name] = valid, self.lists.get(name) or (
+                _Texts if name == 'clip' else _Numbers)(column)
+
+
 class ArrowFile:
     """Memory-mapped file of annotations, shared by processes.
 
@@ -138,28 +206,10 @@ class ArrowFile:
     def __init__(self, path: str | Path):
         self.path = str(path)
         self.metainfo, self._batches = _read_batches(self.path)
-        self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+        self._first = np.cumsum([0, *(batch.num_rows for batch in self._batches)]).tolist()
         self.problems = {}
-        # cached, as a batch creates a new object at every access to a column
-        self._lists = [{name: self._offsets_and_values(batch, name, first) for name in _LISTS}
-                       for batch, first in zip(self._batches, self._first, strict=False)]
-        self._optional = [{name: batch.column(name) for name in _OPTIONAL
-                           if batch.column(name).null_count < batch.num_rows}
-                          for batch in self._batches]
-        self._ids = [batch.column('frame_dir') for batch in self._batches]
+        self._views = [_View(batch) for batch in self._batches]
         self._check()
-
-    def _offsets_and_values(self, batch, name: str, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return offsets of the rows (N + 1,) and values of a list column."""
-        column = batch.column(name)
-        offsets, values = column.offsets.to_numpy(), column.values
-        if values.null_count:
-            where = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
-            for row in np.unique(np.searchsorted(offsets, where, 'right') - 1).tolist():
-                self.problems[int(first) + row] = name, 'a null among the numbers', 'numbers'
-            if _LISTS[name] != 'float16':  # else NaN
-                values = values.fill_null(0)
-        return offsets, values.to_numpy(zero_copy_only=False)
 
     def __reduce__(self):
         return type(self), (self.path, )
@@ -183,26 +233,30 @@ class ArrowFile:
                  for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
+    def _lengths(self, name: str) -> np.ndarray:
+        """Return the lengths (N,) of a list column."""
+        parts = [np.diff(view.lists[name].offsets) for view in self._views]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
     def _check(self):
         """Find missing scalars and lists of another length, but not invalid values."""
-        columns = {name: self.column(name) for name in _SCALARS}
-        # stacked for a single access per row
-        self._numbers = np.stack(list(columns.values()), 1).astype(np.int64)  # (N, 7)
-        self._lengths = {name: np.concatenate(
-            [np.diff(lists[name][0]) for lists in self._lists] or [np.zeros(0, int)])
-            for name in _LISTS}
-        shape = self._numbers[:, [3, 4, 6]]  # persons, frames, joints
+        shape = np.stack([self.column(name) for name in (
+            'num_person', 'total_frames', 'num_joints')], 1)
         poses = shape.astype(np.float64).prod(1)  # which cannot overflow
-        lengths = self._lengths['keypoint']
-        self.dims = np.where(lengths > 2 * poses, 3, 2)
+        points, scores = self._lengths('keypoint'), self._lengths('keypoint_score')
+        self.dims = np.where(points > 2 * poses, 3, 2).astype(np.int8)
         negative = (shape < 0).any(1)
-        for name, wrong in (('keypoint_score', self._lengths['keypoint_score'] != poses),
-                            ('keypoint', negative | (lengths != self.dims * poses))):
+        for name, found, wrong in (
+                ('keypoint_score', scores, scores != poses),
+                ('keypoint', points, negative | (points != self.dims * poses))):
             for row in np.flatnonzero(wrong).tolist():
                 self.problems[row] = (
-                    name, f'{self._lengths[name][row]} numbers',
+                    name, f'{found[row]} numbers',
                     'those of {} persons, {} frames and {} joints'.format(*shape[row]))
-        for batch, first in zip(self._batches, self._first.tolist(), strict=False):
+        for view, batch, first in zip(self._views, self._batches, self._first, strict=False):
+            for name, values in view.lists.items():
+                for row in values.rows_with_nulls:
+                    self.problems[first + row] = name, 'a null among the numbers', 'numbers'
             for name in ('frame_dir', *_SCALARS, 'keypoint', 'keypoint_score'):
                 if batch.column(name).null_count:
                     missing = batch.column(name).is_null().to_numpy(zero_copy_only=False)
@@ -214,7 +268,8 @@ class ArrowFile:
 
         The others are valid, except for their label, layout and visibility.
         """
-        _, height, width, persons, frames, _, _ = self._numbers.T
+        height, width, persons, frames = (self.column(name) for name in (
+            'height', 'width', 'num_person', 'total_frames'))
         limit = np.minimum(MAX_SIZES * np.maximum(height, width).astype(np.float64),
                            MAX_COORDINATE)
         limit[self.dims == 3] = MAX_COORDINATE
@@ -225,44 +280,43 @@ class ArrowFile:
         mask |= ((largest > 0) & (largest <= np.float16(SMALL).view(np.int16)) & (self.dims == 2)
                  & (np.maximum(height, width) > SMALLEST_IMAGE))
         mask |= self._largest('keypoint_score') > np.float16(MAX_SCORE).view(np.int16)
-        mask |= self._lengths['segments'] > 0
-        boxes, ids = self._lengths['box'], self._lengths['track_ids']
+        mask |= self._lengths('segments') > 0
+        boxes, ids = self._lengths('box'), self._lengths('track_ids')
         mask |= (boxes > 0) & (boxes != 4. * persons * frames) | (ids > 0) & (ids != persons)
         mask |= self._largest('box') > np.float16(MAX_COORDINATE).view(np.int16)
-        inds, labels = self._lengths['frame_inds'], self._lengths['frame_label']
+        inds, labels = self._lengths('frame_inds'), self._lengths('frame_label')
         mask |= (inds > 0) & (inds != frames)
         mask |= (labels > 0) & (labels != frames) & (labels != persons * frames)
         mask[list(self.problems)] = True
-        for first, lists, optional, ids in zip(self._first.tolist(), self._lists, self._optional,
-                                               self._ids, strict=False):
-            part = mask[first:first + len(ids)]
-            offsets, values = lists['frame_inds']
+        for first, view, batch in zip(self._first, self._views, self._batches, strict=False):
+            part = mask[first:first + batch.num_rows]
+            offsets, values = view.lists['frame_inds'].offsets, view.lists['frame_inds'].values
             wrong = np.flatnonzero(values[1:] <= values[:-1]) + 1
             wrong = np.r_[np.setdiff1d(wrong, offsets),
                           np.flatnonzero((values < 0) | (values >= most))]
             part[np.searchsorted(offsets, wrong, 'right') - 1] = True
-            offsets, values = lists['box']
+            offsets, values = view.lists['box'].offsets, view.lists['box'].values
             if (offsets % 4).any():
                 part |= np.diff(offsets) > 0
             else:
                 corners = values[:offsets[-1]].reshape(-1, 4)
                 wrong = np.flatnonzero((corners[:, 2:] < corners[:, :2]).any(1))
                 part[np.searchsorted(offsets, 4 * wrong, 'right') - 1] = True
-            if 'fps' in optional:
-                fps = optional['fps'].fill_null(1).to_numpy(zero_copy_only=False)
+            if 'fps' in view.optional:
+                fps = batch.column('fps').fill_null(1).to_numpy(zero_copy_only=False)
                 part |= ~((fps > 0) & (fps < MAX_FPS))
-            if 'track_id' in optional:
-                part |= optional['track_id'].is_valid().to_numpy(zero_copy_only=False) & (
-                    persons[first:first + len(ids)] > 1)
-            for names in filter(None, (ids, optional.get('clip'))):
-                part |= [name is not None and not is_name(name) for name in names.to_pylist()]
+            if 'track_id' in view.optional:
+                part |= batch.column('track_id').is_valid().to_numpy(zero_copy_only=False) & (
+                    persons[first:first + batch.num_rows] > 1)
+            for name in ('frame_dir', *view.optional.keys() & {'clip'}):
+                part |= _are_no_names(batch.column(name))
         return mask
 
     def _largest(self, name: str) -> np.ndarray:
         """Return the bits of the largest magnitude of a float16 list of every row, (N,) int16."""
         out = []
-        for lists in self._lists:
-            offsets, values = lists[name]
+        for view in self._views:
+            offsets, values = view.lists[name].offsets, view.lists[name].values
             filled, values = offsets[1:] > offsets[:-1], values[:offsets[-1]]
             largest = np.zeros(len(filled), np.int16)
             if filled.any():  # ordered by magnitude, negative numbers after the others if unsigned
@@ -286,7 +340,7 @@ class ArrowFile:
 
     def ids(self) -> list[str]:
         """Return ``frame_dir`` of every annotation."""
-        return [name for names in self._ids for name in names.to_pylist()]
+        return [name for batch in self._batches for name in batch.column('frame_dir').to_pylist()]
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         """Read one annotation without validation of its values; some are None if invalid.
@@ -297,23 +351,21 @@ class ArrowFile:
         Returns:
             dict: The annotation with copies of its arrays.
         """
-        index = int(np.searchsorted(self._first, row, 'right')) - 1
-        i = int(row - self._first[index])
-        lists = self._lists[index]
-        label, height, width, persons, frames, _, joints = self._numbers[row].tolist()
+        row = int(row)
+        index = bisect_right(self._first, row) - 1
+        i, view = row - self._first[index], self._views[index]
+        label, height, width, persons, frames, joints = [array.item(i) for array in view.scalars]
         poses = (persons, frames, joints)
-        keypoint, score = _cut(lists['keypoint'], i), _cut(lists['keypoint_score'], i)
         if row in self.problems:
             keypoint = score = None
         else:
-            keypoint = keypoint.reshape(*poses, self.dims[row])
-            score = score.reshape(poses)
-        ann = dict(frame_dir=self._ids[index][i].as_py(), label=label, img_shape=(height, width),
+            keypoint = view.lists['keypoint'][i].reshape(*poses, self.dims.item(row))
+            score = view.lists['keypoint_score'][i].reshape(poses)
+        ann = dict(frame_dir=view.names[i], label=label, img_shape=(height, width),
                    total_frames=frames, keypoint=keypoint, keypoint_score=score)
-        for name, column in self._optional[index].items():
-            value = column[i]
-            if value.is_valid:
-                ann[name] = _cut(lists[name], i) if name in lists else value.as_py()
+        for name, (valid, column) in view.optional.items():
+            if valid is None or valid[i]:
+                ann[name] = column[i]
         if 'track_ids' in ann:
             ann['track_id'] = ann.pop('track_ids')
         for name, shape in (('frame_label', (persons, frames)), ('segments', (-1, 3)),
@@ -378,6 +430,16 @@ def _is_compressed(message: bytes) -> bool:
     return bool(field(pointer(field(pointer(0), header)), compression))
 
 
+def _are_no_names(column) -> np.ndarray:
+    """Return the mask (N,) of texts that are no names; without a look at each if all are usual."""
+    import pyarrow.compute as pc
+    usual = pc.and_(pc.ascii_is_printable(column), pc.less(pc.binary_length(column), LENGTH))
+    mask = ~usual.fill_null(True).to_numpy(zero_copy_only=False)
+    for i in np.flatnonzero(mask).tolist():
+        mask[i] = not is_name(column[i].as_py())
+    return mask
+
+
 def _to_type(ann: dict[str, Any], name: str) -> np.ndarray | None:
     """Convert an array of an annotation to the type in the file, without overflow."""
     value, kind = ann.get(name), np.dtype(_LISTS[name])
@@ -389,9 +451,3 @@ def _to_type(ann: dict[str, Any], name: str) -> np.ndarray | None:
         raise file_error(f'annotation {ann["frame_dir"]!r}', name, 'numbers that are too large',
                          f'{kind} numbers within {largest:g}')
     return value.astype(kind)
-
-
-def _cut(column: tuple[np.ndarray, np.ndarray], i: int) -> np.ndarray:
-    """Copy row ``i``."""
-    offsets, values = column
-    return values[offsets[i]:offsets[i + 1]].copy()

@@ -21,10 +21,12 @@ from mofm.utils.checks import describe, show, typed
 from mofm.utils.files import atomic_write
 from mofm.utils.limits import LimitError, exceeds, get_limits
 from mofm.utils.names import NAME, is_name
+from mofm.utils.remote import local_copy
 from mofm.utils.untrusted import parse_json, read_npz, to_array
+from mofm.utils.urls import is_url, mask
 
 from .arrow import ArrowFile, ArrowWriter
-from .schema import TRACK_ARRAYS, AnnotationError
+from .schema import TRACK_ARRAYS, AnnotationError, Problem, UnreadableError
 from .unpickling import RestrictedUnpickler
 
 _ROW = 1000  # bytes of an annotation without its arrays, roughly
@@ -100,33 +102,55 @@ def _add_optional(data, annotations):
 
 
 def open_arrow(path: str | os.PathLike) -> ArrowFile:
-    """Open an ``.arrow`` file without reading it.
+    """Open an ``.arrow`` file, or a local copy of one at a URL, without reading it.
 
     Raises:
-        AnnotationError: If the file is missing, damaged or has another structure.
+        UnreadableError: If the file is missing, damaged or has another structure.
     """
-    path = _existing(path)
+    local = local_file(path)
     try:
-        file = ArrowFile(path)
+        file = ArrowFile(local)
     except ModuleNotFoundError:
         raise
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(_shown(path), error) from error
     if not len(file):
-        raise AnnotationError(f'{path}: found no annotations')
+        raise UnreadableError(f'{_shown(path)}: found no annotations')
     return file
 
 
-def _existing(path):
+def local_file(path: str | os.PathLike) -> str:
+    """Return the path of an existing file, which is a local copy for a URL.
+
+    Args:
+        path (str or Path): A path, or a URL (:func:`mofm.utils.remote.local_copy`).
+
+    Raises:
+        UnreadableError: If there is no such file, or the server or the library for it does not
+            answer.
+    """
     path = os.fspath(path)
+    if is_url(path):
+        try:
+            return str(local_copy(path))
+        except ImportError as error:
+            raise ModuleNotFoundError(f'{mask(path)}: ann_file: {error}; pip install '
+                                      '"mofm[remote]" has s3, gs and http') from None
+        except Exception as error:  # the libraries raise many kinds
+            raise UnreadableError(Problem(mask(path), None, 'ann_file', describe(error),
+                                          'a file that can be downloaded')) from error
     if not os.path.isfile(path):
-        raise AnnotationError(f'{path}: no such file; create it with mofm prepare or '
+        raise UnreadableError(f'{path}: no such file; create it with mofm prepare or '
                               'correct ann_file')
     return path
 
 
+def _shown(path):
+    return mask(os.fspath(path))
+
+
 def _unreadable(path, error):
-    return AnnotationError(
+    return UnreadableError(
         f'{path}: cannot be read, it may be truncated or not be a {os.path.splitext(path)[1]} '
         f'file ({describe(error)}); download or create it again')
 
@@ -146,7 +170,7 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
     """Read an untrusted annotation file.
 
     Args:
-        path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file.
+        path (str or Path): A ``.pkl``, ``.arrow``, ``.json`` or ``.npz`` file, or the URL of one.
 
     Returns:
         dict: ``annotations`` (list[dict]), ``split`` (dict of lists of IDs; empty for a plain
@@ -154,19 +178,20 @@ def load_annotations(path: str | os.PathLike) -> dict[str, Any]:
         ``filename`` is renamed to ``frame_dir``.
 
     Raises:
-        AnnotationError: If the file is missing, truncated or empty, has another structure, or
+        UnreadableError: If the file is missing, truncated or empty, has another structure, or
             contains a class that is not allowed; the message names the file and the reason.
     """
-    path = os.fspath(path)
+    name, path = os.fspath(path), _shown(path)
     suffix = os.path.splitext(path)[1]
     if suffix not in _READERS:
         raise AnnotationError(f'{path}: found suffix {suffix!r}, expected one of '
                               f'{sorted(_READERS)}')
-    _existing(path)
+    local = local_file(name)
     try:
-        return _normalize(_READERS[suffix](path))
+        return _normalize(_READERS[suffix](local))
     except (AnnotationError, LimitError) as error:
-        raise error if path in str(error) else AnnotationError(f'{path}: {error}') from None
+        raise UnreadableError(
+            str(error) if path in str(error) else f'{path}: {error}') from None
     except ModuleNotFoundError:
         raise
     except Exception as error:  # the parsers raise many kinds for damaged bytes

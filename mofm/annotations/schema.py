@@ -64,6 +64,10 @@ class AnnotationError(ValueError):
     """Error about an invalid annotation or file."""
 
 
+class UnreadableError(AnnotationError):
+    """Error about a file of which nothing can be used: missing, damaged or without a clip."""
+
+
 def file_error(file: object, field: str, found: object, expected: object,
                index: int | None = None) -> AnnotationError:
     """Build an error about a field of a file or of one of its annotations.

@@ -12,6 +12,7 @@ from mofm.annotations import (
     LABEL_NAMES,
     AnnotationError,
     Problem,
+    UnreadableError,
     check_names,
     complete_3d,
     file_error,
@@ -42,7 +43,7 @@ class MotionDataset(BaseDataset):
     where skipping them would bias the result.
 
     Args:
-        ann_file (str): A ``.pkl``, ``.arrow``, ``.npz`` or ``.json`` file.
+        ann_file (str): A ``.pkl``, ``.arrow``, ``.npz`` or ``.json`` file, or the URL of one.
         pipeline (Sequence): Transforms, or configs of transforms.
         split (str, optional): Split in the file, e.g. ``'xsub_train'``, None for all annotations.
         exemplar_split (str, optional): Split of exemplars (one-shot recognition). They are added
@@ -66,6 +67,7 @@ class MotionDataset(BaseDataset):
             keeps all clips in one block of memory shared by DataLoader workers.
 
     Attributes:
+        num_annotations (int): Annotations of the file, of all splits.
         problems (list[Problem]): Problems of invalid annotations.
         skipped (str): Summary of these in one line; empty if there are none.
         label_counts (Counter): Number of clips per label; empty where a clip has none of its own.
@@ -121,6 +123,7 @@ class MotionDataset(BaseDataset):
         self.repeat = repeat
         self.on_error = on_error
         self.skip_labels = skip_labels
+        self.num_annotations = 0
         self.problems: list[Problem] = []
         self.skipped = ''
         self.label_counts: Counter[int] = Counter()
@@ -167,6 +170,7 @@ class MotionDataset(BaseDataset):
     def _load_annotations(self) -> list[dict]:
         """Read the valid annotations of a file that fits in memory."""
         data = load_annotations(self.ann_file)
+        self.num_annotations = len(data['annotations'])
         self._name_classes(data['metainfo'])
         selected = self._select(data)
         total = len(selected) + self._num_bad()
@@ -231,13 +235,15 @@ class MotionDataset(BaseDataset):
                             f'{len(self.problems) - self._num_bad()} ids without one')
             print_log(f'{self.skipped}:\n{summarize(self.problems)}', 'current', logging.WARNING)
         if not usable:
-            raise AnnotationError(f'{self.ann_file}: none of {total} annotations can be used, '
-                                  f'with split={self.split!r} and classes={self.classes}\n'
-                                  f'{summarize(self.problems)}')
+            kind = UnreadableError if self.problems else AnnotationError
+            raise kind(f'{self.ann_file}: none of {total} annotations can be used, with '
+                       f'split={self.split!r} and classes={self.classes}\n'
+                       f'{summarize(self.problems)}')
 
     def _load_rows(self) -> np.ndarray:
         """Return rows of the valid annotations of an ``.arrow`` file without reading them."""
         self._store = open_arrow(self.ann_file)
+        self.num_annotations = len(self._store)
         self._name_classes(self._store.metainfo)
         self._exemplars = np.zeros(len(self._store), bool)
         keep = self._rows_of(self.split)
@@ -280,7 +286,7 @@ class MotionDataset(BaseDataset):
         self.check_labels(unknown)
         self._summarize(total, keep.sum())
         self.serialize_data = False  # nothing is kept in memory
-        return np.flatnonzero(keep)
+        return np.flatnonzero(keep).astype(np.int32)
 
     def _report_row(self, problem: Problem):
         """Report the problem of an annotation in an ``.arrow`` file."""
@@ -289,28 +295,22 @@ class MotionDataset(BaseDataset):
                                   f'{self.exemplar_split!r}, which cannot be skipped')
         self.report(problem)
 
-    def _validate_row(self, row: int, ann: dict | None = None) -> Problem | None:
+    def _validate_row(self, row: int) -> Problem | None:
         """Validate an annotation of an ``.arrow`` file, which may have no visible joint."""
-        return validate(self._store[row] if ann is None else ann, self.layout.num_joints,
-                        self.num_classes, True, self.ann_file, row, self.dims)
+        return validate(self._store[row], self.layout.num_joints, self.num_classes, True,
+                        self.ann_file, row, self.dims)
 
     def _rows_of(self, split: str | None) -> np.ndarray:
         """Return the mask (N,) of rows of a split, all for None."""
-        rows = self._ids(split, self._store.splits())
-        mask = np.full(len(self._store), rows is None)
-        mask[list(rows or ())] = True
+        splits = self._store.splits()
+        self._check_split(split, splits)
+        mask = np.full(len(self._store), split is None)
+        mask[splits.get(split, [])] = True
         return mask
 
     def _read_row(self, row: int) -> dict:
-        """Read one annotation of an ``.arrow`` file.
-
-        Raises:
-            AnnotationError: If it is invalid.
-        """
+        """Read one annotation of an ``.arrow`` file, which was found valid at opening."""
         ann = self._store[row]
-        problem = self._validate_row(int(row), ann)
-        if problem is not None:
-            raise AnnotationError(problem)
         if self.exemplar_split is not None:
             ann['exemplar'] = bool(self._exemplars[row])
         self._prepare(ann)
@@ -342,14 +342,15 @@ class MotionDataset(BaseDataset):
 
     def _ids(self, split: str | None, splits: dict) -> dict | None:
         """Return the IDs of a split as keys, None for None."""
-        if split is None:
-            return None
-        if split not in splits:
+        self._check_split(split, splits)
+        return None if split is None else dict.fromkeys(splits[split])
+
+    def _check_split(self, split: str | None, splits: dict):
+        if split is not None and split not in splits:
             raise AnnotationError(
                 f'{self.ann_file}: no split {split!r}, ' +
                 (f'expected one of {show(sorted(splits))}' if splits else
                  'the file has no splits, use split=None'))
-        return dict.fromkeys(splits[split])
 
     def _num_bad(self) -> int:
         return sum(problem.index is not None for problem in self.problems)
@@ -392,27 +393,18 @@ class MotionDataset(BaseDataset):
         Returns:
             dict: The annotation with ``sample_idx``.
         """
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f'index {idx} is out of range for {len(self)} samples')
-        idx %= len(self) // self.repeat
+        length = len(self)
+        if not -length <= idx < length:
+            raise IndexError(f'index {idx} is out of range for {length} samples')
+        idx %= length // self.repeat
         if self._store is None:
             return super().get_data_info(idx)
         return dict(self._read_row(self.data_list[idx]), sample_idx=idx)
 
-    def prepare_data(self, idx: int) -> dict | None:
-        """Return one sample after the pipeline; None if it is invalid (``.arrow`` only)."""
-        try:
-            return super().prepare_data(idx)
-        except AnnotationError as error:
-            if self.test_mode or self.on_error == 'raise':
-                raise
-            print_log(f'replaced an invalid sample: {error}', 'current', logging.WARNING)
-            return None
-
     def _get_unserialized_subset(self, indices) -> Sequence:
         """Return annotations, or rows of an ``.arrow`` file, see ``BaseDataset``."""
         subset = super()._get_unserialized_subset(indices)
-        return subset if self._store is None else np.array(subset, np.int64)
+        return subset if self._store is None else np.array(subset, np.int32)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the label of one sample as a list, for ``ClassBalancedDataset``."""

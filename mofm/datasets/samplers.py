@@ -9,6 +9,8 @@ from torch.utils.data import Sampler
 
 from mofm.registry import DATA_SAMPLERS
 
+_CHUNK = 2**16  # indices that are converted at once
+
 
 @DATA_SAMPLERS.register_module()
 class ClassBalancedSampler(Sampler):
@@ -89,7 +91,8 @@ class MixtureSampler(Sampler):
 
     Args:
         dataset (ConcatDataset): The data sets.
-        weights (Sequence[float]): Relative share of each, at least 0.
+        weights (Sequence[float], optional): Relative share of each, at least 0. By default
+            ``weights`` of the data set, see :class:`MotionCorpus`.
         num_samples (int, optional): Samples per epoch over all ranks. By default the total of all
             data sets.
         seed (int, optional): Seed, equal on all ranks. Random by default.
@@ -99,9 +102,9 @@ class MixtureSampler(Sampler):
             all are 0.
     """
 
-    def __init__(self, dataset: ConcatDataset, weights: Sequence[float],
+    def __init__(self, dataset: ConcatDataset, weights: Sequence[float] | None = None,
                  num_samples: int | None = None, seed: int | None = None):
-        weights = np.array(weights, dtype=np.float64)
+        weights = np.array(dataset.weights if weights is None else weights, dtype=np.float64)
         ends = np.array(dataset.cumulative_sizes)
         if weights.shape != ends.shape or not (weights >= 0).all() or not weights.sum() > 0:
             raise ValueError(f'weights: found {weights.tolist()}, expected {len(ends)} numbers, '
@@ -117,15 +120,16 @@ class MixtureSampler(Sampler):
         self.shares = np.diff(bounds.round().astype(int))
 
     def __iter__(self) -> Iterator[int]:
-        """Return the indices of this rank in random order."""
+        """Yield the indices of this rank in random order."""
         rng = np.random.default_rng([self.seed, self.epoch])
         parts = []
         for start, size, share in zip(self.starts, self.sizes, self.shares, strict=True):
             rounds = [rng.permutation(size) for _ in range(-(-share // size))]
             parts += [start + indices for indices in rounds[:-1]]
             parts += [start + rounds[-1][:share - size * (len(rounds) - 1)]] if rounds else []
-        indices = rng.permutation(np.concatenate(parts))
-        return iter(indices[self.rank::self.world_size].tolist())
+        indices = rng.permutation(np.concatenate(parts))[self.rank::self.world_size]
+        for start in range(0, len(indices), _CHUNK):  # as integers of Python take five times more
+            yield from indices[start:start + _CHUNK].tolist()
 
     def __len__(self) -> int:
         """Return the number of samples of this rank per epoch."""

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 
-_LENGTH = 1000
+#: Characters of a name at most.
+LENGTH = 1000
 #: Valid names, for messages.
-NAME = f'a string of at most {_LENGTH} characters, without control characters or lone surrogates'
+NAME = f'a string of at most {LENGTH} characters, without control characters or lone surrogates'
 _REFUSED = {'Cc', 'Cs', 'Zl', 'Zp'}  # control, surrogate, line and paragraph separator
 _RESERVED = {'AUX', 'CON', 'NUL', 'PRN', *(f'{port}{i}' for port in ('COM', 'LPT')
                                            for i in '123456789¹²³')}  # by Windows
@@ -13,7 +14,7 @@ _RESERVED = {'AUX', 'CON', 'NUL', 'PRN', *(f'{port}{i}' for port in ('COM', 'LPT
 
 def is_name(value: object) -> bool:
     """Return whether a value is a name that can be printed and written to any file."""
-    return isinstance(value, str) and len(value) <= _LENGTH and (
+    return isinstance(value, str) and len(value) <= LENGTH and (
         value.isprintable() or not any(unicodedata.category(c) in _REFUSED for c in value))
 
 

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 from mmengine.hooks import Hook
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mofm.datasets import MotionDataset
 from mofm.engine.runner.access import get_model, is_training
@@ -21,7 +22,7 @@ class DataCheckHook(Hook):
     Errors: no data for validation; labels that the head does not have; training of a classifier
     on one class. Printed: classes without a training clip; other class names in validation or test
     than in training; clips in both training and validation; and again at the end, the number of
-    annotations that each data set skipped.
+    annotations and shards that each data set skipped.
     """
 
     priority = 'LOWEST'  # after the last metrics
@@ -59,9 +60,9 @@ class DataCheckHook(Hook):
             val = list(_datasets(runner.val_dataloader))
             _check_labels(runner, 'val_dataloader', val)
             _compare_classes(runner, 'val_dataloader', val, train[0].metainfo if train else {})
-            trained = {name for dataset in train for name in dataset.name_hashes.tolist()}
-            names = [name for dataset in val for name in dataset.name_hashes.tolist()]
-            both = sum(name in trained for name in names)
+            names = np.concatenate([dataset.name_hashes for dataset in val] or [[]])
+            both = sum(np.isin(names, dataset.name_hashes) for dataset in train)
+            both = np.count_nonzero(both)
             if both:
                 runner.logger.warning(
                     f'val_dataloader: {both} of {len(names)} clips are also in the training data, '
@@ -78,21 +79,24 @@ class DataCheckHook(Hook):
         loaders = [runner.train_dataloader, runner.val_loop and runner.val_dataloader] \
             if is_training(runner) else [runner.test_dataloader]
         for loader in filter(None, loaders):
-            for dataset in _datasets(loader):
-                if dataset.skipped:
+            for dataset in _walk(loader):
+                if getattr(dataset, 'skipped', ''):
                     runner.logger.warning(f'{dataset.skipped}; the beginning of the log has them')
+
+
+def _walk(loader: DataLoader) -> Iterator[Dataset]:
+    """Iterate over the data set of a loader and all within wrappers."""
+    pending = [loader.dataset]
+    while pending:
+        dataset = pending.pop()
+        yield dataset
+        pending += getattr(dataset, 'datasets', None) or filter(None, (
+            getattr(dataset, name, None) for name in ('wrapped', 'dataset')))
 
 
 def _datasets(loader: DataLoader) -> Iterator[MotionDataset]:
     """Iterate over the data sets of clips of a loader, also within wrappers."""
-    pending = [loader.dataset]
-    while pending:
-        dataset = pending.pop()
-        if isinstance(dataset, MotionDataset):
-            yield dataset
-        else:
-            pending += getattr(dataset, 'datasets', None) or filter(None, (
-                getattr(dataset, name, None) for name in ('wrapped', 'dataset')))
+    return (dataset for dataset in _walk(loader) if isinstance(dataset, MotionDataset))
 
 
 def _head(runner) -> ActionClsHead | None:
