@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from PIL import Image
 
 from mofm.annotations import dump_annotations
 from mofm.apis import MotionInferencer
+from mofm.pose_estimation import PoseEstimator
 from projects.motionbert.mesh import MeshResult
 from tests.test_projects.test_motionbert.smpl_stand_in import write_smpl
 
@@ -108,6 +110,50 @@ def test_mesh_result_is_saved(inferencer, tmp_path):
     data = json.loads((tmp_path / 'a.json').read_text())
     np.testing.assert_allclose(data['pose'], result.pose)
     assert (data['layout'], data['fps']) == ('h36m17', 25)
+
+
+def test_mesh_result_is_a_sequence_of_obj_files(inferencer, tmp_path):
+    points = people(2, 4)
+    points[0, 1] = 0
+    result, = inferencer(points, layout='h36m17', **QUIET)
+    files = result.save(tmp_path / 'a.obj')
+    assert [file.name for file in files] == [
+        'a+0_000000.obj', 'a+0_000002.obj', 'a+0_000003.obj',
+        *(f'a+1_{row:06d}.obj' for row in range(4))]
+    lines = [line.split() for line in files[1].read_text().splitlines()]
+    vertices = np.array([line[1:] for line in lines if line[0] == 'v'], float)
+    np.testing.assert_allclose(vertices * (1000, -1000, -1000), result.vertices[0, 2], atol=.06)
+    faces = np.array([line[1:] for line in lines if line[0] == 'f'], int)
+    np.testing.assert_array_equal(faces - 1, inferencer.model.body_model.faces)
+    assert len(lines) == len(vertices) + len(faces)
+
+
+class Walker(PoseEstimator):
+    """The same person in every frame, a little further to the right each time."""
+
+    frame = 0
+
+    def estimate(self, image, boxes=None):
+        self.frame += 1
+        rng = np.random.default_rng(0)
+        return rng.uniform(5, 40, (1, 17, 2)) + (self.frame, 0), np.ones((1, 17))
+
+
+def test_mesh_of_a_video_with_the_body_model_of_the_user(config, tmp_path):
+    """The files of SMPL by options of the config as it is in the repository."""
+    cfg = Config.fromfile(config)
+    small = {f'model.{part}': dict(cfg.model[part]) for part in ('backbone', 'head', 'body_model')}
+    inferencer = MotionInferencer(CONFIG, device='cpu', cfg_options=small)
+    writer = cv2.VideoWriter(str(tmp_path / 'walk.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10,
+                             (64, 48))
+    for _ in range(5):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    result, = inferencer(tmp_path / 'walk.avi', pose_extractor=Walker(), **QUIET)
+    assert (result.name, result.fps) == ('walk.avi', 10)
+    assert result.vertices.shape == (1, 5, VERTICES, 3)
+    assert np.isfinite(result.vertices).all()
+    assert set(inferencer.task().draw(result)) == {'.png'}
 
 
 def test_mesh_demo_draws_bodies(inferencer, config, tmp_path, capsys):
