@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
 from mofm.annotations import AnnotationError, file_error
+from mofm.datasets import TrackWindowDataset
 from mofm.registry import DATASETS
 from mofm.structures import get_layout
 from mofm.utils.checks import describe
@@ -214,3 +215,43 @@ class MotionCaptureDataset(ArrayWindowDataset):
         names = read_texts(data, 'name', self.ann_file, len(length))
         self.recordings = dict(source=names.tolist())
         return length.astype(np.int64)
+
+
+@DATASETS.register_module()
+class LabeledTrackDataset(TrackWindowDataset):
+    """Windows of tracks with enough labeled joints, the 2D data of the released pre-training.
+
+    A large ``stride`` leaves the first window of each track.
+
+    Args:
+        *args, **kwargs: Arguments of :class:`TrackWindowDataset`.
+        min_joints (float): Sum of the scores of a frame, without pelvis and spine, which are means
+            of others, that the mean over a window must exceed. Defaults to 0.
+        pelvis_frames (int, optional): First frames of a window in which the pelvis must be
+            labeled. Defaults to all.
+
+    Raises:
+        AnnotationError: See :class:`TrackWindowDataset`; also if no window is labeled enough.
+    """
+
+    def __init__(self, *args, min_joints: float = 0, pelvis_frames: int | None = None, **kwargs):
+        self.min_joints = min_joints
+        self.pelvis_frames = pelvis_frames
+        super().__init__(*args, **kwargs)
+
+    def _cut(self) -> np.ndarray:
+        """Return track and first row (N, 2) of each window that is labeled enough."""
+        windows = super()._cut()
+        pelvis = LAYOUT.joints.index('pelvis')
+        single = np.delete(np.arange(LAYOUT.num_joints), [pelvis, LAYOUT.joints.index('spine')])
+        keep = np.zeros(len(windows), bool)
+        for i, (row, size) in enumerate(zip(windows[:, 1], self.num_rows(windows), strict=True)):
+            score = self.tracks.score[row:row + size].astype(float)  # (T, 17)
+            keep[i] = (score[:, single].sum() / size > self.min_joints
+                       and score[:self.pelvis_frames, pelvis].all())
+        if not keep.any():
+            raise AnnotationError(
+                f'{self.ann_file}, split {self.split!r}: none of {len(keep)} windows has a pelvis '
+                f'in its first {self.pelvis_frames or self.seg_len} frames, and more than '
+                f'{self.min_joints} joints a frame')
+        return windows[keep]

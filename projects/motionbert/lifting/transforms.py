@@ -19,6 +19,8 @@ from mofm.utils.checks import is_number, is_range, require
 from .datasets import LAYOUT
 
 _FLIP = LAYOUT.flip_index
+_TRUNK = [(LAYOUT.joints.index(joint), [LAYOUT.joints.index(end) for end in ends])
+          for joint, *ends in (('pelvis', 'left_hip', 'right_hip'), ('spine', 'pelvis', 'neck'))]
 
 
 def _normalize(results: dict, center: np.ndarray, scale: float):
@@ -285,6 +287,23 @@ class FillJoints(BaseTransform):
         results['keypoint_score'] = np.where(
             any_seen & ~seen, np.minimum(*(np.take_along_axis(score, index, -2)
                                            for index in (first, second))), score)
+        return results
+
+
+@TRANSFORMS.register_module()
+class DeriveTrunk(BaseTransform):
+    """Place the pelvis between the hips and the spine between pelvis and neck.
+
+    For keypoints that were clipped, as the released pre-training clips the joints of PoseTrack
+    before it derives those that PoseTrack lacks. Modified key: ``keypoint`` (..., 17, 2).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Derive pelvis and spine."""
+        keypoint = results['keypoint'].copy()
+        for joint, ends in _TRUNK:
+            keypoint[..., joint, :] = keypoint[..., ends, :].mean(-2)
+        results['keypoint'] = keypoint
         return results
 
 

@@ -55,7 +55,8 @@ def files(tmp_path_factory):
              length=np.array([FRAMES, FRAMES]), name=np.array(['a', 'b']))
     people = str(folder / 'people.pkl')
     return dict(Human36MDataset=str(folder / 'h36m.pkl'), MotionDataset=people,
-                MotionCaptureDataset=str(folder / 'mocap.npz'), TrackWindowDataset=people)
+                MotionCaptureDataset=str(folder / 'mocap.npz'), TrackWindowDataset=people,
+                LabeledTrackDataset=people)
 
 
 def parts(dataset):

@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from scipy.spatial.transform import Rotation
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, dump_annotations
 from mofm.datasets import MotionDataset, TrackWindowDataset
-from projects.motionbert.lifting.datasets import Human36MDataset, MotionCaptureDataset
+from mofm.registry import DATASETS
+from mofm.utils.config import load_config
+from projects.motionbert.lifting.datasets import (
+    Human36MDataset,
+    LabeledTrackDataset,
+    MotionCaptureDataset,
+)
 from projects.motionbert.lifting.metrics import PoseAccuracy3D
 from projects.motionbert.lifting.sources import InstaVariety, PoseTrack18
 from projects.motionbert.lifting.transforms import NormalizeByWidth
@@ -20,6 +27,7 @@ from projects.motionbert.mesh import amass
 from projects.motionbert.mesh.smpl_files import read_joint_regressor
 
 TOOLS = Path(__file__).resolve().parents[3] / 'projects/motionbert/tools'
+RELEASE = TOOLS.parent / 'configs/pretrain_dstformer_release.py'
 BANDAI = ('dataset-2_walk_active_001', 'dataset-2_wave-left-hand_active_001',
           'dataset-1_bow_old_001', 'dataset-1_walk-left_old_001', 'dataset-1_bye_old_001')
 
@@ -358,6 +366,99 @@ def test_prepare_2d_converts_instavariety(tools, tmp_path):
     np.save(tmp_path / 'id_all.npy', np.arange(19))
     with pytest.raises(AnnotationError, match=r'\(20, 17, 3\), expected.*\(19, 17, 3\)'):
         list(InstaVariety(tmp_path, strict=True))
+
+
+def labeled_track(frames, joints=range(17), gap=0, without_hip=None, seed=0):
+    """Create poses (T, 17, 3) of PoseTrack by frame number, with the ears unlabeled."""
+    rng = np.random.default_rng(seed)
+    poses = np.zeros((frames, 17, 3))
+    named = [joint for joint in joints if joint not in (3, 4)]
+    poses[:, named] = np.concatenate([rng.uniform(10, 600, (frames, len(named), 2)),
+                                      np.ones((frames, len(named), 1))], -1)
+    if without_hip is not None:
+        poses[without_hip, 11] = 0
+    return {i + gap * (i > 5): pose for i, pose in enumerate(poses)}
+
+
+def released_2d(pose, ratio):
+    """Crop, clip and convert poses (T, 17, 3) of PoseTrack as the release does."""
+    seen = pose[..., 2] > 0
+    low, high = pose[seen][:, :2].min(0), pose[seen][:, :2].max(0)
+    side = (high - low).max() * ratio
+    pose = pose.copy()
+    pose[..., :2] = (2 * (pose[..., :2] - (low + high - side) / 2) / side - 1).clip(-1, 1)
+    h36m = pose[:, [0, 12, 14, 16, 11, 13, 15, 0, 1, 0, 2, 5, 7, 9, 6, 8, 10]]
+    h36m[:, 0] = (pose[:, 11] + pose[:, 12]) / 2
+    h36m[:, 0, 2] = np.minimum(pose[:, 11, 2], pose[:, 12, 2])
+    h36m[:, 7] = (h36m[:, 0] + h36m[:, 8]) / 2
+    h36m[:, 7, 2] = np.minimum(h36m[:, 0, 2], h36m[:, 8, 2])
+    return h36m * (h36m[..., 2:] > 0)
+
+
+def test_released_2d_data_are_cropped_clipped_and_labeled_enough(tools, tmp_path):
+    """From files of PoseTrack and InstaVariety through the config: tracks 1 and 2 are left."""
+    init_default_scope('mofm')
+    cfg = load_config(RELEASE)
+    first, second = (loader.dataset for loader in cfg.train_cfg.extra_dataloaders)
+    few = [0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12]  # 11 joints
+    tracks = {1: labeled_track(35, few), 2: labeled_track(30, gap=9, seed=1),
+              3: labeled_track(29), 4: labeled_track(30, few[1:]),
+              5: labeled_track(30, without_hip=20)}
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train/a.json').write_text(json.dumps(dict(
+        images=[dict(id=i, file_name=f'{i}.jpg', width=640, height=640) for i in range(45)],
+        annotations=[dict(image_id=frame, track_id=number, keypoints=pose.ravel().tolist())
+                     for number, track in tracks.items() for frame, pose in track.items()])))
+    main = tools('prepare_2d').main
+    main(['posetrack18', str(tmp_path / 'train'), str(tmp_path / 'a.pkl')])
+    for part in (first, second):
+        part.pipeline = [step for step in part.pipeline if step.type != 'LiftingFlip']
+    dataset = DATASETS.build(dict(first, ann_file=str(tmp_path / 'a.pkl')))
+    assert len(dataset) == 2
+    clipped = 0
+    for i, track in enumerate((tracks[1], tracks[2])):
+        np.random.seed(i)
+        inputs = dataset[i]['inputs']
+        np.random.seed(i)
+        expected = released_2d(np.array(list(track.values())[:30]), np.random.uniform(.25, 1))
+        np.testing.assert_allclose(inputs['keypoints'][0].movedim(0, 1), expected, atol=2e-5)
+        assert inputs['noise']
+        clipped += (np.abs(expected[..., :2]) == 1).sum()
+    assert clipped > 100
+
+    motion = np.random.default_rng(0).uniform(-1, 1, (81 + 30, 17, 3))
+    motion[..., 2] = .9
+    motion[3, 2] = 0
+    motion[81, 0, 2] = 0  # the first pelvis of the second video
+    (tmp_path / 'insta').mkdir()
+    np.save(tmp_path / 'insta/motion_all.npy', motion)
+    np.save(tmp_path / 'insta/id_all.npy', np.repeat([4, 9], [81, 30]))
+    main(['instavariety', str(tmp_path / 'insta'), str(tmp_path / 'b.pkl')])
+    dataset = DATASETS.build(dict(second, ann_file=str(tmp_path / 'b.pkl')))
+    assert len(dataset) == 1
+    np.random.seed(0)
+    found = dataset[0]['inputs']['keypoints'][0].movedim(0, 1)
+    np.random.seed(0)
+    half = np.random.uniform(.25, 1)  # the box is all of [-1, 1], to a few thousandths
+    low, high = motion[:81, :, :2].min((0, 1)), motion[:81, :, :2].max((0, 1))
+    half *= (high - low).max() / 2
+    expected = ((motion[:81, :, :2] - (low + high) / 2) / half).clip(-1, 1)
+    expected[3, 2] = 0
+    np.testing.assert_allclose(found[..., :2], expected, atol=2e-5)
+    assert not found[3, 2].any()
+
+
+def test_labeled_tracks_refuse_files_without_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    dump_annotations(dict(split={}, annotations=[dict(
+        frame_dir='a', label=0, img_shape=(9, 9), total_frames=4,
+        keypoint=rng.uniform(1, 8, (1, 4, 17, 2)).astype(np.float32),
+        keypoint_score=np.ones((1, 4, 17), np.float32))]), tmp_path / 'a.pkl')
+    options = dict(layout='h36m17', to_layout='h36m17', seg_len=4, min_len=4)
+    assert len(LabeledTrackDataset(str(tmp_path / 'a.pkl'), min_joints=14.9, **options)) == 1
+    with pytest.raises(AnnotationError, match='none of 1 windows has a pelvis in its first 4 '
+                       'frames, and more than 15 joints a frame'):
+        LabeledTrackDataset(str(tmp_path / 'a.pkl'), min_joints=15, **options)
 
 
 # ---- baselines ---------------------------------------------------------------------------------
