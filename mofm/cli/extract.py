@@ -2,13 +2,18 @@
 
 mofm extract videos --out data/mine.pkl
 mofm extract walk.mp4 --out data/walk.pkl --whole-frame
+mofm extract videos --out data/mine.pkl --ray
 mofm extract --from alphapose alphapose-results.json --out data/mine.pkl
 """
 
 import argparse
 import hashlib
 import re
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -32,8 +37,10 @@ from mofm.sources import Source3D
 from mofm.sources.plugins import add_plugin_option, load_plugins, readers
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import resolve
+from mofm.utils.locks import LockedError
+from mofm.utils.ray_actors import WorkerEndedError, add_ray_option, run_on_ray
 
-ERRORS = ImportError, OSError, TypeError, ValueError
+ERRORS = ImportError, OSError, TypeError, ValueError, WorkerEndedError
 HINT = 'the same command resumes'
 
 
@@ -59,6 +66,7 @@ def add_network_options(parser):
                          help='persons, for mmpose; default: 32')
     network.add_argument('--shard', type=shard, default=(0, 1), metavar='I/N',
                          help='process every N-th video from the I-th on (0 to N - 1)')
+    add_ray_option(network)
     boxes = parser.add_argument_group('boxes of persons').add_mutually_exclusive_group()
     boxes.add_argument('--det-model', default=DETECTOR,
                        help='name or config file of a model of MMDetection; default: %(default)s')
@@ -70,7 +78,8 @@ def add_network_options(parser):
 
 def parse_args(argv=None):
     """Parse the options of the tool, and those of the reader of the poses."""
-    argv = load_plugins(argv)
+    words = sys.argv[1:] if argv is None else [*map(str, argv)]
+    argv = load_plugins(words)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_plugin_option(first)
     sources = [name for name, one in readers().items() if not issubclass(one, Source3D)]
@@ -97,7 +106,7 @@ def parse_args(argv=None):
                         '.npz or .json; the poses go to OUT_poses next to it')
     if given is None:
         add_network_options(parser)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(argv, argparse.Namespace(words=words))
     return args, reader, vars(second.parse_known_args(argv)[0])
 
 
@@ -153,42 +162,92 @@ def task(progress, name, video):
         progress.remove_task(bar)
 
 
+@dataclass
+class Outcome:
+    """What came of a video: whether an earlier run had extracted it, notes, and its problem."""
+
+    resumed: bool = False
+    notes: tuple[str, ...] = ()
+    problem: Exception | None = None
+
+
+class Extraction:
+    """Extraction of videos, one after another, by a network that is built for the first of them.
+
+    Args:
+        args (argparse.Namespace): Options of the command.
+        folder (Path): Folder of the pose files.
+        strict (bool): Raise at the first invalid video instead of reporting it.
+    """
+
+    def __init__(self, args: argparse.Namespace, folder: Path, strict: bool):
+        self.args, self.folder, self.strict = args, folder, strict
+        self.videos = find_videos(args.input)
+        self.estimator = None
+
+    def __call__(self, name: str, show: Callable = lambda name, video: nullcontext(int)
+                 ) -> Outcome:
+        """Write the pose file of a video, if it is missing.
+
+        Args:
+            name (str): Key of ``videos``.
+            show (Callable): Context for name and video that yields a function of the number of
+                frames done.
+        """
+        output, outcome = self.folder / f'{name}.json', Outcome()
+        try:
+            video = Video(self.videos[name])
+            settings, given = settings_of(self.args, name, video, len(self.videos) > 1)
+            meta = extracted(output, settings)
+            outcome.resumed = bool(meta)
+            if not meta:
+                self.estimator = self.estimator or make_estimator(self.args)
+                with show(name, video) as update:
+                    meta = extract_video(self.estimator, video, output, settings, given,
+                                         self.args.pose_fps, update)
+                outcome.notes += tuple(f'{video.path}: {text}' for text in video.remarks())
+            if not meta['frames_with_persons']:
+                outcome.notes += (f'{video.path}: no person in any of its {meta["num_frames"]} '
+                                  'frames', )
+        except (AnnotationError, LockedError) as error:
+            if self.strict:
+                raise
+            outcome.problem = error
+        return outcome
+
+    def on_ray(self, names: list[str]) -> Iterator[Outcome]:
+        """Extract videos on a Ray cluster; one that ends its processes is a problem, too."""
+        plugins = partial(load_plugins, self.args.words)
+        for name, outcome in run_on_ray(self, names, self.args.ray, plugins,
+                                        gpu=self.args.device != 'cpu'):
+            if isinstance(outcome, WorkerEndedError):
+                outcome = Outcome(problem=AnnotationError(f'{self.videos[name]}: {outcome}'))
+                if self.strict:
+                    raise outcome.problem
+            yield outcome
+
+
 def extract_all(args, folder, strict):
     """Write the missing pose files of the shard.
 
     Returns:
         int: Videos of all shards without poses, including unreadable ones.
     """
-    videos = find_videos(args.input)
+    extraction = Extraction(args, folder, strict)
     index, shards = args.shard
-    mine = list(videos)[index::shards]
-    estimator, problems, notes, resumed = None, [], [], 0
+    mine = list(extraction.videos)[index::shards]
+    problems, notes, resumed = [], [], 0
     columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         all_videos = progress.add_task('videos', total=len(mine))
-        for name in mine:
-            output = folder / f'{name}.json'
-            try:
-                video = Video(videos[name])
-                settings, given = settings_of(args, name, video, len(videos) > 1)
-                meta = extracted(output, settings)
-                if meta:
-                    resumed += 1
-                else:
-                    estimator = estimator or make_estimator(args)
-                    with task(progress, name, video) as update:
-                        meta = extract_video(estimator, video, output, settings, given,
-                                             args.pose_fps, update)
-                    notes += [f'{video.path}: {text}' for text in video.remarks()]
-                if not meta['frames_with_persons']:
-                    notes.append(f'{video.path}: no person in any of its {meta["num_frames"]} '
-                                 'frames')
-            except AnnotationError as error:
-                if strict:
-                    raise
-                problems.append(error)
+        outcomes = (extraction(name, partial(task, progress)) for name in mine) \
+            if args.ray is None else extraction.on_ray(mine)
+        for outcome in outcomes:
+            resumed += outcome.resumed
+            notes += outcome.notes
+            problems += [outcome.problem] if outcome.problem else []
             progress.advance(all_videos)
-    missing = sum(not (folder / f'{name}.json').exists() for name in videos)
+    missing = sum(not (folder / f'{name}.json').exists() for name in extraction.videos)
     print(f'{folder}: {len(mine) - len(problems)} of {len(mine)} videos, {resumed} of them from '
           f'an earlier run, {len(problems)} skipped')
     if problems + notes:

@@ -10,7 +10,9 @@ After an interruption the same command resumes.
 """
 
 import argparse
+import sys
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,8 +22,9 @@ from mofm.registry import SOURCES
 from mofm.sources.plugins import add_plugin_option, load_plugins, readers
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import resolve
+from mofm.utils.ray_actors import WorkerEndedError, add_ray_option, run_on_ray
 
-ERRORS = AnnotationError,
+ERRORS = AnnotationError, ModuleNotFoundError, WorkerEndedError
 HINT = 'the same command resumes'
 _FORMATS = dict(arrow='.arrow', pickle='.pkl', npz='.npz', json='.json')
 
@@ -47,7 +50,8 @@ def resolve_auto(argv):
 
 def parse_args(argv=None):
     """Parse the command line."""
-    argv = resolve_auto(load_plugins(argv))
+    words = sys.argv[1:] if argv is None else [*map(str, argv)]
+    argv = resolve_auto(load_plugins(words))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=(
         'auto, or no source: recognized by the content of the files'))
     add_plugin_option(parser)
@@ -59,17 +63,21 @@ def parse_args(argv=None):
         sub.add_argument('output', type=Path, help='annotation file: .pkl, .arrow, .npz or .json')
         sub.add_argument('--format', choices=_FORMATS,
                          help='file format [suffix of the output]')
-        sub.add_argument('--workers', type=int, help='number of processes [one per core]')
+        parallel = sub.add_mutually_exclusive_group()
+        parallel.add_argument('--workers', type=int, help='number of processes [one per core]')
+        add_ray_option(parallel)
         reader.add_options(sub)
         add_plugin_option(sub)
-    return parser.parse_args(argv)
+    return parser.parse_args(argv, argparse.Namespace(words=words))
 
 
 def main(argv=None):
     """Convert, write and summarize."""
     options = vars(parse_args(argv))
     name, path, output = (options.pop(key) for key in ('source', 'input', 'output'))
-    kind, workers, _ = (options.pop(key) for key in ('format', 'workers', 'plugin'))
+    kind, workers, ray = (options.pop(key) for key in ('format', 'workers', 'ray'))
+    plugins = partial(load_plugins, options.pop('words'))
+    del options['plugin']
     if kind is not None:
         output = output if output.suffix else output.with_suffix(_FORMATS[kind])
         if output.suffix != _FORMATS[kind]:
@@ -85,7 +93,8 @@ def main(argv=None):
     with Progress(*columns, auto_refresh=False) as bar:
         task = bar.add_task(f'Reading {name}', total=len(source.files))
         report = prepare(source, output, workers,
-                         lambda files: bar.update(task, advance=files, refresh=True))
+                         lambda files: bar.update(task, advance=files, refresh=True),
+                         None if ray is None else partial(run_on_ray, address=ray, setup=plugins))
     if report.counts:
         show(source, report)
     print(f'{output}: {report.summary()}')

@@ -73,7 +73,8 @@ class Prepared:
 
 
 def prepare(source: Source, path: str | Path, workers: int | None = None,
-            progress: Callable[[int], None] = lambda files: None) -> Prepared:
+            progress: Callable[[int], None] = lambda files: None,
+            run: Callable[[Callable, list], Iterator[tuple]] | None = None) -> Prepared:
     """Write the annotations of a source.
 
     Several processes convert the native files in parts, which are saved in the folder
@@ -87,6 +88,9 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
             ``.json`` are merged in memory.
         workers (int, optional): Processes; by default one per core, 0 for the calling process.
         progress (Callable): Called with the number of additional native files converted.
+        run (Callable, optional): Calls a picklable function for each of a list of items, and
+            yields item and result, instead of these processes; see
+            :func:`mofm.utils.ray_actors.run_on_ray`.
 
     Returns:
         Prepared: Counts and problems.
@@ -103,11 +107,11 @@ def prepare(source: Source, path: str | Path, workers: int | None = None,
                               f'{sorted(_MERGE)}')
     with hold_output(path):
         remove_unfinished(path)
-        return _prepare(source, path, workers, progress)
+        return _prepare(source, path, workers, progress, run)
 
 
 def _prepare(source: Source, path: Path, workers: int | None,
-             progress: Callable[[int], None]) -> Prepared:
+             progress: Callable[[int], None], run: Callable | None) -> Prepared:
     """Convert and merge, see :func:`prepare`."""
     size = max(1, -(-len(source.files) // _PARTS))
     parts = [source.files[i:i + size] for i in range(0, len(source.files), size)]
@@ -121,9 +125,14 @@ def _prepare(source: Source, path: Path, workers: int | None,
     convert = partial(_convert, source, folder)
     jobs = [(i, parts[i]) for i in todo]
     try:
-        if workers > 1:
-            with closing(run_parallel(convert, jobs, workers)) as done:
-                for _, files in done:
+        if run is None and workers > 1:
+            run = partial(run_parallel, workers=workers)
+        if run is not None:
+            with closing(run(convert, jobs)) as done:
+                for (_, names), files in done:
+                    if isinstance(files, Exception):
+                        raise AnnotationError(f'{source.path}: {names[0]!r} to {names[-1]!r}: '
+                                              f'{files}')
                     progress(files)
         else:
             for job in jobs:

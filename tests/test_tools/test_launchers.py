@@ -100,3 +100,12 @@ def test_slurm_train_takes_part_of_a_machine(launch):
     lines = launch('slurm_train.sh', 'gpu', 'name', 'c.py', 2)
     assert {'--gres=gpu:2', '--ntasks=2', '--ntasks-per-node=2'} <= set(lines)
     assert 20000 <= int(lines[-1].split()[-1]) < 30000
+
+
+def test_slurm_array_of_the_extraction_takes_a_shard_per_task(fakes, launch):
+    (fakes / 'python').rename(fakes / 'mofm')
+    lines = launch('../examples/slurm_extract.sh', 'videos', 'a b.pkl', '--device', 'cuda',
+                   SLURM_ARRAY_TASK_ID='3', SLURM_ARRAY_TASK_COUNT='16', SLURM_CPUS_PER_TASK='4',
+                   PYTHON='')
+    assert lines == ['extract', 'videos', '--out', 'a b.pkl', '--shard', '3/16', '--device',
+                     'cuda', 'threads 4 port none']
