@@ -1,6 +1,6 @@
 """Search by example: mean average precision on real data, and time and memory of large indexes.
 
-python benchmarks/search.py accuracy configs/mofm/pretrain_v2_tiny.py CHECKPOINT
+python benchmarks/search.py accuracy mofm-tiny
 python benchmarks/search.py accuracy CONFIG CHECKPOINT --split train       # for choices
 python benchmarks/search.py scale --hours 1000
 
@@ -23,8 +23,8 @@ from common import ROOT, machine
 
 from mofm.annotations import load_annotations
 from mofm.apis import MotionIndex, MotionInferencer
-from mofm.apis.index_adding import WIDTH
-from mofm.apis.index_files import IndexFiles, PartWriter, Projection
+from mofm.apis.index_adding import WIDTHS
+from mofm.apis.index_files import IndexFiles, PartWriter, Projection, Projections
 
 BASELINE = ROOT / 'configs/dt2_penn_baseline.py'
 FPS = 30
@@ -110,9 +110,7 @@ def judge(hits: list, wanted: set) -> list[bool]:
 def accuracy(args: argparse.Namespace):
     """Print the table of real data."""
     models = {'raw keypoints': MotionInferencer(BASELINE, device=args.device),
-              Path(args.config).stem: MotionInferencer(
-                  args.config, args.checkpoint, args.device, cfg_options={
-                      'model.backbone.align': dict(blocks=(2, 4), parts=4)})}
+              args.model: MotionInferencer(args.model, args.checkpoint, args.device)}
     data = {name: load_annotations(args.data / f'{name}.pkl')
             for name in ('penn_action', 'nw_ucla_test', 'utkinect_untrimmed')
             if not args.sets or name in args.sets}
@@ -143,20 +141,21 @@ def scale(args: argparse.Namespace):
 
     window, stride, hour = 48, 24, 3600 * FPS
     rng = np.random.default_rng(0)
-    projection = Projection(np.zeros(WIDTH, np.float32), np.eye(WIDTH, dtype=np.float32))
+    projections = Projections(*(Projection(np.zeros(width, np.float32),
+                                           np.eye(width, dtype=np.float32)) for width in WIDTHS))
     inferencer = MotionInferencer(BASELINE, device='cpu')
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         files = IndexFiles(folder)
         files.start(MotionIndex(folder, inferencer, window, stride).header)
-        files.write_projection(projection)
+        files.write_projections(projections)
         began = time.perf_counter()
         starts = np.arange(0, hour - window, stride)
         frames = np.stack([starts, starts + window - 1], 1)
         poses, inds = np.ones((hour // 3, 17, 2), np.float16), np.arange(0, hour, 3)
         for number in range(args.hours):
             writer = PartWriter()
-            vectors = rng.standard_normal((len(starts), WIDTH), np.float32)
-            writer.add(projection.apply(vectors), frames, f'hour {number}', 0, FPS, str(number),
+            vectors = [rng.standard_normal((len(starts), width), np.float32) for width in WIDTHS]
+            writer.add(projections.apply(vectors), frames, f'hour {number}', 0, FPS, str(number),
                        '', poses, inds)
             files.write_part(writer)
         print(f'{args.hours} hours written in {time.perf_counter() - began:.0f} s, '
@@ -164,10 +163,10 @@ def scale(args: argparse.Namespace):
         began = time.perf_counter()
         index = MotionIndex(folder, inferencer)
         print(f'opened and checked in {time.perf_counter() - began:.1f} s, {len(index)} windows')
-        index.nearest(projection.apply(vectors[:2]), 20)
+        index.nearest(projections.apply([rows[:2] for rows in vectors]), 20)
         for _ in range(3):
             began = time.perf_counter()
-            hits = index.nearest(projection.apply(vectors[:2]), 20)
+            hits = index.nearest(projections.apply([rows[:2] for rows in vectors]), 20)
             print(f'search in {time.perf_counter() - began:.2f} s, best {hits[0].recording}, '
                   f'{hits[0].similarity:.3f}')
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -179,8 +178,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='command', required=True)
     one = commands.add_parser('accuracy', help='mean average precision on real data')
-    one.add_argument('config', help='with features')
-    one.add_argument('checkpoint')
+    one.add_argument('model', help='with features: name of the zoo, or a config')
+    one.add_argument('checkpoint', nargs='?', help='of the config')
     one.add_argument('--data', type=Path, default=ROOT / 'data')
     one.add_argument('--sets', nargs='+', help='some of the data sets')
     one.add_argument('--split', default='test', help='[%(default)s]')

@@ -11,18 +11,20 @@ from tqdm import tqdm
 
 from mofm.annotations import file_error, person_ids
 from mofm.annotations.video_poses import frame_numbers
+from mofm.datasets.transforms import UniformSampleFrames
 from mofm.structures import get_layout
 
-from .index_files import IndexFiles, IndexHeader, PartWriter, Projection
+from .index_files import IndexFiles, IndexHeader, PartWriter, Projection, Projections
 from .inferencers import BaseInferencer
 from .recordings import Recording, RecordingReader
 from .windows import ClipWindows, visible
 
-WIDTH = 128  # of the vectors: more gains nothing (docs/search.md)
+WIDTHS = 128, 64  # of learned features and keypoints: more gains nothing (docs/search.md)
 _SAMPLE = 1024  # windows of the first recordings, for the PCA
 _PART, _SECONDS = 4096, 60  # windows and time after which a part is written
 _VISIBLE = .5  # share of frames in which the person of a window is visible
 _POSE_STEP = 3  # every third pose is kept for pictures
+_FRAMES = UniformSampleFrames(clip_len=16, test_mode=True)
 
 
 class TrackWindows(ClipWindows):
@@ -88,27 +90,49 @@ def file_digest(path: Path) -> str:
     return out.hexdigest()
 
 
+def keypoint_features(clips: Sequence[dict]) -> np.ndarray:
+    """Compute the features of :class:`KeypointFeatures` from 16 frames of clips of one person.
+
+    Returns:
+        np.ndarray: (N, J * 16 * 2) float32.
+    """
+    sampled = [_FRAMES(dict(clip)) for clip in clips]
+    xy = np.stack([clip['keypoint'][0] for clip in sampled]).astype(np.float32)
+    seen = np.stack([visible(clip)[0] for clip in sampled])[..., None]  # (N, 16, J, 1)
+    count = np.maximum(seen.sum((1, 2), keepdims=True), 1).astype(np.float32)
+    xy = np.where(seen, xy, 0)
+    xy = (xy - xy.sum((1, 2), keepdims=True) / count) * seen
+    size = np.sqrt(np.square(xy).sum((1, 2, 3), keepdims=True) / count)
+    return (xy / np.maximum(size, 1e-6)).swapaxes(1, 2).reshape(len(xy), -1)
+
+
 class Encoder:
     """Vectors of clips of one person each."""
 
-    def __init__(self, task: BaseInferencer, projection: Projection | None):
-        self.task, self.projection = task, projection
+    def __init__(self, task: BaseInferencer, projections: Projections | None):
+        self.task, self.projections = task, projections
 
-    def reduce(self, features: np.ndarray) -> np.ndarray:
-        """Apply the projection to features (N, D).
+    def reduce(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """Apply the projections to what :meth:`features` returns.
 
         Raises:
             ValueError: If the index has no recording yet.
         """
-        if self.projection is None:
+        if self.projections is None:
             raise ValueError('index: found no recording, expected at least one; add some first')
-        return self.projection.apply(features)
+        return self.projections.apply(features)
 
-    def features(self, clips: Sequence[dict], mirror: bool = False) -> np.ndarray:
-        """Compute the pooled features (N, D) of clips, or of their mirror images."""
+    def features(self, clips: Sequence[dict], mirror: bool = False) -> tuple:
+        """Compute the pooled features of the model (N, D) and the keypoints (N, P) of clips.
+
+        Args:
+            clips (Sequence[dict]): N annotations of one person.
+            mirror (bool): Whether to mirror them. Defaults to False.
+        """
         if mirror:
             clips = [mirrored(clip, self.task.layout.name) for clip in clips]
-        return np.stack([output['pooled'] for output in self.task.predict_clips(clips)])
+        learned = np.stack([output['pooled'] for output in self.task.predict_clips(clips)])
+        return learned, keypoint_features(clips)
 
 
 class Adding:
@@ -167,7 +191,7 @@ class Adding:
             while batch := list(islice(clips, self.encoder.task.batch_size)):
                 features = self.encoder.features([clip for clip, _ in batch])
                 bar.update(len(batch))
-                if self.encoder.projection is None:
+                if self.encoder.projections is None:
                     self._wait(features, batch)
                 else:
                     self._store(features, [item for _, item in batch])
@@ -180,16 +204,18 @@ class Adding:
         """Collect the windows that the PCA is fitted on, and their mirror images."""
         flipped = self.encoder.features([clip for clip, _ in batch], mirror=True)
         self.sample.append((features, flipped, [item for _, item in batch]))
-        if sum(len(rows) for rows, *_ in self.sample) >= _SAMPLE:
+        if sum(len(items) for *_, items in self.sample) >= _SAMPLE:
             self._fit()
 
     def _fit(self):
-        """Fit the projection, and store the windows that waited for it."""
+        """Fit the projections, and store the windows that waited for them."""
         if not self.sample:
             return
-        rows = np.concatenate([rows for pair in self.sample for rows in pair[:2]])
-        self.encoder.projection = Projection.fit(rows, WIDTH)
-        self.files.write_projection(self.encoder.projection)
+        kinds = zip(*(features for pair in self.sample for features in pair[:2]), strict=True)
+        self.encoder.projections = Projections(*(
+            Projection.fit(np.concatenate(rows), width)
+            for rows, width in zip(kinds, WIDTHS, strict=True)))
+        self.files.write_projections(self.encoder.projections)
         waiting, self.sample = self.sample, []
         for features, _, items in waiting:
             self._store(features, items)

@@ -15,7 +15,7 @@ from mofm.utils.files import atomic_write
 from mofm.utils.names import is_name
 from mofm.utils.untrusted import map_array, parse_json, read_npz, unique
 
-_FORMAT = 'mofm motion index 1'
+_FORMAT = 'mofm motion index 2'
 _DIGEST = 64  # hexadecimal digits of a SHA-256
 # Kind, axes and item of the arrays of a part: per window (W), track (R) or pose (P)
 _ARRAYS = dict(
@@ -78,7 +78,7 @@ class Projection:
         """
         mean = features.mean(0)
         rows = features - mean
-        values, vectors = np.linalg.eigh(rows @ rows.T)  # N is below D
+        values, vectors = np.linalg.eigh(rows @ rows.T)  # N is below D, or not much larger
         order = np.argsort(-values)[:width]
         order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]
         main = rows.T @ vectors[:, order]
@@ -91,6 +91,30 @@ class Projection:
         """Reduce features (N, D) to vectors (N, K) float32 of length 1."""
         out = (features - self.mean) @ self.directions
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+class Projections:
+    """Vectors of length 1 from two kinds of features, with the same weight.
+
+    Args:
+        learned (Projection): Of the features of the model.
+        keypoints (Projection): Of the keypoints.
+    """
+
+    names = 'learned', 'keypoints'
+
+    def __init__(self, learned: Projection, keypoints: Projection):
+        self.parts = learned, keypoints
+
+    @property
+    def width(self) -> int:
+        """K, the length of the vectors."""
+        return sum(part.directions.shape[1] for part in self.parts)
+
+    def apply(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """Reduce learned features (N, D) and keypoints (N, P) to vectors (N, K) float32."""
+        both = [part.apply(rows) for part, rows in zip(self.parts, features, strict=True)]
+        return np.concatenate(both, 1) / np.float32(2**.5)
 
 
 class PartWriter:
@@ -274,34 +298,40 @@ class IndexFiles:
             with atomic_write(self.header) as file:
                 file.write(json.dumps(dict(format=_FORMAT, **asdict(header))).encode())
 
-    def read_projection(self) -> Projection | None:
-        """Read the projection, None if it has not been fitted.
+    def read_projections(self) -> Projections | None:
+        """Read the projections, None if they have not been fitted.
 
         Raises:
             ValueError: If the file is damaged.
         """
         if not self._projection.is_file():
             return None
+        keys = [f'{name}_{key}' for name in Projections.names for key in ('mean', 'directions')]
         try:
-            arrays = read_npz(self._projection, ('mean', 'directions'))
-            mean, directions = arrays['mean'], arrays['directions']
-            if mean.dtype != np.float32 or directions.dtype != np.float32 or (
-                    directions.ndim != 2 or mean.shape != directions.shape[:1]
-                    or not np.isfinite(mean).all() or not np.isfinite(directions).all()):
-                raise ValueError(f'mean of shape {mean.shape} and directions of shape '
-                                 f'{directions.shape}')
+            arrays = read_npz(self._projection, keys)
+            pairs = [(arrays[f'{name}_mean'], arrays[f'{name}_directions'])
+                     for name in Projections.names]
+            for mean, directions in pairs:
+                if mean.dtype != np.float32 or directions.dtype != np.float32 or (
+                        directions.ndim != 2 or mean.shape != directions.shape[:1]
+                        or not np.isfinite(mean).all() or not np.isfinite(directions).all()):
+                    raise ValueError(f'mean of shape {mean.shape} and directions of shape '
+                                     f'{directions.shape}')
         except Exception as error:  # damaged bytes make NumPy raise nearly anything
             raise ValueError(found_expected(
                 self._projection, 'file', describe(error), 'finite float32 (D,) and (D, K); make '
                 'the index again')) from None
-        return Projection(mean, directions)
+        return Projections(*(Projection(*pair) for pair in pairs))
 
-    def write_projection(self, projection: Projection):
-        """Write the projection."""
+    def write_projections(self, projections: Projections):
+        """Write the projections."""
         with atomic_write(self._projection) as file:
-            np.savez(file, mean=projection.mean, directions=projection.directions)
+            np.savez(file, **{f'{name}_{key}': getattr(part, key)
+                              for name, part in zip(Projections.names, projections.parts,
+                                                    strict=True)
+                              for key in ('mean', 'directions')})
 
-    def read_parts(self, projection: Projection | None,
+    def read_parts(self, projections: Projections | None,
                    known: Sequence[Part] = ()) -> list[Part]:
         """Read the parts, except known ones.
 
@@ -312,10 +342,10 @@ class IndexFiles:
         paths = sorted(self.folder.glob('part_??????.npz'))
         if not paths:
             return []
-        if projection is None:
+        if projections is None:
             raise ValueError(found_expected(self._projection, 'file', 'nothing',
                                             'the projection of the parts; make the index again'))
-        return [read.get(path) or Part(path, projection.directions.shape[1]) for path in paths]
+        return [read.get(path) or Part(path, projections.width) for path in paths]
 
     def write_part(self, writer: PartWriter):
         """Write the next part."""

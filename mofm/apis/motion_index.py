@@ -106,8 +106,8 @@ class MotionIndex:
                     'use the model that the index was made with, or index again')
         self._check(dict(window=window, stride=stride, model_fps=model_fps),
                     'leave the option out, or make another index')
-        self._encoder = Encoder(task, self._files.read_projection())
-        self._parts: list[Part] = self._files.read_parts(self._encoder.projection)
+        self._encoder = Encoder(task, self._files.read_projections())
+        self._parts: list[Part] = self._files.read_parts(self._encoder.projections)
         self.problems: list[Problem] = []
         self.skipped = 0
 
@@ -152,11 +152,11 @@ class MotionIndex:
         reader = self._reader(options, progress)
         with hold_output(self._files.folder):
             self._files.start(self.header)
-            self._parts = self._files.read_parts(self._encoder.projection, self._parts)
+            self._parts = self._files.read_parts(self._encoder.projections, self._parts)
             known = {value for part in self._parts for value in (*part.digest, *part.source)}
             adding = Adding(self._encoder, self._files, self.header, reader, known)
             added = adding.run(inputs, progress)
-            self._parts = self._files.read_parts(self._encoder.projection, self._parts)
+            self._parts = self._files.read_parts(self._encoder.projections, self._parts)
         self.problems, self.skipped = reader.problems, adding.skipped
         if not added and not self.skipped:
             raise AnnotationError(f'inputs: none of {reader.count} recordings can be used\n'
@@ -256,7 +256,7 @@ class MotionIndex:
         """Compute the largest cosine of each window with one of the vectors.
 
         Args:
-            vectors (np.ndarray): (Q, :data:`WIDTH`) of length 1.
+            vectors (np.ndarray): (Q, K) of length 1.
 
         Returns:
             np.ndarray: (W,) float32 in the order of the parts.
