@@ -6,6 +6,7 @@ interface of ViCLIP (arXiv 2307.06942), or a function of the first argument.
 
 import importlib
 import importlib.util
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -69,9 +70,14 @@ def load_encoder(name: str, **options):
         **options: Its arguments.
 
     Raises:
-        ValueError: If there is no such module or attribute.
+        ValueError: If there is no such module or attribute, or a built-in encoder has other
+            arguments.
     """
     if name in ENCODERS:
+        try:
+            inspect.signature(ENCODERS[name]).bind(**options)
+        except TypeError as error:
+            raise ValueError(f'options of the encoder {name}: {error}') from None
         return ENCODERS[name](**options)
     place, _, attribute = name.rpartition(':')
     try:

@@ -154,6 +154,9 @@ class ViCLIP(nn.Module):
     def __init__(self, weights: str | Path, vocabulary: str | Path | None = None,
                  device: str | None = None):
         super().__init__()
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f'{weights}: no such file; expected weights of ViCLIP as '
+                                    'InternVid releases them, .pth or .safetensors')
         try:
             state = _released(read_content(weights))
             with torch.device('meta'):

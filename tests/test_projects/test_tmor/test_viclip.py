@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mofm.annotations import AnnotationError
+from mofm.annotations import AnnotationError, dump_annotations
+from mofm.datasets import MotionDataset
 from projects.tmor.language.clip_tokenizer import VOCABULARY, CLIPTokenizer
 from projects.tmor.language.encoders import encode_clips, load_encoder
 from projects.tmor.language.tables import FeatureTable
@@ -202,27 +203,48 @@ def test_viclip_refuses_other_weights(tmp_path, state, change, expected):
         ViCLIP(tmp_path / 'viclip.pth')
 
 
+def test_viclip_names_missing_files_and_options():
+    with pytest.raises(ValueError, match="options of the encoder viclip: .*'weights'"):
+        load_encoder('viclip')
+    with pytest.raises(FileNotFoundError, match='a/b: no such file; expected weights of ViCLIP'):
+        load_encoder('viclip', weights='a/b')
+
+
 def test_viclip_refuses_other_clips(released):
     with pytest.raises(ValueError, match=r'found shape \(1, 8, 3, 9, 9\), .*--num-frames 3 '
                        '--size 8'):
         encode_clips(ViCLIP(released, device='cpu'), [np.zeros((8, 3, 9, 9), np.float32)])
 
 
-def test_tools_make_tables_by_viclip(released, tmp_path):
+def test_tools_make_tables_and_triplets_by_viclip(released, tmp_path):
     """The commands of the README, from a path of weights."""
-    (tmp_path / 'texts.json').write_text(json.dumps(dict(a='a walk', b='ju')))
-    (tmp_path / 'videos').mkdir()
-    for i in range(2):
-        cv2.imwrite(str(tmp_path / f'videos/{i}.png'), np.full((8, 8, 3), 99 * i, np.uint8))
-    encoder = ['--encoder', 'viclip', '--encoder-options', f'weights={released}', 'device=cpu']
-    tools = {name: runpy.run_path(str(TOOLS / f'{name}_features.py'))['main']
-             for name in ('text', 'video')}
-    tools['text']([str(tmp_path / 'texts.json'), str(tmp_path / 'txt.npz'), *encoder])
-    tools['video']([str(tmp_path), str(tmp_path / 'vis.npz'), *encoder, '--num-frames', '3',
-                    '--size', '8'])
-    text, video = (FeatureTable.load(tmp_path / f'{name}.npz') for name in ('txt', 'vis'))
-    rows = ViCLIP(released, device='cpu').encode_text(['a walk', 'ju'])
+    def run(name, *arguments):
+        runpy.run_path(str(TOOLS / f'{name}.py'))['main'](list(map(str, arguments)))
+
+    texts = dict(walk='a walk', jump='ju')
+    (tmp_path / 'texts.json').write_text(json.dumps(texts))
+    for i, name in enumerate(texts):
+        (tmp_path / 'videos' / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f'videos/{name}/0.png'), np.full((8, 8, 3), 99 * i, np.uint8))
+    dump_annotations(dict(split={}, annotations=[dict(
+        frame_dir=name, label=0, img_shape=(8, 8), total_frames=1,
+        keypoint=np.ones((1, 1, 17, 2), np.float32),
+        keypoint_score=np.ones((1, 1, 17), np.float32)) for name in texts]), tmp_path / 'p.pkl')
+    options = [f'weights={released}', 'device=cpu']
+    encoder = ['--encoder', 'viclip', '--encoder-options', *options]
+    size = ['--num-frames', 3, '--size', 8]
+    run('text_features', tmp_path / 'texts.json', tmp_path / 'txt.npz', *encoder)
+    run('video_features', tmp_path / 'videos', tmp_path / 'vis.npz', '--annotations',
+        tmp_path / 'p.pkl', *encoder, *size)
+    run('build_triplets', tmp_path / 'p.pkl', tmp_path / 'texts.json', tmp_path / 'set.arrow',
+        '--videos', tmp_path / 'videos', '--video-encoder', 'viclip', '--video-encoder-options',
+        *options, '--text-encoder', 'viclip', '--text-encoder-options', *options, *size,
+        '--max-similarity', 1)
+    text, video, own_text, own_video = (FeatureTable.load(tmp_path / f'{name}.npz') for name in (
+        'txt', 'vis', 'set_txt', 'set_vis'))
+    rows = ViCLIP(released, device='cpu').encode_text(list(texts.values()))
     np.testing.assert_allclose(text.features, torch.nn.functional.normalize(rows), atol=1e-3)
-    assert video.ids == ['videos']
-    assert video.features.shape == (1, 6)
-    assert video.meta['encoder'] == 'viclip'
+    np.testing.assert_array_equal(own_text.lookup(list(texts)), text.features)
+    np.testing.assert_array_equal(own_video.lookup(list(texts)), video.features)
+    assert video.features.shape == (2, 6)
+    assert len(MotionDataset(str(tmp_path / 'set.arrow'))) == 2
