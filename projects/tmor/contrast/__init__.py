@@ -1,12 +1,12 @@
 """Cluster-guided contrastive learning of motions, videos and texts (T-MOR, Sec. II)."""
 
-from .clustering import BlockwiseDBSCAN, ClusterDBSCAN
+from .clustering import ClusterDBSCAN
 from .hooks import ClusterHook, IndexedConcatDataset
 from .losses import ClusterContrastLoss, cluster_pairs
 from .model import MotionContrast, ProjectionHead
 from .queue import ContrastMemory
 
 __all__ = [
-    'BlockwiseDBSCAN', 'ClusterContrastLoss', 'ClusterDBSCAN', 'ClusterHook', 'ContrastMemory',
+    'ClusterContrastLoss', 'ClusterDBSCAN', 'ClusterHook', 'ContrastMemory',
     'IndexedConcatDataset', 'MotionContrast', 'ProjectionHead', 'cluster_pairs'
 ]

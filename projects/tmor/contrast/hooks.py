@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from mmengine.dataset import ConcatDataset
-from mmengine.dist import broadcast, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mofm.engine.runner.access import get_model, is_resumed, is_training
@@ -42,7 +42,7 @@ class IndexedConcatDataset(ConcatDataset):
 class ClusterHook(Hook):
     """Hook that clusters the bank of a :class:`MotionContrast` after each epoch.
 
-    The main process clusters and broadcasts the result. It logs ``clusters``, their number;
+    The processes share the clustering. The main process logs ``clusters``, their number;
     ``noise``, the share of samples without a cluster; ``largest``, the share of the largest;
     ``cosine``, mean of all pairs, 1 if the features have collapsed; and, if the samples have
     different labels, ``nmi`` and ``purity`` over the samples with a cluster. These are computed
@@ -87,12 +87,11 @@ class ClusterHook(Hook):
         if runner.epoch + 1 < self.warmup_epochs:
             return
         memory = get_model(runner).memory
+        found = self.clustering(memory.bank)
+        memory.clusters.copy_(found.labels)
+        memory.eps = found.eps
         if is_main_process():
-            found = self.clustering(memory.bank)
-            memory.clusters.copy_(found.labels)
-            memory.eps = found.eps
             self._log(runner, memory)
-        broadcast(memory.clusters)
 
     def _log(self, runner, memory):
         features = memory.bank.float()

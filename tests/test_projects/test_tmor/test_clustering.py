@@ -1,5 +1,6 @@
 """Clustering against scikit-learn, and its hook in training."""
 
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from mofm.datasets import motion_collate
 from mofm.registry import DATASETS, MODELS
 from mofm.structures import MotionFeatures
 from mofm.utils.config import load_config
-from projects.tmor.contrast import BlockwiseDBSCAN, ClusterDBSCAN, ClusterHook, clustering
-from projects.tmor.contrast.clustering import blockwise_dbscan
+from projects.tmor.contrast import ClusterDBSCAN, ClusterHook, clustering
+from projects.tmor.contrast.clustering import Clusters, dbscan
 from projects.tmor.contrast.hooks import agreement
 from projects.tmor.language.tables import FeatureTable
 
@@ -34,47 +35,93 @@ def blobs(sizes, noise, dims=8, seed=0):
     return torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize('seed', range(4))
-def test_dbscan_in_blocks_equals_sklearn(seed, monkeypatch):
-    """Labels have the same order, including border points between clusters."""
-    monkeypatch.setattr(clustering, '_BLOCK', 2000)  # of about 7 rows
+def mixed(seed):
+    """Five groups with noise around them; six points twice, (306, 8)."""
     x = blobs([80, 60, 40, 20, 100], 0.25, seed=seed)
-    x = torch.cat([x, x[::50]])[torch.randperm(306, generator=torch.manual_seed(seed))]
+    return torch.cat([x, x[::50]])[torch.randperm(306, generator=torch.manual_seed(seed))]
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_dbscan_equals_sklearn(seed, monkeypatch):
+    """Labels have the same order, including border points between clusters."""
+    monkeypatch.setitem(clustering._SIDE, 'cpu', 50)  # noqa: SLF001  tiles
+    monkeypatch.setattr(clustering, '_CHUNK', 7)
+    x = mixed(seed)
     kinds = set()
     for eps in (0.2, 0.4, 0.5, 0.6, 0.7, 1.2):
         expected = DBSCAN(eps=eps, min_samples=4).fit(x.numpy())
-        labels, core = blockwise_dbscan(x, eps, 4)
+        labels = dbscan(x, eps, 4)
         assert labels.tolist() == expected.labels_.tolist()
-        assert core.nonzero()[:, 0].tolist() == expected.core_sample_indices_.tolist()
+        core = np.isin(range(306), expected.core_sample_indices_)
         kinds.add((int(labels.max()) > 0, bool((labels < 0).any()),
-                   bool(((labels >= 0) & ~core).any())))
+                   bool(((labels >= 0).numpy() & ~core).any())))
     assert len(kinds) > 1
     assert (True, True, True) in kinds
 
 
-@pytest.mark.parametrize('cls', [ClusterDBSCAN, BlockwiseDBSCAN])
-def test_dbscan_radius_follows_the_distances(cls):
+def test_dbscan_is_exact_where_float32_is_not():
+    """Pairs of points on a circle, half of them nearer than eps by 1e-9."""
+    eps = 0.01
+    angle = 2 * np.arcsin((eps + np.tile([-1e-9, 1e-9], 100)) / 2)
+    first = np.arange(200) * 0.03
+    angles = torch.from_numpy(np.stack([first, first + angle], 1).ravel())
+    x = torch.stack([angles.cos(), angles.sin()], 1)
+    labels = dbscan(x, eps, 2)
+    assert (labels[0::4] >= 0).all()
+    assert (labels[1::4] == labels[0::4]).all()
+    assert (labels.view(-1, 4)[:, 2:] == -1).all()
+    assert labels.tolist() == DBSCAN(eps=eps, min_samples=2).fit_predict(x.numpy()).tolist()
+    single = x.float()
+    cos = (single[0::2] * single[1::2]).sum(1)
+    wrong = (cos >= 1 - eps**2 / 2).numpy() != np.tile([True, False], 100)
+    assert wrong.any()
+
+
+def process(rank: int, folder):
+    """Cluster on one of two processes, with a random state of its own."""
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank,
+                                         world_size=2)
+    torch.manual_seed(rank)
+    clustering._SIDE['cpu'], clustering._SUBSET = 50, 100  # noqa: SLF001
+    found = [dbscan(mixed(seed), 0.5, 4) for seed in range(4)]
+    adaptive = ClusterDBSCAN(percentile=30, max_share=0.5)(mixed(0))
+    torch.save((found, tuple(adaptive)), folder / f'{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_dbscan_on_two_processes_equals_one(tmp_path):
+    context = multiprocessing.get_context('fork')  # torch is imported already
+    processes = [context.Process(target=process, args=(rank, tmp_path)) for rank in range(2)]
+    for p in processes:
+        p.start()
+    for p in processes:
+        p.join(60)
+        assert p.exitcode == 0
+    (found, adaptive), other = (
+        torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2))
+    for seed, labels in enumerate(found):
+        assert labels.tolist() == dbscan(mixed(seed), 0.5, 4).tolist()
+        assert labels.tolist() == other[0][seed].tolist()
+    adaptive, other = Clusters(*adaptive), Clusters(*other[1])
+    assert adaptive.eps == other.eps
+    assert adaptive.labels.tolist() == other.labels.tolist()
+    assert adaptive.labels.tolist() == dbscan(mixed(0), adaptive.eps, 4).tolist()
+    assert adaptive.labels.max() > 0
+
+
+def test_dbscan_radius_follows_the_distances():
     x = blobs([50, 50, 50], 0.1)
     bank = torch.zeros(160, 8).double()
     bank[5:155] = 3 * x  # lengths are ignored, the other rows are empty
     distance = NearestNeighbors(n_neighbors=5).fit(x.numpy()).kneighbors()[0][:, 3]
     expected = np.percentile(distance, 30)
-    found = cls(percentile=30, max_share=1)(bank)
+    found = ClusterDBSCAN(percentile=30, max_share=1)(bank)
     assert found.eps == pytest.approx(expected, rel=1e-6)
     labels = DBSCAN(eps=found.eps, min_samples=4).fit_predict(x.numpy())
     assert found.labels[5:155].tolist() == labels.tolist()
     assert labels.max() > 0
     assert (found.labels[:5] == -1).all()
     assert (found.labels[155:] == -1).all()
-
-
-def test_dbscan_of_subset_finds_the_same_clusters():
-    x = blobs([90, 70, 50], 0.02)
-    torch.manual_seed(0)
-    found = ClusterDBSCAN(eps=0.3, max_points=60, max_share=1)(x)
-    groups = [set(part.tolist()) for part in found.labels.split([90, 70, 50])]
-    assert all(len(group) == 1 for group in groups)
-    assert set.union(*groups) == {0, 1, 2}
 
 
 def test_dbscan_guards_against_one_and_no_cluster(monkeypatch):

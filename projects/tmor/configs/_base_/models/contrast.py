@@ -9,6 +9,5 @@ model = dict(
     data_preprocessor=dict(type='SkeletonDataPreprocessor'))
 cluster_hook = dict(
     type='ClusterHook',
-    # BlockwiseDBSCAN for large sets on a GPU
     clustering=dict(type='ClusterDBSCAN', min_samples=4, percentile=10.),
     warmup_epochs=1)
