@@ -5,5 +5,4 @@ model = dict(
     backbone=dict(embed_dims=1024, depth=24, num_heads=16, tokens='occupied', with_cp=True))
 optim_wrapper = dict(clip_grad=dict(max_norm=3.))  # as BEiT (arXiv 2106.08254, appendix)
 runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='ShardedStrategy', model_wrapper=dict(auto_wrap_policy='is_transformer_block'))
+strategy = dict(type='ShardedStrategy')

@@ -22,6 +22,8 @@ from .published import find_published, find_weights, is_hub_id, read_labels, rea
 from .torch_file import is_intact, read_torch_file
 from .zoo import find_model, read_index, suggest
 
+#: File of a sharded checkpoint, a folder, with everything but its tensors.
+REST = 'training.pth'
 _URL = re.compile('https?://', re.IGNORECASE)
 _CHUNK = 2**20
 
@@ -77,8 +79,15 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def is_sharded(path: str | Path) -> bool:
+    """Return whether a path is the folder of a sharded checkpoint, see :mod:`.sharded`."""
+    return Path(path, REST).is_file()
+
+
 def find_checkpoint(source: str | Path) -> Path:
     """Find the file of a checkpoint, URL, model of the zoo, published folder or ID on the hub.
+
+    A sharded checkpoint is a folder.
 
     Raises:
         FileNotFoundError: If the file does not exist, with the command that makes it, and no such
@@ -88,6 +97,8 @@ def find_checkpoint(source: str | Path) -> Path:
     if _URL.match(str(source)):
         return _download(str(source))
     path = Path(source).expanduser()
+    if is_sharded(path):
+        return path
     if find_model(source) or path.is_dir() or not path.exists() and is_hub_id(source):
         return find_weights(find_published(source))
     if not path.is_file():
@@ -110,9 +121,9 @@ def load_local(filename: str | Path, map_location=None) -> dict:
     """Read a checkpoint; also used by MMEngine's ``load_from`` and ``resume``.
 
     Args:
-        filename (str or Path): Checkpoint of an MMEngine runner, a plain state dict, a
-            ``.safetensors`` file, a model of the zoo, a published folder, the ID of one on the
-            Hugging Face hub, or a URL.
+        filename (str or Path): Checkpoint of an MMEngine runner, in a file or sharded, a plain
+            state dict, a ``.safetensors`` file, a model of the zoo, a published folder, the ID of
+            one on the Hugging Face hub, or a URL.
         map_location (str or torch.device, optional): Device of the tensors, by default the CPU.
 
     Returns:
@@ -127,7 +138,12 @@ def load_local(filename: str | Path, map_location=None) -> dict:
         labels = read_labels(path.parent)
         return dict(state_dict=read_weights(path),
                     meta=dict(dataset_meta=dict(classes=labels)) if labels else {})
-    checkpoint = read_torch_file(path, map_location)
+    if path.is_dir():
+        from .sharded import read_sharded  # heavy
+
+        checkpoint = read_sharded(path)
+    else:
+        checkpoint = read_torch_file(path, map_location)
     _check_content(checkpoint, str(filename))
     return checkpoint
 

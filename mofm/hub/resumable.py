@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from .checkpoint import REST
+from .sharded import is_whole
 from .torch_file import is_intact, read_torch_file
 
 _SAVED = re.compile(r'((best_.+_)?(epoch|iter)_\d+|preempted)\.pth')
@@ -28,13 +30,13 @@ def read_meta(path: Path) -> dict | None:
     """Read the metadata of a checkpoint without its weights.
 
     Args:
-        path (Path): File, or folder with a file per rank.
+        path (Path): File, or folder of a sharded checkpoint.
 
     Returns:
         dict or None: Content of ``meta``, empty if there is none; None for an unreadable file.
     """
     if path.is_dir():
-        path = min(path.glob('rank*.pth'), default=path)
+        path /= REST
     try:
         checkpoint = read_torch_file(path, 'meta')
     except ValueError:
@@ -84,7 +86,7 @@ def find_resumable(work_dir: str | Path, run_id: str | None = None) -> str | Non
         run_id (str, optional): Run that the checkpoints belong to, None for those of version 0.2.
 
     Returns:
-        str or None: Path of a file, or of a folder with a file per rank; None if there is no
+        str or None: Path of a file, or of a folder of a sharded checkpoint; None if there is no
         checkpoint.
 
     Raises:
@@ -97,8 +99,8 @@ def find_resumable(work_dir: str | Path, run_id: str | None = None) -> str | Non
                    if not path.name.startswith('best_')}  # without the optimizer
     for path, meta in checkpoints.items():
         other = meta is not None and meta.get('run_id') != run_id
-        files = path.glob('rank*.pth') if path.is_dir() else [path]
-        if not other and meta is not None and all(map(is_intact, files)):
+        if not other and meta is not None and (
+                is_whole(path) if path.is_dir() else is_intact(path)):
             return str(path)
         reason = 'of another run' if other else 'missing or damaged, e.g. truncated'
         print_log(f'{path}: {reason}; trying the previous checkpoint', 'current', logging.WARNING)

@@ -222,17 +222,3 @@ def test_find_resumable_refuses_deleted_checkpoints(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
     with pytest.raises(ValueError, match='start a new training with --overwrite or another'):
         find_resumable(tmp_path)
-
-
-def test_find_resumable_needs_all_shards(tmp_path):
-    """A folder with a file for each rank, of which all must be whole."""
-    older, folder = tmp_path / 'epoch_1.pth', tmp_path / 'epoch_2.pth'
-    save(older, iteration=8)
-    for rank in range(2):
-        save(folder / f'rank{rank}.pth', iteration=16)
-    assert find_resumable(tmp_path) == str(folder)
-    (folder / 'rank1.pth').write_bytes((folder / 'rank1.pth').read_bytes()[:-9])
-    assert find_resumable(tmp_path) == str(older)
-    for file in folder.iterdir():
-        file.unlink()
-    assert find_resumable(tmp_path) == str(older)

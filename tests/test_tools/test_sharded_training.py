@@ -1,8 +1,14 @@
 """Fully sharded training on two processes."""
 
+import json
+import multiprocessing
+import os
+
 import pytest
 import torch
-from mmengine.runner import Runner
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner, Runner
 
 from mofm.hub.checkpoint import load_local
 from mofm.models import DVEDTokenizer, MoFMBackbone
@@ -72,7 +78,7 @@ def folder(tmp_path_factory):
          '--resume', folder / 'large/epoch_1.pth')
     bash('dist_train.sh', folder / 'huge.py', 2, '--work-dir', folder / 'huge', '--amp',
          '--cfg-options', 'train_cfg.max_epochs=1',
-         'strategy.model_wrapper.sharding_strategy=SHARD_GRAD_OP')
+         'strategy.reshard_after_forward=False')
     return folder
 
 
@@ -85,16 +91,22 @@ def alone(folder):
     cfg.work_dir = str(folder / 'alone')
     cfg.train_dataloader.batch_size = 8
     Runner.from_cfg(cfg).train()
-    return load(folder / 'alone/epoch_2.pth')['state_dict']
+    return load(folder / 'alone/epoch_2.pth')
+
+
+def same_end(found, expected):
+    """Check that two trainings end equally, but for rounding errors."""
+    assert found['resume'] == expected['resume']  # names of the parameters in the optimizer
+    torch.testing.assert_close(found['state_dict'], expected['state_dict'], rtol=0, atol=1e-6)
+    torch.testing.assert_close(found['optimizer']['state'], expected['optimizer']['state'],
+                               rtol=1e-3, atol=1e-6)
 
 
 def test_sharded_training_equals_one_process(folder, alone):
-    start, state = (load(folder / path)['state_dict']
-                    for path in ('start.pth', 'large/epoch_2.pth'))
-    assert state.keys() == alone.keys()
-    for name, tensor in state.items():
-        torch.testing.assert_close(tensor, alone[name], rtol=0, atol=1e-6, msg=name)
-        assert (tensor - start[name]).abs().max() > 1e-5, name
+    start, saved = (load(folder / path) for path in ('start.pth', 'large/epoch_2.pth'))
+    same_end(saved, alone)
+    for name, tensor in saved['state_dict'].items():
+        assert (tensor - start['state_dict'][name]).abs().max() > 1e-5, name
 
 
 def test_sharded_training_resumes_exactly(folder):
@@ -105,6 +117,83 @@ def test_sharded_training_resumes_exactly(folder):
     ids = [load(folder / name)['meta']['run_id'] for name in (
         'large/epoch_1.pth', 'large/epoch_2.pth', 'resumed/epoch_2.pth')]
     assert ids[0] == ids[1] != ids[2]
+
+
+class Losses(Hook):
+    """Mean loss of the processes by iteration."""
+
+    def __init__(self):
+        self.found = {}
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        loss = outputs['loss'].detach().clone()
+        all_reduce(loss, 'mean')
+        self.found[runner.iter] = float(loss)
+
+
+def train(rank, processes, folder, name, options):
+    """Train in one process; the first writes the losses."""
+    os.environ.update(LOCAL_RANK=str(rank))
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/{name}.store',
+                                         rank=rank, world_size=processes)
+    cfg = load_config(folder / 'large.py')
+    cfg.merge_from_dict({'work_dir': str(folder / name), 'launcher': 'pytorch',
+                         'strategy.sharded_checkpoints': True,
+                         'default_hooks.checkpoint.max_keep_ckpts': 3,
+                         'train_dataloader.batch_size': 8 // processes, **options})
+    runner, losses = FlexibleRunner.from_cfg(cfg), Losses()
+    runner.register_hook(losses)
+    runner.train()
+    if rank == 0:
+        (folder / name / 'losses.json').write_text(json.dumps(losses.found))
+    torch.distributed.destroy_process_group()
+
+
+def fork(folder, name, number, **options) -> dict:
+    """Train in so many processes; returns the losses."""
+    context = multiprocessing.get_context('fork')  # torch is imported already
+    processes = [context.Process(target=train, args=(rank, number, folder, name, options))
+                 for rank in range(number)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    return json.loads((folder / name / 'losses.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def chain(folder):
+    """Three epochs on two processes; the second again on one, the third on two."""
+    return [fork(folder, name, number, **{'train_cfg.max_epochs': epochs, **options})
+            for name, number, epochs, options in (
+                ('two', 2, 3, {}),
+                ('one', 1, 2, dict(resume=True, load_from=str(folder / 'two/epoch_1.pth'))),
+                ('again', 2, 3, dict(resume=True, load_from=str(folder / 'one/epoch_2.pth'))))]
+
+
+def test_sharded_checkpoint_resumes_on_any_number_of_processes(folder, chain):
+    two, one, again = chain
+    assert list(two) == list('012345')
+    assert (list(one), list(again)) == (list('23'), list('45'))
+    assert len(set(two.values())) == 6
+    assert one | again == pytest.approx({i: two[i] for i in '2345'}, rel=1e-6)
+    files = {path.suffix for path in (folder / 'again/epoch_3.pth').iterdir()}
+    assert files == {'.pth', '.distcp', ''}
+    same_end(*(load(folder / name / 'epoch_3.pth') for name in ('again', 'two')))
+
+
+def test_sharded_training_resumes_unsharded_checkpoint(folder, alone):
+    fork(folder, 'from_file', 2, **{'train_cfg.max_epochs': 2, 'resume': True,
+                                    'load_from': str(folder / 'alone/epoch_1.pth')})
+    same_end(load(folder / 'from_file/epoch_2.pth'), alone)
+
+
+def test_sharded_checkpoint_equals_the_file_of_one(folder, chain):
+    one, sharded = (load(folder / path) for path in ('large/epoch_2.pth', 'two/epoch_2.pth'))
+    assert one.keys() == sharded.keys()
+    for part in ('state_dict', 'optimizer'):
+        torch.testing.assert_close(sharded[part], one[part], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize('checkpoint', ['large/epoch_2.pth', 'huge/epoch_1.pth'])

@@ -2,7 +2,6 @@
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.engine.runner.access import get_model, loaded_from
 from mofm.hub.checkpoint import check_state, get_state
@@ -27,6 +26,4 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Raise ValueError if the checkpoint does not fit the model."""
         source = str(loaded_from(runner) or f'{runner.work_dir}: the last checkpoint')
-        if isinstance(runner.model, FullyShardedDataParallel):
-            return  # shards have no shapes to compare; ShardedStrategy loads strictly
         check_state(get_model(runner), get_state(checkpoint), source)

@@ -5,7 +5,6 @@ import warnings
 
 import torch
 from mmengine.hooks import EMAHook, Hook
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mofm.hub.checkpoint import check_state, get_state
 from mofm.utils.config import compare_settings
@@ -64,11 +63,10 @@ class ResumeHook(Hook):
         if self._changes:
             runner.logger.info('Settings that differ from the checkpoint:\n'
                                + _lines(self._changes))
-        if not isinstance(runner.model, FullyShardedDataParallel):  # shards have no shapes
-            try:
-                check_state(get_model(runner), get_state(checkpoint), str(source))
-            except ValueError as error:
-                raise ValueError(f'{error}{self._advice()}') from None
+        try:
+            check_state(get_model(runner), get_state(checkpoint), str(source))
+        except ValueError as error:
+            raise ValueError(f'{error}{self._advice()}') from None
         self._source = source
         _restore_trained_weights(runner, checkpoint)
         if any(name.startswith(('default_hooks.checkpoint.save_best',
@@ -193,10 +191,8 @@ def _stateful(runner) -> dict[str, Hook]:
     return found
 
 
-def _parameter_names(runner) -> list[str] | None:
-    """Return the names of the optimized parameters; shards have none."""
-    if isinstance(runner.model, FullyShardedDataParallel):
-        return None
+def _parameter_names(runner) -> list[str]:
+    """Return the names of the optimized parameters."""
     names = {parameter: name for name, parameter in get_model(runner).named_parameters()}
     return [names.get(parameter, f'parameter {index}') for index, parameter in enumerate(
         p for group in runner.optim_wrapper.optimizer.param_groups for p in group['params'])]

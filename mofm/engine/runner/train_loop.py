@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop
-from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.utils.data import DataLoader
 
 from mofm.engine.optimizers.layer_decay import check_custom_keys
@@ -163,9 +162,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if val_loop is not None and getattr(val_loop.dataloader, 'batch_sampler', None):
             val_loop.dataloader = make_resumable(val_loop.dataloader)
         wrapper = self.runner.cfg.get('optim_wrapper') or {}
-        if not isinstance(self.runner.model, FullyShardedDataParallel):  # shards have no names
-            check_custom_keys((wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {},
-                              self.runner.model, self.runner.optim_wrapper.optimizer.defaults)
+        check_custom_keys((wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {},
+                          self.runner.model, self.runner.optim_wrapper.optimizer.defaults)
         self.runner.call_hook('before_train')
         self._log_batch()
         if self._epoch >= self._max_epochs:

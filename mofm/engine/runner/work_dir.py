@@ -184,7 +184,7 @@ def _delete(work_dir: Path, names: list):
     deletable = [path.name for path in _existing(work_dir)] + ['last_checkpoint', *_logs(work_dir)]
     for path in (work_dir / name for name in deletable if name in names):
         if path.is_dir():
-            shutil.rmtree(path)  # a file per rank
+            shutil.rmtree(path)  # a sharded checkpoint
         else:
             path.unlink(missing_ok=True)
         for folder in path.relative_to(work_dir).parents[:-1]:
