@@ -123,7 +123,8 @@ class _Numbers:
     """Column of numbers as a sequence."""
 
     def __init__(self, column):
-        self.values = column.fill_null(0).to_numpy(zero_copy_only=False)
+        column = column.fill_null(0) if column.null_count else column  # else a copy
+        self.values = column.to_numpy(zero_copy_only=False)
 
     def __getitem__(self, i: int):
         return self.values.item(i)

@@ -20,7 +20,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
-from mofm.datasets import MotionDataset, SyntheticMotion
+from mofm.datasets import MotionCorpus, MotionDataset, SyntheticMotion
 from mofm.utils.config import load_config
 
 from .model import init_model
@@ -188,8 +188,9 @@ def bytes_per_clip(cfg: Config) -> tuple:
     settings = cfg.train_dataloader.dataset
     path = settings.get('ann_file')
     if path and Path(path).exists():
-        clips = MotionDataset(path, split=settings.get('split'), test_mode=True,
-                              layout=settings.get('layout', 'coco17'))
+        kind = MotionCorpus if settings.type == 'MotionCorpus' else MotionDataset
+        clips = kind(path, split=settings.get('split'), test_mode=True,
+                     layout=settings.get('layout', 'coco17'))
         name = path
     else:
         clips, name = SyntheticMotion(256), 'procedural motion'

@@ -146,6 +146,8 @@ class MotionDataset(BaseDataset):
             if self._new_labels is not None:
                 labels = [self._new_labels[label] for label in labels]
             self.count(labels, (names[row] for row in rows))
+            del labels, names
+            release_freed_memory()  # of the names
             return rows
         clips = self._load_annotations()
         self.count([clip['label'] for clip in clips], (clip['frame_dir'] for clip in clips))
