@@ -8,8 +8,8 @@ from mmengine.dataset import ConcatDataset
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mofm.annotations import dump_annotations
-from mofm.datasets import MotionDataset, SyntheticMotion
+from mofm.annotations import dump_annotations, write_manifest
+from mofm.datasets import MotionCorpus, MotionDataset, SyntheticMotion
 from mofm.engine.hooks import DataCheckHook
 from mofm.engine.runner.train_loop import make_resumable
 from mofm.models.heads import ActionClsHead
@@ -133,3 +133,19 @@ def test_skipped_annotations_are_printed_at_the_end(data, caplog):
     DataCheckHook().after_run(run)
     assert caplog.messages == [f"{val.ann_file}, split None: skipped 1 of 3 annotations, 0 ids "
                                'without one; the beginning of the log has them']
+
+
+def test_skipped_shards_of_a_corpus_are_printed_at_the_end(data, tmp_path, caplog):
+    data(0, 1, prefix='a')
+    data(0, 1, prefix='b')
+    write_manifest(tmp_path / 'corpus.json', [tmp_path / 'a.pkl', tmp_path / 'b.pkl'])
+    (tmp_path / 'b.pkl').write_bytes(b'')
+    corpus = MotionCorpus(str(tmp_path / 'corpus.json'))
+    assert len(corpus) == 2
+    hook, run = DataCheckHook(), runner(data(0, 1, prefix='train'), corpus, test=corpus)
+    hook.before_train(runner(corpus, corpus))
+    assert '2 of 2 clips are also in the training data' in caplog.text
+    caplog.clear()
+    hook.after_run(run)
+    assert caplog.messages == [f'{tmp_path}/corpus.json: skipped 1 of 2 shards; the beginning of '
+                               'the log has them']
