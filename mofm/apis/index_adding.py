@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from mofm.annotations import file_error, person_ids
 from mofm.annotations.video_poses import frame_numbers
-from mofm.datasets.transforms import UniformSampleFrames
 from mofm.structures import get_layout
 
 from .index_files import IndexFiles, IndexHeader, PartWriter, Projection, Projections
@@ -24,7 +23,7 @@ _SAMPLE = 1024  # windows of the first recordings, for the PCA
 _PART, _SECONDS = 4096, 60  # windows and time after which a part is written
 _VISIBLE = .5  # share of frames in which the person of a window is visible
 _POSE_STEP = 3  # every third pose is kept for pictures
-_FRAMES = UniformSampleFrames(clip_len=16, test_mode=True)
+_FRAMES = 16  # of the keypoints of a window
 
 
 class TrackWindows(ClipWindows):
@@ -96,7 +95,10 @@ def keypoint_features(clips: Sequence[dict]) -> np.ndarray:
     Returns:
         np.ndarray: (N, J * 16 * 2) float32.
     """
-    sampled = [_FRAMES(dict(clip)) for clip in clips]
+    from mofm.datasets.transforms import UniformSampleFrames  # imports mmcv
+
+    sample = UniformSampleFrames(clip_len=_FRAMES, test_mode=True)
+    sampled = [sample(dict(clip)) for clip in clips]
     xy = np.stack([clip['keypoint'][0] for clip in sampled]).astype(np.float32)
     seen = np.stack([visible(clip)[0] for clip in sampled])[..., None]  # (N, 16, J, 1)
     count = np.maximum(seen.sum((1, 2), keepdims=True), 1).astype(np.float32)
