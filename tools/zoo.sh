@@ -19,7 +19,7 @@ publish() {  # NAME CONFIG DATA OPTIONS...: test the last checkpoint, replace th
         --metrics "work_dirs/$config/zoo_test"/*/*.json "${@:4}"
 }
 
-for config in mofm/kmeans_v2_tiny mofm/pretrain_v2_tiny dt1_penn_v2_tiny \
+for config in mofm/kmeans_v2_tiny mofm/pretrain_v2_tiny dt1_penn_v2_tiny dt1_everyday_tiny \
         dt4_utkinect_v2_tiny tmor/localize_utkinect_mofm_v2_tiny \
         mofm/kmeans_v2_auxiliary_classes_tiny mofm/pretrain_v2_auxiliary_classes_tiny dt2_penn_v2_tiny \
         mofm/kmeans_v2_synthetic_tiny mofm/pretrain_v2_synthetic_tiny \
@@ -29,6 +29,7 @@ done
 corpus='Penn Action, NW-UCLA, Bandai-Namco'
 publish mofm-tiny mofm/pretrain_v2_tiny "$corpus" --cfg-options model.contrast=None 'model.backbone.align.blocks=(2,4)'
 publish mofm-tiny-penn dt1_penn_v2_tiny "$corpus; actions of Penn Action"
+publish mofm-tiny-everyday dt1_everyday_tiny "$corpus; actions of Penn Action, NW-UCLA and UTKinect"
 publish mofm-tiny-oneshot dt2_penn_v2_tiny "$corpus, without five actions of Penn Action"
 publish mofm-tiny-anomaly dt4_utkinect_v2_tiny "$corpus; throw, push, pull and carry of UTKinect as abnormal"
 publish mofm-tiny-localize tmor/localize_utkinect_mofm_v2_tiny "$corpus; actions of UTKinect"

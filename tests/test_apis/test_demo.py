@@ -189,7 +189,7 @@ def test_demo_without_a_choice_adds_motion_tokens_of_the_same_poses(tmp_path, mo
     assert page.tags.count('video') == 1
     said = capsys.readouterr().out.splitlines()
     assert [line.split(',')[0] for line in said if line.startswith('model: ')] == [
-        'model: mofm-tiny-penn', 'model: mofm-tiny']
+        'model: mofm-tiny-everyday', 'model: mofm-tiny']
     answer, = (line for line in said if line.startswith('walk.mp4: '))
     assert answer.endswith(' different tokens')
 

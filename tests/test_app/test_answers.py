@@ -29,7 +29,7 @@ from mofm.app.answers import (
 from mofm.cli import app
 from mofm.visualization.overlay import write_video
 
-SQUAT = next(path for path in EXAMPLES if path.stem == 'squat')
+SIT_DOWN = next(path for path in EXAMPLES if path.stem == 'sit_down')
 
 
 @pytest.fixture(scope='module')
@@ -60,8 +60,8 @@ def out(tmp_path):
 
 
 def test_models_of_the_zoo_tell_task_and_data_and_one_of_each_task_is_chosen(zoo):
-    assert zoo.chosen[0] == ('mofm-tiny-penn: action, trained on Penn Action, NW-UCLA, '
-                             'Bandai-Namco; actions of Penn Action')
+    assert zoo.chosen[0] == ('mofm-tiny-everyday: action, trained on Penn Action, NW-UCLA, '
+                             'Bandai-Namco; actions of Penn Action, NW-UCLA and UTKinect')
     tasks = [re.search(r': (\w+), trained on ', label)[1] for label in zoo.sources]
     assert len(zoo.chosen) == len({*tasks}) == len({re.search(': (.+?),', label)[1]
                                                     for label in zoo.chosen})
@@ -70,35 +70,35 @@ def test_models_of_the_zoo_tell_task_and_data_and_one_of_each_task_is_chosen(zoo
 
 def test_example_is_answered_by_tabs_with_tables_and_a_report(zoo, out):
     steps = []
-    found = answer(SQUAT, zoo.chosen[:2], zoo, out, lambda *step: steps.append(step))
+    found = answer(SIT_DOWN, zoo.chosen[:2], zoo, out, lambda *step: steps.append(step))
 
     assert [share for share, _ in steps] == sorted(share for share, _ in steps)
-    assert [view.title for view in found.views['squat']] == ['Actions', 'Motion tokens']
-    actions, tokens = found.views['squat']
-    assert actions.result.top()[0][0] == 'squat'
-    assert 'nearest of its 15 classes' in actions.about['cannot know']
+    assert [view.title for view in found.views['sit_down']] == ['Actions', 'Motion tokens']
+    actions, tokens = found.views['sit_down']
+    assert actions.result.top()[0][0] == 'sit_down'
+    assert 'nearest of its 28 classes' in actions.about['cannot know']
     assert actions.about['trained on'].startswith('Penn Action')
     assert [path.suffix for path in tokens.pictures] == ['.png']
     assert len({row['cube'] // 81 for row in tokens.result.rows()}) == 2  # both segments
     with actions.table.open(newline='') as file:
         rows = list(csv.DictReader(file))
-    assert [row['class'] for row in rows if row['rank'] == '1'] == ['squat']
-    capture = cv2.VideoCapture(str(found.skeletons['squat']))
+    assert [row['class'] for row in rows if row['rank'] == '1'] == ['sit_down']
+    capture = cv2.VideoCapture(str(found.skeletons['sit_down']))
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (90, 30)
     with zipfile.ZipFile(found.archive) as archive:
-        assert {'report.html', 'squat.mp4', actions.table.name, tokens.table.name,
+        assert {'report.html', 'sit_down.mp4', actions.table.name, tokens.table.name,
                 tokens.pictures[0].name} == set(archive.namelist())
         report = archive.read('report.html').decode()
     assert '<td class="number">0.8' in report
-    assert 'nearest of its 15 classes' in report
-    for name in ('squat.mp4', tokens.pictures[0].name):
+    assert 'nearest of its 28 classes' in report
+    for name in ('sit_down.mp4', tokens.pictures[0].name):
         assert f'src="{quote(name)}"' in report
 
 
 def test_anomaly_model_has_a_curve_whose_lowest_point_is_its_least_normal_frame(given, out):
     models, labels = given('jigsaw')
-    found = answer(SQUAT, labels, models, out)
-    view, = found.views['squat']
+    found = answer(SIT_DOWN, labels, models, out)
+    view, = found.views['sit_down']
     smoothed = view.result.smoothed
     text = views.view(view)
     points = [tuple(map(float, point.split(',')))
@@ -206,9 +206,9 @@ def test_wrong_input_is_named(zoo, out, tmp_path, given):
         with pytest.raises(ValueError, match=re.escape(found)):
             answer(tmp_path / name, zoo.chosen[:1], zoo, out)
     with pytest.raises(ValueError, match='models: found none'):
-        answer(SQUAT, [], zoo, out)
+        answer(SIT_DOWN, [], zoo, out)
     with pytest.raises(ValueError, match="model: found 'other'"):
-        answer(SQUAT, ['other'], zoo, out)
+        answer(SIT_DOWN, ['other'], zoo, out)
     with pytest.raises(FileNotFoundError, match='expected a folder of mofm index'):
         open_index(tmp_path)
     with pytest.raises(ValueError, match='found the tasks one_shot, features, expected one'):

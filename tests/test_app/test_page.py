@@ -29,7 +29,7 @@ def address(tiny, motion, tmp_path_factory):
     folder = tmp_path_factory.mktemp('page')
     cfg, checkpoint = tiny('jigsaw')
     cfg.dump(folder / 'jigsaw.py')
-    models = Models([(str(folder / 'jigsaw.py'), checkpoint), ('mofm-tiny-penn', ),
+    models = Models([(str(folder / 'jigsaw.py'), checkpoint), ('mofm-tiny-everyday', ),
                      ('mofm-tiny', )], 'cpu')
     index = MotionIndex(folder / 'index', MotionInferencer(*tiny('keypoints'), device='cpu'),
                         window=20)
@@ -80,7 +80,7 @@ def open_tab(page, title):
 
 
 def test_page_answers_about_an_example(tab, tmp_path):
-    tab.click('button:has-text("squat")')
+    tab.click('button:has-text("sit_down")')
     tab.wait_for_selector('.file-preview')
     tab.click('button:has-text("Run")')
     tab.wait_for_selector('.recording video', timeout=120_000)
@@ -102,13 +102,13 @@ def test_page_answers_about_an_example(tab, tmp_path):
     open_tab(tab, 'Actions')
     best = tab.locator('.bars li').first
     best.wait_for()
-    assert best.inner_text().startswith('squat')
+    assert best.inner_text().startswith('sit_down')
     assert 'nearest of its 15 classes' in tab.locator('.facts:visible').inner_text()
     assert tab.evaluate(OVERFLOW) <= 0
     table = download(tab, tab.locator('button:visible', has_text='Table (CSV)'),
                      tmp_path / 'table.csv')
     with table.open(newline='') as file:
-        assert next(csv.DictReader(file))['class'] == 'squat'
+        assert next(csv.DictReader(file))['class'] == 'sit_down'
     archive = download(tab, tab.locator('button', has_text='Everything'),
                        tmp_path / 'results.zip')
     assert 'report.html' in zipfile.ZipFile(archive).namelist()

@@ -41,6 +41,7 @@ def predict(name: str) -> np.ndarray:
 @pytest.mark.parametrize(('name', 'expected'), [
     ('mofm-tiny', [-1.7446, 1.5323, -0.0807]),
     ('mofm-tiny-anomaly', [0.8763, 0.5618, 0.1950]),
+    ('mofm-tiny-everyday', [0.5866, 0.3373, 0.0151]),
     ('mofm-tiny-localize', [0.5078, 0, 0.0001]),
     ('mofm-tiny-oneshot', [1, 0.8049]),
     ('mofm-tiny-penn', [0.9278, 0.0463, 0.0166]),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 #: The model of ``mofm demo``.
-DEFAULT = 'mofm-tiny-penn'
+DEFAULT = 'mofm-tiny-everyday'
 #: The model of its motion tokens.
 TOKENIZER = 'mofm-tiny'
 
