@@ -38,7 +38,8 @@ from .model import init_model
 def flop_counter() -> Iterator[FlopCounterMode]:
     """Count FLOPs by PyTorch's counter, extended to all operators of the models here.
 
-    Fused attention on the CPU has no formula in PyTorch; its two matrix products have.
+    Fused attention on the CPU and products of oneDNN have no formula in PyTorch; matrix products
+    have.
 
     Yields:
         FlopCounterMode: ``get_total_flops()`` returns the count so far.
@@ -46,7 +47,10 @@ def flop_counter() -> Iterator[FlopCounterMode]:
     counter = FlopCounterMode(display=False, custom_mapping={
         # the operator has no other name
         torch.ops.aten._euclidean_dist:  # noqa: SLF001
-            lambda a, b, **_: 2 * math.prod(a) * b[-2]})
+            lambda a, b, **_: 2 * math.prod(a) * b[-2],
+        torch.ops.aten.mkldnn_linear: lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0],
+        torch.ops.aten.mkldnn_linear_backward:
+            lambda x, _, weight, mask, **__: 2 * math.prod(x) * weight[0] * sum(mask[:2])})
     with sdpa_kernel(SDPBackend.MATH), counter:
         yield counter
 

@@ -53,7 +53,8 @@ def clip_attention(backbone, inputs) -> tuple[Tensor, Tensor]:
         features = backbone(inputs)
     weights = []
     for qkv, heads in outputs:
-        q, k, _ = qkv[0].view(qkv.shape[1], 3, heads, -1).permute(1, 2, 0, 3)  # (heads, N, d)
+        rows = qkv.flatten(0, -2)  # (N, 3 * D); packed tokens have no axis of clips
+        q, k, _ = rows.unflatten(1, (3, heads, -1)).permute(1, 2, 0, 3)  # (heads, N, d)
         weights.append((q @ k.mT / q.shape[-1]**.5).softmax(-1))
     return torch.stack(weights), features.encoded[0].nonzero()[:, 0]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mofm.models.backbones.mofm_backbone import ConvCubeEmbed
+from mofm.models.layers.attention import Packing
 from mofm.registry import MODELS
 from mofm.structures import CubeGrid, RenderedCubes, ThermalCubes
 
@@ -182,3 +183,37 @@ def test_backbone_segments_know_their_time(clips):
 def test_backbone_segments_must_divide_the_frames():
     with pytest.raises(ValueError, match='segments: found 3, expected a divisor of num_frames=8'):
         build(segments=3)
+
+
+@pytest.mark.parametrize('with_cls', [False, True])
+def test_backbone_packed_tokens_equal_padded_ones(clips, with_cls):
+    """Clips of different lengths in one batch, one of them empty: outputs and gradients."""
+    cubes = clips(3)
+    cubes.keypoints[1, :, 3:] = 0
+    cubes.keypoints[2] = 0
+    backbone = build(tokens='occupied', with_cls=with_cls)
+    results = []
+    for encode in (backbone._encode, lambda x, keep, levels: backbone.attend(x, keep)):
+        backbone._encode = encode
+        features = backbone(cubes)
+        loss = (features.tokens * torch.arange(32).cos()).sum() + features.pooled[:, 0].sum()
+        results.append((*features[:3], *torch.autograd.grad(loss, list(backbone.parameters()),
+                                                            allow_unused=True)))
+    lengths = features.encoded.sum(1).tolist()
+    assert lengths[0] > lengths[1] > lengths[2] == 1
+    for packed, padded in zip(*results, strict=True):
+        if padded is not None:
+            torch.testing.assert_close(packed, padded, rtol=1e-3, atol=1e-5)
+
+
+def test_backbone_packed_stochastic_depth_drops_branches_of_whole_clips(clips):
+    torch.manual_seed(0)
+    backbone = build(tokens='occupied', depth=1).train()
+    backbone.blocks[0].drop_path = 0.5
+    rows, keep = torch.randn(16, 5, 32), torch.ones(16, 5, dtype=torch.bool)
+    packing = Packing(keep)
+    unchanged = (packing.unpack(backbone.blocks[0]._residual(packing.pack(rows), packing))
+                 == 0).all(2)
+    assert (unchanged == unchanged[:, :1]).all()
+    assert unchanged.any()
+    assert not unchanged.all()

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from mofm.apis.profiling import flop_counter
+from mofm.models.layers import linear as linear_layer
 from mofm.models.layers.conv3d import Conv3d
 
 
@@ -16,3 +18,21 @@ def test_conv3d_in_bfloat16_has_gradient_of_float32(shape):
             y = conv(x)
         found, = torch.autograd.grad(y.square().mean(), conv.weight)
         torch.testing.assert_close(found, expected, rtol=.1, atol=1e-3)
+
+
+@pytest.mark.parametrize('shape', [(40, 64), (4, 10, 64)])
+def test_linear_by_onednn_equals_pytorch(monkeypatch, shape):
+    monkeypatch.setattr(linear_layer, '_MIN_FEATURES', 1)
+    torch.manual_seed(0)
+    layer, x = linear_layer.Linear(64, 48), torch.randn(shape, requires_grad=True)
+    results = []
+    for faster in (True, False):
+        monkeypatch.setattr(linear_layer, '_onednn_is_faster', lambda value=faster: value)
+        with flop_counter() as counter:
+            out = layer(x)
+            out.square().sum().backward()
+        results.append((out, x.grad, layer.weight.grad, layer.bias.grad))
+        x.grad = layer.weight.grad = layer.bias.grad = None
+        assert counter.get_total_flops() == 3 * 2 * 40 * 64 * 48
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

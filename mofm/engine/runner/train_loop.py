@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from mofm.engine.optimizers.layer_decay import check_custom_keys
 from mofm.registry import LOOPS
+from mofm.utils.memory import keep_freed_memory
 
 from .resume import ResumeHook
 
@@ -157,6 +158,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> torch.nn.Module:
         """Train and return the model."""
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         validated = self._check_epoch_length()
         val_loop = self.runner.val_loop
         if val_loop is not None and getattr(val_loop.dataloader, 'batch_sampler', None):

@@ -18,14 +18,16 @@ from mofm.structures import CubeGrid, MotionFeatures, ThermalCubes
 from mofm.utils.checks import is_int, require
 
 from ..init_cfg import load_init_cfg
+from ..layers.attention import Packing
 from ..layers.conv3d import Conv3d
 from ..layers.keypoint_align import KeypointAlign
+from ..layers.linear import Linear
 from ..layers.transformer_block import TransformerBlock
 from .base import BaseBackbone
 
 
 @MODELS.register_module()
-class LinearCubeEmbed(nn.Linear):
+class LinearCubeEmbed(Linear):
     """Linear patch embedding of a cube, as in BEiT (arXiv 2106.08254).
 
     Args:
@@ -97,7 +99,7 @@ class ConvCubeEmbed(nn.Module):
         size = [grid.num_frames, grid.patch, grid.patch]
         for stride in strides:
             size = [math.ceil(n / s) for n, s in zip(size, stride, strict=True)]
-        self.proj = nn.Linear(channels[-1] * math.prod(size), embed_dims)
+        self.proj = Linear(channels[-1] * math.prod(size), embed_dims)
 
     def forward(self, cubes: Tensor) -> Tensor:
         """Embed cubes: (N, J, F, p, p) to (N, D)."""
@@ -283,17 +285,25 @@ class MoFMBackbone(BaseBackbone):
         return (positions + self.segment_embed).flatten(0, 1)[None]
 
     def _encode(self, x: Tensor, keep: Tensor, levels: list) -> MotionFeatures:
-        """Run the blocks only on the kept tokens of x (B, K, D)."""
-        longest = int(keep.sum(1).max())
-        order = keep.int().argsort(dim=1, descending=True, stable=True)[:, :longest]
-        index = order[..., None].expand(-1, -1, x.shape[2])
-        kept = self.attend(x.gather(1, index), keep.gather(1, order), levels=levels)
+        """Run the blocks only on the kept tokens of x (B, K, D), without padding."""
+        x, with_cls = self._add_cls(x), self.cls_token is not None
+        packing = Packing(torch.cat((keep[:, :1] | True, keep), 1) if with_cls else keep)
+        rows = packing.pack(x)
+        for number, block in enumerate(self.blocks, 1):
+            rows = block(rows, packing)
+            if self.align and number in self.align.blocks:
+                levels.append(packing.unpack(rows)[:, int(with_cls):])
+        tokens = packing.unpack(self.norm(rows))
+        if with_cls:
+            return MotionFeatures(tokens[:, 1:], tokens[:, 0], keep)
+        return MotionFeatures(tokens, tokens.sum(1) / keep.sum(1, keepdim=True), keep)
 
-        def restore(tokens):
-            return tokens.new_zeros(*keep.shape, x.shape[2]).scatter(1, index, tokens)
-
-        levels[:] = map(restore, levels)
-        return MotionFeatures(restore(kept.tokens), kept.pooled, keep)
+    def _add_cls(self, x: Tensor) -> Tensor:
+        """Prepend the class token, if any, to tokens (B, L, D)."""
+        if self.cls_token is None:
+            return x
+        cls = (self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
+        return torch.cat((cls, x), 1)
 
     def attend(self, x: Tensor, valid: Tensor, masked: bool = True,
                levels: list | None = None) -> MotionFeatures:
@@ -305,9 +315,7 @@ class MoFMBackbone(BaseBackbone):
             masked (bool): False if all are valid, which is faster. Defaults to True.
             levels (list, optional): Gets the outputs (B, L, D) of the blocks of ``align``.
         """
-        if self.cls_token is not None:
-            cls = (self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
-            x = torch.cat((cls, x), 1)
+        x = self._add_cls(x)
         attn_mask = None
         if masked:
             first = valid.new_ones(x.shape[0], x.shape[1] - valid.shape[1])
