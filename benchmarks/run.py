@@ -146,7 +146,7 @@ def stages(bench: Bench) -> dict:
                                 for t in pipeline])
     model = bench.model(cfg)
     wrappers = dict(fp32=OptimWrapper)
-    if bench.device.type == 'cuda' or torch.cpu._is_avx512_bf16_supported():  # noqa: SLF001
+    if bench.device.type == 'cuda':
         wrappers['bf16'] = BFloat16OptimWrapper
     optimizer = cfg.optim_wrapper.optimizer
     reference = ReferencePretrainer(
@@ -182,6 +182,9 @@ def stages(bench: Bench) -> dict:
     equal = equality(model, reference, loader(), heat_loader())
     rows, limits = stage_table(variants, bench.batch, bench.repeats, bench.device, 'stages',
                                bench.size == 'tiny', moved, in_workers=('load', 'transform'))
+    steps = {row['variant']: row for row in rows if row['stage'] == 'step'}
+    for row in steps.values():
+        row['reference / this'] = steps['reference, fp32']['ms/sample'] / row['ms/sample']
     return dict(stages=rows, ceilings=limits, equality=equal, padding=padding(bench))
 
 

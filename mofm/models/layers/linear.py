@@ -42,9 +42,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     MKL multiplies with AVX2 on processors of AMD, about half as fast as their AVX-512 units.
     """
-    if (x.device.type != 'cpu' or x.dtype != torch.float32 or x.numel() < _MIN_FEATURES
-            or torch.is_autocast_enabled('cpu') or torch.compiler.is_compiling()
-            or not torch.backends.mkldnn.enabled or not _onednn_is_faster()):
+    if (torch.compiler.is_compiling() or x.device.type != 'cpu' or x.dtype != torch.float32
+            or torch.is_autocast_enabled('cpu') or not torch.backends.mkldnn.enabled
+            or x.numel() < _MIN_FEATURES or not _onednn_is_faster()):
         return F.linear(x, weight, bias)
     return _OneDNNLinear.apply(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
 
