@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from mofm.registry import MODELS
 
-from ..layers.linear import Linear
 from ..losses.global_batch import global_mean
 
 
@@ -23,7 +22,7 @@ class MaskedTokenHead(BaseModule):
     def __init__(self, vocab_size: int = 8192, in_channels: int = 768):
         super().__init__()
         self.vocab_size = vocab_size
-        self.fc = Linear(in_channels, vocab_size)
+        self.fc = nn.Linear(in_channels, vocab_size)
 
     def init_weights(self):
         """Initialize by a truncated normal, std 0.02."""
