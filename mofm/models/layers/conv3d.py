@@ -7,9 +7,10 @@ from ..precision import full_precision
 
 
 class Conv3d(nn.Conv3d):
-    """3D convolution; channels last on the CPU, and float32 under autocast there.
+    """3D convolution; on the CPU float32 under autocast, and channels last with AVX-512.
 
-    With channels last, oneDNN computes few channels, such as those of the joints, twice as fast.
+    With channels last, oneDNN computes few channels, such as those of the joints, twice as fast;
+    without AVX-512, training would be slower.
 
     On CPUs with AVX512-BF16, torch 2.13 computes wrong and infinite bfloat16 gradients for the
     weights of a convolution over two frames.
@@ -19,7 +20,8 @@ class Conv3d(nn.Conv3d):
         """Convolve (N, C, T, H, W) to (N, C', T', H', W')."""
         if x.device.type != 'cpu' or torch.compiler.is_compiling():
             return super().forward(x)
-        x = x.contiguous(memory_format=torch.channels_last_3d)
+        if torch.backends.cpu.get_cpu_capability() == 'AVX512':
+            x = x.contiguous(memory_format=torch.channels_last_3d)
         if not torch.is_autocast_enabled('cpu'):
             return super().forward(x)
         with full_precision(x):
