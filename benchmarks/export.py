@@ -4,9 +4,9 @@ python benchmarks/export.py
 python benchmarks/export.py --compile   # also torch.compile, which takes minutes
 
 A call computes class scores from keypoints in pixels: in PyTorch by the transforms, the data
-preprocessor and the sparse model; else by the graph of mofm.apis.export, which computes empty
-cubes, too. Weights are random, clips procedural. Runs are interleaved; times are wall-clock time
-and need an idle machine.
+preprocessor and the model; else by the graph of mofm.apis.export. Weights are random except for
+those of the zoo, clips procedural. Runs are interleaved; times of one thread are processor time,
+others are wall-clock time and need an idle machine.
 """
 
 import argparse
@@ -24,7 +24,8 @@ from mofm.apis.export import ExportableModel, export_onnx, quantize_onnx, to_inp
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
 
-CONFIGS = dict(tiny='configs/dt1_penn_tiny.py', base='configs/dt1_ntu60.py')
+CONFIGS = {'tiny': 'configs/dt1_penn_tiny.py', 'mofm-tiny-penn': None,
+           'base': 'configs/dt1_ntu60.py', 'base-occupied': 'configs/dt1_ntu60.py'}
 
 
 def main():
@@ -40,11 +41,13 @@ def main():
     torch.set_num_threads(args.threads)
     print(f'{machine(torch.device("cpu"))}, ONNX Runtime {onnxruntime.__version__}\n')
     names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime', 'int8']
-    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | int8 / ONNX '
-          'Runtime | runs | occupied cubes | largest difference |')
+    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | torch / int8 '
+          '| runs | occupied cubes | largest difference |')
     print('|---' * (len(names) + 7) + '|')
     for size in args.sizes:
-        model = init_model(ROOT / CONFIGS[size], device='cpu')
+        settings = {'model.backbone.tokens': 'occupied'} if size == 'base-occupied' else None
+        model = init_model(ROOT / CONFIGS[size] if CONFIGS[size] else size, device='cpu',
+                           cfg_options=settings)
         with tempfile.TemporaryDirectory() as folder:
             export_onnx(model, Path(folder, 'model.onnx'))
             options = onnxruntime.SessionOptions()
@@ -55,11 +58,12 @@ def main():
             sessions = [onnxruntime.InferenceSession(Path(folder, name), options)
                         for name in ('model.onnx', 'int8.onnx')]
         for batch in args.batches:
-            measure(model, sessions, size, batch, names, args.seconds)
+            clock = time.process_time if args.threads == 1 else time.perf_counter
+            measure(model, sessions, size, batch, names, args.seconds, clock)
 
 
 @torch.no_grad()
-def measure(model, sessions, size: str, batch: int, names: list, seconds: float):
+def measure(model, sessions, size: str, batch: int, names: list, seconds: float, clock):
     """Measure and print a line of the table."""
     graph = ExportableModel(model)
     frames = graph.render.grid.num_frames
@@ -82,16 +86,16 @@ def measure(model, sessions, size: str, batch: int, names: list, seconds: float)
     times, start = {name: [] for name in names}, time.perf_counter()
     while time.perf_counter() - start < seconds or len(times['torch']) < 2:
         for name in names:
-            before = time.perf_counter()
+            before = clock()
             calls[name]()
-            times[name].append((time.perf_counter() - before) * 1e3)
+            times[name].append((clock() - before) * 1e3)
     share = graph.render(*map(torch.from_numpy, to_inputs(clips).values())).occupied()
     difference = max(np.abs(results[name] - results['torch']).max() for name in names[:-1])
     median = {name: np.median(values) for name, values in times.items()}
-    cells = [f'{median[name]:.0f} ({np.quantile(times[name], 0.9):.0f}) ms' for name in names]
+    cells = [f'{median[name]:.1f} ({np.quantile(times[name], 0.9):.1f}) ms' for name in names]
     print(f'| {size} | {batch} | ' + ' | '.join(cells) +
           f' | {median["torch"] / median["ONNX Runtime"]:.2f} '
-          f'| {median["int8"] / median["ONNX Runtime"]:.2f} | {len(times["torch"])} | '
+          f'| {median["torch"] / median["int8"]:.2f} | {len(times["torch"])} | '
           f'{share.float().mean():.0%} | {difference:.0e} |', flush=True)
 
 

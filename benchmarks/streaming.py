@@ -4,7 +4,8 @@ python benchmarks/streaming.py
 
 Persons of procedural motion, visible in all frames, are pushed frame by frame through MotionStream
 with its tracking. The peer is the same model called once per person instead of once for all
-complete windows. Both are interleaved.
+complete windows. Both are interleaved. With one thread, processor time tells how many cores a
+camera needs, also on a busy machine.
 """
 
 import argparse
@@ -18,22 +19,26 @@ from mofm.apis import MotionInferencer, MotionStream
 from mofm.datasets import SyntheticMotion
 from mofm.utils.config import load_config
 
-CONFIGS = dict(tiny='configs/dt3_utkinect_tiny.py', base='configs/dt3_sht.py')
+CONFIGS = {'tiny': 'configs/dt3_utkinect_tiny.py', 'base': 'configs/dt3_sht.py',
+           'base-occupied': 'configs/dt3_sht.py'}
+FPS = 25  # of the camera
 
 
 def load(size: str, device: str, batch_size: int) -> MotionInferencer:
     """Build the model of a config with random weights, which do not affect the times."""
     cfg = load_config(ROOT / CONFIGS[size])
     cfg.model.backbone.init_cfg = None
+    if size == 'base-occupied':
+        cfg.model.backbone.tokens = 'occupied'
     return MotionInferencer(cfg, device=device, batch_size=batch_size)
 
 
 def push(stream: MotionStream, points: np.ndarray, frame: int) -> tuple:
-    """Push a frame; returns the seconds and the number of windows it completes."""
+    """Push a frame; returns seconds, processor time and the number of windows it completes."""
     points = points[:, frame % points.shape[1]]
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     found = stream.push(points[..., :2], points[..., 2])
-    return time.perf_counter() - start, len(found)
+    return time.perf_counter() - start, time.process_time() - cpu, len(found)
 
 
 def main():
@@ -50,8 +55,8 @@ def main():
     print(f'stride {args.stride}, {args.windows} windows per person\n'
           f'{machine(torch.device(args.device))}\n')
     print('| model | persons | push without a window | push with windows: median | p90 | frames/s '
-          '| windows/s | one call per person: windows/s | ratio |')
-    print('|---' * 9 + '|')
+          f'| windows/s | one call per person: windows/s | ratio | cores for {FPS} frames/s |')
+    print('|---' * 10 + '|')
     for size in args.sizes:
         models = {name: load(size, args.device, batch) for name, batch in
                   dict(all=64, one=1).items()}
@@ -68,15 +73,15 @@ def main():
                 for name, stream in streams.items():
                     found[name].append(push(stream, points, frame))
             counted = args.stride * args.windows  # without the first windows and warm-up
-            seconds, count = (np.array(v) for v in zip(*found['all'][-counted:], strict=True))
-            alone, number = (np.array(v) for v in zip(*found['one'][-counted:], strict=True))
+            seconds, cpu, count = (np.array(v) for v in zip(*found['all'][-counted:], strict=True))
+            alone, _, number = (np.array(v) for v in zip(*found['one'][-counted:], strict=True))
             assert count.sum() == number.sum() > 0
             full = seconds[count > 0] * 1e3
             rate, other = count.sum() / seconds.sum(), number.sum() / alone.sum()
             print(f'| {size} | {persons} | {np.median(seconds[count == 0]) * 1e3:.2f} ms | '
                   f'{np.median(full):.0f} ms | {np.percentile(full, 90):.0f} ms | '
                   f'{len(seconds) / seconds.sum():.1f} | {rate:.1f} | {other:.1f} | '
-                  f'{rate / other:.1f}x |', flush=True)
+                  f'{rate / other:.1f}x | {cpu.sum() / len(cpu) * FPS:.2f} |', flush=True)
 
 
 if __name__ == '__main__':

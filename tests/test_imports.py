@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from mofm.datasets import SyntheticMotion
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(str(path.relative_to(ROOT)) for path in (
@@ -40,6 +43,23 @@ for command in json.loads(sys.argv[1]):
                  if n not in before and (getattr(m, '__file__', '') or '').startswith(folder)]:
         del sys.modules[name]  # another folder may have one of the same name
 print(json.dumps(found))
+'''
+
+
+# What is loaded when the line of an answer is printed.
+FIRST_ANSWER = '''
+import io, json, sys
+from mofm.cli import main
+
+class Printed(io.StringIO):
+    def write(self, text):
+        if text.startswith('clip: '):
+            self.loaded = list(sys.modules)
+        return super().write(text)
+
+sys.stdout = printed = Printed()
+main()
+print(json.dumps([printed.loaded, list(sys.modules)]), file=sys.__stdout__)
 '''
 
 
@@ -77,6 +97,27 @@ def test_rooms_of_models_import_heavy_packages_on_use(room):
     loaded = loaded_by(f'import mofm.{room}')
     assert 'torch' in loaded
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize('command', [['--help'], ['models']])
+def test_short_commands_import_no_numpy(command):
+    loaded = output('-c', 'import sys\nfrom mofm.cli import main\ntry:\n    main()\nexcept '
+                    'SystemExit:\n    pass\nprint(*sys.modules)', *command).split()
+    assert 'mofm.cli' in loaded
+    assert not set(loaded) & {'numpy', 'torch', 'mmengine', *HEAVY}
+
+
+def test_demo_answers_before_it_imports_what_draws(tmp_path):
+    clip = SyntheticMotion(1, num_frames=(20, 20))[0]
+    np.save(tmp_path / 'clip.npy', np.concatenate(
+        [clip['keypoint'], clip['keypoint_score'][..., None]], -1))
+    first, last = map(set, json.loads(output(
+        '-c', FIRST_ANSWER, 'demo', 'clip.npy', '--img-shape', '1080', '1920', cwd=tmp_path)))
+    drawing = {'matplotlib', 'pyarrow', 'mofm.visualization'}
+    assert {'torch', 'mofm.apis.demo'} <= first
+    assert not first & {*drawing, 'onnx', 'onnxruntime', 'pandas', 'scipy', 'sklearn',
+                        'huggingface_hub', 'mofm.engine'}
+    assert drawing < last
 
 
 # ------------------------------------------------------------------------------------ the contract

@@ -1,4 +1,8 @@
-"""Parts that ``mofm demo`` and ``mofm app`` share: what a model is, videos, pictures, the page."""
+"""Parts that ``mofm demo`` and ``mofm app`` share: what a model is, videos, pictures, the page.
+
+:mod:`mofm.visualization` and its matplotlib are imported where something is drawn, after the
+answer of the model.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,18 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from mofm.hub.card import trained_on
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
-from mofm.visualization import (
-    Report,
-    draw_poses,
-    overlay_poses,
-    save_animation,
-    save_figure,
-    write_video,
-)
 
 from .inferencers import ActionResult, BaseInferencer, Result
 from .inferencers.result import at_input
@@ -100,6 +95,8 @@ def write_page(path: Path, title: str, views: Mapping[str, Sequence[View]],
         notes (Sequence[str]): What the inputs were taken for, and what was skipped.
         skeletons (Mapping[str, Path], optional): Video of a recording by name.
     """
+    from mofm.visualization import Report  # heavy
+
     page = Report(title, (), {f'{heading}: {name}': text.replace('`', '')
                               for heading, known in models.items()
                               for name, text in known.items()})
@@ -151,6 +148,8 @@ def draw(task: BaseInferencer, result: Result, stem: Path, video: Path | None = 
     Returns:
         list[Path]: Written files.
     """
+    from mofm.visualization import save_animation, save_figure, write_video  # heavy
+
     written = []
     for suffix, picture in task.draw(result).items():
         animated = suffix == '.gif'
@@ -177,6 +176,8 @@ def write_skeletons(task: BaseInferencer, result: Result, path: Path, video: Pat
         path (Path): An ``.mp4`` file.
         video (Path, optional): Video of the recording; by default the background is dark.
     """
+    from mofm.visualization import overlay_poses, write_video  # heavy
+
     fps = result.fps or FPS
     images: Iterable[np.ndarray]
     if video is None:
@@ -208,6 +209,10 @@ def write_clip(clip: dict, layout: str, path: Path):
         layout (str): Its joints.
         path (Path): A ``.webp`` or ``.gif`` file.
     """
+    from PIL import Image
+
+    from mofm.visualization import draw_poses  # heavy
+
     (clip,), (height, width) = _fit([clip], _SMALL)
     image = np.full((height, width, 3), _GROUND, np.uint8)
     frames = [Image.fromarray(draw_poses(image, points[None], score[None], _WHITE,

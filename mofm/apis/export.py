@@ -1,8 +1,8 @@
 """Export: models as one graph from keypoints in pixels to results, for ONNX and torch.export.
 
 The graph holds the crop and the canvas of the test pipeline, the rendering of MoFM, eq. 1, and the
-model. Nothing in it has a shape that depends on the data, so every cube is rendered and embedded,
-the empty ones too; the results are those of the sparse path.
+model. As in PyTorch only the occupied cubes are rendered and embedded, and attend if the model has
+``tokens='occupied'``, so the graph has sizes that depend on the data.
 """
 
 import copy
@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from mofm.datasets.transforms import (
 )
 from mofm.datasets.transforms.thermal_cube import fit_canvas
 from mofm.models import MoFMBackbone
+from mofm.models.backbones.mofm_backbone import ResidualBlock3D
 from mofm.registry import DATASETS, INFERENCERS, TRANSFORMS
-from mofm.structures import SCORE_THRESHOLD, RenderedCubes, ThermalCubes
+from mofm.structures import SCORE_THRESHOLD, CubeGrid, MotionFeatures, ThermalCubes
 from mofm.utils.files import remove_unfinished, temporary_folder
 from mofm.utils.locks import hold_output
 from mofm.version import __version__
@@ -42,7 +44,7 @@ from mofm.version import __version__
 from .inferencers import BaseInferencer
 
 
-class DenseRenderer:
+class GraphRenderer:
     """The test pipeline and the data preprocessor as tensor operations.
 
     Args:
@@ -73,7 +75,7 @@ class DenseRenderer:
         self.grid = data_preprocessor.grid
         self.sigma, self.use_score = rendering.sigma, rendering.use_score
 
-    def __call__(self, keypoints: Tensor, img_shape: Tensor) -> RenderedCubes:
+    def __call__(self, keypoints: Tensor, img_shape: Tensor) -> 'GraphCubes':
         """Render B clips.
 
         Args:
@@ -81,7 +83,7 @@ class DenseRenderer:
             img_shape (Tensor): (B, 2), height and width in pixels.
 
         Returns:
-            RenderedCubes: B clips; with PoseMirror 2 B, each before its mirror image.
+            GraphCubes: B clips; with PoseMirror 2 B, each before its mirror image.
         """
         points, score = keypoints[..., :2], keypoints[..., 2]
         present = _seen(points) & (score >= SCORE_THRESHOLD) & (score < torch.inf)
@@ -98,8 +100,7 @@ class DenseRenderer:
         points = points * scale + offset
         heat_x, heat_y = self._profiles(points.where(present[..., None], 0)).unbind(-2)
         heat_y = heat_y * (score if self.use_score else present)[..., None]
-        heat = heat_y[..., :, None] * heat_x[..., None, :]  # (B, M, J, F, H, W)
-        return RenderedCubes(heat.amax(1), self.grid)
+        return GraphCubes(heat_x, heat_y, self.grid)
 
     @staticmethod
     def _crop(compact: PoseCompact, points: Tensor, present: Tensor, size: Tensor) -> tuple:
@@ -139,16 +140,164 @@ def _seen(points: Tensor) -> Tensor:
     return (reach > 0) & (reach < torch.inf)
 
 
-class DenseBackbone(MoFMBackbone):
-    """Backbone without shapes that depend on the data; the tokens are the same."""
+class GraphCubes(ThermalCubes):
+    """Batch of clips in a graph, of which only the occupied cubes become pixels.
+
+    The heat of a keypoint is a product of two profiles, so that of a cube is computed from the
+    parts of the profiles that lie in its rows and columns.
+
+    Args:
+        heat_x, heat_y (Tensor): (B, M, J, F, canvas), heat along both axes.
+        grid (CubeGrid): Geometry of the cubes.
+    """
+
+    def __init__(self, heat_x: Tensor, heat_y: Tensor, grid: CubeGrid):
+        self.heat_x, self.heat_y, self.grid = heat_x, heat_y, grid
+        self._cut: GraphCubes | None = None
+        self._peaks: Tensor | None = None
+        self._cubes: Tensor | None = None
+
+    def __len__(self):
+        return self.heat_x.shape[0]
+
+    def __getitem__(self, clips: slice) -> ThermalCubes:
+        return GraphCubes(self.heat_x[clips], self.heat_y[clips], self.grid)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the heat."""
+        return self.heat_x.device
+
+    @property
+    def num_joints(self) -> int:
+        """Number of joints J."""
+        return self.heat_x.shape[2]
+
+    def volume(self) -> Tensor:
+        """See :meth:`ThermalCubes.volume`."""
+        return (self.heat_y[..., :, None] * self.heat_x[..., None, :]).amax(1)
+
+    def union(self) -> Tensor:
+        """See :meth:`ThermalCubes.union`."""
+        return self.volume().amax(1)
+
+    def traces(self) -> Tensor:
+        """See :meth:`ThermalCubes.traces`."""
+        return self.volume().amax(2)
+
+    def cut(self, segments: int) -> 'GraphCubes':
+        """See :meth:`ThermalCubes.cut`."""
+        if segments == 1:
+            return self
+        if self._cut is None:
+            frames = self.grid.num_frames // segments
+            x, y = (heat.unflatten(3, (segments, frames)).movedim(3, 1).flatten(0, 1)
+                    for heat in (self.heat_x, self.heat_y))
+            self._cut = GraphCubes(x, y, replace(self.grid, num_frames=frames))
+        return self._cut
+
+    def peaks(self) -> Tensor:
+        """See :meth:`ThermalCubes.peaks`."""
+        if self._peaks is None:
+            x, y = (heat.unflatten(-1, (-1, self.grid.patch)).amax(-1).flatten(1, 3)
+                    for heat in (self.heat_x, self.heat_y))  # (B, M * J * F, rows)
+            self._peaks = (y[..., :, None] * x[..., None, :]).amax(1).flatten(1)
+        return self._peaks
+
+    def _render(self) -> Tensor:
+        """Render the occupied cubes (N, J, F, p, p)."""
+        b, cube = self.occupied().nonzero().unbind(1)
+        p, rows = self.grid.patch, self.grid.rows
+
+        def parts(heat: Tensor, index: Tensor, pixel: Tensor) -> Tensor:
+            """Select the profiles of cubes, for each of their pixels (N, M, J, F, p * p)."""
+            cut = heat.unflatten(-1, (-1, p)).movedim(-2, 1).flatten(0, 1)
+            return cut.index_select(-1, pixel).index_select(0, b * rows + index)
+
+        pixel = torch.arange(p * p)
+        heat = parts(self.heat_x, cube % rows, pixel % p) * parts(
+            self.heat_y, cube // rows, pixel // p)
+        return heat.amax(1).unflatten(-1, (p, p))
+
+    def cubes(self, select: Tensor | None = None) -> Tensor:
+        """See :meth:`ThermalCubes.cubes`; only for the occupied cubes."""
+        assert select is None
+        if self._cubes is None:
+            self._cubes = self._render()
+        return self._cubes
+
+    def place(self, rows: Tensor, empty: Tensor) -> Tensor:
+        """Place rows of the occupied cubes (N, ...) and of an empty one (...) as (B, K, ...)."""
+        occupied = self.occupied()
+        index = occupied.flatten().cumsum(0) * occupied.flatten()
+        return torch.cat((empty[None], rows)).index_select(0, index).unflatten(0, occupied.shape)
+
+    def shares(self, parts: int, segments: int = 1) -> Tensor:
+        """See :meth:`ThermalCubes.shares`."""
+        cut, frames = self.cut(segments), self.grid.num_frames
+        heat = cut.cubes().sum((-2, -1))  # (N, J, F / S)
+        heat = cut.place(heat, torch.zeros_like(heat[0])).unflatten(0, (-1, segments))
+        part = torch.arange(frames) * parts // frames
+        member = (part[:, None] == torch.arange(parts)).float().unflatten(0, (segments, -1))
+        total = torch.einsum('bskjf,sfp->bjpsk', heat, member)
+        return nn.functional.normalize(total.flatten(3), p=1, dim=-1)
+
+
+class _TapConv(nn.Module):
+    """3D convolution as one over rows and columns, whose channels are the three taps in time.
+
+    ONNX Runtime has fast kernels for 2D convolutions only.
+    """
+
+    weight: Tensor
+
+    def __init__(self, conv: Any):
+        super().__init__()
+        weight = conv.weight.detach().transpose(1, 2).flatten(1, 2)
+        self.register_buffer('weight', weight, persistent=False)  # (C', 3 * C, 3, 3)
+
+    @classmethod
+    def exchange(cls, model: nn.Module):
+        """Exchange the convolutions of residual blocks without a stride; others gain nothing."""
+        for block in model.modules():
+            if isinstance(block, ResidualBlock3D):
+                block.conv2 = cls(block.conv2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, T, H, W) to (N, C', T, H, W)."""
+        frames = x.shape[2]
+        x = nn.functional.pad(x, (0, 0, 0, 0, 1, 1)).transpose(1, 2)
+        taps = torch.cat([x[:, tap:tap + frames] for tap in range(3)], 2)  # (N, T, 3 * C, H, W)
+        y = nn.functional.conv2d(taps.flatten(0, 1), self.weight, padding=1)
+        return y.unflatten(0, (-1, frames)).transpose(1, 2)
+
+
+class GraphBackbone(MoFMBackbone):
+    """Backbone of a graph, whose number of tokens depends on the data."""
 
     def embed_cubes(self, inputs: ThermalCubes, visible: Tensor) -> Tensor:
         """Embed all cubes; none is masked here."""
-        cubes = inputs.grid.split(inputs.volume())  # (B, K, J, F, p, p)
-        return self.embed(cubes.flatten(0, 1)).unflatten(0, visible.shape)
+        assert isinstance(inputs, GraphCubes)
+        cubes = inputs.cubes()
+        return inputs.place(self.embed(cubes), self.embed(torch.zeros(1, *cubes.shape[1:]))[0])
 
-    def _encode(self, x: Tensor, keep: Tensor, levels: list):
-        return self.attend(x, keep, levels=levels)
+    def _encode(self, x: Tensor, keep: Tensor, levels: list) -> MotionFeatures:
+        """Run the blocks on as many tokens of x (B, K, D) as the longest clip keeps."""
+        # attention to one token has no mask
+        longest: Any = keep.sum(1).max().clamp(min=2).item()
+        torch._check(longest >= 2)  # noqa: SLF001
+        torch._check(longest <= keep.shape[1])  # noqa: SLF001
+        count = keep.shape[1]
+        rank = keep * count - torch.arange(count, device=keep.device)  # the kept ones first
+        order = rank.topk(longest).indices
+        index = order[..., None].expand(-1, -1, x.shape[2])
+        kept = self.attend(x.gather(1, index), keep.gather(1, order), levels=levels)
+
+        def restore(tokens):
+            return tokens.new_zeros(*keep.shape, x.shape[2]).scatter(1, index, tokens)
+
+        levels[:] = map(restore, levels)
+        return MotionFeatures(restore(kept.tokens), kept.pooled, keep)
 
 
 class ExportableModel(nn.Module):
@@ -170,7 +319,7 @@ class ExportableModel(nn.Module):
         super().__init__()
         self.task = _find_task(model)
         self.outputs = tuple(self.task.predicted)
-        self.render = DenseRenderer(_pipeline(model), model.data_preprocessor)
+        self.render = GraphRenderer(_pipeline(model), model.data_preprocessor)
         config = model.cfg.model.get('backbone', model.cfg.model)
         self.num_joints = config.get('num_joints', 17)
         self.model = copy.copy(model)
@@ -178,9 +327,10 @@ class ExportableModel(nn.Module):
         self.model._modules = dict(self.model._modules)  # noqa: SLF001
         del self.model.data_preprocessor
         if hasattr(model, 'backbone'):
-            self.model.backbone = DenseBackbone(
+            self.model.backbone = GraphBackbone(
                 **{k: v for k, v in config.items() if k not in ('type', 'init_cfg')})
             self.model.backbone.load_state_dict(model.backbone.state_dict(), assign=True)
+            _TapConv.exchange(self.model.backbone.embed)
         self.eval()
 
     @property
@@ -310,7 +460,8 @@ def quantize_onnx(path: str | Path, quantized: str | Path):
     """Write a copy of a file of :func:`export_onnx` that computes with 8 bits, by ONNX Runtime.
 
     Quantization is dynamic: the range of weights is stored, that of features is found at every
-    call. Everything but matrix products with weights and convolutions is computed as before.
+    call. Weights of matrix products have signs and a scale per channel. Everything else is
+    computed as before; only in a graph without matrix products (dVED) convolutions get 8 bits.
 
     Args:
         path (str | Path): File of :func:`export_onnx`.
@@ -320,6 +471,7 @@ def quantize_onnx(path: str | Path, quantized: str | Path):
         ImportError: If onnx, onnxscript or onnxruntime is not installed.
     """
     _require_onnx()
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -329,10 +481,15 @@ def quantize_onnx(path: str | Path, quantized: str | Path):
         prepared, written = Path(folder, 'prepared.onnx'), Path(folder, quantized.name)
         # computes what is constant, such as transposed weights
         quant_pre_process(path, prepared, skip_symbolic_shape=True, save_as_external_data=large)
-        # of convolutions the CPU has no kernel with signed weights
-        quantize_dynamic(prepared, written, op_types_to_quantize=['MatMul', 'Conv'],
-                         weight_type=QuantType.QUInt8,
-                         use_external_data_format=large)
+        kinds = {node.op_type for node in
+                 onnx.load(prepared, load_external_data=False).graph.node}
+        # beside matrix products 8-bit convolutions are slower than those of floats; the CPU has
+        # no kernel of them with signed weights
+        products = bool(kinds & {'MatMul', 'Gemm'})
+        quantize_dynamic(prepared, written, ['MatMul'] if products else ['Conv'],
+                         per_channel=products, use_external_data_format=large,
+                         extra_options=dict(DefaultTensorType=onnx.TensorProto.FLOAT),
+                         weight_type=QuantType.QInt8 if products else QuantType.QUInt8)
         _forget_shapes(written)
         for file in Path(folder).glob(f'{quantized.name}*'):
             os.replace(file, quantized.with_name(file.name))

@@ -166,8 +166,7 @@ def main(argv=None):
     problems = []
     for number, result in enumerate(results):
         stem, said = args.out / file_stem(result.name, used), []
-        for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
-            written += result.save(stem.with_name(stem.name + suffix))
+        answers: list[tuple] = []
         for path, (asking, known) in asked.items():
             try:
                 answer = result if asking is task else ask_again(asking, result, **windows)
@@ -175,8 +174,13 @@ def main(argv=None):
                 problems.append(f'{title_of(asking)}: {error}')
                 said.append(problems[-1])
                 continue
-            tables[path].append(answer.to_table())
             said.append(answer.summary())
+            answers.append((path, asking, known, answer))
+        print(f'{result.name}: {"; ".join(said)}', flush=True)  # before tables and pictures
+        for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
+            written += result.save(stem.with_name(stem.name + suffix))
+        for path, asking, known, answer in answers:
+            tables[path].append(answer.to_table())
             if number < args.pictures:
                 files = draw(asking, answer, stem,
                              videos.get(result.name) if asking is task else None)
@@ -185,7 +189,6 @@ def main(argv=None):
                     title_of(asking), known, answer, path,
                     [file for file in files if file.suffix not in ('.mp4', '.gif')],
                     [file for file in files if file.suffix in ('.mp4', '.gif')]))
-        print(f'{result.name}: {"; ".join(said)}')
     tables = {path: found for path, found in tables.items() if found}
     for path, found in tables.items():
         write_arrow(path, join_tables(found))

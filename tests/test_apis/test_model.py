@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mofm.apis import MotionInferencer, init_model
-from mofm.apis.export import DenseRenderer
+from mofm.apis.export import GraphRenderer
 from mofm.apis.profiling import profile_config
 from mofm.apis.training_cost import training_cost
 from tests.test_tools.tool_runner import ROOT
@@ -27,4 +27,4 @@ def test_init_model_overrides_references_of_config_object(cfg):
     model = init_model(cfg, device='cpu', cfg_options={'grid.canvas': 48})
     assert model.backbone.grid.canvas == 48
     pipeline = model.cfg.test_dataloader.dataset.pipeline
-    assert DenseRenderer(pipeline, model.data_preprocessor).grid.canvas == 48
+    assert GraphRenderer(pipeline, model.data_preprocessor).grid.canvas == 48

@@ -109,7 +109,7 @@ class TokensInferencer(BaseInferencer):
     @staticmethod
     def graph(model, cubes) -> tuple:
         """Compute tokens and occupied cubes (B, K)."""
-        return token_scores(model, cubes).argmax(2), cubes.occupied()
+        return token_scores(model, cubes).argmax(2), cubes.occupied(model.segments)
 
     @staticmethod
     def graph_gap(model, cubes, name, found, expected) -> Tensor:
@@ -121,13 +121,15 @@ class TokensInferencer(BaseInferencer):
 
 
 def token_scores(model: MotionTokenizer, cubes: ThermalCubes) -> Tensor:
-    """Score every token, (B, K, V); the tokenizer picks the best."""
+    """Score every token, (B, S * K, V); the tokenizer picks the best."""
     if isinstance(model, DVEDTokenizer):
         return model.logits(cubes).flatten(2).transpose(1, 2)
-    views = [cubes.union()]
+    cut = cubes.cut(model.segments)
+    views = [cut.union()]
     if model.trace_weight:
-        views.append(model.trace_weight * cubes.traces())
+        views.append(model.trace_weight * cut.traces())
     parts = torch.cat([model.grid.split(view).flatten(2) for view in views], 2)
     scores = 2 * parts @ model.centers.T - model.centers.square().sum(1)  # nearest is highest
     empty = torch.arange(model.vocab_size, device=scores.device) == 0
-    return scores.where(cubes.occupied()[..., None], empty.to(scores.dtype))
+    scores = scores.where(cut.occupied()[..., None], empty.to(scores.dtype))  # (B * S, K, V)
+    return scores.reshape(-1, model.segments * model.grid.num_cubes, model.vocab_size)

@@ -7,7 +7,6 @@ Groups are drawn with replacement: clips, or recordings where the frames of one 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.sparse import csr_array
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -61,6 +60,8 @@ def mean_statistic(value: np.ndarray, label: np.ndarray | None = None,
         group (np.ndarray, optional): (N,) int. Defaults to one group per value.
         weight (np.ndarray, optional): (N,). Defaults to 1.
     """
+    from scipy.sparse import csr_array  # heavy
+
     value = np.asarray(value, float)
     group = np.arange(len(value)) if group is None else group
     label = np.zeros(len(value), int) if label is None else label
@@ -119,11 +120,14 @@ def ap_statistic(positive: np.ndarray, score: np.ndarray,
     return statistic
 
 
-def _levels(positive, score, group) -> tuple[csr_array, csr_array]:
+def _levels(positive, score, group) -> tuple:
     """Count positives and negatives (G, L) by group and level, in ascending order of the score.
 
-    Levels are the scores of positives, at most 1000 of them, and the ranges between.
+    Levels are the scores of positives, at most 1000 of them, and the ranges between. The counts
+    are sparse.
     """
+    from scipy.sparse import csr_array  # heavy
+
     positive, score = np.asarray(positive, bool), np.asarray(score)
     group = np.arange(len(score)) if group is None else np.asarray(group)
     known = np.unique(score[positive])

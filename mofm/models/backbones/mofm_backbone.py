@@ -44,18 +44,19 @@ class LinearCubeEmbed(Linear):
         return super().forward(cubes.flatten(1))
 
 
-class _ResidualBlock3D(nn.Module):
+class ResidualBlock3D(nn.Module):
     """Residual block: conv-norm-ReLU-conv-norm with a strided 1x1x1 shortcut."""
 
     def __init__(self, in_channels: int, channels: int, stride: tuple):
         super().__init__()
         self.conv1 = Conv3d(in_channels, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.GroupNorm(8, channels)
-        self.conv2 = Conv3d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2: nn.Module = Conv3d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.GroupNorm(8, channels)
         self.shortcut = Conv3d(in_channels, channels, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Transform (N, C, T, H, W)."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
@@ -94,7 +95,7 @@ class ConvCubeEmbed(nn.Module):
                 self, 'channels', channels,
                 f'multiples of 8, one for each of the {len(strides)} strides {tuple(strides)}')
         self.blocks = nn.Sequential(*(
-            _ResidualBlock3D(before, after, tuple(stride)) for before, after, stride in zip(
+            ResidualBlock3D(before, after, tuple(stride)) for before, after, stride in zip(
                 (num_joints, *channels), channels, strides, strict=False)))
         size = [grid.num_frames, grid.patch, grid.patch]
         for stride in strides:
