@@ -201,7 +201,7 @@ def test_quantized_file_is_smaller_and_agrees(exported, tmp_path, name):
     kinds = {node.op_type for node in onnx.load(quantized).graph.node}
     assert kinds & {'MatMulInteger', 'ConvInteger'}
     # of a model this small most bytes describe the graph
-    assert weights(quantized) < 0.4 * weights(path)
+    assert weights(quantized) < 0.7 * weights(path)  # convolutions stay float
     inputs = to_inputs(clips(8))
     expected, found = (onnxruntime.InferenceSession(file).run(None, inputs)
                        for file in (path, quantized))
