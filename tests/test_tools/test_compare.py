@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import DictAction
@@ -35,7 +36,7 @@ def trainings(compare, monkeypatch):
         compare.put_text('\n'.join(map(json.dumps, lines)), log)
         return subprocess.CompletedProcess(command, int('bad' in config))
 
-    monkeypatch.setattr(compare.subprocess, 'run', run)
+    monkeypatch.setattr(compare, 'subprocess', SimpleNamespace(run=run))
     return commands
 
 
@@ -179,7 +180,7 @@ def test_scratch_grid_is_chosen_on_validation_clips(main, trainings, tmp_path, f
     """Every command of the grid trains on `fit`; augmentations and rates reach the config."""
     main('projects/scratch_grid_tiny.py', '--split', 'val', '--seeds', 0, '--out', tmp_path,
          '--models', 'lr0.002')
-    assert len(trainings) == 6  # of 18
+    assert len(trainings) == 4  # of 12
     pairs = [[option.split('=', 1) for option in command[7:]] for command in trainings]
     cfgs = [load_config(trainings[0][0], {k: DictAction._parse_iterable(v) for k, v in pair})
             for pair in pairs]
@@ -188,7 +189,7 @@ def test_scratch_grid_is_chosen_on_validation_clips(main, trainings, tmp_path, f
     settings = {(cfg.optim_wrapper.optimizer.lr, cfg.train_cfg.max_epochs, affine.type,
                  affine.scale) for cfg in cfgs
                 for affine in [cfg.train_dataloader.dataset.pipeline[3]]}
-    assert settings == {(.002, epochs, 'PoseAffine', scale) for epochs in (24, 48, 96)
+    assert settings == {(.002, epochs, 'PoseAffine', scale) for epochs in (32, 96)
                         for scale in ((.9, 1.1), (.7, 1.3))}
     assert all(cfg.model.backbone.init_cfg is None for cfg in cfgs)
     assert rows((tmp_path / 'table.md').read_text())['lr0.002_epochs96_strong'] == ['50.0']
