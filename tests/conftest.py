@@ -12,6 +12,7 @@ from hypothesis import settings
 
 pytest_plugins = ['tests.tiny_models']
 ROOT = Path(__file__).resolve().parents[1]
+WORKERS: list[float] = []  # their CPU minutes
 # The same examples every time: a failure comes from the change. A busy machine is none.
 settings.register_profile('repeatable', derandomize=True, deadline=None)
 settings.load_profile('repeatable')
@@ -29,8 +30,25 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason='xtcocotools is built for NumPy 1'))
 
 
+def _cpu_minutes() -> float:
+    """Processor time of this process and of what it has run."""
+    return sum(os.times()[:4]) / 60
+
+
+def pytest_sessionfinish(session):
+    """Tell the main process what a worker has used."""
+    if hasattr(session.config, 'workeroutput'):
+        session.config.workeroutput['cpu_minutes'] = _cpu_minutes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Collect what the workers have used; a crashed one does not tell."""
+    WORKERS.append(getattr(node, 'workeroutput', {}).get('cpu_minutes', 0.))
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Where the time went, by folder."""
+    """Where the time went, by folder, and processor time."""
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -40,6 +58,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section('minutes by folder')
         for folder, spent in seconds.most_common():
             terminalreporter.write_line(f'{spent / 60:6.2f} {folder}')
+        terminalreporter.write_line(f'{sum(WORKERS) or _cpu_minutes():6.2f} CPU minutes of at '
+                                    'most 16')
 
 
 @pytest.fixture(scope='session')

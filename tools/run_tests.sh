@@ -7,11 +7,6 @@ if ! cmp -s requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"; then
     "$PYTHON" -m pip install --disable-pip-version-check -q --no-deps --require-hashes -r requirements/pose.txt \
         && cp requirements/pose.txt "$VIRTUAL_ENV/mofm-pose.txt"
 fi
-# CPU minutes of lint and tests at the end, without installation; times counts finished children of this shell alone
-TIMES="$VIRTUAL_ENV/mofm-times"
-times > "$TIMES"
-trap 'times >> "$TIMES"; awk -F"[ms ]" "NR % 2 == 0 { user = \$1 + \$2 / 60 - user; kernel = \$4 + \$5 / 60 - kernel }
-    END { printf \"CPU: %.1f minutes and %.1f of the system, of at most 16 together\\n\", user, kernel }" "$TIMES"' EXIT
 bash tools/lint.sh
 # NumPy 2 is in a folder of its own, which precedes the environment
 NUMPY2="$VIRTUAL_ENV/numpy2"
