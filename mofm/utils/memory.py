@@ -13,8 +13,7 @@ def release_freed_memory():
 def keep_freed_memory():
     """Let glibc keep freed large blocks for the next ones of this process.
 
-    Otherwise every tensor of more than 32 MiB is mapped and zeroed page by page anew, in training
-    on the CPU a tenth of the processor time.
+    Otherwise every tensor of more than 32 MiB is mapped and zeroed page by page anew.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
