@@ -19,9 +19,9 @@ _SIZE = 4.2  # side of a panel in inches of 80 pixels
 class ClipPanel3D:
     """3D axes with all persons of a clip at a given time; colors as in `draw_pose_clip`.
 
-    The first joint, the root, is fixed, and the mean bone length of a person is constant, so that
-    persons do not shrink with distance. Persons are side by side, with one scale for all axes. The
-    gray floor is at the lowest joint of the clip.
+    The first joint that most frames of a person have, usually the root, is fixed, and the mean
+    bone length of a person is constant, so that persons do not shrink with distance. Persons are
+    side by side, with one scale for all axes. The gray floor is at the lowest joint of the clip.
 
     Args:
         axis (Axes3D): Axes to draw on.
@@ -40,11 +40,15 @@ class ClipPanel3D:
             raise ValueError(f'joints {joints.shape}: expected (M, T, {layout.num_joints}, 3) for '
                              f'layout {layout.name}')
         persons = len(joints)
-        pose = (joints - joints[..., :1, :])[..., [0, 2, 1]] * (1, 1, -1)
+        root = np.isfinite(joints).all(-1).sum(1).argmax(-1)  # (M,)
+        pose = joints - np.take_along_axis(joints, root[:, None, None, None], 2)
+        pose = pose[..., [0, 2, 1]] * (1, 1, -1)
         edges = np.array(layout.edges)  # (E, 2)
-        size = np.ma.masked_invalid(
-            np.linalg.norm(pose[:, :, edges[:, 0]] - pose[:, :, edges[:, 1]], axis=-1)).mean(-1)
-        pose *= (size.mean(1, keepdims=True) / size).filled(1)[..., None, None]
+        size = np.ma.masked_invalid(  # (M, T, E)
+            np.linalg.norm(pose[:, :, edges[:, 0]] - pose[:, :, edges[:, 1]], axis=-1))
+        mean = np.ma.masked_where(size.mask, np.broadcast_to(size.mean(1, keepdims=True),
+                                                             size.shape))
+        pose *= (mean.sum(-1) / size.sum(-1)).filled(1)[..., None, None]  # of the known bones
         reach = max(np.nanmax(np.abs(pose[..., :2]), initial=0), 1)  # horizontal extent
         low, high = (extreme(pose[..., 2], initial=0) for extreme in (np.nanmin, np.nanmax))
         high = max(high, low + reach)

@@ -34,11 +34,14 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
     frames; directions are exact in every frame. The rest pose is a T-pose that faces z. A bone
     rotates from there by the smallest rotation relative to its parent. A joint with several bones
     rotates by their best fit, and each bone by the remainder about an extra joint at the same
-    position, named after both ends, e.g. ``neck_nose``.
+    position, named after both ends, e.g. ``neck_nose``. Joints that are NaN in all frames are left
+    out, and a bone leads from the next joint above them to those below; without the first joint
+    of the layout, the root is the next one.
 
     Args:
         path (str or Path): File to write.
-        joints (np.ndarray): (T, J, 3) finite positions, y up, in the unit of the file.
+        joints (np.ndarray): (T, J, 3) positions, y up, in the unit of the file; finite, or NaN in
+            all frames.
         layout (str or Layout): Joints and bones.
         fps (float): Frames per second.
 
@@ -49,10 +52,13 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
 
     path = Path(path)
     joints, layout = to_motion(path, joints, layout)
-    if not np.isfinite(joints).all() or not 0 < fps < np.inf:
+    known = ~np.isnan(joints).all((0, 2))
+    if not known.any() or not np.isfinite(joints[:, known]).all() or not 0 < fps < np.inf:
         raise ValueError(f'{path}: found NaN or infinite joints, or fps={fps}, expected finite '
-                         'joints and a positive frame rate')
-    children, columns = _children(layout), [joints[:, 0]]
+                         'joints, or NaN in all frames, and a positive frame rate')
+    children = _children(layout, known)
+    root = next(iter(children))
+    columns = [joints[:, root]]
 
     def turned(frame: 'Rotation', bone: np.ndarray, rest: np.ndarray) -> 'Rotation':
         return frame * _swing(rest, frame.inv().apply(bone))
@@ -86,7 +92,7 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
         return write(name, offset, frame, together,
                      lambda: ''.join(bone(i) for i in range(len(ends))))
 
-    hierarchy = visit(0, np.zeros(3), Rotation.identity(len(joints)))
+    hierarchy = visit(root, np.zeros(3), Rotation.identity(len(joints)))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as f:
         f.write(f'HIERARCHY\n{hierarchy}MOTION\nFrames: {len(joints)}\n'
@@ -94,15 +100,21 @@ def write_bvh(path: str | PathLike, joints: np.ndarray, layout: str | Layout,
         np.savetxt(f, np.concatenate(columns, 1), '%.6f')
 
 
-def _children(layout: Layout) -> dict[int, list[int]]:
-    """Return the children of each joint in the tree from the first joint."""
-    children, found = {0: []}, [0]
-    for joint in found:  # grows
+def _children(layout: Layout, known: np.ndarray) -> dict[int, list[int]]:
+    """Return the children of each known joint in the tree from the first one, the root."""
+    children: dict[int, list[int]] = {}
+    above = {0: 0}  # nearest known joint towards the root, or itself
+    for joint in (found := [0]):  # grows
+        if known[joint]:
+            parent = above[joint] if above[joint] in children else next(iter(children), None)
+            children[joint] = []
+            if parent is not None:
+                children[parent].append(joint)
+            above[joint] = joint
         for pair in layout.edges:
             for a, b in (pair, pair[::-1]):
-                if a == joint and b not in children:
-                    children[a].append(b)
-                    children[b] = []
+                if a == joint and b not in above:
+                    above[b] = above[joint]
                     found.append(b)
     return children
 

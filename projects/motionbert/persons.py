@@ -63,24 +63,23 @@ def join_persons(windows: PersonWindows, parts: list[np.ndarray], ann: dict,
 
     Args:
         windows (PersonWindows): Windows of the recording.
-        parts (list[np.ndarray]): (1, T, ...) of each window.
+        parts (list[np.ndarray]): (1, T, J, ...) of each window, NaN where it tells nothing.
         ann (dict): The recording, M persons and T rows.
         mean (bool): Whether overlapping windows are averaged; else the last one counts. Defaults
             to True.
 
     Returns:
-        np.ndarray: (M, T, ...) float32, NaN where a person is not seen.
+        np.ndarray: (M, T, J, ...) float32, NaN where a person is not seen or no window knows.
     """
     seen = visible(ann).any(2)  # (M, T)
     total = np.zeros((*seen.shape, *parts[0].shape[2:]), np.float32)
-    count = np.zeros(seen.shape, np.float32)
-    for (person, rows), part in zip(windows.rows, parts, strict=True):
-        total[person, rows] = mean * total[person, rows] + part[0]
-        count[person, rows] = mean * count[person, rows] + 1
-    known = seen & (count > 0)
-    total[known] /= count[known].reshape(-1, *[1] * (total.ndim - 2))
-    total[~known] = np.nan
-    return total
+    count = np.zeros((*total.shape[:3], *[1] * (total.ndim - 3)), np.float32)
+    for (person, rows), (part, ) in zip(windows.rows, parts, strict=True):
+        known = np.isfinite(part).all(tuple(range(2, part.ndim)), keepdims=True)
+        total[person, rows] = mean * total[person, rows] + np.where(known, part, 0)
+        count[person, rows] = mean * count[person, rows] + known
+    count[~seen] = 0
+    return total / np.where(count > 0, count, np.nan)
 
 
 @dataclass

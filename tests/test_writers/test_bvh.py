@@ -72,6 +72,24 @@ def test_bvh_writer_keeps_directions_of_stretched_bones(tmp_path):
         np.testing.assert_allclose(bone, true / length * np.median(length), atol=1e-3)
 
 
+@pytest.mark.parametrize(('missing', 'bones'), [
+    ((0, 1, 2, 3), ['left_hip left_knee', 'left_hip spine', 'neck left_shoulder']),
+    ((8, 12), ['spine nose', 'spine left_shoulder', 'left_shoulder left_wrist'])])
+def test_bvh_writer_leaves_out_unknown_joints(tmp_path, missing, bones):
+    """Bones bridge unknown joints, and the first known joint is the root."""
+    joints = skeleton_in_motion(9, 1, stretch=.4)
+    joints[:, missing] = np.nan
+    write_bvh(tmp_path / 'a.bvh', joints, H36M, 30)
+    found, _, _ = read(tmp_path / 'a.bvh')
+    assert not {H36M.joints[j] for j in missing} & {*found}
+    for pair in bones:
+        a, b = (H36M.joints.index(name) for name in pair.split())
+        true = joints[:, b] - joints[:, a]
+        length = np.linalg.norm(true, axis=1, keepdims=True)
+        bone = found[H36M.joints[b]] - found[H36M.joints[a]]
+        np.testing.assert_allclose(bone, true / length * np.median(length), atol=1e-3)
+
+
 @pytest.mark.parametrize('name', sorted(LAYOUTS))
 def test_bvh_writer_makes_a_tree_of_every_layout(tmp_path, name):
     layout = get_layout(name)
@@ -134,6 +152,7 @@ def test_bvh_writer_keeps_real_motion(tmp_path, real_data):
 @pytest.mark.parametrize(('joints', 'fps', 'words'), [
     (np.zeros((4, 16, 3)), 30, r'shape \(4, 16, 3\), expected \(T, 17, 3\) for layout'),
     (np.zeros((0, 17, 3)), 30, 'shape'), (np.full((4, 17, 3), np.nan), 30, 'NaN or infinite'),
+    (np.where(np.arange(4)[:, None, None] == 1, np.nan, np.ones((4, 17, 3))), 30, 'NaN'),
     (np.zeros((4, 17, 3)), 0, 'fps=0')])
 def test_bvh_writer_refuses_bad_joints(tmp_path, joints, fps, words):
     with pytest.raises(ValueError, match=f'a.bvh: found .*{words}'):

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from mofm.apis.windows import visible
-from mofm.keypoints import interpolate
 from mofm.registry import INFERENCERS
 from mofm.structures import get_layout
 from mofm.writers import write_bvh
@@ -19,7 +18,7 @@ from ..persons import PersonInferencer, PersonResult, join_persons
 class LiftResult(PersonResult):
     """3D skeletons of the M persons of a recording in T frames.
 
-    Joints are NaN in frames without the person.
+    Joints are NaN in frames without the person, and if no frame of a window shows them.
 
     Attributes:
         joints (np.ndarray): (M, T, J, 3) float32 in pixels of the input image, x to the right, y
@@ -32,16 +31,30 @@ class LiftResult(PersonResult):
     default_suffixes = ('.bvh', )
     joints: np.ndarray
 
-    def rows(self) -> list[dict]:
-        """Return the position of every joint of the persons in the frames that show them."""
+    def summary(self) -> str:
+        """Summarize the size, and name the joints of each person that no frame shows."""
         names = get_layout(self.layout).joints
-        seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
-        return [dict(person=person, frame=float(self.frame[row]), joint=name, x=x, y=y, z=z,
-                     score=score)
-                for person, row in np.argwhere(seen).tolist()
-                for name, (x, y, z), score in zip(
-                    names, self.joints[person, row].tolist(), self.score[person, row].tolist(),
-                    strict=True)]
+        hidden: dict[str, list[str]] = {}
+        for person, known in enumerate(self.known.any(1)):  # (J,)
+            missing = ', '.join(names[joint] for joint in np.flatnonzero(~known))
+            if missing and known.any():
+                hidden.setdefault(missing, []).append(str(person))
+        return '; '.join([super().summary(), *(
+            f'no frame shows {missing} of person {", ".join(persons)}'
+            for missing, persons in hidden.items())])
+
+    @property
+    def known(self) -> np.ndarray:
+        """Joints (M, T, J) that have a position."""
+        return np.isfinite(self.joints).all(-1)
+
+    def rows(self) -> list[dict]:
+        """Return the position of every known joint of the persons."""
+        names = get_layout(self.layout).joints
+        return [dict(person=person, frame=float(self.frame[row]), joint=names[joint],
+                     **dict(zip('xyz', self.joints[person, row, joint].tolist(), strict=True)),
+                     score=float(self.score[person, row, joint]))
+                for person, row, joint in np.argwhere(self.known).tolist()]
 
     def save(self, path: str | PathLike) -> list[Path]:
         """Write the result.
@@ -50,7 +63,8 @@ class LiftResult(PersonResult):
             path (str or Path): ``.json`` or ``.npz``, as other results, or ``.bvh`` for animation
                 software (:func:`mofm.writers.write_bvh`): one person, in pixels, y up, z towards
                 the camera, from the first to the last frame with the person, gaps interpolated
-                linearly, at 30 frames per second if :attr:`fps` is None. For several persons,
+                linearly, without joints that are never known, at 30 frames per second if
+                :attr:`fps` is None. For several persons,
                 ``walk.bvh`` becomes ``walk+0.bvh``, ``walk+1.bvh``, ... by index; no name of
                 :func:`mofm.utils.names.file_stem` has a ``+``.
 
@@ -64,13 +78,17 @@ class LiftResult(PersonResult):
         if path.suffix != '.bvh':
             return super().save(path)
         written = []
-        seen = np.isfinite(self.joints).all((2, 3))  # (M, T)
+        known = self.known
         step = np.diff(self.frame).min(initial=1)
-        for person in np.flatnonzero(seen.any(1)):
-            frames, joints = self.frame[seen[person]], self.joints[person, seen[person]]
-            even = np.arange(frames[0], frames[-1] + step / 2, step).clip(max=frames[-1])
-            joints, _ = interpolate(joints.astype(float), np.ones(joints.shape[:2]), frames, even)
-            written.append(path.with_stem(f'{path.stem}+{person}') if len(seen) > 1 else path)
+        for person in np.flatnonzero(known.any((1, 2))):
+            first, last = self.frame[known[person].any(1)][[0, -1]]
+            even = np.arange(first, last + step / 2, step).clip(max=last)
+            joints = np.full((len(even), *self.joints.shape[2:]), np.nan)
+            for joint in np.flatnonzero(known[person].any(0)):
+                rows = known[person, :, joint]
+                for axis, values in enumerate(self.joints[person, rows, joint].T):
+                    joints[:, joint, axis] = np.interp(even, self.frame[rows], values)
+            written.append(path.with_stem(f'{path.stem}+{person}') if len(known) > 1 else path)
             write_bvh(written[-1], joints * (1, -1, -1), self.layout, (self.fps or 30) / step)
         return written
 
@@ -89,9 +107,11 @@ class LiftInferencer(PersonInferencer):
         return super().offered(model, inputs, sample) and 'pred_vertices' not in sample
 
     def finish(self, output, sample, clip) -> dict:
-        """Convert the joints to pixels."""
-        return dict(joints=to_pixels(output['joints'], sample, clip,
-                                     getattr(self.model, 'root_relative', False)))
+        """Convert the joints to pixels; those that no frame shows are a guess, and NaN."""
+        joints = to_pixels(output['joints'], sample, clip,
+                           getattr(self.model, 'root_relative', False))
+        shown = visible(clip).any(1)[:, None, :, None]  # (M, 1, J, 1)
+        return dict(joints=np.where(shown, joints, np.float32(np.nan)))
 
     def make_result(self, group, windows, outputs, options) -> LiftResult:
         """Join the windows of each person."""
@@ -102,7 +122,7 @@ class LiftInferencer(PersonInferencer):
         """Draw up to three of the most visible persons, as a strip and an animation."""
         from mofm.visualization import animate_clip_3d, draw_clip_3d, real_time
 
-        seen = np.isfinite(result.joints).all((2, 3)).sum(1)
+        seen = result.known.any(2).sum(1)
         joints = result.joints[seen >= seen.max() / 2][:3]
         num = real_time(result.frame[-1] - result.frame[0], result.fps)
         clip = dict(result.poses[0], frame_inds=result.frame, fps=result.fps)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
@@ -16,6 +17,7 @@ from mofm.cli import demo
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.sources.mocap.bvh import forward_kinematics, parse_hierarchy
 from mofm.structures import LAYOUTS, convert
+from mofm.visualization.pose_3d import ClipPanel3D
 from projects.motionbert.lifting import LiftResult
 
 QUIET = dict(progress=False)
@@ -184,6 +186,39 @@ def test_lift_frames_without_person_are_nan():
     assert (result.score[gone] == 0).all()
 
 
+def test_lift_joints_without_evidence_are_unknown(tmp_path):
+    """Checks all outputs about a person behind a desk, and a wrist that one window shows."""
+    points = people(2, 20)
+    legs, wrist = range(7), H36M.joints.index('left_wrist')  # pelvis to left ankle
+    points[0, :, legs] = 0
+    points[0, :10, wrist] = points[0, 11:, wrist] = 0
+    model = lifter(root_relative=True)
+    result, = model(points, window=8, stride=6, layout='h36m17', **QUIET)
+    assert result.frames[:3].tolist() == [[0, 7], [6, 13], [12, 19]]
+    known = np.ones((2, 20, 17), bool)
+    known[0, :, legs] = known[0, :6, wrist] = known[0, 14:, wrist] = False
+    np.testing.assert_array_equal(np.isfinite(result.joints), np.repeat(known[..., None], 3, -1))
+    assert (result.score[~known] == 0).all()
+    names = ', '.join(H36M.joints[:7])
+    assert result.summary() == ('2 persons, 20 frames, 17 joints; '
+                                f'no frame shows {names} of person 0')
+    rows = {(row['person'], row['frame'], row['joint']) for row in result.rows()}
+    assert rows == {(m, t, H36M.joints[j]) for m, t, j in np.argwhere(known).tolist()}
+    assert len(result.rows()) == len(rows)
+    first, second = (read_bvh_joints(path)[0] for path in result.save(tmp_path / 'a.bvh'))
+    assert {*H36M.joints} - {*first} == {*H36M.joints[:7]}
+    assert {*H36M.joints} <= {*second}
+    np.testing.assert_allclose(first['spine'] * (1, -1, -1), result.joints[0, :, 7], atol=2e-3)
+    assert result.to_dict()['joints'][0][3][0] == [None] * 3
+    panel = ClipPanel3D(Figure().add_subplot(projection='3d'), result.joints, 'h36m17')
+    drawn = np.isfinite(panel._bones).all((-1, -2))  # (M, T, E)
+    np.testing.assert_array_equal(drawn, known[:, :, np.array(H36M.edges)].all(-1))
+    assert [*model.task().draw(result)] == ['.png', '.gif']
+    hidden, = lifter().predict_clips([dict(keypoint=points[:1, :6, :, :2], img_shape=(9, 9),
+                                           keypoint_score=points[:1, :6, :, 2])], 'lift')
+    assert np.isnan(hidden['joints'][:, :, [*legs, wrist]]).all()
+
+
 def test_lift_box_ignores_missing_joints():
     """In annotations without scores, missing joints are at (0, 0)."""
     points = people(1, 6)[..., :2]
@@ -303,12 +338,16 @@ def result_of(joints, frame=None, fps=25.):
 
 
 def read_bvh(path):
+    joints, seconds = read_bvh_joints(path)
+    return np.stack([joints[name] for name in H36M.joints], 1), seconds
+
+
+def read_bvh_joints(path):
     head, tail = path.read_text().split('MOTION\n')
     _, time, *rows = tail.splitlines()
     skeleton = parse_hierarchy(head)
     joints = forward_kinematics(skeleton, np.loadtxt(rows, ndmin=2))
-    order = [skeleton.names.index(name) for name in H36M.joints]
-    return joints[:, order], float(time.split(':')[1])
+    return dict(zip(skeleton.names, joints.swapaxes(0, 1), strict=True)), float(time.split(':')[1])
 
 
 def test_lift_result_is_saved_as_json_and_npz(tmp_path):
