@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 
+from mofm.annotations import LABEL_NAMES
 from mofm.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mofm.utils.config import load_config
 
@@ -118,6 +119,9 @@ def test_configs_build_and_learn(path):
     for hook in cfg.get('custom_hooks', []):
         HOOKS.build(dict(hook))
     assert DATASETS.get(cfg.train_dataloader.dataset.type)
+    named = [loader.dataset for loader in (cfg.train_dataloader, cfg.val_dataloader)
+             if loader.dataset.get('class_names')]
+    assert all(len(LABEL_NAMES[data.class_names]) == data.num_classes for data in named)
     torch.manual_seed(0)
     if 'tokenizer' in cfg.model:
         cfg.model.tokenizer.init_cfg = None  # a random teacher will do

@@ -5,6 +5,7 @@ convolutions, attention and the distances of k-means count; norms, activations a
 heat do not.
 """
 
+import copy
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -140,15 +141,31 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
                 results['keypoints'] = np.tile(points, (*old.shape[:-4], 1, 1, 1, 1))
                 results.pop('heatmap', None)
         samples.append(results)
-    if share is None:
-        inputs = dict(keypoints=[s['inputs']['keypoints'] for s in samples])
-        rendered = MODELS.build(cfg.model.data_preprocessor)(dict(inputs=inputs))['inputs']
-        if not isinstance(rendered, ThermalCubes):
-            return motion_collate(samples[:batch_size])
-        occupied = rendered.occupied().view(len(samples), -1).float().mean(1)
-        ranks = np.linspace(0, len(samples) - 1, batch_size + 2)[1:-1].round().astype(int)
-        samples = [samples[i] for i in occupied.argsort()[ranks]]
-    return motion_collate(samples)
+    return motion_collate(samples if share is not None else typical(cfg, samples, batch_size))
+
+
+def typical(cfg: Config, samples: list[dict], count: int) -> list[dict]:
+    """Choose samples by their share of occupied cubes.
+
+    Args:
+        cfg (Config): Config of the model.
+        samples (list[dict]): Packed samples of one pipeline.
+        count (int): Samples to choose.
+
+    Returns:
+        list[dict]: Samples of evenly spaced ranks, for one the median; the first sample repeatedly
+        for models that read coordinates, whose cost does not depend on them.
+    """
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    occupied = []
+    for sample in samples:
+        cubes = preprocessor(dict(inputs=dict(
+            keypoints=sample['inputs']['keypoints'][None])))['inputs']
+        if not isinstance(cubes, ThermalCubes):
+            return [copy.deepcopy(samples[0]) for _ in range(count)]
+        occupied.append(float(cubes.occupied().float().mean()))
+    ranks = np.linspace(0, len(samples) - 1, count + 2)[1:-1].round().astype(int)
+    return [samples[i] for i in np.argsort(occupied, kind='stable')[ranks]]
 
 
 def peak_of_tensors(function: Callable, device: str) -> int:

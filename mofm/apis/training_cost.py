@@ -1,8 +1,10 @@
 """Costs of a training on any number of devices.
 
 FLOPs, parameters, memory and bytes are counted on the model of a config; MoFM's backbone is
-counted at depths 1 and 2 and extrapolated, which is exact for equal blocks. Activations are the
+counted at two depths and extrapolated, which is exact for equal blocks. Activations are the
 tensors that autograd keeps for the backward pass, with fused attention, without temporary buffers.
+Clips are those of the training data where these exist, else procedural motion in the pipeline of
+the test. The queue of a contrastive model is empty.
 
 References: ring all-reduce moves 2 (D - 1) / D of the gradients through every device; ZeRO
 (arXiv 1910.02054, Sec. 7) the same for stage 1, and half as much again for stage 3 (FSDP).
@@ -20,11 +22,15 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mofm.annotations import dump_annotations
-from mofm.datasets import MotionCorpus, MotionDataset, SyntheticMotion
+from mofm.datasets import MotionCorpus, MotionDataset, SyntheticMotion, motion_collate
+from mofm.registry import DATASETS
 from mofm.utils.config import load_config
 
 from .model import init_model
-from .profiling import flop_counter, make_batch, parts
+from .profiling import flop_counter, make_batch, parts, typical
+
+_UNIT = 2  # clips of a batch at least, for batch norm and losses that compare clips
+_SOME = 60  # clips, among which a typical one is chosen
 
 
 def _remove_init_cfg(settings):
@@ -67,31 +73,59 @@ def _kept_bytes(model: BaseModel, batch: dict, amp: bool) -> int:
     return sum(size for address, size in storages.items() if address not in weights)
 
 
-def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
+def training_files(settings) -> list[str]:
+    """List the annotation files of a data set and of those that it wraps."""
+    if isinstance(settings, list | tuple):
+        return [path for part in settings for path in training_files(part)]
+    if not isinstance(settings, dict):
+        return []
+    own = [settings['ann_file']] if 'ann_file' in settings else []
+    return own + training_files([settings[key] for key in ('dataset', 'datasets')
+                                 if key in settings])
+
+
+def training_batch(cfg: Config, dataset: MotionDataset) -> dict:
+    """Collate one typical clip of a training."""
+    chosen = np.unique(np.linspace(0, len(dataset), _SOME, endpoint=False).astype(int))
+    return motion_collate(typical(cfg, [dataset[i] for i in chosen.tolist()], 1))
+
+
+def count_costs(cfg: Config, batch: dict, amp: bool, dataset: MotionDataset | None = None) -> dict:
     """Count one model.
 
     Args:
         cfg (Config): Config of the model.
         batch (dict): One collated clip.
         amp (bool): Whether the forward pass is in bfloat16.
+        dataset (MotionDataset, optional): Training data, for models that ``prepare`` a memory of
+            all clips by their ``frame_dir``.
 
     Returns:
         dict: ``parameters`` and forward ``flops`` per part (dicts); ``trained``, ``states`` and
         ``frozen``, bytes of weights, optimizer states, and weights without gradient; ``step``,
         FLOPs of a training step; ``fixed`` and ``clip``, bytes kept for the backward pass per
         batch and per clip; ``input``, bytes of the input of a block.
+
+    Raises:
+        ValueError: If gradients train nothing.
+        NotImplementedError: The same, by models that say so.
     """
     model = init_model(cfg, device='cpu').train()
+    if dataset is not None and hasattr(model, 'prepare'):
+        model.prepare([dataset.get_data_info(i)['frame_dir'] for i in range(len(dataset))])
     modules = parts(model)
     with flop_counter() as counter:
-        loss = _forward(model, _repeat(batch, 1), amp=False)
+        loss = _forward(model, _repeat(batch, _UNIT), amp=False)
         found, total = counter.get_flop_counts(), counter.get_total_flops()
-        flops = {name: sum(found.get(f'{type(model).__name__}.{name}', {}).values())
+        flops = {name: sum(found.get(f'{type(model).__name__}.{name}', {}).values()) // _UNIT
                  for name in modules if name != 'tokenizer (teacher)'}
         flops['tokenizer (teacher)' if hasattr(model, 'tokenizer') else 'loss'] = \
-            total - sum(flops.values())
+            total // _UNIT - sum(flops.values())
+        if not loss.requires_grad:
+            raise ValueError('model: found no weights in the loss, expected a training by '
+                             'gradients')
         loss.backward()
-        step = counter.get_total_flops()
+        step = counter.get_total_flops() // _UNIT
 
     settings = {k: v for k, v in cfg.optim_wrapper.items()
                 if k in ('optimizer', 'constructor', 'paramwise_cfg')}
@@ -106,8 +140,8 @@ def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
     entered, hooks = [], []
     if blocks := getattr(getattr(model, 'backbone', None), 'blocks', None):
         hooks.append(blocks[0].register_forward_pre_hook(
-            lambda block, args: entered.append(args[0].nbytes)))
-    one, two = (_kept_bytes(model, _repeat(batch, times), amp) for times in (1, 2))
+            lambda block, args: entered.append(args[0].nbytes // _UNIT)))
+    one, two = (_kept_bytes(model, _repeat(batch, times * _UNIT), amp) for times in (1, 2))
     for hook in hooks:
         hook.remove()
     everything = [p for module in (model, *modules.values()) for p in module.parameters()]
@@ -116,13 +150,13 @@ def count_costs(cfg: Config, batch: dict, amp: bool) -> dict:
         parameters={name: sum(p.numel() for p in m.parameters()) for name, m in modules.items()},
         flops=flops, step=step, states=states, frozen=sum(frozen.values()),
         trained=sum(p.nbytes for p in model.parameters() if p.requires_grad),
-        fixed=2 * one - two, clip=two - one, input=entered[0] if entered else 0)
+        fixed=2 * one - two, clip=(two - one) // _UNIT, input=entered[0] if entered else 0)
 
 
-def _extend(one: dict, two: dict, depth: int) -> dict:
-    """Extrapolate each number from depths 1 and 2 to another depth."""
-    return {name: _extend(value, two[name], depth) if isinstance(value, dict)
-            else value + (depth - 1) * (two[name] - value) for name, value in one.items()}
+def _extend(one: dict, two: dict, more: int) -> dict:
+    """Extrapolate each number from two depths to ``more`` blocks than the first one has."""
+    return {name: _extend(value, two[name], more) if isinstance(value, dict)
+            else value + more * (two[name] - value) for name, value in one.items()}
 
 
 def training_cost(cfg: Config, amp: bool = False) -> dict:
@@ -135,21 +169,42 @@ def training_cost(cfg: Config, amp: bool = False) -> dict:
     Returns:
         dict: See :func:`count_costs`; with MoFM's backbone also ``again``, FLOPs of recomputing
         its blocks, and ``checkpointed``, bytes per clip that the backward pass then keeps.
+
+    Raises:
+        ValueError: If the config does not train by gradients, or its data are missing and the
+            model does not train on procedural motion.
     """
     cfg = load_config(cfg)
+    if cfg.get('train_cfg') is None:
+        raise ValueError('train_cfg: found none, expected a config of a training')
     _remove_init_cfg(cfg.model)
     init_default_scope(cfg.default_scope)
     np.random.seed(0)  # masks of a pre-training
-    batch = make_batch(cfg, 1)
+    missing = [path for path in training_files(cfg.train_dataloader.dataset)
+               if not Path(path).exists()]
+    if not missing:
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        return _count(cfg, training_batch(cfg, dataset), amp, dataset)
+    try:
+        return _count(cfg, make_batch(cfg, 1), amp)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f'{missing[0]}: found nothing, and procedural motion does not suit this '
+                         f'training ({type(error).__name__}: {error}); expected its data'
+                         ) from error
+
+
+def _count(cfg: Config, batch: dict, amp: bool, dataset: MotionDataset | None = None) -> dict:
+    """Count the costs, of MoFM's backbone at two depths."""
     if cfg.model.get('backbone', {}).get('type') != 'MoFMBackbone':
-        return count_costs(cfg, batch, amp)
+        return count_costs(cfg, batch, amp, dataset)
     cfg.model.backbone.with_cp = False
     depth = cfg.model.backbone.get('depth', 12)
-    cfg.model.backbone.depth = 1
-    one = count_costs(cfg, batch, amp)
-    cfg.model.backbone.depth = 2
-    two = count_costs(cfg, batch, amp)
-    cost = _extend(one, two, depth)
+    least = max((cfg.model.backbone.get('align') or {}).get('blocks') or (1, ))
+    cfg.model.backbone.depth = least
+    one = count_costs(cfg, batch, amp, dataset)
+    cfg.model.backbone.depth = least + 1
+    two = count_costs(cfg, batch, amp, dataset)
+    cost = _extend(one, two, depth - least)
     block = two['clip'] - one['clip']
     cost['again'] = depth * (two['flops']['backbone'] - one['flops']['backbone'])
     cost['checkpointed'] = cost['clip'] + depth * (cost['input'] - block) + block
@@ -186,11 +241,11 @@ def traffic(cost: dict, devices: int) -> tuple:
 def bytes_per_clip(cfg: Config) -> tuple:
     """Measure the bytes per clip of an ``.arrow`` file on up to 256 clips; also describes them."""
     settings = cfg.train_dataloader.dataset
-    path = settings.get('ann_file')
-    if path and Path(path).exists():
+    path, kind = settings.get('ann_file'), DATASETS.get(settings.type)
+    if path and Path(path).exists() and issubclass(kind, MotionCorpus | MotionDataset):
         kind = MotionCorpus if settings.type == 'MotionCorpus' else MotionDataset
         clips = kind(path, split=settings.get('split'), test_mode=True,
-                     layout=settings.get('layout', 'coco17'))
+                     **{key: settings[key] for key in ('layout', 'dims') if key in settings})
         name = path
     else:
         clips, name = SyntheticMotion(256), 'procedural motion'

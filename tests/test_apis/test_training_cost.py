@@ -1,5 +1,8 @@
 """Costs of training against formulas and published sizes."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from mofm.annotations import dump_annotations
@@ -96,6 +99,68 @@ def test_training_cost_of_other_backbones_is_counted_as_it_is():
     assert cost['parameters']['backbone'] == sum(p.numel() for p in parameters)
     assert cost['step'] > 2.9 * cost['flops']['backbone']
     assert 'again' not in cost
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Six clips of three classes with labels of frames, and motion capture, by suffix."""
+    folder = tmp_path_factory.mktemp('data')
+    motions = SyntheticMotion(6, num_frames=(80, 80), actions=('walk', 'wave', 'squat'))
+    clips = [motions.get_data_info(i) for i in range(6)]
+    for clip in clips:
+        clip['frame_label'] = np.full((1, 80), clip['label'] + 4)
+    dump_annotations(dict(split=dict(train=[clip['frame_dir'] for clip in clips]),
+                          annotations=clips), folder / 'clips.pkl')
+    np.savez(folder / 'clips.npz', keypoint_3d=np.random.default_rng(0).normal(size=(60, 17, 3)),
+             length=[60], name=['a'])
+    return {path.suffix: str(path) for path in folder.iterdir()}
+
+
+def with_data(settings, data):
+    """Settings of a data set, and of those that it wraps, on small files; one of a mixture."""
+    for part in settings.get('datasets', [])[:1]:
+        settings = dict(settings, datasets=[with_data(part, data)])
+    if 'ann_file' in settings:
+        suffix = '.npz' if settings['ann_file'].endswith('.npz') else '.pkl'
+        settings = dict(settings, ann_file=data[suffix], classes=None)
+        if suffix == '.npz':
+            settings.pop('classes')
+        if settings['type'] == 'UntrimmedDataset':
+            settings['num_classes'] = 10
+    return settings
+
+
+@pytest.mark.parametrize(('path', 'options'), [
+    ('configs/dt2_ucla_tiny.py', {}),  # a loss of pairs
+    ('configs/dt4_utkinect_v2_tiny.py', {}),  # windows, features of inner blocks
+    ('configs/mofm/pretrain_v2_tiny.py', {}),  # two views, masks
+    ('projects/tmor/configs/pretrain_stage1.py', dict(  # a memory of all clips, a queue
+        heads=dict(visual=None), queue_size=4)),
+    ('projects/tmor/configs/localize_utkinect.py', {}),
+    ('projects/motionbert/configs/pretrain_dstformer_tiny.py', {}),  # 3D targets
+])
+def test_training_cost_of_every_kind_of_training_is_counted(data, path, options):
+    cfg = load_config(ROOT / path)
+    cfg.merge_from_dict(dict(model=options))
+    if 'queue_size' in options:
+        cfg.model.heads.pop('visual')
+        cfg.model.pop('tables')
+    if 'dt' not in Path(path).name[:2]:
+        with pytest.raises(ValueError, match='^data/.*: found nothing, and procedural motion'):
+            training_cost(cfg)
+    cfg.train_dataloader.dataset = with_data(cfg.train_dataloader.dataset.to_dict(), data)
+    cost = training_cost(cfg)
+    assert 0 < 1.5 * sum(cost['flops'].values()) < cost['step']
+    assert cost['clip'] > 0
+    assert bytes_per_clip(cfg)[0] > 0
+
+
+@pytest.mark.parametrize(('path', 'words'), [
+    ('configs/dt2_ucla_baseline.py', 'no weights in the loss'),
+    ('projects/tmor/configs/zero_shot_penn_stage2.py', 'train_cfg: found none')])
+def test_training_cost_names_configs_without_gradients(path, words):
+    with pytest.raises(ValueError, match=words):
+        training_cost(load_config(ROOT / path))
 
 
 def test_training_cost_limits_are_ratios():
