@@ -46,12 +46,11 @@ def flop_counter() -> Iterator[FlopCounterMode]:
         FlopCounterMode: ``get_total_flops()`` returns the count so far.
     """
     counter = FlopCounterMode(display=False, custom_mapping={
-        # the operator has no other name
+        # these operators have no other names
         torch.ops.aten._euclidean_dist:  # noqa: SLF001
             lambda a, b, **_: 2 * math.prod(a) * b[-2],
-        torch.ops.aten.mkldnn_linear: lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0],
-        torch.ops.aten.mkldnn_linear_backward:
-            lambda x, _, weight, mask, **__: 2 * math.prod(x) * weight[0] * sum(mask[:2])})
+        torch.ops.mkldnn._linear_pointwise:  # noqa: SLF001
+            lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0]})
     with sdpa_kernel(SDPBackend.MATH), counter:
         yield counter
 

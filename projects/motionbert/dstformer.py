@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mofm.models.backbones.base import BaseBackbone
 from mofm.models.layers.attention import attend
+from mofm.models.layers.linear import Linear
 from mofm.registry import MODELS
 from mofm.structures import MotionFeatures
 
@@ -26,8 +27,8 @@ class Attention(nn.Module):
     def __init__(self, dims: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(dims, 3 * dims)
-        self.proj = nn.Linear(dims, dims)
+        self.qkv = Linear(dims, 3 * dims)
+        self.proj = Linear(dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply self-attention, (N, L, C) to the same."""
@@ -39,8 +40,8 @@ class MLP(nn.Module):
 
     def __init__(self, dims: int, hidden: int):
         super().__init__()
-        self.fc1 = nn.Linear(dims, hidden)
-        self.fc2 = nn.Linear(hidden, dims)
+        self.fc1 = Linear(dims, hidden)
+        self.fc2 = Linear(hidden, dims)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each token, (..., C) to the same."""

@@ -22,7 +22,7 @@ def test_conv3d_in_bfloat16_has_gradient_of_float32(shape):
 
 @pytest.mark.parametrize('shape', [(40, 64), (4, 10, 64)])
 def test_linear_by_onednn_equals_pytorch(monkeypatch, shape):
-    monkeypatch.setattr(linear_layer, '_MIN_FEATURES', 1)
+    monkeypatch.setattr(linear_layer, '_MIN_PRODUCTS', 1)
     torch.manual_seed(0)
     layer, x = linear_layer.Linear(64, 48), torch.randn(shape, requires_grad=True)
     results = []

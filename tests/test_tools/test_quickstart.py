@@ -46,7 +46,8 @@ def test_quickstart_trains_and_writes_its_table(tmp_path):
     for name in ('report.md', *PICTURES):
         assert f'quickstart/{name}' in done.stdout
         assert (out / name).stat().st_size > 1000
-    for stage in ('k-means guide', 'dVED', 'masked pre-training', 'fine-tuning', 'test'):
+    for stage in ('k-means guide', 'dVED', 'masked pre-training', 'fine-tuning', 'from scratch',
+                  'test'):
         assert stage in done.stderr  # its bar
     assert 'INFO' not in done.stdout + done.stderr
 
@@ -62,7 +63,11 @@ def test_quickstart_trains_and_writes_its_table(tmp_path):
     log = logged(out, 'pretrain')
     assert rows['MoFM'] == [f'{log["masked/acc"]:.4f}']
     assert rows['always the most frequent token'] == [f'{log["masked/majority_acc"]:.4f}']
-    assert rows['fine-tuned'] == [f'{logged(out, "test")["acc/top1"]:.4f}']
+    tuned, = rows['fine-tuned from the pre-training']
+    assert tuned == f'{logged(out, "test")["acc/top1"]:.4f}'
+    scratch = logged(out, 'scratch')
+    assert rows['from scratch, the same epochs'] == [f'{scratch["acc/top1"]:.4f}']
+    assert scratch['loss_cls'] != logged(out, 'dt1')['loss_cls']
     assert rows['chance'] == [f'{1 / 15:.4f}']
 
     # a command of the report prints the figure of the report
@@ -70,7 +75,7 @@ def test_quickstart_trains_and_writes_its_table(tmp_path):
     again = subprocess.run([sys.executable, *(ROOT / word if word.startswith(('tools', 'configs'))
                                               else word for word in command)],
                            cwd=tmp_path, text=True, capture_output=True)
-    assert f'acc/top1: {rows["fine-tuned"][0]}' in again.stdout, again.stderr
+    assert f'acc/top1: {tuned}' in again.stdout, again.stderr
 
 
 def test_quickstart_keeps_other_files(tmp_path):

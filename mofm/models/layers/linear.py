@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_MIN_FEATURES = 2**18  # below, the copies of the input and of the result cost more than they save
+_MIN_PRODUCTS = 2**22  # multiplications; below, a call costs more than it saves
 
 
 @functools.cache
@@ -15,7 +15,13 @@ def _onednn_is_faster() -> bool:
     """Whether PyTorch's matrix products (MKL) do not use the AVX-512 units of this processor."""
     cpuinfo = Path('/proc/cpuinfo')
     return torch.backends.cpu.get_cpu_capability() == 'AVX512' and (
-        cpuinfo.exists() and 'AuthenticAMD' in cpuinfo.read_text(encoding='utf-8'))
+        hasattr(torch.ops.mkldnn, '_linear_pointwise') and cpuinfo.exists() and 'AuthenticAMD' in cpuinfo.read_text(encoding='utf-8'))
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute (N, C) x (C', C) by oneDNN, without copies to its layout."""
+    return torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001  the operator has no other name
+        x, weight, bias, 'none', [], '')
 
 
 class _OneDNNLinear(torch.autograd.Function):
@@ -23,18 +29,19 @@ class _OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias):
+        x = x.contiguous()  # products of expanded tensors are not optimized
         ctx.save_for_backward(x, weight)
-        return F.linear(x.to_mkldnn(), weight, bias).to_dense()
+        return _product(x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
-        needed = ctx.needs_input_grad
-        grads = torch.ops.aten.mkldnn_linear_backward(
-            x.to_mkldnn(), grad.contiguous().to_mkldnn(), weight, needed)
-        return (grads[0].to_dense() if needed[0] else None, *(
-            grad if need else None for grad, need in zip(grads[1:], needed[1:], strict=True)))
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        grad = grad.contiguous()
+        return (_product(grad, weight.t()) if of_x else None,
+                _product(grad.t(), x.t()) if of_weight else None,
+                grad.sum(0) if of_bias else None)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -44,7 +51,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if (torch.compiler.is_compiling() or x.device.type != 'cpu' or x.dtype != torch.float32
             or torch.is_autocast_enabled('cpu') or not torch.backends.mkldnn.enabled
-            or x.numel() < _MIN_FEATURES or not _onednn_is_faster()):
+            or x.numel() * len(weight) < _MIN_PRODUCTS or not _onednn_is_faster()):
         return F.linear(x, weight, bias)
     return _OneDNNLinear.apply(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
 
