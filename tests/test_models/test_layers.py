@@ -20,6 +20,15 @@ def test_conv3d_in_bfloat16_has_gradient_of_float32(shape):
         torch.testing.assert_close(found, expected, rtol=.1, atol=1e-3)
 
 
+def test_conv3d_without_gradient_is_in_bfloat16():
+    torch.manual_seed(0)
+    conv, x = Conv3d(16, 16, (2, 4, 4), (2, 2, 2), (0, 1, 1)), torch.randn(3, 16, 4, 8, 8)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        y = conv(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), conv(x).detach(), rtol=.02, atol=.02)
+
+
 @pytest.mark.parametrize('shape', [(40, 64), (4, 10, 64)])
 def test_linear_by_onednn_equals_pytorch(monkeypatch, shape):
     monkeypatch.setattr(linear_layer, '_MIN_PRODUCTS', 1)
