@@ -87,11 +87,13 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             raise ValueError('mask: found none, expected (B, K); put KeypointMaskGenerator in the '
                              'pipeline between ThermalCubeFormat and PackMotionInputs')
         self._load_teacher()  # a test does not call init_weights
+        contrast = self.contrast if mode == 'loss' else None
+        if len(inputs) != len(mask) * (2 if contrast else 1):
+            raise ValueError(f'inputs: found {len(inputs)} clips with {len(mask)} masks, expected '
+                             + ('two views of each; add TwoViews to the pipeline' if contrast else
+                                'one mask for each clip; TwoViews needs model.contrast'))
         views = None
-        if self.contrast and mode == 'loss':
-            if len(inputs) != 2 * len(mask):
-                raise ValueError(f'inputs: found {len(inputs)} clips with {len(mask)} masks, '
-                                 'expected two views of each; add TwoViews to the pipeline')
+        if contrast:
             inputs, views = inputs[0::2], inputs[1::2]
         ids = self.tokenizer.encode(inputs, mask)  # (N,)
         features = self.backbone(inputs, mask)
@@ -100,7 +102,7 @@ class MotionPretrainer(TeacherMixin, BaseModel):
             with full_precision(tokens):
                 losses = self.head.loss(tokens, ids)
             if views is not None:
-                losses.update(self.contrast(self.backbone, features.pooled, views))
+                losses.update(contrast(self.backbone, features.pooled, views))
             return losses
         counts = mask.sum(1).tolist()
         predicted = self.head(tokens).argmax(1)

@@ -156,6 +156,11 @@ def test_pretrainer_names_bad_settings(clips):
         pretrainer(tokenizer=dict(TOKENIZER, canvas=48))
     with pytest.raises(ValueError, match='put KeypointMaskGenerator in the pipeline'):
         pretrainer()(clips(), mode='loss')
+    mask = torch.zeros(3, 36, dtype=torch.bool)
+    with pytest.raises(ValueError, match='6 clips with 3 masks.*TwoViews needs model.contrast'):
+        pretrainer()(clips(6), mask, mode='loss')
+    with pytest.raises(ValueError, match='3 clips with 3 masks.*add TwoViews to the pipeline'):
+        pretrainer(backbone=ALIGNED, contrast=CONTRAST)(clips(3), mask, mode='loss')
     with pytest.raises(ValueError, match='expected init_cfg=.*of a trained tokenizer'):
         pretrainer().init_weights()
     missing = dict(TOKENIZER, init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'))

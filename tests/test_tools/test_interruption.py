@@ -34,6 +34,7 @@ ARGUMENTS = {
     'tools/publish.py': 'config.py file.pth --out out',
     'tools/quickstart.py': '--smoke --out out | kmeans_synthetic.py',
     'tools/train.py': 'config.py --work-dir out',
+    'tools/analysis/ablation_v2_tiny.py': '--seeds 0 --out out | train.log',
     'tools/analysis/browse_dataset.py': 'config.py',
     'tools/analysis/compare.py': 'config.py',
     'tools/analysis/get_flops.py': 'config.py',

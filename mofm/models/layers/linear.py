@@ -13,9 +13,11 @@ _MIN_PRODUCTS = 2**22  # multiplications; below, a call costs more than it saves
 @functools.cache
 def _onednn_is_faster() -> bool:
     """Whether PyTorch's matrix products (MKL) do not use the AVX-512 units of this processor."""
+    if (torch.backends.cpu.get_cpu_capability() != 'AVX512'
+            or not hasattr(torch.ops.mkldnn, '_linear_pointwise')):
+        return False
     cpuinfo = Path('/proc/cpuinfo')
-    return torch.backends.cpu.get_cpu_capability() == 'AVX512' and (
-        hasattr(torch.ops.mkldnn, '_linear_pointwise') and cpuinfo.exists() and 'AuthenticAMD' in cpuinfo.read_text(encoding='utf-8'))
+    return cpuinfo.exists() and 'AuthenticAMD' in cpuinfo.read_text(encoding='utf-8')
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
