@@ -123,9 +123,22 @@ def print_files(written: list[Path], folder: Path):
         print(f'  ... and {len(written) - 30} more in {folder}')
 
 
+def check_out(inputs: list[str], results: list[Path]):
+    """Raise a ValueError if a file of the results is an input."""
+    files = {file.resolve() for path in map(Path, inputs)
+             for file in (path.rglob('*') if path.is_dir() else [path])}
+    for path in results:
+        if path.resolve() in files:
+            raise ValueError(f'{path}: found an input, which the results would overwrite, '
+                             'expected another folder for them (--out)')
+
+
 def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
+    table, tokens = (args.out / f'{name}{args.table}' for name in ('table', 'tokens'))
+    page = args.out / 'index.html'
+    check_out(args.input, [table, tokens, page])
     from mofm.annotations import AnnotationError
     from mofm.apis import MotionInferencer  # heavy
     from mofm.apis.demo import (
@@ -148,17 +161,18 @@ def main(argv=None):
     config = args.config or DEFAULT
     task = MotionInferencer(config, args.checkpoint, args.device, args.batch_size,
                             args.cfg_options).task(args.task)
-    asked = {args.out / f'table{args.table}': (task, about(task, config, args.checkpoint))}
+    asked = {table: (task, about(task, config, args.checkpoint))}
     if not (args.config or args.task):
         other = MotionInferencer(TOKENIZER, None, args.device, args.batch_size).task(
             TokensResult.task)
-        asked[args.out / f'tokens{args.table}'] = other, about(other, TOKENIZER)
+        asked[tokens] = other, about(other, TOKENIZER)
     for _, known in asked.values():
         for name, text in known.items():
             print(f'{name}: {text}')
     args.out.mkdir(parents=True, exist_ok=True)
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
+    used.update({path.stem: 1 for path in asked})  # nor are the tables by --poses
     windows = dict(window=args.window, stride=args.stride, model_fps=args.model_fps)
     results = task.iter(args.input, **windows, **recordings, **args.task_options)
     tables: dict[Path, list] = {path: [] for path in asked}
@@ -192,7 +206,6 @@ def main(argv=None):
     tables = {path: found for path, found in tables.items() if found}
     for path, found in tables.items():
         write_arrow(path, join_tables(found))
-    page = args.out / 'index.html'
     first = Path(args.input[0]).resolve().name
     write_page(page, first if len(args.input) == 1 else f'{first} and {len(args.input) - 1} more',
                views, {title_of(asking): known for asking, known in asked.values()},

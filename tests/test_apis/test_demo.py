@@ -1,8 +1,10 @@
 """Files and output of the demo for every task."""
 
 import csv
+import io
 import json
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -202,6 +204,42 @@ def test_demo_into_the_folder_of_its_input_leaves_the_input(run, motion, tmp_pat
     out, lines = run('action', '--pictures', 0, '--json', inputs=[path])
     assert path.read_bytes() == before
     assert listed(lines) == sorted({*out.iterdir()} - {path})
+
+
+def test_demo_keeps_tables_apart_from_recordings_of_their_names(run, motion, tmp_path):
+    names = ['table', 'Tokens', 'index']
+    path = tmp_path / 'mine.pkl'
+    dump_annotations(dict(split={}, annotations=[
+        dict(ann, frame_dir=name) for ann, name in zip(motion, names, strict=False)]), path)
+    out, lines = run('action', '--poses', '.csv', '--pictures', 0, inputs=[path])
+    assert {file.name for file in out.iterdir()} == {
+        'table.csv', 'table_2.csv', 'Tokens.csv', 'index.csv', 'index.html'}
+    assert listed(lines) == sorted(out.iterdir())
+    with open(out / 'table.csv', newline='') as file:
+        assert {row['recording'] for row in csv.DictReader(file)} == {*names}
+    before = (out / 'table.csv').read_bytes()
+    for inputs in ([out / 'table.csv'], [tmp_path]):
+        with pytest.raises(ValueError, match='table.csv: found an input.*expected another folder'):
+            run('action', inputs=inputs)
+    assert (out / 'table.csv').read_bytes() == before
+
+
+def test_demo_prints_answers_on_lines_of_their_own(run, motion, tmp_path):
+    """Both streams are one terminal, on which the progress bar moves."""
+    screen = io.StringIO()
+    with redirect_stdout(screen), redirect_stderr(screen):
+        run('action', '--pictures', 0, '--batch-size', 1)
+    lines = []
+    for text in screen.getvalue().split('\n'):
+        line = ''
+        for part in text.split('\r'):  # each overwrites the beginning of the line
+            line = part + line[len(part):]
+        lines.append(line.rstrip())
+    names = [ann['frame_dir'] for ann in motion[:4]]
+    answers = [line for line in lines if any(f'{name}: ' in line for name in names)]
+    assert [line.split(': ')[0] for line in answers] == names
+    assert not any(' windows [' in line for line in answers)
+    assert sum('4 windows [' in line for line in lines) == 1
 
 
 def test_demo_takes_gallery_of_exemplars(run, inferencer, motion, tmp_path):

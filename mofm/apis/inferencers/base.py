@@ -298,6 +298,7 @@ class BaseInferencer:
                 for (group, cut, i), row in zip(batch, outputs, strict=True):
                     rows.append({name: row[name] for name in row if name not in drop})
                     if i == len(cut) - 1:
+                        bar.clear()  # its line is free for what is printed of the result
                         yield group, cut, {name: self.join(name, [row[name] for row in rows])
                                            for name in rows[0]}
                         total, rows = total + 1, []
