@@ -40,6 +40,10 @@ def _read_pkl(path):
 
 def _read_json(path):
     data = parse_json(Path(path).read_text(encoding='utf-8'))
+    if isinstance(data, dict) and 'shards' in data:
+        raise AnnotationError("found a manifest of shards, expected annotations; "
+                              "type='MotionCorpus' reads it, with dataset_type for other data "
+                              'sets than MotionDataset')
     annotations = data['annotations'] if isinstance(data, dict) else data
     dtypes = dict(keypoint=np.float32, keypoint_score=np.float32, box=np.float32,
                   **dict.fromkeys(TRACK_ARRAYS))

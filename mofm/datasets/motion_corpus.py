@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mofm.annotations import Shard, UnreadableError, file_error, read_manifest, summarize
 from mofm.registry import DATASETS
+from mofm.utils.checks import require
 from mofm.utils.urls import mask
 
 from .motion_dataset import MotionDataset
@@ -20,7 +21,7 @@ _THREADS = 8  # most of which wait for disk or network
 
 @DATASETS.register_module()
 class MotionCorpus(ConcatDataset):
-    """Clips of a corpus of annotation files, or shards: one :class:`MotionDataset` for each.
+    """Clips of a corpus of annotation files, or shards: one data set for each.
 
     A shard at a URL is read from a local copy (:mod:`mofm.utils.remote`). A shard that is missing
     or damaged, has another number of annotations than its manifest says, or no valid one is
@@ -32,7 +33,9 @@ class MotionCorpus(ConcatDataset):
         pipeline (Sequence): Transforms, or configs of transforms, shared by all shards.
         on_error (str): Handling of shards that cannot be used and of invalid annotations:
             ``'skip'`` and report, or ``'raise'``.
-        **kwargs: Arguments of :class:`MotionDataset` for each shard, e.g. ``split``.
+        dataset_type (str): Data set of each shard, :class:`MotionDataset` or a subclass, e.g.
+            ``'TrackWindowDataset'``.
+        **kwargs: Arguments of it for each shard, e.g. ``split``.
 
     Attributes:
         ann_file (str): The manifest.
@@ -51,11 +54,16 @@ class MotionCorpus(ConcatDataset):
                  ann_file: str,
                  pipeline: Sequence[dict | Callable] = (),
                  on_error: str = 'skip',
+                 dataset_type: str = 'MotionDataset',
                  **kwargs):
+        kind = DATASETS.get(dataset_type)  # threads lack the scope
+        require(isinstance(kind, type) and issubclass(kind, MotionDataset), self, 'dataset_type',
+                dataset_type, 'MotionDataset or a subclass')
         self.ann_file = mask(ann_file)
         self.problems: list[str] = []
         shards = read_manifest(ann_file)
-        build = partial(_open, pipeline=Compose(pipeline).transforms, on_error=on_error, **kwargs)
+        build = partial(_open, kind, pipeline=Compose(pipeline).transforms, on_error=on_error,
+                        **kwargs)
         with ThreadPoolExecutor(_THREADS) as pool:
             opened = list(pool.map(build, shards))
         used = [(shard, found) for shard, found in zip(shards, opened, strict=True)
@@ -88,10 +96,11 @@ class MotionCorpus(ConcatDataset):
                     f'{summarize(self.problems)}')
 
 
-def _open(shard: Shard, **settings) -> MotionDataset | UnreadableError:
+def _open(kind: type[MotionDataset], shard: Shard,
+          **settings) -> MotionDataset | UnreadableError:
     """Open a shard; returns why it cannot be used unless ``on_error='raise'``."""
     try:
-        dataset = MotionDataset(shard.path, **settings)
+        dataset = kind(shard.path, **settings)
         shard.check(dataset.num_annotations)
     except UnreadableError as error:
         if settings['on_error'] == 'raise':

@@ -22,7 +22,13 @@ from mofm.annotations import (
     read_manifest,
     write_manifest,
 )
-from mofm.datasets import MixtureSampler, MotionCorpus, MotionDataset, motion_corpus
+from mofm.datasets import (
+    MixtureSampler,
+    MotionCorpus,
+    MotionDataset,
+    TrackWindowDataset,
+    motion_corpus,
+)
 from tests.test_tools.tool_runner import here
 
 SIZES = (5, 3, 8)
@@ -156,6 +162,24 @@ def test_corpus_has_the_clips_of_all_shards(corpus):
     loader = DataLoader(dataset, 4, num_workers=1, collate_fn=lambda batch: [
         sample['frame_dir'] for sample in batch])
     assert sum(loader, []) == [f'clip{i}' for i in range(16)]
+
+
+def test_corpus_of_track_windows_has_those_of_all_shards(corpus, tmp_path):
+    settings = dict(split='train', seg_len=3, min_len=2, pipeline=[
+        lambda ann: dict(ann, value=float(ann['keypoint'][0, 0, 0, 0]))])
+    dataset = MotionCorpus(str(corpus), dataset_type='TrackWindowDataset', **settings)
+    alone = [TrackWindowDataset(str(tmp_path / f'parts/{name}'), **settings)
+             for name in ('0.arrow', '1.pkl', '2.arrow')]
+    found = [(window['clip'], window['frame'], window['value']) for window in dataset]
+    assert found == [(window['clip'], window['frame'], window['value'])
+                     for part in alone for window in part]
+    assert {clip for clip, *_ in found} == {f'clip{i}' for i in range(16)}
+    assert dataset.weights == [len(alone[0]), 4 * len(alone[1]), len(alone[2])]
+    assert dataset.metainfo['classes'] == ['normal', 'abnormal']
+    with pytest.raises(AnnotationError, match=r"corpus.json: found a manifest.*'MotionCorpus'"):
+        TrackWindowDataset(str(corpus), **settings)
+    with pytest.raises(ValueError, match="dataset_type: found 'Motion', expected MotionDataset"):
+        MotionCorpus(str(corpus), dataset_type='Motion')
 
 
 def test_corpus_is_drawn_by_the_weights_of_its_manifest(corpus):

@@ -1,4 +1,3 @@
 # action_penn_scratch_tiny.py with ST-GCN of mmaction2 instead of UNIK.
-_base_ = 'action_penn_scratch_tiny.py'
-gcn = dict(type='mmaction.STGCN', in_channels=2, graph_cfg=dict(mode='stgcn_spatial'))
-model = dict(backbone=dict(_delete_=True, type='GCNBackbone', gcn=gcn))
+_base_ = ['action_penn_scratch_tiny.py', '_base_/models/stgcn.py']
+model = dict(backbone=dict(_delete_=True, type='GCNBackbone', gcn=_base_.gcn))

@@ -1,9 +1,8 @@
 # action_smarthome_cs.py with ST-GCN after stage 2: fine-tuning.
-_base_ = 'action_smarthome_cs.py'
-gcn = dict(type='mmaction.STGCN', in_channels=2, graph_cfg=dict(mode='stgcn_spatial'))
+_base_ = ['action_smarthome_cs.py', '_base_/models/stgcn.py']
 model = dict(
     backbone=dict(
-        _delete_=True, type='GCNBackbone', gcn=gcn,
+        _delete_=True, type='GCNBackbone', gcn=_base_.gcn,
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/tmor/pretrain_stage2_stgcn/epoch_50.pth',

@@ -1,11 +1,11 @@
 # Stage 2 after pretrain_stage1_stgcn.py.
-_base_ = 'pretrain_stage2.py'
-gcn = dict(type='mmaction.STGCN', in_channels=2, graph_cfg=dict(mode='stgcn_spatial'))
+_base_ = ['pretrain_stage2.py', '_base_/models/stgcn.py']
 stage1 = dict(
     type='Pretrained', checkpoint='work_dirs/tmor/pretrain_stage1_stgcn/epoch_100.pth')
 model = dict(
     backbone=dict(
-        _delete_=True, type='GCNBackbone', gcn=gcn, init_cfg=dict(**stage1, prefix='backbone.')),
+        _delete_=True, type='GCNBackbone', gcn=_base_.gcn,
+        init_cfg=dict(**stage1, prefix='backbone.')),
     heads=dict(
         motion=dict(init_cfg=dict(**stage1, prefix='heads.motion.')),
         visual=dict(init_cfg=dict(**stage1, prefix='heads.visual.'))))
