@@ -1,10 +1,11 @@
 """Latency of an exported model: PyTorch as in tests, the graph in PyTorch, ONNX Runtime, 8 bits.
 
 python benchmarks/export.py
-python benchmarks/export.py --compile   # also torch.compile, which takes minutes
+python benchmarks/export.py --compile    # also torch.compile, which takes minutes
+python benchmarks/export.py --openvino   # also OpenVINO in two precisions; pip install openvino
 
 A call computes class scores from keypoints in pixels: in PyTorch by the transforms, the data
-preprocessor and the model; else by the graph of mofm.apis.export. Weights are random except for
+preprocessor and the model; else by the graph of mofm.apis.graph. Weights are random except for
 those of the zoo, clips procedural. Runs are interleaved; times of one thread are processor time,
 others are wall-clock time and need an idle machine.
 """
@@ -20,7 +21,8 @@ import torch
 from common import ROOT, machine
 from mmengine.dataset import Compose
 
-from mofm.apis.export import ExportableModel, export_onnx, quantize_onnx, to_inputs
+from mofm.apis.export import export_onnx, quantize_onnx, to_inputs
+from mofm.apis.graph import ExportableModel
 from mofm.apis.model import init_model
 from mofm.datasets import SyntheticMotion, motion_collate
 
@@ -37,13 +39,15 @@ def main():
                         help='minimum time per line of the table, at least 2 runs [%(default)s]')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--compile', action='store_true', help='also torch.compile')
+    parser.add_argument('--openvino', action='store_true', help='also OpenVINO')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f'{machine(torch.device("cpu"))}, ONNX Runtime {onnxruntime.__version__}\n')
-    names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime', 'int8']
-    print('| size | batch | ' + ' | '.join(names) + ' | torch / ONNX Runtime | torch / int8 '
-          '| runs | occupied cubes | largest difference |')
-    print('|---' * (len(names) + 7) + '|')
+    names = ['torch', 'graph in torch', *['torch.compile'] * args.compile, 'ONNX Runtime', 'int8',
+             *['OpenVINO', 'bfloat16'] * args.openvino]
+    print('| size | batch | ' + ' | '.join((*names, *(f'torch / {name}' for name in names[2:]))) +
+          ' | runs | occupied cubes | largest difference |')
+    print('|---' * (2 * len(names) + 3) + '|')
     for size in args.sizes:
         settings = {'model.backbone.tokens': 'occupied'} if size == 'base-occupied' else None
         model = init_model(ROOT / CONFIGS[size] if CONFIGS[size] else size, device='cpu',
@@ -55,15 +59,29 @@ def main():
             # spinning threads would slow down the runs of PyTorch
             options.add_session_config_entry('session.intra_op.allow_spinning', '0')
             quantize_onnx(Path(folder, 'model.onnx'), Path(folder, 'int8.onnx'))
-            sessions = [onnxruntime.InferenceSession(Path(folder, name), options)
-                        for name in ('model.onnx', 'int8.onnx')]
+            sessions = {name: onnxruntime.InferenceSession(Path(folder, file), options).run
+                        for name, file in (('ONNX Runtime', 'model.onnx'), ('int8', 'int8.onnx'))}
+            if args.openvino:
+                sessions.update(openvino_sessions(Path(folder, 'model.onnx'), args.threads))
         for batch in args.batches:
             clock = time.process_time if args.threads == 1 else time.perf_counter
             measure(model, sessions, size, batch, names, args.seconds, clock)
 
 
+def openvino_sessions(path: Path, threads: int) -> dict:
+    """Return functions as the ``run`` of a session of ONNX Runtime, for both precisions."""
+    import openvino
+
+    def session(precision):
+        model = openvino.compile_model(path, 'CPU', dict(
+            INFERENCE_NUM_THREADS=threads, INFERENCE_PRECISION_HINT=precision))
+        return lambda _, inputs: model(inputs)
+
+    return dict(OpenVINO=session('f32'), bfloat16=session('bf16'))
+
+
 @torch.no_grad()
-def measure(model, sessions, size: str, batch: int, names: list, seconds: float, clock):
+def measure(model, sessions: dict, size: str, batch: int, names: list, seconds: float, clock):
     """Measure and print a line of the table."""
     graph = ExportableModel(model)
     frames = graph.render.grid.num_frames
@@ -80,8 +98,8 @@ def measure(model, sessions, size: str, batch: int, names: list, seconds: float,
     compiled = torch.compile(graph)
     calls = {'torch': regular, 'graph in torch': lambda: in_torch(graph),
              'torch.compile': lambda: in_torch(compiled),
-             'ONNX Runtime': lambda: sessions[0].run(None, to_inputs(clips))[0],
-             'int8': lambda: sessions[1].run(None, to_inputs(clips))[0]}
+             **{name: lambda run=run: run(None, to_inputs(clips))[0]
+                for name, run in sessions.items()}}
     results = {name: calls[name]() for name in names}  # warms up
     times, start = {name: [] for name in names}, time.perf_counter()
     while time.perf_counter() - start < seconds or len(times['torch']) < 2:
@@ -90,12 +108,13 @@ def measure(model, sessions, size: str, batch: int, names: list, seconds: float,
             calls[name]()
             times[name].append((clock() - before) * 1e3)
     share = graph.render(*map(torch.from_numpy, to_inputs(clips).values())).occupied()
-    difference = max(np.abs(results[name] - results['torch']).max() for name in names[:-1])
+    difference = max(np.abs(results[name] - results['torch']).max() for name in names
+                     if name not in ('int8', 'bfloat16'))
     median = {name: np.median(values) for name, values in times.items()}
     cells = [f'{median[name]:.1f} ({np.quantile(times[name], 0.9):.1f}) ms' for name in names]
     print(f'| {size} | {batch} | ' + ' | '.join(cells) +
-          f' | {median["torch"] / median["ONNX Runtime"]:.2f} '
-          f'| {median["torch"] / median["int8"]:.2f} | {len(times["torch"])} | '
+          ' | ' + ' | '.join(f'{median["torch"] / median[name]:.2f}' for name in names[2:]) +
+          f' | {len(times["torch"])} | '
           f'{share.float().mean():.0%} | {difference:.0e} |', flush=True)
 
 

@@ -99,6 +99,7 @@ def test_imported_packages_are_declared(declared):
     # requirements/pose.txt and docs/video.md say how to get them
     optional = {'mmpose', 'mmdet', 'ai-edge-litert', 'rtmlib', 'ultralytics',
                 'faiss', 'faiss-cpu',  # benchmarks/clustering.py compares with it
+                'openvino',  # benchmarks/export.py --openvino
                 'playwright'}  # browser of tests/test_app
     users = declared[''].union(*(declared[e] for e in ('pose', 'export', 'mesh', 'language',
                                                              'sources', 'video', 'app', 'remote',

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mofm.apis import MotionInferencer, init_model
-from mofm.apis.export import GraphRenderer
+from mofm.apis.graph import GraphRenderer
 from mofm.apis.profiling import profile_config
 from mofm.apis.training_cost import training_cost
 from tests.test_tools.tool_runner import ROOT

@@ -113,7 +113,7 @@ import numpy as np
 import torch
 
 from mofm.apis import MotionInferencer
-from mofm.apis.export import ExportableModel
+from mofm.apis.graph import ExportableModel
 from mofm.apis.export import to_inputs
 from mofm.registry import MODELS
 

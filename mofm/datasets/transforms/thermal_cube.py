@@ -23,7 +23,8 @@ def fit_canvas(size, canvas: int, xp=np) -> tuple:
     Returns:
         tuple: Scale (..., 1) and offset (..., 2): ``scale * point + offset`` is on the canvas.
     """
-    longest = xp.amax(size, -1, keepdims=True)
+    # not a maximum over the axis: OpenVINO 2026.4 swaps the operands of a division by one
+    longest = xp.maximum(size[..., :1], size[..., 1:])
     # number / tensor is a reciprocal in torch with one more rounding than in NumPy
     scale = xp.full_like(longest, canvas) / longest
     return scale, (canvas - size * scale) / 2

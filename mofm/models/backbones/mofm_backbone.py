@@ -51,7 +51,7 @@ class ResidualBlock3D(nn.Module):
         super().__init__()
         self.conv1 = Conv3d(in_channels, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.GroupNorm(8, channels)
-        self.conv2: nn.Module = Conv3d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2 = Conv3d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.GroupNorm(8, channels)
         self.shortcut = Conv3d(in_channels, channels, 1, stride, bias=False)
 
@@ -136,6 +136,8 @@ class MoFMBackbone(BaseBackbone):
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``,
             see :class:`mofm.hub.partial_loading.PretrainedInit`.
     """
+
+    _packing = Packing
 
     def __init__(self,
                  num_joints: int = 17,
@@ -288,7 +290,7 @@ class MoFMBackbone(BaseBackbone):
     def _encode(self, x: Tensor, keep: Tensor, levels: list) -> MotionFeatures:
         """Run the blocks only on the kept tokens of x (B, K, D), without padding."""
         x, with_cls = self._add_cls(x), self.cls_token is not None
-        packing = Packing(torch.cat((keep[:, :1] | True, keep), 1) if with_cls else keep)
+        packing = self._packing(torch.cat((keep[:, :1] | True, keep), 1) if with_cls else keep)
         rows = packing.pack(x)
         for number, block in enumerate(self.blocks, 1):
             rows = block(rows, packing)

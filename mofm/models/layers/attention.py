@@ -23,8 +23,15 @@ class Packing:
         lengths = keep.sum(1)
         self.shape = keep.shape
         self.clip, self._place = keep.nonzero().unbind(1)
-        self.valid = torch.arange(int(lengths.max()), device=keep.device) < lengths[:, None]
-        self._slot = self.valid.flatten().nonzero()[:, 0]
+        longest = self._longest(lengths)
+        self.valid = torch.arange(longest, device=keep.device) < lengths[:, None]
+        rank = keep.cumsum(1) - 1
+        self._slot = self.clip * longest + rank[self.clip, self._place]
+
+    @staticmethod
+    def _longest(lengths: Tensor) -> int:
+        """Return the tokens of the longest clip."""
+        return int(lengths.max())
 
     def pack(self, x: Tensor) -> Tensor:
         """Select tokens: (B, L, D) to (N, D)."""
