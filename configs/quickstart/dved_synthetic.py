@@ -1,5 +1,5 @@
-# Quickstart, step 2: dved_tiny.py on synthetic motion, a shorter schedule.
-_base_ = '../mofm/dved_tiny.py'
+# Quickstart, step 2: dved_teacher_tiny.py on synthetic motion, a shorter schedule.
+_base_ = '../mofm/dved_teacher_tiny.py'
 work_dir = 'quickstart/work_dirs/dved'
 model = dict(
     loss=dict(guide=dict(init_cfg=dict(checkpoint='quickstart/work_dirs/kmeans/epoch_1.pth'))))

@@ -1,5 +1,5 @@
-# Quickstart, step 1: kmeans_tiny.py on synthetic motion.
-_base_ = '../mofm/kmeans_tiny.py'
+# Quickstart, step 1: kmeans_teacher_tiny.py on synthetic motion.
+_base_ = '../mofm/kmeans_teacher_tiny.py'
 work_dir = 'quickstart/work_dirs/kmeans'
 train_dataloader = dict(
     dataset=dict(

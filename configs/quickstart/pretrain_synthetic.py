@@ -14,5 +14,5 @@ val_dataloader = dict(
         _delete_=True, type='SyntheticMotion', num_clips=300, seed=2,
         pipeline=_base_.val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=12, val_interval=3)
+train_cfg = dict(max_epochs=24, val_interval=6)
 schedule = dict(warmup=1)
