@@ -9,7 +9,9 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'))
-custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='PreemptionHook')]
+custom_hooks = [
+    dict(type='CheckpointGuardHook'), dict(type='PreemptionHook'), dict(type='FreedMemoryHook')
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

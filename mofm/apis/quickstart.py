@@ -204,6 +204,7 @@ def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
     top1 = (labels == predictions).mean()
     dt1 = runs['dt1'].runner
     train, test = dt1.train_dataloader.dataset, dt1.val_dataloader.dataset
+    clips = runs['pretrain'].runner.train_dataloader.dataset
     classes = len(test.metainfo['classes'])
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else \
         f'{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads'
@@ -211,9 +212,9 @@ def _report(runs: dict, pictures: dict, out: Path, seconds: float) -> str:
         '# MoFM quickstart', '',
         f'MoFM {mofm.__version__}, Python {platform.python_version()}, PyTorch '
         f'{torch.__version__}, {device}. Total time {seconds / 60:.1f} min.', '',
-        f'Synthetic motion, {classes} actions: {len(train)} training clips (seed {train.seed}), '
-        f'{len(test)} held-out clips (seed {test.seed}). All figures below are from held-out '
-        'clips.', '',
+        f'Synthetic motion, {classes} actions: {len(clips)} training clips (seed {clips.seed}), '
+        f'{len(train)} of them with labels for DT1, {len(test)} held-out clips (seed '
+        f'{test.seed}). All figures below are from held-out clips.', '',
         '## Tokens', '',
         '| tokenizer | smooth-L1 | IoU at 0.3 | tokens used | perplexity |',
         '|---|---|---|---|---|',
