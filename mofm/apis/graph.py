@@ -231,6 +231,7 @@ class GraphCubes(ThermalCubes):
         total = torch.einsum('bskjf,sfp->bjpsk', heat, member)
         return F.normalize(total.flatten(3), p=1, dim=-1)
 
+
 class RowConv(nn.Module):
     """3D convolution of cubes as products of matrices, each for a row of a few frames.
 

@@ -12,7 +12,7 @@ class FreedMemoryHook(Hook):
     """Return freed memory to the system, on the CPU.
 
     Batches of occupied tokens have ever new sizes, between which glibc cannot reuse all that is
-    freed: a test of 28,000 windows with a tiny model took 5 GB.
+    freed (``benchmarks/README.md``).
 
     Args:
         interval (int): Iterations between two returns. Defaults to 50.
