@@ -14,9 +14,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from mofm.apis.export import evaluate_onnx, export_onnx, quantize_onnx, to_inputs
-from mofm.apis.graph import ExportableModel, GraphRenderer, RowEmbed
+from mofm.apis.graph import ExportableModel, GraphRenderer
 from mofm.apis.inferencers.tokens import TokensInferencer
 from mofm.apis.model import init_model
+from mofm.apis.row_embed import RowEmbed
 from mofm.datasets import SyntheticMotion, motion_collate
 from mofm.evaluation.functional import roc_auc
 from mofm.models import MotionDataPreprocessor
