@@ -14,4 +14,7 @@ optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='SG
 param_scheduler = None
 train_cfg = dict(max_epochs=1, val_interval=1)
 # no PreemptionHook, as checkpoints lack the collected windows
-custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitHook')]
+custom_hooks = [
+    *(hook for hook in _base_.custom_hooks if hook.type != 'PreemptionHook'),
+    dict(type='FitHook')
+]

@@ -5,4 +5,7 @@ _base_ = [
 ]
 model = dict(max_cubes=500_000)
 # no PreemptionHook, as checkpoints lack the collected cubes
-custom_hooks = [dict(type='CheckpointGuardHook'), dict(type='FitHook')]
+custom_hooks = [
+    *(hook for hook in _base_.custom_hooks if hook.type != 'PreemptionHook'),
+    dict(type='FitHook')
+]

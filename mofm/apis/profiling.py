@@ -118,6 +118,8 @@ def fill_cubes(grid: CubeGrid, joints: int, share: float) -> np.ndarray:
 def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict:
     """Collate clips of the test pipeline.
 
+    They are of the length of the windows of the test data, else of the longest clip of the model.
+
     Args:
         cfg (Config): Config of a model, see :func:`mofm.utils.config.load_config`.
         batch_size (int): B.
@@ -127,11 +129,16 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
     Returns:
         dict: Batch of a data loader, with equal labels.
     """
-    transforms = [TRANSFORMS.build(t) for t in cfg.test_dataloader.dataset.pipeline]
-    motions = SyntheticMotion(num_clips=60 if share is None else batch_size)
+    data = cfg.test_dataloader.dataset
+    transforms = [TRANSFORMS.build(t) for t in data.pipeline]
+    length = data.get('window') or data.get('seg_len') or cfg.model.get('backbone', {}).get(
+        'max_frames')
+    motions = SyntheticMotion(60 if share is None else batch_size, **(
+        dict(num_frames=(length, length)) if length else {}))
     samples = []
     for i in range(len(motions)):
-        results = dict(motions.get_data_info(i), label=0)
+        clip = motions.get_data_info(i)
+        results = dict(clip, label=0, valid=np.ones(clip['total_frames'], bool))
         for transform in transforms:
             results = transform(results)
             if share is not None and isinstance(transform, ThermalCubeFormat):

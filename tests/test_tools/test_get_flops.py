@@ -69,6 +69,19 @@ def test_flops_of_kmeans_teacher_equal_hand_computation():
     assert flops['tokenizer (teacher)'] == 2 * masked * 512 * (16 + 17) * 4**2
 
 
+@pytest.mark.parametrize(('name', 'frames'), [
+    ('motionbert/configs/lift_wild_tiny.py', 16),  # the most that the backbone has positions for
+    ('motionbert/configs/lift_wild.py', 243),
+    ('tmor/configs/localize_utkinect_motionbert_tiny.py', 16)])  # windows of the test data
+def test_counted_clips_have_the_frames_of_a_test(name, frames):
+    cfg = load_config(ROOT / 'projects' / name)
+    batch = make_batch(cfg, 2)
+    assert {points.shape[2] for points in batch['inputs']['keypoints']} == {frames}
+    if name.endswith('lift_wild_tiny.py'):
+        init_default_scope('mofm')
+        assert predict(init_model(cfg, device='cpu'), batch).shape[2] == frames
+
+
 def parameters(model):
     return sum(p.numel() for p in model.parameters())
 
