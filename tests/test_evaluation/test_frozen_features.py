@@ -1,5 +1,7 @@
 """Evaluation of frozen features: against scikit-learn by itself, and choices on val alone."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -49,6 +51,25 @@ def test_linear_and_nearest_equal_scikit_learn(dims, mirror):
         nearest = make_pipeline(scaler, Normalizer(), KNeighborsClassifier(1)).fit(x, y)
         found = evaluate_nearest(known, queries, mirror, scaler is not None)
         assert found == nearest.score(queries.clips, queries.labels)
+
+
+@pytest.mark.parametrize('missing', [1, 2])  # between the labels of training, and after them
+def test_clip_of_a_label_without_training_clip_is_wrong(missing):
+    known, queries = clips(1, noise=.1), clips(2, noise=.1)
+    known = known.take(known.labels != missing)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        accuracy, likelihood = evaluate_linear(known, queries, [(1., False, False)])[
+            1., False, False]
+    assert accuracy == evaluate_nearest(known, queries, False) == pytest.approx(2 / 3)
+    assert np.isfinite(likelihood)
+
+
+def test_one_clip_per_class_is_no_warning():
+    known = clips(1, num=6, classes=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        evaluate_linear(known, clips(2, classes=6), [(1., False, False)])
 
 
 def test_linear_stops_where_a_larger_c_lowers_the_likelihood():

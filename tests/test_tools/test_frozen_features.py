@@ -114,7 +114,20 @@ def test_frozen_features_name_unknown_data_set(config, data):
     assert '--sets: found ntu, expected some of all, no_test, no_val' in done.stderr
 
 
-def test_frozen_features_name_file_without_validation_split(config, data):
-    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'no_val',
-                check=False)
-    assert 'c.pkl: found the splits train, test, expected val' in done.stderr
+@pytest.mark.parametrize(('name', 'message'), [
+    ('no_val', 'c.pkl: found the splits train, test, expected val, too'),
+    ('no_test', 'b.pkl: found the splits fit, val, train, expected test, too')])
+def test_frozen_features_name_file_without_a_split_before_the_first_features(
+        config, data, name, message):
+    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'all',
+                name, check=False)
+    assert message in done.stderr
+    assert 'a.pkl, train' not in done.stderr
+
+
+def test_frozen_features_name_a_label_that_is_tested_only(config, data, tmp_path):
+    write(tmp_path / 'a.pkl', train=[*range(0, 42, 3), *range(1, 42, 3)], val=range(30, 32),
+          test=range(42, 60))
+    done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'all')
+    assert 'a.pkl: test: found clips of the labels 2, of which train has none' in done.stderr
+    assert 'val: found' not in done.stderr

@@ -23,6 +23,7 @@ from mmengine.config import Config
 from mmengine.fileio import put_text
 from mmengine.registry import init_default_scope
 
+from mofm.annotations import AnnotationError, load_annotations
 from mofm.launch import add_arguments, config_from_args, require_checkpoint
 from mofm.utils.config import load_config
 
@@ -44,7 +45,22 @@ def build(cfg: Config, checkpoint: str | None, seed: int):
     return MODELS.build(cfg.model.data_preprocessor).eval(), backbone.eval()
 
 
-def load_clips(cfg: Config, model: tuple, data: Config, test: bool) -> dict:
+def validation_clips(data: Config, test: bool) -> list[str]:
+    """Return the names of the clips for validation, and check that all splits are there."""
+    parts = [(data.ann_file, [data.get('train', 'train'), data.get('val', 'val')])]
+    if test:
+        parts.append((data.get('test_file', data.ann_file), [data.get('test', 'test')]))
+    found = {file: load_annotations(file)['split'] for file, _ in parts}
+    for file, names in parts:
+        if missing := [name for name in names if name not in found[file]]:
+            raise SystemExit(f'{file}: found the splits {", ".join(found[file])}, expected '
+                             f'{", ".join(missing)}, too; prepare the file again with '
+                             'tools/data/prepare.py')
+    return list(found[data.ann_file][data.get('val', 'val')])
+
+
+def load_clips(cfg: Config, model: tuple, data: Config, val_names: list[str],
+               test: bool) -> dict:
     """Extract the features of a data set.
 
     Returns:
@@ -52,23 +68,24 @@ def load_clips(cfg: Config, model: tuple, data: Config, test: bool) -> dict:
     """
     import numpy as np
 
-    from mofm.annotations import load_annotations
     from mofm.evaluation.functional.frozen_features import extract_features
 
     def extract(file, split, test_mode):
         return extract_features(cfg.test_dataloader, *model, file, split, test_mode)
 
-    train_split = data.get('train', 'train')
-    train = extract(data.ann_file, train_split, False)
-    splits, val_split = load_annotations(data.ann_file)['split'], data.get('val', 'val')
-    if val_split not in splits:
-        raise SystemExit(f'{data.ann_file}: found the splits {", ".join(splits)}, expected '
-                         f'{val_split}, too; prepare the file again with tools/data/prepare.py')
-    val = np.isin(train.names, splits[val_split])
+    train = extract(data.ann_file, data.get('train', 'train'), False)
+    val = np.isin(train.names, val_names)
     out = dict(fit=train.take(~val), val=train.take(val))
     if test:
         file = data.get('test_file', data.ann_file)
         out.update(train=train, test=extract(file, data.get('test', 'test'), True))
+    for known, queries in (('fit', 'val'), ('train', 'test')):
+        if queries in out:
+            alone = np.setdiff1d(out[queries].labels, out[known].labels)
+            if len(alone):
+                print(f'{data.ann_file}: {queries}: found clips of the labels '
+                      f'{", ".join(map(str, alone))}, of which {known} has none; they count as '
+                      'wrong', file=sys.stderr)
     return out
 
 
@@ -138,6 +155,8 @@ def main():
         require_checkpoint(args.checkpoint)
     from mofm.evaluation.functional.frozen_features import evaluate_frozen
 
+    names = args.sets or [*data_sets]
+    val_names = {name: validation_clips(data_sets[name], args.split == 'test') for name in names}
     init_default_scope('mofm')
     checkpoint = None if args.checkpoint == 'none' else args.checkpoint
     baseline, title = load_config(_BASELINE), checkpoint or 'random weights'
@@ -149,22 +168,23 @@ def main():
         split=args.split,
         parameters=sum(p.numel() for p in models[title][1][1].parameters()),
         data_sets={})
-    for name in args.sets or data_sets:
+    for name in names:
         rows = results['data_sets'][data_sets[name].title] = {}
         for title, (config, model) in models.items():
             began = time.process_time()
-            clips = load_clips(config, model, data_sets[name], args.split == 'test')
+            clips = load_clips(config, model, data_sets[name], val_names[name],
+                               args.split == 'test')
             rows[title] = dict(dimensions=clips['fit'].clips.shape[1],
                                clips={key: len(part.names) for key, part in clips.items()},
                                **evaluate_frozen(**clips))
             rows[title]['minutes'] = (time.process_time() - began) / 60
-    results['minutes'] = (time.process_time() - start) / 60
-    if args.out:
-        put_text(json.dumps(results, indent=1), args.out)
+        results['minutes'] = (time.process_time() - start) / 60
+        if args.out:
+            put_text(json.dumps(results, indent=1), args.out)
     print(f'{report(results)}\n\nTop-1 accuracy in %, {args.split} clips, {results["date"]}, seed '
           f'{args.seed}, {results["parameters"] / 1e6:.2f} M parameters, '
           f'{results["minutes"]:.1f} CPU minutes\n{results["command"]}')
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, AnnotationError)

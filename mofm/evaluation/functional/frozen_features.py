@@ -3,6 +3,7 @@
 Everything that is chosen (regularization, mirrored clips) is chosen on validation clips.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
@@ -121,7 +122,9 @@ def linear_probabilities(known: ClipFeatures, queries: ClipFeatures, mirror: boo
     clips, mirrored = space(queries.clips), space(queries.mirrored)
     model = LogisticRegression(max_iter=_MAX_ITERS, warm_start=True)
     for c in grid:
-        model.set_params(C=c).fit(space.gallery, labels)
+        with warnings.catch_warnings():  # few clips per class are meant
+            warnings.filterwarnings('ignore', 'The number of unique classes', UserWarning)
+            model.set_params(C=c).fit(space.gallery, labels)
         yield c, model.predict_proba(clips), model.predict_proba(mirrored)
 
 
@@ -130,8 +133,9 @@ def evaluate_linear(known: ClipFeatures, queries: ClipFeatures, options: Sequenc
     """Evaluate logistic regressions.
 
     Args:
-        known (ClipFeatures): Training clips, which must have all labels.
-        queries (ClipFeatures): Clips to classify.
+        known (ClipFeatures): Training clips.
+        queries (ClipFeatures): Clips to classify; those of labels without a training clip are
+            wrong, with probability 0.
         options (Sequence[tuple]): (C, whether mirrored training clips are added, whether the
             probabilities of a clip and its mirror image are averaged).
 
@@ -141,7 +145,8 @@ def evaluate_linear(known: ClipFeatures, queries: ClipFeatures, options: Sequenc
     """
     out, rows = {}, np.arange(len(queries.labels))
     classes = np.unique(known.labels)
-    index = np.searchsorted(classes, queries.labels)
+    index = np.searchsorted(classes, queries.labels).clip(max=len(classes) - 1)
+    has_label = classes[index] == queries.labels
     for mirror in sorted({option[1] for option in options}):
         grid = sorted({option[0] for option in options if option[1] == mirror})
         likelihoods = [-np.inf]
@@ -149,8 +154,9 @@ def evaluate_linear(known: ClipFeatures, queries: ClipFeatures, options: Sequenc
             for average in (False, True):
                 if (c, mirror, average) in options:
                     p = (clips + mirrored) / 2 if average else clips
-                    likelihood = np.log(p[rows, index] + 1e-12).mean()
-                    out[c, mirror, average] = (p.argmax(1) == index).mean(), likelihood
+                    likelihood = np.log(has_label * p[rows, index] + 1e-12).mean()
+                    accuracy = (has_label & (p.argmax(1) == index)).mean()
+                    out[c, mirror, average] = accuracy, likelihood
             likelihoods.append(likelihood)
             if (np.diff(likelihoods[-_PATIENCE - 1:]) < 0).sum() == _PATIENCE:
                 break
