@@ -32,9 +32,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('input', nargs='+', help='video, poses of any source of prepare.py, '
                         'annotations, joint arrays, or a folder or archive of them')
     parser.add_argument('index', type=Path, help='folder of the index')
-    parser.add_argument('--model', '--config', dest='config', default=_BACKBONE, help='of a new '
-                        'index: name of `mofm models`, published folder or hub ID, or config '
-                        '[%(default)s]')
+    parser.add_argument('--model', '--config', dest='config', help='of a new index: name '
+                        'of `mofm models`, published folder or hub ID, or config '
+                        f'[{_BACKBONE}]')
     parser.add_argument('--checkpoint', help='weights for a config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of a config file')
@@ -51,24 +51,39 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def store_model(args: argparse.Namespace) -> Path:
-    """Store the model of a new index in its folder; returns its folder."""
+    """Store the model of a new index in its folder; returns its folder.
+
+    Raises:
+        ValueError: If the model of the options cannot be used, or is not that of the index.
+    """
     from mofm.apis.publish import publish
     from mofm.hub.published import find_published, is_published
     from mofm.hub.zoo import suggest
 
     model = args.index / MODEL
-    if not model.exists():
-        with temporary_folder(model) as folder:
-            if is_published(args.config):
-                shutil.copytree(find_published(args.config), folder / MODEL)
-            elif args.checkpoint is None:
-                raise ValueError(f'--model: found {args.config}, expected a published model, or '
-                                 f'--checkpoint, too{suggest(args.config)}')
-            else:
-                publish(args.config, args.checkpoint, folder / MODEL,
-                        cfg_options=args.cfg_options)
+    if model.exists() and (args.config or args.checkpoint or args.cfg_options) is None:
+        return model
+    config = args.config or _BACKBONE
+    with temporary_folder(model) as folder:
+        if is_published(config):
+            shutil.copytree(find_published(config), folder / MODEL)
+        elif args.checkpoint is None:
+            raise ValueError(f'--model: found {config}, expected a published model, or '
+                             f'--checkpoint, too{suggest(config)}')
+        else:
+            publish(config, args.checkpoint, folder / MODEL, cfg_options=args.cfg_options)
+        if not model.exists():
             (folder / MODEL).rename(model)
+        elif _content(model) != _content(folder / MODEL):
+            raise ValueError(f'--model: found {config}, expected {model}, the model of the '
+                             'index; leave the option out, or make another index')
     return model
+
+
+def _content(model: Path) -> tuple[list[str], bytes]:
+    """Return the files of weights of a published model, which are named by content, and config."""
+    return (sorted(path.name for path in model.glob('*.safetensors')),
+            (model / 'config.json').read_bytes())
 
 
 def main(argv=None):

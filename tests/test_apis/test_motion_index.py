@@ -335,8 +335,11 @@ def test_index_and_search_from_the_shell(published, planted, tmp_path, capsys):
     words = [str(tmp_path / 'clips.pkl'), str(tmp_path / 'index'), '--fps', '30']
     index.main([*words, '--model', str(published('action')), '--window', '60'])
     assert '3 recordings added, 0 were in it; 21 windows' in capsys.readouterr().out
-    index.main(words)
-    assert '0 recordings added, 3 were in it; 21 windows' in capsys.readouterr().out
+    for again in ([], ['--model', str(published('action'))]):
+        index.main([*words, *again])
+        assert '0 recordings added, 3 were in it; 21 windows' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='--model: found mofm-tiny, expected .*index/model'):
+        index.main([*words, '--model', 'mofm-tiny'])
     search.main([str(tmp_path / 'index'), str(tmp_path / 'example.npy'), '--top', '3', '--out',
                  str(tmp_path / 'hits')])
     out = capsys.readouterr().out
