@@ -133,8 +133,8 @@ def make_batch(cfg: Config, batch_size: int, share: float | None = None) -> dict
     transforms = [TRANSFORMS.build(t) for t in data.pipeline]
     length = data.get('window') or data.get('seg_len') or cfg.model.get('backbone', {}).get(
         'max_frames')
-    motions = SyntheticMotion(60 if share is None else batch_size, **(
-        dict(num_frames=(length, length)) if length else {}))
+    motions = SyntheticMotion(60 if share is None else batch_size,
+                              num_frames=(length, length) if length else (40, 120))
     samples = []
     for i in range(len(motions)):
         clip = motions.get_data_info(i)
