@@ -124,6 +124,54 @@ def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings
         main(spec, '--out', tmp_path, '--models', 'out')
 
 
+@pytest.mark.parametrize(('path', 'value', 'message'), [
+    (['split'], 'val', 'split: found test and val'),
+    (['tasks', 'actions', 'metric'], 'acc/mean1', 'actions: metric: found acc/top1 and acc/mean1'),
+    (['tasks', 'actions', 'models', 'ours', 'options'], {'a': 1},
+     'actions, ours: options: found {} and .*a.*, expected the same')])
+def test_results_of_other_trainings_are_not_joined(tmp_path, main, trainings, spec, free, path,
+                                                   value, message):
+    main(spec, '--out', tmp_path, '--seeds', 0, '--models', 'ours')
+    results = json.loads((tmp_path / 'results.json').read_text())
+    *parents, last = path
+    part = results
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    (tmp_path / 'other.json').write_text(json.dumps(results))
+    with pytest.raises(SystemExit, match=message):
+        main('--out', tmp_path / 'out', '--from', tmp_path / 'results.json',
+             tmp_path / 'other.json')
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('{', 'r.json: Expecting'), ('{"a": 1}', 'r.json: found a, expected date, split'),
+    ('[]', 'r.json: found no key')])
+def test_results_of_another_program_are_named(tmp_path, main, text, message):
+    (tmp_path / 'r.json').write_text(text)
+    with pytest.raises(SystemExit, match=message):
+        main('--out', tmp_path / 'out', '--from', tmp_path / 'r.json')
+
+
+def test_metric_that_no_training_has_ends_the_comparison_at_the_first(tmp_path, main, trainings,
+                                                                      spec, free):
+    spec.write_text(spec.read_text().replace('acc/top1', 'acc/top_1'))
+    with pytest.raises(SystemExit, match="metric: found 'acc/top_1', expected one of acc/top1"):
+        main(spec, '--out', tmp_path, '--seeds', 0, 1, '--models', 'ours')
+    assert len(trainings) == 1
+    spec.write_text(spec.read_text().replace('acc/top_1', 'acc/top1'))
+    main(spec, '--out', tmp_path, '--seeds', 0, '--models', 'ours')
+    assert len(trainings) == 1
+    assert rows((tmp_path / 'table.md').read_text())['ours'] == ['50.0']
+
+
+def test_failed_trainings_alone_still_give_a_table(tmp_path, main, trainings, spec, free):
+    with pytest.raises(SystemExit, match='theirs/bad_seed0'):
+        main(spec, '--out', tmp_path, '--seeds', 0, '--models', 'theirs')
+    assert rows((tmp_path / 'table.md').read_text())['theirs'] == ['failed']
+    main('--out', tmp_path, '--from', tmp_path / 'results.json')
+
+
 def test_results_are_kept_after_every_training(tmp_path, compare, main, trainings, spec, free,
                                                monkeypatch):
     """The machine is lost in the second training."""

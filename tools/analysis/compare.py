@@ -178,7 +178,11 @@ def run(cfg: Config, args: argparse.Namespace) -> tuple[dict, list[str]]:
         name = Path(config).stem + '_val' * (args.split == 'val')
         folder = args.out / model / f'{name}_seed{seed}'
         record = train(config, seed, folder, settings)
-        curve = read_scalars(folder).get(task.metric) if record['done'] else None
+        scalars = read_scalars(folder) if record['done'] else {}
+        if scalars and task.metric not in scalars:  # so it is for all seeds
+            raise SystemExit(f'{args.config}: tasks[{title!r}].metric: found {task.metric!r}, '
+                             f'expected one of {", ".join(sorted(scalars))}, as in {folder}')
+        curve = scalars.get(task.metric)
         failed += [str(folder)] * (curve is None)
         epochs, values = ([], []) if curve is None else (column.tolist() for column in curve)
         found[model]['records'].append(dict(
@@ -189,17 +193,40 @@ def run(cfg: Config, args: argparse.Namespace) -> tuple[dict, list[str]]:
     return results, failed
 
 
+def read_results(path: Path) -> dict:
+    """Read a ``results.json``."""
+    try:
+        results = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:  # of the encoding, too
+        raise SystemExit(f'--from: {path}: {error}') from None
+    keys = 'date', 'split', 'pretraining', 'tasks'
+    if not isinstance(results, dict) or not set(keys) <= results.keys():
+        raise SystemExit(f'--from: {path}: found {", ".join(results) or "no key"}, expected '
+                         f'{", ".join(keys)}, a results.json of this tool')
+    return results
+
+
 def merge(parts: Sequence[dict]) -> dict:
     """Join results of several runs; of a training in two of them the last one counts."""
     results = parts[0]
+
+    def require_equal(where, names, ours, theirs):
+        for name in names:
+            if ours[name] != theirs[name]:
+                raise SystemExit(f'--from: {where}{name}: found {ours[name]} and {theirs[name]}, '
+                                 'expected the same in all files')
+
     for part in parts[1:]:
-        if part['split'] != results['split']:
-            raise SystemExit(f'--from: split: found {part["split"]} and {results["split"]}')
+        require_equal('', ['split'], results, part)
         results['date'] = max(results['date'], part['date'])
         results['pretraining'].update(part['pretraining'])
         for title, task in part['tasks'].items():
-            ours = results['tasks'].setdefault(title, task)['models']
+            require_equal(f'{title}: ', ['metric', 'scale'],
+                          results['tasks'].setdefault(title, task), task)
+            ours = results['tasks'][title]['models']
             for model, entry in task['models'].items():
+                require_equal(f'{title}, {model}: ', ['config', 'options'],
+                              ours.get(model, entry), entry)
                 records = {r['seed']: r for old in (ours.get(model, entry), entry)
                            for r in old['records']}
                 ours[model] = dict(entry, records=[records[seed] for seed in sorted(records)])
@@ -308,7 +335,7 @@ def main():
 
     failed: list[str] = []
     if args.files:
-        results = merge([json.loads(path.read_text(encoding='utf-8')) for path in args.files])
+        results = merge([read_results(path) for path in args.files])
     else:
         results, failed = run(Config.fromfile(args.config), args)
     text = report(results)
