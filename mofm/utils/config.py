@@ -5,7 +5,9 @@ import copy
 import difflib
 import inspect
 import math
+import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,14 +57,15 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
 
     Args:
         source (str, Path or Config): File or name, see :func:`find_config`, or a config, which is
-            copied. A file may inherit from a config of the package: ``_base_ = 'mofm::NAME'``.
+            copied. A file may inherit from a config of the package: ``_base_ = 'mofm::NAME'``, and
+            import modules in the current folder by ``custom_imports``.
         cfg_options (dict, optional): Settings to override, e.g. ``{'grid.canvas': 48}``.
 
     Raises:
         FileNotFoundError: If there is no such config.
         ValueError: If the file is not Python, as other formats could name modules to import; if a
-            referenced setting does not exist; or if nothing reads a setting, e.g. because of a
-            typo.
+            module of ``custom_imports`` cannot be imported; if a referenced setting does not
+            exist; or if nothing reads a setting, e.g. because of a typo.
     """
     if isinstance(source, Config):
         config, path = copy.deepcopy(source), source.filename or 'config'
@@ -70,8 +73,15 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
         path = find_config(source)
         if path.suffix != '.py':
             raise ValueError(f'{path}: expected a .py config')
-        with named(tempfile.gettempdir()):  # of a copy
-            config = Config.fromfile(path)
+        if Path(source).is_file() and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # for custom_imports, after all that is installed
+        try:
+            with named(tempfile.gettempdir()):  # of a copy
+                config = Config.fromfile(path)
+        except ImportError as error:
+            if 'custom modules' not in str(error):  # the config itself imports
+                raise
+            raise ValueError(f'{path}: {_explain_import(error)}') from error
     options = cfg_options or {}
     names = set(config)
     before = set(_REFERENCE.findall(str(config.to_dict())))  # an override may remove them
@@ -95,6 +105,14 @@ def load_config(source: str | Path | Config, cfg_options: dict | None = None) ->
         config.param_scheduler = [scheduler for scheduler in schedulers
                                   if scheduler.get('begin', 0) < scheduler.get('end', math.inf)]
     return config
+
+
+def _explain_import(error: BaseException) -> str:
+    """Return the reason of a failed import, which MMEngine hides behind two errors."""
+    while isinstance(error.__context__, ImportError):
+        error = error.__context__
+    return (f'custom_imports: found {type(error).__name__}: {error}; expected modules in the '
+            'current folder, in a folder of PYTHONPATH, or installed')
 
 
 def _resolve_references(config: Config) -> set[str]:

@@ -1,5 +1,6 @@
 """Work dirs of configs, and two trainings whose files have one name; references."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,35 @@ def config(tmp_path, text):
     path = tmp_path / 'config.py'
     path.write_text(text)
     return path
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """A folder outside of the repository with plug-ins, one in a folder ``projects``."""
+    monkeypatch.setattr(sys, 'path', [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'projects/own_project').mkdir(parents=True)
+    (tmp_path / 'projects/own_project/plugin.py').write_text('NAME = __name__\n')
+    (tmp_path / 'own_broken.py').write_text('import no_such_package\n')
+    (tmp_path / 'string.py').write_text('raise ImportError("shadows the library")\n')
+    yield tmp_path
+    for name in ('projects.own_project.plugin', 'projects.own_project', 'own_broken'):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize('name', ['projects.own_project.plugin', 'string'])
+def test_custom_imports_find_plugins_of_the_current_folder_after_the_installed(own_folder, name):
+    load_config(config(own_folder, f'custom_imports = dict(imports=[{name!r}])\n'))
+    assert name in sys.modules
+
+
+@pytest.mark.parametrize(('name', 'reason'), [
+    ('own_missing', "No module named 'own_missing'"),
+    ('own_broken', "No module named 'no_such_package'")])
+def test_failed_custom_import_is_explained(own_folder, name, reason):
+    path = config(own_folder, f'custom_imports = dict(imports=["mofm.engine", {name!r}])\n')
+    with pytest.raises(ValueError, match=f'config.py: custom_imports: found .*{reason}; expected'):
+        load_config(path)
 
 
 def test_references_follow_overrides(tmp_path):
