@@ -11,6 +11,7 @@ Events are printed as JSON lines unless another receiver is named. See docs/live
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
@@ -21,7 +22,9 @@ from .demo import add_network_options, pose_estimator
 
 ERRORS = ImportError, OSError, TypeError, ValueError
 _KEYS = (27, ord('q'))  # Escape
-_SIDE = 1280  # pixels of the longer side of window and page
+_SIDE = 1280  # pixels of the longer side of the picture
+_WINDOW = 'MoFM'
+_HEIGHT = 800  # of the window at first, in pixels: screens of laptops are low
 
 
 def address(text: str) -> tuple[str, int]:
@@ -43,7 +46,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='weights for a config')
     parser.add_argument('--task', help='action or anomaly [that of the training]')
     view = parser.add_argument_group('pictures')
-    view.add_argument('--show', action='store_true', help='in a window; q ends')
+    view.add_argument('--show', action='store_true', help='in a window; q ends, closing it, too')
     view.add_argument('--serve', type=address, metavar='[HOST:]PORT',
                       help='on a page; HOST is 127.0.0.1, so for this machine only, if not given')
     events = parser.add_argument_group('events')
@@ -101,11 +104,14 @@ def ended_by_signals(stop):
 
 
 def check_display():
-    """Check that there is a screen, without which the window would end the process."""
-    if sys.platform == 'linux' and not (os.environ.get('DISPLAY')
-                                        or os.environ.get('WAYLAND_DISPLAY')):
-        raise OSError('--show: found no display (DISPLAY is not set); --serve PORT shows the '
-                      'stream in a browser')
+    """Open a window in another process: where none opens, OpenCV may end the process."""
+    tried = subprocess.run([sys.executable, '-c', f'import cv2; cv2.namedWindow({_WINDOW!r})'],
+                           cwd=sys.prefix, capture_output=True)
+    if tried.returncode:
+        display = os.environ.get('DISPLAY')
+        found = f'DISPLAY={display}' if display else 'DISPLAY is not set'
+        raise OSError(f'--show: found no display on which a window opens ({found}); '
+                      '--serve PORT shows the stream in a browser')
 
 
 def small(image):
@@ -115,6 +121,19 @@ def small(image):
     ratio = _SIDE / max(image.shape)
     return image if ratio >= 1 else cv2.resize(image, None, fx=ratio, fy=ratio,
                                                interpolation=cv2.INTER_AREA)
+
+
+def show(picture, first: bool) -> bool:
+    """Show a picture in the window; returns whether the user ends, by a key or by closing it."""
+    import cv2
+
+    if first:
+        cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        ratio = min(_HEIGHT / picture.shape[0], 1)
+        cv2.resizeWindow(_WINDOW, *(round(ratio * side) for side in picture.shape[1::-1]))
+    cv2.imshow(_WINDOW, picture)
+    return (cv2.waitKey(1) in _KEYS
+            or cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) == 0)  # -1: not known
 
 
 def open_receivers(args, stream, stack: ExitStack) -> tuple[list, object]:
@@ -144,7 +163,7 @@ def watch(stream, args) -> tuple[int, float]:
 
     from mofm.live import Overlay
 
-    frames, seconds, overlay = 0, 0., Overlay(stream.rule)
+    frames, seconds, overlay, shown = 0, 0., Overlay(stream.rule), args.show
     with ExitStack() as stack:
         receivers, page = open_receivers(args, stream, stack)
         if args.show:
@@ -156,14 +175,13 @@ def watch(stream, args) -> tuple[int, float]:
             for event in result.events:
                 for receiver in receivers:
                     receiver.write(event)
-            if args.show or page:
+            if shown or page:
                 picture = small(overlay.draw(result))
                 if page and page.viewers:
                     page.show(picture)
-                if args.show:
-                    cv2.imshow('MoFM', picture)
-                    if cv2.waitKey(1) in _KEYS:
-                        stream.stop()
+                if shown and show(picture, frames == 1):
+                    shown = False  # events that end may come with one more picture
+                    stream.stop()
     return frames, seconds
 
 

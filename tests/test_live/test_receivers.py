@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mofm.cli import stream
 from mofm.cli.stream import main
 from mofm.live import Event, EventTable, LiveStream, Overlay, PageServer, Webhook, sinks
 from tests.test_live.people import DOWN, UP, picture
@@ -180,23 +182,66 @@ def test_command_prints_events_and_ends_cleanly_by_ctrl_c(video, inferencer, mon
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_command_shows_a_window_until_q(video, inferencer, monkeypatch, capsys):
+@pytest.mark.parametrize('how', ['key', 'closed'])
+def test_command_shows_a_window_until_q_or_closed(how, video, inferencer, monkeypatch):
     shown = []
-    monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setattr(stream, 'check_display', lambda: None)
     monkeypatch.setattr('mofm.apis.MotionInferencer', lambda *args: inferencer)
+    for name in ('namedWindow', 'resizeWindow'):
+        monkeypatch.setattr(cv2, name, lambda *args: None)
     monkeypatch.setattr(cv2, 'imshow', lambda title, image: shown.append(image.shape))
-    monkeypatch.setattr(cv2, 'waitKey', lambda wait: ord('q') if len(shown) == 3 else -1)
-    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: shown.append('closed'))
-    main([str(video([UP] * 60)), '--show', '--estimator', 'gray_people'])
-    assert shown == [(128, 160, 3)] * 3 + ['closed']
+    monkeypatch.setattr(cv2, 'waitKey', lambda wait: (
+        ord('q') if how == 'key' and len(shown) == 40 else -1))
+    monkeypatch.setattr(cv2, 'getWindowProperty', lambda title, name: (
+        float(how == 'key' or len(shown) < 40)))
+    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: shown.append('gone'))
+    # an event is open: its end is no picture, which would open the window again
+    main([str(video([UP] * 90)), '--show', '--estimator', 'gray_people', '--window', '.5'])
+    assert shown == [(128, 160, 3)] * 40 + ['gone']
 
 
-def test_command_without_a_display_says_so(monkeypatch):
+@pytest.mark.parametrize('display', [None, ':5999', 'nothing'])
+def test_command_without_a_display_says_so(display, monkeypatch):
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, 'platform', 'linux')
-    with pytest.raises(OSError, match='^--show: found no display'):
+    if display:
+        monkeypatch.setenv('DISPLAY', display)
+    found = f'DISPLAY={display}' if display else 'DISPLAY is not set'
+    with pytest.raises(OSError, match=rf'^--show: found no display .*\({found}\)'):
         main(['0', '--show'])
+
+
+@pytest.mark.skipif(not (shutil.which('Xvfb') and shutil.which('xdotool')),
+                    reason='needs Xvfb and xdotool')
+def test_real_window_has_the_shape_of_a_tall_picture_and_ends_at_q(monkeypatch):
+    read, write = os.pipe()
+    server = subprocess.Popen(['Xvfb', '-displayfd', str(write)], pass_fds=[write],
+                              stderr=subprocess.DEVNULL)
+    display = dict(environment(), DISPLAY=f':{os.read(read, 16).decode().strip()}')
+
+    def xdotool(*args):
+        return subprocess.run(['xdotool', *args], env=display, text=True, check=True,
+                              capture_output=True).stdout
+
+    code = ('import numpy as np, time\n'
+            'from mofm.cli.stream import show\n'
+            'tall, end = np.zeros((1280, 720, 3), np.uint8), time.monotonic() + 60\n'
+            'shown = show(tall, True)\n'
+            'while not shown and time.monotonic() < end: shown = show(tall, False)\n'
+            'assert shown\n')
+    monkeypatch.setenv('DISPLAY', display['DISPLAY'])
+    stream.check_display()
+    process = subprocess.Popen([sys.executable, '-c', code], env=display, cwd=ROOT)
+    try:
+        window = xdotool('search', '--sync', '--name', '^MoFM$').split()[-1]
+        time.sleep(1)  # the size comes after the window
+        assert '450x800' in xdotool('getwindowgeometry', window)
+        xdotool('windowfocus', window, 'key', 'q')
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        server.terminate()
+        server.wait()
 
 
 def test_process_ends_cleanly_by_sigterm(video, tmp_path):
