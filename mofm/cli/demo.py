@@ -22,6 +22,7 @@ from mofm.utils.names import file_stem
 from mofm.utils.tables import write_arrow
 
 ERRORS = ImportError, OSError, TypeError, ValueError
+_LONG = 10  # seconds, of one clip
 
 
 def add_recording_options(parser: argparse.ArgumentParser):
@@ -133,6 +134,18 @@ def check_out(inputs: list[str], results: list[Path]):
                              'expected another folder for them (--out)')
 
 
+def warn_of_sparse(result, args: argparse.Namespace) -> list[str]:
+    """Say that one clip of a long recording leaves out most of its motion; returns the line."""
+    (first, last), fps = result.frames[0], result.fps
+    if args.window or len(result.frames) > 1 or not fps or (last - first + 1) / fps <= _LONG:
+        return []
+    line = (f'{result.name}: one clip of {(last - first + 1) / fps:.0f} seconds, of which the '
+            f'model sees a few frames; --window {2 * (args.model_fps or fps):.0f} gives an answer '
+            'for every second')
+    print(line, flush=True)
+    return [line]
+
+
 def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
@@ -177,7 +190,7 @@ def main(argv=None):
     results = task.iter(args.input, **windows, **recordings, **args.task_options)
     tables: dict[Path, list] = {path: [] for path in asked}
     views: dict[str, list[View]] = {}
-    problems = []
+    problems: list[str] = []
     for number, result in enumerate(results):
         stem, said = args.out / file_stem(result.name, used), []
         answers: list[tuple] = []
@@ -191,6 +204,7 @@ def main(argv=None):
             said.append(answer.summary())
             answers.append((path, asking, known, answer))
         print(f'{result.name}: {"; ".join(said)}', flush=True)  # before tables and pictures
+        problems += warn_of_sparse(result, args)
         for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
             written += result.save(stem.with_name(stem.name + suffix))
         for path, asking, known, answer in answers:

@@ -96,6 +96,18 @@ def test_demo_says_what_the_model_knows(run, tiny):
     assert lines[1].startswith('trained on: ')
 
 
+def test_demo_says_that_one_clip_of_a_long_recording_is_sparse(run, motion):
+    out, lines = run('action', '--pictures', 0, '--fps', 1)
+    said = [line for line in lines if ': one clip of ' in line]
+    assert said == [f'{ann["frame_dir"]}: one clip of {ann["total_frames"]} seconds, of which the '
+                    'model sees a few frames; --window 2 gives an answer for every second'
+                    for ann in motion[:4]]
+    assert said[0] in (out / 'index.html').read_text().replace('<wbr>', '')
+    for options in (['--fps', 30], ['--fps', 1, '--window', 2]):
+        assert not any(': one clip of ' in line for line in run('action', '--pictures', 0,
+                                                                *options)[1])
+
+
 def test_demo_writes_poses_with_predictions(run, motion):
     out, lines = run('action', '--poses', '.csv', '--json', '--pictures', 0)
     files = sorted(out.iterdir())
