@@ -20,7 +20,7 @@ class AttentionPoolHead(ActionClsHead):
 
     Args:
         num_classes (int): C.
-        in_channels (int): D. Defaults to 768.
+        in_channels (int): D, the width of tokens. Defaults to 768.
         num_heads (int): Attention heads; divides D. Defaults to 12.
         **kwargs: Arguments of :class:`ActionClsHead`.
 
@@ -44,8 +44,11 @@ class AttentionPoolHead(ActionClsHead):
         nn.init.zeros_(self.kv.bias)
 
     def forward(self, features: MotionFeatures) -> Tensor:
-        """Compute class scores (B, C)."""
+        """Compute class scores (B, C); raises ValueError for tokens of another width."""
         b, k, d = features.tokens.shape
+        if d != self.kv.in_features:  # pooled features of aligned backbones are wider
+            raise ValueError(f'in_channels: found {self.kv.in_features}, expected the width of '
+                             f'tokens, {d}')
         kv = self.kv(features.tokens).view(b, k, 2, len(self.query), -1)
         keys, values = kv.permute(2, 0, 3, 1, 4)  # (B, heads, K, d)
         pooled = F.scaled_dot_product_attention(

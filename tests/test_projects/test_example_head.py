@@ -40,6 +40,14 @@ def head():
     return head.eval()
 
 
+def test_example_head_names_tokens_of_another_width(head):
+    """As those of an aligned backbone, whose pooled features are wider."""
+    features = MotionFeatures(torch.randn(3, 6, 4), torch.randn(3, 8),
+                              torch.ones(3, 6, dtype=torch.bool))
+    with pytest.raises(ValueError, match='in_channels: found 8, expected the width of tokens, 4'):
+        head(features)
+
+
 def test_example_head_scores_equal_formula(head):
     tokens, encoded = torch.randn(3, 6, 8), torch.rand(3, 6) < 0.6
     encoded[:, 0] = True
