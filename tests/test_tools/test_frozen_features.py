@@ -1,6 +1,7 @@
 """Table of frozen features: what it reads, chooses and prints."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,3 +132,22 @@ def test_frozen_features_name_a_label_that_is_tested_only(config, data, tmp_path
     done = here('analysis/frozen_features.py', config, 'none', '--data', data, '--sets', 'all')
     assert 'a.pkl: test: found clips of the labels 2, of which train has none' in done.stderr
     assert 'val: found' not in done.stderr
+
+
+def test_ablation_completes_an_interrupted_evaluation_of_features(tmp_path, monkeypatch):
+    runs = []
+
+    def write_sets(count):
+        (tmp_path / 'frozen_a.json').write_text(json.dumps(dict(data_sets={
+            str(i): {} for i in range(count)})))
+
+    with as_module('tools/analysis/ablation_v2_tiny.py') as tool:
+        def run(command, **_):
+            runs.append(command)
+            write_sets(len(tool.SETS))
+
+        monkeypatch.setattr(tool, 'subprocess', SimpleNamespace(run=run, DEVNULL=None))
+        write_sets(1)
+        for _ in range(2):
+            assert len(tool.evaluate(tmp_path, 'a.pth', 'a', {})) == len(tool.SETS)
+    assert len(runs) == 1

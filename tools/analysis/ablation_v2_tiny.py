@@ -38,13 +38,17 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
 def evaluate(folder: Path, checkpoint: str, name: str, options: dict) -> dict:
     """Evaluate frozen features on validation clips; returns accuracies by data set."""
     path = folder / f'frozen_{name}.json'
-    if not path.is_file():
+
+    def read():
+        return json.loads(path.read_text(encoding='utf-8'))['data_sets'] if path.is_file() else {}
+
+    if len(read()) < len(SETS):  # an interrupted evaluation has written some
         command = [sys.executable, str(ROOT / 'tools/analysis/frozen_features.py'), FEATURES,
                    checkpoint, '--split', 'val', '--sets', *SETS, '--out', str(path)]
         if options:
             command += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads(path.read_text(encoding='utf-8'))['data_sets']
+    return read()
 
 
 def main():
