@@ -3,15 +3,16 @@
 Everything that is chosen (regularization, mirrored clips) is chosen on validation clips.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import Tensor
 from tqdm import tqdm
 
 from mofm.datasets import draw_labels
@@ -81,24 +82,67 @@ def extract_features(loader: dict, preprocessor: Callable, backbone: Callable, a
 
 
 class _Space:
-    """Features of a gallery, standardized or not, in coordinates of its span if these are fewer.
+    """Standardized features of a gallery, in coordinates of their span if these are fewer.
 
-    A linear classifier with an L2 penalty is the same in both, and so are cosines to the gallery
-    but for the part of a clip that is outside of the span, which does not change their order.
+    A linear classifier with an L2 penalty is the same in both.
     """
 
-    def __init__(self, gallery: np.ndarray, standardize: bool = True):
+    def __init__(self, gallery: np.ndarray):
         from sklearn.preprocessing import StandardScaler  # heavy
 
-        self.scaler = StandardScaler(with_mean=standardize, with_std=standardize).fit(gallery)
-        self.gallery, self.basis = self.scaler.transform(gallery), None
+        self.scaler = StandardScaler().fit(gallery)
+        self.gallery, self.basis = torch.from_numpy(self.scaler.transform(gallery)), None
         if len(gallery) < gallery.shape[1]:
-            self.basis, upper = np.linalg.qr(self.gallery.T)
-            self.gallery = upper.T
+            self.basis, upper = torch.linalg.qr(self.gallery.T)
+            self.gallery = upper.T.contiguous()
 
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        features = self.scaler.transform(features)
-        return features if self.basis is None else features @ self.basis
+    def __call__(self, features: np.ndarray) -> Tensor:
+        found = torch.from_numpy(self.scaler.transform(features))
+        return found if self.basis is None else found @ self.basis
+
+
+class _LogisticRegression:
+    """Multinomial objective and solver of scikit-learn, with PyTorch's products of float32.
+
+    Those of NumPy take two to six times as long for some thousand clips: few columns, and old
+    versions do not know new processors.
+
+    Args:
+        features (Tensor): (N, D) of training clips.
+        labels (Tensor): (N,) int64, in [0, K).
+    """
+
+    def __init__(self, features: Tensor, labels: Tensor):
+        self.features = F.pad(features, (0, 1), value=1.)  # the last one is the intercept
+        self.labels = labels
+        self.weight = np.zeros((int(labels.max()) + 1, features.shape[1] + 1))
+
+    def fit(self, c: float) -> '_LogisticRegression':
+        """Minimize the mean cross entropy and the squared weights / (2 c N), from the last fit."""
+        from scipy.optimize import minimize  # heavy
+
+        penalty = 1 / (c * len(self.features))
+
+        def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            weight = torch.from_numpy(flat.reshape(self.weight.shape)).float()
+            scores = self.features @ weight.T
+            gradient = scores.softmax(1)
+            gradient[torch.arange(len(gradient)), self.labels] -= 1
+            decayed = F.pad(weight[:, :-1], (0, 1))
+            gradient = gradient.T @ self.features / len(scores) + penalty * decayed
+            loss = F.cross_entropy(scores, self.labels) + penalty / 2 * decayed.square().sum()
+            return float(loss), gradient.numpy().astype(float).ravel()
+
+        self.weight = minimize(loss_and_gradient, self.weight.ravel(), jac=True, method='L-BFGS-B',
+                               options=dict(maxiter=_MAX_ITERS, maxls=50, gtol=1e-4,
+                                            ftol=64 * np.finfo(float).eps)
+                               ).x.reshape(self.weight.shape)
+        return self
+
+    def predict_proba(self, features: Tensor) -> np.ndarray:
+        """Return probabilities (N, K)."""
+        weight = torch.from_numpy(self.weight).float()
+        return (features @ weight[:, :-1].T + weight[:, -1]).softmax(1).numpy()
 
 
 def linear_probabilities(known: ClipFeatures, queries: ClipFeatures, mirror: bool,
@@ -115,16 +159,13 @@ def linear_probabilities(known: ClipFeatures, queries: ClipFeatures, mirror: boo
         tuple[float, np.ndarray, np.ndarray]: C, probabilities (N, K) of the clips and of their
         mirror images for the K labels of the training clips, in order.
     """
-    from sklearn.linear_model import LogisticRegression  # heavy
-
     gallery, labels = known.gallery(mirror)
     space = _Space(gallery)
     clips, mirrored = space(queries.clips), space(queries.mirrored)
-    model = LogisticRegression(max_iter=_MAX_ITERS, warm_start=True)
+    labels = np.unique(labels, return_inverse=True)[1]
+    model = _LogisticRegression(space.gallery, torch.from_numpy(labels))
     for c in grid:
-        with warnings.catch_warnings():  # few clips per class are meant
-            warnings.filterwarnings('ignore', 'The number of unique classes', UserWarning)
-            model.set_params(C=c).fit(space.gallery, labels)
+        model.fit(c)
         yield c, model.predict_proba(clips), model.predict_proba(mirrored)
 
 
@@ -173,11 +214,13 @@ def evaluate_nearest(known: ClipFeatures, queries: ClipFeatures, mirror: bool,
         mirror (bool): Whether mirrored training clips are added.
         standardize (bool): Standardize the features, or use them as they are.
     """
-    from sklearn.preprocessing import normalize  # heavy
+    from sklearn.preprocessing import StandardScaler  # heavy
 
     gallery, labels = known.gallery(mirror)
-    space = _Space(gallery, standardize)
-    nearest = (normalize(space(queries.clips)) @ normalize(space.gallery).T).argmax(1)
+    scaler = StandardScaler(with_mean=standardize, with_std=standardize).fit(gallery)
+    near, queried = (F.normalize(torch.from_numpy(scaler.transform(features)))
+                     for features in (gallery, queries.clips))
+    nearest = (queried @ near.T).argmax(1).numpy()
     return float((labels[nearest] == queries.labels).mean())
 
 
