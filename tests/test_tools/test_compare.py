@@ -124,6 +124,31 @@ def test_results_of_several_runs_give_the_table_of_one(tmp_path, main, trainings
         main(spec, '--out', tmp_path, '--models', 'out')
 
 
+def test_results_are_drawn_for_some_tasks_and_models(tmp_path, main, trainings, spec, free):
+    main(spec, '--out', tmp_path, '--seeds', 0, '--models', 'ours')
+    results = json.loads((tmp_path / 'results.json').read_text())
+    task = results['tasks']['actions']
+    task['models']['theirs'] = dict(task['models']['ours'])
+    results['tasks']['falls'] = task
+    (tmp_path / 'all.json').write_text(json.dumps(results))
+    source = ('--out', tmp_path / 'part', '--from', tmp_path / 'all.json')
+    main(*source)
+    assert rows((tmp_path / 'part/table.md').read_text())['ours'] == ['50.0', '50.0']
+    main(*source, '--models', 'theirs', '--tasks', 'fal')
+    text = (tmp_path / 'part/table.md').read_text()
+    assert rows(text)['theirs'] == ['50.0']
+    assert 'ours' not in rows(text)
+    assert 'actions' not in text
+    with pytest.raises(SystemExit, match="--tasks: found 'run', expected some of actions, falls"):
+        main(*source, '--tasks', 'run')
+
+
+def test_seeds_and_split_of_results_cannot_be_changed(main, capsys):
+    with pytest.raises(SystemExit):
+        main('--from', 'results.json', '--split', 'val')
+    assert 'seeds and split are those of the results' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(('path', 'value', 'message'), [
     (['split'], 'val', 'split: found test and val'),
     (['tasks', 'actions', 'metric'], 'acc/mean1', 'actions: metric: found acc/top1 and acc/mean1'),

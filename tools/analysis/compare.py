@@ -233,6 +233,17 @@ def merge(parts: Sequence[dict]) -> dict:
     return results
 
 
+def select(results: dict, args: argparse.Namespace) -> dict:
+    """Return the results of the tasks and models that are asked for."""
+    tasks = {title: results['tasks'][title]
+             for title in choose([*results['tasks']], args.tasks, '--tasks')}
+    models = choose([*dict.fromkeys(m for task in tasks.values() for m in task['models'])],
+                    args.models, '--models')
+    return dict(results, tasks={title: dict(task, models={
+        m: task['models'][m] for m in models if m in task['models']})
+        for title, task in tasks.items()})
+
+
 def last_values(records: list[dict], scale: float) -> list[float]:
     """Return the metric at the end of each finished training."""
     return [scale * r['values'][-1] for r in records if r['values']]
@@ -323,19 +334,22 @@ def main():
     parser.add_argument('--out', type=Path, default=Path('work_dirs/comparison'),
                         help='folder of trainings, results.json, table.md, budget.png '
                         '[%(default)s]')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--seeds', type=int, nargs='+', help='[0 1 2]')
     parser.add_argument('--models', nargs='+', help='some of the models')
     parser.add_argument('--tasks', nargs='+', help='some of the tasks, by the begin of the title')
-    parser.add_argument('--split', choices=('test', 'val'), default='test',
+    parser.add_argument('--split', choices=('test', 'val'),
                         help='test: train on `train`, test once, at the end; val: train on `fit`, '
-                        'validate four times, for choices [%(default)s]')
+                        'validate four times, for choices [test]')
     args = parser.parse_args()
+    if args.files and (args.seeds or args.split):
+        parser.error('--from: seeds and split are those of the results, without --seeds, --split')
+    args.seeds, args.split = args.seeds or [0, 1, 2], args.split or 'test'
 
     from mofm.visualization import draw_budget, save_figure
 
     failed: list[str] = []
     if args.files:
-        results = merge([read_results(path) for path in args.files])
+        results = select(merge([read_results(path) for path in args.files]), args)
     else:
         results, failed = run(Config.fromfile(args.config), args)
     text = report(results)
