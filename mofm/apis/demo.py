@@ -109,9 +109,11 @@ def write_page(path: Path, title: str, views: Mapping[str, Sequence[View]],
             heading = f'{name}: {view.title}'
             shown += [*view.animations, *view.pictures]
             if isinstance(view.result, ActionResult):
-                page.add_table(heading, ('class', 'score'), [
-                    (label, f'{score:.3f}') for label, score in view.result.top()],
-                    files=[file.name for file in shown])
+                several = len(view.result.frames) > 1
+                columns = ('class', *['best in windows'] * several, 'score')
+                found = view.result.best_classes() if several else view.result.top()
+                page.add_table(heading, columns, [(*row, f'{score:.3f}') for *row, score in found],
+                               files=[file.name for file in shown])
             else:
                 page.add(heading, view.result.summary(), [file.name for file in shown])
             shown = []

@@ -125,7 +125,7 @@ class MotionInferencer:
             **options: Fields of :class:`RecordingOptions` (``fps``, ``model_fps``, ``layout``,
                 ``img_shape``, ``split``, ``source``, ``source_options``, ``axes``,
                 ``coordinates``, ``pose_extractor``), of :class:`WindowOptions` (``window``,
-                ``stride``) and of the ``options_type`` of the task, e.g. ``top_k``.
+                ``stride``, ``cut_long``) and of the ``options_type`` of the task, e.g. ``top_k``.
 
         Returns:
             ResultIterator: Yields one :class:`Result` per recording, in the order of the inputs.

@@ -8,6 +8,8 @@ from mofm.annotations import file_error
 from mofm.structures import visible_joints
 from mofm.utils.checks import is_int, require
 
+_LONG, _CUT = 10, 2  # seconds
+
 
 @dataclass(frozen=True)
 class WindowOptions:
@@ -19,19 +21,28 @@ class WindowOptions:
             pipeline samples evenly, except in tasks whose config defines the length of a window.
         stride (int, optional): Frames between the starts of two windows. By default half a
             window, or the stride of the task's config.
+        cut_long (bool): Cut a recording of more than 10 seconds that would be one clip, of which
+            the model sees a few frames, into windows of 2 seconds. Defaults to False.
 
     Raises:
-        ValueError: If one is not a positive integer.
+        ValueError: If ``window`` or ``stride`` is not a positive integer.
     """
 
     window: int | None = None
     stride: int | None = None
+    cut_long: bool = False
 
     def __post_init__(self):
         for name in ('window', 'stride'):
             value = getattr(self, name)
             require(value is None or is_int(value, 1), self, name, value,
                     'an integer of at least 1')
+
+    def frames(self, total: int, fps: float | None) -> int | None:
+        """Return the frames of a window of a clip of ``total`` frames at ``fps``, if known."""
+        if self.window is None and self.cut_long and fps and total > _LONG * fps:
+            return max(round(_CUT * fps), 1)
+        return self.window
 
 
 def visible(ann: dict) -> np.ndarray:

@@ -208,7 +208,7 @@ class _Work:
 
     def add(self, task: BaseInferencer, source: tuple[str, str | None], inputs: list):
         """Add the results of a task."""
-        results = task.iter(inputs, progress=False)
+        results = task.iter(inputs, progress=False, cut_long=True)
         known, name = about(task, *source), Path(source[0]).stem
         table = self.folder / f'{file_stem(f"{task.task} {name}", self.used)}.csv'
         for result in results:
@@ -228,11 +228,14 @@ class _Work:
         self.notes.update(dict.fromkeys([*results.notes, *map(str, results.problems)]))
 
     def _draw(self, task, view: View):
-        if isinstance(view.result, ActionResult):  # its animation is the video of the skeletons
+        action = isinstance(view.result, ActionResult)
+        if action and len(view.result.frames) == 1:
             return
         stem = self.folder / file_stem(f'{view.result.name} {view.title}', self.used)
         for suffix, picture in task.draw(view.result).items():
             animated = suffix == '.gif'
+            if animated and action:  # the video of the skeletons has it all
+                continue
             path = stem.with_name(stem.name + ('.mp4' if animated else suffix))
             (save_animation if animated else save_figure)(picture, path)
             (view.animations if animated else view.pictures).append(path)

@@ -57,7 +57,8 @@ def view(shown: View) -> str:
     """Return the answer of a model."""
     result = shown.result
     if isinstance(result, ActionResult):
-        return bars(result.top())
+        several = f'<p>{escape(result.summary())}</p>' if len(result.frames) > 1 else ''
+        return several + bars(result.top())
     if isinstance(result, AnomalyResult):
         return curve(result)
     return f'<p>{escape(result.summary())}</p>'

@@ -22,7 +22,6 @@ from mofm.utils.names import file_stem
 from mofm.utils.tables import write_arrow
 
 ERRORS = ImportError, OSError, TypeError, ValueError
-_LONG = 10  # seconds, of one clip
 
 
 def add_recording_options(parser: argparse.ArgumentParser):
@@ -90,7 +89,8 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='draw the first N recordings [%(default)s]')
     windows = add_recording_options(parser)
     windows.add_argument('--window', type=int,
-                         help='frames per window [whole recording, or that of the config]')
+                         help='frames per window [that of the config, else the '
+                         'whole recording, or 2 seconds of one of more than 10]')
     windows.add_argument('--stride', type=int, help='frames between the starts of two windows')
     windows.add_argument('--model-fps', type=float, help='frame rate of the training data')
     add_network_options(parser)
@@ -134,18 +134,6 @@ def check_out(inputs: list[str], results: list[Path]):
                              'expected another folder for them (--out)')
 
 
-def warn_of_sparse(result, args: argparse.Namespace) -> list[str]:
-    """Say that one clip of a long recording leaves out most of its motion; returns the line."""
-    (first, last), fps = result.frames[0], result.fps
-    if args.window or len(result.frames) > 1 or not fps or (last - first + 1) / fps <= _LONG:
-        return []
-    line = (f'{result.name}: one clip of {(last - first + 1) / fps:.0f} seconds, of which the '
-            f'model sees a few frames; --window {2 * (args.model_fps or fps):.0f} gives an answer '
-            'for every second')
-    print(line, flush=True)
-    return [line]
-
-
 def main(argv=None):
     """Parse the command line and run."""
     args = parse_args(argv)
@@ -186,7 +174,8 @@ def main(argv=None):
     used = {file.stem.casefold(): 1 for path in map(Path, args.input) for file in files_of(path)
             if file.resolve().parent == args.out.resolve()}  # inputs are not overwritten
     used.update({path.stem: 1 for path in asked})  # nor are the tables by --poses
-    windows = dict(window=args.window, stride=args.stride, model_fps=args.model_fps)
+    windows = dict(window=args.window, stride=args.stride, model_fps=args.model_fps,
+                   cut_long=True)
     results = task.iter(args.input, **windows, **recordings, **args.task_options)
     tables: dict[Path, list] = {path: [] for path in asked}
     views: dict[str, list[View]] = {}
@@ -204,7 +193,6 @@ def main(argv=None):
             said.append(answer.summary())
             answers.append((path, asking, known, answer))
         print(f'{result.name}: {"; ".join(said)}', flush=True)  # before tables and pictures
-        problems += warn_of_sparse(result, args)
         for suffix in (*result.default_suffixes, *['.json'] * args.json, *args.poses):
             written += result.save(stem.with_name(stem.name + suffix))
         for path, asking, known, answer in answers:

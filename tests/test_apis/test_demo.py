@@ -96,16 +96,30 @@ def test_demo_says_what_the_model_knows(run, tiny):
     assert lines[1].startswith('trained on: ')
 
 
-def test_demo_says_that_one_clip_of_a_long_recording_is_sparse(run, motion):
-    out, lines = run('action', '--pictures', 0, '--fps', 1)
-    said = [line for line in lines if ': one clip of ' in line]
-    assert said == [f'{ann["frame_dir"]}: one clip of {ann["total_frames"]} seconds, of which the '
-                    'model sees a few frames; --window 2 gives an answer for every second'
-                    for ann in motion[:4]]
-    assert said[0] in (out / 'index.html').read_text().replace('<wbr>', '')
-    for options in (['--fps', 30], ['--fps', 1, '--window', 2]):
-        assert not any(': one clip of ' in line for line in run('action', '--pictures', 0,
-                                                                *options)[1])
+def test_demo_cuts_long_recordings_into_windows_of_two_seconds(run, motion):
+    out, lines = run('action', '--pictures', 1, '--fps', 1)  # more than 10 seconds
+    first = motion[0]
+    total = first['total_frames']
+    with open(out / 'table.csv', newline='') as file:
+        rows = [row for row in csv.DictReader(file) if row['recording'] == first['frame_dir']]
+    found = sorted({(int(row['first']), int(row['last'])) for row in rows})
+    assert found == [(i, i + 1) for i in range(total - 1)]
+    said, = (line for line in lines if line.startswith(f'{first["frame_dir"]}: '))
+    assert said.startswith(f'{first["frame_dir"]}: {total - 1} windows, best class: ')
+    counts = [int(text.rpartition(' ')[2]) for text in said.split('class: ')[1].split(', ')]
+    assert sum(counts) == total - 1
+    best = [row['class'] for row in rows if row['rank'] == '1']
+    assert counts[0] == max(map(best.count, best))
+    assert {file.suffix for file in listed(lines)} == {'.csv', '.gif', '.html', '.png'}
+    assert 'best in windows' in (out / 'index.html').read_text()
+
+
+@pytest.mark.parametrize('options', [['--fps', 30], ['--fps', 1, '--window', 1000]])
+def test_demo_short_recordings_and_large_windows_are_one_clip(run, motion, options):
+    out, _ = run('action', '--pictures', 0, *options)
+    with open(out / 'table.csv', newline='') as file:
+        assert {(row['recording'], row['first'], row['last']) for row in csv.DictReader(file)} == {
+            (ann['frame_dir'], '0', str(ann['total_frames'] - 1)) for ann in motion[:4]}
 
 
 def test_demo_writes_poses_with_predictions(run, motion):

@@ -1,6 +1,6 @@
 """Action classification: class probabilities of a recording."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mmengine.model import BaseModel
@@ -10,7 +10,9 @@ from mofm.registry import INFERENCERS
 from mofm.utils.checks import is_int, require
 
 from .base import BaseInferencer, EventRule, TaskOptions
-from .result import Result, at_input
+from .result import Result, at_input, cut
+
+_DRAWN = 16  # classes over time
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,23 @@ class ActionResult(Result):
         best = np.argsort(-scores, kind='stable')[:k or self.top_k]
         return [(self.classes[i], float(scores[i])) for i in best]
 
+    def best_classes(self) -> list[tuple[str, int, float]]:
+        """Return names, in how many windows each is the best, and its mean score in these.
+
+        The class of most windows is the first.
+        """
+        best, counts = np.unique(self.scores.argmax(1), return_counts=True)
+        score = self.scores.max(1)
+        return [(self.classes[best[i]], int(counts[i]),
+                 float(score[self.scores.argmax(1) == best[i]].mean()))
+                for i in np.argsort(-counts, kind='stable')]
+
     def summary(self) -> str:
-        """List the best classes."""
-        return ', '.join(f'{name} {score:.3f}' for name, score in self.top())
+        """List the best classes, or in how many of several windows each is the best."""
+        if len(self.frames) == 1:
+            return ', '.join(f'{name} {score:.3f}' for name, score in self.top())
+        return f'{len(self.frames)} windows, best class: ' + ', '.join(
+            f'{name} {count}' for name, count, _ in self.best_classes()[:self.top_k])
 
     def rows(self) -> list[dict]:
         """Return the score of every class in each window, the best with ``rank`` 1 first."""
@@ -67,9 +83,8 @@ class ActionResult(Result):
                 for window, row in enumerate(super().rows())
                 for rank, (name, score) in enumerate(self.top(len(self.classes), window), 1)]
 
-    def predictions(self, frame, person) -> dict:
-        """Return the best class over the windows around each frame, and its score."""
-        frames, where = np.unique(frame, return_inverse=True)
+    def frame_scores(self, frames: np.ndarray) -> np.ndarray:
+        """Average the windows around frames (N,); returns (N, C), NaN without a window."""
         first, last = self.frames.T
         order = [np.argsort(first), np.argsort(last)]
         # windows that have begun minus those that have ended
@@ -78,8 +93,13 @@ class ActionResult(Result):
         sums = [np.concatenate([np.zeros((1, len(self.classes))), self.scores[i].cumsum(0, float)])
                 for i in order]
         with np.errstate(invalid='ignore'):  # no window: NaN
-            scores = (sums[0][begun] - sums[1][ended]) / np.expand_dims(begun - ended, 1)
-        names = np.where(begun > ended, np.array(self.classes)[scores.argmax(1)], '')
+            return (sums[0][begun] - sums[1][ended]) / np.expand_dims(begun - ended, 1)
+
+    def predictions(self, frame, person) -> dict:
+        """Return the best class over the windows around each frame, and its score."""
+        frames, where = np.unique(frame, return_inverse=True)
+        scores = self.frame_scores(frames)
+        names = np.where(np.isnan(scores[:, 0]), '', np.array(self.classes)[scores.argmax(1)])
         return dict(predicted=names[where], predicted_score=scores.max(1)[where])
 
     def to_dict(self) -> dict:
@@ -115,13 +135,26 @@ class ActionInferencer(BaseInferencer):
                                 classes=self.class_names(outputs['scores'].shape[-1]))
 
     def draw(self, result) -> dict:
-        """Animate the recording, titled by the best classes."""
-        from mofm.visualization import animate_clip, real_time
+        """Animate the recording, or the most certain of several windows, and draw these over time.
+
+        The title of the animation has the best classes.
+        """
+        from mofm.visualization import animate_clip, draw_timeline, real_time
 
         clip = at_input(result.poses[0], result.pose_ratio, result.fps)
-        title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2))
-        return {'.gif': animate_clip(clip, self.layout.name,
-                                     real_time(clip['total_frames'], result.fps), title)}
+        window, drawn = None, {}
+        if len(result.frames) > 1:
+            window = int(result.scores.max(1).argmax())
+            clip = cut(clip, *result.frames[window])
+            best = np.sort(np.argsort(-result.scores.max(0), kind='stable')[:_DRAWN])
+            shown = replace(result, scores=result.scores[:, best],
+                            classes=tuple(result.classes[i] for i in best))
+            drawn['.timeline.png'] = draw_timeline(
+                np.nan_to_num(shown.frame_scores(np.arange(result.frames.max() + 1))), None,
+                shown.classes, result.name, result.fps)
+        title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2, window))
+        return {**drawn, '.gif': animate_clip(
+            clip, self.layout.name, real_time(clip['total_frames'], result.fps), title)}
 
     def overlay(self, result, images):
         """Title each frame by the best class of the latest window."""

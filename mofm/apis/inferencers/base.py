@@ -224,7 +224,9 @@ class BaseInferencer:
             An object with ``len``, ``frames`` (W, 2), first and last frame of each window, and
             ``get_data_info(i)``, the annotation of a window; by default :class:`ClipWindows`.
         """
-        return ClipWindows(group[0].ann, options.window, options.stride)
+        ann, fps = group[0].ann, group[0].fps
+        window = options.frames(ann['total_frames'], fps and fps * group[0].ratio)
+        return ClipWindows(ann, window, options.stride)
 
     def join(self, name: str, values: list[np.ndarray]):
         """Join an output over the windows of a recording, by default stacked."""

@@ -37,6 +37,14 @@ def at_input(ann: dict, ratio: float, fps: float | None) -> dict:
     return {**ann, **known, **arrays, 'frame_inds': inds, 'total_frames': len(inds)}
 
 
+def cut(ann: dict, first: int, last: int) -> dict:
+    """Return the frames ``first`` to ``last`` of an annotation, with keypoints and scores."""
+    inds = frame_numbers(ann)
+    rows = slice(*np.searchsorted(inds, (first, last + 1)))
+    return dict(ann, frame_inds=inds[rows], total_frames=len(inds[rows]),
+                keypoint=ann['keypoint'][:, rows], keypoint_score=ann['keypoint_score'][:, rows])
+
+
 @dataclass
 class Result:
     """Base class of results; W is the number of windows.

@@ -14,7 +14,7 @@ from mofm.registry import INFERENCERS
 from mofm.structures import ThermalCubes
 
 from .base import BaseInferencer
-from .result import Result
+from .result import Result, at_input, cut
 
 _LOADING = threading.Lock()  # threads may share an inferencer, but not the loading of its teacher
 
@@ -79,12 +79,8 @@ class TokensInferencer(BaseInferencer):
         """Draw frames and tokens of the first window."""
         from mofm.visualization import draw_tokenized_clip
 
-        clip = result.poses[0]
-        inds = clip.get('frame_inds', np.arange(clip['total_frames']))
-        rows = slice(*np.searchsorted(inds, (result.frames[0, 0], result.frames[0, 1] + 1)))
-        points = self.pipeline(dict(
-            clip, total_frames=len(inds[rows]), keypoint=clip['keypoint'][:, rows],
-            keypoint_score=clip['keypoint_score'][:, rows]))['inputs']['keypoints']
+        poses = at_input(result.poses[0], result.pose_ratio, result.fps)
+        points = self.pipeline(cut(poses, *result.frames[0]))['inputs']['keypoints']
         return {'.png': draw_tokenized_clip(
             points.numpy(), result.tokens[0], result.occupied[0],
             self.model.data_preprocessor.grid,
