@@ -1,6 +1,7 @@
 """Order of the joints of a file: said by the user or the file, or checked by proportions."""
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -141,6 +142,50 @@ def named_bones(names: Sequence[str]) -> dict[int, list[int]] | None:
     return order if {*range(5, 9), *range(11, 17)} <= order.keys() else None
 
 
+def unknown_joints(names: Sequence[str]) -> list[str]:
+    """List the names that are those of no joint of any layout, in any spelling."""
+    return [name for name in names if not any(_key(name) in keys for keys in _keys().values())]
+
+
+def named_layout(names: Sequence[str]) -> tuple[str, list[int | None]]:
+    """Find the layout of joints that are all known by their names.
+
+    Args:
+        names (Sequence[str]): E.g. ``left_wrist``, ``LEFT_WRIST`` or ``LWrist``, of any layout.
+
+    Returns:
+        tuple[str, list[int or None]]: The layout with most of the names, COCO-17 if it has all,
+        and of several the one that lacks fewest; and the joint of each name, None if it has none.
+
+    Raises:
+        ValueError: If two names are those of one joint; it has both.
+    """
+    keys = [_key(name) for name in names]
+
+    def fit(layout):
+        known = sum(key in _keys()[layout] for key in keys)
+        return known, known == len(keys) and layout == 'coco17', -LAYOUTS[layout].num_joints
+
+    layout = max(LAYOUTS, key=fit)
+    joints = [_keys()[layout].get(key) for key in keys]
+    for i, joint in enumerate(joints):
+        if joint is not None and joint in joints[:i]:
+            raise ValueError(f'{names[joints.index(joint)]!r} and {names[i]!r}')
+    return layout, joints
+
+
+@cache
+def _keys() -> dict[str, dict[str, int]]:
+    """Return the number of each joint of each layout, by its names."""
+    return {title: {_key(name): i for i, joint in reversed(list(enumerate(layout.joints)))
+                    for name in (*_OTHER_NAMES.get(joint, ()), joint)}
+            for title, layout in LAYOUTS.items()}
+
+
+def _key(name: str) -> str:
+    return _plain(name) + ''.join(re.findall(r'\d+', name[:80]))
+
+
 def _order(found: Sequence[str]) -> dict[int, list[int]] | None:
     coco = LAYOUTS['coco17'].joints
     places = {i: [found.index(joint)] for i, joint in enumerate(coco) if found.count(joint) == 1}
@@ -157,6 +202,13 @@ def _plain(name: str) -> str:
     return '_'.join(sorted(words, key=lambda word: word not in ('left', 'right')))
 
 
+# Names of joints in the programs that write the layouts.
+_OTHER_NAMES = dict(
+    pelvis=('mid_hip', 'midhip'), neck=('head_bottom', ), head=('head_top', ),
+    left_lip1=('mouth_left', ), right_lip1=('mouth_right', ),
+    left_big_toe=('left_foot_index', ), right_big_toe=('right_foot_index', ),
+    **{f'{side}_{finger}': (f'{side}_{finger[:-1]}', ) for side in ('left', 'right')
+       for finger in ('pinky1', 'index1', 'thumb2')})
 _PARTS = '(?:shoulder|elbow|wrist|hip|knee|ankle|eye|ear)'
 _SIDES = dict(l='left', r='right', lft='left', rgt='right')
 # Joints at the upper end of bones, by their usual names.

@@ -127,7 +127,7 @@ def test_lists_come_before_the_labels_of_the_table(tmp_path):
 
 @pytest.mark.parametrize(('table', 'message'), [
     ([dict(frame=0, x=1., y=2.)], r"columns: found \['frame', 'x', 'y'\], expected frame, joint"),
-    ([dict(row, z=1.) for row in pose()], 'z: found a column, expected 2D joints'),
+    ([dict(row, z=1.) for row in pose()], "z: found a column 'z', expected 2D joints"),
     (pose() + pose(), 'rows: found a joint twice in a frame'),
     (pose(frame=.5), 'frame: found other numbers'),
     (pose(frame=None), 'frame: found other numbers'),
@@ -148,7 +148,7 @@ def test_faults_of_a_table_are_named(tmp_path, table, message):
 
 def test_tables_of_the_other_number_of_axes_name_the_reader(tmp_path):
     write_table(tmp_path / 'a.parquet', Videos([in_3d()]))
-    with pytest.raises(AnnotationError, match='z: found a column.*table_3d reads 3D'):
+    with pytest.raises(AnnotationError, match='z: found a column .*table_3d reads 3D'):
         read(tmp_path / 'a.parquet')
     write_table(tmp_path / 'b.csv', Videos([tracked()]))
     with pytest.raises(AnnotationError, match='z: found no such column.*table reads 2D'):

@@ -1,4 +1,4 @@
-"""Tables of 3D poses with one row a frame, person and joint, in CSV and Parquet files."""
+"""Tables of 3D poses, a row per joint or per frame, in CSV and Parquet files."""
 from collections.abc import Iterator
 
 import numpy as np
@@ -6,14 +6,14 @@ import numpy as np
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..long_table import SUFFIXES, LongTable, columns_of, label_fields
 from ..motion_capture import NamedMotionCapture
+from ..pose_table import SUFFIXES, PoseTable, label_fields, recognize_table
 from ..recognition import Sample
 
 
 @SOURCES.register_module('table_3d')
 class Table3D(NamedMotionCapture):
-    """Reader of long tables with the columns of ``table`` and ``z``, in meters, y up.
+    """Reader of tables with the columns of ``table`` and ``z``, or ``nose_z``, in meters, y up.
 
     The persons of a recording are together, with a row for each frame of the table.
 
@@ -31,12 +31,11 @@ class Table3D(NamedMotionCapture):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        return 'a table with the columns frame, joint, x, y and z' if (
-            {'frame', 'joint', 'x', 'y', 'z'} <= columns_of(sample)) else None
+        return recognize_table(sample, 'xyz')
 
     def recordings(self, name: str, content: bytes) -> Iterator[Item]:
         """See :meth:`Source3D.recordings`."""
-        for video in LongTable(self, name, 'xyz').videos(content, self.stem(name)):
+        for video in PoseTable(self, name, 'xyz').videos(content, self.stem(name)):
             listed = self.listed(video.name)
             if listed is None:
                 continue
@@ -55,7 +54,7 @@ class Table3D(NamedMotionCapture):
                 ann['frame_inds'] = frames
             if video.has_persons:
                 ann['track_id'] = persons
-            if self.fps:
-                ann['fps'] = float(self.fps)
+            if self.fps or video.fps:
+                ann['fps'] = float(self.fps or video.fps)
             labels = {} if self.lists else label_fields(video.labels, frames, frames)
             yield {**ann, **labels}, listed[1]

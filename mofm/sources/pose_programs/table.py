@@ -1,4 +1,4 @@
-"""Tables of 2D poses with one row a frame, person and joint, in CSV and Parquet files."""
+"""Tables of 2D poses, a row per joint or per frame, in CSV and Parquet files."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from mofm.registry import SOURCES
 from mofm.structures import convert
 
 from ..base import Item
-from ..long_table import SUFFIXES, LongTable, columns_of, label_fields
 from ..per_frame_poses import FramePoses, FramePoseSource
+from ..pose_table import SUFFIXES, PoseTable, label_fields, recognize_table
 from ..recognition import Sample
 
 
 @SOURCES.register_module('table')
 class Table(FramePoseSource):
-    """Reader of long tables, ``*.csv`` and ``*.parquet``, as MoFM writes them.
+    """Reader of tables, ``*.csv`` and ``*.parquet``: long, as MoFM writes them, or wide.
 
     Columns are ``frame``, ``joint`` (its name), ``x`` and ``y``; and if there are such, ``clip``
     (the video, by default the name of the file), ``track`` or ``person``, ``score`` (default: 1),
@@ -24,6 +24,9 @@ class Table(FramePoseSource):
     ``box_x1``, ``box_y1``, ``box_x2`` and ``box_y2``. Others are passed over. Empty cells and rows
     that are not there are missing joints. CSV files are separated by commas, semicolons (with
     decimal points or commas) or tabs.
+
+    Wide tables have a row a frame and person, with columns like ``nose_x``, ``nose_y`` and maybe
+    ``nose_score`` for each joint, see :mod:`mofm.sources.wide_columns`; also ``time``.
     """
 
     suffix = SUFFIXES
@@ -31,9 +34,7 @@ class Table(FramePoseSource):
     @classmethod
     def recognize(cls, sample: Sample) -> str | None:
         """See :meth:`Source.recognize`."""
-        columns = columns_of(sample)
-        return 'a table with the columns frame, joint, x and y' if (
-            {'frame', 'joint', 'x', 'y'} <= columns and 'z' not in columns) else None
+        return recognize_table(sample, 'xy')
 
     def annotations(self, name: str, content: Iterator[tuple[str, bytes]]) -> Iterator[Item]:
         """See :meth:`FolderSource.annotations`; labels are those of the lists or of the table."""
@@ -46,7 +47,7 @@ class Table(FramePoseSource):
         """See :meth:`FramePoseSource.videos`."""
         (_, data), = content
         self._labels: dict[str, tuple] = {}  # of the frames of each recording
-        for video in LongTable(self, name, 'xy').videos(data, self.stem(name)):
+        for video in PoseTable(self, name, 'xy').videos(data, self.stem(name)):
             if video.layout is None or self.layout or self.joint_map:
                 keypoint, score = self.to_layout_joints(name, 'joint', video.values, video.score,
                                                         (), video.names)
@@ -57,4 +58,4 @@ class Table(FramePoseSource):
             self._labels[video.name] = video.labels, frames
             yield FramePoses(video.name, frames, video.frame, keypoint, score,
                              video.person if video.has_persons else None, video.img_shape,
-                             video.box)
+                             video.box, fps=video.fps)

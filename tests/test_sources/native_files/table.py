@@ -58,7 +58,19 @@ def rows_3d(values, clip='walk'):
             for j, (x, y, z) in enumerate(pose.tolist())]
 
 
+def rows_wide(values, names=JOINTS, axes=('x', 'y', 'score')):
+    """Rows of persons (T, M, V, C) with columns for each joint."""
+    return [dict(time=t / 25, frame=t, person=m, width=640, height=480, **{
+                f'{joint}_{axis}': value for joint, point in zip(names, pose.tolist(), strict=True)
+                for axis, value in zip(axes, point, strict=True)})
+            for t, frame in enumerate(values) for m, pose in enumerate(frame)]
+
+
 SAMPLES = {
+    'table_wide': (Table, {'walk.csv': csv(rows_wide(people()))}, {}),
+    'table_wide_parquet': (Table, {'walk.parquet': parquet(rows_wide(people(3)))}, {}),
+    'table_wide_3d': (Table3D, {'walk.csv': csv(rows_wide(standing_3d(), axes='xyz'), ';', ',')},
+                      {}),
     'table_3d': (Table3D, {'walk.csv': csv(rows_3d(standing_3d())),
                            'run.parquet': parquet(rows_3d(standing_3d(3, 1), 'run'))}, {}),
     'table_3d_views': (Table3D, {'a/walk.csv': csv(rows_3d(standing_3d(2)))}, dict(views=2)),
