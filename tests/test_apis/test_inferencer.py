@@ -665,7 +665,7 @@ def test_inferencer_names_sizes_that_are_no_counts(inferencer, motion, option, v
 
 def test_inferencer_refuses_unknown_option(inferencer, motion):
     with pytest.raises(TypeError, match='fbs: found an unknown option, expected one of fps, .*'
-                       'window, stride, top_k'):
+                       'window, stride, cut_long, top_k'):
         inferencer('action').iter(motion[0], fbs=30)
     with pytest.raises(TypeError, match='top_k: found an unknown option, .* per_token'):
         inferencer('action').iter(motion[0], 'features', top_k=3)
