@@ -18,7 +18,7 @@ from mofm.apis.demo import (
     write_skeletons,
 )
 from mofm.apis.inferencers import (
-    ActionResult,
+    ActionInferencer,
     BaseInferencer,
     OneShotResult,
     Result,
@@ -228,14 +228,11 @@ class _Work:
         self.notes.update(dict.fromkeys([*results.notes, *map(str, results.problems)]))
 
     def _draw(self, task, view: View):
-        action = isinstance(view.result, ActionResult)
-        if action and len(view.result.frames) == 1:
-            return
+        drawn = (task.draw_over_time(view.result) if isinstance(task, ActionInferencer)
+                 else task.draw(view.result))  # its animation is the video of the skeletons
         stem = self.folder / file_stem(f'{view.result.name} {view.title}', self.used)
-        for suffix, picture in task.draw(view.result).items():
+        for suffix, picture in drawn.items():
             animated = suffix == '.gif'
-            if animated and action:  # the video of the skeletons has it all
-                continue
             path = stem.with_name(stem.name + ('.mp4' if animated else suffix))
             (save_animation if animated else save_figure)(picture, path)
             (view.animations if animated else view.pictures).append(path)

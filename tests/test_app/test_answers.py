@@ -95,6 +95,20 @@ def test_example_is_answered_by_tabs_with_tables_and_a_report(zoo, out):
         assert f'src="{quote(name)}"' in report
 
 
+def test_long_recording_has_windows_over_time(given, out, motion):
+    models, labels = given('action')
+    long = dict(motion[0], fps=1.)  # more than 10 seconds
+    dump_annotations(dict(annotations=[long], split={}), out.parent / 'long.pkl')
+    found = answer(out.parent / 'long.pkl', labels, models, out)
+    (view,), = found.views.values()
+    assert len(view.result.frames) == long['total_frames'] - 1  # of 2 seconds
+    assert [path.name.endswith('.timeline.png') for path in view.pictures] == [True]
+    assert not view.animations
+    assert view.result.summary() in views.view(view)
+    with zipfile.ZipFile(found.archive) as archive:
+        assert view.pictures[0].name in archive.namelist()
+
+
 def test_anomaly_model_has_a_curve_whose_lowest_point_is_its_least_normal_frame(given, out):
     models, labels = given('jigsaw')
     found = answer(SIT_DOWN, labels, models, out)

@@ -134,26 +134,33 @@ class ActionInferencer(BaseInferencer):
         return self.result_type(**self.common(group, windows), **outputs, top_k=options.top_k,
                                 classes=self.class_names(outputs['scores'].shape[-1]))
 
+    def draw_over_time(self, result) -> dict:
+        """Draw several windows over time; one window has no picture."""
+        from mofm.visualization import draw_timeline
+
+        if len(result.frames) == 1:
+            return {}
+        best = np.sort(np.argsort(-result.scores.max(0), kind='stable')[:_DRAWN])
+        shown = replace(result, scores=result.scores[:, best],
+                        classes=tuple(result.classes[i] for i in best))
+        return {'.timeline.png': draw_timeline(
+            np.nan_to_num(shown.frame_scores(np.arange(result.frames.max() + 1))), None,
+            shown.classes, result.name, result.fps)}
+
     def draw(self, result) -> dict:
         """Animate the recording, or the most certain of several windows, and draw these over time.
 
         The title of the animation has the best classes.
         """
-        from mofm.visualization import animate_clip, draw_timeline, real_time
+        from mofm.visualization import animate_clip, real_time
 
         clip = at_input(result.poses[0], result.pose_ratio, result.fps)
-        window, drawn = None, {}
+        window = None
         if len(result.frames) > 1:
             window = int(result.scores.max(1).argmax())
             clip = cut(clip, *result.frames[window])
-            best = np.sort(np.argsort(-result.scores.max(0), kind='stable')[:_DRAWN])
-            shown = replace(result, scores=result.scores[:, best],
-                            classes=tuple(result.classes[i] for i in best))
-            drawn['.timeline.png'] = draw_timeline(
-                np.nan_to_num(shown.frame_scores(np.arange(result.frames.max() + 1))), None,
-                shown.classes, result.name, result.fps)
         title = '\n'.join(f'{name} {score:.2f}' for name, score in result.top(2, window))
-        return {**drawn, '.gif': animate_clip(
+        return {**self.draw_over_time(result), '.gif': animate_clip(
             clip, self.layout.name, real_time(clip['total_frames'], result.fps), title)}
 
     def overlay(self, result, images):
