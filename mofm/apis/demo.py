@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from mofm.hub.card import trained_on
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
@@ -163,7 +164,8 @@ def draw(task: BaseInferencer, result: Result, stem: Path, video: Path | None = 
         images = task.overlay(result, source.frames())
         if images is not None:
             written.append(stem.with_name(f'{stem.name}.mp4'))
-            write_video(images, written[-1], source.fps)
+            write_video(tqdm(images, written[-1].name, source.expected_frames or None, leave=False,
+                             unit=' frames'), written[-1], source.fps)
     return written
 
 

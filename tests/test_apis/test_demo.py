@@ -25,7 +25,10 @@ from tests.test_sources.native_files.pose_detectors import alphapose, people
 
 @pytest.fixture
 def run(tiny, motion, tmp_path, capsys):
-    """Run the tool on four clips; returns the folder and the lines it printed."""
+    """Run the tool on four clips; returns the folder and the lines it printed.
+
+    ``run.progress`` is what it showed on the standard error.
+    """
     path = tmp_path / 'mine.pkl'
     dump_annotations(dict(split=dict(test=[a['frame_dir'] for a in motion[:4]]),
                           annotations=motion), path)
@@ -37,7 +40,8 @@ def run(tiny, motion, tmp_path, capsys):
         out = tmp_path / 'out'
         demo.main([*map(str, inputs), '--config', str(config), '--checkpoint', checkpoint,
                    '--out', str(out), '--device', 'cpu', *map(str, arguments)])
-        return out, capsys.readouterr().out.splitlines()
+        printed, run.progress = capsys.readouterr()
+        return out, printed.splitlines()
 
     return run
 
@@ -304,6 +308,8 @@ def test_demo_draws_skeletons_on_the_video(run, monkeypatch, tmp_path, kind):
     write_video((np.full((96, 128, 3), 90, np.uint8) for _ in range(30)), path, 20)
     out, lines = run(kind, '--estimator', 'walker', '--whole-frame', inputs=(path, ))
     assert {f.suffix for f in out.iterdir()} >= {'.csv', '.mp4'}
+    assert next(out.glob('*.mp4')).name in run.progress
+    assert '30/30' in run.progress
     capture = cv2.VideoCapture(str(next(out.glob('*.mp4'))))
     frames = []
     while (pair := capture.read())[0]:
