@@ -109,11 +109,15 @@ def load(path):
 
 
 def check_same_end(work_dir, unbroken):
-    assert losses(work_dir) == losses(unbroken)
+    """Compare up to rounding, which depends on the alignment of memory on some processors."""
+    found, expected = losses(work_dir), losses(unbroken)
+    assert found.keys() == expected.keys()
+    for step, values in expected.items():
+        assert found[step] == pytest.approx(values, rel=1e-4), step
     one, other = (load(folder / 'epoch_3.pth') for folder in (work_dir, unbroken))
     assert one['meta']['iter'] == other['meta']['iter']
     for name, weight in other['state_dict'].items():
-        assert torch.equal(one['state_dict'][name], weight), name
+        torch.testing.assert_close(one['state_dict'][name], weight, rtol=1e-3, atol=1e-3)
 
 
 def truncate(path):
