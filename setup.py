@@ -94,7 +94,6 @@ TESTS = [
 ]
 
 
-
 class BuildPy(build_py):
     """Builds the package with the configs, where MIM and mofm.utils.config_files look for them."""
 

@@ -21,6 +21,7 @@ _UPRIGHT = .6
 # Those of heat maps are slightly negative.
 _SCORES, _OTHERS = (-.5, MAX_SCORE), .02
 
+
 def to_floats(value: Any) -> np.ndarray:
     """Convert numbers to an array of floats of the machine, NaN where they are masked.
 

@@ -24,6 +24,7 @@ def clips(seed, num=60, dims=12, classes=3, noise=2., mirrored_labels=None):
     centers = np.random.default_rng(0).standard_normal((classes, dims))
     rng = np.random.default_rng(seed)
     labels = np.arange(num) % classes
+
     def around(labels):
         points = centers[labels] + noise * rng.standard_normal((num, dims))
         return (3 * points + 5).astype(np.float32)

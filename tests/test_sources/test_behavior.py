@@ -342,8 +342,6 @@ def packed(file):
     file.create_dataset('a', data=np.zeros(2**27, 'u1'), compression='gzip', chunks=(2**20, ))
 
 
-
-
 def objects(file):
     file.create_dataset('a', data=np.array([file.ref], h5py.ref_dtype))
 

@@ -155,8 +155,6 @@ def test_prepare_ignores_parts_of_another_source(tmp_path):
     assert prepare(second, tmp_path / 'out.pkl', 0).resumed == 0
 
 
-
-
 @pytest.mark.parametrize('workers', [0, 2])
 def test_prepare_strict_stops_and_writes_nothing(tmp_path, workers):
     source = Numbers(folder(tmp_path / 'in', 20, **{'13': 'x'}), strict=True)

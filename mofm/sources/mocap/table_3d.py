@@ -7,8 +7,9 @@ from mofm.registry import SOURCES
 
 from ..base import Item
 from ..motion_capture import NamedMotionCapture
-from ..pose_table import SUFFIXES, PoseTable, label_fields, recognize_table
+from ..pose_table import PoseTable, label_fields
 from ..recognition import Sample
+from ..table_files import SUFFIXES, recognize_table
 
 
 @SOURCES.register_module('table_3d')

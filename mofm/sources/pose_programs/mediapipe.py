@@ -100,7 +100,6 @@ class MediaPipeWorld(MotionCapture, Landmarks):
         yield dict(frame_dir=recording, label=listed[0], joints=np.stack(persons),
                    **(dict(fps=float(fps)) if fps else {})), listed[1]
 
-
     def _places(self, name, numbers) -> np.ndarray:
         """Return the row of each frame (T,); frames that the file lacks are rows, too."""
         places = numbers - numbers.min()

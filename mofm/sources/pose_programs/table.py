@@ -10,8 +10,9 @@ from mofm.structures import convert
 
 from ..base import Item
 from ..per_frame_poses import FramePoses, FramePoseSource
-from ..pose_table import SUFFIXES, PoseTable, label_fields, recognize_table
+from ..pose_table import PoseTable, label_fields
 from ..recognition import Sample
+from ..table_files import SUFFIXES, recognize_table
 
 
 @SOURCES.register_module('table')
