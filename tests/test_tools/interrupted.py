@@ -50,14 +50,19 @@ def interrupt(command: list, folder: Path, event: str, word: str, signum=signal.
     process = subprocess.Popen(
         [sys.executable, ROOT / command[0], *map(str, command[1:])], cwd=folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        env=environment(PAUSE=f'{event} {word} {mark}', PYTHONPATH=f'{pausing}:{ROOT}'))
+        env=environment(PAUSE=f'{event} {word} {mark}', PYTHONPATH=f'{pausing}:{ROOT}',
+                        PYTHONFAULTHANDLER='1'))
     end = time.monotonic() + 100
     while not mark.exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(.02)
     paused = mark.exists()
     if paused:
         (os.killpg if group else os.kill)(process.pid, signum)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # says where it is
+        out, err = process.communicate()
     assert paused, f'{command[0]} did not come to {event} {word}:\n{out[-1000:]}{err[-2000:]}'
     end = time.monotonic() + 5
     while session(process.pid) and time.monotonic() < end:

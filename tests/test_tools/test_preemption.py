@@ -183,7 +183,8 @@ def test_preempted_processes_stop_at_the_same_iteration(random_config, tmp_path)
 def work(started):
     _start_worker(None, 0)
     started.set()
-    time.sleep(60)
+    for _ in range(600):  # a signal right before a long sleep would wait for its end
+        time.sleep(.1)
 
 
 @pytest.mark.parametrize('method', ['fork', 'spawn', 'forkserver'])

@@ -14,7 +14,9 @@ def _pause(event: str, arguments: tuple):
         _paused = True
         with open(_MARK, 'a') as file:
             file.write(str(os.getpid()))
-        time.sleep(60)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:  # a signal right before a long sleep would wait for its end
+            time.sleep(.1)
 
 
 sys.addaudithook(_pause)
