@@ -22,6 +22,7 @@ from mofm.utils.files import IMAGES, VIDEOS
 from mofm.utils.limits import get_limits
 from mofm.utils.untrusted import open_zip, parse_json
 
+from .foreign_formats import foreign_format
 from .plugins import readers
 
 _HEAD = 2**16
@@ -126,8 +127,11 @@ class Sample:
             return f'a pickle of a dict with {show(list(self.pickle)[:5])}'
         if not self.head:
             return 'an empty file'
-        line = self.head.split(b'\n', 1)[0].strip()[:60]
-        return f'text {line.decode()!r}' if line.isascii() and line.decode().isprintable() else (
+        if foreign := foreign_format(self.suffix, self.head):
+            return foreign[0]
+        line = self.head.lstrip().split(b'\n', 1)[0].strip().decode(errors='replace')[:60]
+        plain = line.replace('\t', ' ')
+        return f'text {line!r}' if plain.isprintable() and '\ufffd' not in plain else (
             'binary data')
 
 
@@ -243,6 +247,9 @@ def _advice(files: list[Sample]) -> str:
                 'a time')
     if any(sample.suffix in IMAGES | VIDEOS for sample in files):
         return '; extract_poses.py estimates the poses of videos and images'
+    foreign = [foreign_format(sample.suffix, sample.head) for sample in files]
+    if any(foreign):
+        return ''.join(dict.fromkeys(f'; {found[1]}' for found in foreign if found))
     fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
     if fitting:
         return f'; readers of this suffix, which may be named as source: {", ".join(fitting)}'

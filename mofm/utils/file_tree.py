@@ -20,7 +20,7 @@ _TARS = {'.tar': open, '.tar.gz': gzip.open, '.tgz': gzip.open, '.tar.bz2': bz2.
 #: Suffixes of archives.
 ARCHIVES = ('.zip', *_TARS)
 # Zip files that are single native files.
-_ZIPPED = ('.npz', )
+_ZIPPED = ('.npz', '.xlsx', '.xlsm', '.ods', '.usdz', '.cmz')
 # Archives that Python does not read.
 _FOREIGN = ('.rar', '.7z', '.tar.zst', '.tzst', '.tar.lz4', '.tar.z', '.lzh', '.cab')
 _CHUNK = 2**20

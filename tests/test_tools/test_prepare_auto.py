@@ -1,6 +1,7 @@
 """Sources that prepare.py recognizes."""
 import json
 import shutil
+import zipfile
 
 import pytest
 
@@ -66,6 +67,11 @@ def test_auto_lists_files_of_several_kinds(tmp_path):
     ('a.json', '{"split": {}, "annotations": []}', 'these are annotations of MoFM, which all '
      'tools take as they are'),
     ('a.arrow', 'ARROW1', 'these are annotations of MoFM, which all tools take as they are'),
+    ('a.tsv', 'a\tb\n1\t2\n', r"text 'a\tb', expected"),
+    ('walk.mot', 'Coordinates\nversion=1\n', 'found angles or forces of OpenSim over time, without '
+     'positions, expected files that a reader recognizes; the markers that they were computed '
+     'from are in .trc files'),
+    ('ball.txt', 'mass_A\nt\tx\ty\n', 'found the path of a point, expected'),
     ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
      'suffix, which may be named as source: bvh'),
     ('b.json', None, 'no such file')])
@@ -76,6 +82,15 @@ def test_auto_says_what_a_foreign_file_is(name, content, words, tmp_path):
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count('\n') == 1
+
+
+def test_auto_takes_a_workbook_for_a_file_not_an_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'walk.xlsx', 'w') as out:
+        out.writestr('xl/workbook.xml', '<workbook/>')
+    done = prepare('auto', tmp_path / 'walk.xlsx', tmp_path / 'out.pkl')
+    assert done.stderr == (f'error: {tmp_path}/walk.xlsx: format: found a spreadsheet, expected '
+                           'files that a reader recognizes; save its sheet as CSV (Excel: File, '
+                           'Save As, CSV UTF-8), a row a frame\n')
 
 
 @pytest.mark.parametrize(('words', 'expected'), [
