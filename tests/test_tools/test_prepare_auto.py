@@ -68,9 +68,9 @@ def test_auto_lists_files_of_several_kinds(tmp_path):
      'tools take as they are'),
     ('a.arrow', 'ARROW1', 'these are annotations of MoFM, which all tools take as they are'),
     ('a.tsv', 'a\tb\n1\t2\n', r"text 'a\tb', expected"),
-    ('walk.mot', 'Coordinates\nversion=1\n', 'found angles or forces of OpenSim over time, without '
-     'positions, expected files that a reader recognizes; the markers that they were computed '
-     'from are in .trc files'),
+    ('walk.mot', 'Coordinates\nversion=1\n', 'found angles or forces of OpenSim over time, '
+     'without positions, expected files that a reader recognizes; the markers that they were '
+     'computed from are in .trc files'),
     ('ball.txt', 'mass_A\nt\tx\ty\n', 'found the path of a point, expected'),
     ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
      'suffix, which may be named as source: bvh'),

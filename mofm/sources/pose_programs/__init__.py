@@ -10,7 +10,9 @@ from .mmpose_3d import MMPose3D
 from .openpose import OpenPose
 from .sleap import SLEAP
 from .table import Table
+from .trc_2d import TRC2D
 from .yolo import YOLO
 
-__all__ = ['COCO', 'SLEAP', 'YOLO', 'AlphaPose', 'DeepLabCut', 'Detectron2', 'LightningPose',
-           'MMPose3D', 'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose', 'Table']
+__all__ = ['COCO', 'SLEAP', 'TRC2D', 'YOLO', 'AlphaPose', 'DeepLabCut', 'Detectron2',
+           'LightningPose', 'MMPose3D', 'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose',
+           'Table']

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.sources import AMASS, C3D, MVNX, TRC, FreeMoCap, HumanML3D, VideoPose2D, VideoPose3D
+from mofm.sources import (
+    AMASS,
+    C3D,
+    MVNX,
+    TRC,
+    TRC2D,
+    FreeMoCap,
+    HumanML3D,
+    VideoPose2D,
+    VideoPose3D,
+)
 from mofm.structures import LAYOUTS
 
 from .mocap import npy, npz, person, walk
@@ -73,6 +83,13 @@ _MARKERS = dict(FHD=('nose', 0), BHD=('nose', -.2), SHO=('shoulder', 0), ELB=('e
                 WRA=('wrist', .02), WRB=('wrist', -.02), ASI=('hip', .1), PSI=('hip', -.1),
                 KNE=('knee', 0), ANK=('ankle', 0))
 LABELS = [side + marker for side in 'LR' for marker in _MARKERS] + ['*110', 'Angle']
+
+
+def flat(unit='px', frames=5):
+    """(T, J, 3) of :data:`POSE2SIM` as Sports2D writes it: z is 0, y points down in pixels."""
+    x, y = markers(frames)[..., :2].transpose(2, 0, 1)
+    points = (900 + 200 * x, 500 - 200 * y) if unit == 'px' else (x, y)
+    return np.stack([*points, 0 * x], -1)
 
 
 def plug_in_gait(frames=5):
@@ -251,6 +268,7 @@ SAMPLES = {
     'trc': (TRC, {'walk.trc': trc()}, {}),
     'trc_blank': (TRC, {'walk.trc': trc(np.where(np.arange(18)[:, None] == 3, np.nan, markers()),
                                         sub_header=False)}, {}),
+    'trc_2d': (TRC2D, {'walk_px_person00.trc': trc(flat(), 'px')}, {}),
     'mvnx': (MVNX, {'walk.mvnx': mvnx()}, {}),
     'mvnx_two': (MVNX, {'two.mvnx': mvnx(subjects=2)}, {}),
     'freemocap': (FreeMoCap, {'rec/output_data/mediapipe_body_3d_xyz.csv': freemocap_table()}, {}),
