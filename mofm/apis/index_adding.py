@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from mofm.annotations import file_error, person_ids
 from mofm.annotations.video_poses import frame_numbers
+from mofm.pose_estimation.video import Video
 from mofm.structures import get_layout
 
 from .index_files import IndexFiles, IndexHeader, PartWriter, Projection, Projections
@@ -80,12 +81,13 @@ def digest(recording: Recording) -> str:
     return out.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    with path.open('rb') as file:
-        out = hashlib.sha256()
-        while block := file.read(2**20):
-            out.update(block)
+def video_digest(path: Path) -> str:
+    """Compute the SHA-256 of a video, which is a file or a folder of images."""
+    out = hashlib.sha256()
+    for part in Video(path).images or [path]:
+        with part.open('rb') as file:
+            while block := file.read(2**20):
+                out.update(block)
     return out.hexdigest()
 
 
@@ -147,10 +149,11 @@ class Adding:
         self.skipped = 0
         self.source = ''
         reader.skip = self._seen
+        reader.kept = lambda settings: files.poses(self.source, settings)
 
     def _seen(self, path: Path) -> bool:
         """Return whether a video has been indexed; if not its recording comes next."""
-        self.source = file_digest(path)
+        self.source = video_digest(path)
         self.skipped += self.source in self.known
         return self.source in self.known
 
@@ -200,6 +203,7 @@ class Adding:
                 added += sum(item is not None for _, item in batch)
         self._fit()
         self._commit()
+        self.files.remove_poses()
         return added
 
     def _wait(self, features, batch):

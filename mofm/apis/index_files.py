@@ -1,6 +1,8 @@
 """Files of a motion index: header, projection and parts, checked when they are read."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -152,6 +154,11 @@ class PartWriter:
         for key, value in values.items():
             arrays[key].append(value)
 
+    @property
+    def sources(self) -> set[str]:
+        """SHA-256 of the files of the recordings."""
+        return set(self._arrays['source'])
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Join the arrays."""
         kinds = dict(vectors=np.float16, keypoint=np.float16, track=np.int32, fps=np.float64)
@@ -264,6 +271,7 @@ class IndexFiles:
         self.folder = Path(folder)
         self.header = self.folder / 'index.json'
         self._projection = self.folder / 'projection.npz'
+        self._videos = self.folder / 'videos'
 
     def read_header(self) -> IndexHeader | None:
         """Read the header, None if there is no index.
@@ -292,8 +300,7 @@ class IndexFiles:
         """Write the header if there is none, and remove what interrupted calls left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob('*.????????.tmp'):
-            if path.is_file():
-                path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not self.header.exists():
             with atomic_write(self.header) as file:
                 file.write(json.dumps(dict(format=_FORMAT, **asdict(header))).encode())
@@ -348,8 +355,25 @@ class IndexFiles:
         return [read.get(path) or Part(path, projections.width) for path in paths]
 
     def write_part(self, writer: PartWriter):
-        """Write the next part."""
+        """Write the next part; the poses of its videos need not be kept any more."""
         last = max(self.folder.glob('part_??????.npz'), default=None)
         number = int(last.stem[5:]) + 1 if last else 1
         with atomic_write(self.folder / f'part_{number:06d}.npz') as file:
             np.savez(file, **writer.arrays())
+        for source in filter(None, writer.sources):
+            for path in self._videos.glob(f'{source}_*'):
+                path.unlink()
+
+    def poses(self, source: str, settings: dict) -> Path:
+        """Return the file for the poses of a video until they are in a part.
+
+        Args:
+            source (str): SHA-256 of the video.
+            settings (dict): Other things that the poses depend on.
+        """
+        text = json.dumps(settings, sort_keys=True, default=str)
+        return self._videos / f'{source}_{hashlib.sha256(text.encode()).hexdigest()[:8]}.json'
+
+    def remove_poses(self):
+        """Remove the poses of all videos."""
+        shutil.rmtree(self._videos, ignore_errors=True)

@@ -133,8 +133,9 @@ class MotionIndex:
     def add(self, inputs: Inputs, progress: bool = True, **options) -> int:
         """Add recordings, except those whose poses are in the index.
 
-        An interrupted call loses at most the last part, a minute of work; the next one resumes. A
-        video that is in the index, by its content, is not read again.
+        After an interruption the next call resumes: poses of videos are kept frame by frame, a
+        minute of vectors, or those of the first 1024 windows, is computed again. A video that is
+        in the index, by its content, is not read again.
 
         Args:
             inputs: See :meth:`MotionInferencer.iter`.

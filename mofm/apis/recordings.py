@@ -29,8 +29,8 @@ from mofm.annotations.values import (
 )
 from mofm.keypoints import resample
 from mofm.pose_estimation.estimator import PoseEstimator, build_estimator
-from mofm.pose_estimation.extract import extract_video
-from mofm.pose_estimation.sampling import POSE_FPS
+from mofm.pose_estimation.extract import extract_video, extracted
+from mofm.pose_estimation.sampling import POSE_FPS, frame_step
 from mofm.pose_estimation.video import IMAGES, VIDEOS, Video, find_videos
 from mofm.sources import FramePoseSource, MMPoseJSON, Source3D
 from mofm.sources.pose_programs.yolo import is_result, save_results
@@ -164,6 +164,8 @@ class RecordingReader:
         notes (list[str]): What inputs were taken for.
         count (int): Recordings found, skipped ones included.
         skip (Callable, optional): Whether a video need not be read, given its path.
+        kept (Callable, optional): File in which the poses of the video stay, given the settings
+            that they depend on; an interrupted extraction resumes there. By default none.
     """
 
     def __init__(self, options: RecordingOptions | None = None, to_layout: str = 'coco17',
@@ -181,6 +183,7 @@ class RecordingReader:
         self._noted: set[str] = set()
         self.count = 0
         self.skip: Callable[[Path], bool] | None = None
+        self.kept: Callable[[dict], Path] | None = None
 
     def note(self, where: str, text: str):
         """Note what an input was taken for, once for all with the same finding."""
@@ -525,9 +528,15 @@ class RecordingReader:
                 bar.total = max(video.expected_frames, frames)
                 bar.update(frames - bar.n)
 
-            poses = Path(folder) / 'poses.json'
-            step = extract_video(self.pose_extractor, video, poses, {}, None,
-                                 self.options.pose_fps, show)['pose_step']
+            settings = dict(getattr(self.pose_extractor, 'settings', {}),
+                            estimator=type(self.pose_extractor).__name__,
+                            pose_fps=self.options.pose_fps)
+            poses = self.kept(settings) if self.kept else Path(folder) / 'poses.json'
+            video.open()
+            step = frame_step(video.fps, self.options.pose_fps)
+            if extracted(poses, dict(pose_step=step)) is None:
+                extract_video(self.pose_extractor, video, poses, {}, None, self.options.pose_fps,
+                              show)
             # a person who is missed in one estimated frame stays
             (ann, _), = MMPoseJSON(poses, strict=True, to_layout=self.to_layout.name,
                                    max_gap=max(5, 2 * step - 1))

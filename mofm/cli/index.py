@@ -17,11 +17,12 @@ from mmengine.config import DictAction
 
 from mofm.sources.plugins import add_plugin_option, load_plugins
 from mofm.utils.files import temporary_folder
+from mofm.utils.locks import hold_output
 
 from .demo import add_network_options, add_recording_options, recording_options
 
 ERRORS = ImportError, OSError, TypeError, ValueError
-HINT = '; the same command resumes'
+HINT = 'the same command resumes'
 MODEL = 'model'  # folder in that of an index
 _BACKBONE = 'mofm-tiny'
 
@@ -64,7 +65,7 @@ def store_model(args: argparse.Namespace) -> Path:
     if model.exists() and (args.config or args.checkpoint or args.cfg_options) is None:
         return model
     config = args.config or _BACKBONE
-    with temporary_folder(model) as folder:
+    with hold_output(args.index), temporary_folder(model) as folder:
         if is_published(config):
             shutil.copytree(find_published(config), folder / MODEL)
         elif args.checkpoint is None:

@@ -48,9 +48,11 @@ class PoseEstimator(ABC):
 
     Attributes:
         meta (dict): ``dataset_name`` says which joints these are, 'coco' for COCO-17.
+        settings (dict): The arguments of :func:`build_estimator`, on which the poses depend.
     """
 
     meta = dict(dataset_name='coco')
+    settings: dict = {}
 
     def __init__(self, checkpoint: str | None = None, device: str | None = None,
                  boxes: Boxes | None = None):
@@ -185,4 +187,7 @@ def build_estimator(name: str = 'auto', checkpoint: str | None = None, device: s
     if kind is None:
         raise ValueError(f'pose estimator: found {name!r}, expected auto or one of '
                          f'{", ".join(sorted(POSE_ESTIMATORS.module_dict))}')
-    return kind(checkpoint=checkpoint, device=device, boxes=boxes, **options)
+    estimator = kind(checkpoint=checkpoint, device=device, boxes=boxes, **options)
+    estimator.settings = dict(options, checkpoint=checkpoint,
+                              boxes=getattr(boxes, '__name__', None))
+    return estimator

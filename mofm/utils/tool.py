@@ -5,6 +5,7 @@ interruption ends it.
 """
 
 import atexit
+import gc
 import os
 import select
 import signal
@@ -144,6 +145,8 @@ def run_tool(main: Callable[[], object], *errors: type[Exception], hint: str = '
     _handle(_Ending.unwind)
     try:
         code = _run(main, errors, debug)
+        if _Ending.explained:
+            gc.collect()  # destructors of what the error held, while the hook is quiet
     finally:
         _Ending.hint = ''
         for signum, handler in before.items():

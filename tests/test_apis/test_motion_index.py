@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from mofm.annotations import dump_annotations
 from mofm.apis import MotionIndex, write_hits
 from mofm.apis.index_adding import TrackWindows, keypoint_features, mirrored
 from mofm.datasets import SyntheticMotion
+from mofm.pose_estimation import PoseEstimator
 
 QUIET = dict(progress=False)
 LENGTH = 60
@@ -220,6 +222,7 @@ def test_killed_indexing_resumes(keypoints, tmp_path):
                           env=dict(os.environ, PYTHONPATH='.'), check=False).returncode
     assert code == -signal.SIGKILL
     assert len(list(folder.glob('part_*.tmp'))) == 1
+    (folder / 'model.12345678.tmp/model').mkdir(parents=True)  # killed while it was copied
     index = MotionIndex(folder, keypoints)
     done = len(index.recordings)
     assert 0 < done < 40
@@ -227,6 +230,63 @@ def test_killed_indexing_resumes(keypoints, tmp_path):
     assert index.skipped == done
     assert index.recordings == [clip['frame_dir'] for clip in clips]
     assert not list(folder.glob('*.tmp'))
+
+
+class Walker(PoseEstimator):
+    """A person who walks to the right, frame by frame; is interrupted at a frame."""
+
+    def __init__(self, frames):
+        super().__init__()
+        self.frames = frames
+
+    def estimate(self, image, boxes=None):
+        self.frames -= 1
+        if self.frames < 0:
+            raise KeyboardInterrupt
+        points = np.linspace(5, 40, 34, dtype=np.float32).reshape(1, 17, 2)
+        return points + int(image.mean()) / 10, np.ones((1, 17))
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A video file and a folder of images, of 40 frames each."""
+    folder = tmp_path / 'videos'
+    (folder / 'images').mkdir(parents=True)
+    writer = cv2.VideoWriter(str(folder / 'file.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10,
+                             (64, 48))
+    for i in range(40):
+        image = np.full((48, 64, 3), 2 * i, np.uint8)
+        writer.write(image)
+        cv2.imwrite(str(folder / f'images/{i:03}.png'), image + 1)
+    writer.release()
+    return folder
+
+
+def test_interrupted_indexing_keeps_poses_of_videos(keypoints, videos, tmp_path):
+    folder, options = tmp_path / 'index', dict(QUIET, fps=10)
+    index = MotionIndex(folder, keypoints, window=20)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(videos, pose_extractor=Walker(55), **options)
+    assert not index.recordings
+    rest = Walker(80)
+    assert index.add(videos, pose_extractor=rest, **options) == 2
+    assert rest.frames == 80 - 25
+    assert index.recordings == ['file.avi', 'images']
+    assert not (folder / 'videos').exists()
+    assert index.add(videos, pose_extractor=Walker(0), **options) == 0
+    assert index.skipped == 2
+    other = MotionIndex(tmp_path / 'other', keypoints, window=20)
+    other.add(videos, pose_extractor=Walker(80), **options)
+    np.testing.assert_array_equal(index.vectors, other.vectors)
+
+
+def test_kept_poses_are_of_the_same_network_and_rate(keypoints, videos, tmp_path):
+    index = MotionIndex(tmp_path / 'index', keypoints, window=20)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(videos, pose_extractor=Walker(55), **QUIET)
+    half = Walker(80)
+    assert index.add(videos, pose_extractor=half, pose_fps=5, **QUIET) == 2
+    assert half.frames == 80 - 21 - 40  # and the last one; images have no rate
 
 
 @pytest.mark.parametrize(('change', 'message'), [

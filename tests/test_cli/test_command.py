@@ -38,6 +38,12 @@ def test_every_module_is_a_listed_command():
         assert callable(import_module(f'mofm.cli.{name}').main), name
 
 
+@pytest.mark.parametrize('name', COMMANDS)
+def test_hint_goes_on_after_a_semicolon(name):
+    hint = getattr(import_module(f'mofm.cli.{name}'), 'HINT', '')
+    assert not hint or hint[0].isalpha()
+
+
 def test_every_entrance_runs_a_listed_command():
     names = [match for path in (ROOT / 'tools').rglob('*.py')
              for match in re.findall(r"^    run_command\('(.+)'\)$", path.read_text(), re.M)]

@@ -47,3 +47,30 @@ def test_tool_that_is_interrupted_while_it_exits_ends_in_one_line(work, signum, 
     done = subprocess.run([sys.executable, tool], capture_output=True, text=True, timeout=60,
                           env=environment(PYTHONPATH=str(ROOT)), check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, 'result\n', error)
+
+
+FULL_DISK = """
+from mofm.utils.tool import run_tool
+import errno, os
+
+class Archive:
+    def __init__(self):
+        self.parts = [self]
+
+    def __del__(self):
+        raise ValueError('seek of closed file')
+
+def main():
+    archive = Archive()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'out.npz')
+
+run_tool(main)
+"""
+
+
+def test_full_disk_is_one_line_whatever_destructors_say(tmp_path):
+    tool = tmp_path / 'tool.py'
+    tool.write_text(FULL_DISK)
+    done = subprocess.run([sys.executable, tool], capture_output=True, text=True, timeout=60,
+                          env=environment(PYTHONPATH=str(ROOT)), check=False)
+    assert (done.returncode, done.stderr) == (1, 'error: out.npz: No space left on device\n')
