@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofm.annotations import AnnotationError
 from mofm.annotations.schema import MAX_FPS
 from mofm.structures import LAYOUTS, convert
 from mofm.utils.checks import show
@@ -337,3 +338,38 @@ class NamedMotionCapture(MotionCapture):
         """See :meth:`Source.add_options`."""
         super().add_options(parser)
         parser.add_argument('--map', **MAP_OPTION)
+
+    def persons(self, name: str, field: str, joints: np.ndarray, labels: Sequence[str]
+                ) -> list[tuple[str, np.ndarray]]:
+        """Tell persons apart by prefixes of their markers, ``A:LASI`` and ``B:LASI``.
+
+        Args:
+            name (str): The native file.
+            field (str): Field for error messages.
+            joints (np.ndarray): (T, J, 3).
+            labels (Sequence[str]): Of the J markers.
+
+        Returns:
+            list[tuple[str, np.ndarray]]: Recording and joints (T, 17, 3) of each person.
+
+        Raises:
+            AnnotationError: If no person has the markers of a map.
+        """
+        title, parts = self.stem(name), [label.rpartition(':') for label in labels]
+        markers = [marker for *_, marker in parts if not marker.startswith('*')]
+        if len(set(markers)) == len(markers):
+            return [(title, self.to_coco(name, field, joints, labels, self.joint_map))]
+        persons, errors = [], []
+        for subject in dict.fromkeys(prefix for prefix, *_ in parts):
+            index = [i for i, (prefix, *_) in enumerate(parts) if prefix == subject]
+            try:
+                persons.append(self.to_coco(name, field, joints[:, index],
+                                            [labels[i] for i in index], self.joint_map))
+            except AnnotationError as error:
+                errors.append(error)
+        if not persons:
+            raise errors[0]
+        if errors:
+            self.note(name, 'markers of no person, e.g. of an object, are passed over')
+        return [(title if len(persons) == 1 else f'{title}/{i}', person)
+                for i, person in enumerate(persons)]

@@ -250,6 +250,12 @@ def _advice(files: list[Sample]) -> str:
     foreign = [foreign_format(sample.suffix, sample.head) for sample in files]
     if any(foreign):
         return ''.join(dict.fromkeys(f'; {found[1]}' for found in foreign if found))
+    misnamed = [(source, reader, reason) for sample in files
+                for source, reader in sorted(readers().items())
+                if (reason := _reason(reader, sample, any_suffix=True))]
+    if misnamed:
+        source, reader, reason = misnamed[0]
+        return f'; it looks like {reason}: {source} reads it as {_suffixes(reader)[0]}'
     fitting = sorted({source for sample in files for source in _of_suffix(sample.suffix)})
     if fitting:
         return f'; readers of this suffix, which may be named as source: {", ".join(fitting)}'
@@ -346,8 +352,8 @@ def _of_suffix(suffix: str) -> list[str]:
             if suffix and suffix in _suffixes(reader)]
 
 
-def _reason(reader, sample) -> str | None:
-    if any(_suffixes(reader)) and sample.suffix not in _suffixes(reader):
+def _reason(reader, sample, any_suffix=False) -> str | None:
+    if not any_suffix and any(_suffixes(reader)) and sample.suffix not in _suffixes(reader):
         return None
     try:
         return reader.recognize(sample)

@@ -15,12 +15,12 @@ from mofm.utils.names import NAME, is_name
 from mofm.utils.tables import BOX_COLUMNS, plain_cell
 
 from .base import Source
-from .joint_maps import short_names
+from .joint_maps import fitting_maps, short_names
 from .joint_order import unknown_joints
 from .recognition import Sample
 from .wide_columns import WideColumns, find_wide_columns, split_column
 
-SUFFIXES = ('.csv', '.parquet')
+SUFFIXES = ('.csv', '.tsv', '.parquet')
 _NUMBERS = ('frame', 'x', 'y', 'z', 'score', 'label', 'height', 'width', *BOX_COLUMNS)
 _NAMES = ('clip', 'track', 'person', 'joint')
 _ROW = 100  # bytes of a row in memory, roughly
@@ -42,8 +42,9 @@ def recognize_table(sample: Sample, axes: str) -> str | None:
     found = [split_column(name) for name in header]
     names = list(dict.fromkeys(joint for joint, axis in found if axis in ('x', 'y', 'z')))
     known = len(names) - len(unknown_names(names))
+    is_body = known >= _RECOGNIZED or 'z' in axes and bool(fitting_maps(names))
     has_z = any(axis == 'z' for _, axis in found)
-    fits = known >= _RECOGNIZED and has_z == ('z' in axes) and not _is_of_program(columns)
+    fits = is_body and has_z == ('z' in axes) and not _is_of_program(columns)
     return f'a table with {_listed(axes)} of {len(names)} joints in a row' if fits else None
 
 

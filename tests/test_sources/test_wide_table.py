@@ -15,6 +15,7 @@ from mofm.sources.pose_programs.table import Table
 from mofm.sources.prepare import prepare
 from mofm.sources.recognition import recognize, resolve
 from mofm.structures import LAYOUTS
+from tests.test_sources.native_files.mocap_programs import LABELS, plug_in_gait
 from tests.test_sources.native_files.pose_detectors import people
 from tests.test_sources.native_files.table import JOINTS, csv, standing_3d
 
@@ -251,6 +252,16 @@ def test_3d_table_is_read_by_table_3d_only(tmp_path):
     flat = write(tmp_path / 'b.csv', wide())
     with pytest.raises(AnnotationError, match='z: found no such column.*table reads 2D'):
         list(Table3D(flat, strict=True))
+
+
+def test_markers_of_plug_in_gait_are_found_by_auto(tmp_path):
+    path = write(tmp_path / 'a.tsv', wide(plug_in_gait(4), LABELS, axes='XYZ'), delimiter='\t')
+    assert resolve(path).source == 'table_3d'
+    source = Table3D(path, strict=True, up='z', keep_3d=True)
+    (ann, _), = source
+    assert any('--map plug_in_gait' in note for note in source.notes)
+    heads, feet = ann['keypoint'][0, :, 0, 1], ann['keypoint'][0, :, 15:, 1]
+    assert (heads[:, None] > feet + 1).all()
 
 
 def test_bad_table_of_a_folder_is_named_and_skipped(tmp_path):

@@ -71,6 +71,9 @@ def test_auto_lists_files_of_several_kinds(tmp_path):
     ('walk.mot', 'Coordinates\nversion=1\n', 'found angles or forces of OpenSim over time, '
      'without positions, expected files that a reader recognizes; the markers that they were '
      'computed from are in .trc files'),
+    ('walk.dat', 'frame,nose_x,nose_y,left_hip_x,left_hip_y,left_knee_x,left_knee_y,left_ear_x,'
+     'left_ear_y\n', 'it looks like a table with x and y of 4 joints in a row: table reads it as '
+     '.csv\n'),
     ('ball.txt', 'mass_A\nt\tx\ty\n', 'found the path of a point, expected'),
     ('a.bvh', '', 'an empty file, expected files that a reader recognizes; readers of this '
      'suffix, which may be named as source: bvh'),

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mofm.annotations import AnnotationError
 from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 
@@ -71,30 +70,9 @@ class C3D(NamedMotionCapture):
         axis = screen.lower().removeprefix('+')
         told = dict(unit=_UNITS.get(unit.lower()),
                     up=axis if axis.lstrip('-') in tuple('xyz') else None)
-        persons = self._persons(name, joints, labels[:joints.shape[1]])
-        for i, person in enumerate(persons):
-            title = self.stem(name) if len(persons) == 1 else f'{self.stem(name)}/{i}'
+        persons = self.persons(name, 'POINT:LABELS', joints, labels[:joints.shape[1]])
+        for title, person in persons:
             yield from self.person(name, 'POINT', title, person, rate, **told)
-
-    def _persons(self, name, joints, labels) -> list[np.ndarray]:
-        """Return the joints (T, 17, 3) of each person."""
-        parts = [label.rpartition(':') for label in labels]
-        markers = [marker for *_, marker in parts if not marker.startswith('*')]
-        if len(set(markers)) == len(markers):
-            return [self.to_coco(name, 'POINT:LABELS', joints, labels, self.joint_map)]
-        persons, errors = [], []
-        for subject in dict.fromkeys(prefix for prefix, *_ in parts):
-            index = [i for i, (prefix, *_) in enumerate(parts) if prefix == subject]
-            try:
-                persons.append(self.to_coco(name, 'POINT:LABELS', joints[:, index],
-                                            [labels[i] for i in index], self.joint_map))
-            except AnnotationError as error:
-                errors.append(error)
-        if not persons:
-            raise errors[0]
-        if errors:
-            self.note(name, 'markers of no person, e.g. of an object, are passed over')
-        return persons
 
 
 def _import_c3d():

@@ -15,6 +15,7 @@ from mofm.sources import (
     TRC2D,
     FreeMoCap,
     HumanML3D,
+    MarkerTable,
     VideoPose2D,
     VideoPose3D,
 )
@@ -149,6 +150,60 @@ def c3d(values=None, labels=LABELS, units='mm', rate=100., screen='+Z', residual
     return header + section + data + bytes(-len(data) % 512)
 
 
+def nexus(values=None, labels=LABELS[:-2], subject='Anna', before='', missing=''):
+    """Bytes of an export of Vicon Nexus, (T, J, 3) in millimeters after tables of ``before``."""
+    values = plug_in_gait()[:, :-2] if values is None else values
+    rows = [f'{t + 101},0,' + ','.join(missing if np.isnan(v) else f'{v:.6g}' for v in row.ravel())
+            for t, row in enumerate(values)]
+    return '\r\n'.join([
+        *before.split('\n'), 'Trajectories', '100', ',,' + ',,,'.join(
+            f'{subject}:{label}' for label in labels) + ',,', 'Frame,Sub Frame'
+        + ',X,Y,Z' * len(labels), ',' + ',mm' * (3 * len(labels)), *rows, '', '']).encode()
+
+
+def qualisys(values=None, labels=LABELS[:-2], times=False):
+    """Bytes of a TSV file of Qualisys, with the columns Frame and Time or without."""
+    values = plug_in_gait()[:, :-2] if values is None else values
+    rows = [f'{t + 1}\t{t / 100}\t' * times + '\t'.join(f'{v:.3f}' for v in row.ravel())
+            for t, row in enumerate(np.nan_to_num(values))]
+    columns = 'Frame\tTime\t' + '\t'.join(f'{label} {a}' for label in labels for a in 'XYZ')
+    return '\n'.join([
+        f'NO_OF_FRAMES\t{len(values)}', f'NO_OF_MARKERS\t{len(labels)}', 'FREQUENCY\t100',
+        'DATA_INCLUDED\t3D', 'MARKER_NAMES\t' + '\t'.join(labels), *[columns] * times,
+        *rows]).encode() + b'\n'
+
+
+def motive(frames=5):
+    """Bytes of a CSV file of OptiTrack Motive: bones with quaternions, y up, in meters."""
+    joints = by_name(frames)
+    bones = dict(Hip='pelvis', Head='nose', **{
+        side[0].upper() + bone: f'{side}_{joint}' for side in ('left', 'right')
+        for bone, joint in dict(Shoulder='collar', UArm='shoulder', FArm='elbow', Hand='wrist',
+                                Thigh='hip', Shin='knee', Foot='ankle').items()})
+    head = [['', 'Type', *['Bone'] * 7 * len(bones)],
+            ['', 'Name', *(f'Skeleton 001:{bone}' for bone in bones for _ in range(7))],
+            ['', 'ID', *['A1'] * 7 * len(bones)],
+            ['', '', *[*['Rotation'] * 4, *['Position'] * 3] * len(bones)],
+            ['Frame', 'Time (Seconds)', *'XYZWXYZ' * len(bones)]]
+    rows = [[str(t), f'{t / 120:.6f}', *(f'{v:.6f}' for joint in bones.values()
+                                         for v in (0, 0, 0, 1, *joints[joint][t]))]
+            for t in range(frames)]
+    return '\n'.join([
+        'Format Version,1.23,Take Name,Walk,Capture Frame Rate,240.0,Export Frame Rate,120.0,'
+        'Rotation Type,Quaternion,Length Units,Meters', '',
+        *map(','.join, [*head, *rows])]).encode() + b'\n'
+
+
+def visual3d(frames=5):
+    """Bytes of a text file of Visual3D: landmarks at the centers of joints, z up, in meters."""
+    names = [f'{side}{joint}JC' for joint in 'SEWHKA' for side in 'LR']
+    joints = z_up(walk(frames, 'coco17')[:, 5:])
+    head = [[''] + ['walk.c3d'] * 36, [''] + [name for name in names for _ in 'XYZ'],
+            [''] + ['LANDMARK'] * 36, [''] + ['ORIGINAL'] * 36, ['ITEM', *'XYZ' * 12]]
+    rows = [[str(t + 1), *(f'{v:.6f}' for v in row.ravel())] for t, row in enumerate(joints)]
+    return '\n'.join(map('\t'.join, [*head, *rows])).encode() + b'\n'
+
+
 def segments(frames=5):
     """(T, J, 3) of :data:`SEGMENTS`, z up."""
     joints = by_name(frames)
@@ -269,6 +324,10 @@ SAMPLES = {
     'trc_blank': (TRC, {'walk.trc': trc(np.where(np.arange(18)[:, None] == 3, np.nan, markers()),
                                         sub_header=False)}, {}),
     'trc_2d': (TRC2D, {'walk_px_person00.trc': trc(flat(), 'px')}, {}),
+    'marker_table_nexus': (MarkerTable, {'walk.csv': nexus()}, {}),
+    'marker_table_qualisys': (MarkerTable, {'walk.tsv': qualisys()}, {}),
+    'marker_table_motive': (MarkerTable, {'walk.csv': motive()}, {}),
+    'marker_table_visual3d': (MarkerTable, {'walk.txt': visual3d()}, {}),
     'mvnx': (MVNX, {'walk.mvnx': mvnx()}, {}),
     'mvnx_two': (MVNX, {'two.mvnx': mvnx(subjects=2)}, {}),
     'freemocap': (FreeMoCap, {'rec/output_data/mediapipe_body_3d_xyz.csv': freemocap_table()}, {}),
