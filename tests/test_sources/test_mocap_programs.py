@@ -22,6 +22,7 @@ from tests.test_sources.native_files.mocap_programs import (
     mvnx,
     plug_in_gait,
     segments,
+    theia,
     trc,
     z_up,
 )
@@ -300,6 +301,27 @@ def test_c3d_more_than_255_labels_are_read(tmp_path):
     values = np.concatenate([np.zeros((5, 300, 3)), plug_in_gait()], 1)
     joints = joints_of(C3D, tmp_path / 'a.c3d', c3d(values, labels))
     np.testing.assert_allclose(joints, expected_of_markers(), atol=1e-4, equal_nan=True)
+
+
+def test_c3d_of_theia_has_the_origins_of_segments(tmp_path):
+    ezc3d = pytest.importorskip('ezc3d')
+    content = c3d(segments=theia())
+    joints = joints_of(C3D, tmp_path / 'a.c3d', content)
+    np.testing.assert_allclose(joints[:, LIMBS], walk(5, 'coco17')[:, LIMBS], atol=1e-6)
+    other = ezc3d.c3d(str(tmp_path / 'a.c3d'))
+    assert other['parameters']['ROTATION']['LABELS']['value'][2] == 'l_uarm_4X4'
+    origin = other['data']['rotations'][:3, 3, 2].T / 1000  # (T, 3), z up
+    np.testing.assert_allclose(z_up(joints[:, COCO.index('left_shoulder')]), origin, atol=1e-6)
+
+
+def test_c3d_of_theia_that_is_cut_or_has_no_segment_is_named(tmp_path):
+    content, row = c3d(segments=theia()), 4 * 17 * len(theia())
+    start = 1024  # a block of the header, one of parameters
+    (ann, ), notes = read(C3D, tmp_path / 'a.c3d', content[:start + 2 * row])
+    assert 'the file ends before its last frame' in notes
+    assert len(ann['joints']) == 2
+    with pytest.raises(AnnotationError, match='file: found ValueError: 14 segments in 25 numbers'):
+        read(C3D, tmp_path / 'a.c3d', content[:start + 100])
 
 
 def test_c3d_persons_with_the_same_labels_are_recordings(tmp_path):

@@ -24,6 +24,9 @@ _UNITS = {'mm': .001, 'cm': .01, 'dm': .1, 'm': 1, 'in': .0254, 'inch': .0254, '
 class C3D(NamedMotionCapture):
     """Reader of ``.c3d`` files, one recording each, or one for each person.
 
+    Of files of Theia3D, which have segments as 4 x 4 matrices instead of markers, joints are the
+    origins of the segments.
+
     Persons have the same labels after different prefixes, ``A:LASI`` and ``B:LASI``. Markers with
     a residual of -1, NaN or at the origin are missing. Unit, frame rate and vertical axis are
     those of ``POINT:UNITS``, ``POINT:RATE`` and ``POINT:Y_SCREEN``, if the file has them.
@@ -84,23 +87,51 @@ def _import_c3d():
     return c3d
 
 
+def _open(content):
+    class Reader(_import_c3d().Reader):
+        """Rates of analog data do not matter where there are segments only."""
+
+        def _check_metadata(self):
+            if self.point_used or self.get('ROTATION:USED') is None:
+                super()._check_metadata()
+
+    return Reader(io.BytesIO(content))
+
+
 def _read(content) -> tuple[list[str], str, str, float, int, np.ndarray]:
     """Return labels, unit, vertical axis, frame rate, number of frames, points (T, J, 5)."""
-    reader = _import_c3d().Reader(io.BytesIO(content))
-    labels = _texts(reader, 'LABELS')
-    while more := _texts(reader, f'LABELS{len(labels) // 255 + 1}'):  # 255 in each
-        labels += more
+    reader = _open(content)
+    told = (*(next(iter(_texts(reader, f'POINT:{key}')), '') for key in ('UNITS', 'Y_SCREEN')),
+            float(reader.point_rate), reader.frame_count)
     if not reader.point_used:  # frames without bytes could be as many as the file says
-        raise ValueError('no markers')
+        return _segments(reader, content, told)
+    labels = _texts(reader, 'POINT:LABELS')
+    while more := _texts(reader, f'POINT:LABELS{len(labels) // 255 + 1}'):  # 255 in each
+        labels += more
     frames = [points for _, points, _ in reader.read_frames()]
-    return (labels, *(next(iter(_texts(reader, key)), '') for key in ('UNITS', 'Y_SCREEN')),
-            float(reader.point_rate), reader.frame_count,
-            np.stack(frames) if frames else np.zeros((0, 0, 5)))
+    return labels, *told, np.stack(frames) if frames else np.zeros((0, 0, 5))
+
+
+def _segments(reader, content, told):
+    """Return the same of the origins of segments, the last columns of their matrices."""
+    if reader.get('ROTATION:USED') is None:
+        raise ValueError('no markers')
+    found = (reader.get(f'ROTATION:{key}') for key in ('USED', 'DATA_START', 'RATIO'))
+    count, start, ratio = (1 if param is None else param.int16_value for param in found)
+    values = np.frombuffer(content[512 * (start - 1):], '<f4')
+    step = 17 * count * ratio  # 16 of a matrix by columns, and its residual
+    if min(count, start, ratio) < 1 or len(values) < step or reader.proc_type != 'INTEL':
+        raise ValueError(f'{count} segments in {len(values)} numbers of {reader.proc_type}')
+    frames = min(reader.frame_count, len(values) // step)
+    values = values[:frames * step].reshape(frames, ratio, count, 17)[:, 0]
+    points = np.concatenate([values[..., 12:15], values[..., 16:], values[..., 16:]], -1)
+    labels = [label.removesuffix('_4X4') for label in _texts(reader, 'ROTATION:LABELS')]
+    return labels, *told, points
 
 
 def _texts(reader, key) -> list[str]:
-    """Return the texts of a parameter of the group POINT, empty if there are none."""
-    param = reader.get(f'POINT:{key}')
+    """Return the texts of a parameter, empty if there are none."""
+    param = reader.get(key)
     if param is None or not param.dimensions or not param.dimensions[0]:
         return []
     width, raw = param.dimensions[0], param.bytes

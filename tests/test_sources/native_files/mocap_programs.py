@@ -106,14 +106,17 @@ def plug_in_gait(frames=5):
 
 
 def c3d(values=None, labels=LABELS, units='mm', rate=100., screen='+Z', residual=None, scale=-1.,
-        processor=84):
-    """Bytes of a C3D file of the processor of Intel (84) or MIPS (86): markers only.
+        processor=84, segments=None):
+    """Bytes of a C3D file of the processor of Intel (84) or MIPS (86): markers, or segments.
 
     Args:
         values (np.ndarray): (T, J, 3).
         residual (np.ndarray): (T, J), -1 for markers that are not seen.
         scale (float): Of integers; negative for floats.
+        segments (dict): Matrices (T, 4, 4) by name, as Theia3D writes them in place of markers.
     """
+    if segments is not None:
+        values, labels = np.zeros((len(next(iter(segments.values()))), 0, 3)), []
     values = plug_in_gait() if values is None else values
     residual = np.zeros(values.shape[:2]) if residual is None else residual
     end = '>' if processor == 86 else '<'
@@ -122,15 +125,15 @@ def c3d(values=None, labels=LABELS, units='mm', rate=100., screen='+Z', residual
         return struct.pack('bb', len(name), number) + name.encode() + struct.pack(
             end + 'h', len(body) + 2) + body
 
-    def text(name, words):
+    def text(name, words, group=1):
         width = max(map(len, words), default=0)
         body = struct.pack('bBBB', -1, 2, width, len(words)) + b''.join(
             word.ljust(width).encode() for word in words) + b'\0'
-        return item(1, name, body)
+        return item(group, name, body)
 
-    def number(name, kind, value):
+    def number(name, kind, value, group=1):
         size = dict(h=2, f=4)[kind]
-        return item(1, name, struct.pack(f'{end}bB{kind}B', size, 0, value, 0))
+        return item(group, name, struct.pack(f'{end}bB{kind}B', size, 0, value, 0))
 
     parameters = item(-1, 'POINT', b'\0') + number('USED', 'h', len(labels)) + number(
         'SCALE', 'f', scale) + number('RATE', 'f', rate) + number(
@@ -140,6 +143,15 @@ def c3d(values=None, labels=LABELS, units='mm', rate=100., screen='+Z', residual
         parameters += text(f'LABELS{i // 255 + 1}', labels[i:i + 255])
     parameters += b''.join(text(name, [word]) for name, word in (
         ('UNITS', units), ('Y_SCREEN', screen)) if word)
+    if segments is not None:
+        matrices = np.stack([*segments.values()], 1)  # (T, R, 4, 4), by columns in the file
+        matrices = matrices.swapaxes(2, 3).reshape(*matrices.shape[:2], 16)
+        parameters += item(-3, 'ANALOG', b'\0') + number('USED', 'h', 0, 3) + number(
+            'RATE', 'f', rate, 3) + item(-2, 'ROTATION', b'\0') + text('LABELS', [
+                f'{name}_4X4' for name in segments], 2) + number('RATIO', 'h', 1, 2) + number(
+                    'USED', 'h', len(segments), 2)
+        parameters += number('DATA_START', 'h', (len(parameters) + 23 + 511) // 512 + 2, 2)
+        values, residual = matrices, np.zeros(matrices.shape[:2])
     blocks = (len(parameters) + 6 + 511) // 512
     section = (struct.pack('BBBB', 1, 80, blocks, processor) + parameters).ljust(512 * blocks,
                                                                                  b'\0')
@@ -202,6 +214,20 @@ def visual3d(frames=5):
             [''] + ['LANDMARK'] * 36, [''] + ['ORIGINAL'] * 36, ['ITEM', *'XYZ' * 12]]
     rows = [[str(t + 1), *(f'{v:.6f}' for v in row.ravel())] for t, row in enumerate(joints)]
     return '\n'.join(map('\t'.join, [*head, *rows])).encode() + b'\n'
+
+
+def theia(frames=5):
+    """(T, 4, 4) of the segments of Theia3D in millimeters, z up, turned in any way."""
+    rng, joints = np.random.default_rng(0), by_name(frames)
+    origins = dict(worldbody=0 * joints['nose'], head=joints['nose'], **{
+        f'{side[0]}_{segment}': joints[f'{side}_{joint}'] for side in ('left', 'right')
+        for segment, joint in dict(uarm='shoulder', larm='elbow', hand='wrist', thigh='hip',
+                                   shank='knee', foot='ankle').items()})
+    out = {}
+    for name, origin in origins.items():
+        out[name] = np.concatenate([rng.normal(size=(frames, 4, 3)), np.ones((frames, 4, 1))], -1)
+        out[name][:, :3, 3] = 1000 * z_up(origin)
+    return out
 
 
 def segments(frames=5):
@@ -319,6 +345,7 @@ for _kind, _joints in (('smplh', 52), ('smplx', 55)):
 
 SAMPLES = {
     'c3d': (C3D, {'walk.c3d': c3d()}, {}),
+    'c3d_theia': (C3D, {'walk.c3d': c3d(segments=theia())}, {}),
     'c3d_integers': (C3D, {'walk.c3d': c3d(scale=.1)}, {}),
     'trc': (TRC, {'walk.trc': trc()}, {}),
     'trc_blank': (TRC, {'walk.trc': trc(np.where(np.arange(18)[:, None] == 3, np.nan, markers()),
