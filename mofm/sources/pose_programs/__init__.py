@@ -7,6 +7,7 @@ from .detectron2 import Detectron2
 from .mediapipe import MediaPipe, MediaPipeWorld
 from .mmpose import MMPoseJSON
 from .mmpose_3d import MMPose3D
+from .named_json import NamedJSON
 from .openpose import OpenPose
 from .sleap import SLEAP
 from .table import Table
@@ -14,5 +15,5 @@ from .trc_2d import TRC2D
 from .yolo import YOLO
 
 __all__ = ['COCO', 'SLEAP', 'TRC2D', 'YOLO', 'AlphaPose', 'DeepLabCut', 'Detectron2',
-           'LightningPose', 'MMPose3D', 'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'OpenPose',
-           'Table']
+           'LightningPose', 'MMPose3D', 'MMPoseJSON', 'MediaPipe', 'MediaPipeWorld', 'NamedJSON',
+           'OpenPose', 'Table']

@@ -64,7 +64,7 @@ class Landmarks(FrameFiles):
         try:
             frames = frames_of(data)
             if frames is not None:
-                self._told = _told(data)
+                self._told = told(data)
             if frames is None:
                 frames = self._inner(file, data) if self._alone else [data]
             numbers = [frame_number(item) if isinstance(item, dict) else None for item in frames]
@@ -84,7 +84,7 @@ class Landmarks(FrameFiles):
         if isinstance(data, list) or not isinstance(frames, list) or len(frames) < 2 or (
                 is_point(frames[0]) or type(frames[0]) in (int, float)):
             return [data]
-        self._told = _told(data)
+        self._told = told(data)
         self.note(file, 'several poses in one list are taken for as many frames')
         return frames
 
@@ -189,7 +189,7 @@ def flat_length(length: int) -> int:
     return length
 
 
-def _told(data) -> dict:
+def told(data) -> dict:
     """Return image size and frame rate that a file tells."""
     out: dict = {}
     tables = [data, *data.values()] if isinstance(data, dict) else []

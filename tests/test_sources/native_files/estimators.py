@@ -10,6 +10,7 @@ from mofm.sources.data_sets.posetrack import PoseTrack
 from mofm.sources.pose_programs.coco import COCO
 from mofm.sources.pose_programs.detectron2 import Detectron2
 from mofm.sources.pose_programs.mediapipe import MediaPipe, MediaPipeWorld
+from mofm.sources.pose_programs.named_json import NamedJSON
 from mofm.sources.pose_programs.yolo import YOLO
 from mofm.structures import LAYOUTS, convert
 
@@ -194,6 +195,13 @@ _FRAMES = [dict(frame=t, timestamp_ms=33 * t, pose_landmarks=[landmarks(p) for p
 _WORLD = [[dict(zip('xyz', point, strict=True), visibility=.9) for point in pose]
           for pose in world().tolist()]
 SAMPLES = dict(
+    named_json=(NamedJSON, {'walk.json': dump([[dict(score=.9, keypoints=[
+        dict(name=name, x=x, y=y, score=score)
+        for name, (x, y, score) in zip(NAMES, pose, strict=True)]) for pose in frame]
+        for frame in _VALUES.tolist()])}, {}),
+    named_json_frames=(NamedJSON, {f'walk/{t:03d}.json': dump(dict(joints={
+        name: point for name, point in zip(NAMES, frame[0], strict=True)}))
+        for t, frame in enumerate(_VALUES.tolist())}, {}),
     coco=(COCO, {'walk.json': dump(coco(_VALUES))}, {}),
     coco_folders=(COCO, {'all.json': dump(_TWO)}, dict(tracks=True)),
     coco_videos=(COCO, {'all.json': dump(_VIDEOS)}, {}),
