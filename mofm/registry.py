@@ -4,8 +4,13 @@ Names that are not found here are looked up in MMEngine; names of other projects
 e.g. ``mmaction.AccMetric``.
 """
 
+from importlib.metadata import entry_points
+
 from mmengine import registry as parent
 from mmengine.registry import Registry
+
+#: Group of entry points of packages with models or parts of them: ``MyHead = "my_package"``.
+GROUP = 'mofm.models'
 
 
 def _child(name: str, root: Registry, location: str) -> Registry:
@@ -41,3 +46,26 @@ WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS,
 POSE_ESTIMATORS = Registry('pose estimator', scope='mofm', locations=['mofm.pose_estimation'])
 #: Readers of external formats, see ``tools/data/prepare.py``.
 SOURCES = Registry('source', scope='mofm', locations=['mofm.sources'])
+
+
+def is_registered(name: str, registry: Registry) -> bool:
+    """Return whether a class is registered in MoFM, also by an installed package.
+
+    Args:
+        name (str): The class. An entry point of this name in the group ``mofm.models`` is imported
+            if nothing else has registered it.
+        registry (Registry): Where it is looked for.
+
+    Raises:
+        ImportError: If the package cannot be imported.
+    """
+    registry.import_from_location()
+    if name not in registry.module_dict:
+        for entry in entry_points(group=GROUP, name=name):
+            try:
+                entry.load()
+            except Exception as error:  # code of others
+                raise ImportError(f'{entry.dist.name if entry.dist else GROUP}: {name} = '
+                                  f'{entry.value}: cannot be imported: {type(error).__name__}: '
+                                  f'{error}') from error
+    return name in registry.module_dict

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,11 +115,12 @@ def publish(config: str | Path, checkpoint: str | Path, out: str | Path, name: s
         'MoFM': __version__,
         'license': license,
         'license of the data': data_license}
-    training, train = _training_command(model, config)
+    shown = short_path(str(config)).strip('`')
+    training, train = _training_command(model, shown)
     card = ModelCard(
         name or Path(config).stem, task.describe() if task else type(model).__name__, weights.name,
         facts, python=_example(task, cfg),
-        test=_lines(f'python tools/test.py {config} FOLDER/{weights.name}',
+        test=_lines(f'python tools/test.py {shown} FOLDER/{weights.name}',
                     *_test_options(model, 'FOLDER', cfg_options)),
         training=training, train=train, license=license, metrics=rows,
         tags=[task.task.replace('_', '-')] if task else [],
@@ -239,7 +241,7 @@ def _describe_training(meta: dict) -> dict:
 
 def _example(task: BaseInferencer | None, cfg: Config) -> str:
     """Return Python that uses the model."""
-    imports = [f'import {name}  # its classes'
+    imports = [f'import {name}  # its classes{_package(name)}'
                for name in cfg.get('custom_imports', {}).get('imports', ())
                if not name.startswith('mofm')]
     part = '' if task is None or task.part == 'model' else f", part='{task.part}'"
@@ -247,6 +249,12 @@ def _example(task: BaseInferencer | None, cfg: Config) -> str:
     return '\n'.join([
         'from mofm.apis import MotionInferencer, from_pretrained', *imports, '', *use,
         f"model = from_pretrained('FOLDER'{part})  # an nn.Module"])
+
+
+def _package(module: str) -> str:
+    """Return the installed package of a module, with its version."""
+    names = packages_distributions().get(module.partition('.')[0], ())
+    return ''.join(f', of the package {name} {version(name)}' for name in names if name != 'mofm')
 
 
 def _test_options(model: BaseModel, folder: str, cfg_options: dict | None) -> list[str]:
@@ -259,7 +267,7 @@ def _test_options(model: BaseModel, folder: str, cfg_options: dict | None) -> li
     return ['--cfg-options', *options] if options else []
 
 
-def _training_command(model: BaseModel, config: str | Path) -> tuple[str, str]:
+def _training_command(model: BaseModel, config: str) -> tuple[str, str]:
     """Return a sentence about training the model, and the command."""
     grid = _grid(model)
     tiny = grid is not None and grid.canvas < 72

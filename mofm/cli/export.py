@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mofm.sources.plugins import add_plugin_option, load_plugins
+
 ERRORS = ImportError, OSError, RuntimeError, ValueError
 
 
@@ -26,7 +28,8 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='also write FILE.int8.onnx, with 8 bits, and test both')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of a config file')
-    args = parser.parse_args(argv)
+    add_plugin_option(parser)
+    args = parser.parse_args(load_plugins(argv))
     if args.out.suffix != '.onnx':
         parser.error(f'--out: found {args.out}, expected a file that ends in .onnx')
     if Path(args.config).suffix == '.py' and args.checkpoint is None:

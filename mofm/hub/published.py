@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS
+from mofm.registry import DATASETS, FUNCTIONS, METRICS, MODELS, TRANSFORMS, is_registered
 from mofm.utils.checks import found_expected, show
 from mofm.utils.config_files import packaged_configs
 from mofm.utils.untrusted import unique
@@ -403,7 +403,7 @@ def _check(value: Any, where: str, field: str, registry: Registry, depth: int = 
 
 
 def _check_type(name: Any, where: str, field: str, registry: Registry):
-    registry.import_from_location()
-    if not isinstance(name, str) or name not in registry.module_dict:
-        raise _error(where, field, name, f'a {registry.name} registered in MoFM; import the '
-                     'project of a class first')
+    if not isinstance(name, str) or not is_registered(name, registry):
+        raise _error(where, field, name, f'a {registry.name} registered in MoFM; README.md of the '
+                     'model says which package has the class: install it, and import it first or '
+                     'name it by --plugin')

@@ -1,4 +1,7 @@
-"""Readers of others: a file or module that the user names, and entry points of packages."""
+"""Readers, pose estimators and models of others: a file or module that the user names.
+
+Readers also come by entry points of packages, models by :func:`mofm.registry.is_registered`.
+"""
 
 import importlib
 import importlib.metadata
@@ -13,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mofm.annotations import AnnotationError
-from mofm.registry import POSE_ESTIMATORS, SOURCES
+from mofm.registry import INFERENCERS, MODELS, POSE_ESTIMATORS, SOURCES
 from mofm.utils.checks import describe
 
 #: Group of entry points: ``name = "package.module"`` or ``"package.module:Class"``.
@@ -70,7 +73,7 @@ def _load(entry: importlib.metadata.EntryPoint):
 
 
 def load_plugin(plugin: str) -> list[str]:
-    """Import a reader or pose estimator of the user, which runs its code.
+    """Import a reader, pose estimator, model or task of the user, which runs its code.
 
     Other processes find it, too: the folder of a file is added to the path of modules.
 
@@ -78,7 +81,7 @@ def load_plugin(plugin: str) -> list[str]:
         plugin (str): A Python file or the name of a module.
 
     Returns:
-        list[str]: Names of its readers and pose estimators.
+        list[str]: Names of its classes.
 
     Raises:
         AnnotationError: If it cannot be imported or registers none.
@@ -95,14 +98,14 @@ def load_plugin(plugin: str) -> list[str]:
         lines = [frame for frame in traceback.extract_tb(error.__traceback__)
                  if Path(frame.filename).stem == name.rpartition('.')[2]]
         line = f' in line {lines[-1].lineno}' if lines else ''
-        raise AnnotationError(f'{plugin}: the reader cannot be imported: {describe(error)}{line}'
+        raise AnnotationError(f'{plugin}: the plug-in cannot be imported: {describe(error)}{line}'
                               ) from error
-    found = [known for registry in (SOURCES, POSE_ESTIMATORS)
+    found = [known for registry in (SOURCES, POSE_ESTIMATORS, MODELS, INFERENCERS)
              for known, kind in registry.module_dict.items()
              if f'{kind.__module__}.'.startswith(f'{name}.')]
     if not found:
         raise AnnotationError(f'{plugin}: found no reader, expected {_EXPECTED}, or of '
-                              'POSE_ESTIMATORS')
+                              'POSE_ESTIMATORS, MODELS or INFERENCERS')
     return found
 
 
@@ -139,8 +142,8 @@ def _add_folder(folder: str):
 def add_plugin_option(parser: ArgumentParser, hidden: bool = False):
     """Add ``--plugin``, which :func:`load_plugins` takes from the command line."""
     parser.add_argument('--plugin', action='append', default=[], metavar='FILE_OR_MODULE',
-                        help=SUPPRESS if hidden else 'Python file or module with readers or '
-                        'pose estimators of your own; it is run')
+                        help=SUPPRESS if hidden else 'Python file or module with readers, '
+                        'pose estimators or models of your own; it is run')
 
 
 def load_plugins(argv: Sequence[str] | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mofm.annotations import AnnotationError, load_annotations
-from mofm.registry import SOURCES
+from mofm.registry import MODELS, SOURCES
 from mofm.sources import plugins
 from mofm.sources.plugins import load_plugin, load_plugins, readers
 
@@ -25,6 +25,14 @@ class Mine(Numbers):
     """Reader of 100 % of my files."""
 
     suffix = '.mine'
+'''
+HEAD = '''
+from mofm.models.heads import ActionClsHead
+from mofm.registry import MODELS
+
+@MODELS.register_module()
+class MineHead(ActionClsHead):
+    pass
 '''
 
 
@@ -129,8 +137,14 @@ def test_plugin_file_that_cannot_be_a_module_is_named(tmp_path, name, words):
         (tmp_path / name).write_text(READER.format(name='mine'))
     with pytest.raises(AnnotationError, match=words):
         load_plugin(str(tmp_path / name))
-    with pytest.raises(AnnotationError, match='no_such_module: the reader cannot be imported'):
+    with pytest.raises(AnnotationError, match='no_such_module: the plug-in cannot be imported'):
         load_plugin('no_such_module')
+
+
+def test_plugin_may_have_a_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(MODELS, '_module_dict', dict(MODELS.module_dict))
+    (tmp_path / 'mine_head.py').write_text(HEAD)
+    assert load_plugin(str(tmp_path / 'mine_head.py')) == ['MineHead']
 
 
 def test_options_of_the_reader_stay_in_their_order(tmp_path):

@@ -113,7 +113,8 @@ def test_model_card_says_what_is_known(config, checkpoint, publish, tmp_path):
                  '| trained on | `data/penn.pkl`, split train; `SyntheticMotion` |',
                  '| started from | `work_dirs/pre/epoch_9.pth` |',
                  '| training | epoch 2, iteration 16, seed 3, saved 2026-11-21 |',
-                 f'python tools/test.py {config} FOLDER/{weights_of(out).name}',
+                 f'python tools/test.py {config.parent.name}/{config.name} FOLDER/'
+                 + weights_of(out).name,
                  "inferencer = MotionInferencer('FOLDER')"):
         assert line in card.text, line
     assert 'secret' not in card.text
@@ -208,7 +209,47 @@ def test_publish_takes_head_of_a_project(config, publish, tmp_path):
     finally:
         MODELS.module_dict.pop('ProjectHead')
     with pytest.raises(ValueError, match="found 'ProjectHead', expected a model registered "
-                       'in MoFM; import the project of a class first'):
+                       'in MoFM; README.md of the model says which package has the class'):
+        init_model(tmp_path / 'out')
+
+
+HEAD = """
+from mofm.models.heads import ActionClsHead
+from mofm.registry import MODELS
+
+@MODELS.register_module()
+class PackageHead(ActionClsHead):
+    pass
+"""
+
+
+def test_head_of_a_package_is_published_and_imported_by_its_entry_point(
+        publish, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(MODELS, '_module_dict', dict(MODELS.module_dict))
+    site = tmp_path / 'site'
+    info = site / 'head_package-1.2.dist-info'
+    info.mkdir(parents=True)
+    (site / 'head_module.py').write_text(HEAD)
+    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: head-package\nVersion: 1.2\n')
+    (info / 'top_level.txt').write_text('head_module\n')
+    (info / 'entry_points.txt').write_text('[mofm.models]\nPackageHead = head_module\n')
+    monkeypatch.syspath_prepend(site)
+    path = tmp_path / 'dt1.py'
+    path.write_text(config.read_text() + "model['cls_head'].update(type='PackageHead')\n"
+                    "custom_imports = dict(imports=['head_module'])\n")
+    torch.save(MODELS.build(load_config(path).model).state_dict(), tmp_path / 'c.pth')
+    publish(path, tmp_path / 'c.pth', '--out', tmp_path / 'out')
+    card = (tmp_path / 'out/README.md').read_text()
+    assert 'import head_module  # its classes, of the package head-package 1.2\n' in card
+    assert str(tmp_path) not in card
+    MODELS.module_dict.pop('PackageHead')
+    del sys.modules['head_module']
+    assert type(init_model(tmp_path / 'out').cls_head).__name__ == 'PackageHead'
+    MODELS.module_dict.pop('PackageHead')
+    del sys.modules['head_module']
+    (site / 'head_module.py').write_text('1 / 0')
+    with pytest.raises(ImportError, match='head-package: PackageHead = head_module: cannot be '
+                       'imported: ZeroDivisionError'):
         init_model(tmp_path / 'out')
 
 
