@@ -18,7 +18,7 @@ from .base import Source
 from .joint_maps import fitting_maps, short_names
 from .joint_order import unknown_joints
 from .recognition import Sample
-from .wide_columns import WideColumns, find_wide_columns, split_column
+from .wide_columns import WideColumns, find_wide_columns, long_columns, split_column
 
 SUFFIXES = ('.csv', '.tsv', '.parquet')
 _NUMBERS = ('frame', 'x', 'y', 'z', 'score', 'label', 'height', 'width', *BOX_COLUMNS)
@@ -36,8 +36,8 @@ def recognize_table(sample: Sample, axes: str) -> str | None:
     else:
         header = _cells(sample.head.splitlines()[0].decode('utf-8-sig'))
     columns = {_column(name) for name in header}
-    if {'joint', 'x', 'y'} <= columns:
-        fits = 'frame' in columns and ('z' in columns) == ('z' in axes)
+    if long := long_columns(header):
+        fits = 'frame' in long and ('z' in long) == ('z' in axes) and not _has_landmarks(sample)
         return f'a table with the columns frame, joint, {_listed(axes)}' if fits else None
     found = [split_column(name) for name in header]
     names = list(dict.fromkeys(joint for joint, axis in found if axis in ('x', 'y', 'z')))
@@ -46,6 +46,12 @@ def recognize_table(sample: Sample, axes: str) -> str | None:
     has_z = any(axis == 'z' for _, axis in found)
     fits = is_body and has_z == ('z' in axes) and not _is_of_program(columns)
     return f'a table with {_listed(axes)} of {len(names)} joints in a row' if fits else None
+
+
+def _has_landmarks(sample: Sample) -> bool:
+    """Return whether a long table has all landmarks of MediaPipe."""
+    return bool(re.search(b'(?i)landmark|keypoint', sample.head.splitlines()[0])) and bool(
+        re.search(b'(?i)foot_?index', sample.head))
 
 
 def _is_of_program(columns: set[str]) -> bool:
@@ -187,7 +193,7 @@ class TableFile:
 
     def _roles(self, header: list[str]) -> list[str]:
         """Return what the columns are: names of a long table, or numbers of those of joints."""
-        names = [_column(name) for name in header]
+        names = long_columns(header) or [_column(name) for name in header]
         try:
             self.wide = find_wide_columns(header)
         except ValueError as error:

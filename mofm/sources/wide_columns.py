@@ -23,6 +23,14 @@ _ROLES = dict(
     label='label', height='height imageheight imgheight frameheight videoheight imgh imageh',
     width='width imagewidth imgwidth framewidth videowidth imgw imagew',
     **{f'box_{corner}': f'box{corner}' for corner in ('x1', 'y1', 'x2', 'y2')})
+# Names of the columns of long tables, a row a joint: no id, which may be that of the row.
+_LONG = dict(
+    frame=_ROLES['frame'], clip='clip clipid clipname video videoid videoname',
+    joint='joint jointname node nodename keypoint keypointname bodypart landmark landmarkname '
+    'marker markername', x='x', y='y', z='z', track='track trackid',
+    person='person personid personidx', label='label', height='height', width='width',
+    score='score confidence conf likelihood visibility', **{
+        f'box_{corner}': f'box{corner}' for corner in ('x1', 'y1', 'x2', 'y2')})
 _NO_JOINTS = ('box', 'bbox', 'boundingbox')
 
 
@@ -45,6 +53,25 @@ class WideColumns(NamedTuple):
         return any('z' in places for places in self.joints.values())
 
 
+def long_columns(header: Sequence[str]) -> list[str] | None:
+    """Return what the columns of a long table are, their own names in lower case for others.
+
+    Args:
+        header (Sequence[str]): Names of the columns as they are.
+
+    Returns:
+        list[str] or None: E.g. ``joint`` for ``Keypoint``; None without joint, x and y.
+    """
+    plain = [re.sub('[^a-z0-9]', '', name.lower()) for name in header]
+    out = [name.strip(' "').lower() for name in header]
+    for role, names in _LONG.items():
+        if role not in out:
+            place = next((plain.index(name) for name in names.split() if name in plain), None)
+            if place is not None:
+                out[place] = role
+    return out if {'joint', 'x', 'y'} <= set(out) else None
+
+
 def find_wide_columns(header: Sequence[str]) -> WideColumns | None:
     """Find the joints in the names of columns.
 
@@ -58,7 +85,7 @@ def find_wide_columns(header: Sequence[str]) -> WideColumns | None:
         ValueError: If a joint has two columns of a kind, or a coordinate is missing; it names the
             columns that were found and those that were expected.
     """
-    if {'joint', 'x', 'y'} <= {name.lower() for name in header}:
+    if long_columns(header):
         return None
     plain = [re.sub('[^a-z0-9]', '', name.lower()) for name in header]
     roles = {role: plain.index(name) for role, names in _ROLES.items()

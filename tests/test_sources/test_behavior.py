@@ -172,6 +172,29 @@ def test_analysis_table_of_sleap_has_its_values(tmp_path, tracks):
     check(ann, values)
 
 
+@pytest.mark.parametrize('persons', ['inst{}', 'track_{}'])
+def test_table_of_sleap_io_with_a_row_a_frame_has_its_values(tmp_path, persons):
+    """Columns of every person, who may be in few frames; only some files have their tracks."""
+    values = np.tile(poses(2, frames=1, missing=False), (5, 1, 1, 1))
+    values[1, 1] = np.nan
+    titles = [persons.format(i) for i in range(2)]
+    names = [f'{title}.{joint}.{part}' for title in titles for joint in JOINTS
+             for part in ('x', 'y', 'score')]
+    lines = ['frame_idx,video_path,' + ','.join(names)]
+    for t, frame in enumerate(values):
+        cells = ['' if np.isnan(cell) else repr(float(cell)) for cell in frame.ravel()]
+        lines.append(f'{t},walk.mp4,' + ','.join(cells))
+    ann, _ = read(SLEAP, tmp_path, {'walk.csv': '\n'.join(lines).encode()})
+    check(ann, values)
+    assert ('track_id' in ann) == (persons == 'track_{}')
+
+
+def test_joints_of_sleap_whose_names_have_points_are_no_persons(tmp_path):
+    table = analysis_csv(poses(1), ['a']).replace(b'left_', b'l.').replace(b'right_', b'r.')
+    ann, _ = read(SLEAP, tmp_path, {'walk.csv': table.replace(b'nose', b'n.nose')})
+    assert len(ann['keypoint']) == 1
+
+
 @pytest.mark.parametrize('scores', [True, False])
 def test_table_of_sleap_io_has_its_values(tmp_path, scores):
     """The track is in any column, in quotes, and labels by hand have no columns of scores."""

@@ -9,6 +9,7 @@ from mofm.annotations import AnnotationError
 from mofm.annotations.video_poses import Videos
 from mofm.sources.mocap.table_3d import Table3D
 from mofm.sources.pose_programs.table import Table
+from mofm.sources.recognition import resolve
 from mofm.structures import convert
 from mofm.writers import write_table
 from tests.test_sources.native_files.pose_detectors import people
@@ -50,6 +51,22 @@ def test_round_trip_of_the_writer_is_exact(tmp_path, suffix):
     assert found[2]['frame_label'].tolist() == [0, 1, 1, 3]
     assert 'frame_label' not in found[0]
     assert not source.notes
+
+
+@pytest.mark.parametrize('names', [
+    dict(frame='frame_idx', joint='node', score='score'),
+    dict(frame='Frame', joint='Keypoint Name', x='X', y='Y', score='Confidence'),
+    dict(frame='frameNumber', joint='bodypart', score='likelihood')])
+def test_long_tables_are_read_with_other_names_of_columns(tmp_path, names):
+    """Among them those of sleap-io; columns that no name fits are passed over."""
+    table = [{names.get(key, key): value for key, value in row.items()} | dict(id=i, video_path=0)
+             for i, row in enumerate(pose(0, score=.5) + pose(1, score=.5))]
+    (tmp_path / 'a.csv').write_bytes(csv(table))
+    assert resolve(tmp_path / 'a.csv').source == 'table'
+    (ann, ), _ = read(tmp_path / 'a.csv')
+    assert ann['keypoint'].shape == (1, 2, 17, 2)
+    assert ann['keypoint'][0, 1, :, 0].tolist() == [10. * j for j in range(17)]
+    assert (ann['keypoint_score'] == .5).all()
 
 
 @pytest.mark.parametrize('suffix', ['.csv', '.parquet'])

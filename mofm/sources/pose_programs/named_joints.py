@@ -61,8 +61,10 @@ class NamedJoints(FramePoseSource):
             left = [joint for i, joint in enumerate(joints) if i not in used]
             lacks = [joint for i, joint in enumerate(LAYOUTS['coco17'].joints) if i not in order]
             if left or lacks:
-                self.note(name, f'joints of the file that are not used: {show(left)}; joints of '
-                          f'COCO-17 that it lacks: {show(lacks)}')
+                said = {'joints of the file that are not used': left,
+                        'joints of COCO-17 that it lacks': lacks}
+                self.note(name, '; '.join(f'{text}: {show(names)}'
+                                          for text, names in said.items() if names))
         return self.to_layout_joints(name, 'joints', keypoint, score, (), joints)
 
     def video(self, name: str, title: str, joints: Sequence[str], number: np.ndarray,

@@ -1,6 +1,7 @@
 """SLEAP (Pereira et al., Nature Methods 2022), which writes HDF5 files and tables."""
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -16,6 +17,7 @@ from ..recognition import Sample
 from .named_joints import HDF5, PERSONS, NamedJoints, as_bytes, read_rows
 
 _FRAMES = 2**31 - 1  # the largest number of one
+_OF_PERSON = {'track', 'score', 'instance.score'}  # columns of a row a person
 
 
 @SOURCES.register_module('sleap')
@@ -78,35 +80,54 @@ class SLEAP(NamedJoints):
                              None if (track < 0).any() else track, shape)
 
     def _read_csv(self, name, content) -> FramePoses:
-        """Return the video of a table with a row a frame and person."""
+        """Return the video of a table with a row a frame and person, or a row a frame."""
         try:
             lines = [line for line in content.decode('utf-8-sig').splitlines() if line.strip()]
             columns, *rows = ([cell.strip() for cell in row] for row in csv.reader(lines))
             joints = [column[:-2] for column in columns if column.endswith('.x')]
             if not joints or not rows:
                 raise ValueError(f'{len(joints)} joints in {len(rows)} rows')
-            parts = ['x', 'y', *['score'] * any(f'{joint}.score' in columns for joint in joints)]
-            values = read_rows(lines[1:], [columns.index(column) for column in (
-                'frame_idx', *(f'{joint}.{part}' for part in parts for joint in joints))])
-            at = columns.index('track') if 'track' in columns else None
-            tracks = ['' if at is None else row[at] for row in rows]
-            frame = values[:, 0]
+            of_frames = all('.' in joint for joint in joints) and not _OF_PERSON & {*columns}
+            before = dict.fromkeys(joint.partition('.')[0] + '.' for joint in joints
+                                   ) if of_frames else ['']
+            joints = list(dict.fromkeys(joint.partition('.')[2] for joint in joints
+                                        )) if of_frames else joints
+            parts = [_csv_persons(lines, rows, columns, joints, person) for person in before]
+            frame, values, tracks = (np.concatenate(part) for part in zip(*parts, strict=True))
             if not ((frame >= 0) & (frame <= _FRAMES) & (frame % 1 == 0)).all():
                 raise ValueError('other numbers of frames')
-            if len(tracks) != len(values):
-                raise ValueError(f'{len(tracks)} rows of {len(values)} lines')
         except (UnicodeDecodeError, ValueError, IndexError, csv.Error) as error:
             raise self.error(name, 'columns', describe(error)[:300],
                              'track, frame_idx, and x, y and score of joints') from None
-        frame, values = frame.astype(np.int64), values[:, 1:].reshape(len(values), len(parts), -1)
-        score = values[:, 2] if len(parts) > 2 else np.full(values[:, 0].shape, np.nan)
+        frame, every = frame.astype(np.int64), np.unique(frame).astype(np.int64)
+        if of_frames:  # a person may be in few of them
+            seen = ~np.isnan(values[:, :2]).any(1).all(1)
+            frame, values, tracks = frame[seen], values[seen], tracks[seen]
+        score = values[:, 2]
         score[np.isnan(score).all(1)] = 1  # labels by hand have none
         names, number = np.unique(tracks, return_inverse=True)
         if '' in names and len(names) > 1:
             self.note(name, 'some persons have no track: all are tracked anew')
         keypoint, score = self.named(name, joints, values[:, :2].transpose(0, 2, 1), score)
-        return FramePoses(self.stem(name), np.unique(frame), frame, keypoint, score,
+        return FramePoses(self.stem(name), every, frame, keypoint, score,
                           None if '' in names else number)
+
+
+def _csv_persons(lines, rows, columns, joints, person):
+    """Return frames (T,), x, y and score (T, 3, J) and tracks (T,) of columns of a person."""
+    parts = ['x', 'y', *['score'] * any(f'{person}{joint}.score' in columns for joint in joints)]
+    values = read_rows(lines[1:], [columns.index(column) for column in (
+        'frame_idx', *(f'{person}{joint}.{part}' for part in parts for joint in joints))])
+    title = f'{person}track'
+    if title in columns:
+        tracks = [row[columns.index(title)] for row in rows]
+    else:  # the persons of a table with a row a frame are called as their tracks, or inst0
+        tracks = ['' if re.fullmatch(r'(inst\d+\.)?', person) else person] * len(rows)
+    if len(tracks) != len(values):
+        raise ValueError(f'{len(tracks)} rows of {len(values)} lines')
+    out = np.full((len(values), 3, len(joints)), np.nan)
+    out[:, :len(parts)] = values[:, 1:].reshape(len(values), len(parts), -1)
+    return values[:, 0], out, tracks
 
 
 def _analysis(file):
