@@ -59,9 +59,10 @@ JSON = {
     'by camel case': [dict(landmarks={
         ''.join(w.capitalize() if i else w.lower() for i, w in enumerate(name.split('_'))): point
         for name, point in zip(MEDIAPIPE, frame, strict=True)}) for frame in FRAMES],
-    'named points': [dict(keypoints=[
-        dict(name=name.lower(), x=p['x'], y=p['y'], score=p['visibility'])
-        for name, p in list(zip(MEDIAPIPE, frame, strict=True))[::-1]]) for frame in FRAMES]}
+    **{f'named points with {key}': [dict(keypoints=[
+        {'name': name.lower(), 'x': p['x'], 'y': p['y'], key: p['visibility']}
+        for name, p in list(zip(MEDIAPIPE, frame, strict=True))[::-1]]) for frame in FRAMES]
+       for key in ('score', 'confidence')}}
 
 
 @pytest.mark.parametrize('form', sorted(JSON))

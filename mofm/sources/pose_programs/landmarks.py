@@ -218,7 +218,9 @@ def _values(point) -> list:
     """Return x, y, z and visibility of a landmark, None where it lacks them."""
     if isinstance(point, list):
         return point
-    return [point['x'], point['y'], point.get('z'), point.get('visibility', point.get('score'))]
+    score = next((point[key] for key in ('visibility', 'score', 'confidence') if key in point),
+                 None)
+    return [point['x'], point['y'], point.get('z'), score]
 
 
 def frames_of(data) -> list | None:
