@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mofm.datasets import SyntheticMotion, ThermalCubeFormat, motion_collate
+from mofm.models import NearestNeighborDetector
 from mofm.registry import MODELS, TRANSFORMS
 from mofm.structures import CubeGrid, ThermalCubes
 from mofm.utils.config import load_config
@@ -49,6 +50,8 @@ def flop_counter() -> Iterator[FlopCounterMode]:
         # these operators have no other names
         torch.ops.aten._euclidean_dist:  # noqa: SLF001
             lambda a, b, **_: 2 * math.prod(a) * b[-2],
+        torch.ops.aten._cdist_forward:  # noqa: SLF001
+            lambda a, b, *_, **__: 2 * math.prod(a) * b[-2],
         torch.ops.mkldnn._linear_pointwise:  # noqa: SLF001
             lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0]})
     with sdpa_kernel(SDPBackend.MATH), counter:
@@ -252,6 +255,8 @@ def profile_config(cfg: Config, batch_size: int = 1, occupied: float | None = No
                    device: str = 'cpu') -> Profile:
     """Measure the model of a config with random weights.
 
+    The gallery of :class:`NearestNeighborDetector` is full, as that of a long training is.
+
     Only occupied cubes are embedded (and, with ``tokens='occupied'``, attend), so the FLOPs of
     MoFM depend on the clip; models that read coordinates cost the same for every clip.
 
@@ -275,6 +280,8 @@ def profile_config(cfg: Config, batch_size: int = 1, occupied: float | None = No
 
     memory = Memory(device)
     model = init_model(cfg, device=device)
+    if isinstance(model, NearestNeighborDetector):
+        model.count.fill_(model.gallery_size)  # the most windows that it may have
     reads_cubes = isinstance(predict(model, batch), ThermalCubes)
     peaks = {'forward': memory.peak()}
     if any(p.requires_grad for p in model.parameters()):

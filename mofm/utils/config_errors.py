@@ -8,8 +8,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mmengine.registry import Registry
+
 _UNEXPECTED = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
-_UNREGISTERED = re.compile(r"'?(\S+) is not in the \S+::(\S+) registry")
+_UNREGISTERED = re.compile(r"'?(\S+) is not in the (?:\S+::)?([\w ]+) registry")
+_BUILDERS = 'build_from_cfg', 'build_scheduler_from_cfg'
 
 
 def explain_config_error(error: Exception, config: dict) -> str | None:
@@ -26,7 +29,7 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
     stack = [*traceback.walk_tb(error.__traceback__)]
     frame, line = stack[-1]
     file = frame.f_code.co_filename
-    built = [frame for frame, _ in stack if frame.f_code.co_name == 'build_from_cfg']
+    built = [frame for frame, _ in stack if frame.f_code.co_name in _BUILDERS]
     ours = frame.f_globals.get('__name__', '').partition('.')[0] in ('mofm', 'projects')
     if isinstance(error, (FileNotFoundError, TypeError, ValueError)) \
             and (ours or 'mmengine/runner/' in Path(file).as_posix()) \
@@ -46,19 +49,25 @@ def explain_config_error(error: Exception, config: dict) -> str | None:
         return _message((f'{place}.{name}'.lstrip('.') for place in places),
                         f'{owner} has no such setting', name, known - {name})
     if isinstance(error, KeyError) and unregistered and built:
-        name, kind = unregistered.groups()
-        registry = built[-1].f_locals['registry']
-        known = {name for level in (registry, registry.parent) if level
-                 for name in level.module_dict}
-        return _message((f'{place}.{key}' for place, part in _parts(config)
-                         for key, value in part.items() if value == name),
-                        f'found {name}, expected a registered {kind}', name, known)
+        return _unregistered(*unregistered.groups(), built[-1].f_locals['registry'], config)
+    for one, _ in stack:  # MMEngine inspects a missing optimizer
+        if 'optimizer_cls' in one.f_locals and one.f_locals['optimizer_cls'] is None:
+            return _unregistered(one.f_locals['optimizer_cfg']['type'], 'optimizer',
+                                 one.f_locals['registry'], config)
     if isinstance(error, (AssertionError, TypeError, ValueError)) and text and built and (
             frame is built[-1] or not isinstance(error, TypeError)):
         name = built[-1].f_locals.get('obj_type')
         return _message((place for place, part in _parts(config) if part.get('type') == name),
                         f'{name}: {text}')
     return None
+
+
+def _unregistered(name: str, kind: str, registry: Registry, config: dict) -> str | None:
+    """Return the message for a type that is not registered."""
+    known = {name for level in (registry, registry.parent) if level for name in level.module_dict}
+    return _message((f'{place}.{key}' for place, part in _parts(config)
+                     for key, value in part.items() if value == name),
+                    f'found {name}, expected a registered {kind}', name, known)
 
 
 def _place_checkpoint(text: str, config: dict) -> str:

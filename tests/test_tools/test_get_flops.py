@@ -7,7 +7,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mofm.apis.model import init_model
-from mofm.apis.profiling import count_flops, make_batch, predict
+from mofm.apis.profiling import count_flops, make_batch, predict, profile_config
 from mofm.utils.config import load_config
 from tests.test_tools.tool_runner import ROOT, as_module, python
 
@@ -84,6 +84,12 @@ def test_counted_clips_have_the_frames_of_a_test(name, frames):
 
 def parameters(model):
     return sum(p.numel() for p in model.parameters())
+
+
+def test_flops_of_nearest_neighbors_are_those_of_a_full_gallery():
+    """A difference and a sum for each feature of each window."""
+    profile = profile_config(load_config('dt3_penn_neighbors_tiny'))
+    assert {flops['total'] for _, flops in profile.flops.values()} == {2 * 544 * 4000}
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 
 from tests.test_tools.conftest import CONFIG
 from tests.test_tools.kill_training import differences, kill_trainings, write_config
@@ -23,3 +24,8 @@ def test_differences_are_found():
     assert differences(one, one) == []
     assert differences(one, dict(a=[1, dict(b=4)], c=(3, ))) == ['.a.1.b']
     assert differences(one, dict(a=[1], c=(3, ))) == ['.a']
+    assert differences(dict(a=.1), dict(a=.1 + 1e-7)) == []
+    assert differences(dict(a=.1), dict(a=.101)) == ['.a']
+    tensor = torch.linspace(-1, 1, 5)
+    assert differences([tensor], [tensor + 1e-5]) == []
+    assert differences([tensor], [tensor + 1e-2]) == differences([tensor], [tensor[1:]]) == ['.0']

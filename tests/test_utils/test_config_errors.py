@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import DefaultSampler
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import build_optim_wrapper
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mofm.engine.hooks import EarlyStoppingHook
-from mofm.registry import MODELS, OPTIMIZERS
+from mofm.registry import MODELS, OPTIMIZERS, PARAM_SCHEDULERS
 from mofm.utils.config_errors import explain_config_error
 
 HEAD = dict(type='ActionClsHead', num_classes=3, in_channels=8)
@@ -37,6 +38,23 @@ def test_mistake_in_a_function_names_the_setting():
     data = dict(batchsize=2)
     assert explain(lambda: DataLoader([], **data), dict(train_dataloader=data)) == (
         'train_dataloader.batchsize: DataLoader has no such setting; did you mean batch_size?')
+
+
+@pytest.mark.parametrize(('kind', 'name', 'message'), [
+    ('optimizer', 'AdmW', 'optim_wrapper.optimizer.type: found AdmW, expected a registered '
+     'optimizer; did you mean AdamW?'),
+    ('scheduler', 'CosineAnealingLR', 'param_scheduler.0.type: found CosineAnealingLR, expected a '
+     'registered parameter scheduler; did you mean CosineAnnealingLR?')])
+def test_unknown_optimizer_and_scheduler_name_the_setting(kind, name, message):
+    optimizer = dict(type='SGD', lr=.1) | (dict(type=name) if kind == 'optimizer' else {})
+    config = dict(optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer),
+                  param_scheduler=[dict(type=name if kind == 'scheduler' else 'StepLR')])
+
+    def build():
+        wrapper = build_optim_wrapper(nn.Linear(1, 1), config['optim_wrapper'])
+        PARAM_SCHEDULERS.build(config['param_scheduler'][0], default_args=dict(optimizer=wrapper))
+
+    assert explain(build, config) == message
 
 
 def test_missing_metric_names_those_that_exist():
