@@ -123,8 +123,16 @@ def small(image):
                                                interpolation=cv2.INTER_AREA)
 
 
+def ended_by_user() -> bool:
+    """Return whether the user ends the window, by a key or by closing it."""
+    import cv2
+
+    return (cv2.waitKey(1) in _KEYS
+            or cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) == 0)  # -1: not known
+
+
 def show(picture, first: bool) -> bool:
-    """Show a picture in the window; returns whether the user ends, by a key or by closing it."""
+    """Show a picture in the window; returns whether the user ends."""
     import cv2
 
     if first:
@@ -132,8 +140,7 @@ def show(picture, first: bool) -> bool:
         ratio = min(_HEIGHT / picture.shape[0], 1)
         cv2.resizeWindow(_WINDOW, *(round(ratio * side) for side in picture.shape[1::-1]))
     cv2.imshow(_WINDOW, picture)
-    return (cv2.waitKey(1) in _KEYS
-            or cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) == 0)  # -1: not known
+    return ended_by_user()
 
 
 def open_receivers(args, stream, stack: ExitStack) -> tuple[list, object]:
@@ -164,6 +171,12 @@ def watch(stream, args) -> tuple[int, float]:
     from mofm.live import Overlay
 
     frames, seconds, overlay, shown = 0, 0., Overlay(stream.rule), args.show
+
+    def idle():
+        if shown and frames and ended_by_user():
+            stream.stop()
+
+    stream.idle = idle
     with ExitStack() as stack:
         receivers, page = open_receivers(args, stream, stack)
         if args.show:

@@ -94,6 +94,7 @@ class LiveStream:
         name (str): Name of the source without credentials.
         rule (EventRule): Score and levels of the events.
         dropped (int): Frames dropped so far.
+        idle (Callable): Called several times a second while the source sends no frame.
 
     Raises:
         OSError: If the source cannot be opened.
@@ -131,6 +132,7 @@ class LiveStream:
         self._source = open_source(source, fps, retries=retries,
                                    **dict(notify=notify) if notify else {})
         self.name, self.live = self._source.name, self._source.live
+        self.idle: Callable[[], object] = lambda: None
 
     def _levels(self, start, end) -> EventRule:
         """Return the rule of the task with the levels of the caller."""
@@ -182,7 +184,9 @@ class LiveStream:
                 if frame is not None:
                     result = self._process(frame)
                     yield result
-                elif result is not None and self.live:
+                    continue
+                self.idle()
+                if result is not None and self.live:
                     now = result.time + time.monotonic() - self._captured
                     if ended := self._events.expire(now, source=self.name):
                         yield self._again(result, ended, now)

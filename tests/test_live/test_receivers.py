@@ -4,6 +4,7 @@ import contextlib
 import csv
 import http.client
 import http.server
+import itertools
 import json
 import os
 import shutil
@@ -198,6 +199,27 @@ def test_command_shows_a_window_until_q_or_closed(how, video, inferencer, monkey
     # an event is open: its end is no picture, which would open the window again
     main([str(video([UP] * 90)), '--show', '--estimator', 'gray_people', '--window', '.5'])
     assert shown == [(128, 160, 3)] * 40 + ['gone']
+
+
+def test_window_of_a_silent_source_ends_at_q(video, inferencer, monkeypatch):
+    path = video([UP] * 5, 'incoming/people.avi')
+    os.utime(path, (0, 0))  # complete
+    shown, keys = [], itertools.count(1)
+    monkeypatch.setattr(stream, 'check_display', lambda: None)
+    monkeypatch.setattr('mofm.apis.MotionInferencer', lambda *args: inferencer)
+    for name in ('namedWindow', 'resizeWindow'):
+        monkeypatch.setattr(cv2, name, lambda *args: None)
+    monkeypatch.setattr(cv2, 'imshow', lambda title, image: shown.append(title))
+    monkeypatch.setattr(cv2, 'waitKey', lambda wait: ord('q') if next(keys) == 8 else -1)
+    monkeypatch.setattr(cv2, 'getWindowProperty', lambda title, name: 1.)
+    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: None)
+    guard = threading.Timer(30, os.kill, [os.getpid(), signal.SIGINT])
+    guard.start()
+    try:
+        main([str(path.parent), '--show', '--estimator', 'gray_people', '--window', '.5'])
+    finally:
+        guard.cancel()
+    assert (len(shown), next(keys)) == (5, 9)
 
 
 @pytest.mark.parametrize('display', [None, ':5999', 'nothing'])
