@@ -142,3 +142,9 @@ def test_example_of_annotations_is_written_to_a_valid_file(tmp_path, monkeypatch
     data = load_annotations('data/mine.pkl')
     assert validate(data['annotations'][0]) is None
     assert data['metainfo']['classes'][data['annotations'][0]['label']] == 'wave'
+
+
+def test_readme_counts_the_readers():
+    readers = [source for source in SOURCES.module_dict.values()
+               if source.__module__.startswith('mofm.sources')]
+    assert f'`mofm prepare` has {len(readers)} readers' in (ROOT / 'README.md').read_text()

@@ -34,9 +34,21 @@ class Markers(NamedTuple):
 
     @property
     def is_flat(self) -> bool:
-        """Whether these are 2D poses, all z of which are 0."""
-        known = np.nan_to_num(self.positions)
-        return self.unit in ('px', 'pixels') or bool(known.any()) and not known[..., 2].any()
+        """Whether these are 2D poses, see :func:`are_flat`."""
+        return self.unit in ('px', 'pixels') or are_flat(self.positions)
+
+
+def are_flat(positions: np.ndarray) -> bool:
+    """Return whether all z are 0, or those of no marker change while markers move.
+
+    Sports2D gives markers in meters the z of an average person who is seen from the side.
+
+    Args:
+        positions (np.ndarray): (T, J, 3), NaN where a marker was not seen.
+    """
+    known = np.nan_to_num(positions)
+    moves = (np.fmax.reduce(positions) > np.fmin.reduce(positions)).any(0)  # x, y, z
+    return bool(known.any() and (not known[..., 2].any() or (moves == (True, True, False)).all()))
 
 
 def recognize_trc(sample: Sample, flat: bool) -> str | None:
@@ -44,9 +56,10 @@ def recognize_trc(sample: Sample, flat: bool) -> str | None:
     if not sample.head.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'PathFileType'):
         return None
     rows = [line.split('\t') for line in sample.head.decode(errors='replace').splitlines()[:-1]
-            if _ROW.match(line) and line.count('\t') > _HEAD]
-    depths = {cell.strip() for row in rows[1:] for cell in row[4::3]}
-    is_flat = bool(rows) and not any(cell.strip('-0.') for cell in depths)
+            if _ROW.match(line) and line.count('\t') > _HEAD][1:]  # the first may be of the head
+    size = 2 + (min(map(len, rows), default=2) - 2) // 3 * 3
+    cells = [[float(cell) if cell.strip() else np.nan for cell in row[2:size]] for row in rows]
+    is_flat = bool(rows) and are_flat(np.reshape(cells, (len(rows), -1, 3)))
     return 'text that begins with PathFileType' + ', of poses in 2D' * flat if (
         is_flat == flat) else None
 

@@ -42,6 +42,24 @@ def test_meters_become_pixels_with_y_down(tmp_path):
     assert 'meters become pixels, 400 a meter, y down' in source.notes
 
 
+def test_depths_that_never_change_are_no_third_dimension(tmp_path):
+    """Sports2D gives the markers of a person who is seen from the side depths of a table."""
+    values = flat('m')
+    values[..., 1] += np.linspace(0, .1, len(values))[:, None]
+    values[..., 2] = np.linspace(-.2, .2, len(POSE2SIM))
+    values[2, POSE2SIM.index('LKnee')] = np.nan
+    path = tmp_path / 'walk_m_person00.trc'
+    path.write_bytes(trc(values, 'm'))
+    assert resolve(path).source == 'trc_2d'
+    (ann, ), _ = read(path, max_gap=0)
+    values[..., 2] = 0
+    path.write_bytes(trc(values, 'm'))
+    np.testing.assert_array_equal(ann['keypoint'], read(path, max_gap=0)[0][0]['keypoint'])
+    still = np.repeat(markers(5)[:1], 5, 0)  # a pose in 3D that is held
+    path.write_bytes(trc(still, 'm'))
+    assert resolve(path).source == 'trc'
+
+
 def test_missing_markers_are_missing_joints(tmp_path):
     values = flat()
     values[2, POSE2SIM.index('LKnee')] = np.nan

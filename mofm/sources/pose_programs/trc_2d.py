@@ -16,7 +16,7 @@ _SCALE = 400  # pixels a meter: that of a person who is half as high as an HD im
 
 @SOURCES.register_module('trc_2d')
 class TRC2D(NamedJoints):
-    """Reader of ``.trc`` files whose z is 0, one person each.
+    """Reader of ``.trc`` files whose z is 0 or never changes, one person each.
 
     Pixels have y down. Positions in meters have y up and become pixels of 1/400 m; beside a file
     in pixels of its name, as Sports2D writes both, they are passed over.
