@@ -1,4 +1,6 @@
 """Markers in the text exports of Nexus, Qualisys, Motive and Visual3D."""
+import re
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def of_c3d(tmp_path, values=MARKERS):
 
 @pytest.mark.parametrize('content', [
     nexus(), nexus(before=DEVICES), nexus(missing='0'), qualisys(), qualisys(times=True),
-    b'FILE_VERSION\t2.0.0\n' + qualisys(),
+    b'FILE_VERSION\t2.0.0\n' + qualisys(), re.sub(b'Frame\t.*\n', b'', qualisys(times=True)),
     nexus().replace(b',', b';').replace(b'.', b','), nexus().replace(b',', b'\t')])
 def test_markers_are_those_of_a_c3d_file(tmp_path, content):
     path = tmp_path / 'walk.csv'
@@ -57,6 +59,20 @@ def test_blank_cells_and_the_origin_are_missing_markers(tmp_path, write_table):
     np.testing.assert_array_equal(np.isnan(ann['joints']), np.isnan(of_c3d(
         tmp_path, np.nan_to_num(values))))
     assert np.isnan(ann['joints'][:, 5:]).any(-1).sum() == 2
+
+
+def test_rows_that_begin_with_blank_cells_are_frames(tmp_path):
+    values = MARKERS.copy()
+    values[:2, 0] = values[1] = np.nan
+    content = re.sub(rb'(?<=[\t\n])0\.000(?=[\t\n])', b'', qualisys(values))
+    (ann, ), _ = read(tmp_path / 'a.tsv', content)
+    np.testing.assert_array_equal(np.isnan(ann['joints'][:, 5:]).all((1, 2)), np.arange(5) == 1)
+
+
+def test_decimal_commas_are_no_separators_in_long_files(tmp_path):
+    values = np.repeat(MARKERS, 100, 0)
+    (ann, ), _ = read(tmp_path / 'a.tsv', qualisys(values).replace(b'.', b','))
+    np.testing.assert_allclose(ann['joints'], of_c3d(tmp_path, values), atol=2e-5)
 
 
 def test_persons_of_nexus_are_recordings(tmp_path):
@@ -93,7 +109,9 @@ def test_landmarks_of_visual3d_are_read_by_their_names(tmp_path):
     (nexus().replace(b'LKNE', b'K1'), 'markers: found Anna:LFHD .*Anna:K1.*--map'),
     (nexus().replace(b'101,0,', b'101,0,x'), 'rows: found ValueError.*expected rows of numbers'),
     (nexus().replace(b',X,Y,Z', b',A,B,C'), 'head: found no markers, expected names of 1 to'),
-    (qualisys().split(b'LBHD')[0], 'head: found no markers')])
+    (qualisys().split(b'LBHD')[0], 'head: found no markers'),
+    (nexus(np.concatenate([MARKERS, MARKERS], 1), LABELS[:-2] * 2),
+     "markers: found 'Anna:LFHD' twice, expected each marker once")])
 def test_faults_are_named(tmp_path, content, message):
     with pytest.raises(AnnotationError, match=message):
         read(tmp_path / 'a.csv', content)

@@ -21,7 +21,7 @@ from ..recognition import Sample
 _UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1}
 _TRAJECTORIES = re.compile(r'^Trajectories[\s,;]*$', re.MULTILINE)
 _HEAD, _LEAST, _MAX_MARKERS = 30, 4, 1000
-_NUMBER = re.compile(r'-?\d[\d.]*(e[-+]?\d+)?', re.IGNORECASE)
+_NUMBER = re.compile(r'-?(\d[\d.]*(e[-+]?\d+)?|nan|inf)', re.IGNORECASE)
 
 
 class _Head(NamedTuple):
@@ -76,8 +76,9 @@ class MarkerTable(NamedMotionCapture):
             return
         text = self.text(name, content).replace('"', '').lstrip('\n')
         text, rate = self._trajectories(name, text)
-        delimiter = max('\t;,', key=text[:2**16].count)
-        if delimiter != ',':  # maybe with decimal commas
+        start = text[:2**16]
+        delimiter = next((mark for mark in '\t;' if 2 * start.count(mark) > start.count(',')), ',')
+        if delimiter != ',':  # maybe with a decimal comma in every cell
             text = text.replace(',', '.').replace(delimiter, ',')
         lines = text.split('\n')
         cells = [[cell.strip() for cell in line.split(',')] for line in lines[:_HEAD]]
@@ -85,14 +86,17 @@ class MarkerTable(NamedMotionCapture):
         if head is None or not 0 < len(head.names) <= _MAX_MARKERS:
             raise self.error(name, 'head', f'{len(head.names) if head else "no"} markers',
                              f'names of 1 to {_MAX_MARKERS} markers above X, Y, Z')
-        joints = self._positions(name, lines[head.rows:], head)
         told = {row[0].upper(): row[1] for row in cells if len(row) > 1}
         told |= dict(zip([c.upper() for c in cells[0][::2]], cells[0][1::2], strict=False))
         unit = told.get('LENGTH UNITS', '') or next(
             (cell for row in cells[:head.rows] for cell in row if cell in _UNITS), '')
         rate = rate or told.get('FREQUENCY') or told.get('EXPORT FRAME RATE')
         up = 'y' if 'EXPORT FRAME RATE' in told else None
-        for title, person in self.persons(name, 'markers', joints, head.names):
+        if up is None:  # Motive repeats the markers of rigid bodies
+            self._check_names(name, head.names)
+        first = {marker: head.columns[head.names.index(marker)] for marker in head.names}
+        joints = self._positions(name, lines[head.rows:], [*first.values()])
+        for title, person in self.persons(name, 'markers', joints, [*first]):
             yield from self.person(name, 'rows', title, person, rate, up=up,
                                    unit=_UNITS.get(unit.lower()))
 
@@ -108,12 +112,20 @@ class MarkerTable(NamedMotionCapture):
         rate, _, table = text[found.end():].lstrip('\n').partition('\n')
         return re.split(r'\n[\s,;]*\n', table)[0], rate.strip(' ,;\t')
 
-    def _positions(self, name, lines, head) -> np.ndarray:
-        """Return positions (T, J, 3), NaN where missing."""
-        lines = [line for line in lines if line.strip(' ,')]
-        width = max(head.columns) + 3
+    def _check_names(self, name, names):
+        twice = next((marker for i, marker in enumerate(names) if marker in names[:i]), None)
+        if twice is not None:
+            raise self.error(name, 'markers', f'{twice!r} twice',
+                             'each marker once: one recording in a file')
+
+    def _positions(self, name, lines, places) -> np.ndarray:
+        """Return positions (T, J, 3) of markers by the columns of x, NaN where missing."""
+        lines = [line for line in lines if line.strip()]  # blank cells are a frame without markers
+        while lines and not lines[-1].strip(' ,'):
+            lines.pop()
+        width = max(places) + 3
         lines = [line + ',' * (width - 1 - line.count(',')) for line in lines]
-        columns = [place + axis for place in head.columns for axis in range(3)]
+        columns = [place + axis for place in places for axis in range(3)]
         try:
             if not lines:
                 raise ValueError('no row')
@@ -141,18 +153,22 @@ def _above(cells: list[list[str]]) -> _Head | None:
     columns = [i for i in columns if not any(row[i:i + 1] == ['Rotation'] for row in cells[:at])]
     names = max(([*row, *[''] * len(cells[at])] for row in cells[:at]),
                 key=lambda row: len({row[i] for i in columns} - {''}))
-    first = {names[i]: i for i in reversed(columns) if names[i]}
-    rows = next((i for i in range(at + 1, len(cells)) if _NUMBER.fullmatch(cells[i][0])),
-                len(cells))
-    return _Head(list(first)[::-1], list(first.values())[::-1], rows)
+    columns = [i for i in columns if names[i]]
+    rows = next((i for i in range(at + 1, len(cells)) if _NUMBER.fullmatch(cells[i][0])), at + 1)
+    return _Head([names[i] for i in columns], columns, rows)
 
 
 def _qualisys(cells: list[list[str]]) -> _Head | None:
     """Find the names of markers after MARKER_NAMES."""
-    names = next((row[1:] for row in cells if row[0] == 'MARKER_NAMES'), None)
-    rows = next((i for i, row in enumerate(cells) if _NUMBER.fullmatch(row[0])), None)
-    if names is None or rows is None:
+    at = next((i for i, row in enumerate(cells) if row[0] == 'MARKER_NAMES'), len(cells))
+    rows = next((i for i in range(at + 1, len(cells)) if len(cells[i]) > 1
+                 and (not cells[i][0] or _NUMBER.fullmatch(cells[i][0]))), None)
+    if rows is None:
         return None
-    names = [name for name in names if name]
-    before = 2 * any(row[:2] == ['Frame', 'Time'] for row in cells[:rows])
-    return _Head(names, [before + 3 * i for i in range(len(names))], rows)
+    names = cells[at][1:]
+    while names and not names[-1]:
+        names.pop()
+    # frame and time, each row of which has them without a row of titles, too
+    before = 2 * (len(cells[rows]) - 3 * len(names) >= 2)
+    columns = [i for i, name in enumerate(names) if name]
+    return _Head([names[i] for i in columns], [before + 3 * i for i in columns], rows)
