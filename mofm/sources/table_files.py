@@ -34,7 +34,7 @@ def recognize_table(sample: Sample, axes: str) -> str | None:
 
         header = read_schema(io.BytesIO(sample.tree.read(sample.name, 2**24))).names
     else:
-        header = _cells(sample.head.splitlines()[0].decode('utf-8-sig'))
+        header, _ = _header(b'\n'.join(sample.head.splitlines()[:2]).decode('utf-8-sig'))
     columns = {_column(name) for name in header}
     if long := long_columns(header):
         fits = 'frame' in long and ('z' in long) == ('z' in axes) and not _has_landmarks(sample)
@@ -70,8 +70,25 @@ def _listed(axes: str) -> str:
     return f'{", ".join(axes[:-1])} and {axes[-1]}'
 
 
+def _header(text: str) -> tuple[list[str], int]:
+    """Return the names of the columns of a CSV file, and how many lines they have.
+
+    In a second line, ``x`` and ``y`` may be below the names of joints, each of which may be over
+    the first of its columns only.
+    """
+    top, *more = (_cells(line) for line in text.split('\n', 2)[:2])
+    axes = more[0] if more else []
+    if len(axes) != len(top) or [axis.lower() for axis in axes].count('x') < _RECOGNIZED:
+        return top, 1
+    names, joint = [], ''
+    for name, axis in zip(top, axes, strict=True):
+        joint = name or joint
+        names.append(f'{joint}_{axis}' if split_column(f'joint_{axis}')[1] else axis or name)
+    return names, 2
+
+
 def _cells(line: str) -> list[str]:
-    """Split the header of a CSV file."""
+    """Split a line of the header of a CSV file."""
     return [name.strip(' "\r') for name in line.split(_delimiter(line))]
 
 
@@ -138,16 +155,16 @@ class TableFile:
         from pyarrow import csv
 
         text = self.source.text(self.name, data)
-        head = text.partition('\n')[0]
-        delimiter = _delimiter(head)
-        names = self._roles(_cells(head))
+        delimiter = _delimiter(text.partition('\n')[0])
+        header, lines = _header(text)
+        names = self._roles(header)
         names = [column if names.count(column) == 1 else f'{column} {i}'
                  for i, column in enumerate(names)]
         point = ',' if delimiter != ',' and re.search(r'\d,\d', text[:2**16]) else '.'
         known = [column for column in names if self._is_used(column)]
         return csv.read_csv(
             io.BytesIO(text.encode()),
-            csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+            csv.ReadOptions(column_names=names, skip_rows=lines, use_threads=False),
             csv.ParseOptions(delimiter=delimiter, newlines_in_values=False),
             csv.ConvertOptions(include_columns=known, decimal_point=point, column_types={
                 column: pa.float64() if self._is_number(column) else pa.string()

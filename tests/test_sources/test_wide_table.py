@@ -47,6 +47,21 @@ def check(ann, values=VALUES):
     np.testing.assert_allclose(ann['keypoint_score'][0], values[..., 2], atol=1e-3)
 
 
+@pytest.mark.parametrize('merged', [True, False])
+@pytest.mark.parametrize('delimiter', [',', ';'])
+def test_names_may_be_in_a_row_above_x_and_y(tmp_path, merged, delimiter):
+    """Spreadsheets have a name over the first of its columns only."""
+    path = write(tmp_path / 'a.csv', wide(frame=[3, 4, 5, 6]))
+    _, *rows = path.read_text().splitlines()
+    above = ['', *(joint if i == 0 or not merged else '' for joint in JOINTS for i in range(3))]
+    below = ['frame', *['X', 'Y', 'Likelihood'] * 17]
+    path.write_text('\n'.join([','.join(above), ','.join(below), *rows]).replace(',', delimiter))
+    assert resolve(path).source == 'table'
+    (ann, ), _ = read(path)
+    assert ann['frame_inds'].tolist() == [3, 4, 5, 6]
+    check(ann)
+
+
 @pytest.mark.parametrize(('form', 'joints', 'axes'), [
     ('{joint}_{axis}', JOINTS, ('x', 'y', 'score')),
     ('{joint}.{axis}', JOINTS, ('x', 'y', 'conf')),
