@@ -113,7 +113,45 @@ def test_lines_are_frames(tmp_path):
     check(ann)
 
 
+def test_scores_are_numbers_in_any_form(tmp_path):
+    data = frames(lambda x, y, c: dict(x=x, y=y, visibility=str(c)))
+    data[0]['nose']['visibility'], data[1]['nose']['visibility'] = True, -.1
+    data[2]['nose']['visibility'], data[3]['nose']['visibility'] = None, float('nan')
+    (ann, ), _ = read(tmp_path / 'a.json', data)
+    np.testing.assert_array_equal(ann['keypoint_score'][0, :4, 0], [1, 0, 1, 0])
+    np.testing.assert_allclose(ann['keypoint_score'][0, :, 1:], VALUES[:, 1:, 2], atol=1e-3)
+
+
+def test_positions_in_3d_beside_those_in_pixels_are_no_person(tmp_path):
+    data = [[dict(keypoints=frame, keypoints3D=[dict(point, z=1) for point in frame])]
+            for frame in listed('name', xyc)]
+    (ann, ), _ = read(tmp_path / 'a.json', data)
+    check(ann)
+
+
+def test_persons_by_number_are_no_frames(tmp_path):
+    both = frames(lambda x, y, c: [x, y])[:1] + frames(lambda x, y, c: [x + 300, y])[:1]
+    (ann, ), _ = read(tmp_path / 'a.json', {f'person_{i}': one for i, one in enumerate(both)})
+    assert ann['keypoint'].shape == (2, 1, 17, 2)
+
+
 @pytest.mark.parametrize(('data', 'message'), [
+    ([dict(frame=t, name=joint, **point) for t, frame in enumerate(frames(xyc))
+      for joint, point in frame.items()], 'found 204 points with 17 names in a list, expected .*'
+     'rows of a table as CSV are for the source table'),
+    (dict(tracks={'1': [dict(frame=t, joints=frame) for t, frame in enumerate(frames(xyc))]}),
+     'found frame 0 inside of one frame'),
+    ({f'{i}': [dict(frame=t, joints=frame) for t, frame in enumerate(frames(xyc))]
+      for i in (1, 2)}, 'found frame 0 inside of frame 1')])
+def test_points_of_several_frames_are_not_taken_for_one(tmp_path, data, message):
+    with pytest.raises(AnnotationError, match=message):
+        read(tmp_path / 'a.json', data)
+    assert resolve(tmp_path / 'a.json').source == 'named_json'
+
+
+@pytest.mark.parametrize(('data', 'message'), [
+    ([{f'j{i}': [1, 2] for i in range(900)}, *[{'nose': [1, 2], 'neck': [1, 2], 'hip': [1, 2]}]
+      * 500], 'found 903 names'),
     (frames(lambda x, y, c: [x, y, 50.]), 'joints: found ValueError: a point .* no score of 0'),
     (frames(xyc, lambda name: f'p{JOINTS.index(name)}'), 'names of joints: found p0 p1.*--map'),
     ([1, 2, 3], 'joints: found 0 names, expected joints by name'),
