@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from mofm.annotations import AnnotationError, dump_annotations, load_annotations
 from mofm.apis.inferencer import MotionInferencer
+from mofm.apis.recording_maker import RecordingMaker
 from mofm.apis.recordings import RecordingOptions, RecordingReader
 from mofm.apis.windows import ClipWindows
 from mofm.datasets import MotionDataset, SyntheticMotion, motion_collate
@@ -273,8 +274,8 @@ def test_inferencer_renders_long_recording_in_batches(inferencer):
 def test_inferencer_reads_recordings_lazily(inferencer, motion, monkeypatch):
     action = inferencer('action', batch_size=2)
     read = []
-    convert_one = RecordingReader._annotation
-    monkeypatch.setattr(RecordingReader, '_annotation',
+    convert_one = RecordingMaker.make
+    monkeypatch.setattr(RecordingMaker, 'make',
                         lambda self, *args: read.append(1) or convert_one(self, *args))
     results = action.iter(iter(motion), **QUIET)
     assert next(results).name == motion[0]['frame_dir']
