@@ -26,8 +26,8 @@ _ROLES = dict(
 # Names of the columns of long tables, a row a joint: no id, which may be that of the row.
 _LONG = dict(
     frame=_ROLES['frame'], clip='clip clipid clipname video videoid videoname',
-    joint='joint jointname node nodename keypoint keypointname bodypart landmark landmarkname '
-    'marker markername', x='x', y='y', z='z', track='track trackid',
+    joint='joint jointname nodename node keypointname keypoint bodypart landmarkname landmark '
+    'markername marker', x='x', y='y', z='z', track='track trackid',
     person='person personid personidx', label='label', height='height', width='width',
     score='score confidence conf likelihood visibility', **{
         f'box_{corner}': f'box{corner}' for corner in ('x1', 'y1', 'x2', 'y2')})

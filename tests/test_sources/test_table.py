@@ -56,10 +56,12 @@ def test_round_trip_of_the_writer_is_exact(tmp_path, suffix):
 @pytest.mark.parametrize('names', [
     dict(frame='frame_idx', joint='node', score='score'),
     dict(frame='Frame', joint='Keypoint Name', x='X', y='Y', score='Confidence'),
-    dict(frame='frameNumber', joint='bodypart', score='likelihood')])
+    dict(frame='frameNumber', joint='bodypart', score='likelihood'),
+    dict(frame='frame', joint='keypoint_name', score='score')])
 def test_long_tables_are_read_with_other_names_of_columns(tmp_path, names):
     """Among them those of sleap-io; columns that no name fits are passed over."""
-    table = [{names.get(key, key): value for key, value in row.items()} | dict(id=i, video_path=0)
+    other = ['id', 'video_path', *['keypoint'] * (names['joint'] == 'keypoint_name')]
+    table = [{names.get(key, key): value for key, value in row.items()} | dict.fromkeys(other, i)
              for i, row in enumerate(pose(0, score=.5) + pose(1, score=.5))]
     (tmp_path / 'a.csv').write_bytes(csv(table))
     assert resolve(tmp_path / 'a.csv').source == 'table'
