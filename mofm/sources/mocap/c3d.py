@@ -118,7 +118,8 @@ def _segments(reader, content, told):
         raise ValueError('no markers')
     found = (reader.get(f'ROTATION:{key}') for key in ('USED', 'DATA_START', 'RATIO'))
     count, start, ratio = (1 if param is None else param.int16_value for param in found)
-    values = np.frombuffer(content[512 * (start - 1):], '<f4')
+    content = content[512 * (start - 1):]
+    values = np.frombuffer(content[:len(content) // 4 * 4], '<f4')
     step = 17 * count * ratio  # 16 of a matrix by columns, and its residual
     if min(count, start, ratio) < 1 or len(values) < step or reader.proc_type != 'INTEL':
         raise ValueError(f'{count} segments in {len(values)} numbers of {reader.proc_type}')
