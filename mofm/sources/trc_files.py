@@ -15,6 +15,10 @@ from .recognition import Sample
 
 _ROW = re.compile(r'\s*\d{1,9}(\.0*)?(\t|[ ]+)')
 _MAX_MARKERS, _HEAD = 1000, 20
+_PIXELS = 'px', 'pixels'
+#: Units of length in the head, in meters.
+UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1,
+         'in': .0254, 'inches': .0254}
 
 
 class Markers(NamedTuple):
@@ -35,7 +39,7 @@ class Markers(NamedTuple):
     @property
     def is_flat(self) -> bool:
         """Whether these are 2D poses, see :func:`are_flat`."""
-        return self.unit in ('px', 'pixels') or are_flat(self.positions)
+        return self.unit in _PIXELS or are_flat(self.positions)
 
 
 def are_flat(positions: np.ndarray) -> bool:
@@ -59,7 +63,9 @@ def recognize_trc(sample: Sample, flat: bool) -> str | None:
             if _ROW.match(line) and line.count('\t') > _HEAD][1:]  # the first may be of the head
     size = 2 + (min(map(len, rows), default=2) - 2) // 3 * 3
     cells = [[float(cell) if cell.strip() else np.nan for cell in row[2:size]] for row in rows]
-    is_flat = bool(rows) and are_flat(np.reshape(cells, (len(rows), -1, 3)))
+    units = sample.head.lower().split(b'\n', 3)[2:3]  # a person may come into view later
+    is_flat = any(unit.encode() in cell.split() for cell in units for unit in _PIXELS) or (
+        bool(rows) and are_flat(np.reshape(cells, (len(rows), -1, 3))))
     return 'text that begins with PathFileType' + ', of poses in 2D' * flat if (
         is_flat == flat) else None
 

@@ -42,6 +42,21 @@ def test_meters_become_pixels_with_y_down(tmp_path):
     assert 'meters become pixels, 400 a meter, y down' in source.notes
 
 
+def test_millimeters_are_no_pixels(tmp_path):
+    (tmp_path / 'm.trc').write_bytes(trc(flat('m'), 'm'))
+    (tmp_path / 'mm.trc').write_bytes(trc(1000 * flat('m'), 'mm'))
+    keypoint, millimeters = (read(tmp_path / f'{unit}.trc')[0][0]['keypoint']
+                             for unit in ('m', 'mm'))
+    np.testing.assert_allclose(millimeters, keypoint, atol=.3)
+
+
+def test_person_who_comes_into_view_later_is_recognized_by_pixels(tmp_path):
+    path = tmp_path / 'walk_px_person01.trc'
+    path.write_bytes(trc(np.concatenate([np.full((2000, 18, 3), np.nan), flat()]), 'px'))
+    assert len(path.read_bytes()) > 2**16
+    assert resolve(path).source == 'trc_2d'
+
+
 def test_depths_that_never_change_are_no_third_dimension(tmp_path):
     """Sports2D gives the markers of a person who is seen from the side depths of a table."""
     values = flat('m')

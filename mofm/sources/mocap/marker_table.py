@@ -17,8 +17,8 @@ from ..base import Item
 from ..motion_capture import NamedMotionCapture
 from ..pose_programs.named_joints import read_rows
 from ..recognition import Sample
+from ..trc_files import UNITS
 
-_UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1}
 _TRAJECTORIES = re.compile(r'^Trajectories[\s,;]*$', re.MULTILINE)
 _HEAD, _LEAST, _MAX_MARKERS = 30, 4, 1000
 _NUMBER = re.compile(r'-?(\d[\d.]*(e[-+]?\d+)?|nan|inf)', re.IGNORECASE)
@@ -89,7 +89,7 @@ class MarkerTable(NamedMotionCapture):
         told = {row[0].upper(): row[1] for row in cells if len(row) > 1}
         told |= dict(zip([c.upper() for c in cells[0][::2]], cells[0][1::2], strict=False))
         unit = told.get('LENGTH UNITS', '') or next(
-            (cell for row in cells[:head.rows] for cell in row if cell in _UNITS), '')
+            (cell for row in cells[:head.rows] for cell in row if cell in UNITS), '')
         rate = rate or told.get('FREQUENCY') or told.get('EXPORT FRAME RATE')
         up = 'y' if 'EXPORT FRAME RATE' in told else None
         if up is None:  # Motive repeats the markers of rigid bodies
@@ -98,7 +98,7 @@ class MarkerTable(NamedMotionCapture):
         joints = self._positions(name, lines[head.rows:], [*first.values()])
         for title, person in self.persons(name, 'markers', joints, [*first]):
             yield from self.person(name, 'rows', title, person, rate, up=up,
-                                   unit=_UNITS.get(unit.lower()))
+                                   unit=UNITS.get(unit.lower()))
 
     def _trajectories(self, name, text) -> tuple[str, str | None]:
         """Return the table of markers in a file of Nexus, and its rate; else all and None."""

@@ -6,10 +6,7 @@ from mofm.registry import SOURCES
 from ..base import Item
 from ..motion_capture import NamedMotionCapture
 from ..recognition import Sample
-from ..trc_files import read_trc, recognize_trc
-
-_UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1,
-          'in': .0254, 'inches': .0254}
+from ..trc_files import UNITS, read_trc, recognize_trc
 
 
 @SOURCES.register_module('trc')
@@ -43,4 +40,4 @@ class TRC(NamedMotionCapture):
                              'positions in 3D; the source trc_2d reads poses in 2D')
         joints = self.to_coco(name, 'markers', markers.positions, markers.names, self.joint_map)
         yield from self.person(name, 'rows', self.stem(name), joints, markers.fps,
-                               unit=_UNITS.get(markers.unit))
+                               unit=UNITS.get(markers.unit))

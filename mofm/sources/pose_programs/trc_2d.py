@@ -8,7 +8,7 @@ from mofm.registry import SOURCES
 
 from ..per_frame_poses import FramePoses
 from ..recognition import Sample
-from ..trc_files import read_trc, recognize_trc
+from ..trc_files import UNITS, read_trc, recognize_trc
 from .named_joints import NamedJoints
 
 _SCALE = 400  # pixels a meter: that of a person who is half as high as an HD image
@@ -18,8 +18,8 @@ _SCALE = 400  # pixels a meter: that of a person who is half as high as an HD im
 class TRC2D(NamedJoints):
     """Reader of ``.trc`` files whose z is 0 or never changes, one person each.
 
-    Pixels have y down. Positions in meters have y up and become pixels of 1/400 m; beside a file
-    in pixels of its name, as Sports2D writes both, they are passed over.
+    Pixels have y down. Positions in meters, or another unit of length, have y up and become pixels
+    of 1/400 m; beside a file in pixels of its name, as Sports2D writes both, they are passed over.
     """
 
     suffix = '.trc'
@@ -46,10 +46,11 @@ class TRC2D(NamedJoints):
         if not markers.is_flat:
             raise self.error(name, 'rows', 'positions in 3D', 'z of 0; the source trc reads 3D')
         points = markers.positions[..., :2]
-        if markers.unit in ('m', 'meters'):
+        if markers.unit in UNITS:
             self.note(name, f'meters become pixels, {_SCALE} a meter, y down')
             low, high = (limit(points, (0, 1)) for limit in (np.nanmin, np.nanmax))
-            points = _SCALE * np.stack([points[..., 0] - low[0], high[1] - points[..., 1]], -1)
+            points = np.stack([points[..., 0] - low[0], high[1] - points[..., 1]], -1)
+            points *= _SCALE * UNITS[markers.unit]
         frames = np.arange(len(points))
         video = self.video(name, self.stem(name), markers.names, frames, points[:, None],
                            np.ones((len(points), 1, len(markers.names))))
