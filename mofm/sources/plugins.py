@@ -104,7 +104,7 @@ def load_plugin(plugin: str) -> list[str]:
              for known, kind in registry.module_dict.items()
              if f'{kind.__module__}.'.startswith(f'{name}.')]
     if not found:
-        raise AnnotationError(f'{plugin}: found no reader, expected {_EXPECTED}, or of '
+        raise AnnotationError(f'{plugin}: found no registered class, expected {_EXPECTED}, or of '
                               'POSE_ESTIMATORS, MODELS or INFERENCERS')
     return found
 

@@ -119,7 +119,7 @@ def test_file_of_a_package_may_import_from_it(tmp_path):
     ('\n\n1 / 0', 'imported: ZeroDivisionError: division by zero in line 3'),
     ('class A(:', r'imported: SyntaxError: invalid syntax \(broken.py, line 1\)$'),
     ('import sys\nsys.exit(3)', r'SystemExit: SystemExit\(3\) in line 2'),
-    ('x = 1', "found no reader, expected a class with @SOURCES.register_module"),
+    ('x = 1', "found no registered class, expected a class with @SOURCES.register_module"),
     (READER.format(name='alphapose'), 'imported: KeyError: .*alphapose is already registered')])
 def test_plugin_that_does_not_import_gives_one_line(tmp_path, text, words):
     (tmp_path / 'broken.py').write_text(text)
