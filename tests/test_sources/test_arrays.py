@@ -280,12 +280,14 @@ def test_joints_npz_frame_rate_is_that_of_the_file_or_the_user(tmp_path):
 
 # ------------------------------------------------------------------------------------------ maps
 def test_shipped_joint_maps_cover_the_body():
-    assert shipped_maps() == ['bandai_namco', 'biped', 'cmu', 'daz', 'mixamo', 'plug_in_gait',
-                              'plug_in_gait_legs', 'rokoko', 'unity', 'unreal', 'xsens_bvh',
-                              'xsens_mvnx']
+    assert shipped_maps() == ['bandai_namco', 'biped', 'cmu', 'daz', 'joint_centers', 'mixamo',
+                              'motive', 'plug_in_gait', 'plug_in_gait_legs', 'rokoko', 'theia',
+                              'unity', 'unreal', 'xsens_bvh', 'xsens_mvnx']
     for name in shipped_maps():
         joint_map = load_map(name)
         joints = {LAYOUTS['coco17'].joints[i] for i in VISIBLE}
+        if name == 'joint_centers':  # a head has none
+            joints.remove('nose')
         legs = {joint for joint in joints if re.search('hip|knee|ankle', joint)}
         assert set(joint_map) - {'left_ear', 'right_ear'} == (
             legs if name.endswith('_legs') else joints)
