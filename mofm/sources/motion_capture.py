@@ -23,6 +23,9 @@ from .joint_order import named_bones, named_order
 from .posture import mean_joint, other_vertical
 from .source_3d import Source3D
 
+#: Meters of the units in files, by their names.
+UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'dm': .1, 'm': 1,
+         'meters': 1, 'in': .0254, 'inch': .0254, 'inches': .0254}
 _COCO = LAYOUTS['coco17'].joints
 # Range of the body's longest extent in meters, median over the frames; that of most recordings,
 # by which a unit is chosen; and that of legs.

@@ -16,9 +16,6 @@ from .recognition import Sample
 _ROW = re.compile(r'\s*\d{1,9}(\.0*)?(\t|[ ]+)')
 _MAX_MARKERS, _HEAD = 1000, 20
 _PIXELS = 'px', 'pixels'
-#: Units of length in the head, in meters.
-UNITS = {'mm': .001, 'millimeters': .001, 'cm': .01, 'centimeters': .01, 'm': 1, 'meters': 1,
-         'in': .0254, 'inches': .0254}
 
 
 class Markers(NamedTuple):

@@ -39,7 +39,7 @@ def test_meters_become_pixels_with_y_down(tmp_path):
     points = np.stack([points[..., 0] - points[..., 0].min(),
                        points[..., 1].max() - points[..., 1]], -1)
     np.testing.assert_allclose(ann['keypoint'][0][:, PLACES], points[:, NAMES], atol=.3)
-    assert 'meters become pixels, 400 a meter, y down' in source.notes
+    assert 'positions become pixels, 400 a meter, y down' in source.notes
 
 
 def test_millimeters_are_no_pixels(tmp_path):

@@ -269,11 +269,11 @@ def test_scratch_grid_is_chosen_on_validation_clips(main, trainings, tmp_path, f
 
 
 def test_curves_are_over_the_minutes_of_all_trainings(compare):
-    """Two pre-trainings of one and two minutes, then four epochs in eight."""
+    """Two pre-trainings of one and two minutes, then four epochs in eight; one failed early."""
     record = dict(seed=0, seconds=480, epochs=[1, 4], values=[.5, .75])
     results = dict(pretraining=dict(a=[dict(seconds=60), dict(seconds=120)]),
                    tasks=dict(walk=dict(metric='m', scale=100, models=dict(
-                       a=dict(records=[record, dict(record, values=[], epochs=[])]),
+                       a=dict(records=[record, dict(record, seconds=6, values=[], epochs=[])]),
                        b=dict(records=[record, dict(record, seconds=999)])))))
     found = compare.curves(results)['walk\nm']
     (minutes, values), = found['a']

@@ -283,8 +283,12 @@ def pretraining_minutes(results: dict, model: str) -> float:
 
 
 def training_minutes(records: list[dict]) -> float:
-    """Return the CPU time of the fastest seed: all do the same, other work on a machine adds."""
-    return min(r['seconds'] for r in records) / 60
+    """Return the CPU time of the fastest seed: all do the same, other work on a machine adds.
+
+    Failed trainings count if there are no others.
+    """
+    finished = [r for r in records if r['values']] or records
+    return min(r['seconds'] for r in finished) / 60
 
 
 def report(results: dict) -> str:

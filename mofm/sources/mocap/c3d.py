@@ -14,10 +14,8 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 
 from ..base import Item
-from ..motion_capture import NamedMotionCapture
+from ..motion_capture import UNITS, NamedMotionCapture
 from ..recognition import Sample
-
-_UNITS = {'mm': .001, 'cm': .01, 'dm': .1, 'm': 1, 'in': .0254, 'inch': .0254, 'inches': .0254}
 
 
 @SOURCES.register_module('c3d')
@@ -71,7 +69,7 @@ class C3D(NamedMotionCapture):
         lost = (points[..., 3] < 0) | ~np.isfinite(joints).all(-1) | (joints == 0).all(-1)
         joints[lost] = np.nan
         axis = screen.lower().removeprefix('+')
-        told = dict(unit=_UNITS.get(unit.lower()),
+        told = dict(unit=UNITS.get(unit.lower()),
                     up=axis if axis.lstrip('-') in tuple('xyz') else None)
         persons = self.persons(name, 'POINT:LABELS', joints, labels[:joints.shape[1]])
         for title, person in persons:

@@ -14,10 +14,9 @@ from mofm.registry import SOURCES
 from mofm.utils.checks import describe
 
 from ..base import Item
-from ..motion_capture import NamedMotionCapture
+from ..motion_capture import UNITS, NamedMotionCapture
 from ..pose_programs.named_joints import read_rows
 from ..recognition import Sample
-from ..trc_files import UNITS
 
 _TRAJECTORIES = re.compile(r'^Trajectories[\s,;]*$', re.MULTILINE)
 _HEAD, _LEAST, _MAX_MARKERS = 30, 4, 1000

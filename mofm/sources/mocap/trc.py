@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from mofm.registry import SOURCES
 
 from ..base import Item
-from ..motion_capture import NamedMotionCapture
+from ..motion_capture import UNITS, NamedMotionCapture
 from ..recognition import Sample
-from ..trc_files import UNITS, read_trc, recognize_trc
+from ..trc_files import read_trc, recognize_trc
 
 
 @SOURCES.register_module('trc')

@@ -6,9 +6,10 @@ import numpy as np
 
 from mofm.registry import SOURCES
 
+from ..motion_capture import UNITS
 from ..per_frame_poses import FramePoses
 from ..recognition import Sample
-from ..trc_files import UNITS, read_trc, recognize_trc
+from ..trc_files import read_trc, recognize_trc
 from .named_joints import NamedJoints
 
 _SCALE = 400  # pixels a meter: that of a person who is half as high as an HD image
@@ -47,7 +48,7 @@ class TRC2D(NamedJoints):
             raise self.error(name, 'rows', 'positions in 3D', 'z of 0; the source trc reads 3D')
         points = markers.positions[..., :2]
         if markers.unit in UNITS:
-            self.note(name, f'meters become pixels, {_SCALE} a meter, y down')
+            self.note(name, f'positions become pixels, {_SCALE} a meter, y down')
             low, high = (limit(points, (0, 1)) for limit in (np.nanmin, np.nanmax))
             points = np.stack([points[..., 0] - low[0], high[1] - points[..., 1]], -1)
             points *= _SCALE * UNITS[markers.unit]
